@@ -1,0 +1,86 @@
+// Builds dist/ from src/: compiles the TypeScript and copies everything else (the Lua scripts) beside it.
+// setup.mjs asks `isBuilt` before each start, so the answer rests on file contents: a checkout or a copy,
+// which touch every time stamp, cause no build, and a deleted file does.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const src = join(root, 'src');
+const dist = join(root, 'dist');
+const stampName = '.stamp';
+
+export function isBuilt() {
+  try {
+    return readFileSync(join(dist, stampName), 'utf8') === fingerprint();
+  } catch {
+    return false;
+  }
+}
+
+/** Replaces dist/ by a new build, or leaves it as it was and throws an error whose message is the compiler's. */
+export function build() {
+  // Taken before the compiler reads: what changes meanwhile makes the next start build again.
+  const stamp = fingerprint();
+  // Beside dist/, so that the swap is a rename, and under a name of its own, so that two builds never mix.
+  const next = mkdtempSync(`${dist}.new-`);
+  const old = `${next}.old`;
+  try {
+    cpSync(src, next, { recursive: true, filter: (path) => !path.endsWith('.ts') });
+    compile(next);
+    chmodSync(next, 0o755); // mkdtemp makes it private, but another user may run what is built here
+    chmodSync(join(next, 'cli.js'), 0o755);
+    writeFileSync(join(next, stampName), stamp);
+    if (existsSync(dist)) renameSync(dist, old);
+    renameSync(next, dist);
+  } finally {
+    for (const left of [next, old]) rmSync(left, { recursive: true, force: true });
+  }
+}
+
+function compile(outDir) {
+  const tsc = join(root, 'node_modules', '.bin', 'tsc');
+  const { status, stdout, error } = spawnSync(tsc, ['-p', 'tsconfig.json', '--outDir', outDir], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (error) throw error;
+  if (status !== 0) throw new Error(stdout.trim());
+}
+
+/** One hash over the names and contents of all that decides what dist/ holds. */
+function fingerprint() {
+  const sources = readdirSync(src, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  const hash = createHash('sha256');
+  for (const file of [import.meta.filename, join(root, 'tsconfig.json'), ...sources]) {
+    hash.update(`${file.slice(root.length)}\0`);
+    hash.update(readFileSync(file));
+  }
+  return hash.digest('hex');
+}
+
+if (realpathSync(process.argv[1]) === import.meta.filename) {
+  try {
+    build();
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,148 @@
+// The only reader of the environment. Every fault of a configuration is told at once.
+
+import * as v from 'valibot';
+import { PopfleetError } from './protocol/errors.ts';
+import { DEFAULT_QUEUE, QUEUE_NAME } from './protocol/names.ts';
+
+export type Role = 'server' | 'worker' | 'all';
+const ROLES: readonly string[] = ['server', 'worker', 'all'] satisfies Role[];
+
+export interface Config {
+  readonly role: Role;
+  /** `undefined` means the embedded Redis in `dataDir`. */
+  readonly redisUrl: string | undefined;
+  readonly dataDir: string;
+  readonly host: string;
+  readonly port: number;
+  readonly queues: readonly string[];
+  readonly concurrency: number;
+  readonly taskDurationMs: number;
+  readonly taskModules: readonly string[];
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  readonly blockMs: number;
+  readonly popGraceMs: number;
+  readonly shutdownGraceMs: number;
+  readonly resultTtlMs: number;
+  readonly bodyLimitBytes: number;
+  readonly logLevel: string;
+}
+
+const DAY_MS = 86_400_000;
+
+const list = v.pipe(
+  v.string(),
+  v.transform((text) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  ),
+);
+
+/** A whole number in a variable, within bounds that make sense for it. */
+function integer(fallback: number, min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d{1,15}$/, message),
+      v.transform(Number),
+      v.minValue(min, message),
+      v.maxValue(max, message),
+    ),
+    String(fallback),
+  );
+}
+
+function schema(cores: number) {
+  return v.object({
+    APP_TYPE: v.optional(
+      v.pipe(
+        v.string(),
+        v.check(
+          (role) => ROLES.includes(role),
+          (issue) => `${issue.input} app type not supported`,
+        ),
+      ),
+      'all',
+    ),
+    REDIS_URL: v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(/^(rediss?:\/\/|\/)./, 'must begin with redis://, rediss:// or / (a unix socket)'),
+      ),
+    ),
+    DATA_DIR: v.optional(v.pipe(v.string(), v.nonEmpty('must name a folder')), '.popfleet'),
+    HOST: v.optional(v.pipe(v.string(), v.nonEmpty('must name an address')), '127.0.0.1'),
+    PORT: integer(3_000, 0, 65_535),
+    QUEUES: v.optional(
+      v.pipe(
+        list,
+        v.minLength(1, 'must name at least one queue'),
+        v.everyItem((queue) => QUEUE_NAME.test(queue), `must be queue names that match ${QUEUE_NAME.source}`),
+      ),
+      DEFAULT_QUEUE,
+    ),
+    CONCURRENCY: integer(cores, 1, 1_024),
+    TASK_DURATION_MS: integer(20_000, 0, DAY_MS),
+    TASKS: v.optional(list, ''),
+    LEASE_MS: integer(10_000, 300, DAY_MS),
+    HEARTBEAT_MS: integer(2_500, 50, DAY_MS),
+    BLOCK_MS: integer(5_000, 10, 60_000),
+    POP_GRACE_MS: integer(2_000, 50, DAY_MS),
+    SHUTDOWN_GRACE_MS: integer(25_000, 0, DAY_MS),
+    RESULT_TTL_MS: integer(DAY_MS, 1_000, 365 * DAY_MS),
+    BODY_LIMIT_BYTES: integer(1_048_576, 64, 256 * 1_048_576),
+    LOG_LEVEL: v.optional(
+      v.picklist(
+        ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+        'must be trace, debug, info, warn, error, fatal or silent',
+      ),
+      'info',
+    ),
+  });
+}
+
+/**
+ * Reads the configuration from variables; empty ones count as missing.
+ * @param cores default of CONCURRENCY
+ * @throws PopfleetError `bad-config` whose message has one line for each fault
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>, cores: number): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = v.safeParse(schema(Math.max(1, cores)), given);
+  const faults = parsed.success
+    ? relationFaults(parsed.output)
+    : parsed.issues.map((issue) => `${v.getDotPath(issue)}: ${issue.message}`);
+  if (!parsed.success || faults.length > 0) throw new PopfleetError('bad-config', faults.join('\n'));
+  const read = parsed.output;
+  return {
+    role: read.APP_TYPE as Role,
+    redisUrl: read.REDIS_URL,
+    dataDir: read.DATA_DIR,
+    host: read.HOST,
+    port: read.PORT,
+    queues: [...new Set(read.QUEUES)],
+    concurrency: read.CONCURRENCY,
+    taskDurationMs: read.TASK_DURATION_MS,
+    taskModules: read.TASKS,
+    leaseMs: read.LEASE_MS,
+    heartbeatMs: read.HEARTBEAT_MS,
+    blockMs: read.BLOCK_MS,
+    popGraceMs: read.POP_GRACE_MS,
+    shutdownGraceMs: read.SHUTDOWN_GRACE_MS,
+    resultTtlMs: read.RESULT_TTL_MS,
+    bodyLimitBytes: read.BODY_LIMIT_BYTES,
+    logLevel: read.LOG_LEVEL,
+  };
+}
+
+/** A sweep is due once a heartbeat, and a gap of half a lease counts as an outage of Redis. */
+function relationFaults(read: { readonly LEASE_MS: number; readonly HEARTBEAT_MS: number }): string[] {
+  return read.LEASE_MS >= 3 * read.HEARTBEAT_MS
+    ? []
+    : [`LEASE_MS: must be at least three times HEARTBEAT_MS (${3 * read.HEARTBEAT_MS})`];
+}

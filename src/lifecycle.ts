@@ -1,0 +1,53 @@
+// One contract for everything that starts and stops, and the timers and waits that respect it.
+
+/** Tolerates being stopped without having been started, and being stopped twice. */
+export interface Service {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Resolves after `ms`, or at once when the signal fires. Never rejects. Only for backing off, never for polling. */
+export function delay(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) {
+      resolve();
+      return;
+    }
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** Milliseconds before the next try: doubled each time up to a cap, with full jitter so that a fleet spreads out. */
+export function retryDelayMs(
+  attempt: number,
+  firstMs: number,
+  capMs: number,
+  random: () => number = Math.random,
+): number {
+  const ceiling = Math.min(capMs, firstMs * 2 ** Math.max(0, attempt - 1));
+  return Math.round(ceiling / 2 + (ceiling / 2) * random());
+}
+
+/** Resolves with the promise, or with `undefined` when `ms` pass first. The promise itself goes on. */
+export function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(undefined), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** Runs one asynchronous step at a time, in the order asked for. A step that fails does not hold the next. */
+export function createSerial(): <T>(step: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (step) => {
+    const mine = last.then(step, step);
+    last = mine;
+    return mine;
+  };
+}

@@ -1,0 +1,98 @@
+// What the load tool reads in the answers of the HTTP API: one function an answer, each total.
+import { isTaskState, isTerminal } from '../protocol/task-state.ts';
+import type { Reply } from './http-client.ts';
+
+/** How the server took one `POST /v1/tasks`. */
+export type SendAnswer =
+  | { readonly kind: 'accepted'; readonly id: string }
+  /** Certainly not accepted, and worth another try after `retryAfterMs` milliseconds. */
+  | { readonly kind: 'busy'; readonly why: StopCode; readonly retryAfterMs: number; readonly reason: string }
+  /** Certainly not accepted, and a repeat would end the same. */
+  | { readonly kind: 'rejected'; readonly why: StopCode; readonly reason: string }
+  /** Nobody can tell whether it was accepted. */
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** Why sending may end before every task was sent. */
+export type StopCode = 'unreachable' | 'denied' | 'rejected' | 'over-limit';
+
+/** What one look at a task showed. `unseen`: the server gave no usable answer. Times are milliseconds since 1970. */
+export type TaskSight =
+  | { readonly kind: 'ended'; readonly state: EndState; readonly times: TaskTimes }
+  | { readonly kind: 'open' }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unseen'; readonly retryAfterMs: number; readonly reason: string };
+
+export type EndState = 'succeeded' | 'dead' | 'cancelled';
+
+export interface TaskTimes {
+  readonly acceptedAtMs: number;
+  /** NaN for a task that was cancelled before it ran. */
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
+}
+
+const RECONNECT_MS = 1_000;
+
+export function readSendAnswer(reply: Reply): SendAnswer {
+  if (reply.kind === 'not-sent') {
+    return { kind: 'busy', why: 'unreachable', retryAfterMs: RECONNECT_MS, reason: reply.reason };
+  }
+  if (reply.kind === 'broken') return { kind: 'unknown', reason: reply.reason };
+  const { status, body, retryAfterMs } = reply;
+  if (status >= 200 && status < 300) {
+    const { id } = fieldsOf(body);
+    if (typeof id === 'string') return { kind: 'accepted', id };
+    return {
+      kind: 'rejected',
+      why: 'rejected',
+      reason: `HTTP ${status} without a task id: is this popfleet?`,
+    };
+  }
+  const reason = problemOf(status, body);
+  if (status === 429 || status === 503) return { kind: 'busy', why: 'over-limit', retryAfterMs, reason };
+  // A server or proxy that failed half-way may have passed the task on.
+  if (status >= 500) return { kind: 'unknown', reason };
+  return { kind: 'rejected', why: status === 401 || status === 403 ? 'denied' : 'rejected', reason };
+}
+
+export function readTaskSight(reply: Reply): TaskSight {
+  if (reply.kind !== 'answer') return { kind: 'unseen', retryAfterMs: RECONNECT_MS, reason: reply.reason };
+  const { status, body, retryAfterMs } = reply;
+  if (status === 404) return { kind: 'missing' };
+  const { state, acceptedAt, startedAt, finishedAt } = fieldsOf(body);
+  if (status !== 200 || typeof state !== 'string' || !isTaskState(state)) {
+    return { kind: 'unseen', retryAfterMs, reason: problemOf(status, body) };
+  }
+  if (!isTerminal(state)) return { kind: 'open' };
+  const times = {
+    acceptedAtMs: parseTimeMs(acceptedAt),
+    startedAtMs: parseTimeMs(startedAt),
+    finishedAtMs: parseTimeMs(finishedAt),
+  };
+  return { kind: 'ended', state: state as EndState, times };
+}
+
+/** How many tasks of the queue have ended so far, those whose record is gone included; null when the answer does not say. */
+export function readEndedCount(reply: Reply): number | null {
+  if (reply.kind !== 'answer' || reply.status !== 200) return null;
+  const counts = fieldsOf(fieldsOf(reply.body)['counts']);
+  return ['succeeded', 'dead', 'cancelled', 'removed'].reduce(
+    (sum, name) => sum + (Number(counts[name]) || 0),
+    0,
+  );
+}
+
+function problemOf(status: number, body: unknown): string {
+  const { title, detail } = fieldsOf(body);
+  return [`HTTP ${status}`, title, detail]
+    .filter((part) => typeof part === 'string' && part !== '')
+    .join(': ');
+}
+
+function parseTimeMs(value: unknown): number {
+  return typeof value === 'string' ? Date.parse(value) : Number.NaN;
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}

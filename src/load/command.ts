@@ -1,0 +1,116 @@
+// The `load` subcommand: its options, their checks, and Ctrl-C.
+import { type Command, InvalidArgumentError } from 'commander';
+import { QUEUE_NAME, TASK_TYPE } from '../protocol/names.ts';
+import { runLoad } from './load.ts';
+import { LOAD_DEFAULTS } from './options.ts';
+import { EXIT_CODES } from './verdict.ts';
+
+const USAGE_EXIT_CODE = 2;
+const MAX_TASKS = 10_000_000;
+const MAX_IN_FLIGHT = 10_000;
+const MAX_DRAIN_SECONDS = 604_800;
+
+const EXAMPLES = `Examples:
+  popfleet load                                    1,000 additions to the local server
+  popfleet load -n 50000 --in-flight 128           more, and more at the same time
+  popfleet load --type multiply --input '{"one":6,"two":7}' --queue heavy
+  popfleet load --json > summary.json              one JSON document on stdout
+`;
+
+const EXIT_CODE_HELP = `
+Exit codes:
+  0  nothing was lost                     6  the server rejected the task
+  1  an accepted task was lost            7  the server kept refusing (429, 503)
+  2  an option is not valid               130  interrupted
+  3  the server cannot be reached
+  4  the server denied access`;
+
+interface ParsedOptions {
+  readonly url: URL;
+  readonly tasks: number;
+  readonly type: string;
+  readonly input: unknown;
+  readonly queue: string;
+  readonly inFlight: number;
+  readonly drainTimeout: number;
+  readonly json: boolean;
+  readonly wait: boolean;
+}
+
+/** Adds `load` to the program. Its action sets `process.exitCode`; a usage error ends the process with 2. */
+export function addLoadCommand(program: Command): void {
+  program
+    .command('load')
+    .description('Flood a running server with tasks, wait for them, and prove by counting that none was lost')
+    .option('--url <url>', 'root of the HTTP API', parseUrl, LOAD_DEFAULTS.url)
+    .option('-n, --tasks <count>', 'how many tasks to send', wholeNumber(1, MAX_TASKS), LOAD_DEFAULTS.tasks)
+    .option('--type <type>', 'type of each task', matching(TASK_TYPE), LOAD_DEFAULTS.type)
+    .option('--input <json>', 'input of each task', parseJson, LOAD_DEFAULTS.input)
+    .option('--queue <name>', 'queue to send to', matching(QUEUE_NAME), LOAD_DEFAULTS.queue)
+    .option(
+      '--in-flight <n>',
+      'requests open at the same time',
+      wholeNumber(1, MAX_IN_FLIGHT),
+      LOAD_DEFAULTS.inFlight,
+    )
+    .option(
+      '--drain-timeout <seconds>',
+      'how long accepted tasks may take to finish',
+      wholeNumber(1, MAX_DRAIN_SECONDS),
+      LOAD_DEFAULTS.drainTimeoutMs / 1_000,
+    )
+    .option('--json', 'write the summary as one JSON document', LOAD_DEFAULTS.json)
+    .option('--no-wait', 'only send; do not wait for the tasks nor check them')
+    .addHelpText('before', EXAMPLES)
+    .addHelpText('after', EXIT_CODE_HELP)
+    .showHelpAfterError(false)
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE_EXIT_CODE))
+    .action(runCommand);
+}
+
+async function runCommand({ drainTimeout, ...options }: ParsedOptions): Promise<void> {
+  const interrupt = new AbortController();
+  const onInterrupt = (): void => interrupt.abort();
+  // Once: the first Ctrl-C ends the run with a summary, the second one ends the process as usual.
+  process.once('SIGINT', onInterrupt);
+  try {
+    const summary = await runLoad(
+      { ...LOAD_DEFAULTS, ...options, drainTimeoutMs: drainTimeout * 1_000, signal: interrupt.signal },
+      process,
+    );
+    process.exitCode = EXIT_CODES[summary.outcome];
+  } finally {
+    process.removeListener('SIGINT', onInterrupt);
+  }
+}
+
+function parseUrl(value: string): URL {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  if (url === null || !['http:', 'https:'].includes(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw new InvalidArgumentError('It must be an http or https address, such as http://127.0.0.1:3000.');
+  }
+  return url;
+}
+
+function wholeNumber(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+    if (number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+function matching(pattern: RegExp): (value: string) => string {
+  return (value) => {
+    if (pattern.test(value)) return value;
+    throw new InvalidArgumentError(`It must match ${pattern.source}.`);
+  };
+}
+
+function parseJson(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    throw new InvalidArgumentError('It must be JSON, such as {"one":1,"two":2}.');
+  }
+}

@@ -1,0 +1,43 @@
+// The second phase: wait until the queue has worked through the accepted tasks, without asking in a tight loop.
+import { readEndedCount, readTaskSight } from './api.ts';
+import { pause, type LoadRun } from './run.ts';
+
+/** The longest a look at a task waits in the server, and the shortest time between two looks. */
+const LOOK_SECONDS = 1;
+
+/** How many tasks of the queue have ended so far; null when the server does not say. */
+export async function countEnded(run: LoadRun): Promise<number | null> {
+  return readEndedCount(await run.client.get(queuePath(run)));
+}
+
+export function queuePath(run: LoadRun): string {
+  return `/v1/queues/${encodeURIComponent(run.options.queue)}`;
+}
+
+export function taskPath(id: string): string {
+  return `/v1/tasks/${encodeURIComponent(id)}`;
+}
+
+/**
+ * Waits until the task has ended, turns out to be unknown, or `deadline` (on the clock of the run) is over. The queue is
+ * first in, first out: when the last task accepted has ended, hardly any other is still open. `onLook` runs
+ * at most once a second meanwhile.
+ */
+export async function awaitTask(
+  run: LoadRun,
+  id: string,
+  deadline: number,
+  onLook: () => Promise<void>,
+): Promise<void> {
+  const { client, progress, signal, now } = run;
+  while (!signal.aborted && now() < deadline) {
+    const startedAt = now();
+    const sight = readTaskSight(await client.get(`${taskPath(id)}?wait=${LOOK_SECONDS}`));
+    await onLook();
+    if (sight.kind === 'ended' || sight.kind === 'missing') return;
+    if (sight.kind === 'unseen') progress.note(sight.reason);
+    const restMs = startedAt + LOOK_SECONDS * 1_000 - now();
+    const pauseMs = sight.kind === 'unseen' ? Math.max(restMs, sight.retryAfterMs) : restMs;
+    await pause(Math.max(0, Math.min(pauseMs, deadline - now())), signal);
+  }
+}

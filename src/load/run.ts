@@ -1,0 +1,31 @@
+// What every phase of a load run shares, and the bounded loops that all phases are made of.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HttpClient } from './http-client.ts';
+import type { LoadOptions } from './options.ts';
+import type { Progress } from './progress.ts';
+
+export interface LoadRun {
+  readonly options: LoadOptions;
+  readonly client: HttpClient;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  /** A steady clock, in milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * Runs `count` loops side by side until each one's `step` answers false. A million tasks thus cost `count`
+ * promises at a time, not a million.
+ */
+export async function runLoops(count: number, step: () => Promise<boolean>): Promise<void> {
+  const loop = async (): Promise<void> => {
+    while (await step());
+  };
+  await Promise.all(Array.from({ length: count }, loop));
+}
+
+/** Waits `ms` milliseconds, or less when the signal aborts: the caller looks at the signal anyway. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  // The only way this sleep can reject is the abort.
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+}

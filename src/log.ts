@@ -1,0 +1,14 @@
+// The log: JSON lines by pino. Anyone may import the type; only the composition root makes one.
+
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'>;
+
+/** A logger that writes to stdout (or `destination`). Levels are pino's; `silent` writes nothing. */
+export function createLog(
+  level: string,
+  bindings: Record<string, unknown>,
+  destination?: DestinationStream,
+): Log {
+  return pino({ level, base: { pid: process.pid, ...bindings } }, destination);
+}

@@ -1,0 +1,147 @@
+// Checks untrusted CBOR bytes (RFC 8949) before any decoder sees them: well formed, plain types, bounded depth and size.
+// The decoder alone would build dates, sets and regular expressions for a hostile sender, and has no depth limit.
+
+export interface ScanLimits {
+  /** Nested arrays and maps. */
+  readonly depth: number;
+  /** Items in all, keys included. */
+  readonly nodes: number;
+}
+
+export const DEFAULT_SCAN_LIMITS: ScanLimits = { depth: 64, nodes: 100_000 };
+
+/** Keys that reach an object's prototype when a careless program merges the value. */
+export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** The bytes are no plain CBOR; `message` says what is wrong and at which byte. */
+export class CborFault extends Error {
+  constructor(what: string, offset: number) {
+    super(`${what} at byte ${offset}`);
+    this.name = 'CborFault';
+  }
+}
+
+const BREAK = 0xff;
+const INDEFINITE = -1;
+
+interface Container {
+  /** Items still to come, or INDEFINITE until a break. A map counts keys and values. */
+  left: number;
+  readonly map: boolean;
+  key: boolean;
+}
+
+/**
+ * Walks one CBOR item and returns the offset behind it.
+ *
+ * Plain means: integers within ±(2^53 − 1), floats, text, byte strings, arrays, maps with text keys, booleans,
+ * null and undefined. Tags, other simple values and keys that reach a prototype are refused.
+ *
+ * @throws CborFault when the bytes are not plain, not complete, too deep or too many.
+ */
+export function scanCbor(bytes: Uint8Array, start = 0, limits: ScanLimits = DEFAULT_SCAN_LIMITS): number {
+  const stack: Container[] = [];
+  let at = start;
+  let nodes = 0;
+  do {
+    const top = stack.at(-1);
+    if (top && bytes[at] === BREAK && top.left === INDEFINITE) {
+      if (top.map && !top.key) throw new CborFault('a map key without a value', at);
+      at += 1;
+      stack.pop();
+      closeFull(stack);
+      continue;
+    }
+    if (++nodes > limits.nodes) throw new CborFault(`more than ${limits.nodes} items`, at);
+    const isKey = top?.map === true && top.key;
+    const head = readHead(bytes, at);
+    if (isKey && head.major !== 3) throw new CborFault('a map key that is not text', at);
+    const opened = openContainer(head, at);
+    if (opened) {
+      countItem(top);
+      if (stack.length >= limits.depth) throw new CborFault(`nesting deeper than ${limits.depth} levels`, at);
+      stack.push(opened);
+      at = head.next;
+    } else {
+      const next = skipScalar(bytes, head, at);
+      if (isKey && FORBIDDEN_KEYS.has(textOf(bytes, head.next, next))) {
+        throw new CborFault('a map key that is not allowed (__proto__, constructor, prototype)', at);
+      }
+      at = next;
+      countItem(top);
+    }
+    closeFull(stack);
+  } while (stack.length > 0);
+  return at;
+}
+
+interface Head {
+  readonly major: number;
+  readonly info: number;
+  /** The argument, or INDEFINITE. */
+  readonly argument: number;
+  readonly next: number;
+}
+
+function readHead(bytes: Uint8Array, at: number): Head {
+  const first = bytes[at];
+  if (first === undefined) throw new CborFault('the bytes end too early', at);
+  const major = first >> 5;
+  const info = first & 0x1f;
+  if (info < 24) return { major, info, argument: info, next: at + 1 };
+  if (info === 31) return { major, info, argument: INDEFINITE, next: at + 1 };
+  if (info > 27) throw new CborFault('a reserved length', at);
+  const width = 1 << (info - 24);
+  if (at + 1 + width > bytes.length) throw new CborFault('the bytes end too early', at);
+  let argument = 0;
+  for (let i = 1; i <= width; i += 1) argument = argument * 256 + (bytes[at + i] ?? 0);
+  return { major, info, argument, next: at + 1 + width };
+}
+
+function openContainer(head: Head, at: number): Container | undefined {
+  if (head.major !== 4 && head.major !== 5) return undefined;
+  const map = head.major === 5;
+  if (head.argument > Number.MAX_SAFE_INTEGER / 2) throw new CborFault('a length beyond all bounds', at);
+  const left = head.argument === INDEFINITE ? INDEFINITE : map ? head.argument * 2 : head.argument;
+  return { left, map, key: map };
+}
+
+function skipScalar(bytes: Uint8Array, head: Head, at: number): number {
+  switch (head.major) {
+    case 0:
+    case 1:
+      if (head.argument === INDEFINITE) throw new CborFault('a reserved length', at);
+      if (head.argument >= Number.MAX_SAFE_INTEGER) throw new CborFault('an integer beyond ±(2^53 − 1)', at);
+      return head.next;
+    case 2:
+    case 3:
+      if (head.argument === INDEFINITE) throw new CborFault('a string in chunks (send it in one piece)', at);
+      if (head.next + head.argument > bytes.length) throw new CborFault('the bytes end too early', at);
+      return head.next + head.argument;
+    case 6:
+      throw new CborFault('a tag (only plain values are accepted)', at);
+    default:
+      return skipSimple(head, at);
+  }
+}
+
+/** Major type 7: false, true, null, undefined and the three widths of floats. */
+function skipSimple(head: Head, at: number): number {
+  const plain = (head.info >= 20 && head.info <= 23) || (head.info >= 25 && head.info <= 27);
+  if (!plain) throw new CborFault('a simple value that is not plain', at);
+  return head.next;
+}
+
+function countItem(container: Container | undefined): void {
+  if (!container) return;
+  if (container.left !== INDEFINITE) container.left -= 1;
+  if (container.map) container.key = !container.key;
+}
+
+function closeFull(stack: Container[]): void {
+  while (stack.at(-1)?.left === 0) stack.pop();
+}
+
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8');
+}

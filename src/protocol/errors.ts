@@ -1,0 +1,54 @@
+// The one error class of popfleet and its closed set of codes.
+
+/** Every code with the HTTP status it is answered with and the constant title of its problem document. */
+export const ERROR_CODES = {
+  'malformed-body': { status: 400, title: 'The body cannot be read' },
+  'invalid-query': { status: 400, title: 'A query parameter is not valid' },
+  'not-found': { status: 404, title: 'Not found' },
+  'unknown-type': { status: 404, title: 'task not found' },
+  'method-not-allowed': { status: 405, title: 'Method not allowed' },
+  'not-acceptable': { status: 406, title: 'No representation that you accept' },
+  'too-large': { status: 413, title: 'The body is too large' },
+  'unsupported-media-type': { status: 415, title: 'Unsupported media type' },
+  'invalid-input': { status: 422, title: 'The input is not valid' },
+  internal: { status: 500, title: 'Internal error' },
+  'redis-unavailable': { status: 503, title: 'Redis cannot be reached' },
+  'redis-full': { status: 503, title: 'Redis is out of memory or disk' },
+  overloaded: { status: 503, title: 'Too many requests are waiting' },
+  'shutting-down': { status: 503, title: 'The server is shutting down' },
+  'bad-config': { status: 500, title: 'The configuration is not valid' },
+  'bad-definition': { status: 500, title: 'A task definition is not valid' },
+} as const satisfies Record<string, { status: number; title: string }>;
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** One fault inside a value: a JSON Pointer in fragment form (RFC 6901, section 6) and what to do about it. */
+export interface FieldFault {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+export interface ErrorDetails {
+  readonly faults?: readonly FieldFault[];
+  /** Seconds after which a repeat makes sense. */
+  readonly retryAfterSeconds?: number;
+  readonly cause?: unknown;
+}
+
+/** A failure that popfleet can name. `message` says what happened and what to do; it is safe to show to a caller. */
+export class PopfleetError extends Error {
+  readonly code: ErrorCode;
+  readonly faults: readonly FieldFault[];
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.name = 'PopfleetError';
+    this.code = code;
+    this.faults = details.faults ?? [];
+    this.retryAfterSeconds = details.retryAfterSeconds;
+  }
+
+  get status(): number {
+    return ERROR_CODES[this.code].status;
+  }
+}

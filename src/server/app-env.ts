@@ -1,0 +1,8 @@
+// What the middlewares leave for the routes.
+
+export interface AppEnv {
+  Variables: {
+    /** A UUID, or what the caller sent as `X-Request-Id`. */
+    requestId: string;
+  };
+}

@@ -1,0 +1,34 @@
+// Problem documents (RFC 9457): every error answer of the server has this shape.
+
+import type { Context } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { ERROR_CODES, PopfleetError } from '../protocol/errors.ts';
+import type { AppEnv } from './app-env.ts';
+
+/** Turns a named error into its answer. It never carries a stack, a rejected input or a message of Redis. */
+export function problemAnswer(c: Context<AppEnv>, error: PopfleetError): Response {
+  const { status, title } = ERROR_CODES[error.code];
+  const requestId = c.get('requestId');
+  const body = {
+    type: `/problems/${error.code}`,
+    title,
+    status,
+    detail: error.message,
+    instance: `urn:uuid:${requestId}`,
+    code: error.code,
+    requestId,
+    ...(error.faults.length > 0 ? { errors: error.faults } : {}),
+    ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
+  };
+  if (error.retryAfterSeconds !== undefined) c.header('Retry-After', String(error.retryAfterSeconds));
+  c.header('Content-Type', 'application/problem+json');
+  return c.body(JSON.stringify(body), status as ContentfulStatusCode);
+}
+
+/** Names whatever was thrown; what has no name is a fault of ours and goes to the log, not to the caller. */
+export function toPopfleetError(thrown: unknown): PopfleetError {
+  if (thrown instanceof PopfleetError) return thrown;
+  return new PopfleetError('internal', 'popfleet failed. The log of the server has the cause.', {
+    cause: thrown,
+  });
+}

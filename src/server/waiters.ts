@@ -1,0 +1,139 @@
+// Long polls: callers that wait until a task is finished. One event reader serves them all; none holds a connection.
+
+import { PopfleetError } from '../protocol/errors.ts';
+import { isTerminal } from '../protocol/task-state.ts';
+import type { EventListener, EventReader } from '../store/event-reader.ts';
+import type { Inspector } from '../store/inspector.ts';
+import type { TaskRecord } from '../store/record.ts';
+
+export interface Waiters {
+  /**
+   * Waits until the task is finished, `ms` have passed, the caller is gone, or the server stops.
+   * @returns the record as it is then; `undefined` when there is no such task
+   * @throws PopfleetError `overloaded` when too many wait already, `redis-unavailable`
+   */
+  wait(id: string, ms: number, gone: AbortSignal): Promise<TaskRecord | undefined>;
+  /** How many wait now. */
+  count(): number;
+  /** Answers everyone with what is known. */
+  stop(): Promise<void>;
+}
+
+const MOST_WAITERS = 10_000;
+/** A queue is followed this long after its last caller, so that a client that waits in turns costs no new reader. */
+const LINGER_MS = 30_000;
+
+export function createWaiters(
+  inspector: Inspector,
+  openReader: (listener: EventListener) => EventReader,
+): Waiters {
+  /** Task id → everyone who waits for it. */
+  const waiting = new Map<string, Set<() => void>>();
+  const callers = new Map<string, number>();
+  let count = 0;
+  let stopped = false;
+
+  const reader = openReader({
+    onMoves(moves) {
+      for (const { id, state } of moves) {
+        if (state === 'removed' || isTerminal(state)) wakeAll(waiting.get(id));
+      }
+    },
+    onGap() {
+      for (const waiters of waiting.values()) wakeAll(waiters);
+    },
+  });
+
+  function wakeAll(waiters: Set<() => void> | undefined): void {
+    for (const wake of waiters ?? []) wake();
+  }
+
+  /** Resolves when something may have happened to the task, or the deadline passed. */
+  function signOf(
+    id: string,
+    deadline: number,
+    gone: AbortSignal,
+  ): { promise: Promise<void>; cancel: () => void } {
+    let done = (): void => undefined;
+    const promise = new Promise<void>((resolve) => {
+      const waiters = waiting.get(id) ?? new Set();
+      waiting.set(id, waiters);
+      const timer = setTimeout(() => done(), Math.max(0, deadline - performance.now()));
+      done = () => {
+        clearTimeout(timer);
+        gone.removeEventListener('abort', done);
+        waiters.delete(done);
+        if (waiters.size === 0) waiting.delete(id);
+        resolve();
+      };
+      waiters.add(done);
+      gone.addEventListener('abort', done, { once: true });
+    });
+    return { promise, cancel: done };
+  }
+
+  async function follow(queue: string): Promise<void> {
+    callers.set(queue, (callers.get(queue) ?? 0) + 1);
+    await reader.watch(queue);
+  }
+
+  function unfollow(queue: string): void {
+    const timer = setTimeout(() => {
+      const left = (callers.get(queue) ?? 1) - 1;
+      if (left > 0) callers.set(queue, left);
+      else {
+        callers.delete(queue);
+        reader.unwatch(queue);
+      }
+    }, LINGER_MS);
+    timer.unref();
+  }
+
+  async function waitFor(id: string, ms: number, gone: AbortSignal): Promise<TaskRecord | undefined> {
+    const deadline = performance.now() + ms;
+    for (;;) {
+      // Listen first, look second: what happens in between is then told or seen.
+      const sign = signOf(id, deadline, gone);
+      try {
+        const latest = await inspector.task(id);
+        const over = stopped || gone.aborted || performance.now() >= deadline;
+        if (over || !latest || isTerminal(latest.state)) return latest;
+        await sign.promise;
+      } finally {
+        sign.cancel();
+      }
+    }
+  }
+
+  return {
+    async wait(id, ms, gone) {
+      const record = await inspector.task(id);
+      if (!record || isTerminal(record.state) || ms <= 0 || stopped) return record;
+      if (count >= MOST_WAITERS) {
+        throw new PopfleetError(
+          'overloaded',
+          'Too many callers wait for tasks. Ask without wait, or later.',
+          {
+            retryAfterSeconds: 5,
+          },
+        );
+      }
+      count += 1;
+      try {
+        await follow(record.queue);
+        return await waitFor(id, ms, gone);
+      } finally {
+        count -= 1;
+        unfollow(record.queue);
+      }
+    },
+
+    count: () => count,
+
+    async stop() {
+      stopped = true;
+      for (const waiters of waiting.values()) wakeAll(waiters);
+      await reader.stop();
+    },
+  };
+}

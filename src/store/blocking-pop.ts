@@ -1,0 +1,74 @@
+// The dedicated connection of the fetch loop: `BRPOP` over the lanes of all its queues, and nothing else.
+
+import type { Redis } from 'ioredis';
+import { LANES, type Lane } from '../protocol/lane.ts';
+import { type ConnectionSettings, openBlockingConnection, unblock } from './connection.ts';
+import { readyKey } from './keys.ts';
+
+export interface Pop {
+  readonly queue: string;
+  readonly lane: Lane;
+  readonly message: Buffer;
+}
+
+export interface BlockingPop {
+  /**
+   * Waits for the next message of these queues, the higher lanes of all queues first, for at most `blockMs`.
+   * @returns `undefined` when the time passed, or `interrupt` ended the wait
+   * @throws Error when the connection broke: what was popped then, the ledger check brings back
+   */
+  pop(queues: readonly string[]): Promise<Pop | undefined>;
+  /** Ends a wait from outside: its reply still comes, so a message popped in that moment is not lost. */
+  interrupt(): Promise<void>;
+  close(): void;
+}
+
+/** A dead connection shows itself this long after the block time at the latest. */
+const SOCKET_MARGIN_MS = 2_000;
+
+/**
+ * Opens the connection.
+ * @param command a connection that may send `CLIENT UNBLOCK` while this one is blocked
+ * @param blockMs block time of each pop
+ * @throws Error when Redis cannot be reached
+ */
+export async function openBlockingPop(
+  settings: ConnectionSettings,
+  name: string,
+  command: Redis,
+  blockMs: number,
+): Promise<BlockingPop> {
+  const client = await openBlockingConnection(settings, name, blockMs + SOCKET_MARGIN_MS);
+  const connectionId = await client.client('ID').catch((error: unknown) => {
+    client.disconnect();
+    throw error;
+  });
+  let blocked = false;
+
+  return {
+    async pop(queues) {
+      const lanes = LANES.flatMap((lane) =>
+        queues.map((queue) => ({ queue, lane, key: readyKey(queue, lane) })),
+      );
+      blocked = true;
+      try {
+        const reply = await client.brpopBuffer(...lanes.map(({ key }) => key), blockMs / 1_000);
+        if (!reply) return undefined;
+        const key = reply[0].toString();
+        const source = lanes.find((lane) => lane.key === key);
+        if (!source) throw new TypeError(`BRPOP answered with a key that was not asked for: ${key}`);
+        return { queue: source.queue, lane: source.lane, message: reply[1] };
+      } finally {
+        blocked = false;
+      }
+    },
+
+    async interrupt() {
+      await unblock(command, connectionId, () => blocked);
+    },
+
+    close() {
+      client.disconnect();
+    },
+  };
+}

@@ -1,0 +1,19 @@
+// Names of all keys. Those of one queue share a hash tag, so a queue lives in one slot of a Redis Cluster.
+
+import type { Lane } from '../protocol/lane.ts';
+
+/** Set of queue names. It has no hash tag: only commands of their own touch it, never a script. */
+export const QUEUES_KEY = 'pf:queues';
+
+/** The prefix of every key of a queue; scripts get it as their only declared key and build the rest. */
+export function queueKey(queue: string): string {
+  return `pf:{${queue}}`;
+}
+
+export function readyKey(queue: string, lane: Lane): string {
+  return `${queueKey(queue)}:ready:${lane}`;
+}
+
+export function taskKey(queue: string, id: string): string {
+  return `${queueKey(queue)}:task:${id}`;
+}

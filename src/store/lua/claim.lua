@@ -1,0 +1,26 @@
+-- Makes popped messages tasks of this worker and fills its free slots.
+-- ARGV: worker, lease in ms, tasks wanted beside those popped, then lane and message of each message that BRPOP brought
+-- Reply: 'claimed' or 'paused', then the tasks, flat: id, claims, failures, message
+
+local worker, lease_ms, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+renew_lease(worker, lease_ms)
+
+if PAUSED then
+  -- Everything goes back where it was. Its ledger entry, if it has one, may still stand at the tail.
+  for at = #ARGV - 1, 4, -2 do
+    local lane, message = ARGV[at], ARGV[at + 1]
+    redis.call('RPUSH', ready_key(lane), message)
+    local id = id_of(message)
+    if id then
+      local entry = id .. ':' .. (redis.call('HGET', task_key(id), F.claims) or '0')
+      if redis.call('LINDEX', ledger_key(lane), -1) ~= entry then redis.call('RPUSH', ledger_key(lane), entry) end
+    end
+  end
+  return { 'paused', {} }
+end
+
+for at = 4, #ARGV, 2 do take(worker, ARGV[at], ARGV[at + 1]) end
+take_more(worker, want)
+hold(worker)
+commit()
+return { 'claimed', taken }

@@ -1,0 +1,72 @@
+// Everything that accepts tasks: the server's side of the queue.
+
+import type { Redis } from 'ioredis';
+import { delay } from '../lifecycle.ts';
+import type { Lane } from '../protocol/lane.ts';
+import { QUEUES_KEY, queueKey } from './keys.ts';
+import { runScript, type ScriptArgument } from './scripts.ts';
+import { isReplyLost, toStoreError } from './store-error.ts';
+
+export interface NewTask {
+  /** Whole message, as `encodeMessage` made it. */
+  readonly message: Buffer;
+  readonly lane: Lane;
+  /** Milliseconds until it may run; 0 = at once. */
+  readonly delayMs: number;
+}
+
+export interface Producer {
+  /**
+   * Accepts all tasks or none, in one call. When its reply gets lost it is repeated once: tasks that are there already
+   * are found by their ids.
+   * @throws PopfleetError `redis-unavailable` or `redis-full`; with a lost reply the tasks may have been accepted
+   */
+  enqueue(queue: string, tasks: readonly NewTask[]): Promise<void>;
+}
+
+/** How long a repeat waits for the connection to come back; the front door must answer within two seconds. */
+const REPEAT_WITHIN_MS = 700;
+
+/** @param client a connection of `openCommandConnection` */
+export function createProducer(client: Redis): Producer {
+  const registered = new Set<string>();
+  // Another Redis, or an emptied one, may stand behind the connection that comes back.
+  client.on('close', () => registered.clear());
+
+  async function send(queue: string, args: readonly ScriptArgument[]): Promise<void> {
+    const calls: Promise<unknown>[] = [];
+    if (!registered.has(queue)) calls.push(client.sadd(QUEUES_KEY, queue));
+    calls.push(runScript(client, 'enqueue', queueKey(queue), args));
+    await Promise.all(calls);
+    registered.add(queue);
+  }
+
+  return {
+    async enqueue(queue, tasks) {
+      const args = tasks.flatMap((task) => [task.message, task.lane, task.delayMs]);
+      try {
+        await send(queue, args);
+      } catch (error) {
+        if (!isReplyLost(error) || !(await ready(client, REPEAT_WITHIN_MS))) throw toStoreError(error);
+        await send(queue, args).catch((again: unknown) => {
+          throw toStoreError(again);
+        });
+      }
+    },
+  };
+}
+
+/** Waits until the connection can take commands; false when it cannot within `ms`. */
+async function ready(client: Redis, ms: number): Promise<boolean> {
+  if (isReady(client)) return true;
+  const waiting = new AbortController();
+  const onReady = (): void => waiting.abort();
+  client.once('ready', onReady);
+  await delay(ms, waiting.signal);
+  client.off('ready', onReady);
+  return isReady(client);
+}
+
+function isReady(client: Redis): boolean {
+  return client.status === 'ready';
+}

@@ -1,0 +1,98 @@
+// The Lua scripts: put together from the shared library, the tables that TypeScript owns, and one file each.
+
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+import { LANES } from '../protocol/lane.ts';
+import { TRANSITIONS } from '../protocol/task-state.ts';
+import { FIELDS } from './record.ts';
+
+/**
+ * Each script with the files it is made of and whether it must run when Redis is at `maxmemory`: acknowledging must
+ * always work, accepting must not.
+ */
+const SCRIPTS = {
+  enqueue: { parts: ['lib', 'enqueue'], allowOom: false },
+  claim: { parts: ['lib', 'take', 'claim'], allowOom: true },
+  finish: { parts: ['lib', 'take', 'finish'], allowOom: true },
+  beat: { parts: ['lib', 'beat'], allowOom: true },
+  held: { parts: ['lib', 'held'], allowOom: true },
+  leave: { parts: ['lib', 'leave'], allowOom: true },
+  sweep: { parts: ['lib', 'sweep'], allowOom: true },
+  cancel: { parts: ['lib', 'cancel'], allowOom: true },
+  pause: { parts: ['lib', 'pause'], allowOom: true },
+} as const;
+export type ScriptName = keyof typeof SCRIPTS;
+
+/** Bytes must be Buffers: ioredis writes other typed arrays as text. */
+export type ScriptArgument = string | number | Buffer;
+
+export interface ScriptSource {
+  readonly lua: string;
+  readonly numberOfKeys: 1;
+}
+
+export interface ScriptBuild {
+  /** False for Redis before 7.0, which knows no script flags. */
+  readonly flags: boolean;
+  /** Rewrites the shared library: tests give the scripts a clock of their own. */
+  readonly patch?: (library: string) => string;
+}
+
+/** Reads the `.lua` files beside this module and builds every script. */
+export function buildScripts(build: ScriptBuild = { flags: true }): Record<ScriptName, ScriptSource> {
+  const patch = build.patch ?? ((library: string) => library);
+  const tables = [
+    `local TRANSITIONS = ${luaTable(Object.entries(TRANSITIONS).map(([from, to]) => [from, luaSet(to)]))}`,
+    `local LANES = { ${LANES.map((lane) => `'${lane}'`).join(', ')} }`,
+    `local F = ${luaTable(Object.entries(FIELDS).map(([name, short]) => [name, `'${short}'`]))}`,
+  ].join('\n');
+  const sources = Object.entries(SCRIPTS).map(([name, { parts, allowOom }]) => {
+    const header = build.flags ? `#!lua${allowOom ? ' flags=allow-oom' : ''}\n` : '';
+    const bodies = parts.map((part) => (part === 'lib' ? patch(readLua(part)) : readLua(part)));
+    return [name, { lua: `${header}${tables}\n${bodies.join('\n')}`, numberOfKeys: 1 }] as const;
+  });
+  return Object.fromEntries(sources) as Record<ScriptName, ScriptSource>;
+}
+
+function readLua(name: string): string {
+  return readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
+}
+
+function luaTable(entries: readonly (readonly [string, string])[]): string {
+  return `{ ${entries.map(([key, value]) => `${key} = ${value}`).join(', ')} }`;
+}
+
+function luaSet(words: readonly string[]): string {
+  return luaTable(words.map((word) => [word, 'true']));
+}
+
+/**
+ * Runs one script. Every reply text comes as a Buffer, because results and messages are bytes.
+ * @param key the queue's prefix (`queueKey`), the only declared key
+ */
+export function runScript(
+  client: Redis,
+  name: ScriptName,
+  key: string,
+  args: readonly ScriptArgument[],
+): Promise<unknown> {
+  const scripts = client as unknown as Record<
+    string,
+    (key: string, ...args: ScriptArgument[]) => Promise<unknown>
+  >;
+  const run = scripts[`${scriptCommand(name)}Buffer`];
+  if (!run) throw new TypeError(`script ${name} is not defined on this connection`);
+  return run.call(client, key, ...args);
+}
+
+/** Makes the scripts known to a connection; a later call replaces them. ioredis sends them once, then their digests. */
+export function defineScripts(client: Redis, scripts: Record<ScriptName, ScriptSource>): void {
+  for (const [name, source] of Object.entries(scripts)) {
+    client.defineCommand(scriptCommand(name as ScriptName), source);
+  }
+}
+
+/** The ioredis method of a script: prefixed, so that it can never shadow a Redis command. */
+function scriptCommand(name: ScriptName): string {
+  return `pf_${name}`;
+}

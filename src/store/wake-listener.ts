@@ -1,0 +1,30 @@
+// Hears what cannot wait for the next heartbeat: a task due sooner, a cancelled task, a queue that is open again.
+
+import { type ConnectionSettings, openSubscriber } from './connection.ts';
+import { queueKey } from './keys.ts';
+
+export interface WakeListener {
+  stop(): void;
+}
+
+/**
+ * Listens to the queues' wake channels.
+ * @param onWake called with a queue and in how many ms something is due there; also with 0 after each (re)connect,
+ *   because messages may have been missed
+ */
+export function listenForWakes(
+  settings: ConnectionSettings,
+  queues: readonly string[],
+  onWake: (queue: string, dueMs: number) => void,
+): WakeListener {
+  const channels = new Map(queues.map((queue) => [`${queueKey(queue)}:wake`, queue]));
+  const client = openSubscriber(settings, [...channels.keys()]);
+  client.on('message', (channel: string, message: string) => {
+    const queue = channels.get(channel);
+    if (queue !== undefined) onWake(queue, Number(message) || 0);
+  });
+  client.on('ready', () => {
+    for (const queue of queues) onWake(queue, 0);
+  });
+  return { stop: () => client.disconnect() };
+}

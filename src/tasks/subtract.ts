@@ -1,0 +1,16 @@
+// The task "subtract": the difference of two 32-bit integers, after a long wait.
+
+import { defineTask, type TaskDefinition } from './define.ts';
+import { blockThread, int32Pair, toInt32 } from './int32.ts';
+
+/** @param durationMs how long it blocks its thread */
+export function createSubtract(durationMs: number): TaskDefinition<{ one: number; two: number }, number> {
+  return defineTask({
+    type: 'subtract',
+    input: int32Pair,
+    run({ one, two }) {
+      blockThread(durationMs);
+      return toInt32(one - two);
+    },
+  });
+}

@@ -1,0 +1,146 @@
+// All traffic of one queue that changes what this worker holds: claim, finish, beat, and looking again after a lost reply.
+// One call at a time, so that what Redis counts and what the worker counts can be compared.
+
+import { createSerial, delay, retryDelayMs } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/consumer.ts';
+import type { Execute } from './execute.ts';
+import type { Slots } from './slots.ts';
+
+export interface Exchange {
+  readonly queue: string;
+  isPaused(): boolean;
+  /** Claims popped messages and fills the free slots. @throws Error of the store; what was popped comes back by itself */
+  claim(popped: readonly PoppedMessage[]): Promise<void>;
+  /** Renews the lease, stops what was lost or cancelled, and adopts what a lost reply has hidden. @throws Error of the store */
+  beat(): Promise<void>;
+  /** Resolves when every outcome is recorded. */
+  settled(): Promise<void>;
+  /** Gives up the lease. @throws Error of the store */
+  leave(): Promise<void>;
+}
+
+export interface ExchangeParts {
+  readonly consumer: Consumer;
+  readonly slots: Slots;
+  readonly execute: Execute;
+  /** Whether `finish` may bring the next tasks: not while stopping, nor when it is another queue's turn. */
+  readonly wantsMore: () => boolean;
+  readonly log: Log;
+}
+
+export function createExchange(parts: ExchangeParts): Exchange {
+  const { consumer, slots, execute, wantsMore, log } = parts;
+  const { queue } = consumer;
+  const oneAtATime = createSerial();
+  const outcomes: Outcome[] = [];
+  let flushing: Promise<void> | undefined;
+  let paused = false;
+  /** A claiming call lost its reply: Redis may hold tasks for this worker that it has not heard of. */
+  let inDoubt = false;
+
+  function adopt(tasks: readonly ClaimedTask[]): void {
+    for (const task of tasks) {
+      const held = slots.hold(task);
+      if (held) void run(task, held.signal);
+    }
+  }
+
+  async function run(task: ClaimedTask, signal: AbortSignal): Promise<void> {
+    const outcome = await execute(task, signal);
+    if (!outcome) {
+      slots.drop(queue, task.id, task.claim);
+      return;
+    }
+    outcomes.push(outcome);
+    // After this turn of the event loop, so that outcomes of the same turn share one call.
+    flushing ??= new Promise<void>((resolve) => setImmediate(resolve)).then(flush);
+  }
+
+  /** Outcomes stay here until Redis has answered, however long it is away: a slot is free only then. */
+  async function flush(): Promise<void> {
+    for (let failures = 0; outcomes.length > 0; ) {
+      const batch = outcomes.splice(0);
+      try {
+        await oneAtATime(() => finish(batch));
+        failures = 0;
+      } catch (error) {
+        outcomes.unshift(...batch);
+        failures += 1;
+        if (failures === 1)
+          log.warn({ queue, err: error, outcomes: batch.length }, 'outcomes wait for Redis');
+        await delay(retryDelayMs(failures, 50, 1_000));
+      }
+    }
+    flushing = undefined;
+  }
+
+  async function finish(batch: readonly Outcome[]): Promise<void> {
+    if (inDoubt) await lookAgain();
+    const want = wantsMore() && !paused ? slots.reserve(Number.POSITIVE_INFINITY, batch.length) : 0;
+    try {
+      const answer = await inDoubtUntilAnswered(consumer.finish(batch, want));
+      paused = answer.paused;
+      adopt(answer.tasks);
+      for (const [at, { id, claim }] of batch.entries()) {
+        if (!answer.accepted[at])
+          log.warn({ queue, task: id, claim }, 'the outcome came too late and was not recorded');
+        slots.drop(queue, id, claim);
+      }
+    } finally {
+      slots.unreserve(want);
+    }
+  }
+
+  async function inDoubtUntilAnswered<T>(call: Promise<T>): Promise<T> {
+    const wasInDoubt = inDoubt;
+    inDoubt = true;
+    const answer = await call;
+    inDoubt = wasInDoubt;
+    return answer;
+  }
+
+  async function lookAgain(): Promise<void> {
+    const held = await consumer.held();
+    inDoubt = false;
+    const hidden = held.filter(({ id, claim }) => slots.find(queue, id)?.task.claim !== claim);
+    if (hidden.length > 0)
+      log.info({ queue, tasks: hidden.length }, 'adopted tasks whose claim was not heard of');
+    adopt(hidden);
+  }
+
+  return {
+    queue,
+
+    isPaused: () => paused,
+
+    claim: (popped) =>
+      oneAtATime(async () => {
+        const extra = paused ? 0 : slots.reserve(Number.POSITIVE_INFINITY);
+        try {
+          const answer = await inDoubtUntilAnswered(consumer.claim(popped, extra));
+          paused = answer.paused;
+          adopt(answer.tasks);
+        } finally {
+          slots.unreserve(extra);
+        }
+      }),
+
+    beat: () =>
+      oneAtATime(async () => {
+        if (inDoubt) await lookAgain();
+        const mine = slots.held(queue);
+        const answer = await consumer.beat(mine.map(({ task }) => task));
+        paused = answer.paused;
+        for (const id of answer.lost) slots.find(queue, id)?.stop('lease-lost');
+        for (const id of answer.cancel) slots.find(queue, id)?.stop('cancelled');
+        if (answer.held !== mine.length - answer.lost.length) await lookAgain();
+      }),
+
+    async settled() {
+      while (flushing) await flushing;
+    },
+
+    leave: () => oneAtATime(() => consumer.leave()),
+  };
+}

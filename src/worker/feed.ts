@@ -1,0 +1,107 @@
+// The fetch loop: a blocking pop on a connection of its own while a slot is free. Nothing here polls.
+
+import { delay, retryDelayMs } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import type { BlockingPop } from '../store/blocking-pop.ts';
+import type { Exchange } from './exchange.ts';
+import type { Slots } from './slots.ts';
+
+export interface FeedParts {
+  /** Opens the dedicated connection anew; the loop throws a broken one away. */
+  readonly open: () => Promise<BlockingPop>;
+  readonly exchanges: readonly Exchange[];
+  readonly slots: Slots;
+  readonly log: Log;
+  /** Called when nothing could be fetched for `stuckMs` although slots were free all the time. */
+  readonly onStuck: () => void;
+  readonly stuckMs: number;
+}
+
+export interface Feed {
+  start(): void;
+  /** Stops fetching at once; a message that is being popped is still claimed. */
+  stop(): Promise<void>;
+  /** A queue may be open again: looks, instead of waiting for the block time. */
+  nudge(): void;
+}
+
+export function createFeed(parts: FeedParts): Feed {
+  const { exchanges, slots, log } = parts;
+  const stopping = new AbortController();
+  let session: BlockingPop | undefined;
+  let loop: Promise<void> | undefined;
+  let wake = (): void => undefined;
+  /** Rotates which queue comes first within a lane, so that none starves. */
+  let turn = 0;
+
+  async function run(): Promise<void> {
+    let failingSince: number | undefined;
+    for (let failures = 0; !stopping.signal.aborted; ) {
+      try {
+        session = await parts.open();
+        while (!stopping.signal.aborted) {
+          await fetchOnce(session);
+          if (failingSince !== undefined) log.info('fetching again');
+          failures = 0;
+          failingSince = undefined;
+        }
+      } catch (error) {
+        if (stopping.signal.aborted) break;
+        failures += 1;
+        failingSince ??= performance.now();
+        if (failures === 1) log.warn({ err: error }, 'cannot fetch, trying again until it works');
+        if (performance.now() - failingSince > parts.stuckMs) parts.onStuck();
+        await delay(retryDelayMs(failures, 50, 1_000), stopping.signal);
+      } finally {
+        session?.close();
+        session = undefined;
+      }
+    }
+  }
+
+  async function fetchOnce(pop: BlockingPop): Promise<void> {
+    await slots.whenFree(stopping.signal);
+    if (stopping.signal.aborted) return;
+    const open = exchanges.filter((exchange) => !exchange.isPaused());
+    if (open.length === 0) {
+      await nudged();
+      return;
+    }
+    // The slot of the message to come is taken already, or `finish` could fill it meanwhile.
+    const reserved = slots.reserve(1);
+    try {
+      turn += 1;
+      const first = turn % open.length;
+      const queues = [...open.slice(first), ...open.slice(0, first)].map(({ queue }) => queue);
+      const popped = await pop.pop(queues);
+      if (!popped) return;
+      await exchanges.find(({ queue }) => queue === popped.queue)?.claim([popped]);
+    } finally {
+      slots.unreserve(reserved);
+    }
+  }
+
+  function nudged(): Promise<void> {
+    return new Promise((resolve) => {
+      wake = resolve;
+      stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  return {
+    start() {
+      loop = run();
+    },
+
+    async stop() {
+      stopping.abort();
+      await session?.interrupt();
+      await loop;
+    },
+
+    nudge() {
+      wake();
+      void session?.interrupt();
+    },
+  };
+}

@@ -1,0 +1,105 @@
+// What this worker holds: at most `capacity` tasks, each known by queue, id and claim number.
+
+import type { ClaimedTask } from '../store/consumer.ts';
+import type { StopReason } from './pool.ts';
+
+export interface HeldTask {
+  readonly task: ClaimedTask;
+  readonly signal: AbortSignal;
+  stop(reason: StopReason): void;
+}
+
+export interface Slots {
+  /** Slots that are neither held nor reserved; never negative. */
+  free(): number;
+  /**
+   * Takes free slots out of the count until they are given back, and those of `ending` tasks that are held but will be
+   * dropped before. Answers how many.
+   */
+  reserve(wanted: number, ending?: number): number;
+  unreserve(count: number): void;
+  /** Holds a task; `undefined` when it is held already. More than `capacity` may be held after a lost reply. */
+  hold(task: ClaimedTask): HeldTask | undefined;
+  drop(queue: string, id: string, claim: number): void;
+  find(queue: string, id: string): HeldTask | undefined;
+  held(queue?: string): readonly HeldTask[];
+  /** Resolves when a slot is free, when none is held any more, or when the signal fires. */
+  whenFree(signal: AbortSignal): Promise<void>;
+  whenEmpty(signal: AbortSignal): Promise<void>;
+}
+
+export function createSlots(capacity: number): Slots {
+  const tasks = new Map<string, HeldTask>();
+  const watchers = new Set<() => void>();
+  let reserved = 0;
+
+  const free = (): number => Math.max(0, capacity - tasks.size - reserved);
+  const changed = (): void => {
+    for (const watcher of watchers) watcher();
+  };
+
+  function when(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (!condition() && !signal.aborted) return;
+        watchers.delete(check);
+        signal.removeEventListener('abort', check);
+        resolve();
+      };
+      watchers.add(check);
+      signal.addEventListener('abort', check, { once: true });
+      check();
+    });
+  }
+
+  return {
+    free,
+
+    reserve(wanted, ending = 0) {
+      const count = Math.min(wanted, Math.max(0, capacity - tasks.size - reserved + ending));
+      reserved += count;
+      return count;
+    },
+
+    unreserve(count) {
+      reserved -= count;
+      if (count > 0) changed();
+    },
+
+    hold(task) {
+      const key = keyOf(task.queue, task.id);
+      if (tasks.get(key)?.task.claim === task.claim) return undefined;
+      // An older claim of the same task was lost and taken again: its run must not end this one.
+      tasks.get(key)?.stop('lease-lost');
+      const controller = new AbortController();
+      const held = {
+        task,
+        signal: controller.signal,
+        stop: (reason: StopReason) => controller.abort(reason),
+      };
+      tasks.set(key, held);
+      return held;
+    },
+
+    drop(queue, id, claim) {
+      const key = keyOf(queue, id);
+      if (tasks.get(key)?.task.claim !== claim) return;
+      tasks.delete(key);
+      changed();
+    },
+
+    find: (queue, id) => tasks.get(keyOf(queue, id)),
+
+    held(queue) {
+      const all = [...tasks.values()];
+      return queue === undefined ? all : all.filter(({ task }) => task.queue === queue);
+    },
+
+    whenFree: (signal) => when(() => free() > 0, signal),
+    whenEmpty: (signal) => when(() => tasks.size === 0, signal),
+  };
+}
+
+function keyOf(queue: string, id: string): string {
+  return `${queue}/${id}`;
+}

@@ -1,0 +1,55 @@
+// One timer a queue that fires when its next sweep is due: not earlier, and sooner when it hears of something sooner.
+
+import type { Log } from '../log.ts';
+import type { Swept } from '../store/sweeper.ts';
+
+export interface SweepTimer {
+  /** Sweeps in `ms` at the latest. */
+  within(ms: number): void;
+  stop(): Promise<void>;
+}
+
+/** @param periodMs longest wait, also after a sweep that failed */
+export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, log: Log): SweepTimer {
+  let timer: NodeJS.Timeout | undefined;
+  let firesAt = Number.POSITIVE_INFINITY;
+  let running: Promise<void> | undefined;
+  let stopped = false;
+
+  function within(ms: number): void {
+    const at = performance.now() + ms;
+    if (stopped || at >= firesAt) return;
+    clearTimeout(timer);
+    firesAt = at;
+    timer = setTimeout(fire, ms);
+  }
+
+  function fire(): void {
+    firesAt = Number.POSITIVE_INFINITY;
+    running = sweep()
+      .then(
+        (swept) => {
+          tell(swept);
+          within(Math.min(swept.nextMs, periodMs));
+        },
+        () => within(periodMs), // Redis is away: its connection says so, once.
+      )
+      .finally(() => {
+        running = undefined;
+      });
+  }
+
+  function tell(swept: Swept): void {
+    if (swept.returned + swept.poisoned + swept.repaired > 0) log.warn(swept, 'swept');
+    else if (swept.due + swept.removed > 0) log.debug(swept, 'swept');
+  }
+
+  return {
+    within,
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

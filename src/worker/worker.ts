@@ -1,0 +1,174 @@
+// The worker role: wires the fetch loop, the slots, the threads and the timers, and takes them down in order.
+
+import { hostname } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { type Service, within } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import { openBlockingPop } from '../store/blocking-pop.ts';
+import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
+import { createConsumer } from '../store/consumer.ts';
+import { QUEUES_KEY } from '../store/keys.ts';
+import { createSweeper } from '../store/sweeper.ts';
+import { listenForWakes, type WakeListener } from '../store/wake-listener.ts';
+import type { Registry, TaskSettings } from '../tasks/registry.ts';
+import { createExchange, type Exchange } from './exchange.ts';
+import { createExecute } from './execute.ts';
+import { createFeed } from './feed.ts';
+import { createPool } from './pool.ts';
+import { createSlots } from './slots.ts';
+import { createSweepTimer } from './sweep-timer.ts';
+
+export interface WorkerSettings {
+  readonly queues: readonly string[];
+  /** Threads, and so tasks at the same time. */
+  readonly concurrency: number;
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  readonly blockMs: number;
+  readonly popGraceMs: number;
+  readonly shutdownGraceMs: number;
+  readonly resultTtlMs: number;
+  readonly tasks: TaskSettings;
+}
+
+export interface WorkerParts {
+  readonly connection: ConnectionSettings;
+  readonly registry: Registry;
+  readonly log: Log;
+  /** Called when the worker cannot fetch for long and a new process should try. */
+  readonly onStuck: () => void;
+}
+
+/** Tasks of each kind that one sweep handles; a slice takes Redis about a millisecond. */
+const SWEEP_SLICE = 100;
+/** A worker that could fetch nothing for this long, while it wanted to, asks to be replaced. */
+const STUCK_MS = 300_000;
+/** A call that gets no answer for this long is given up with its connection, and looked after by `held`. */
+const SOCKET_TIMEOUT_MS = 3_000;
+/** The last words of a stopping worker are not waited for longer than this. */
+const FAREWELL_MS = 3_000;
+
+export function createWorker(settings: WorkerSettings, parts: WorkerParts): Service {
+  const { connection, log } = parts;
+  const name = workerName();
+  const slots = createSlots(settings.concurrency);
+  const pool = createPool(settings.concurrency, { tasks: settings.tasks }, log);
+  const stopping = new AbortController();
+  let taken: Running | undefined;
+
+  /** Everything that needs Redis; made at start, so that a worker that never ran has nothing to take down. */
+  function run(): Running {
+    const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
+    const execute = createExecute(parts.registry, pool, log);
+    const alone = settings.queues.length === 1;
+    const exchanges = settings.queues.map((queue) =>
+      createExchange({
+        consumer: createConsumer(command, queue, name, settings.leaseMs),
+        slots,
+        execute,
+        // With several queues the fetch loop decides whose turn it is, so that a busy one cannot starve the others.
+        wantsMore: () => alone && !stopping.signal.aborted,
+        log,
+      }),
+    );
+    const sweep = createSweeper(command, {
+      leaseMs: settings.leaseMs,
+      slice: SWEEP_SLICE,
+      popGraceMs: settings.popGraceMs,
+      retentionMs: settings.resultTtlMs,
+      periodMs: settings.heartbeatMs,
+    });
+    const sweeps = new Map(
+      settings.queues.map((queue) => [
+        queue,
+        createSweepTimer(() => sweep(queue), settings.heartbeatMs, log),
+      ]),
+    );
+    const feed = createFeed({
+      open: () => openBlockingPop(connection, `${name}:feed`, command, settings.blockMs),
+      exchanges,
+      slots,
+      log,
+      onStuck: parts.onStuck,
+      stuckMs: STUCK_MS,
+    });
+
+    async function beatOnce(exchange: Exchange): Promise<void> {
+      const wasPaused = exchange.isPaused();
+      await exchange.beat().catch(() => undefined); // Redis is away: its connection says so, once.
+      if (wasPaused && !exchange.isPaused()) feed.nudge();
+    }
+    const beatAll = (): void => {
+      for (const exchange of exchanges) void beatOnce(exchange);
+    };
+
+    command.on('ready', () => {
+      // Foreign programs may push to a queue that no server ever wrote to: make it known.
+      command.sadd(QUEUES_KEY, ...settings.queues).catch(() => undefined);
+      beatAll();
+      for (const timer of sweeps.values()) timer.within(0);
+    });
+    const heartbeat = setInterval(beatAll, settings.heartbeatMs);
+    const wakes = listenForWakes(connection, settings.queues, (queue, dueMs) => {
+      sweeps.get(queue)?.within(dueMs);
+      if (dueMs > 0) return;
+      const exchange = exchanges.find((one) => one.queue === queue);
+      if (exchange) void beatOnce(exchange);
+    });
+    feed.start();
+    return { command, exchanges, feed, heartbeat, sweeps, wakes };
+  }
+
+  async function drain({ exchanges }: Running): Promise<void> {
+    const patience = AbortSignal.timeout(settings.shutdownGraceMs);
+    await slots.whenEmpty(patience);
+    for (const held of slots.held()) held.stop('shutting-down');
+    // Outcomes of what was stopped are still on their way.
+    await slots.whenEmpty(AbortSignal.timeout(FAREWELL_MS));
+    await within(Promise.all(exchanges.map((exchange) => exchange.settled())), FAREWELL_MS);
+  }
+
+  return {
+    async start() {
+      await pool.start();
+      taken = run();
+      log.info(
+        { worker: name, queues: settings.queues, concurrency: settings.concurrency },
+        'worker started',
+      );
+    },
+
+    async stop() {
+      if (stopping.signal.aborted) return;
+      stopping.abort();
+      if (taken) {
+        const running = taken;
+        await within(running.feed.stop(), settings.blockMs + FAREWELL_MS);
+        await drain(running);
+        clearInterval(running.heartbeat);
+        running.wakes.stop();
+        await Promise.all([...running.sweeps.values()].map((timer) => within(timer.stop(), FAREWELL_MS)));
+        const farewells = running.exchanges.map((exchange) => exchange.leave().catch(() => undefined));
+        await within(Promise.all(farewells), FAREWELL_MS);
+        running.command.disconnect();
+      }
+      await pool.stop();
+      log.info({ worker: name }, 'worker stopped');
+    },
+  };
+}
+
+interface Running {
+  readonly command: ReturnType<typeof openCommandConnection>;
+  readonly exchanges: readonly Exchange[];
+  readonly feed: ReturnType<typeof createFeed>;
+  readonly heartbeat: NodeJS.Timeout;
+  readonly sweeps: ReadonlyMap<string, ReturnType<typeof createSweepTimer>>;
+  readonly wakes: WakeListener;
+}
+
+/** Tells an operator where the worker is, and is never the name of another one: neither of its past nor of a twin. */
+function workerName(): string {
+  const host = hostname().replace(/[^\w.-]/g, '-');
+  return `${host}-${process.pid}-${randomBytes(4).toString('hex')}`;
+}
