@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image, looks at what is in it, and runs compose.yaml with 3 and with 5 workers: tasks that are sent
 # over HTTP must come back with their results, and every process must end cleanly when it is stopped.
-# Takes a minute or two and leaves nothing behind.
+# Takes a minute or two, and leaves nothing behind but the cache of the build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +13,7 @@ done
 project=popfleet-check-$$
 export POPFLEET_IMAGE=localhost/$project PORT=$((20000 + RANDOM % 10000)) TASK_DURATION_MS=200
 base=http://127.0.0.1:$PORT
+ours=(--filter "label=com.docker.compose.project=$project")
 log=$(mktemp)
 
 main() {
@@ -50,31 +51,36 @@ JS
 }
 
 check_fleet() {
-  local workers=$1 ids=() id
+  local workers=$1
   step "a fleet of $workers workers"
   # Both ways to say how many: podman-compose before 1.4 ignores --scale.
   WORKERS=$workers quietly compose up -d --scale "worker=$workers"
   eventually curl -sf "$base/readyz"
   equal "$workers" "$(podman ps -q "${ours[@]}" --filter label=com.docker.compose.service=worker | wc -l)" "workers that run"
-
-  for _ in {1..20}; do
-    id=$(curl -sS --fail-with-body "$base/add" -H 'content-type: application/json' -d '{"one":1,"two":2}' | field id)
-    ids+=("$id")
-  done
-  for id in "${ids[@]}"; do
-    record=$(curl -sS --fail-with-body "$base/v1/tasks/$id?wait=30")
-    equal succeeded "$(field state <<<"$record")" "state of task $id"
-    equal 3 "$(field result <<<"$record")" "result of task $id"
-  done
-  echo "   ${#ids[@]} tasks succeeded"
-
+  check_tasks
   # shellcheck disable=SC2046 # container ids have no spaces
   quietly podman stop -t 35 $(podman ps -q "${ours[@]}")
   equal $((workers + 2)) "$(podman ps -aq "${ours[@]}" --filter exited=0 | wc -l)" "processes that ended without an error"
   WORKERS=$workers quietly compose down -v
 }
 
-ours=(--filter "label=com.docker.compose.project=$project")
+check_tasks() {
+  local ids=() id record used
+  for _ in {1..20}; do
+    id=$(curl -sS --fail-with-body "$base/add" -H 'content-type: application/json' -d '{"one":1,"two":2}' | field id)
+    ids+=("$id")
+  done
+  : >"$log"
+  for id in "${ids[@]}"; do
+    record=$(curl -sS --fail-with-body "$base/v1/tasks/$id?wait=30")
+    equal succeeded "$(field state <<<"$record")" "state of task $id"
+    equal 3 "$(field result <<<"$record")" "result of task $id"
+    field worker <<<"$record" >>"$log"
+  done
+  used=$(sort -u "$log" | wc -l)
+  echo "   ${#ids[@]} tasks succeeded, shared by $used workers"
+  [ "$used" -gt 1 ]
+}
 
 compose() { podman-compose -p "$project" -f compose.yaml "$@"; }
 

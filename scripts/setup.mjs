@@ -8,9 +8,10 @@ import { build, isBuilt } from './build.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-// Run in turn until a server is on PATH: some systems have Redis, some only Valkey.
+// Run in turn until a server is on PATH: some systems have Redis, some only Valkey. The time-out: a new machine may
+// still be busy with its own updates.
 const redisInstalls = {
-  'apt-get': ['update', 'install -y --no-install-recommends redis-server'],
+  'apt-get': ['update', 'install -y --no-install-recommends -o DPkg::Lock::Timeout=120 redis-server'],
   dnf: ['install -y redis', 'install -y valkey'],
   apk: ['add redis', 'add valkey'],
   pacman: ['-Sy --noconfirm redis', '-S --noconfirm valkey'],

@@ -72,14 +72,25 @@ export function readTaskSight(reply: Reply): TaskSight {
   return { kind: 'ended', state: state as EndState, times };
 }
 
-/** How many tasks of the queue have ended so far, those whose record is gone included; null when the answer does not say. */
-export function readEndedCount(reply: Reply): number | null {
+/** What a look at the queue showed. */
+export interface QueueSight {
+  /** Tasks of the queue that have ended so far, those whose record is gone included. */
+  readonly ended: number;
+  /** Why nothing moves, when the answer gives a reason. */
+  readonly hindrance: string | null;
+}
+
+/** Null when the answer is not the state of a queue. */
+export function readQueueSight(reply: Reply): QueueSight | null {
   if (reply.kind !== 'answer' || reply.status !== 200) return null;
-  const counts = fieldsOf(fieldsOf(reply.body)['counts']);
-  return ['succeeded', 'dead', 'cancelled', 'removed'].reduce(
-    (sum, name) => sum + (Number(counts[name]) || 0),
+  const { counts, paused, workers } = fieldsOf(reply.body);
+  const number = fieldsOf(counts);
+  const ended = ['succeeded', 'dead', 'cancelled', 'removed'].reduce(
+    (sum, name) => sum + (Number(number[name]) || 0),
     0,
   );
+  if (paused === true) return { ended, hindrance: 'the queue is paused' };
+  return { ended, hindrance: workers === 0 ? 'no worker serves the queue' : null };
 }
 
 function problemOf(status: number, body: unknown): string {

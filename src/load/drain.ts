@@ -1,14 +1,9 @@
 // The second phase: wait until the queue has worked through the accepted tasks, without asking in a tight loop.
-import { readEndedCount, readTaskSight } from './api.ts';
+import { type QueueSight, readQueueSight, readTaskSight } from './api.ts';
 import { pause, type LoadRun } from './run.ts';
 
 /** The longest a look at a task waits in the server, and the shortest time between two looks. */
 const LOOK_SECONDS = 1;
-
-/** How many tasks of the queue have ended so far; null when the server does not say. */
-export async function countEnded(run: LoadRun): Promise<number | null> {
-  return readEndedCount(await run.client.get(queuePath(run)));
-}
 
 export function queuePath(run: LoadRun): string {
   return `/v1/queues/${encodeURIComponent(run.options.queue)}`;
@@ -16,6 +11,31 @@ export function queuePath(run: LoadRun): string {
 
 export function taskPath(id: string): string {
   return `/v1/tasks/${encodeURIComponent(id)}`;
+}
+
+/**
+ * Waits until the last accepted task has ended, or until `deadline` (on the clock of the run). Other callers may share the
+ * queue, so its counts, as a difference to the look `before` sending, only feed the bar; the check afterwards goes by id.
+ */
+export async function drainQueue(
+  run: LoadRun,
+  acceptedIds: readonly string[],
+  before: QueueSight | null,
+  deadline: number,
+): Promise<void> {
+  const { progress } = run;
+  const total = acceptedIds.length;
+  const ownEnded = (sight: QueueSight | null): number =>
+    sight && before ? Math.max(0, Math.min(total, sight.ended - before.ended)) : 0;
+  const onLook = async (): Promise<void> => {
+    const sight = await lookAtQueue(run);
+    if (sight === null) return;
+    progress.show(ownEnded(sight));
+    if (sight.hindrance !== null) progress.note(sight.hindrance);
+  };
+  progress.begin('draining', total, ownEnded(await lookAtQueue(run)));
+  await awaitTask(run, acceptedIds.at(-1) ?? '', deadline, onLook);
+  progress.end();
 }
 
 /**
@@ -40,4 +60,9 @@ export async function awaitTask(
     const pauseMs = sight.kind === 'unseen' ? Math.max(restMs, sight.retryAfterMs) : restMs;
     await pause(Math.max(0, Math.min(pauseMs, deadline - now())), signal);
   }
+}
+
+/** One look at the queue of the run; null when the server gives no usable answer. */
+async function lookAtQueue(run: LoadRun): Promise<QueueSight | null> {
+  return readQueueSight(await run.client.get(queuePath(run)));
 }

@@ -90,5 +90,5 @@ function parseRetryAfterMs(header: string | undefined): number {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // A name with several addresses fails with an AggregateError whose message is empty.
-  return error.message || String((error as NodeJS.ErrnoException).code ?? error.name);
+  return error.message || ((error as NodeJS.ErrnoException).code ?? error.name);
 }

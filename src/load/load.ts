@@ -1,6 +1,6 @@
 // A load run from the first request to the verdict: send, drain, check every task, report.
-import { readEndedCount } from './api.ts';
-import { awaitTask, countEnded, queuePath } from './drain.ts';
+import { readQueueSight } from './api.ts';
+import { drainQueue, queuePath } from './drain.ts';
 import { createHttpClient } from './http-client.ts';
 import type { LoadOptions } from './options.ts';
 import { createProgress, type Output } from './progress.ts';
@@ -42,37 +42,15 @@ async function runPhases(run: LoadRun): Promise<LoadSummary> {
   const { options, client, signal, now } = run;
   const hello = await client.get(queuePath(run));
   if (hello.kind !== 'answer') return summarizeUnreachable(options, hello.reason);
-  const endedBefore = readEndedCount(hello);
+  const before = readQueueSight(hello);
 
   const sent = await sendTasks(run);
   if (!options.wait || signal.aborted || sent.acceptedIds.length === 0) return summarize(options, sent, null);
 
   const deadline = now() + options.drainTimeoutMs;
-  await drain(run, sent.acceptedIds, endedBefore, deadline);
+  await drainQueue(run, sent.acceptedIds, before, deadline);
   const verified = await verifyTasks(run, sent.acceptedIds, deadline);
   return summarize(options, sent, signal.aborted ? null : verified);
-}
-
-/** Other callers may share the queue, so its counts only feed the bar; the check afterwards goes by id. */
-async function drain(
-  run: LoadRun,
-  acceptedIds: readonly string[],
-  endedBefore: number | null,
-  deadline: number,
-): Promise<void> {
-  const { progress } = run;
-  const total = acceptedIds.length;
-  const countOwn = async (): Promise<number | null> => {
-    const ended = await countEnded(run);
-    return ended === null || endedBefore === null ? null : Math.max(0, Math.min(total, ended - endedBefore));
-  };
-  const showEnded = async (): Promise<void> => {
-    const ended = await countOwn();
-    if (ended !== null) progress.show(ended);
-  };
-  progress.begin('draining', total, (await countOwn()) ?? 0);
-  await awaitTask(run, acceptedIds.at(-1) ?? '', deadline, showEnded);
-  progress.end();
 }
 
 function report(summary: LoadSummary, options: LoadOptions, io: LoadIo): void {

@@ -111,7 +111,9 @@ function skipScalar(bytes: Uint8Array, head: Head, at: number): number {
     case 0:
     case 1:
       if (head.argument === INDEFINITE) throw new CborFault('a reserved length', at);
-      if (head.argument >= Number.MAX_SAFE_INTEGER) throw new CborFault('an integer beyond ±(2^53 − 1)', at);
+      // A negative integer is −1 − argument.
+      if (head.argument + head.major > Number.MAX_SAFE_INTEGER)
+        throw new CborFault('an integer beyond ±(2^53 − 1)', at);
       return head.next;
     case 2:
     case 3:

@@ -41,7 +41,8 @@ export function readEnvelope(bytes: Uint8Array): { id: string; type: string } | 
   const [start, length] =
     typeHead === 0x78 ? [TYPE_AT + 2, text[TYPE_AT + 1] ?? 0] : [TYPE_AT + 1, typeHead - 0x60];
   const type = text.toString('latin1', start, start + length);
-  return TASK_ID.test(id) && TASK_TYPE.test(type) ? { id, type } : undefined;
+  const isWhole = type.length === length;
+  return isWhole && TASK_ID.test(id) && TASK_TYPE.test(type) ? { id, type } : undefined;
 }
 
 /**

@@ -15,6 +15,8 @@ export interface Misbehaviour {
   send?(nth: number, response: http.ServerResponse): boolean;
   /** Answers a look at the task itself when it returns true. */
   look?(task: FakeTask, response: http.ServerResponse): boolean;
+  /** Fields that the answer about the queue has besides. */
+  readonly queue?: Readonly<Record<string, unknown>>;
 }
 
 export interface FakeServer {
@@ -54,7 +56,12 @@ export async function startFakeServer(misbehaviour: Misbehaviour = {}): Promise<
     if (request.method === 'POST' && path === '/v1/tasks') return send(body, response);
     if (path.startsWith('/v1/tasks/')) return look(path.slice('/v1/tasks/'.length), response);
     seen.queueLooks += 1;
-    answer(response, 200, { queue: 'default', paused: false, counts: { accepted: sends, succeeded: sends } });
+    answer(response, 200, {
+      queue: 'default',
+      paused: false,
+      counts: { accepted: sends, succeeded: sends },
+      ...misbehaviour.queue,
+    });
   };
 
   const server = http.createServer((request, response) => {

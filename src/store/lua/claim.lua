@@ -6,16 +6,8 @@ local worker, lease_ms, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 renew_lease(worker, lease_ms)
 
 if PAUSED then
-  -- Everything goes back where it was. Its ledger entry, if it has one, may still stand at the tail.
-  for at = #ARGV - 1, 4, -2 do
-    local lane, message = ARGV[at], ARGV[at + 1]
-    redis.call('RPUSH', ready_key(lane), message)
-    local id = id_of(message)
-    if id then
-      local entry = id .. ':' .. (redis.call('HGET', task_key(id), F.claims) or '0')
-      if redis.call('LINDEX', ledger_key(lane), -1) ~= entry then redis.call('RPUSH', ledger_key(lane), entry) end
-    end
-  end
+  -- Everything goes back where it was; the ledger entries of what was popped still stand where they were.
+  for at = #ARGV - 1, 4, -2 do redis.call('RPUSH', ready_key(ARGV[at]), ARGV[at + 1]) end
   return { 'paused', {} }
 end
 

@@ -1,0 +1,45 @@
+// The reply of exactly the k-th call of a command or script gets lost and its connection breaks: Redis has done it,
+// the program does not know.
+
+import { expect, test } from 'vitest';
+import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
+import { openStage } from '../support/stage.ts';
+
+const LARGEST_K = process.env['POPFLEET_LONG'] === '1' ? 20 : 3;
+const CALLS = ['BRPOP', 'enqueue', 'claim', 'finish', 'beat', 'sweep'] as const;
+const CASES = CALLS.flatMap((call) => Array.from({ length: LARGEST_K }, (_, at) => ({ call, k: at + 1 })));
+
+/** A lease far longer than the test: what a live worker does not know must be found without it. */
+const TIMING = { LEASE_MS: '60000', HEARTBEAT_MS: '300', POP_GRACE_MS: '300', BLOCK_MS: '1000' };
+const ROUNDS_AT_LEAST = 5;
+const TASKS_A_ROUND = 4;
+const HEALED_WITHIN_MS = 15_000;
+
+test.for(CASES)('the reply of $call, call $k, gets lost: every task runs once', async ({ call, k }, context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  const [serverProxy, workerProxy] = [await stage.proxy(redis), await stage.proxy(redis)];
+  let lost = false;
+  const losing = (call === 'enqueue' ? serverProxy : workerProxy).loseReply(call, k).then(() => {
+    lost = true;
+  });
+  const [server] = await Promise.all([
+    stage.role('server', { ...JOURNAL_TASKS, REDIS_URL: serverProxy.url }),
+    stage.role('worker', { ...JOURNAL_TASKS, ...TIMING, REDIS_URL: workerProxy.url, CONCURRENCY: '2' }),
+  ]);
+
+  // In rounds, because a worker that is never idle needs no BRPOP and no claim.
+  const ids: string[] = [];
+  for (let round = 1; round <= ROUNDS_AT_LEAST || !lost; round += 1) {
+    ids.push(...(await facts.send(server.url(), TASKS_A_ROUND, 20)));
+    await facts.untilSucceeded(ids, HEALED_WITHIN_MS);
+  }
+  await losing;
+
+  await facts.expectAllDone(ids, HEALED_WITHIN_MS);
+  for (const id of ids) {
+    expect(facts.runs(id)).toBe(1);
+    expect(await facts.task(id)).toMatchObject({ claims: 1, failures: 0, crashes: 0 });
+  }
+});

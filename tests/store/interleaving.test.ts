@@ -1,0 +1,111 @@
+// Random interleavings of everything that happens to a queue, on a real Redis with a clock that the test moves.
+// POPFLEET_MODEL_RUNS sets how many worlds are tried (each of up to 150 steps); a failure prints its seed and steps.
+
+import fc from 'fast-check';
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { LANES } from '../../src/protocol/lane.ts';
+import { createProducer, type Producer } from '../../src/store/producer.ts';
+import { createModelClock, buildScriptsWithClock } from '../support/model-clock.ts';
+import { QueueModel, type Step } from '../support/queue-model.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { openStore } from '../support/store.ts';
+
+const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 60);
+const WORKERS = 3;
+
+let redis: TestRedis;
+let client: Redis;
+let producer: Producer;
+
+beforeAll(async () => {
+  redis = await startRedis({ appendonly: 'no' });
+  client = await openStore(redis.url, buildScriptsWithClock);
+  producer = createProducer(client);
+});
+
+afterAll(async () => {
+  client?.disconnect();
+  await redis?.stop();
+});
+
+const worker = fc.nat({ max: WORKERS - 1 });
+const want = fc.nat({ max: 4 });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('enqueue'),
+      count: fc.integer({ min: 1, max: 6 }),
+      lane: fc.constantFrom(...LANES),
+      delayMs: fc.constantFrom(0, 0, 0, 200, 900),
+      twice: fc.boolean(),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('pop'),
+      worker,
+      lost: fc.constantFrom('no', 'no', 'pop', 'claim'),
+      want,
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('finish'),
+      worker,
+      word: fc.constantFrom(
+        'succeeded',
+        'succeeded',
+        'succeeded',
+        'dead',
+        'retry',
+        'postponed',
+        'released',
+        'cancelled',
+      ),
+      count: fc.integer({ min: 1, max: 4 }),
+      want,
+      lost: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('beat'), worker }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('crash'), worker }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel'), task: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('pause', 'resume', 'resume') }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('sweep') }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(30, 150, 450, 1_100) }),
+  },
+) as fc.Arbitrary<Step>;
+
+test('whatever happens in whatever order, nothing is lost and nothing is finished twice', {
+  timeout: 20 * 60_000,
+}, async () => {
+  const seen = { steps: 0, tasks: 0, lostReplies: 0, crashes: 0 };
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 150, size: 'max' }), async (steps) => {
+      await client.flushall();
+      const model = new QueueModel(client, producer, await createModelClock(client), WORKERS);
+      for (const one of steps) {
+        await model.run(one);
+        await model.checkConservation();
+      }
+      await model.settle();
+      await model.checkEnd();
+      seen.steps += steps.length;
+      seen.tasks += model.accepted.length;
+      seen.lostReplies += model.lostReplies;
+      seen.crashes += model.crashes;
+    }),
+    { numRuns: RUNS, endOnFailure: false },
+  );
+  // The worlds were as bad as meant.
+  expect(seen.steps).toBeGreaterThan(RUNS * 50);
+  expect(seen.lostReplies).toBeGreaterThan(RUNS);
+  expect(seen.crashes).toBeGreaterThan(RUNS / 2);
+  console.info('interleavings', seen);
+});

@@ -1,0 +1,81 @@
+// Starts the built program in its roles, as an operator would.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { eventually } from './eventually.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+export interface RoleProcess {
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** Lines of its log, parsed. */
+  log(): readonly Record<string, unknown>[];
+  /** What it wrote to stderr. */
+  errors(): string;
+  /** Base URL of a server role. */
+  url(): string;
+  /** Name of the worker in Redis. */
+  worker(): string;
+  signal(signal: NodeJS.Signals): void;
+  /** Resolves with the exit code (or the signal's name) once the process is gone. */
+  readonly exited: Promise<number | string>;
+}
+
+/** Starts a role and returns at once; `startRole` also waits until it is up. */
+export function spawnRole(role: string, env: Record<string, string> = {}, cwd = tmpdir()): RoleProcess {
+  const child = spawn(process.execPath, [CLI], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], APP_TYPE: role, PORT: '0', TASK_DURATION_MS: '0', ...env },
+  });
+  let out = '';
+  let errors = '';
+  child.stdout.on('data', (text: Buffer) => {
+    out += text.toString();
+  });
+  child.stderr.on('data', (text: Buffer) => {
+    errors += text.toString();
+  });
+  const log = (): Record<string, unknown>[] =>
+    out
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const entry = (msg: string): Record<string, unknown> | undefined =>
+    log().find((line) => line['msg'] === msg);
+  const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
+  return {
+    pid: child.pid ?? 0,
+    child,
+    log,
+    errors: () => errors,
+    url: () => String(entry('server started')?.['url']),
+    worker: () => String(entry('worker started')?.['worker']),
+    signal: (signal) => void child.kill(signal),
+    exited,
+  };
+}
+
+/** Starts a role and waits until it says that it is up. */
+export async function startRole(
+  role: string,
+  env: Record<string, string> = {},
+  cwd?: string,
+): Promise<RoleProcess> {
+  const process_ = spawnRole(role, env, cwd);
+  const up = role === 'worker' ? 'worker started' : 'server started';
+  await eventually(() => {
+    if (process_.child.exitCode !== null) throw new Error(`it ended: ${process_.errors()}`);
+    return process_.log().some((line) => line['msg'] === up);
+  }, 15_000);
+  return process_;
+}
+
+/** Ends processes however they are, also stopped ones, and waits until they are gone. */
+export async function endAll(processes: readonly (RoleProcess | undefined)[]): Promise<void> {
+  for (const one of processes) one?.signal('SIGKILL');
+  await Promise.all(processes.map((one) => one?.exited));
+}

@@ -1,0 +1,37 @@
+// Gives the scripts a clock that a test moves: they read a key instead of the clock of Redis.
+
+import type { Redis } from 'ioredis';
+import { buildScripts } from '../../src/store/scripts.ts';
+
+const CLOCK_KEY = 'test:clock';
+
+/** `buildScripts` with the clock replaced; give it to `openCommandConnection`. */
+export function buildScriptsWithClock(build: { flags: boolean }): ReturnType<typeof buildScripts> {
+  const readKey = `(function() local ms = tonumber(redis.call('GET', '${CLOCK_KEY}'))
+    return { math.floor(ms / 1000), (ms % 1000) * 1000 } end)()`;
+  return buildScripts({
+    ...build,
+    patch(library) {
+      const patched = library.replace("redis.call('TIME')", readKey);
+      if (patched === library) throw new Error('the library reads its clock in another way now');
+      return patched;
+    },
+  });
+}
+
+export interface ModelClock {
+  now(): number;
+  advance(ms: number): Promise<void>;
+}
+
+export async function createModelClock(client: Redis, startMs = 1_000_000): Promise<ModelClock> {
+  let now = startMs;
+  await client.set(CLOCK_KEY, now);
+  return {
+    now: () => now,
+    async advance(ms) {
+      now += ms;
+      await client.set(CLOCK_KEY, now);
+    },
+  };
+}

@@ -1,0 +1,311 @@
+// A queue as a hostile world sees it: workers that crash, freeze and lose replies, driven step by step over the real
+// scripts. It keeps what was accepted and checks what must hold at every moment and at the end.
+
+import type { Redis } from 'ioredis';
+import { expect } from 'vitest';
+import { LANES, type Lane } from '../../src/protocol/lane.ts';
+import { encodeMessage } from '../../src/protocol/message.ts';
+import { newTaskId } from '../../src/protocol/task-id.ts';
+import { isTerminal, TASK_STATES, type TaskState } from '../../src/protocol/task-state.ts';
+import {
+  type ClaimedTask,
+  type Consumer,
+  createConsumer,
+  type Outcome,
+  type OutcomeWord,
+} from '../../src/store/consumer.ts';
+import { queueKey, readyKey } from '../../src/store/keys.ts';
+import { createOperator } from '../../src/store/operator.ts';
+import type { Producer } from '../../src/store/producer.ts';
+import { createSweeper } from '../../src/store/sweeper.ts';
+import type { ModelClock } from './model-clock.ts';
+
+const LEASE_MS = 1_000;
+const QUEUE = 'model';
+const NOTHING = Buffer.from([0xf6]);
+
+/** One step of the world. Numbers choose among what there is at that moment. */
+export type Step =
+  | {
+      readonly do: 'enqueue';
+      readonly count: number;
+      readonly lane: Lane;
+      readonly delayMs: number;
+      readonly twice: boolean;
+    }
+  | {
+      readonly do: 'pop';
+      readonly worker: number;
+      readonly lost: 'no' | 'pop' | 'claim';
+      readonly want: number;
+    }
+  | {
+      readonly do: 'finish';
+      readonly worker: number;
+      readonly word: OutcomeWord;
+      readonly count: number;
+      readonly want: number;
+      readonly lost: boolean;
+    }
+  | { readonly do: 'beat'; readonly worker: number }
+  | { readonly do: 'crash'; readonly worker: number }
+  | { readonly do: 'cancel'; readonly task: number }
+  | { readonly do: 'pause' | 'resume' | 'sweep' }
+  | { readonly do: 'advance'; readonly ms: number };
+
+interface ModelWorker {
+  name: string;
+  consumer: Consumer;
+  held: Map<string, number>;
+  /** Outcomes whose reply was lost: they are sent again. */
+  unsure: Outcome[];
+  inDoubt: boolean;
+  paused: boolean;
+}
+
+export class QueueModel {
+  readonly accepted: string[] = [];
+  lostReplies = 0;
+  crashes = 0;
+  private readonly workers: ModelWorker[];
+  private names = 0;
+  private readonly key = queueKey(QUEUE);
+  private readonly operator;
+  private readonly sweep;
+
+  constructor(
+    private readonly client: Redis,
+    private readonly producer: Producer,
+    private readonly clock: ModelClock,
+    workers: number,
+  ) {
+    this.operator = createOperator(client);
+    this.sweep = createSweeper(client, {
+      leaseMs: LEASE_MS,
+      slice: 7,
+      popGraceMs: 400,
+      retentionMs: 1e12,
+      periodMs: 250,
+    });
+    this.workers = Array.from({ length: workers }, () => this.newWorker());
+  }
+
+  private newWorker(): ModelWorker {
+    const name = `w${(this.names += 1)}`;
+    const consumer = createConsumer(this.client, QUEUE, name, LEASE_MS);
+    return { name, consumer, held: new Map(), unsure: [], inDoubt: false, paused: false };
+  }
+
+  async run(step: Step): Promise<void> {
+    switch (step.do) {
+      case 'enqueue':
+        await this.enqueue(step);
+        break;
+      case 'pop':
+        await this.pop(this.worker(step.worker), step.lost, step.want);
+        break;
+      case 'finish':
+        await this.finish(this.worker(step.worker), step);
+        break;
+      case 'beat':
+        await this.beat(this.worker(step.worker));
+        break;
+      case 'crash':
+        this.crashes += 1;
+        this.workers[step.worker % this.workers.length] = this.newWorker();
+        break;
+      case 'cancel': {
+        const id = this.accepted[step.task % Math.max(1, this.accepted.length)];
+        if (id !== undefined) await this.operator.cancel(QUEUE, id);
+        break;
+      }
+      case 'pause':
+        await this.operator.pause(QUEUE);
+        break;
+      case 'resume':
+        await this.operator.resume(QUEUE);
+        break;
+      case 'sweep':
+        await this.sweep(QUEUE);
+        break;
+      case 'advance':
+        await this.clock.advance(step.ms);
+        break;
+    }
+  }
+
+  /** `accepted = sum of all states + removed`, at this very moment. */
+  async checkConservation(): Promise<void> {
+    const counts = await this.client.hgetall(`${this.key}:count`);
+    const sum = [...TASK_STATES, 'removed'].reduce((total, state) => total + Number(counts[state] ?? 0), 0);
+    expect(sum, JSON.stringify(counts)).toBe(Number(counts['accepted'] ?? 0));
+    for (const state of TASK_STATES) expect(Number(counts[state] ?? 0), state).toBeGreaterThanOrEqual(0);
+  }
+
+  /** The world calms down: no more faults, one honest worker beside those that are left. */
+  async settle(): Promise<void> {
+    await this.operator.resume(QUEUE);
+    const honest = this.newWorker();
+    this.workers.push(honest);
+    for (let round = 0; round < 400; round += 1) {
+      await this.clock.advance(150);
+      await this.sweep(QUEUE);
+      for (const worker of this.workers) {
+        await this.beat(worker);
+        await this.pop(worker, 'no', 5);
+        await this.finish(worker, { word: 'succeeded', count: 50, want: 0, lost: false });
+      }
+      if (await this.isEmpty()) return;
+    }
+    throw new Error(
+      `the queue does not empty: ${JSON.stringify(await this.client.hgetall(`${this.key}:count`))}`,
+    );
+  }
+
+  /** Nothing lost, nothing finished twice, counts equal the states, nothing left behind. */
+  async checkEnd(): Promise<void> {
+    const states = new Map<string, number>();
+    for (const id of this.accepted) {
+      const [message, state] = await this.client.hmget(`${this.key}:task:${id}`, 'm', 's');
+      expect(message, `task ${id} is gone`).not.toBeNull();
+      expect(isTerminal(state as TaskState), `task ${id} is ${state}`).toBe(true);
+      states.set(String(state), (states.get(String(state)) ?? 0) + 1);
+    }
+    const counts = await this.client.hgetall(`${this.key}:count`);
+    expect(Number(counts['accepted'] ?? 0)).toBe(this.accepted.length);
+    for (const state of TASK_STATES) expect(Number(counts[state] ?? 0), state).toBe(states.get(state) ?? 0);
+
+    const ends = await this.terminalMoves();
+    for (const id of this.accepted) expect(ends.get(id), `task ${id} ended`).toBe(1);
+    const left = await this.client.keys(`${this.key}:*`);
+    const kinds = left
+      .map((name) => name.slice(this.key.length + 1))
+      .filter((name) => !name.startsWith('task:'));
+    expect(kinds.filter((kind) => /^(ready|ledger|running|later|suspects|malformed)/.test(kind))).toEqual([]);
+  }
+
+  private worker(index: number): ModelWorker {
+    const worker = this.workers[index % this.workers.length];
+    if (!worker) throw new Error('the model has no workers');
+    return worker;
+  }
+
+  private async enqueue(step: Extract<Step, { do: 'enqueue' }>): Promise<void> {
+    const ids = Array.from({ length: step.count }, newTaskId);
+    const tasks = ids.map((id) => ({
+      message: encodeMessage(id, 'add', { one: 1, two: 2 }),
+      lane: step.lane,
+      delayMs: step.delayMs,
+    }));
+    await this.producer.enqueue(QUEUE, tasks);
+    // The reply was lost: the same call again.
+    if (step.twice) await this.producer.enqueue(QUEUE, tasks);
+    this.accepted.push(...ids);
+  }
+
+  /** What BRPOP over the lanes does, and then the claim; either reply may get lost. */
+  private async pop(worker: ModelWorker, lost: 'no' | 'pop' | 'claim', want: number): Promise<void> {
+    if (worker.paused) return;
+    for (const lane of LANES) {
+      const message = await this.client.rpopBuffer(readyKey(QUEUE, lane));
+      if (!message) continue;
+      if (lost === 'pop') {
+        this.lostReplies += 1;
+        return;
+      }
+      const claims = await worker.consumer.claim([{ lane, message }], want);
+      if (lost === 'claim') {
+        this.lostReplies += 1;
+        worker.inDoubt = true;
+        return;
+      }
+      worker.paused = claims.paused;
+      this.hold(worker, claims.tasks);
+      return;
+    }
+  }
+
+  private async finish(
+    worker: ModelWorker,
+    step: {
+      readonly word: OutcomeWord;
+      readonly count: number;
+      readonly want: number;
+      readonly lost: boolean;
+    },
+  ): Promise<void> {
+    const fresh = [...worker.held]
+      .filter(([id]) => !worker.unsure.some((outcome) => outcome.id === id))
+      .slice(0, step.count)
+      .map(([id, claim]) => ({ id, claim, word: step.word, payload: NOTHING, delayMs: 120 }));
+    const outcomes = [...worker.unsure, ...fresh];
+    if (outcomes.length === 0) return;
+    if (worker.inDoubt) await this.lookAgain(worker);
+    const mine = await Promise.all(outcomes.map((outcome) => this.isMine(worker, outcome)));
+    const finished = await worker.consumer.finish(outcomes, step.want);
+    expect(finished.accepted, 'only the holder of the latest claim is heard').toEqual(mine);
+    if (step.lost) {
+      this.lostReplies += 1;
+      worker.unsure = outcomes;
+      worker.inDoubt = true;
+      return;
+    }
+    worker.unsure = [];
+    worker.paused = finished.paused;
+    for (const { id, claim } of outcomes) if (worker.held.get(id) === claim) worker.held.delete(id);
+    this.hold(worker, finished.tasks);
+  }
+
+  private async beat(worker: ModelWorker): Promise<void> {
+    if (worker.inDoubt) await this.lookAgain(worker);
+    const mine = [...worker.held].map(([id, claim]) => ({ id, claim }));
+    const beat = await worker.consumer.beat(mine);
+    worker.paused = beat.paused;
+    for (const id of beat.lost) {
+      worker.held.delete(id);
+      worker.unsure = worker.unsure.filter((outcome) => outcome.id !== id);
+    }
+    if (beat.held !== mine.length - beat.lost.length) await this.lookAgain(worker);
+    const cancelled = beat.cancel.map((id) => ({ id, claim: worker.held.get(id) ?? 0 }));
+    if (cancelled.length === 0) return;
+    const outcomes = cancelled.map(
+      (one) => ({ ...one, word: 'cancelled', payload: NOTHING, delayMs: 0 }) as const,
+    );
+    await worker.consumer.finish(outcomes, 0);
+    for (const { id } of cancelled) worker.held.delete(id);
+    worker.unsure = worker.unsure.filter(({ id }) => !beat.cancel.includes(id));
+  }
+
+  private async isMine(worker: ModelWorker, { id, claim }: Outcome): Promise<boolean> {
+    const [claims, name] = await this.client.hmget(`${this.key}:task:${id}`, 'c', 'w');
+    return claims === String(claim) && name === worker.name;
+  }
+
+  private async lookAgain(worker: ModelWorker): Promise<void> {
+    this.hold(worker, await worker.consumer.held());
+    worker.inDoubt = false;
+  }
+
+  private hold(worker: ModelWorker, tasks: readonly ClaimedTask[]): void {
+    for (const { id, claim } of tasks) worker.held.set(id, claim);
+  }
+
+  private async isEmpty(): Promise<boolean> {
+    const names = ['ready', 'ledger'].flatMap((kind) => LANES.map((lane) => `${this.key}:${kind}:${lane}`));
+    const left = await this.client.exists(...names, `${this.key}:later`, `${this.key}:suspects`);
+    const counts = await this.client.hmget(`${this.key}:count`, 'scheduled', 'ready', 'running');
+    return left === 0 && counts.every((count) => Number(count ?? 0) === 0);
+  }
+
+  /** How often each task reached a terminal state, as the event stream tells. */
+  private async terminalMoves(): Promise<Map<string, number>> {
+    const ends = new Map<string, number>();
+    for (const [, fields] of await this.client.xrange(`${this.key}:events`, '-', '+')) {
+      for (const move of (fields[1] ?? '').split(' ')) {
+        const id = move.slice(0, 36);
+        if (isTerminal(move.slice(36) as TaskState)) ends.set(id, (ends.get(id) ?? 0) + 1);
+      }
+    }
+    return ends;
+  }
+}

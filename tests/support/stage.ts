@@ -1,0 +1,52 @@
+// What one fault test starts: its own Redis, proxies and processes. Everything ends with the test, and when the test
+// fails the logs of its processes are shown.
+
+import type { TestContext } from 'vitest';
+import { endAll, type RoleProcess, startRole } from './fleet.ts';
+import { type RedisProxy, startProxy } from './proxy.ts';
+import { startRedis, type TestRedis } from './redis.ts';
+
+export interface Stage {
+  redis(settings?: Record<string, string>): Promise<TestRedis>;
+  proxy(redis: TestRedis): Promise<RedisProxy>;
+  role(role: string, env: Record<string, string>, cwd?: string): Promise<RoleProcess>;
+}
+
+/** @param context of the test: `test('…', async (context) => …)` */
+export function openStage(context: TestContext): Stage {
+  const processes: RoleProcess[] = [];
+  const closing: (() => Promise<void>)[] = [];
+
+  context.onTestFailed(() => {
+    for (const one of processes) process.stderr.write(journalOf(one));
+  });
+  context.onTestFinished(async () => {
+    await endAll(processes);
+    for (const close of closing.toReversed()) await close();
+  });
+
+  return {
+    async redis(settings) {
+      const redis = await startRedis(settings);
+      closing.push(() => redis.stop());
+      return redis;
+    },
+
+    async proxy(redis) {
+      const proxy = await startProxy(redis.port);
+      closing.push(() => proxy.close());
+      return proxy;
+    },
+
+    async role(role, env, cwd) {
+      const started = await startRole(role, env, cwd);
+      processes.push(started);
+      return started;
+    },
+  };
+}
+
+function journalOf(one: RoleProcess): string {
+  const lines = one.log().map((line) => JSON.stringify({ ...line, err: (line['err'] as Error)?.message }));
+  return `\n--- process ${one.pid}\n${lines.slice(-40).join('\n')}\n${one.errors()}`;
+}
