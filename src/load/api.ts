@@ -1,4 +1,5 @@
 // What the load tool reads in the answers of the HTTP API: one function an answer, each total.
+
 import { isTaskState, isTerminal } from '../protocol/task-state.ts';
 import type { Reply } from './http-client.ts';
 

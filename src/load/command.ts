@@ -1,4 +1,5 @@
 // The `load` subcommand: its options, their checks, and Ctrl-C.
+
 import { type Command, InvalidArgumentError } from 'commander';
 import { QUEUE_NAME, TASK_TYPE } from '../protocol/names.ts';
 import { runLoad } from './load.ts';

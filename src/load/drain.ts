@@ -1,6 +1,7 @@
 // The second phase: wait until the queue has worked through the accepted tasks, without asking in a tight loop.
+
 import { type QueueSight, readQueueSight, readTaskSight } from './api.ts';
-import { pause, type LoadRun } from './run.ts';
+import { type LoadRun, pause } from './run.ts';
 
 /** The longest a look at a task waits in the server, and the shortest time between two looks. */
 const LOOK_SECONDS = 1;

@@ -1,5 +1,6 @@
 // JSON over kept-alive connections, where every way an exchange can end is a value. Who calls it bounds how many
 // requests are open; the client never queues one.
+
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { text } from 'node:stream/consumers';

@@ -1,4 +1,6 @@
 // A load run from the first request to the verdict: send, drain, check every task, report.
+
+import { setMaxListeners } from 'node:events';
 import { readQueueSight } from './api.ts';
 import { drainQueue, queuePath } from './drain.ts';
 import { createHttpClient } from './http-client.ts';
@@ -25,6 +27,8 @@ export async function runLoad(options: LoadOptions, io: LoadIo): Promise<LoadSum
   const now = (): number => performance.now();
   const client = createHttpClient(options.url, options.inFlight, options.requestTimeoutMs);
   const signal = options.signal ?? new AbortController().signal;
+  // Each loop that pauses listens once; Node would take more than ten for a leak.
+  setMaxListeners(options.inFlight + 10, signal);
   const onAbort = (): void => client.close();
   signal.addEventListener('abort', onAbort);
   try {

@@ -1,4 +1,5 @@
 // What one load run is told to do, and the values that hold when nothing is said.
+
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
 
 export interface LoadOptions {

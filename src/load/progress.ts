@@ -1,4 +1,5 @@
 // What a person sees while a load run goes on: a bar on a terminal, else a line every few seconds.
+
 import cliProgress from 'cli-progress';
 
 /** A stream that may be a terminal. */

@@ -1,4 +1,5 @@
 // The summary as a person reads it.
+
 import type { Percentiles } from './percentiles.ts';
 import type { LoadSummary } from './summary.ts';
 

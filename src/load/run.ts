@@ -1,4 +1,5 @@
 // What every phase of a load run shares, and the bounded loops that all phases are made of.
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HttpClient } from './http-client.ts';
 import type { LoadOptions } from './options.ts';

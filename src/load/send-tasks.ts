@@ -1,6 +1,7 @@
 // The first phase: offer every task to the server until it was accepted, or until offering it makes no sense.
+
 import { readSendAnswer, type StopCode } from './api.ts';
-import { pause, runLoops, type LoadRun } from './run.ts';
+import { type LoadRun, pause, runLoops } from './run.ts';
 
 /** Why sending ended before every task was sent. */
 export interface Stop {

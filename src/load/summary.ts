@@ -1,6 +1,7 @@
 // The result of a load run as one flat document.
+
 import type { LoadOptions } from './options.ts';
-import { percentilesOf, type Percentiles } from './percentiles.ts';
+import { type Percentiles, percentilesOf } from './percentiles.ts';
 import type { Sent } from './send-tasks.ts';
 import { judge, type Verdict } from './verdict.ts';
 import type { Verified } from './verify-tasks.ts';

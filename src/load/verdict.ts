@@ -1,4 +1,5 @@
 // How good a load run was, in a word, a sentence and an exit code.
+
 import type { LoadOptions } from './options.ts';
 import type { Sent, Stop } from './send-tasks.ts';
 import type { Verified } from './verify-tasks.ts';

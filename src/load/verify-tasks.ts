@@ -1,7 +1,8 @@
 // The third phase: the proof. Every id that was answered for with 202 is looked up, one by one, and counted.
+
 import { readTaskSight, type TaskTimes } from './api.ts';
 import { awaitTask, taskPath } from './drain.ts';
-import { pause, runLoops, type LoadRun } from './run.ts';
+import { type LoadRun, pause, runLoops } from './run.ts';
 
 /** Where the accepted tasks ended: `accepted = succeeded + dead + cancelled + missing + unfinished`. */
 export interface Verified {

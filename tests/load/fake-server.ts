@@ -1,4 +1,5 @@
 // A popfleet server that exists only as its HTTP surface, so that a test can make it misbehave on purpose.
+
 import { randomUUID } from 'node:crypto';
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,4 +1,5 @@
 // One load run against a fake server, and what came of it.
+
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { runLoad } from '../../src/load/load.ts';

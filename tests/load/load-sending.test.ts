@@ -24,6 +24,25 @@ describe('trouble while sending', () => {
     expect(exitCode).toBe(0);
   });
 
+  test('many loops that wait at the same time are no leak', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): number => warnings.push(warning);
+    process.on('warning', onWarning);
+    const { summary } = await fake.run(
+      {
+        send(nth, response) {
+          if (nth > 64) return false;
+          answerProblem(response, 503, 'overloaded', { 'retry-after': '1' });
+          return true;
+        },
+      },
+      { tasks: 64, inFlight: 64 },
+    );
+    process.off('warning', onWarning);
+    expect(summary).toMatchObject({ accepted: 64, retries: 64 });
+    expect(warnings).toEqual([]);
+  });
+
   test('refusals without end stop the run with exit code 7', async () => {
     const refuse: Misbehaviour = {
       send(_nth, response) {
