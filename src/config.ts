@@ -24,6 +24,9 @@ export interface Config {
   readonly popGraceMs: number;
   readonly shutdownGraceMs: number;
   readonly resultTtlMs: number;
+  readonly resultLimitBytes: number;
+  readonly retentionBytes: number;
+  readonly lowLanesPercent: number;
   readonly bodyLimitBytes: number;
   readonly logLevel: string;
 }
@@ -93,6 +96,9 @@ function schema(cores: number) {
     POP_GRACE_MS: integer(2_000, 50, DAY_MS),
     SHUTDOWN_GRACE_MS: integer(25_000, 0, DAY_MS),
     RESULT_TTL_MS: integer(DAY_MS, 1_000, 365 * DAY_MS),
+    RESULT_LIMIT_BYTES: integer(1_048_576, 64, 256 * 1_048_576),
+    RETENTION_BYTES: integer(268_435_456, 0, 1e12),
+    LOW_LANES_PERCENT: integer(0, 0, 50),
     BODY_LIMIT_BYTES: integer(1_048_576, 64, 256 * 1_048_576),
     LOG_LEVEL: v.optional(
       v.picklist(
@@ -135,6 +141,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     popGraceMs: read.POP_GRACE_MS,
     shutdownGraceMs: read.SHUTDOWN_GRACE_MS,
     resultTtlMs: read.RESULT_TTL_MS,
+    resultLimitBytes: read.RESULT_LIMIT_BYTES,
+    retentionBytes: read.RETENTION_BYTES,
+    lowLanesPercent: read.LOW_LANES_PERCENT,
     bodyLimitBytes: read.BODY_LIMIT_BYTES,
     logLevel: read.LOG_LEVEL,
   };

@@ -10,5 +10,11 @@ export function createLog(
   bindings: Record<string, unknown>,
   destination?: DestinationStream,
 ): Log {
-  return pino({ level, base: { pid: process.pid, ...bindings } }, destination);
+  return pino({ level, base: { pid: process.pid, ...bindings }, serializers: { err: plainError } }, destination);
+}
+
+/** Without further members: those of a Redis error are the command's arguments, and with them payloads. */
+function plainError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error);
+  return { type: error.name, message: error.message, stack: error.stack };
 }

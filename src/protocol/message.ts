@@ -2,7 +2,7 @@
 // The id is always the first element in its 36-character form, so its bytes stand at a fixed place and a Lua script
 // can read it without decoding CBOR.
 
-import { decodeTrusted, encodeCbor } from './cbor.ts';
+import { decodeCbor, decodeTrusted, encodeCbor } from './cbor.ts';
 import { CborFault, DEFAULT_SCAN_LIMITS, scanCbor } from './cbor-scan.ts';
 import { TASK_ID, TASK_TYPE } from './names.ts';
 
@@ -46,6 +46,17 @@ export function readEnvelope(bytes: Uint8Array): { id: string; type: string } | 
 }
 
 /**
+ * Reads the options alone: the input in front of them is walked, but no value of it is built.
+ * @throws CborFault when the bytes are no plain message
+ */
+export function readMessageOptions(bytes: Uint8Array): MessageOptions {
+  const typeHead = bytes[TYPE_AT] ?? 0;
+  if (bytes[0] !== 0x85) return {};
+  const inputAt = typeHead === 0x78 ? TYPE_AT + 2 + (bytes[TYPE_AT + 1] ?? 0) : TYPE_AT + 1 + typeHead - 0x60;
+  return toOptions(decodeCbor(bytes.subarray(scanCbor(bytes, inputAt))));
+}
+
+/**
  * Decodes a whole message, which any program may have pushed.
  * @throws CborFault when the bytes are not such an array of plain values.
  */
@@ -57,8 +68,11 @@ export function decodeMessage(bytes: Uint8Array): TaskMessage {
   const end = scanCbor(bytes, 0, limits);
   if (end !== bytes.length) throw new CborFault('bytes follow the message', end);
   const fields = decodeTrusted(bytes) as readonly unknown[];
-  const options = fields[4] ?? {};
-  if (typeof options !== 'object' || Array.isArray(options))
-    throw new CborFault('options that are no map', 0);
-  return { ...envelope, input: fields[3], options: options as MessageOptions };
+  return { ...envelope, input: fields[3], options: toOptions(fields[4] ?? {}) };
+}
+
+function toOptions(options: unknown): MessageOptions {
+  const isMap = typeof options === 'object' && options !== null && !Array.isArray(options);
+  if (!isMap) throw new CborFault('options that are no map', 0);
+  return options as MessageOptions;
 }

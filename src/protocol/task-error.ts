@@ -8,7 +8,15 @@ export interface TaskError {
   readonly name: string;
   readonly message: string;
   readonly stack?: string;
+  /** Equal for failures with the same cause (`fingerprintOf`). */
+  readonly fingerprint?: string;
+  /** Set when the thread of the task was ended from outside, or ended under it. */
+  readonly killCause?: KillCause;
+  /** Milliseconds from ending the thread until it was gone. */
+  readonly killLatencyMs?: number;
 }
+
+export type KillCause = 'timeout' | 'cancel' | 'out-of-memory' | 'thread-exit' | 'process-exit';
 
 /** Turns whatever a handler threw into a bounded, plain error. Never throws, also for hostile getters. */
 export function toTaskError(thrown: unknown): TaskError {

@@ -13,8 +13,9 @@ export type TaskEnd = 'removed';
  */
 export const TRANSITIONS: Readonly<Record<TaskState | TaskOrigin, readonly (TaskState | TaskEnd)[]>> = {
   new: ['scheduled', 'ready'],
-  scheduled: ['ready', 'cancelled'],
-  ready: ['running', 'cancelled'],
+  // To `dead` when it expired before it was started.
+  scheduled: ['ready', 'cancelled', 'dead'],
+  ready: ['running', 'cancelled', 'dead'],
   running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready'],
   succeeded: ['removed'],
   dead: ['ready', 'removed'],

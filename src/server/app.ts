@@ -6,18 +6,15 @@ import { methodNotAllowed } from 'hono/method-not-allowed';
 import { getPath } from 'hono/utils/url';
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
-import type { Inspector } from '../store/inspector.ts';
 import type { AppEnv } from './app-env.ts';
 import { problemAnswer, toPopfleetError } from './problem.ts';
 import { type EnqueueParts, shortRoute, tasksRoute } from './routes/enqueue.ts';
 import { healthRoute } from './routes/health.ts';
-import { queuesRoute } from './routes/queues.ts';
-import { taskRoute } from './routes/tasks.ts';
-import type { Waiters } from './waiters.ts';
+import { type QueueRouteParts, queueRoutes } from './routes/queues.ts';
+import { type ScheduleRouteParts, scheduleRoutes } from './routes/schedules.ts';
+import { type TaskRouteParts, taskRoutes } from './routes/tasks.ts';
 
-export interface AppParts extends EnqueueParts {
-  readonly inspector: Inspector;
-  readonly waiters: Waiters;
+export interface AppParts extends EnqueueParts, TaskRouteParts, QueueRouteParts, ScheduleRouteParts {
   readonly log: Log;
   readonly isStopping: () => boolean;
 }
@@ -53,8 +50,9 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
 
   app.route('/', healthRoute(parts.inspector, parts.isStopping));
   app.route('/', tasksRoute(parts));
-  app.route('/', taskRoute(parts.waiters));
-  app.route('/', queuesRoute(parts.inspector));
+  app.route('/', taskRoutes(parts));
+  app.route('/', queueRoutes(parts));
+  app.route('/', scheduleRoutes(parts));
   app.route('/', shortRoute(parts));
 
   app.notFound((c) => problemAnswer(c, new PopfleetError('not-found', `Nothing is at ${c.req.path}.`)));

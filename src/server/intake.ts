@@ -1,10 +1,13 @@
 // Gathers the tasks of one turn of the event loop into one call a queue. This is what makes accepting fast.
 
-import type { NewTask, Producer } from '../store/producer.ts';
+import type { NewTask, Producer, Verdict } from '../store/producer.ts';
 
 export interface Intake {
-  /** Resolves when the task is accepted. @throws PopfleetError of the producer, for the whole batch */
-  accept(queue: string, task: NewTask): Promise<void>;
+  /**
+   * Resolves once Redis has the task, or has found that its idempotency key is taken (`undefined`: simply accepted).
+   * @throws PopfleetError of the producer, for the whole batch
+   */
+  accept(queue: string, task: NewTask): Promise<Verdict | undefined>;
 }
 
 /** A call stays well below what one script may take without others noticing. */
@@ -13,7 +16,7 @@ const LARGEST_BATCH = 500;
 interface Batch {
   readonly tasks: NewTask[];
   /** Shared by all callers of the batch. */
-  readonly sent: Promise<void>;
+  readonly sent: Promise<ReadonlyMap<number, Verdict>>;
 }
 
 export function createIntake(producer: Producer): Intake {
@@ -31,11 +34,11 @@ export function createIntake(producer: Producer): Intake {
   }
 
   return {
-    accept(queue, task) {
+    async accept(queue, task) {
       const current = open.get(queue);
       const batch = current && current.tasks.length < LARGEST_BATCH ? current : openBatch(queue);
-      batch.tasks.push(task);
-      return batch.sent;
+      const position = batch.tasks.push(task) - 1;
+      return (await batch.sent).get(position);
     },
   };
 }

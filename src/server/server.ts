@@ -8,7 +8,9 @@ import type { Log } from '../log.ts';
 import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
 import { createEventReader } from '../store/event-reader.ts';
 import { createInspector } from '../store/inspector.ts';
+import { createOperator } from '../store/operator.ts';
 import { createProducer } from '../store/producer.ts';
+import { createSchedules } from '../store/schedules.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createApp } from './app.ts';
 import { createIntake } from './intake.ts';
@@ -61,6 +63,8 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       registry,
       intake: createIntake(createProducer(command)),
       inspector,
+      operator: createOperator(command),
+      schedules: createSchedules(command),
       waiters,
       log,
       bodyLimitBytes: settings.bodyLimitBytes,

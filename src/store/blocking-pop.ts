@@ -3,6 +3,7 @@
 import type { Redis } from 'ioredis';
 import { LANES, type Lane } from '../protocol/lane.ts';
 import { type ConnectionSettings, openBlockingConnection, unblock } from './connection.ts';
+import type { FirstLane } from './consumer.ts';
 import { readyKey } from './keys.ts';
 
 export interface Pop {
@@ -13,11 +14,11 @@ export interface Pop {
 
 export interface BlockingPop {
   /**
-   * Waits for the next message of these queues, the higher lanes of all queues first, for at most `blockMs`.
+   * Waits for the next message of these queues, the higher (or lower) lanes of all queues first, for at most `blockMs`.
    * @returns `undefined` when the time passed, or `interrupt` ended the wait
    * @throws Error when the connection broke: what was popped then, the ledger check brings back
    */
-  pop(queues: readonly string[]): Promise<Pop | undefined>;
+  pop(queues: readonly string[], first?: FirstLane): Promise<Pop | undefined>;
   /** Ends a wait from outside: its reply still comes, so a message popped in that moment is not lost. */
   interrupt(): Promise<void>;
   close(): void;
@@ -46,8 +47,8 @@ export async function openBlockingPop(
   let blocked = false;
 
   return {
-    async pop(queues) {
-      const lanes = LANES.flatMap((lane) =>
+    async pop(queues, first = 'high') {
+      const lanes = (first === 'high' ? LANES : LANES.toReversed()).flatMap((lane) =>
         queues.map((queue) => ({ queue, lane, key: readyKey(queue, lane) })),
       );
       blocked = true;

@@ -1,6 +1,7 @@
 // A worker's side of one queue: claim, finish, beat and what belongs to them. Every write carries the claim number.
 
 import type { Redis } from 'ioredis';
+import { encodeCbor } from '../protocol/cbor.ts';
 import type { Lane } from '../protocol/lane.ts';
 import { queueKey } from './keys.ts';
 import { runScript, type ScriptArgument, type ScriptName } from './scripts.ts';
@@ -12,6 +13,8 @@ export interface ClaimedTask {
   readonly claim: number;
   /** Failures of the handler so far; what users see as `attempt` is one more. */
   readonly failures: number;
+  /** Workers lost while they ran it: a task with any runs in a process of its own. */
+  readonly crashes: number;
   /** The whole message: a slice of a reply buffer, copied before it is handed to a thread. */
   readonly message: Buffer;
 }
@@ -22,7 +25,7 @@ export interface PoppedMessage {
 }
 
 /** How a run ended; finish.lua says what each word does. */
-export type OutcomeWord = 'succeeded' | 'dead' | 'cancelled' | 'retry' | 'postponed' | 'released';
+export type OutcomeWord = 'succeeded' | 'dead' | 'cancelled' | 'retry' | 'postponed' | 'released' | 'crashed';
 
 export interface Outcome {
   readonly id: string;
@@ -32,7 +35,12 @@ export interface Outcome {
   readonly payload: Buffer;
   /** Milliseconds until the next attempt, for `retry` and `postponed`. */
   readonly delayMs: number;
+  /** How long the finished task is kept; `undefined` = as long as the fleet keeps tasks. */
+  readonly resultTtlMs?: number | undefined;
 }
+
+/** Where a claim begins to look: a share of the claims begins at the lowest lane, so that it does not starve. */
+export type FirstLane = 'high' | 'low';
 
 export interface Claims {
   readonly paused: boolean;
@@ -52,12 +60,24 @@ export interface Beat {
   readonly cancel: readonly string[];
 }
 
+export interface TaskReport {
+  readonly id: string;
+  readonly claim: number;
+  readonly progress: { readonly percent: number; readonly note: string | undefined } | undefined;
+  readonly lines: readonly string[];
+}
+
+/** Lines kept of a task's log. */
+const LOG_LINES_KEPT = 1_000;
+
 /** All calls reject with the plain ioredis error; `isReplyLost` tells whether they may have run. */
 export interface Consumer {
   readonly queue: string;
-  claim(popped: readonly PoppedMessage[], want: number): Promise<Claims>;
-  finish(outcomes: readonly Outcome[], want: number): Promise<Finished>;
+  claim(popped: readonly PoppedMessage[], want: number, first?: FirstLane): Promise<Claims>;
+  finish(outcomes: readonly Outcome[], want: number, first?: FirstLane): Promise<Finished>;
   beat(held: readonly { readonly id: string; readonly claim: number }[]): Promise<Beat>;
+  /** Writes progress and log lines of tasks that this worker runs. */
+  report(reports: readonly TaskReport[]): Promise<void>;
   /** What Redis says this worker holds: to adopt what a lost reply has hidden. */
   held(): Promise<readonly ClaimedTask[]>;
   /** Gives up the lease when nothing is held. */
@@ -73,15 +93,22 @@ export function createConsumer(client: Redis, queue: string, worker: string, lea
   return {
     queue,
 
-    async claim(popped, want) {
+    async claim(popped, want, first = 'high') {
       const messages = popped.flatMap(({ lane, message }) => [lane, message]);
-      const [word, tasks] = (await call('claim', [leaseMs, want, ...messages])) as [Buffer, TaskReply];
+      const [word, tasks] = (await call('claim', [leaseMs, want, first, ...messages])) as [Buffer, TaskReply];
       return { paused: isPaused(word), tasks: readTasks(queue, tasks) };
     },
 
-    async finish(outcomes, want) {
-      const args = outcomes.flatMap((one) => [one.id, one.claim, one.word, one.payload, one.delayMs]);
-      const reply = await call('finish', [leaseMs, want, ...args]);
+    async finish(outcomes, want, first = 'high') {
+      const args = outcomes.flatMap((one) => [
+        one.id,
+        one.claim,
+        one.word,
+        one.payload,
+        one.delayMs,
+        one.resultTtlMs ?? '',
+      ]);
+      const reply = await call('finish', [leaseMs, want, first, ...args]);
       const [word, verdicts, tasks] = reply as [Buffer, Buffer[], TaskReply];
       return {
         paused: isPaused(word),
@@ -96,6 +123,17 @@ export function createConsumer(client: Redis, queue: string, worker: string, lea
       return { paused: isPaused(word), held: count, lost: lost.map(String), cancel: cancel.map(String) };
     },
 
+    async report(reports) {
+      const args = reports.flatMap(({ id, claim, progress, lines }) => [
+        id,
+        claim,
+        progress ? encodeCbor(progress.note === undefined ? { percent: progress.percent } : progress) : '',
+        lines.length,
+        ...lines,
+      ]);
+      await call('report', [LOG_LINES_KEPT, ...args]);
+    },
+
     async held() {
       return readTasks(queue, (await call('held', [])) as TaskReply);
     },
@@ -106,18 +144,19 @@ export function createConsumer(client: Redis, queue: string, worker: string, lea
   };
 }
 
-/** Flat: id, claims, failures, message of each task. */
+/** Flat: id, claims, failures, crashes, message of each task. */
 type TaskReply = readonly (Buffer | number)[];
 
 function readTasks(queue: string, reply: TaskReply): ClaimedTask[] {
   const tasks: ClaimedTask[] = [];
-  for (let at = 0; at < reply.length; at += 4) {
+  for (let at = 0; at < reply.length; at += 5) {
     tasks.push({
       queue,
       id: String(reply[at]),
       claim: Number(reply[at + 1]),
       failures: Number(reply[at + 2]),
-      message: reply[at + 3] as Buffer,
+      crashes: Number(reply[at + 3]),
+      message: reply[at + 4] as Buffer,
     });
   }
   return tasks;

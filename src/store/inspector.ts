@@ -4,6 +4,8 @@ import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { LANES, type Lane } from '../protocol/lane.ts';
+import { decodeTrusted } from '../protocol/cbor.ts';
+import type { TaskError } from '../protocol/task-error.ts';
 import { QUEUES_KEY, queueKey, readyKey, taskKey } from './keys.ts';
 import { readRecord, type TaskRecord } from './record.ts';
 import { toStoreError } from './store-error.ts';
@@ -20,6 +22,20 @@ export interface QueueCounts {
   readonly workers: number;
 }
 
+export interface FailedAttempt {
+  /** Milliseconds of the Redis clock. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly claim: number;
+  readonly worker: string;
+  readonly error: TaskError;
+}
+
+export interface DeadPage {
+  readonly records: readonly TaskRecord[];
+  readonly next: string | undefined;
+}
+
 /** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Inspector {
   /** Names of all queues that ever had a task or a worker. */
@@ -27,6 +43,12 @@ export interface Inspector {
   queue(name: string): Promise<QueueCounts>;
   /** The record of a task, wherever it is queued. */
   task(id: string): Promise<TaskRecord | undefined>;
+  /** How its latest attempts failed, oldest first. */
+  attempts(queue: string, id: string): Promise<readonly FailedAttempt[]>;
+  /** Lines that its handler has logged. */
+  log(queue: string, id: string): Promise<readonly string[]>;
+  /** Dead tasks of a queue, newest first. @param cursor `next` of the page before */
+  dead(queue: string, limit: number, cursor: string | undefined): Promise<DeadPage>;
   /** Resolves when Redis answers. */
   ping(): Promise<void>;
 }
@@ -88,10 +110,56 @@ export function createInspector(client: Redis): Inspector {
       }
     },
 
+    async attempts(queue, id) {
+      const entries = await client.lrangeBuffer(`${queueKey(queue)}:errors:${id}`, 0, -1).catch(fail);
+      return entries.map(readAttempt);
+    },
+
+    log: (queue, id) => client.lrange(`${queueKey(queue)}:log:${id}`, 0, -1).catch(fail),
+
+    async dead(queue, limit, cursor) {
+      // Tasks that died in the same millisecond have equal scores: the cursor counts how many of them were shown.
+      const [from = '+inf', shown = '0'] = cursor?.split('.') ?? [];
+      const flat = await client
+        .zrevrangebyscore(
+          `${queueKey(queue)}:dead`,
+          from,
+          '-inf',
+          'WITHSCORES',
+          'LIMIT',
+          Number(shown),
+          limit,
+        )
+        .catch(fail);
+      const ids = flat.filter((_, at) => at % 2 === 0);
+      const scores = flat.filter((_, at) => at % 2 === 1);
+      const records = await Promise.all(ids.map((id) => findIn([queue], id))).catch(fail);
+      const last = scores.at(-1);
+      const equal = scores.filter((score) => score === last).length + (last === from ? Number(shown) : 0);
+      return {
+        records: records.filter((record) => record !== undefined),
+        next: ids.length < limit ? undefined : `${last}.${equal}`,
+      };
+    },
+
     async ping() {
       await client.ping().catch(fail);
     },
   };
+}
+
+/** As `remember_error` in lib.lua writes it: four words, then CBOR. */
+function readAttempt(entry: Buffer): FailedAttempt {
+  const words: string[] = [];
+  let at = 0;
+  for (let count = 0; count < 4; count += 1) {
+    const end = entry.indexOf(' ', at);
+    words.push(entry.toString('utf8', at, end));
+    at = end + 1;
+  }
+  const [startedAt, endedAt, claim, worker = ''] = words;
+  const error = decodeTrusted(entry.subarray(at)) as TaskError;
+  return { startedAt: Number(startedAt), endedAt: Number(endedAt), claim: Number(claim), worker, error };
 }
 
 function fail(error: unknown): never {

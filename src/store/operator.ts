@@ -3,28 +3,46 @@
 import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
 import { queueKey } from './keys.ts';
-import { runScript } from './scripts.ts';
+import { runScript, type ScriptName } from './scripts.ts';
+import { toStoreError } from './store-error.ts';
 
 /** `requested`: it runs and its worker was asked to stop it; `unknown`: there is no such task. */
-export type CancelAnswer = 'cancelled' | 'requested' | 'unknown' | Extract<TaskState, 'succeeded' | 'dead'>;
+export type CancelAnswer =
+  | 'cancelled'
+  | 'requested'
+  | 'unknown'
+  | Extract<TaskState, 'succeeded' | 'dead' | 'cancelled'>;
 
+/** `replayed`, `unknown`, or the state it is in instead of dead. */
+export type ReplayAnswer = 'replayed' | 'unknown' | TaskState;
+
+/** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Operator {
   cancel(queue: string, id: string): Promise<CancelAnswer>;
+  /** A dead task runs again with a fresh budget of attempts. */
+  replay(queue: string, id: string): Promise<ReplayAnswer>;
   pause(queue: string): Promise<void>;
   resume(queue: string): Promise<void>;
 }
 
 /** @param client a connection of `openCommandConnection` */
 export function createOperator(client: Redis): Operator {
+  async function call(script: ScriptName, queue: string, argument: string): Promise<string> {
+    try {
+      return String(await runScript(client, script, queueKey(queue), [argument]));
+    } catch (error) {
+      throw toStoreError(error);
+    }
+  }
+
   return {
-    async cancel(queue, id) {
-      return String(await runScript(client, 'cancel', queueKey(queue), [id])) as CancelAnswer;
-    },
+    cancel: async (queue, id) => (await call('cancel', queue, id)) as CancelAnswer,
+    replay: async (queue, id) => (await call('retry', queue, id)) as ReplayAnswer,
     async pause(queue) {
-      await runScript(client, 'pause', queueKey(queue), ['paused']);
+      await call('pause', queue, 'paused');
     },
     async resume(queue) {
-      await runScript(client, 'pause', queueKey(queue), ['open']);
+      await call('pause', queue, 'open');
     },
   };
 }

@@ -11,17 +11,41 @@ export interface NewTask {
   /** Whole message, as `encodeMessage` made it. */
   readonly message: Buffer;
   readonly lane: Lane;
-  /** Milliseconds until it may run; 0 = at once. */
-  readonly delayMs: number;
+  readonly extras?: TaskExtras | undefined;
+}
+
+/** What most tasks do without. Times of day are milliseconds since 1970. */
+export interface TaskExtras {
+  readonly delayMs?: number | undefined;
+  readonly runAt?: number | undefined;
+  /** Not started for this long, or by then, it is dead. */
+  readonly ttlMs?: number | undefined;
+  readonly expiresAt?: number | undefined;
+  readonly key?: IdempotencyKey | undefined;
+}
+
+export interface IdempotencyKey {
+  readonly key: string;
+  readonly windowMs: number;
+  /** Digest of the request: the same key with another one is a conflict. */
+  readonly print: string;
+}
+
+/** `replayed`: the key belongs to the task `id`, made by the same request; `conflict`: by another one. */
+export interface Verdict {
+  readonly word: 'accepted' | 'replayed' | 'conflict';
+  /** The task that the caller has now. */
+  readonly id: string;
 }
 
 export interface Producer {
   /**
-   * Accepts all tasks or none, in one call. When its reply gets lost it is repeated once: tasks that are there already
-   * are found by their ids.
+   * Accepts tasks in one call; all of them, but for those whose idempotency key is taken. When its reply gets lost it is
+   * repeated once: tasks that are there already are found by their ids.
+   * @returns what became of those that were not simply accepted, by their position in `tasks`
    * @throws PopfleetError `redis-unavailable` or `redis-full`; with a lost reply the tasks may have been accepted
    */
-  enqueue(queue: string, tasks: readonly NewTask[]): Promise<void>;
+  enqueue(queue: string, tasks: readonly NewTask[]): Promise<ReadonlyMap<number, Verdict>>;
 }
 
 /** How long a repeat waits for the connection to come back; the front door must answer within two seconds. */
@@ -33,27 +57,57 @@ export function createProducer(client: Redis): Producer {
   // Another Redis, or an emptied one, may stand behind the connection that comes back.
   client.on('close', () => registered.clear());
 
-  async function send(queue: string, args: readonly ScriptArgument[]): Promise<void> {
-    const calls: Promise<unknown>[] = [];
-    if (!registered.has(queue)) calls.push(client.sadd(QUEUES_KEY, queue));
-    calls.push(runScript(client, 'enqueue', queueKey(queue), args));
-    await Promise.all(calls);
+  async function send(queue: string, args: readonly ScriptArgument[]): Promise<unknown> {
+    const known = registered.has(queue) ? undefined : client.sadd(QUEUES_KEY, queue);
+    const [reply] = await Promise.all([runScript(client, 'enqueue', queueKey(queue), args), known]);
     registered.add(queue);
+    return reply;
   }
 
   return {
     async enqueue(queue, tasks) {
-      const args = tasks.flatMap((task) => [task.message, task.lane, task.delayMs]);
+      const args = tasks.flatMap(({ message, lane, extras }) => [
+        message,
+        lane,
+        extras ? writeExtras(extras) : '',
+      ]);
       try {
-        await send(queue, args);
+        return readVerdicts(await send(queue, args));
       } catch (error) {
         if (!isReplyLost(error) || !(await ready(client, REPEAT_WITHIN_MS))) throw toStoreError(error);
-        await send(queue, args).catch((again: unknown) => {
+        const reply = await send(queue, args).catch((again: unknown) => {
           throw toStoreError(again);
         });
+        return readVerdicts(reply);
       }
     },
   };
+}
+
+/** As accept.lua reads it. */
+export function writeExtras({ delayMs, runAt, ttlMs, expiresAt, key }: TaskExtras): string {
+  return JSON.stringify({
+    delay: delayMs,
+    at: runAt,
+    ttl: ttlMs,
+    expires: expiresAt,
+    key: key?.key,
+    window: key?.windowMs,
+    print: key?.print,
+  });
+}
+
+/** Flat: position from 1, word, id. `known` is a task of this very call, accepted by its first try. */
+function readVerdicts(reply: unknown): ReadonlyMap<number, Verdict> {
+  const flat = reply as readonly (Buffer | number)[];
+  const verdicts = new Map<number, Verdict>();
+  for (let at = 0; at < flat.length; at += 3) {
+    const word = String(flat[at + 1]);
+    if (word === 'replayed' || word === 'conflict') {
+      verdicts.set(Number(flat[at]) - 1, { word, id: String(flat[at + 2]) });
+    }
+  }
+  return verdicts;
 }
 
 /** Waits until the connection can take commands; false when it cannot within `ms`. */

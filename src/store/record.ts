@@ -15,7 +15,7 @@ export const FIELDS = {
   /** Failures of the handler: what counts against `maxAttempts`. */
   failures: 'f',
   /** Workers lost while they ran the task. */
-  crashes: 'x',
+  crashes: 'n',
   worker: 'w',
   accepted: 'a',
   due: 'd',
@@ -25,6 +25,12 @@ export const FIELDS = {
   error: 'e',
   /** Set when a running task shall be cancelled. */
   cancel: 'k',
+  /** A task that was not started by then does not run any more. */
+  expires: 'x',
+  /** What the handler told last of its progress, CBOR. */
+  progress: 'p',
+  /** Bytes that a finished task keeps, as counted against the retention by size. */
+  bytes: 'y',
 } as const;
 
 /** A task as it stands in Redis. Times are milliseconds of the Redis clock. */
@@ -46,6 +52,11 @@ export interface TaskRecord {
   readonly result: Buffer | undefined;
   /** CBOR of a `TaskError`. */
   readonly error: Buffer | undefined;
+  readonly expiresAt: number | undefined;
+  /** When it was asked to be cancelled. */
+  readonly cancelAt: number | undefined;
+  /** CBOR of `{percent, note?}`. */
+  readonly progress: Buffer | undefined;
 }
 
 /** Reads a hash of `HGETALL`; `undefined` when there is no such record. */
@@ -75,5 +86,8 @@ export function readRecord(queue: string, id: string, hash: Record<string, Buffe
     finishedAt: number('finished'),
     result: hash[FIELDS.result],
     error: hash[FIELDS.error],
+    expiresAt: number('expires'),
+    cancelAt: number('cancel'),
+    progress: hash[FIELDS.progress],
   };
 }

@@ -2,7 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
+import { encodeCbor } from '../protocol/cbor.ts';
 import { LANES } from '../protocol/lane.ts';
+import type { TaskError } from '../protocol/task-error.ts';
 import { TRANSITIONS } from '../protocol/task-state.ts';
 import { FIELDS } from './record.ts';
 
@@ -11,14 +13,18 @@ import { FIELDS } from './record.ts';
  * always work, accepting must not.
  */
 const SCRIPTS = {
-  enqueue: { parts: ['lib', 'enqueue'], allowOom: false },
+  enqueue: { parts: ['lib', 'accept', 'enqueue'], allowOom: false },
   claim: { parts: ['lib', 'take', 'claim'], allowOom: true },
-  finish: { parts: ['lib', 'take', 'finish'], allowOom: true },
+  finish: { parts: ['lib', 'crash', 'take', 'finish'], allowOom: true },
   beat: { parts: ['lib', 'beat'], allowOom: true },
   held: { parts: ['lib', 'held'], allowOom: true },
   leave: { parts: ['lib', 'leave'], allowOom: true },
-  sweep: { parts: ['lib', 'sweep'], allowOom: true },
+  report: { parts: ['lib', 'report'], allowOom: false },
+  sweep: { parts: ['lib', 'crash', 'sweep'], allowOom: true },
+  tick: { parts: ['lib', 'accept', 'tick'], allowOom: false },
+  schedule: { parts: ['lib', 'schedule'], allowOom: false },
   cancel: { parts: ['lib', 'cancel'], allowOom: true },
+  retry: { parts: ['lib', 'retry'], allowOom: false },
   pause: { parts: ['lib', 'pause'], allowOom: true },
 } as const;
 export type ScriptName = keyof typeof SCRIPTS;
@@ -38,6 +44,13 @@ export interface ScriptBuild {
   readonly patch?: (library: string) => string;
 }
 
+/** Errors that scripts write by themselves, as CBOR of a `TaskError`. */
+const ERRORS = {
+  POISON_ERROR: { name: 'PoisonTask', message: 'its worker was lost three times while it ran this task' },
+  LOST_ERROR: { name: 'WorkerLost', message: 'the worker was not heard of any more while it ran this task' },
+  EXPIRED_ERROR: { name: 'Expired', message: 'it was not started before it expired' },
+} satisfies Record<string, TaskError>;
+
 /** Reads the `.lua` files beside this module and builds every script. */
 export function buildScripts(build: ScriptBuild = { flags: true }): Record<ScriptName, ScriptSource> {
   const patch = build.patch ?? ((library: string) => library);
@@ -45,6 +58,7 @@ export function buildScripts(build: ScriptBuild = { flags: true }): Record<Scrip
     `local TRANSITIONS = ${luaTable(Object.entries(TRANSITIONS).map(([from, to]) => [from, luaSet(to)]))}`,
     `local LANES = { ${LANES.map((lane) => `'${lane}'`).join(', ')} }`,
     `local F = ${luaTable(Object.entries(FIELDS).map(([name, short]) => [name, `'${short}'`]))}`,
+    ...Object.entries(ERRORS).map(([name, error]) => `local ${name} = ${luaBytes(encodeCbor(error))}`),
   ].join('\n');
   const sources = Object.entries(SCRIPTS).map(([name, { parts, allowOom }]) => {
     const header = build.flags ? `#!lua${allowOom ? ' flags=allow-oom' : ''}\n` : '';
@@ -60,6 +74,10 @@ function readLua(name: string): string {
 
 function luaTable(entries: readonly (readonly [string, string])[]): string {
   return `{ ${entries.map(([key, value]) => `${key} = ${value}`).join(', ')} }`;
+}
+
+function luaBytes(bytes: Uint8Array): string {
+  return `'${Array.from(bytes, (byte) => `\\${String(byte).padStart(3, '0')}`).join('')}'`;
 }
 
 function luaSet(words: readonly string[]): string {

@@ -1,22 +1,35 @@
 // How a task is written: its type, the schema of its input and what it does, once for server and worker alike.
 
-import type { GenericSchema } from 'valibot';
+import * as v from 'valibot';
 import { PopfleetError } from '../protocol/errors.ts';
 import { TASK_TYPE } from '../protocol/names.ts';
+import { DefaultsSchema, type TaskDefaults } from '../protocol/options.ts';
 
-/** What a running handler knows of its task. */
+/** What a running handler knows of its task, and how it speaks while it runs. */
 export interface TaskContext {
   readonly id: string;
   readonly type: string;
   /** 1 for the first run; only failures of the handler make it grow. */
   readonly attempt: number;
+  /** Fires at the deadline, when the task is cancelled and when its worker stops. Shortly after, its thread is ended. */
+  readonly signal: AbortSignal;
+  /** When the handler will be stopped; `undefined` without a time limit. */
+  readonly deadline: Date | undefined;
+  /** Tells how far it is. May be called as often as you like: only the latest is passed on, a few times a second. */
+  progress(percent: number, note?: string): void;
+  /** Adds a line to the task's log, which is capped. */
+  log(line: string): void;
+  /** W3C trace context of the request that made the task. */
+  readonly traceparent: string | undefined;
 }
 
 export interface TaskDefinition<Input = unknown, Output = unknown> {
   /** Lower case letters, digits, `_`, `.` and `-`; begins with a letter; at most 64 characters. */
   readonly type: string;
   /** A valibot schema: the server refuses an input that does not fit, the worker checks it again. */
-  readonly input: GenericSchema<unknown, Input>;
+  readonly input: v.GenericSchema<unknown, Input>;
+  /** Options for every task of this type; a call may override each. */
+  readonly defaults?: TaskDefaults;
   /** Runs in a thread of its own and may block it. Its result must be plain (what CBOR and JSON can both carry). */
   run(input: Input, context: TaskContext): Output | Promise<Output>;
 }
@@ -31,7 +44,7 @@ const DEFINED = Symbol.for('popfleet.task');
 export function defineTask<Input, Output>(
   definition: TaskDefinition<Input, Output>,
 ): TaskDefinition<Input, Output> {
-  const fault = faultOf(definition);
+  const fault = faultOf(definition ?? {});
   if (fault) throw new PopfleetError('bad-definition', fault);
   return Object.freeze(Object.assign({ [DEFINED]: true }, definition));
 }
@@ -41,14 +54,24 @@ export function isTaskDefinition(value: unknown): value is TaskDefinition {
   return typeof value === 'object' && value !== null && DEFINED in value;
 }
 
-function faultOf(definition: { type?: unknown; input?: unknown; run?: unknown }): string | undefined {
-  const { type, input, run } = definition;
+function faultOf({
+  type,
+  input,
+  run,
+  defaults,
+}: Partial<Record<keyof TaskDefinition, unknown>>): string | undefined {
   if (typeof type !== 'string' || !TASK_TYPE.test(type)) {
     return `the task type ${JSON.stringify(type)} must match ${TASK_TYPE.source}`;
   }
   if (typeof input !== 'object' || input === null || !('~run' in input)) {
     return `the input of task "${type}" must be a valibot schema`;
   }
+  if ('async' in input && input.async === true) {
+    return `the input of task "${type}" must be a schema that needs no await`;
+  }
   if (typeof run !== 'function') return `task "${type}" needs a function "run"`;
-  return undefined;
+  const parsed = v.safeParse(v.optional(DefaultsSchema), defaults);
+  if (parsed.success) return undefined;
+  const [issue] = parsed.issues;
+  return `the defaults of task "${type}" are not valid: ${v.getDotPath(issue) ?? 'they'}: ${issue.message}`;
 }

@@ -5,7 +5,9 @@ import { createSerial, delay, retryDelayMs } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/consumer.ts';
 import type { Execute } from './execute.ts';
-import type { Slots } from './slots.ts';
+import type { Told } from './job.ts';
+import type { LaneTurn } from './lane-turn.ts';
+import type { HeldTask, Slots } from './slots.ts';
 
 export interface Exchange {
   readonly queue: string;
@@ -14,6 +16,8 @@ export interface Exchange {
   claim(popped: readonly PoppedMessage[]): Promise<void>;
   /** Renews the lease, stops what was lost or cancelled, and adopts what a lost reply has hidden. @throws Error of the store */
   beat(): Promise<void>;
+  /** Takes what a running handler tells, to be written with the next batch. */
+  tell(told: Told): void;
   /** Resolves when every outcome is recorded. */
   settled(): Promise<void>;
   /** Gives up the lease. @throws Error of the store */
@@ -26,14 +30,21 @@ export interface ExchangeParts {
   readonly execute: Execute;
   /** Whether `finish` may bring the next tasks: not while stopping, nor when it is another queue's turn. */
   readonly wantsMore: () => boolean;
+  readonly laneTurn: LaneTurn;
   readonly log: Log;
 }
 
+/** Progress and log lines of all tasks share one call in this time. */
+const PASS_ON_EVERY_MS = 250;
+
 export function createExchange(parts: ExchangeParts): Exchange {
-  const { consumer, slots, execute, wantsMore, log } = parts;
+  const { consumer, slots, execute, wantsMore, laneTurn, log } = parts;
   const { queue } = consumer;
   const oneAtATime = createSerial();
   const outcomes: Outcome[] = [];
+  /** What handlers told since it was last passed on, by task. */
+  const untold = new Map<string, Told>();
+  let passOnTimer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> | undefined;
   let paused = false;
   /** A claiming call lost its reply: Redis may hold tasks for this worker that it has not heard of. */
@@ -42,14 +53,14 @@ export function createExchange(parts: ExchangeParts): Exchange {
   function adopt(tasks: readonly ClaimedTask[]): void {
     for (const task of tasks) {
       const held = slots.hold(task);
-      if (held) void run(task, held.signal);
+      if (held) void run(held);
     }
   }
 
-  async function run(task: ClaimedTask, signal: AbortSignal): Promise<void> {
-    const outcome = await execute(task, signal);
+  async function run(held: HeldTask): Promise<void> {
+    const outcome = await execute(held);
     if (!outcome) {
-      slots.drop(queue, task.id, task.claim);
+      slots.drop(queue, held.task.id, held.task.claim);
       return;
     }
     outcomes.push(outcome);
@@ -78,8 +89,10 @@ export function createExchange(parts: ExchangeParts): Exchange {
   async function finish(batch: readonly Outcome[]): Promise<void> {
     if (inDoubt) await lookAgain();
     const want = wantsMore() && !paused ? slots.reserve(Number.POSITIVE_INFINITY, batch.length) : 0;
+    // What their handlers told last goes first: it counts only while they run.
+    void passOn();
     try {
-      const answer = await inDoubtUntilAnswered(consumer.finish(batch, want));
+      const answer = await inDoubtUntilAnswered(consumer.finish(batch, want, want > 0 ? laneTurn() : 'high'));
       paused = answer.paused;
       adopt(answer.tasks);
       for (const [at, { id, claim }] of batch.entries()) {
@@ -90,6 +103,15 @@ export function createExchange(parts: ExchangeParts): Exchange {
     } finally {
       slots.unreserve(want);
     }
+  }
+
+  /** Progress and log lines are worth no retry: the next ones come soon. */
+  async function passOn(): Promise<void> {
+    clearTimeout(passOnTimer);
+    passOnTimer = undefined;
+    const told = [...untold.values()];
+    untold.clear();
+    if (told.length > 0) await consumer.report(told).catch(() => undefined);
   }
 
   async function inDoubtUntilAnswered<T>(call: Promise<T>): Promise<T> {
@@ -118,7 +140,9 @@ export function createExchange(parts: ExchangeParts): Exchange {
       oneAtATime(async () => {
         const extra = paused ? 0 : slots.reserve(Number.POSITIVE_INFINITY);
         try {
-          const answer = await inDoubtUntilAnswered(consumer.claim(popped, extra));
+          const answer = await inDoubtUntilAnswered(
+            consumer.claim(popped, extra, extra > 0 ? laneTurn() : 'high'),
+          );
           paused = answer.paused;
           adopt(answer.tasks);
         } finally {
@@ -136,6 +160,15 @@ export function createExchange(parts: ExchangeParts): Exchange {
         for (const id of answer.cancel) slots.find(queue, id)?.stop('cancelled');
         if (answer.held !== mine.length - answer.lost.length) await lookAgain();
       }),
+
+    tell(told) {
+      const before = untold.get(told.id);
+      const merged = before
+        ? { ...told, progress: told.progress ?? before.progress, lines: [...before.lines, ...told.lines] }
+        : told;
+      untold.set(told.id, merged);
+      passOnTimer ??= setTimeout(() => void passOn(), PASS_ON_EVERY_MS);
+    },
 
     async settled() {
       while (flushing) await flushing;

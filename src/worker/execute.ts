@@ -1,28 +1,59 @@
 // Runs one claimed task from its message to its outcome, as named steps.
 
 import type { Log } from '../log.ts';
+import { backoffMs } from '../protocol/backoff.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
-import { readEnvelope } from '../protocol/message.ts';
-import { toTaskError } from '../protocol/task-error.ts';
+import { fingerprintOf } from '../protocol/fingerprint.ts';
+import { readEnvelope, readMessageOptions } from '../protocol/message.ts';
+import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
+import { type KillCause, type TaskError, toTaskError } from '../protocol/task-error.ts';
 import type { ClaimedTask, Outcome, OutcomeWord } from '../store/consumer.ts';
+import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
-import type { Pool, RunEnd } from './pool.ts';
+import type { Job } from './job.ts';
+import type { RunEnd, Runner, Stop } from './runner.ts';
+import type { HeldTask } from './slots.ts';
 
 /** Runs a task; `undefined` when it belongs to somebody else by now and there is nothing to report. Never rejects. */
-export type Execute = (task: ClaimedTask, signal: AbortSignal) => Promise<Outcome | undefined>;
+export type Execute = (held: HeldTask) => Promise<Outcome | undefined>;
+
+export interface ExecuteParts {
+  readonly registry: Registry;
+  readonly pool: Runner;
+  /** For tasks that lost a worker before. */
+  readonly isolated: Runner;
+  readonly log: Log;
+  readonly random?: () => number;
+}
 
 /** A type nobody here knows yet: a newer release may. It waits for it, and costs no attempt. */
 const UNKNOWN_TYPE_DELAY_MS = 10_000;
 
 const NOTHING = Buffer.alloc(0);
 
-export function createExecute(registry: Registry, pool: Pool, log: Log): Execute {
-  return async function execute(task, signal) {
+export function createExecute(parts: ExecuteParts): Execute {
+  const { registry, log } = parts;
+  return async function execute(held) {
+    const { task } = held;
     const type = readEnvelope(task.message)?.type;
-    if (type === undefined || !registry.has(type)) return postpone(task, type, log);
-    const end = await pool.run(task.message, task.failures + 1, signal);
-    const outcome = toOutcome(task, end);
-    report(task, type, outcome, log);
+    const definition = type === undefined ? undefined : registry.get(type);
+    if (!definition) return postpone(task, type, log);
+    const options = readOptions(task, definition);
+    if ('fault' in options)
+      return end(task, 'dead', {
+        ...options.fault,
+        fingerprint: fingerprintOf(definition.type, options.fault),
+      });
+    const ended = await runWithDeadline(
+      task.crashes > 0 ? parts.isolated : parts.pool,
+      held,
+      options.timeoutMs,
+    );
+    const outcome = toOutcome(
+      { task, type: definition.type, options, random: parts.random ?? Math.random },
+      ended,
+    );
+    report(task, definition.type, outcome, log);
     return outcome;
   };
 }
@@ -36,40 +67,130 @@ function postpone(task: ClaimedTask, type: string | undefined, log: Log): Outcom
     name: 'UnknownType',
     message: `no worker that took this task knows its type "${type ?? ''}"`,
   };
-  return outcomeOf(task, 'postponed', encodeCbor(error), UNKNOWN_TYPE_DELAY_MS);
+  return end(task, 'postponed', error, { delayMs: UNKNOWN_TYPE_DELAY_MS });
 }
 
-function toOutcome(task: ClaimedTask, end: RunEnd): Outcome | undefined {
-  switch (end.kind) {
-    case 'answered':
-      return end.answer.ok
-        ? outcomeOf(task, 'succeeded', toBuffer(end.answer.result))
-        : outcomeOf(task, 'dead', toBuffer(end.answer.error));
-    case 'thread-lost':
-      return outcomeOf(task, 'dead', encodeCbor(toTaskError(end.error)));
-    case 'stopped':
-      switch (end.reason) {
-        case 'cancelled':
-          return outcomeOf(task, 'cancelled', NOTHING);
-        case 'shutting-down':
-          return outcomeOf(task, 'released', NOTHING);
-        case 'lease-lost':
-          return undefined;
-      }
+/** A foreign program may have written options that mean nothing. */
+function readOptions(
+  task: ClaimedTask,
+  definition: TaskDefinition,
+): RunOptions | { readonly fault: TaskError } {
+  try {
+    return resolveRunOptions(readMessageOptions(task.message), definition.defaults ?? {});
+  } catch (error) {
+    const { message } = toTaskError(error);
+    return {
+      fault: { name: 'InvalidOptions', message: `the options of the message are not valid: ${message}` },
+    };
   }
 }
 
-function outcomeOf(task: ClaimedTask, word: OutcomeWord, payload: Buffer, delayMs = 0): Outcome {
-  return { id: task.id, claim: task.claim, word, payload, delayMs };
+async function runWithDeadline(
+  runner: Runner,
+  held: HeldTask,
+  timeoutMs: number | undefined,
+): Promise<RunEnd> {
+  const { task, signal } = held;
+  const deadline = timeoutMs === undefined ? undefined : setTimeout(() => held.stop('timed-out'), timeoutMs);
+  const job: Job = {
+    queue: task.queue,
+    id: task.id,
+    claim: task.claim,
+    message: task.message,
+    attempt: task.failures + 1,
+    deadlineAt: timeoutMs === undefined ? undefined : Date.now() + timeoutMs,
+  };
+  try {
+    return await runner.run(job, signal);
+  } finally {
+    clearTimeout(deadline);
+  }
 }
 
-function toBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** What the outcome of one run is judged by. */
+interface Case {
+  readonly task: ClaimedTask;
+  readonly type: string;
+  readonly options: RunOptions;
+  readonly random: () => number;
+}
+
+function toOutcome(one: Case, ended: RunEnd): Outcome | undefined {
+  switch (ended.kind) {
+    case 'answered':
+      return toAnsweredOutcome(one, ended);
+    case 'killed':
+      return toStoppedOutcome(one, ended.stop);
+    case 'thread-lost':
+      return failure(one, { ...toTaskError(ended.error), killCause: ended.cause });
+    case 'process-lost':
+      return end(one.task, 'crashed', { ...toTaskError(ended.error), killCause: 'process-exit' });
+  }
+}
+
+function toAnsweredOutcome(
+  one: Case,
+  { answer, stop }: Extract<RunEnd, { kind: 'answered' }>,
+): Outcome | undefined {
+  const { task, options } = one;
+  // A handler that finished in spite of being asked to stop has finished.
+  if (answer.kind === 'result') {
+    const payload = Buffer.from(answer.result.buffer, answer.result.byteOffset, answer.result.byteLength);
+    return {
+      id: task.id,
+      claim: task.claim,
+      word: 'succeeded',
+      payload,
+      delayMs: 0,
+      resultTtlMs: options.resultTtlMs,
+    };
+  }
+  if (stop) return toStoppedOutcome(one, stop);
+  if (answer.kind === 'later') return end(task, 'postponed', answer.error, { delayMs: answer.delayMs });
+  return failure(one, answer.error, answer.permanent);
+}
+
+function toStoppedOutcome(one: Case, stop: Stop): Outcome | undefined {
+  const { task, options } = one;
+  const killed = (killCause: KillCause, name: string, message: string): TaskError => ({
+    name,
+    message,
+    killCause,
+    killLatencyMs: Math.round(stop.latencyMs * 10) / 10,
+  });
+  switch (stop.reason) {
+    case 'timed-out':
+      return failure(one, killed('timeout', 'TimeoutError', `it ran longer than ${options.timeoutMs} ms`));
+    case 'cancelled':
+      return end(task, 'cancelled', killed('cancel', 'Cancelled', 'it was cancelled while it ran'), options);
+    case 'shutting-down':
+      return { id: task.id, claim: task.claim, word: 'released', payload: NOTHING, delayMs: 0 };
+    case 'lease-lost':
+      return undefined;
+  }
+}
+
+/** A failure of the handler: it uses up an attempt. */
+function failure({ task, type, options, random }: Case, error: TaskError, permanent = false): Outcome {
+  const failures = task.failures + 1;
+  const marked = { ...error, fingerprint: fingerprintOf(type, error) };
+  if (permanent || failures >= options.maxAttempts) return end(task, 'dead', marked, options);
+  return end(task, 'retry', marked, { delayMs: backoffMs(options.backoff, failures, random) });
+}
+
+function end(
+  task: ClaimedTask,
+  word: OutcomeWord,
+  error: TaskError,
+  { delayMs = 0, resultTtlMs }: { readonly delayMs?: number; readonly resultTtlMs?: number | undefined } = {},
+): Outcome {
+  return { id: task.id, claim: task.claim, word, payload: encodeCbor(error), delayMs, resultTtlMs };
 }
 
 function report(task: ClaimedTask, type: string, outcome: Outcome | undefined, log: Log): void {
   const fields = { task: task.id, queue: task.queue, type, claim: task.claim };
   if (!outcome) log.warn(fields, 'stopped: another worker holds this task now');
-  else if (outcome.word === 'dead') log.warn(fields, 'the task failed');
+  else if (outcome.word === 'dead' || outcome.word === 'crashed')
+    log.warn({ ...fields, outcome: outcome.word }, 'the task failed');
   else log.debug({ ...fields, outcome: outcome.word }, 'the task ended');
 }

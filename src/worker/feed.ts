@@ -4,6 +4,7 @@ import { delay, retryDelayMs } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { BlockingPop } from '../store/blocking-pop.ts';
 import type { Exchange } from './exchange.ts';
+import type { LaneTurn } from './lane-turn.ts';
 import type { Slots } from './slots.ts';
 
 export interface FeedParts {
@@ -11,6 +12,7 @@ export interface FeedParts {
   readonly open: () => Promise<BlockingPop>;
   readonly exchanges: readonly Exchange[];
   readonly slots: Slots;
+  readonly laneTurn: LaneTurn;
   readonly log: Log;
   /** Called when nothing could be fetched for `stuckMs` although slots were free all the time. */
   readonly onStuck: () => void;
@@ -26,7 +28,7 @@ export interface Feed {
 }
 
 export function createFeed(parts: FeedParts): Feed {
-  const { exchanges, slots, log } = parts;
+  const { exchanges, slots, laneTurn, log } = parts;
   const stopping = new AbortController();
   let session: BlockingPop | undefined;
   let loop: Promise<void> | undefined;
@@ -73,7 +75,7 @@ export function createFeed(parts: FeedParts): Feed {
       turn += 1;
       const first = turn % open.length;
       const queues = [...open.slice(first), ...open.slice(0, first)].map(({ queue }) => queue);
-      const popped = await pop.pop(queues);
+      const popped = await pop.pop(queues, laneTurn());
       if (!popped) return;
       await exchanges.find(({ queue }) => queue === popped.queue)?.claim([popped]);
     } finally {

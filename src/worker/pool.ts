@@ -1,49 +1,61 @@
 // The thread pool: one task a thread, so that ending a thread ends exactly one task.
 
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { BroadcastChannel, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
-import { type ThreadAnswer, type ThreadJob, type ThreadSettings, WARM_UP } from './thread-job.ts';
+import type { KillCause } from '../protocol/task-error.ts';
+import { type Answer, type Job, type RunnerSettings, type StopReason, type Told, WARM_UP } from './job.ts';
+import { type RunEnd, type Runner, STOP_GRACE_MS } from './runner.ts';
 
-/** Why a running task is stopped from outside; each reason ends it differently. */
-export type StopReason = 'cancelled' | 'lease-lost' | 'shutting-down';
-
-export type RunEnd =
-  | { readonly kind: 'answered'; readonly answer: ThreadAnswer }
-  | { readonly kind: 'stopped'; readonly reason: StopReason }
-  /** The thread ended under the task: it exited, ran out of memory, or crashed. */
-  | { readonly kind: 'thread-lost'; readonly error: unknown };
-
-export interface Pool {
+export interface Pool extends Runner {
   /** @throws PopfleetError `bad-definition` when the threads cannot load the task modules */
   start(): Promise<void>;
-  /** Runs a message. Aborting the signal with a `StopReason` ends the thread, whatever it is doing. Never rejects. */
-  run(message: Uint8Array, attempt: number, signal: AbortSignal): Promise<RunEnd>;
   stop(): Promise<void>;
 }
 
-export function createPool(threads: number, settings: ThreadSettings, log: Log): Pool {
-  let piscina: Piscina<ThreadJob | typeof WARM_UP, ThreadAnswer> | undefined;
+/** A thread that is waiting in the kernel may not end at once; nobody waits for it longer than this. */
+const THREAD_GONE_WITHIN_MS = 2_000;
+
+/**
+ * @param threads tasks at the same time; one thread more stands by, so that a task need not wait for a new thread after
+ *   one was ended
+ * @param onTold what handlers tell while they run
+ */
+export function createPool(
+  threads: number,
+  settings: Omit<RunnerSettings, 'stopChannel'>,
+  onTold: (told: Told) => void,
+  log: Log,
+): Pool {
+  const stopChannel = `popfleet-stop-${randomUUID()}`;
+  let piscina: Piscina<Job | typeof WARM_UP, Answer> | undefined;
+  let stops: BroadcastChannel | undefined;
 
   return {
     async start() {
+      stops = new BroadcastChannel(stopChannel);
       piscina = new Piscina({
         // A thread cannot load TypeScript on every supported Node, so the entry is always the built file.
-        filename: builtThreadEntry(),
-        minThreads: threads,
-        maxThreads: threads,
+        filename: builtEntry('thread'),
+        minThreads: threads + 1,
+        maxThreads: threads + 1,
         idleTimeout: Number.POSITIVE_INFINITY,
         concurrentTasksPerWorker: 1,
         // The default parks a thread between tasks and stops its timers and sockets with it.
         atomics: 'disabled',
-        workerData: settings,
+        workerData: { ...settings, stopChannel } satisfies RunnerSettings,
       });
+      piscina.on('message', onTold);
       // Errors of threads that run no task: an exception in a timer that a handler left behind.
       piscina.on('error', (error: unknown) => log.error({ err: error }, 'a thread failed outside of a task'));
       try {
         await piscina.run(WARM_UP);
       } catch (error) {
-        await piscina.destroy();
+        await this.stop();
         const reason = error instanceof Error ? error.message : String(error);
         throw new PopfleetError('bad-definition', `the worker threads cannot start: ${reason}`, {
           cause: error,
@@ -51,30 +63,83 @@ export function createPool(threads: number, settings: ThreadSettings, log: Log):
       }
     },
 
-    async run(message, attempt, signal) {
-      if (!piscina) throw new TypeError('the pool was not started');
-      // A copy: the message is a slice of a reply buffer that other messages share.
-      const own = Uint8Array.from(message);
-      try {
-        const options = { signal, transferList: [own.buffer] };
-        return { kind: 'answered', answer: await piscina.run({ message: own, attempt }, options) };
-      } catch (error) {
-        if (signal.aborted) return { kind: 'stopped', reason: signal.reason as StopReason };
-        return { kind: 'thread-lost', error };
-      }
+    async run(job, signal) {
+      if (!piscina || !stops) throw new TypeError('the pool was not started');
+      const end = await runInThread(piscina, stops, job, signal);
+      if (end.kind === 'answered' && end.answer.told) onTold(end.answer.told);
+      return end;
     },
 
     async stop() {
+      stops?.close();
       await piscina?.destroy();
       piscina = undefined;
     },
   };
 }
 
-/** `thread.js` of the build, also when this module runs from its source (in tests). */
-function builtThreadEntry(): string {
+async function runInThread(
+  piscina: Piscina<Job | typeof WARM_UP, Answer>,
+  stops: BroadcastChannel,
+  job: Job,
+  signal: AbortSignal,
+): Promise<RunEnd> {
+  const kill = new AbortController();
+  let asked: { readonly reason: StopReason; readonly at: number } | undefined;
+  let gone: Promise<number | undefined> | undefined;
+  let grace: NodeJS.Timeout | undefined;
+
+  const ask = (): void => {
+    asked = { reason: signal.reason as StopReason, at: performance.now() };
+    stops.postMessage({ id: job.id, claim: job.claim, reason: asked.reason });
+    grace = setTimeout(() => {
+      gone = endThread(piscina, kill);
+    }, STOP_GRACE_MS);
+  };
+  if (signal.aborted) ask();
+  else signal.addEventListener('abort', ask, { once: true });
+
+  // A copy: the message is a slice of a reply buffer that other messages share.
+  const message = Uint8Array.from(job.message);
+  try {
+    const options = { signal: kill.signal, transferList: [message.buffer] };
+    const answer = await piscina.run({ ...job, message }, options);
+    const stop = asked && { reason: asked.reason, latencyMs: performance.now() - asked.at };
+    return { kind: 'answered', answer, stop };
+  } catch (error) {
+    if (!asked || !gone) return { kind: 'thread-lost', cause: causeOf(error), error };
+    return {
+      kind: 'killed',
+      stop: { reason: asked.reason, latencyMs: (await gone) ?? THREAD_GONE_WITHIN_MS },
+    };
+  } finally {
+    clearTimeout(grace);
+    signal.removeEventListener('abort', ask);
+  }
+}
+
+/** Ends the thread of one run. @returns milliseconds until it was gone; `undefined` when it hangs in the kernel */
+async function endThread(piscina: Piscina, kill: AbortController): Promise<number | undefined> {
+  const before = piscina.threads;
+  const begun = performance.now();
+  kill.abort();
+  // The pool takes the thread off its list while it handles the abort, and ends it.
+  const ended = before.find((thread: Worker) => !piscina.threads.includes(thread));
+  if (!ended) return 0; // It was waiting for a thread, and never got one.
+  const exit = once(ended, 'exit').then(() => performance.now() - begun);
+  return within(exit, THREAD_GONE_WITHIN_MS);
+}
+
+function causeOf(error: unknown): KillCause {
+  return (error as { code?: unknown } | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY'
+    ? 'out-of-memory'
+    : 'thread-exit';
+}
+
+/** A built entry file, also when this module runs from its source (in tests). */
+export function builtEntry(name: 'thread' | 'isolated-entry'): string {
   const here = import.meta.url;
   return here.endsWith('.ts')
-    ? new URL('../../dist/worker/thread.js', here).href
-    : new URL('./thread.js', here).href;
+    ? new URL(`../../dist/worker/${name}.js`, here).href
+    : new URL(`./${name}.js`, here).href;
 }

@@ -1,7 +1,7 @@
 // What this worker holds: at most `capacity` tasks, each known by queue, id and claim number.
 
 import type { ClaimedTask } from '../store/consumer.ts';
-import type { StopReason } from './pool.ts';
+import type { StopReason } from './job.ts';
 
 export interface HeldTask {
   readonly task: ClaimedTask;

@@ -39,9 +39,9 @@ export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, 
       });
   }
 
-  function tell(swept: Swept): void {
-    if (swept.returned + swept.poisoned + swept.repaired > 0) log.warn(swept, 'swept');
-    else if (swept.due + swept.removed > 0) log.debug(swept, 'swept');
+  function tell({ counts }: Swept): void {
+    if (counts.returned + counts.poisoned + counts.repaired > 0) log.warn(counts, 'swept');
+    else if (counts.due + counts.expired + counts.removed > 0) log.debug(counts, 'swept');
   }
 
   return {

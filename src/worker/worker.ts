@@ -8,12 +8,16 @@ import { openBlockingPop } from '../store/blocking-pop.ts';
 import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
 import { createConsumer } from '../store/consumer.ts';
 import { QUEUES_KEY } from '../store/keys.ts';
-import { createSweeper } from '../store/sweeper.ts';
+import { createSweeper, type Swept } from '../store/sweeper.ts';
 import { listenForWakes, type WakeListener } from '../store/wake-listener.ts';
+import { runTick } from '../store/schedules.ts';
 import type { Registry, TaskSettings } from '../tasks/registry.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { createExecute } from './execute.ts';
 import { createFeed } from './feed.ts';
+import { createIsolated } from './isolated.ts';
+import type { Told } from './job.ts';
+import { createLaneTurn } from './lane-turn.ts';
 import { createPool } from './pool.ts';
 import { createSlots } from './slots.ts';
 import { createSweepTimer } from './sweep-timer.ts';
@@ -28,6 +32,9 @@ export interface WorkerSettings {
   readonly popGraceMs: number;
   readonly shutdownGraceMs: number;
   readonly resultTtlMs: number;
+  readonly resultLimitBytes: number;
+  readonly retentionBytes: number;
+  readonly lowLanesPercent: number;
   readonly tasks: TaskSettings;
 }
 
@@ -52,14 +59,20 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
   const { connection, log } = parts;
   const name = workerName();
   const slots = createSlots(settings.concurrency);
-  const pool = createPool(settings.concurrency, { tasks: settings.tasks }, log);
+  const runnerSettings = { tasks: settings.tasks, resultLimitBytes: settings.resultLimitBytes };
+  const onTold = (told: Told): void => {
+    taken?.exchanges.find(({ queue }) => queue === told.queue)?.tell(told);
+  };
+  const pool = createPool(settings.concurrency, runnerSettings, onTold, log);
   const stopping = new AbortController();
   let taken: Running | undefined;
 
   /** Everything that needs Redis; made at start, so that a worker that never ran has nothing to take down. */
   function run(): Running {
     const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
-    const execute = createExecute(parts.registry, pool, log);
+    const isolated = createIsolated(runnerSettings, onTold);
+    const execute = createExecute({ registry: parts.registry, pool, isolated, log });
+    const laneTurn = createLaneTurn(settings.lowLanesPercent);
     const alone = settings.queues.length === 1;
     const exchanges = settings.queues.map((queue) =>
       createExchange({
@@ -68,6 +81,7 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
         execute,
         // With several queues the fetch loop decides whose turn it is, so that a busy one cannot starve the others.
         wantsMore: () => alone && !stopping.signal.aborted,
+        laneTurn,
         log,
       }),
     );
@@ -76,18 +90,29 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
       slice: SWEEP_SLICE,
       popGraceMs: settings.popGraceMs,
       retentionMs: settings.resultTtlMs,
+      retentionBytes: settings.retentionBytes,
       periodMs: settings.heartbeatMs,
     });
+    /** A sweep names the ticks that are due; running one twice, or on two workers, changes nothing. */
+    async function sweepAndTick(queue: string): Promise<Swept> {
+      const swept = await sweep(queue);
+      for (const tick of swept.ticks) {
+        const task = await runTick(command, queue, tick, swept.now);
+        log.debug({ queue, schedule: tick.name, task }, 'tick');
+      }
+      return swept;
+    }
     const sweeps = new Map(
       settings.queues.map((queue) => [
         queue,
-        createSweepTimer(() => sweep(queue), settings.heartbeatMs, log),
+        createSweepTimer(() => sweepAndTick(queue), settings.heartbeatMs, log),
       ]),
     );
     const feed = createFeed({
       open: () => openBlockingPop(connection, `${name}:feed`, command, settings.blockMs),
       exchanges,
       slots,
+      laneTurn,
       log,
       onStuck: parts.onStuck,
       stuckMs: STUCK_MS,

@@ -10,13 +10,12 @@ if not state then return 'unknown' end
 if state == 'ready' or state == 'scheduled' then
   -- Its reference may stay on the list: a claim drops it, because the record is not ready.
   if state == 'scheduled' then redis.call('ZREM', LATER, id) end
-  move(id, state, 'cancelled', { F.finished, NOW })
-  redis.call('ZADD', DONE, NOW, id)
+  end_task(id, state, 'cancelled', {}, #record[1])
   commit()
   return 'cancelled'
 end
 if state == 'running' then
-  redis.call('HSET', task_key(id), F.cancel, NOW)
+  redis.call('HSETNX', task_key(id), F.cancel, NOW)
   redis.call('PUBLISH', BASE .. ':wake', 0)
   return 'requested'
 end

@@ -1,18 +1,19 @@
 -- Makes popped messages tasks of this worker and fills its free slots.
--- ARGV: worker, lease in ms, tasks wanted beside those popped, then lane and message of each message that BRPOP brought
--- Reply: 'claimed' or 'paused', then the tasks, flat: id, claims, failures, message
+-- ARGV: worker, lease in ms, tasks wanted beside those popped, the lane to take from first ('high' or 'low'),
+--       then lane and message of each message that BRPOP brought
+-- Reply: 'claimed' or 'paused', then the tasks, flat: id, claims, failures, crashes, message
 
 local worker, lease_ms, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 renew_lease(worker, lease_ms)
 
 if PAUSED then
   -- Everything goes back where it was; the ledger entries of what was popped still stand where they were.
-  for at = #ARGV - 1, 4, -2 do redis.call('RPUSH', ready_key(ARGV[at]), ARGV[at + 1]) end
+  for at = #ARGV - 1, 5, -2 do redis.call('RPUSH', ready_key(ARGV[at]), ARGV[at + 1]) end
   return { 'paused', {} }
 end
 
-for at = 4, #ARGV, 2 do take(worker, ARGV[at], ARGV[at + 1]) end
-take_more(worker, want)
+for at = 5, #ARGV, 2 do take(worker, ARGV[at], ARGV[at + 1]) end
+take_more(worker, want, ARGV[4])
 hold(worker)
 commit()
 return { 'claimed', taken }

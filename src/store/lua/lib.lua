@@ -7,17 +7,23 @@ local WORKERS = BASE .. ':workers'
 local LATER = BASE .. ':later'
 local DONE = BASE .. ':done'
 local DEAD = BASE .. ':dead'
--- A third lost worker makes a task dead: whatever it does, it does not survive.
-local POISON_CRASHES = 3
 -- Events kept for readers that come back.
 local EVENTS_KEPT = 10000
+
+local KEPT = BASE .. ':kept'
+local UNSTARTED = BASE .. ':unstarted'
+local TICKS = BASE .. ':ticks'
+-- Failed attempts that are remembered of a task.
+local ERRORS_KEPT = 20
 
 local function task_key(id) return BASE .. ':task:' .. id end
 local function ready_key(lane) return BASE .. ':ready:' .. lane end
 local function ledger_key(lane) return BASE .. ':ledger:' .. lane end
+local function errors_key(id) return BASE .. ':errors:' .. id end
+local function log_key(id) return BASE .. ':log:' .. id end
 local function running_key(worker) return BASE .. ':running:' .. worker end
 
--- Milliseconds that never go backwards. When the host's clock is set back, the difference is kept as a skew that is
+-- NOW is in milliseconds and never goes backwards. When the host's clock is set back, the difference is kept as a skew that is
 -- paid back at half speed, so leases only ever get longer and the fleet's time finds back to the host's.
 local function read_clock(seen_wall, seen_skew)
   local time = redis.call('TIME')
@@ -30,11 +36,11 @@ local function read_clock(seen_wall, seen_skew)
     skew = math.max(0, skew - math.floor(elapsed / 2))
   end
   if elapsed ~= 0 or not seen_wall then redis.call('HSET', CONTROL, 'wall', wall, 'skew', skew) end
-  return wall + skew
+  return wall + skew, wall
 end
 
 local control = redis.call('HMGET', CONTROL, 'wall', 'skew', 'paused', 'sweep_at')
-local NOW = read_clock(control[1], control[2])
+local NOW, WALL = read_clock(control[1], control[2])
 local PAUSED = control[3] and true or false
 
 -- One command with many arguments, in slices that Lua can unpack. Pairs stay together: slices are even.
@@ -62,6 +68,8 @@ local function reference_of(message)
 end
 
 local deltas, events = {}, {}
+-- Finished tasks by the list they belong on, and the bytes that finished tasks keep more (or fewer) than before.
+local listed, kept_bytes = { [DONE] = {}, [DEAD] = {} }, 0
 
 -- The only place where a task changes its state. `fields` is a flat list of record fields written with it.
 local function move(id, from, to, fields)
@@ -72,7 +80,7 @@ local function move(id, from, to, fields)
   deltas[to] = (deltas[to] or 0) + 1
   events[#events + 1] = id .. to
   if to == 'removed' then
-    redis.call('UNLINK', task_key(id))
+    redis.call('UNLINK', task_key(id), errors_key(id), log_key(id))
   elseif not (from == 'new' and to == 'ready') then
     fields[#fields + 1] = F.state
     fields[#fields + 1] = to
@@ -87,9 +95,34 @@ end
 -- Writes what `move` has gathered; every script that moves tasks ends with it.
 local function commit()
   for state, by in pairs(deltas) do count(state, by) end
+  for list, pairs_of_score_and_id in pairs(listed) do call_sliced('ZADD', list, pairs_of_score_and_id) end
+  count('bytes', kept_bytes)
   if #events > 0 then
     redis.call('XADD', BASE .. ':events', 'MAXLEN', '=', EVENTS_KEPT, '*', 'm', table.concat(events, ' '))
   end
+end
+
+-- Ends a task: moves it to a terminal state, lists it there, and counts what it keeps against the retention by size.
+-- `kept_ms` is its own time to live, or nil for that of the fleet.
+local function end_task(id, from, to, fields, bytes, kept_ms)
+  fields[#fields + 1], fields[#fields + 2] = F.finished, NOW
+  fields[#fields + 1], fields[#fields + 2] = F.bytes, bytes
+  move(id, from, to, fields)
+  local list = listed[to == 'dead' and DEAD or DONE]
+  list[#list + 1], list[#list + 2] = NOW, id
+  if kept_ms then redis.call('ZADD', KEPT, NOW + kept_ms, id) end
+  kept_bytes = kept_bytes + bytes
+end
+
+-- A task that was not started in time.
+local function expire(id, state, message)
+  end_task(id, state, 'dead', { F.error, EXPIRED_ERROR }, #message + #EXPIRED_ERROR)
+end
+
+-- Remembers how an attempt failed: started, ended, claim, worker, then the error as CBOR.
+local function remember_error(id, started, claim, worker, payload)
+  redis.call('RPUSH', errors_key(id), (started or NOW) .. ' ' .. NOW .. ' ' .. claim .. ' ' .. worker .. ' ' .. payload)
+  redis.call('LTRIM', errors_key(id), -ERRORS_KEPT, -1)
 end
 
 -- The state of a record whose message and state field were read; nil without a record.

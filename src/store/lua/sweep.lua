@@ -1,17 +1,17 @@
 -- Keeps a queue whole. Each part does at most one slice; what is left over makes the next sweep due at once.
 -- Gated: a call before the planned time answers how long to wait, so many workers do the work of one.
--- ARGV: lease in ms, slice, grace of an unclaimed pop in ms, retention in ms, longest time between sweeps in ms,
---       the error (CBOR) of a task that lost its third worker
--- Reply: ms until the next sweep, then what was done: due, returned, poisoned, repaired, removed
+-- ARGV: lease in ms, slice, grace of an unclaimed pop in ms, retention in ms, retention in bytes (0 = without limit),
+--       longest time between sweeps in ms
+-- Reply: ms until the next sweep; the time of day in ms; what was done: due, returned, poisoned, repaired, expired, removed;
+--        then name and due time of each schedule that has a tick to run
 
 local lease_ms, slice, grace_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local retention_ms, period_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
-local poison_error = ARGV[6]
+local retention_ms, retention_bytes, period_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local planned = tonumber(control[4]) or 0
-if NOW < planned and planned - NOW <= period_ms then return { planned - NOW, 0, 0, 0, 0, 0 } end
+if NOW < planned and planned - NOW <= period_ms then return { planned - NOW, WALL, { 0, 0, 0, 0, 0, 0 }, {} } end
 
-local done = { due = 0, returned = 0, poisoned = 0, repaired = 0, removed = 0 }
+local done = { due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0 }
 local next_at = NOW + period_ms
 local function again_at(time)
   if time < next_at then next_at = time end
@@ -39,28 +39,18 @@ local function move_due()
       done.due = done.due + 1
     end
   end
-  if #ids > 0 then call_sliced('ZREM', LATER, ids) end
+  call_sliced('ZREM', LATER, ids)
   local following = redis.call('ZRANGE', LATER, 0, 0, 'WITHSCORES')
   if following[2] then again_at(tonumber(following[2])) end
 end
 
--- A lost worker is no failure of its tasks, but the third one is held against them.
 local function give_back(id, worker)
-  local record = redis.call('HMGET', task_key(id), F.state, F.worker, F.lane, F.message, F.claims, F.crashes, F.cancel)
-  if record[1] ~= 'running' or record[2] ~= worker then return end
-  local crashes = (tonumber(record[6]) or 0) + 1
-  if record[7] then
-    move(id, 'running', 'cancelled', { F.finished, NOW })
-    redis.call('ZADD', DONE, NOW, id)
-  elseif crashes >= POISON_CRASHES then
-    move(id, 'running', 'dead', { F.crashes, crashes, F.finished, NOW, F.error, poison_error })
-    redis.call('ZADD', DEAD, NOW, id)
-    done.poisoned = done.poisoned + 1
-  else
-    move(id, 'running', 'ready', { F.crashes, crashes })
-    push('RPUSH', record[3] or 'normal', id, record[4], record[5])
-    done.returned = done.returned + 1
-  end
+  local record = redis.call('HMGET', task_key(id), F.lane, F.message, F.claims, F.crashes, F.cancel, F.started, F.worker,
+    F.state)
+  if record[8] ~= 'running' or record[7] ~= worker then return end
+  local state = after_crash(id, record, LOST_ERROR)
+  if state == 'ready' then done.returned = done.returned + 1 end
+  if state == 'dead' then done.poisoned = done.poisoned + 1 end
 end
 
 local function expire_workers()
@@ -117,25 +107,90 @@ local function check_ledgers()
   call_sliced('HSET', suspects.old, suspects.new)
 end
 
-local function drop_expired(set)
-  local ids = redis.call('ZRANGEBYSCORE', set, '-inf', NOW - retention_ms, 'LIMIT', 0, slice)
+-- Tasks that were not started in time, also when nobody pops them.
+local function expire_unstarted()
+  local ids = redis.call('ZRANGEBYSCORE', UNSTARTED, '-inf', NOW, 'LIMIT', 0, slice)
   for _, id in ipairs(ids) do
-    local state = redis.call('HGET', task_key(id), F.state)
-    if state and TRANSITIONS[state]['removed'] then
-      move(id, state, 'removed')
-      done.removed = done.removed + 1
+    local record = redis.call('HMGET', task_key(id), F.message, F.state, F.expires, F.claims)
+    local state = state_of(record[1], record[2])
+    local waits = (state == 'ready' or state == 'scheduled') and not record[4]
+    if waits and record[3] and tonumber(record[3]) <= NOW then
+      if state == 'scheduled' then redis.call('ZREM', LATER, id) end
+      expire(id, state, record[1])
+      done.expired = done.expired + 1
     end
   end
-  if #ids > 0 then call_sliced('ZREM', set, ids) end
+  call_sliced('ZREM', UNSTARTED, ids)
+  local following = redis.call('ZRANGE', UNSTARTED, 0, 0, 'WITHSCORES')
+  if following[2] then again_at(tonumber(following[2])) end
+end
+
+-- Drops the record of a finished task. A task that was replayed meanwhile stays.
+local function remove(id)
+  local record = redis.call('HMGET', task_key(id), F.state, F.bytes)
+  if not record[1] or not TRANSITIONS[record[1]]['removed'] then return end
+  move(id, record[1], 'removed')
+  kept_bytes = kept_bytes - (tonumber(record[2]) or 0)
+  done.removed = done.removed + 1
+end
+
+-- Finished tasks whose own time to live is over.
+local function drop_kept()
+  local ids = redis.call('ZRANGEBYSCORE', KEPT, '-inf', NOW, 'LIMIT', 0, slice)
+  for _, id in ipairs(ids) do remove(id) end
+  for _, list in ipairs({ KEPT, DONE, DEAD }) do call_sliced('ZREM', list, ids) end
+  local following = redis.call('ZRANGE', KEPT, 0, 0, 'WITHSCORES')
+  if following[2] then again_at(tonumber(following[2])) end
+end
+
+-- Finished tasks that are older than the fleet keeps them. Those with a longer time of their own leave the listing only.
+local function drop_old(list)
+  local ids = redis.call('ZRANGEBYSCORE', list, '-inf', NOW - retention_ms, 'LIMIT', 0, slice)
+  for _, id in ipairs(ids) do
+    if not redis.call('ZSCORE', KEPT, id) then remove(id) end
+  end
+  call_sliced('ZREM', list, ids)
   if #ids == slice then again_at(NOW) end
+end
+
+-- The oldest finished tasks, as long as all of them keep too much; dead ones last.
+local function drop_excess(list)
+  if retention_bytes == 0 then return end
+  local held = (tonumber(redis.call('HGET', BASE .. ':count', 'bytes')) or 0) + kept_bytes
+  if held <= retention_bytes then return end
+  local ids = redis.call('ZRANGE', list, 0, slice - 1)
+  local dropped = {}
+  for _, id in ipairs(ids) do
+    local before = kept_bytes
+    remove(id)
+    dropped[#dropped + 1] = id
+    held = held + kept_bytes - before
+    if held <= retention_bytes then break end
+  end
+  for _, one in ipairs({ list, KEPT }) do call_sliced('ZREM', one, dropped) end
+  if held > retention_bytes and #ids == slice then again_at(NOW) end
+end
+
+-- Ticks are only named here: the worker that swept computes the next one, and tick.lua makes sure that it counts once.
+local function due_ticks()
+  local ticks = redis.call('ZRANGEBYSCORE', TICKS, '-inf', WALL, 'WITHSCORES', 'LIMIT', 0, slice)
+  local following = redis.call('ZRANGEBYSCORE', TICKS, '(' .. WALL, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  if following[2] then again_at(tonumber(following[2]) + NOW - WALL) end
+  return ticks
 end
 
 local may_expire = leases_may_expire()
 move_due()
 if may_expire then expire_workers() end
 check_ledgers()
-drop_expired(DONE)
-drop_expired(DEAD)
+expire_unstarted()
+drop_kept()
+for _, list in ipairs({ DONE, DEAD }) do
+  drop_old(list)
+  drop_excess(list)
+end
+local ticks = due_ticks()
 redis.call('HSET', CONTROL, 'swept_at', NOW, 'sweep_at', next_at)
 commit()
-return { math.max(0, next_at - NOW), done.due, done.returned, done.poisoned, done.repaired, done.removed }
+return { math.max(0, next_at - NOW), WALL, { done.due, done.returned, done.poisoned, done.repaired, done.expired, done.removed },
+  ticks }

@@ -26,12 +26,16 @@ local function take(worker, lane, message)
     count('malformed', 1)
     return false
   end
-  local record = redis.call('HMGET', task_key(id), F.message, F.state, F.claims, F.failures)
+  local record = redis.call('HMGET', task_key(id), F.message, F.state, F.claims, F.failures, F.crashes, F.expires)
   local whole = record[1]
   if not whole then
     if not adopt(id, lane, message) then return false end
     whole = message
   elseif state_of(whole, record[2]) ~= 'ready' then
+    return false
+  end
+  if record[6] and not record[3] and tonumber(record[6]) <= NOW then
+    expire(id, 'ready', whole)
     return false
   end
   local claims = (tonumber(record[3]) or 0) + 1
@@ -41,14 +45,17 @@ local function take(worker, lane, message)
   taken_of[lane].count = taken_of[lane].count + 1
   taken_of[lane][id] = true
   local at = #taken
-  taken[at + 1], taken[at + 2], taken[at + 3], taken[at + 4] = id, claims, tonumber(record[4]) or 0, whole
+  taken[at + 1], taken[at + 2], taken[at + 3] = id, claims, tonumber(record[4]) or 0
+  taken[at + 4], taken[at + 5] = tonumber(record[5]) or 0, whole
   return true
 end
 
--- Pops up to `want` tasks, strictly by lane. Bounded also when many popped messages are dropped.
-local function take_more(worker, want)
+-- Pops up to `want` tasks, strictly by lane: from the highest, or from the lowest when it is their turn.
+-- Bounded also when many popped messages are dropped.
+local function take_more(worker, want, first)
   local budget = want * 4 + 16
-  for _, lane in ipairs(LANES) do
+  for at = 1, #LANES do
+    local lane = first == 'low' and LANES[#LANES + 1 - at] or LANES[at]
     while want > 0 and budget > 0 do
       local popped = redis.call('RPOP', ready_key(lane), math.min(want, budget))
       if not popped or #popped == 0 then break end

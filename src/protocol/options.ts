@@ -1,0 +1,148 @@
+// What a caller or a definition may ask for a task. The call overrides the definition, the definition the defaults here.
+
+import * as v from 'valibot';
+import { LANES } from './lane.ts';
+import { QUEUE_NAME } from './names.ts';
+
+const DAY_MS = 86_400_000;
+const YEAR_MS = 365 * DAY_MS;
+
+function integer(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message));
+}
+
+/** An instant: RFC 3339 text, or milliseconds since the epoch. Becomes milliseconds. */
+const instant = v.union(
+  [
+    v.pipe(v.string(), v.isoTimestamp(), v.transform(Date.parse)),
+    v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(8.64e15)),
+  ],
+  'must be an RFC 3339 time such as 2026-11-23T10:00:00Z, or milliseconds since 1970',
+);
+
+const BackoffSchema = v.strictObject({
+  type: v.optional(v.picklist(['fixed', 'exponential'], 'must be fixed or exponential'), 'exponential'),
+  /** Delay before the second attempt. */
+  baseMs: v.optional(integer(0, 30 * DAY_MS), 1_000),
+  /** What each further failure multiplies it with; `fixed` ignores it. */
+  factor: v.optional(
+    v.pipe(v.number(), v.minValue(1, 'must be at least 1'), v.maxValue(100, 'must be at most 100')),
+    2,
+  ),
+  /** Longest delay. */
+  capMs: v.optional(integer(0, 30 * DAY_MS), 300_000),
+  /** `full`: any time between 0 and the delay, so that tasks that failed together do not come back together. */
+  jitter: v.optional(v.picklist(['full', 'none'], 'must be full or none'), 'full'),
+});
+export type Backoff = v.InferOutput<typeof BackoffSchema>;
+
+/** What the worker acts on. It travels in the message, as far as the call has set it. */
+const runEntries = {
+  maxAttempts: integer(1, 1_000),
+  backoff: BackoffSchema,
+  /** The handler is stopped this long after it has begun. */
+  timeoutMs: integer(1, 30 * DAY_MS),
+  /** How long the finished task is kept. */
+  resultTtlMs: integer(0, YEAR_MS),
+};
+
+/** What the server acts on when it accepts the task. */
+const enqueueEntries = {
+  queue: v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)),
+  priority: v.picklist(LANES, `must be one of ${LANES.join(', ')}`),
+  /** How long the idempotency key of a task finds it. */
+  keyWindowMs: integer(1, YEAR_MS),
+  /** A task that was not started for this long does not run any more. */
+  ttlMs: integer(1, YEAR_MS),
+};
+
+const key = v.pipe(
+  v.string(),
+  v.regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 printable ASCII characters without blanks'),
+);
+
+/** The options of one call, beside its type and input. */
+export const callEntries = {
+  ...partial({ ...runEntries, ...enqueueEntries }),
+  ...partial({
+    delayMs: integer(0, YEAR_MS),
+    runAt: instant,
+    expiresAt: instant,
+    /** Idempotency key: the same key in the same queue finds the task that was made with it. */
+    key,
+  }),
+};
+
+/** What one call may ask for. */
+export const CallSchema = v.pipe(
+  v.strictObject({ type: v.string(), input: v.unknown(), ...callEntries }),
+  v.forward(
+    v.partialCheck(
+      [['delayMs'], ['runAt']],
+      ({ delayMs, runAt }) => delayMs === undefined || runAt === undefined,
+      'cannot be given together with runAt',
+    ),
+    ['delayMs'],
+  ),
+  v.forward(
+    v.partialCheck(
+      [['ttlMs'], ['expiresAt']],
+      ({ ttlMs, expiresAt }) => ttlMs === undefined || expiresAt === undefined,
+      'cannot be given together with expiresAt',
+    ),
+    ['ttlMs'],
+  ),
+);
+export type Call = v.InferOutput<typeof CallSchema>;
+
+/** `defaults` of a definition. */
+export const DefaultsSchema = v.strictObject(partial({ ...runEntries, ...enqueueEntries }));
+export type TaskDefaults = v.InferInput<typeof DefaultsSchema>;
+
+/** `options` of a message. Any program may have written it, and a later release may know more. */
+const MessageOptionsSchema = v.object(partial(runEntries));
+
+/** Complete options of a run. */
+export interface RunOptions {
+  readonly maxAttempts: number;
+  readonly backoff: Backoff;
+  readonly timeoutMs: number | undefined;
+  readonly resultTtlMs: number | undefined;
+}
+
+const DEFAULT_MAX_ATTEMPTS = 3;
+
+/**
+ * What holds for a run: the message's options, else the definition's, else the defaults.
+ * @throws valibot.ValiError when the message carries options that are not valid
+ */
+export function resolveRunOptions(message: unknown, defaults: TaskDefaults): RunOptions {
+  const own = v.parse(MessageOptionsSchema, message);
+  return {
+    maxAttempts: own.maxAttempts ?? defaults.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
+    backoff: own.backoff ?? v.parse(BackoffSchema, defaults.backoff ?? {}),
+    timeoutMs: own.timeoutMs ?? defaults.timeoutMs,
+    resultTtlMs: own.resultTtlMs ?? defaults.resultTtlMs,
+  };
+}
+
+/** The part of a call's options that travels in the message. */
+export function toMessageOptions(
+  call: Partial<Record<keyof typeof runEntries, unknown>>,
+): Record<string, unknown> {
+  const names = Object.keys(runEntries) as (keyof typeof runEntries)[];
+  return Object.fromEntries(
+    names.filter((name) => call[name] !== undefined).map((name) => [name, call[name]]),
+  );
+}
+
+type Optional<Entries extends v.ObjectEntries> = {
+  [Name in keyof Entries]: v.OptionalSchema<Entries[Name], undefined>;
+};
+
+function partial<Entries extends v.ObjectEntries>(entries: Entries): Optional<Entries> {
+  return Object.fromEntries(
+    Object.entries(entries).map(([name, schema]) => [name, v.optional(schema)]),
+  ) as Optional<Entries>;
+}

@@ -1,0 +1,52 @@
+// From a call to a task: which options hold, and the message they travel in.
+
+import { DEFAULT_LANE, type Lane } from '../protocol/lane.ts';
+import { encodeMessage } from '../protocol/message.ts';
+import { DEFAULT_QUEUE } from '../protocol/names.ts';
+import { type Call, toMessageOptions } from '../protocol/options.ts';
+import { requestPrint } from '../protocol/request-print.ts';
+import { newTaskId } from '../protocol/task-id.ts';
+import type { NewTask, TaskExtras } from '../store/producer.ts';
+import type { TaskDefinition } from '../tasks/define.ts';
+
+export interface Prepared {
+  readonly id: string;
+  readonly queue: string;
+  readonly lane: Lane;
+  readonly task: NewTask;
+}
+
+/** How long an idempotency key finds its task unless the call or the definition says otherwise. */
+const DEFAULT_KEY_WINDOW_MS = 86_400_000;
+
+/**
+ * Makes a task of a call that was validated. What the call leaves open, the definition decides; the worker looks there
+ * for what it acts on itself, so only the call's own options travel in the message.
+ * @param traceparent W3C trace context of the request
+ */
+export function prepareTask(
+  call: Call,
+  definition: TaskDefinition,
+  traceparent: string | undefined,
+): Prepared {
+  const defaults = definition.defaults ?? {};
+  const id = newTaskId();
+  const queue = call.queue ?? defaults.queue ?? DEFAULT_QUEUE;
+  const lane = call.priority ?? defaults.priority ?? DEFAULT_LANE;
+  const options = { ...toMessageOptions(call), ...(traceparent === undefined ? {} : { traceparent }) };
+  const message = encodeMessage(id, call.type, call.input, options);
+  return { id, queue, lane, task: { message, lane, extras: toExtras(call, definition) } };
+}
+
+function toExtras(call: Call, { defaults = {} }: TaskDefinition): TaskExtras | undefined {
+  const { delayMs, runAt, expiresAt } = call;
+  const ttlMs = expiresAt === undefined ? (call.ttlMs ?? defaults.ttlMs) : undefined;
+  if (call.key === undefined) {
+    const plain =
+      delayMs === undefined && runAt === undefined && expiresAt === undefined && ttlMs === undefined;
+    return plain ? undefined : { delayMs, runAt, ttlMs, expiresAt };
+  }
+  const { key, keyWindowMs, ...request } = call;
+  const windowMs = keyWindowMs ?? defaults.keyWindowMs ?? DEFAULT_KEY_WINDOW_MS;
+  return { delayMs, runAt, ttlMs, expiresAt, key: { key, windowMs, print: requestPrint(request) } };
+}

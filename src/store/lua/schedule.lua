@@ -1,0 +1,16 @@
+-- Writes or deletes a schedule.
+-- ARGV: name, definition ('' = delete), its next due time as time of day ('' = none, it is paused)
+-- Reply: 'created', 'replaced', 'deleted' or 'unknown'
+
+local name, definition, next_due = ARGV[1], ARGV[2], ARGV[3]
+redis.call('ZREM', TICKS, name)
+if definition == '' then
+  redis.call('HDEL', BASE .. ':lastrun', name)
+  return redis.call('HDEL', BASE .. ':schedules', name) == 1 and 'deleted' or 'unknown'
+end
+local created = redis.call('HSET', BASE .. ':schedules', name, definition) == 1
+if next_due ~= '' then
+  redis.call('ZADD', TICKS, next_due, name)
+  wake_at(tonumber(next_due) + NOW - WALL)
+end
+return created and 'created' or 'replaced'

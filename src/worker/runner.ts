@@ -1,0 +1,30 @@
+// What the two places in which a task may run have in common: threads of the pool, and processes of their own.
+
+import type { KillCause } from '../protocol/task-error.ts';
+import type { Answer, Job, StopReason } from './job.ts';
+
+export type RunEnd =
+  | { readonly kind: 'answered'; readonly answer: Answer; readonly stop: Stop | undefined }
+  /** It did not end by itself after it was asked to. */
+  | { readonly kind: 'killed'; readonly stop: Stop }
+  /** The thread ended under the task: it exited, or ran out of memory. */
+  | { readonly kind: 'thread-lost'; readonly cause: KillCause; readonly error: unknown }
+  /** The process of its own ended under the task. */
+  | { readonly kind: 'process-lost'; readonly error: Error };
+
+export interface Stop {
+  readonly reason: StopReason;
+  /** Milliseconds from ending the thread, or asking a handler that then ended by itself, until it was gone. */
+  readonly latencyMs: number;
+}
+
+export interface Runner {
+  /**
+   * Runs a job. When the signal is aborted with a `StopReason`, the handler's own signal fires; if it has not ended
+   * after a short grace, its thread or process is ended, whatever it is doing. Never rejects.
+   */
+  run(job: Job, signal: AbortSignal): Promise<RunEnd>;
+}
+
+/** How long a handler has to end by itself once its signal has fired. */
+export const STOP_GRACE_MS = 200;
