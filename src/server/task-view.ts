@@ -67,7 +67,9 @@ export function toTaskView(
     cancelRequestedAt: toTime(record.cancelAt),
     progress: record.progress && decodeTrusted(record.progress),
     result: record.result && decodeTrusted(record.result),
-    error: record.error && (decodeTrusted(record.error) as TaskError),
+    // What an earlier attempt left; `errors` still tells it.
+    error:
+      record.error && record.state !== 'succeeded' ? (decodeTrusted(record.error) as TaskError) : undefined,
     errors: attempts.map(toAttemptView),
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
     links: { self: taskPath(record.id), log: `${taskPath(record.id)}/log` },

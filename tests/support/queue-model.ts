@@ -31,6 +31,8 @@ export type Step =
       readonly count: number;
       readonly lane: Lane;
       readonly delayMs: number;
+      /** 0 = never expires. */
+      readonly ttlMs: number;
       readonly twice: boolean;
     }
   | {
@@ -49,7 +51,7 @@ export type Step =
     }
   | { readonly do: 'beat'; readonly worker: number }
   | { readonly do: 'crash'; readonly worker: number }
-  | { readonly do: 'cancel'; readonly task: number }
+  | { readonly do: 'cancel' | 'replay'; readonly task: number }
   | { readonly do: 'pause' | 'resume' | 'sweep' }
   | { readonly do: 'advance'; readonly ms: number };
 
@@ -65,6 +67,8 @@ interface ModelWorker {
 
 export class QueueModel {
   readonly accepted: string[] = [];
+  /** How often each task was replayed: it may end that much more often. */
+  readonly replays = new Map<string, number>();
   lostReplies = 0;
   crashes = 0;
   private readonly workers: ModelWorker[];
@@ -85,6 +89,7 @@ export class QueueModel {
       slice: 7,
       popGraceMs: 400,
       retentionMs: 1e12,
+      retentionBytes: 0,
       periodMs: 250,
     });
     this.workers = Array.from({ length: workers }, () => this.newWorker());
@@ -117,6 +122,13 @@ export class QueueModel {
       case 'cancel': {
         const id = this.accepted[step.task % Math.max(1, this.accepted.length)];
         if (id !== undefined) await this.operator.cancel(QUEUE, id);
+        break;
+      }
+      case 'replay': {
+        const id = this.accepted[step.task % Math.max(1, this.accepted.length)];
+        if (id !== undefined && (await this.operator.replay(QUEUE, id)) === 'replayed') {
+          this.replays.set(id, (this.replays.get(id) ?? 0) + 1);
+        }
         break;
       }
       case 'pause':
@@ -176,12 +188,15 @@ export class QueueModel {
     for (const state of TASK_STATES) expect(Number(counts[state] ?? 0), state).toBe(states.get(state) ?? 0);
 
     const ends = await this.terminalMoves();
-    for (const id of this.accepted) expect(ends.get(id), `task ${id} ended`).toBe(1);
+    for (const id of this.accepted)
+      expect(ends.get(id), `task ${id} ended`).toBe(1 + (this.replays.get(id) ?? 0));
     const left = await this.client.keys(`${this.key}:*`);
     const kinds = left
       .map((name) => name.slice(this.key.length + 1))
       .filter((name) => !name.startsWith('task:'));
-    expect(kinds.filter((kind) => /^(ready|ledger|running|later|suspects|malformed)/.test(kind))).toEqual([]);
+    expect(
+      kinds.filter((kind) => /^(ready|ledger|running|later|suspects|unstarted|malformed)/.test(kind)),
+    ).toEqual([]);
   }
 
   private worker(index: number): ModelWorker {
@@ -195,7 +210,7 @@ export class QueueModel {
     const tasks = ids.map((id) => ({
       message: encodeMessage(id, 'add', { one: 1, two: 2 }),
       lane: step.lane,
-      delayMs: step.delayMs,
+      extras: { delayMs: step.delayMs, ttlMs: step.ttlMs === 0 ? undefined : step.ttlMs },
     }));
     await this.producer.enqueue(QUEUE, tasks);
     // The reply was lost: the same call again.
@@ -292,7 +307,12 @@ export class QueueModel {
 
   private async isEmpty(): Promise<boolean> {
     const names = ['ready', 'ledger'].flatMap((kind) => LANES.map((lane) => `${this.key}:${kind}:${lane}`));
-    const left = await this.client.exists(...names, `${this.key}:later`, `${this.key}:suspects`);
+    const left = await this.client.exists(
+      ...names,
+      `${this.key}:later`,
+      `${this.key}:suspects`,
+      `${this.key}:unstarted`,
+    );
     const counts = await this.client.hmget(`${this.key}:count`, 'scheduled', 'ready', 'running');
     return left === 0 && counts.every((count) => Number(count ?? 0) === 0);
   }

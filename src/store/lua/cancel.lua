@@ -10,6 +10,7 @@ if not state then return 'unknown' end
 if state == 'ready' or state == 'scheduled' then
   -- Its reference may stay on the list: a claim drops it, because the record is not ready.
   if state == 'scheduled' then redis.call('ZREM', LATER, id) end
+  redis.call('ZREM', UNSTARTED, id)
   end_task(id, state, 'cancelled', {}, #record[1])
   commit()
   return 'cancelled'

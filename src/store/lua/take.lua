@@ -34,9 +34,12 @@ local function take(worker, lane, message)
   elseif state_of(whole, record[2]) ~= 'ready' then
     return false
   end
-  if record[6] and not record[3] and tonumber(record[6]) <= NOW then
-    expire(id, 'ready', whole)
-    return false
+  if record[6] and not record[3] then
+    redis.call('ZREM', UNSTARTED, id)
+    if tonumber(record[6]) <= NOW then
+      expire(id, 'ready', whole)
+      return false
+    end
   end
   local claims = (tonumber(record[3]) or 0) + 1
   move(id, 'ready', 'running', { F.claims, claims, F.worker, worker, F.started, NOW })
