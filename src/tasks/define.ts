@@ -31,7 +31,7 @@ const DEFINED = Symbol.for('popfleet.task');
 export function defineTask<Input, Output>(
   definition: TaskDefinition<Input, Output>,
 ): TaskDefinition<Input, Output> {
-  const fault = faultOf(definition);
+  const fault = faultOf(definition ?? {});
   if (fault) throw new PopfleetError('bad-definition', fault);
   return Object.freeze(Object.assign({ [DEFINED]: true }, definition));
 }
@@ -48,6 +48,9 @@ function faultOf(definition: { type?: unknown; input?: unknown; run?: unknown })
   }
   if (typeof input !== 'object' || input === null || !('~run' in input)) {
     return `the input of task "${type}" must be a valibot schema`;
+  }
+  if ('async' in input && input.async === true) {
+    return `the input of task "${type}" must be a schema that needs no await`;
   }
   if (typeof run !== 'function') return `task "${type}" needs a function "run"`;
   return undefined;
