@@ -58,7 +58,7 @@ function integer(fallback: number, min: number, max: number) {
   );
 }
 
-function schema(cores: number) {
+function variables(cores: number) {
   return v.object({
     APP_TYPE: v.optional(
       v.pipe(
@@ -110,6 +110,21 @@ function schema(cores: number) {
   });
 }
 
+/** A sweep is due once a heartbeat, and a gap of half a lease counts as an outage of Redis. */
+function schema(cores: number) {
+  return v.pipe(
+    variables(cores),
+    v.forward(
+      v.partialCheck(
+        [['LEASE_MS'], ['HEARTBEAT_MS']],
+        (read) => read.LEASE_MS >= 3 * read.HEARTBEAT_MS,
+        ({ input }) => `must be at least three times HEARTBEAT_MS (${3 * input.HEARTBEAT_MS})`,
+      ),
+      ['LEASE_MS'],
+    ),
+  );
+}
+
 /**
  * Reads the configuration from variables; empty ones count as missing.
  * @param cores default of CONCURRENCY
@@ -120,10 +135,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   );
   const parsed = v.safeParse(schema(Math.max(1, cores)), given);
-  const faults = parsed.success
-    ? relationFaults(parsed.output)
-    : parsed.issues.map((issue) => `${v.getDotPath(issue)}: ${issue.message}`);
-  if (!parsed.success || faults.length > 0) throw new PopfleetError('bad-config', faults.join('\n'));
+  if (!parsed.success) {
+    const faults = parsed.issues.map((issue) => `${v.getDotPath(issue)}: ${issue.message}`);
+    throw new PopfleetError('bad-config', faults.join('\n'));
+  }
   const read = parsed.output;
   return {
     role: read.APP_TYPE as Role,
@@ -147,11 +162,4 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     bodyLimitBytes: read.BODY_LIMIT_BYTES,
     logLevel: read.LOG_LEVEL,
   };
-}
-
-/** A sweep is due once a heartbeat, and a gap of half a lease counts as an outage of Redis. */
-function relationFaults(read: { readonly LEASE_MS: number; readonly HEARTBEAT_MS: number }): string[] {
-  return read.LEASE_MS >= 3 * read.HEARTBEAT_MS
-    ? []
-    : [`LEASE_MS: must be at least three times HEARTBEAT_MS (${3 * read.HEARTBEAT_MS})`];
 }

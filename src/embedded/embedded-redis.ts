@@ -26,6 +26,9 @@ const LONGEST_SOCKET_PATH = 107;
 const START_WITHIN_MS = 10_000;
 const PROBE_EVERY_MS = 20;
 const RESTART_AFTER_MS = 1_000;
+const OWNER_STARTS_WITHIN_MS = 2_000;
+/** Far longer than the few steps between looking for an owner and writing oneself down as one. */
+const CLAIM_SETTLES_MS = 100;
 
 /** Where the embedded Redis of a data folder listens; folders with long paths get a socket in the temporary folder. */
 export function socketPath(dataDir: string): string {
@@ -58,15 +61,30 @@ export function createEmbeddedRedis(dataDir: string, log: Log): EmbeddedRedis {
   async function takeFolder(): Promise<void> {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const owner = readOwner(ownerFile);
-    if (owner !== undefined && owner !== process.pid && isAlive(owner) && (await isListening(socket))) {
-      throw new PopfleetError(
-        'bad-config',
-        `process ${owner} already runs popfleet with the data in ${folder}: stop it, or set DATA_DIR or REDIS_URL`,
-      );
-    }
+    if (owner !== undefined && owner !== process.pid && (await isRunningHere(owner))) throw taken(owner);
     if (await isListening(socket)) await endOrphan();
     rmSync(socket, { force: true });
     writeFileSync(ownerFile, `${process.pid}\n`);
+    // Two programs may start in the same moment; two Redis on one append-only file would ruin it. The last writer stays.
+    await delay(CLAIM_SETTLES_MS);
+    const claimant = readOwner(ownerFile);
+    if (claimant !== process.pid) throw taken(claimant);
+  }
+
+  /** An owner that is starting listens a moment later; a number that another program has by now never does. */
+  async function isRunningHere(owner: number): Promise<boolean> {
+    for (let waited = 0; waited < OWNER_STARTS_WITHIN_MS && isAlive(owner); waited += PROBE_EVERY_MS) {
+      if (await isListening(socket)) return true;
+      await delay(PROBE_EVERY_MS);
+    }
+    return false;
+  }
+
+  function taken(owner: number | undefined): PopfleetError {
+    return new PopfleetError(
+      'bad-config',
+      `process ${owner ?? 'unknown'} already runs popfleet with the data in ${folder}: stop it, or set DATA_DIR or REDIS_URL`,
+    );
   }
 
   /** A killed program leaves its Redis behind. It is asked to write its file and go, so that ours can open it. */
@@ -77,6 +95,12 @@ export function createEmbeddedRedis(dataDir: string, log: Log): EmbeddedRedis {
     connection.end('SHUTDOWN\r\n');
     for (let waited = 0; waited < START_WITHIN_MS && (await isListening(socket)); waited += PROBE_EVERY_MS) {
       await delay(PROBE_EVERY_MS);
+    }
+    if (await isListening(socket)) {
+      throw new PopfleetError(
+        'bad-config',
+        `a Redis of an earlier run does not leave ${folder}: end the redis-server that listens on ${socket}`,
+      );
     }
   }
 
@@ -165,7 +189,8 @@ function redisArguments(folder: string, socket: string): string[] {
 /** @throws PopfleetError `bad-config` that says what to install, when none of the programs is there */
 async function spawnFirst(programs: readonly string[], args: readonly string[]): Promise<RedisProcess> {
   for (const program of programs) {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    // In a process group of its own: Ctrl-C at a terminal must not end it before its program is done with it.
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     const spawned = await new Promise<boolean>((done) => {
       child.once('spawn', () => done(true)).once('error', () => done(false));
     });

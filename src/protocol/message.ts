@@ -37,7 +37,8 @@ export function readEnvelope(bytes: Uint8Array): { id: string; type: string } | 
   if (!isHead || text[VERSION_AT] !== MESSAGE_VERSION) return undefined;
   const id = text.toString('latin1', ID_START, ID_END);
   const typeHead = text[TYPE_AT] ?? 0;
-  // Types are at most 64 characters: a short text head, or one with a length byte.
+  // Types are at most 64 characters: a short text head, or one with a length byte. (take.lua checks the same.)
+  if (typeHead > 0x78) return undefined;
   const [start, length] =
     typeHead === 0x78 ? [TYPE_AT + 2, text[TYPE_AT + 1] ?? 0] : [TYPE_AT + 1, typeHead - 0x60];
   const type = text.toString('latin1', start, start + length);

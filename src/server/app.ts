@@ -31,9 +31,10 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     c.set('requestId', requestId);
     c.header('X-Request-Id', requestId);
     c.header('X-Content-Type-Options', 'nosniff');
-    // A connection that goes on would be cut in the middle of a later request.
-    if (parts.isStopping()) c.header('Connection', 'close');
     await next();
+    // A connection that goes on would be cut in the middle of a later request. Asked last: a request that was under
+    // way when the stop began (a long poll) must not keep its connection, and so the server, open.
+    if (parts.isStopping()) c.header('Connection', 'close');
   });
 
   app.use(

@@ -61,13 +61,20 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    const reason = error instanceof SyntaxError ? error.message : 'it is not UTF-8';
-    throw new PopfleetError('malformed-body', `The body is no JSON: ${reason}`);
+    const reason = error instanceof SyntaxError ? syntaxFault(error) : 'it is not UTF-8';
+    throw new PopfleetError('malformed-body', `The body is no JSON: ${reason}.`);
   }
   const fault = faultOfPlainValue(value);
   if (fault !== undefined)
     throw new PopfleetError('malformed-body', `The body cannot be accepted: ${fault}.`);
   return value;
+}
+
+/** The parser's own words may quote the body, an answer never does: the place has to do. */
+function syntaxFault({ message }: SyntaxError): string {
+  if (message.includes('end of JSON')) return 'it ends too early';
+  const place = /at position \d+/.exec(message)?.[0];
+  return place ? `it cannot be read ${place}` : 'it has a character that does not belong there';
 }
 
 function parseCbor(bytes: Uint8Array): unknown {
@@ -94,11 +101,11 @@ export function validate<Output>(schema: v.GenericSchema<unknown, Output>, value
 
 function toFault(issue: v.BaseIssue<unknown>, at: string): FieldFault {
   const path = (issue.path ?? []).map(({ key }) => String(key).replaceAll('~', '~0').replaceAll('/', '~1'));
-  const pointer = `#${at}${path.map((key) => `/${key}`).join('')}`;
+  const pointer = `#${at}${path.map((key) => `/${encodeURIComponent(key)}`).join('')}`;
   // The library's own words for an unknown and for a missing key tell a caller nothing.
   if (issue.type === 'strict_object' && issue.expected === 'never')
     return { pointer, detail: 'is an unknown field' };
   if (issue.received === 'undefined') return { pointer, detail: 'is missing' };
   // The library quotes the refused value; an answer never does.
-  return { pointer, detail: issue.message.replace(/ but received .*$/s, '') };
+  return { pointer, detail: issue.message.replace(/(?: but received|: Received) .*$/s, '') };
 }

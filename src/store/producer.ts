@@ -121,6 +121,7 @@ async function ready(client: Redis, ms: number): Promise<boolean> {
   return isReady(client);
 }
 
+/** A connection that was reset keeps its status until its close is told; nothing can be written to it any more. */
 function isReady(client: Redis): boolean {
-  return client.status === 'ready';
+  return client.status === 'ready' && client.stream.writable;
 }

@@ -72,7 +72,9 @@ test.each([
   ['7f61616162ff', 'a string in chunks (send it in one piece) at byte 0'],
   ['5f4101ff', 'a string in chunks (send it in one piece) at byte 0'],
 ])('%s is refused: %s', (hex, message) => {
-  expect(() => scanCbor(bytes(hex))).toThrow(new CborFault(message.replace(/ at byte \d+$/, ''), Number(/\d+$/.exec(message)?.[0])));
+  expect(() => scanCbor(bytes(hex))).toThrow(
+    new CborFault(message.replace(/ at byte \d+$/, ''), Number(/\d+$/.exec(message)?.[0])),
+  );
 });
 
 test.each([
@@ -104,13 +106,19 @@ test('integers are taken up to ±(2^53 − 1) and refused beyond', () => {
 });
 
 test('keys that reach a prototype are refused at any depth, and are harmless as values', () => {
-  const text = (word: string): Buffer => Buffer.concat([Buffer.from([0x60 + word.length]), Buffer.from(word)]);
+  const text = (word: string): Buffer =>
+    Buffer.concat([Buffer.from([0x60 + word.length]), Buffer.from(word)]);
   for (const word of ['__proto__', 'constructor', 'prototype']) {
     const map = Buffer.concat([bytes('a1'), text(word), bytes('00')]);
     expect(() => scanCbor(map)).toThrow('a map key that is not allowed');
     expect(() => scanCbor(Buffer.concat([bytes('8181'), map]))).toThrow('a map key that is not allowed');
     // The same key with a longer head than it needs.
-    const long = Buffer.concat([bytes('a1'), Buffer.from([0x79, 0, word.length]), Buffer.from(word), bytes('00')]);
+    const long = Buffer.concat([
+      bytes('a1'),
+      Buffer.from([0x79, 0, word.length]),
+      Buffer.from(word),
+      bytes('00'),
+    ]);
     expect(() => scanCbor(long)).toThrow('a map key that is not allowed');
     expect(decodeCbor(Buffer.concat([bytes('a16161'), text(word)]))).toEqual({ a: word });
   }
@@ -149,7 +157,9 @@ test('the limit of items counts values and keys', () => {
   expect(scanCbor(bytes('8400010203'), 0, limits)).toBe(5);
   expect(() => scanCbor(bytes('850001020304'), 0, limits)).toThrow('more than 5 items');
   expect(scanCbor(bytes('a2 6161 00 6162 00'), 0, limits)).toBe(7);
-  expect(() => scanCbor(bytes('a2 6161 00 6162 80 00'), 0, { depth: 8, nodes: 4 })).toThrow('more than 4 items');
+  expect(() => scanCbor(bytes('a2 6161 00 6162 80 00'), 0, { depth: 8, nodes: 4 })).toThrow(
+    'more than 4 items',
+  );
   expect(() => scanCbor(bytes('9f000102030405ff'), 0, limits)).toThrow('more than 5 items');
 });
 

@@ -30,7 +30,11 @@ test('random bytes are refused by name, or decode to a plain value', () => {
 
 test('valid bytes with a few wrong ones are refused by name, or decode to a plain value', () => {
   const broken = fc
-    .tuple(plain, fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 4 }), fc.nat())
+    .tuple(
+      plain,
+      fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 4 }),
+      fc.nat(),
+    )
     .map(([value, changes, cut]) => {
       const bytes = Uint8Array.from(encodeCbor(value));
       for (const [at, byte] of changes) bytes[at % bytes.length] = byte;

@@ -29,17 +29,26 @@ test('empty options are left out', () => {
 
 test('any CBOR library can read it', () => {
   const bytes = encodeMessage(ID, 'add', { one: 1, two: -2 }, { tags: ['x'] });
-  expect(new Encoder({ useRecords: false }).decode(bytes)).toEqual([ID, 1, 'add', { one: 1, two: -2 }, { tags: ['x'] }]);
+  expect(new Encoder({ useRecords: false }).decode(bytes)).toEqual([
+    ID,
+    1,
+    'add',
+    { one: 1, two: -2 },
+    { tags: ['x'] },
+  ]);
 });
 
-test.each([1, 3, 22, 23, 24, 25, 63, 64])('bytes made by hand with a type of %d characters are read', (length) => {
-  const type = 'x'.repeat(length);
-  const bytes = foreignMessage(ID, type, Buffer.from('a1616183010203', 'hex'));
-  expect(readEnvelope(bytes)).toEqual({ id: ID, type });
-  expect(decodeMessage(bytes)).toEqual({ id: ID, type, input: { a: [1, 2, 3] }, options: {} });
-  // It is what popfleet itself writes.
-  expect(encodeMessage(ID, type, { a: [1, 2, 3] }).toString('hex')).toBe(bytes.toString('hex'));
-});
+test.each([1, 3, 22, 23, 24, 25, 63, 64])(
+  'bytes made by hand with a type of %d characters are read',
+  (length) => {
+    const type = 'x'.repeat(length);
+    const bytes = foreignMessage(ID, type, Buffer.from('a1616183010203', 'hex'));
+    expect(readEnvelope(bytes)).toEqual({ id: ID, type });
+    expect(decodeMessage(bytes)).toEqual({ id: ID, type, input: { a: [1, 2, 3] }, options: {} });
+    // It is what popfleet itself writes.
+    expect(encodeMessage(ID, type, { a: [1, 2, 3] }).toString('hex')).toBe(bytes.toString('hex'));
+  },
+);
 
 test('options made by hand are read; options that are no map are refused', () => {
   const withOptions = (options: string): Buffer =>
@@ -67,7 +76,10 @@ test.each<[string, (bytes: Buffer) => Buffer]>([
   ['half a type', (bytes) => bytes.subarray(0, 42)],
   ['version 0', (bytes) => changed(bytes, 39, 0)],
   ['version 2', (bytes) => changed(bytes, 39, 2)],
-  ['version 24', (bytes) => Buffer.concat([bytes.subarray(0, 39), Buffer.from([0x18, 24]), bytes.subarray(40)])],
+  [
+    'version 24',
+    (bytes) => Buffer.concat([bytes.subarray(0, 39), Buffer.from([0x18, 24]), bytes.subarray(40)]),
+  ],
   ['an array of two', (bytes) => changed(bytes, 0, 0x82)],
   ['an array of six', (bytes) => changed(bytes, 0, 0x86)],
   ['a map', (bytes) => changed(bytes, 0, 0xa2)],
@@ -78,6 +90,10 @@ test.each<[string, (bytes: Buffer) => Buffer]>([
   ['a type that is a number', (bytes) => changed(bytes, 40, 0x03)],
   ['a type that is bytes', (bytes) => changed(bytes, 40, 0x43)],
   ['an empty type', (bytes) => changed(bytes, 40, 0x60)],
+  [
+    'a type with a length of two bytes',
+    (bytes) => Buffer.concat([changed(bytes, 40, 0x79), Buffer.alloc(80, 0x61)]),
+  ],
   ['a type in capitals', (bytes) => changed(bytes, 41, 'A'.charCodeAt(0))],
   ['JSON', () => Buffer.from(JSON.stringify([ID, 1, 'add', {}]))],
 ])('bytes that are no message have no envelope: %s', (_, change) => {

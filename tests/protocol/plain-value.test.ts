@@ -6,12 +6,18 @@ import { faultOfPlainValue } from '../../src/protocol/plain-value.ts';
 
 const limits = { depth: 3, nodes: 10 };
 
-test.each(['null', '0', '"text"', '[]', '{}', '[1,{"a":[true,null]}]', '{"a":{"b":{"c":1}}}', '["__proto__"]'])(
-  '%s is within the limits',
-  (json) => {
-    expect(faultOfPlainValue(JSON.parse(json), limits)).toBeUndefined();
-  },
-);
+test.each([
+  'null',
+  '0',
+  '"text"',
+  '[]',
+  '{}',
+  '[1,{"a":[true,null]}]',
+  '{"a":{"b":{"c":1}}}',
+  '["__proto__"]',
+])('%s is within the limits', (json) => {
+  expect(faultOfPlainValue(JSON.parse(json), limits)).toBeUndefined();
+});
 
 test.each([
   ['[[[[]]]]', 'nesting deeper than 3 levels'],

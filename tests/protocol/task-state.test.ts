@@ -34,7 +34,8 @@ test('terminal are exactly the states that no worker leaves', () => {
 
 test('a word from Redis is checked', () => {
   expect(TASK_STATES.every(isTaskState)).toBe(true);
-  for (const word of ['', 'new', 'removed', 'Ready', 'toString', '__proto__']) expect(isTaskState(word)).toBe(false);
+  for (const word of ['', 'new', 'removed', 'Ready', 'toString', '__proto__'])
+    expect(isTaskState(word)).toBe(false);
 });
 
 function reachableFrom(start: keyof typeof TRANSITIONS): Set<string> {

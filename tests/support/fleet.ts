@@ -24,9 +24,17 @@ export interface RoleProcess {
   readonly exited: Promise<number | string>;
 }
 
-/** Starts a role and returns at once; `startRole` also waits until it is up. */
-export function spawnRole(role: string, env: Record<string, string> = {}, cwd = tmpdir()): RoleProcess {
-  const child = spawn(process.execPath, [CLI], {
+/**
+ * Starts a role and returns at once; `startRole` also waits until it is up.
+ * @param args options of the command line, which then names the role too
+ */
+export function spawnRole(
+  role: string,
+  env: Record<string, string> = {},
+  cwd = tmpdir(),
+  args: readonly string[] = [],
+): RoleProcess {
+  const child = spawn(process.execPath, args.length > 0 ? [CLI, role, ...args] : [CLI], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], APP_TYPE: role, PORT: '0', TASK_DURATION_MS: '0', ...env },
@@ -64,8 +72,9 @@ export async function startRole(
   role: string,
   env: Record<string, string> = {},
   cwd?: string,
+  args?: readonly string[],
 ): Promise<RoleProcess> {
-  const process_ = spawnRole(role, env, cwd);
+  const process_ = spawnRole(role, env, cwd, args);
   const up = role === 'worker' ? 'worker started' : 'server started';
   await eventually(() => {
     if (process_.child.exitCode !== null) throw new Error(`it ended: ${process_.errors()}`);
@@ -77,5 +86,5 @@ export async function startRole(
 /** Ends processes however they are, also stopped ones, and waits until they are gone. */
 export async function endAll(processes: readonly (RoleProcess | undefined)[]): Promise<void> {
   for (const one of processes) one?.signal('SIGKILL');
-  await Promise.all(processes.map((one) => one?.exited));
+  await Promise.all(processes.map(async (one) => one?.exited));
 }

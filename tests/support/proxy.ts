@@ -3,7 +3,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { buildScripts } from '../../src/store/scripts.ts';
 import { isNull, isPush, readRequest, takeValue } from './resp.ts';
 
 /** A command in upper case, or a script by its name in scripts.ts. */
@@ -54,7 +53,7 @@ const NOTHING = Buffer.alloc(0);
 const SUBSCRIBING = new Set(['SUBSCRIBE', 'UNSUBSCRIBE']);
 
 export async function startProxy(redisPort: number): Promise<RedisProxy> {
-  const scripts = scriptsByDigest();
+  const scripts = await scriptsByDigest();
   const counts = new Map<CallName, number>();
   const links = new Set<Link>();
   let losing: Wanted | undefined;
@@ -119,12 +118,16 @@ export async function startProxy(redisPort: number): Promise<RedisProxy> {
     links.add(link);
     client.on('data', (bytes) => forwardRequests(link, bytes));
     redis.on('data', (bytes) => forwardReplies(link, bytes));
-    client.on('error', () => undefined).on('close', () => {
-      if (!link.held && !link.silent) redis.destroy();
-    });
-    redis.on('error', () => undefined).on('close', () => {
-      if (!link.silent) client.destroy();
-    });
+    client
+      .on('error', () => undefined)
+      .on('close', () => {
+        if (!link.held && !link.silent) redis.destroy();
+      });
+    redis
+      .on('error', () => undefined)
+      .on('close', () => {
+        if (!link.silent) client.destroy();
+      });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -180,7 +183,10 @@ function nameOf(words: readonly string[], scripts: ReadonlyMap<string, CallName>
 }
 
 /** A script is sent whole the first time on a connection, and by its SHA-1 from then on. */
-function scriptsByDigest(): ReadonlyMap<string, CallName> {
+async function scriptsByDigest(): Promise<ReadonlyMap<string, CallName>> {
+  // Those of the build, which is the program that runs: src may be ahead of it.
+  const built = new URL('../../dist/store/scripts.js', import.meta.url).href;
+  const { buildScripts } = (await import(built)) as typeof import('../../src/store/scripts.ts');
   return new Map(Object.entries(buildScripts()).map(([name, { lua }]) => [sha1(lua), name]));
 }
 

@@ -18,7 +18,7 @@ export function openStage(context: TestContext): Stage {
   const closing: (() => Promise<void>)[] = [];
 
   context.onTestFailed(() => {
-    for (const one of processes) process.stderr.write(journalOf(one));
+    for (const one of processes) process.stderr.write(logOf(one));
   });
   context.onTestFinished(async () => {
     await endAll(processes);
@@ -46,7 +46,7 @@ export function openStage(context: TestContext): Stage {
   };
 }
 
-function journalOf(one: RoleProcess): string {
+function logOf(one: RoleProcess): string {
   const lines = one.log().map((line) => JSON.stringify({ ...line, err: (line['err'] as Error)?.message }));
   return `\n--- process ${one.pid}\n${lines.slice(-40).join('\n')}\n${one.errors()}`;
 }

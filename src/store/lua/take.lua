@@ -4,9 +4,33 @@ local taken, taken_ids = {}, {}
 -- How many tasks of each lane this call has claimed, and which: their ledger entries are at the tail or near it.
 local taken_of = {}
 
+local function set_aside(message)
+  redis.call('LPUSH', BASE .. ':malformed', message)
+  count('malformed', 1)
+  return false
+end
+
+-- Whether id and type are what `readEnvelope` in message.ts reads: a worker could do nothing with the message otherwise.
+local function has_envelope(id, message)
+  if not string.find(id, '^%x+%-%x+%-%x+%-%x+%-%x+$') then return false end
+  for _, at in ipairs({ 9, 14, 19, 24 }) do
+    if string.sub(id, at, at) ~= '-' then return false end
+  end
+  local head = string.byte(message, 41) or 0
+  local from, length = 42, head - 0x60
+  if head == 0x78 then
+    from, length = 43, string.byte(message, 42) or 0
+  elseif head > 0x78 then
+    return false
+  end
+  local type = string.sub(message, from, from + length - 1)
+  return length <= 64 and #type == length and string.find(type, '^[a-z][a-z0-9_.-]*$') ~= nil
+end
+
 -- A message without a record: from another program (whole), or what is left of a task that was removed (a reference).
 local function adopt(id, lane, message)
   if string.byte(message, 1) == 0x83 then return false end
+  if not has_envelope(id, message) then return set_aside(message) end
   local fields = { F.message, message, F.accepted, NOW }
   if lane ~= 'normal' then
     fields[5], fields[6] = F.lane, lane
@@ -21,11 +45,7 @@ end
 -- Returns whether a task was claimed.
 local function take(worker, lane, message)
   local id = id_of(message)
-  if not id then
-    redis.call('LPUSH', BASE .. ':malformed', message)
-    count('malformed', 1)
-    return false
-  end
+  if not id then return set_aside(message) end
   local record = redis.call('HMGET', task_key(id), F.message, F.state, F.claims, F.failures, F.crashes, F.expires)
   local whole = record[1]
   if not whole then

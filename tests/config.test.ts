@@ -1,0 +1,173 @@
+import { expect, test } from 'vitest';
+import { type Config, readConfig } from '../src/config.ts';
+import { PopfleetError } from '../src/protocol/errors.ts';
+
+const CORES = 3;
+
+function faultsOf(env: Record<string, string>): string[] {
+  let fault: unknown;
+  try {
+    readConfig(env, CORES);
+  } catch (error) {
+    fault = error;
+  }
+  expect(fault).toBeInstanceOf(PopfleetError);
+  expect(fault).toMatchObject({ code: 'bad-config' });
+  return (fault as Error).message.split('\n');
+}
+
+const DEFAULTS: Config = {
+  role: 'all',
+  redisUrl: undefined,
+  dataDir: '.popfleet',
+  host: '127.0.0.1',
+  port: 3_000,
+  queues: ['default'],
+  concurrency: CORES,
+  taskDurationMs: 20_000,
+  taskModules: [],
+  leaseMs: 10_000,
+  heartbeatMs: 2_500,
+  blockMs: 5_000,
+  popGraceMs: 2_000,
+  shutdownGraceMs: 25_000,
+  resultTtlMs: 86_400_000,
+  bodyLimitBytes: 1_048_576,
+  logLevel: 'info',
+};
+
+test('nothing set means the defaults', () => {
+  expect(readConfig({}, CORES)).toEqual(DEFAULTS);
+});
+
+test('empty and undefined variables count as missing', () => {
+  const names = [
+    'APP_TYPE',
+    'REDIS_URL',
+    'PORT',
+    'QUEUES',
+    'CONCURRENCY',
+    'TASKS',
+    'HOST',
+    'LEASE_MS',
+    'LOG_LEVEL',
+  ];
+  expect(readConfig(Object.fromEntries(names.map((name) => [name, ''])), CORES)).toEqual(DEFAULTS);
+  expect(readConfig(Object.fromEntries(names.map((name) => [name, undefined])), CORES)).toEqual(DEFAULTS);
+});
+
+test('variables of others do not matter', () => {
+  expect(readConfig({ PATH: '/bin', constructor: 'x', HOME: '/root' }, CORES)).toEqual(DEFAULTS);
+});
+
+test('every variable is read', () => {
+  const env = {
+    APP_TYPE: 'worker',
+    REDIS_URL: 'rediss://user:secret@example.org:6380/2',
+    DATA_DIR: '/data',
+    HOST: '::',
+    PORT: '0',
+    QUEUES: 'mail, video ,mail,',
+    CONCURRENCY: '12',
+    TASK_DURATION_MS: '0',
+    TASKS: './a.mjs, /b/c.js',
+    LEASE_MS: '1200',
+    HEARTBEAT_MS: '400',
+    BLOCK_MS: '1000',
+    POP_GRACE_MS: '500',
+    SHUTDOWN_GRACE_MS: '0',
+    RESULT_TTL_MS: '60000',
+    BODY_LIMIT_BYTES: '4096',
+    LOG_LEVEL: 'silent',
+  };
+  expect(readConfig(env, CORES)).toEqual({
+    role: 'worker',
+    redisUrl: 'rediss://user:secret@example.org:6380/2',
+    dataDir: '/data',
+    host: '::',
+    port: 0,
+    queues: ['mail', 'video'],
+    concurrency: 12,
+    taskDurationMs: 0,
+    taskModules: ['./a.mjs', '/b/c.js'],
+    leaseMs: 1_200,
+    heartbeatMs: 400,
+    blockMs: 1_000,
+    popGraceMs: 500,
+    shutdownGraceMs: 0,
+    resultTtlMs: 60_000,
+    bodyLimitBytes: 4_096,
+    logLevel: 'silent',
+  } satisfies Config);
+});
+
+test('every fault is told at once, one line each', () => {
+  const faults = faultsOf({
+    APP_TYPE: 'manager',
+    REDIS_URL: 'http://example.org',
+    PORT: '65536',
+    QUEUES: 'fine,Not Fine',
+    CONCURRENCY: '0',
+    LEASE_MS: '1200',
+    HEARTBEAT_MS: '401',
+    LOG_LEVEL: 'loud',
+  });
+  expect(faults.toSorted()).toEqual([
+    'APP_TYPE: manager app type not supported',
+    'CONCURRENCY: must be a whole number from 1 to 1024',
+    'LEASE_MS: must be at least three times HEARTBEAT_MS (1203)',
+    'LOG_LEVEL: must be trace, debug, info, warn, error, fatal or silent',
+    'PORT: must be a whole number from 0 to 65535',
+    'QUEUES: must be queue names that match ^[a-z0-9][a-z0-9_.-]{0,63}$',
+    'REDIS_URL: must begin with redis://, rediss:// or / (a unix socket)',
+  ]);
+});
+
+test.each(['Server', 'master', ' all', 'all,worker', '0', '__proto__'])('"%s" is no role', (role) => {
+  expect(faultsOf({ APP_TYPE: role })).toEqual([`APP_TYPE: ${role} app type not supported`]);
+});
+
+test.each([
+  ['PORT', ['-1', '65536', '3000.5', '3e3', '0x10', ' 3000', 'http', '99999999999999999999']],
+  ['CONCURRENCY', ['0', '1025', '-2', 'many']],
+  ['HEARTBEAT_MS', ['49', 'x']],
+  ['BODY_LIMIT_BYTES', ['0', '1e6', '999999999999']],
+])('%s refuses %j', (name, values) => {
+  for (const value of values) {
+    const [fault, ...more] = faultsOf({ [name]: value });
+    expect(fault).toMatch(new RegExp(`^${name}: must be a whole number from \\d+ to \\d+$`));
+    expect(more).toEqual([]);
+  }
+});
+
+test('a lease holds at least three heartbeats, also against a default', () => {
+  expect(readConfig({ LEASE_MS: '1200', HEARTBEAT_MS: '400' }, 1).leaseMs).toBe(1_200);
+  expect(faultsOf({ LEASE_MS: '1199', HEARTBEAT_MS: '400' })).toEqual([
+    'LEASE_MS: must be at least three times HEARTBEAT_MS (1200)',
+  ]);
+  expect(faultsOf({ LEASE_MS: '5000' })).toEqual([
+    'LEASE_MS: must be at least three times HEARTBEAT_MS (7500)',
+  ]);
+  expect(faultsOf({ HEARTBEAT_MS: '4000' })).toEqual([
+    'LEASE_MS: must be at least three times HEARTBEAT_MS (12000)',
+  ]);
+});
+
+test.each(['redis://localhost', 'redis://:pass@host:6379/1', 'rediss://host', '/run/redis.sock'])(
+  '%s is an address of Redis',
+  (url) => {
+    expect(readConfig({ REDIS_URL: url }, 1).redisUrl).toBe(url);
+  },
+);
+
+test('a password in a faulty address is not told', () => {
+  expect(faultsOf({ REDIS_URL: 'reddis://:hunter2@host' }).join()).not.toContain('hunter2');
+});
+
+test('a list of queues without a name is a fault', () => {
+  expect(faultsOf({ QUEUES: ' , ' })).toEqual(['QUEUES: must name at least one queue']);
+});
+
+test('a machine that reports no core still runs one task', () => {
+  expect(readConfig({}, 0).concurrency).toBe(1);
+});

@@ -1,0 +1,89 @@
+// Messages that were popped and never claimed: the reply of the pop, or the worker that made it, is gone.
+// All with default settings.
+
+import { expect, test } from 'vitest';
+import { encodeMessage } from '../../src/protocol/message.ts';
+import { newTaskId } from '../../src/protocol/task-id.ts';
+import { queueKey, readyKey } from '../../src/store/keys.ts';
+import { buildScripts } from '../../src/store/scripts.ts';
+import { eventually } from '../support/eventually.ts';
+import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
+import { openStage } from '../support/stage.ts';
+
+const READY = readyKey('default', 'normal');
+/** What issue 2 promises from the moment on in which a live worker could see the loss. */
+const BACK_WITHIN_MS = 5_000;
+
+test('a message popped and thrown away before any worker ran is run by the first one', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url };
+  const server = await stage.role('server', env);
+  const ids = await facts.send(server.url(), 3, 0);
+
+  expect(await redis.client.rpop(READY)).not.toBeNull();
+  await stage.role('worker', env);
+
+  await facts.expectAllDone(ids, { withinMs: BACK_WITHIN_MS });
+});
+
+test('a message thrown away in the step that pushed it runs, although a worker waits idle', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  await stage.role('worker', { ...JOURNAL_TASKS, REDIS_URL: redis.url });
+  await eventually(async () => /blocked_clients:1\r/.test(await redis.client.info('clients')));
+
+  // Within MULTI, or Redis would hand the message to the worker that waits.
+  const id = newTaskId();
+  const message = encodeMessage(id, 'add', { one: 1, two: 2 });
+  const { lua } = buildScripts().enqueue;
+  await redis.client.multi().eval(lua, 1, queueKey('default'), message, 'normal', '0').rpop(READY).exec();
+  expect(await facts.counts()).toEqual({ accepted: 1, ready: 1 });
+  expect(await facts.ready()).toBe(0);
+
+  const [task] = await facts.untilSucceeded([id], BACK_WITHIN_MS);
+  expect(task).toMatchObject({ claims: 1, crashes: 0 });
+});
+
+test('messages thrown away from the middle of a busy queue run, and so do all others, once', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+  const server = await stage.role('server', env);
+  await stage.role('worker', env);
+  const ids = await facts.send(server.url(), 100, 50);
+
+  for (let thrown = 1; thrown <= 4; thrown += 1) {
+    await facts.untilBegun(ids, thrown * 10);
+    expect(await redis.client.rpop(READY)).not.toBeNull();
+  }
+
+  await facts.untilBegun(ids, 96);
+  await facts.expectAllDone(ids, { withinMs: BACK_WITHIN_MS });
+  for (const id of ids) expect(facts.runs(id)).toBe(1);
+});
+
+test('a worker killed between its pop and its claim: another worker runs the task', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  const proxy = await stage.proxy(redis);
+  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url };
+  const server = await stage.role('server', env);
+  const victim = await stage.role('worker', { ...env, REDIS_URL: proxy.url });
+  const claim = proxy.hold('claim');
+  const ids = await facts.send(server.url(), 1, 0);
+  await claim.held;
+  const other = await stage.role('worker', env);
+  expect(await facts.counts()).toEqual({ accepted: 1, ready: 1 });
+  expect(await facts.ready()).toBe(0);
+
+  victim.signal('SIGKILL');
+  await victim.exited;
+
+  await facts.expectAllDone(ids, { withinMs: BACK_WITHIN_MS });
+  expect(await facts.task(ids[0] ?? '')).toMatchObject({ worker: other.worker(), claims: 1, crashes: 0 });
+});

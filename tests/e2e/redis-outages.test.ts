@@ -1,0 +1,175 @@
+// Redis goes away, stands still, is full, or drops what it knows of its clients: everything goes on by itself.
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { type Answer, call } from '../support/http.ts';
+import { JOURNAL_TASKS, openQueueFacts, type QueueFacts } from '../support/queue-facts.ts';
+import { openStage } from '../support/stage.ts';
+
+const ANSWERED_WITHIN_MS = 2_000;
+const GOES_ON_WITHIN_MS = 5_000;
+
+test.concurrent('Redis killed for 10 s: callers hear so at once, then all goes on and nothing is lost', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+  const server = await stage.role('server', env);
+  await stage.role('worker', env);
+  const url = server.url();
+  const running = await facts.send(url, 2, 2_000);
+  await facts.untilBegun(running);
+  const waiting = await facts.send(url, 4, 20);
+
+  await redis.signal('SIGKILL');
+  for (const until = performance.now() + 10_000; performance.now() < until; await pause(1_500)) {
+    await expectRefused(facts, url);
+    expect((await call(`${url}/healthz`)).status).toBe(200);
+    await eventually(async () => (await call(`${url}/readyz`)).status === 503);
+  }
+  await redis.start();
+
+  const later = await eventually(async () => {
+    const answer = await facts.post(url, 20);
+    return answer.status === 202 && String(answer.body['id']);
+  }, GOES_ON_WITHIN_MS);
+  await eventually(async () => (await call(`${url}/readyz`)).status === 200, GOES_ON_WITHIN_MS);
+  await facts.expectAllDone([...running, ...waiting, later], { withinMs: GOES_ON_WITHIN_MS });
+  for (const id of running) {
+    expect(facts.runs(id)).toBe(1);
+    expect(await facts.task(id)).toMatchObject({ claims: 1, crashes: 0 });
+  }
+});
+
+test.concurrent('Redis stands still for longer than the lease: no task runs a second time', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+  const server = await stage.role('server', env);
+  await stage.role('worker', env);
+  const ids = await facts.send(server.url(), 2, 15_000);
+  await facts.untilBegun(ids);
+  await stage.role('worker', env); // Idle, so it would take what is given back.
+
+  await redis.signal('SIGSTOP');
+  await expectRefused(facts, server.url());
+  await pause(12_000);
+  await redis.signal('SIGCONT');
+
+  for (const record of await facts.untilSucceeded(ids, 20_000)) {
+    expect(facts.runs(record.id)).toBe(1);
+    expect(record).toMatchObject({ claims: 1, failures: 0, crashes: 0 });
+  }
+  // Redis may have found the refused task in its socket when it woke up, but not twice.
+  await facts.expectAllDone(ids, { unknown: 1 });
+});
+
+test('Redis at maxmemory: what is accepted is finished and recorded, new tasks are refused until there is room', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+  const server = await stage.role('server', env);
+  await stage.role('worker', env);
+  const url = server.url();
+  const running = await facts.send(url, 2, 1_000);
+  await facts.untilBegun(running);
+  const waiting = await facts.send(url, 4, 20);
+
+  await redis.client.set('junk', Buffer.alloc(8_000_000));
+  await redis.client.config('SET', 'maxmemory', '4mb');
+  const refused = await expectRefused(facts, url);
+  expect(refused.body['code']).toBe('redis-full');
+  await facts.expectAllDone([...running, ...waiting]);
+
+  await redis.client.del('junk');
+  const later = await facts.send(url, 1, 0);
+  await facts.expectAllDone([...running, ...waiting, ...later]);
+});
+
+test('clients killed again and again: nothing accepted is lost or recorded twice', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  const env = {
+    ...JOURNAL_TASKS,
+    REDIS_URL: redis.url,
+    CONCURRENCY: '2',
+    POP_GRACE_MS: '500',
+    HEARTBEAT_MS: '500',
+  };
+  const server = await stage.role('server', env);
+  await Promise.all([stage.role('worker', env), stage.role('worker', env)]);
+
+  const accepted: string[] = [];
+  let unknown = 0;
+  let kills = 0;
+  for (const until = performance.now() + 4_000; performance.now() < until; kills += 1) {
+    const answers = Promise.all(Array.from({ length: 5 }, () => facts.post(server.url(), 10)));
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal');
+    for (const { status, headers, body } of await answers) {
+      if (status === 202) accepted.push(String(body['id']));
+      else {
+        expect([status, headers.has('retry-after')]).toEqual([503, true]);
+        unknown += 1;
+      }
+    }
+    await pause(100);
+  }
+  expect(kills).toBeGreaterThan(5);
+  expect(accepted.length).toBeGreaterThan(kills);
+
+  const last = await eventually(() => facts.send(server.url(), 4, 0), GOES_ON_WITHIN_MS);
+  await facts.untilSucceeded(last, GOES_ON_WITHIN_MS);
+  await facts.expectAllDone([...accepted, ...last], { unknown });
+});
+
+test('scripts flushed again and again: nobody notices', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2', HEARTBEAT_MS: '200' };
+  const server = await stage.role('server', env);
+  const worker = await stage.role('worker', env);
+
+  const ids: string[] = [];
+  for (const until = performance.now() + 3_000; performance.now() < until; await pause(50)) {
+    const [sent] = await Promise.all([facts.send(server.url(), 2, 10), redis.client.script('FLUSH', 'SYNC')]);
+    ids.push(...sent);
+  }
+
+  await facts.expectAllDone(ids, { withinMs: GOES_ON_WITHIN_MS });
+  for (const id of ids) expect(facts.runs(id)).toBe(1);
+  expect([...server.log(), ...worker.log()].filter(({ level }) => Number(level) > 30)).toEqual([]);
+});
+
+test('half-open connections: the fetch loop is alive again within the block time and 5 s', async (context) => {
+  const blockMs = 1_000;
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const facts = openQueueFacts(redis);
+  const proxy = await stage.proxy(redis);
+  const server = await stage.role('server', { ...JOURNAL_TASKS, REDIS_URL: redis.url });
+  await stage.role('worker', { ...JOURNAL_TASKS, REDIS_URL: proxy.url, BLOCK_MS: String(blockMs) });
+  await eventually(() => proxy.calls('BRPOP') > 0);
+
+  proxy.silence();
+  const pops = proxy.calls('BRPOP');
+  // One falls into the dead connection, the next ones wait for a living one.
+  const ids = await facts.send(server.url(), 3, 0);
+
+  await eventually(() => proxy.calls('BRPOP') > pops, blockMs + 5_000);
+  await facts.expectAllDone(ids);
+});
+
+/** Expects that a new task is refused in time and with the hint to come back. */
+async function expectRefused(facts: QueueFacts, serverUrl: string): Promise<Answer> {
+  const begun = performance.now();
+  const answer = await facts.post(serverUrl, 0);
+  expect(performance.now() - begun).toBeLessThan(ANSWERED_WITHIN_MS);
+  expect(answer.status).toBe(503);
+  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+  return answer;
+}

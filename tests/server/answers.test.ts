@@ -1,0 +1,241 @@
+// What the server answers when all is well: both formats, the headers, the short routes and the queues.
+
+import { connect } from 'node:net';
+import { decode } from 'cbor-x';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { encodeCbor } from '../../src/protocol/cbor.ts';
+import type { Server } from '../../src/server/server.ts';
+import { eventually } from '../support/eventually.ts';
+import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
+import { call, post } from '../support/http.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startServer } from '../support/server.ts';
+
+const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+let redis: TestRedis;
+let server: Server;
+let worker: HandWorker;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  server = await startServer(redis.url);
+  worker = createHandWorker(redis.url);
+  await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
+});
+
+afterAll(async () => {
+  worker?.close();
+  await server?.stop();
+  await redis?.stop();
+});
+
+test('a fresh Redis has no queues', async () => {
+  expect((await call(`${server.url()}/v1/queues`)).body).toEqual({ items: [] });
+});
+
+test('POST /add answers 202 with "task sent", id, state and where to look', async () => {
+  const { status, headers, body } = await post(`${server.url()}/add`, { one: 1, two: 2 });
+  expect(status).toBe(202);
+  const id = String(body['id']);
+  expect(body).toEqual({
+    message: 'task sent',
+    id: expect.stringMatching(ID),
+    type: 'add',
+    state: 'ready',
+    queue: 'default',
+    priority: 'normal',
+    links: { self: `/v1/tasks/${id}` },
+  });
+  expect(headers.get('location')).toBe(`/v1/tasks/${id}`);
+  expect(headers.get('content-type')).toBe('application/json');
+  expect(headers.get('x-content-type-options')).toBe('nosniff');
+  expect((await call(`${server.url()}${headers.get('location')}`)).body).toMatchObject({
+    id,
+    state: 'ready',
+  });
+});
+
+test('POST /v1/tasks puts a task into the queue and the lane that were asked for', async () => {
+  const { status, body } = await post(`${server.url()}/v1/tasks`, {
+    type: 'subtract',
+    input: { one: 1, two: 2 },
+    queue: 'mail.out_1',
+    priority: 'high',
+  });
+  expect(status).toBe(202);
+  expect(body).toMatchObject({ type: 'subtract', state: 'ready', queue: 'mail.out_1', priority: 'high' });
+  expect(await redis.client.llen('pf:{mail.out_1}:ready:high')).toBe(1);
+  const record = (await call(`${server.url()}/v1/tasks/${String(body['id'])}`)).body;
+  expect(record).toMatchObject({ queue: 'mail.out_1', priority: 'high', input: { one: 1, two: 2 } });
+});
+
+test.each(['/add', '//add', '/add/', '//add//'])(
+  'slashes around the path do not matter: %s',
+  async (path) => {
+    const { status, body } = await post(`${server.url()}${path}`, { one: 1, two: 2 });
+    expect([status, body['type']]).toEqual([202, 'add']);
+  },
+);
+
+test('a CBOR body is taken, and the same task is stored as from JSON', async () => {
+  const asCbor = await call(`${server.url()}/add`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/cbor' },
+    body: Uint8Array.from(encodeCbor({ one: -5, two: 7 })),
+  });
+  expect(asCbor.status).toBe(202);
+  const asJson = await post(`${server.url()}/add`, { one: -5, two: 7 });
+  const records = await Promise.all(
+    [asCbor, asJson].map(
+      async ({ body }) => (await call(`${server.url()}/v1/tasks/${String(body['id'])}`)).body,
+    ),
+  );
+  expect(records[0]?.['input']).toEqual({ one: -5, two: 7 });
+  expect(records[1]?.['input']).toEqual({ one: -5, two: 7 });
+});
+
+test('bytes made by hand are taken: floats with a whole value, maps without a length', async () => {
+  for (const hex of ['a2636f6e65f93c006374776ffb4000000000000000', 'bf636f6e65016374776f02ff']) {
+    const { status } = await call(`${server.url()}/add`, {
+      method: 'POST',
+      headers: { 'content-type': 'Application/CBOR' },
+      body: Uint8Array.from(Buffer.from(hex, 'hex')),
+    });
+    expect(status, hex).toBe(202);
+  }
+});
+
+test('who accepts CBOR gets CBOR, with the same content', async () => {
+  const { body } = await post(`${server.url()}/add`, { one: 1, two: 2 });
+  for (const path of [`/v1/tasks/${String(body['id'])}`, '/v1/queues/default', '/v1/queues']) {
+    const plain = await call(`${server.url()}${path}`);
+    const response = await fetch(`${server.url()}${path}`, { headers: { accept: 'application/cbor' } });
+    expect(response.headers.get('content-type')).toBe('application/cbor');
+    expect(response.headers.get('vary')).toMatch(/accept/i);
+    expect(decode(Buffer.from(await response.arrayBuffer()))).toEqual(plain.body);
+  }
+});
+
+test('a result of bytes is base64 in JSON and bytes in CBOR', async () => {
+  const id = await finished('bytes', { data: new Uint8Array([1, 2, 250]) });
+  expect((await call(`${server.url()}/v1/tasks/${id}`)).body['result']).toEqual({ data: 'AQL6' });
+  const response = await fetch(`${server.url()}/v1/tasks/${id}`, { headers: { accept: 'application/cbor' } });
+  const decoded = decode(Buffer.from(await response.arrayBuffer())) as { result: { data: Uint8Array } };
+  expect([...decoded.result.data]).toEqual([1, 2, 250]);
+});
+
+test('parameters of the content type and the identity encoding do not matter', async () => {
+  for (const headers of [
+    { 'content-type': 'application/json; charset=utf-8' },
+    { 'content-type': 'APPLICATION/JSON' },
+    { 'content-type': 'application/json', 'content-encoding': 'identity' },
+  ]) {
+    expect((await post(`${server.url()}/add`, { one: 1, two: 2 }, headers)).status).toBe(202);
+  }
+});
+
+test('X-Request-Id comes back; one that is none is replaced', async () => {
+  const ask = async (id: string): Promise<string | null> =>
+    (await call(`${server.url()}/healthz`, { headers: { 'x-request-id': id } })).headers.get('x-request-id');
+  expect(await ask('a-Request_7')).toBe('a-Request_7');
+  expect(await ask('x'.repeat(128))).toBe('x'.repeat(128));
+  for (const bad of ['', 'two words', 'a"b', '<script>', 'x'.repeat(129), 'ümlaut']) {
+    expect(await ask(bad)).toMatch(/^[0-9a-f-]{36}$/);
+  }
+  const { headers, body } = await call(`${server.url()}/nope/nope`, {
+    headers: { 'x-request-id': 'find-me' },
+  });
+  expect([headers.get('x-request-id'), body['requestId']]).toEqual(['find-me', 'find-me']);
+});
+
+test('GET /v1/queues counts every state of every queue', async () => {
+  for (const [queue, priority] of [
+    ['count-1', 'high'],
+    ['count-1', 'normal'],
+    ['count-1', 'normal'],
+    ['count-2', 'low'],
+  ]) {
+    const sent = { type: 'add', input: { one: 1, two: 2 }, queue, priority };
+    expect((await post(`${server.url()}/v1/tasks`, sent)).status).toBe(202);
+  }
+  const first = await worker.take('count-1');
+  const second = await worker.take('count-1');
+  await worker.end(first, 'succeeded', 3);
+  await worker.end(second, 'dead', { name: 'Error', message: 'x' });
+  await worker.take('count-1');
+  await redis.client.lpush('pf:{count-2}:malformed', 'x');
+
+  const none = { scheduled: 0, ready: 0, running: 0, succeeded: 0, dead: 0, cancelled: 0, removed: 0 };
+  const one = {
+    queue: 'count-1',
+    paused: false,
+    counts: { ...none, accepted: 3, succeeded: 1, dead: 1, running: 1 },
+    ready: { high: 0, normal: 0, low: 0 },
+    malformed: 0,
+    workers: 1,
+  };
+  const two = {
+    queue: 'count-2',
+    paused: false,
+    counts: { ...none, accepted: 1, ready: 1 },
+    ready: { high: 0, normal: 0, low: 1 },
+    malformed: 1,
+    workers: 0,
+  };
+  const { items } = (await call(`${server.url()}/v1/queues`)).body as { items: { queue: string }[] };
+  expect(items.map((item) => item.queue)).toEqual(items.map((item) => item.queue).toSorted());
+  expect(items.filter((item) => item.queue.startsWith('count-'))).toEqual([one, two]);
+  expect((await call(`${server.url()}/v1/queues/count-1`)).body).toEqual(one);
+  expect((await call(`${server.url()}/v1/queues/count-2`)).body).toEqual(two);
+});
+
+test('the record of a task tells its whole way', async () => {
+  const id = await finished('whole', 3);
+  const record = (await call(`${server.url()}/v1/tasks/${id}`)).body;
+  const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  expect(record).toEqual({
+    id,
+    type: 'add',
+    state: 'succeeded',
+    queue: 'whole',
+    priority: 'normal',
+    input: { one: 1, two: 2 },
+    attempt: 1,
+    crashes: 0,
+    worker: 'hand-worker',
+    acceptedAt: time,
+    startedAt: time,
+    finishedAt: time,
+    result: 3,
+    links: { self: `/v1/tasks/${id}` },
+  });
+  const times = ['acceptedAt', 'startedAt', 'finishedAt'].map((name) => String(record[name]));
+  expect(times.toSorted()).toEqual(times);
+});
+
+test('requests of one turn of the event loop share one script call', async () => {
+  const body = JSON.stringify({ type: 'add', input: { one: 1, two: 1 }, queue: 'many' });
+  const head = `POST /v1/tasks HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
+  await redis.client.config('RESETSTAT');
+  const socket = connect(Number(new URL(server.url()).port), '127.0.0.1');
+  let answers = '';
+  socket.on('data', (data) => (answers += data.toString()));
+  // Pipelined, so that they arrive together.
+  socket.write(`${head}\r\n\r\n${body}`.repeat(50));
+  await eventually(() => answers.split('HTTP/1.1 202 ').length === 51);
+  socket.destroy();
+  const stats = await redis.client.info('commandstats');
+  const calls = Number(/cmdstat_eval(?:sha)?:calls=(\d+)/.exec(stats)?.[1]);
+  expect(calls).toBeGreaterThan(0);
+  expect(calls).toBeLessThan(10);
+  expect(await redis.client.llen('pf:{many}:ready:normal')).toBe(50);
+});
+
+/** Sends a task to a queue and ends it by hand. */
+async function finished(queue: string, result: unknown): Promise<string> {
+  await post(`${server.url()}/v1/tasks`, { type: 'add', input: { one: 1, two: 2 }, queue });
+  const id = await worker.take(queue);
+  await worker.end(id, 'succeeded', result);
+  return id;
+}

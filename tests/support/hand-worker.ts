@@ -1,0 +1,40 @@
+// A worker whose every step a test takes by hand, over the real store.
+
+import type { Redis } from 'ioredis';
+import { encodeCbor } from '../../src/protocol/cbor.ts';
+import { openCommandConnection } from '../../src/store/connection.ts';
+import { type Consumer, createConsumer, type OutcomeWord } from '../../src/store/consumer.ts';
+import { silent } from './server.ts';
+
+export interface HandWorker {
+  /** Claims the next task of a queue; answers its id. */
+  take(queue?: string): Promise<string>;
+  /** Ends a task it took. */
+  end(id: string, word: OutcomeWord, payload?: unknown): Promise<void>;
+  close(): void;
+}
+
+export function createHandWorker(redisUrl: string): HandWorker {
+  const command: Redis = openCommandConnection(silent(redisUrl), 'hand', { socketTimeoutMs: 5_000 });
+  const ready = new Promise<void>((resolve) => command.once('ready', () => resolve()));
+  const taken = new Map<string, { consumer: Consumer; claim: number }>();
+  return {
+    async take(queue = 'default') {
+      await ready;
+      const consumer = createConsumer(command, queue, 'hand-worker', 60_000);
+      const [task] = (await consumer.claim([], 1)).tasks;
+      if (!task) throw new Error('there is nothing to take');
+      taken.set(task.id, { consumer, claim: task.claim });
+      return task.id;
+    },
+    async end(id, word, payload) {
+      const one = taken.get(id);
+      if (!one) throw new Error('this task was not taken');
+      const bytes = payload === undefined ? Buffer.alloc(0) : encodeCbor(payload);
+      const outcome = { id, claim: one.claim, word, payload: bytes, delayMs: 0 };
+      const { accepted } = await one.consumer.finish([outcome], 0);
+      if (!accepted[0]) throw new Error('the outcome was stale');
+    },
+    close: () => command.disconnect(),
+  };
+}

@@ -1,0 +1,26 @@
+// A server inside the test's own process, over a real Redis: what a table of many requests needs.
+
+import { fileURLToPath } from 'node:url';
+import { createLog } from '../../src/log.ts';
+import type { ConnectionSettings } from '../../src/store/connection.ts';
+import { createServerRole, type Server } from '../../src/server/server.ts';
+import { loadRegistry, type Registry } from '../../src/tasks/registry.ts';
+
+const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
+
+/** The built-in types and those of `fixtures/tasks.mjs`. */
+export function testRegistry(): Promise<Registry> {
+  return loadRegistry({ taskDurationMs: 0, taskModules: ['tasks.mjs'], baseDir: FIXTURES });
+}
+
+export function silent(url: string): ConnectionSettings {
+  return { url, log: createLog('silent', {}) };
+}
+
+export async function startServer(redisUrl: string, bodyLimitBytes = 65_536): Promise<Server> {
+  const connection = silent(redisUrl);
+  const parts = { connection, registry: await testRegistry(), log: connection.log };
+  const server = createServerRole({ host: '127.0.0.1', port: 0, bodyLimitBytes }, parts);
+  await server.start();
+  return server;
+}
