@@ -29,7 +29,7 @@ export function createWaiters(
 ): Waiters {
   /** Task id → everyone who waits for it. */
   const waiting = new Map<string, Set<() => void>>();
-  const callers = new Map<string, number>();
+  const following = new Map<string, { callers: number; linger: NodeJS.Timeout | undefined }>();
   let count = 0;
   let stopped = false;
 
@@ -73,20 +73,22 @@ export function createWaiters(
   }
 
   async function follow(queue: string): Promise<void> {
-    callers.set(queue, (callers.get(queue) ?? 0) + 1);
+    const followed = following.get(queue) ?? { callers: 0, linger: undefined };
+    following.set(queue, followed);
+    followed.callers += 1;
+    clearTimeout(followed.linger);
     await reader.watch(queue);
   }
 
   function unfollow(queue: string): void {
-    const timer = setTimeout(() => {
-      const left = (callers.get(queue) ?? 1) - 1;
-      if (left > 0) callers.set(queue, left);
-      else {
-        callers.delete(queue);
-        reader.unwatch(queue);
-      }
-    }, LINGER_MS);
-    timer.unref();
+    const followed = following.get(queue);
+    if (!followed) return;
+    followed.callers -= 1;
+    if (followed.callers > 0) return;
+    followed.linger = setTimeout(() => {
+      following.delete(queue);
+      reader.unwatch(queue);
+    }, LINGER_MS).unref();
   }
 
   async function waitFor(id: string, ms: number, gone: AbortSignal): Promise<TaskRecord | undefined> {
