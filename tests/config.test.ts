@@ -32,6 +32,9 @@ const DEFAULTS: Config = {
   popGraceMs: 2_000,
   shutdownGraceMs: 25_000,
   resultTtlMs: 86_400_000,
+  resultLimitBytes: 1_048_576,
+  retentionBytes: 268_435_456,
+  lowLanesPercent: 0,
   bodyLimitBytes: 1_048_576,
   logLevel: 'info',
 };
@@ -77,6 +80,9 @@ test('every variable is read', () => {
     POP_GRACE_MS: '500',
     SHUTDOWN_GRACE_MS: '0',
     RESULT_TTL_MS: '60000',
+    RESULT_LIMIT_BYTES: '2048',
+    RETENTION_BYTES: '0',
+    LOW_LANES_PERCENT: '50',
     BODY_LIMIT_BYTES: '4096',
     LOG_LEVEL: 'silent',
   };
@@ -96,6 +102,9 @@ test('every variable is read', () => {
     popGraceMs: 500,
     shutdownGraceMs: 0,
     resultTtlMs: 60_000,
+    resultLimitBytes: 2_048,
+    retentionBytes: 0,
+    lowLanesPercent: 50,
     bodyLimitBytes: 4_096,
     logLevel: 'silent',
   } satisfies Config);
@@ -132,6 +141,9 @@ test.each([
   ['CONCURRENCY', ['0', '1025', '-2', 'many']],
   ['HEARTBEAT_MS', ['49', 'x']],
   ['BODY_LIMIT_BYTES', ['0', '1e6', '999999999999']],
+  ['RESULT_LIMIT_BYTES', ['63', '268435457', '1kb']],
+  ['RETENTION_BYTES', ['-1', '1000000000001']],
+  ['LOW_LANES_PERCENT', ['51', '-1', '20%']],
 ])('%s refuses %j', (name, values) => {
   for (const value of values) {
     const [fault, ...more] = faultsOf({ [name]: value });

@@ -10,7 +10,8 @@ import type { Backoff } from './options.ts';
  * @param random a number from 0 (included) to 1 (excluded)
  */
 export function backoffMs(backoff: Backoff, failures: number, random: () => number = Math.random): number {
-  const grown = backoff.type === 'fixed' ? backoff.baseMs : backoff.baseMs * backoff.factor ** (failures - 1);
-  const delay = Math.min(backoff.capMs, grown);
+  // Not infinite: nothing times infinity would be no number.
+  const growth = Math.min(Number.MAX_VALUE, backoff.type === 'fixed' ? 1 : backoff.factor ** (failures - 1));
+  const delay = Math.min(backoff.capMs, backoff.baseMs * growth);
   return Math.round(backoff.jitter === 'full' ? delay * random() : delay);
 }

@@ -1,6 +1,7 @@
 // What a caller or a definition may ask for a task. The call overrides the definition, the definition the defaults here.
 
 import * as v from 'valibot';
+import { InstantSchema } from './instant.ts';
 import { LANES } from './lane.ts';
 import { QUEUE_NAME } from './names.ts';
 
@@ -12,22 +13,17 @@ function integer(min: number, max: number) {
   return v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message));
 }
 
-/** An instant: RFC 3339 text, or milliseconds since the epoch. Becomes milliseconds. */
-const instant = v.union(
-  [
-    v.pipe(v.string(), v.isoTimestamp(), v.transform(Date.parse)),
-    v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(8.64e15)),
-  ],
-  'must be an RFC 3339 time such as 2026-11-23T10:00:00Z, or milliseconds since 1970',
-);
-
-const BackoffSchema = v.strictObject({
+const BackoffEntries = v.strictObject({
   type: v.optional(v.picklist(['fixed', 'exponential'], 'must be fixed or exponential'), 'exponential'),
   /** Delay before the second attempt. */
   baseMs: v.optional(integer(0, 30 * DAY_MS), 1_000),
   /** What each further failure multiplies it with; `fixed` ignores it. */
   factor: v.optional(
-    v.pipe(v.number(), v.minValue(1, 'must be at least 1'), v.maxValue(100, 'must be at most 100')),
+    v.pipe(
+      v.number('must be a number'),
+      v.minValue(1, 'must be at least 1'),
+      v.maxValue(100, 'must be at most 100'),
+    ),
     2,
   ),
   /** Longest delay. */
@@ -35,14 +31,22 @@ const BackoffSchema = v.strictObject({
   /** `full`: any time between 0 and the delay, so that tasks that failed together do not come back together. */
   jitter: v.optional(v.picklist(['full', 'none'], 'must be full or none'), 'full'),
 });
+/** A list would pass as an object without entries. */
+const BackoffSchema = v.pipe(
+  v.custom<v.InferInput<typeof BackoffEntries>>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    'must be an object',
+  ),
+  BackoffEntries,
+);
 export type Backoff = v.InferOutput<typeof BackoffSchema>;
 
 /** What the worker acts on. It travels in the message, as far as the call has set it. */
 const runEntries = {
   maxAttempts: integer(1, 1_000),
   backoff: BackoffSchema,
-  /** The handler is stopped this long after it has begun. */
-  timeoutMs: integer(1, 30 * DAY_MS),
+  /** The handler is stopped this long after it has begun. No timer of Node waits for 25 days. */
+  timeoutMs: integer(1, 24 * DAY_MS),
   /** How long the finished task is kept. */
   resultTtlMs: integer(0, YEAR_MS),
 };
@@ -67,8 +71,8 @@ export const callEntries = {
   ...partial({ ...runEntries, ...enqueueEntries }),
   ...partial({
     delayMs: integer(0, YEAR_MS),
-    runAt: instant,
-    expiresAt: instant,
+    runAt: InstantSchema,
+    expiresAt: InstantSchema,
     /** Idempotency key: the same key in the same queue finds the task that was made with it. */
     key,
   }),

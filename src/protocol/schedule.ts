@@ -53,7 +53,7 @@ export const ScheduleSchema = v.pipe(
   ),
   v.forward(
     v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed || dataset.value.cron === undefined) return;
+      if (!dataset.typed || dataset.value.cron === undefined || !isTimeZone(dataset.value.timeZone)) return;
       const fault = faultOfCron(dataset.value.cron, dataset.value.timeZone);
       if (fault !== undefined) addIssue({ message: fault });
     }),
@@ -68,7 +68,8 @@ export const SCHEDULE_NAME = /^[a-z0-9][a-z0-9_.-]{0,63}$/;
  * The first tick after an instant, in milliseconds since 1970; `undefined` when there is none any more.
  *
  * When clocks go forward, a fixed time within the hour that is left out runs at the first instant after it. When they go
- * back, a fixed time runs once, at its first occurrence; steps and wildcards run in both hours.
+ * back, a fixed time runs once, at its first occurrence; steps and wildcards run in both hours. Fixed is what has neither
+ * step nor wildcard in seconds, minutes and hours: lists and ranges too.
  */
 export function nextTick(
   schedule: Pick<Schedule, 'cron' | 'everyMs' | 'timeZone'>,
@@ -76,8 +77,7 @@ export function nextTick(
 ): number | undefined {
   if (schedule.everyMs !== undefined) return (Math.floor(afterMs / schedule.everyMs) + 1) * schedule.everyMs;
   if (schedule.cron === undefined) return undefined;
-  const cron = new Cron(schedule.cron, { timezone: schedule.timeZone, paused: true });
-  return cron.nextRun(new Date(afterMs))?.getTime();
+  return openCron(schedule.cron, schedule.timeZone).nextRun(new Date(afterMs))?.getTime();
 }
 
 /** The next `count` ticks after an instant. */
@@ -102,15 +102,20 @@ export function planTick(
 }
 
 function faultOfCron(pattern: string, timeZone: string): string | undefined {
-  if (!pattern.startsWith('@') && pattern.trim().split(/\s+/).length > 6)
-    return 'must have five or six fields';
+  // croner takes years and single dates as well.
+  const fields = pattern.trim().split(/\s+/).length;
+  if (!pattern.startsWith('@') && fields !== 5 && fields !== 6) return 'must have five or six fields';
   try {
-    const next = new Cron(pattern, { timezone: timeZone, paused: true }).nextRun();
+    const next = openCron(pattern, timeZone).nextRun();
     return next === null ? 'never comes due' : undefined;
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : 'it cannot be read';
     return `is no cron pattern: ${reason}`;
   }
+}
+
+function openCron(pattern: string, timezone: string): Cron {
+  return new Cron(pattern, { timezone, paused: true, fixedTimeRule: 'no-wildcard' });
 }
 
 function isTimeZone(name: string): boolean {

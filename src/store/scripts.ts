@@ -48,6 +48,7 @@ export interface ScriptBuild {
 const ERRORS = {
   POISON_ERROR: { name: 'PoisonTask', message: 'its worker was lost three times while it ran this task' },
   LOST_ERROR: { name: 'WorkerLost', message: 'the worker was not heard of any more while it ran this task' },
+  CANCELLED_ERROR: { name: 'Cancelled', message: 'it was cancelled while it ran' },
   EXPIRED_ERROR: { name: 'Expired', message: 'it was not started before it expired' },
 } satisfies Record<string, TaskError>;
 

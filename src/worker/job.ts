@@ -23,7 +23,7 @@ export interface Job {
   readonly deadlineAt: number | undefined;
 }
 
-/** Sent once at start: resolves when the thread has loaded its handlers. */
+/** No task: resolves when a thread has loaded its handlers. */
 export const WARM_UP = 'warm-up';
 
 export type Answer =
@@ -51,6 +51,9 @@ export interface Told {
   readonly progress: { readonly percent: number; readonly note: string | undefined } | undefined;
   readonly lines: readonly string[];
 }
+
+/** What a thread says by itself: once that it has loaded its handlers (its id), and what they tell. */
+export type FromThread = { readonly loaded: number } | Told;
 
 /** Asks the handler of one run to end by itself: its signal fires with `reason`. */
 export interface StopRequest {

@@ -8,7 +8,16 @@ import { within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { KillCause } from '../protocol/task-error.ts';
-import { type Answer, type Job, type RunnerSettings, type StopReason, type Told, WARM_UP } from './job.ts';
+import {
+  type Answer,
+  type FromThread,
+  type Job,
+  type RunnerSettings,
+  type StopReason,
+  type Told,
+  WARM_UP,
+} from './job.ts';
+import { createLoadedThreads } from './loaded-threads.ts';
 import { type RunEnd, type Runner, STOP_GRACE_MS } from './runner.ts';
 
 export interface Pool extends Runner {
@@ -19,6 +28,8 @@ export interface Pool extends Runner {
 
 /** A thread that is waiting in the kernel may not end at once; nobody waits for it longer than this. */
 const THREAD_GONE_WITHIN_MS = 2_000;
+/** A thread whose module hangs while it loads is not waited for longer than this. */
+const THREADS_LOADED_WITHIN_MS = 10_000;
 
 /**
  * @param threads tasks at the same time; one thread more stands by, so that a task need not wait for a new thread after
@@ -34,6 +45,17 @@ export function createPool(
   const stopChannel = `popfleet-stop-${randomUUID()}`;
   let piscina: Piscina<Job | typeof WARM_UP, Answer> | undefined;
   let stops: BroadcastChannel | undefined;
+  const loaded = createLoadedThreads(() => piscina?.threads.map(({ threadId }) => threadId) ?? []);
+
+  function hear(message: FromThread): void {
+    if (!('loaded' in message)) {
+      onTold(message);
+      return;
+    }
+    loaded.add(message.loaded);
+    // Piscina looks at its queue when a run ends. A load that failed is told by the first task.
+    piscina?.run(WARM_UP).catch(() => undefined);
+  }
 
   return {
     async start() {
@@ -47,13 +69,20 @@ export function createPool(
         concurrentTasksPerWorker: 1,
         // The default parks a thread between tasks and stops its timers and sockets with it.
         atomics: 'disabled',
+        // The default also gives tasks to threads that still load.
+        loadBalancer: ({ isAbortable: isTask }, all) => {
+          const idle = all.filter(({ currentUsage }) => currentUsage === 0);
+          return idle.find(({ id }) => loaded.has(id)) ?? (isTask ? null : (idle[0] ?? null));
+        },
         workerData: { ...settings, stopChannel } satisfies RunnerSettings,
       });
-      piscina.on('message', onTold);
+      piscina.on('message', hear);
       // Errors of threads that run no task: an exception in a timer that a handler left behind.
       piscina.on('error', (error: unknown) => log.error({ err: error }, 'a thread failed outside of a task'));
       try {
         await piscina.run(WARM_UP);
+        // Or the time of the first tasks would pass while their threads still load.
+        await within(loaded.whenAll(), THREADS_LOADED_WITHIN_MS);
       } catch (error) {
         await this.stop();
         const reason = error instanceof Error ? error.message : String(error);
@@ -72,6 +101,7 @@ export function createPool(
 
     async stop() {
       stops?.close();
+      if (piscina) await within(loaded.whenAll(), THREADS_LOADED_WITHIN_MS);
       await piscina?.destroy();
       piscina = undefined;
     },

@@ -39,7 +39,7 @@ test('a message thrown away in the step that pushed it runs, although a worker w
   const id = newTaskId();
   const message = encodeMessage(id, 'add', { one: 1, two: 2 });
   const { lua } = buildScripts().enqueue;
-  await redis.client.multi().eval(lua, 1, queueKey('default'), message, 'normal', '0').rpop(READY).exec();
+  await redis.client.multi().eval(lua, 1, queueKey('default'), message, 'normal', '').rpop(READY).exec();
   expect(await facts.counts()).toEqual({ accepted: 1, ready: 1 });
   expect(await facts.ready()).toBe(0);
 

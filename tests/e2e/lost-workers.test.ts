@@ -62,18 +62,22 @@ test.concurrent('a frozen worker changes nothing when it wakes up, and then work
 });
 
 test.concurrent('an outcome that comes after the lease, while the task runs elsewhere, is not recorded', async (context) => {
-  const runMs = 1_500;
+  const runMs = 3_000;
   const stage = openStage(context);
   const redis = await stage.redis();
   const facts = openQueueFacts(redis);
   const proxy = await stage.proxy(redis);
-  const env = { ...JOURNAL_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1' };
+  // Over before its worker gives up the call that is held, and sends the outcome on another connection.
+  const lease = { LEASE_MS: '1500', HEARTBEAT_MS: '500' };
+  const env = { ...JOURNAL_TASKS, ...lease, REDIS_URL: redis.url, CONCURRENCY: '1' };
   const server = await stage.role('server', env);
   const late = await stage.role('worker', { ...env, REDIS_URL: proxy.url });
   const finish = proxy.hold('finish');
   const [id = ''] = await facts.send(server.url(), 1, runMs);
-  await finish.held;
+  await facts.untilBegun([id]);
+  // It sweeps from now on: no lease ends where nobody swept.
   const other = await stage.role('worker', env);
+  await finish.held;
   await eventually(() => facts.runs(id) === 2);
 
   finish.release();

@@ -178,11 +178,16 @@ test('row 8: an idle worker has a task at once, because it waits in a blocking p
 test('row 8: no source of the worker polls or sleeps', () => {
   const folder = new URL('../../src/worker/', import.meta.url);
   const allowed: Record<string, RegExp[]> = {
-    // One interval: the heartbeat. Timers of the sweep are set to what is due. Waits follow a failure.
+    // One interval: the heartbeat. Timers of the sweep are set to what is due. Waits follow a failure. The others are
+    // limits of a run (its deadline, the grace of a stop), or gather what handlers say: set once a run, or while it speaks.
     'worker.ts': [/const heartbeat = setInterval\(beatAll, settings\.heartbeatMs\)/],
     'sweep-timer.ts': [/timer = setTimeout\(fire, ms\)/],
     'feed.ts': [/await delay\(retryDelayMs\(failures, /],
-    'exchange.ts': [/await delay\(retryDelayMs\(failures, /],
+    'exchange.ts': [/await delay\(retryDelayMs\(failures, /, /passOnTimer \?\?= setTimeout\(/],
+    'voice.ts': [/timer \?\?= setTimeout\(pass, TELL_EVERY_MS - sinceMs\)/],
+    'execute.ts': [/const deadline = .*setTimeout\(\(\) => held\.stop\('timed-out'\), timeoutMs\)/],
+    'pool.ts': [/grace = setTimeout\(/],
+    'isolated.ts': [/grace = setTimeout\(/],
   };
   const waits = /\b(setInterval|setTimeout|delay|sleep|Atomics\.wait)\(/;
   for (const file of readdirSync(folder)) {

@@ -115,8 +115,9 @@ describe('trouble with accepted tasks', () => {
       },
       { tasks: 1, drainTimeoutMs: 2_500 },
     );
-    expect(fake.server.tasks[0]?.looks).toBeLessThan(6);
-    expect(fake.server.seen.queueLooks).toBeLessThan(6);
+    // One a second, and those at both ends; a tight loop makes hundreds.
+    expect(fake.server.tasks[0]?.looks).toBeLessThan(9);
+    expect(fake.server.seen.queueLooks).toBeLessThan(9);
   });
 
   test.each([

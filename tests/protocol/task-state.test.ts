@@ -4,8 +4,8 @@ import { isTaskState, isTerminal, TASK_STATES, TRANSITIONS } from '../../src/pro
 test('the moves are those of the design, and no others', () => {
   expect(TRANSITIONS).toEqual({
     new: ['scheduled', 'ready'],
-    scheduled: ['ready', 'cancelled'],
-    ready: ['running', 'cancelled'],
+    scheduled: ['ready', 'cancelled', 'dead'],
+    ready: ['running', 'cancelled', 'dead'],
     running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready'],
     succeeded: ['removed'],
     dead: ['ready', 'removed'],

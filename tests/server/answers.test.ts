@@ -208,7 +208,12 @@ test('the record of a task tells its whole way', async () => {
     startedAt: time,
     finishedAt: time,
     result: 3,
-    links: { self: `/v1/tasks/${id}` },
+    options: {
+      maxAttempts: 3,
+      backoff: { type: 'exponential', baseMs: 1_000, factor: 2, capMs: 300_000, jitter: 'full' },
+    },
+    errors: [],
+    links: { self: `/v1/tasks/${id}`, log: `/v1/tasks/${id}/log` },
   });
   const times = ['acceptedAt', 'startedAt', 'finishedAt'].map((name) => String(record[name]));
   expect(times.toSorted()).toEqual(times);

@@ -13,6 +13,7 @@ import { createEventReader } from '../../src/store/event-reader.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createProducer } from '../../src/store/producer.ts';
+import { createSchedules } from '../../src/store/schedules.ts';
 import { eventually } from '../support/eventually.ts';
 import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
 import { type Answer, call, post } from '../support/http.ts';
@@ -241,6 +242,8 @@ async function bareServer() {
     registry: await testRegistry(),
     intake: createIntake(createProducer(command)),
     inspector,
+    operator: createOperator(command),
+    schedules: createSchedules(command),
     waiters,
     log: settings.log,
     bodyLimitBytes: 65_536,

@@ -80,6 +80,8 @@ export async function startRole(
     if (process_.child.exitCode !== null) throw new Error(`it ended: ${process_.errors()}`);
     return process_.log().some((line) => line['msg'] === up);
   }, 15_000);
+  // Until its connection to Redis stands it answers 503.
+  if (role !== 'worker') await eventually(async () => (await fetch(`${process_.url()}/readyz`)).ok);
   return process_;
 }
 

@@ -25,7 +25,7 @@ export interface QueueFacts {
   untilSucceeded(ids: readonly string[], withinMs?: number): Promise<TaskRecord[]>;
   /** How often the handler began to run for a task. */
   runs(id: string): number;
-  /** Numbers of the count hash. */
+  /** How many tasks the count hash counts in each state. */
   counts(): Promise<Record<string, number>>;
   /** Messages that wait, in all lanes. */
   ready(): Promise<number>;
@@ -65,7 +65,8 @@ export function openQueueFacts(redis: TestRedis, queue = 'default'): QueueFacts 
   }
 
   async function counts(): Promise<Record<string, number>> {
-    const numbers = Object.entries(await client.hgetall(`${key}:count`));
+    const { bytes: _, ...tasks } = await client.hgetall(`${key}:count`);
+    const numbers = Object.entries(tasks);
     return Object.fromEntries(numbers.map(([name, text]) => [name, Number(text)]).filter(([, n]) => n !== 0));
   }
 

@@ -74,15 +74,16 @@ export class QueueModel {
   private readonly workers: ModelWorker[];
   private names = 0;
   private readonly key = queueKey(QUEUE);
+  private readonly client: Redis;
+  private readonly producer: Producer;
+  private readonly clock: ModelClock;
   private readonly operator;
   private readonly sweep;
 
-  constructor(
-    private readonly client: Redis,
-    private readonly producer: Producer,
-    private readonly clock: ModelClock,
-    workers: number,
-  ) {
+  constructor(client: Redis, producer: Producer, clock: ModelClock, workers: number) {
+    this.client = client;
+    this.producer = producer;
+    this.clock = clock;
     this.operator = createOperator(client);
     this.sweep = createSweeper(client, {
       leaseMs: LEASE_MS,

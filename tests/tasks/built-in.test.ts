@@ -4,13 +4,14 @@ import { createAdd } from '../../src/tasks/add.ts';
 import { createMultiply } from '../../src/tasks/multiply.ts';
 import { PermanentError } from '../../src/tasks/permanent-error.ts';
 import { createSubtract } from '../../src/tasks/subtract.ts';
+import { contextOf } from '../support/context.ts';
 
 const MAX = 2 ** 31 - 1;
 const MIN = -(2 ** 31);
 const tasks = { add: createAdd(0), subtract: createSubtract(0), multiply: createMultiply(0) };
 
 function run(type: keyof typeof tasks, one: number, two: number): unknown {
-  return tasks[type].run({ one, two }, { id: '', type, attempt: 1 });
+  return tasks[type].run({ one, two }, contextOf(type));
 }
 
 test.each([
@@ -56,7 +57,7 @@ test.each([
 
 test('a task blocks its thread for its duration and no longer', () => {
   const before = performance.now();
-  void createAdd(60).run({ one: 1, two: 1 }, { id: '', type: 'add', attempt: 1 });
+  void createAdd(60).run({ one: 1, two: 1 }, contextOf('add'));
   const took = performance.now() - before;
   expect(took).toBeGreaterThanOrEqual(59);
   expect(took).toBeLessThan(1_000);

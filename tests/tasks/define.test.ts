@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import { PopfleetError } from '../../src/protocol/errors.ts';
 import { defineTask, isTaskDefinition, type TaskDefinition } from '../../src/tasks/define.ts';
+import { contextOf } from '../support/context.ts';
 
 const input = v.strictObject({ text: v.string() });
 const run = (): number => 1;
@@ -9,7 +10,7 @@ const run = (): number => 1;
 test('a definition keeps its parts, cannot be changed, and is known again', () => {
   const definition = defineTask({ type: 'shout', input, run: ({ text }) => text.toUpperCase() });
   expect(definition.type).toBe('shout');
-  expect(definition.run({ text: 'hey' }, { id: '', type: 'shout', attempt: 1 })).toBe('HEY');
+  expect(definition.run({ text: 'hey' }, contextOf('shout'))).toBe('HEY');
   expect(isTaskDefinition(definition)).toBe(true);
   expect(Object.isFrozen(definition)).toBe(true);
 });

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { PopfleetError } from '../../src/protocol/errors.ts';
 import { loadRegistry, type Registry } from '../../src/tasks/registry.ts';
+import { contextOf } from '../support/context.ts';
 
 const baseDir = fileURLToPath(new URL('../fixtures', import.meta.url));
 
@@ -28,7 +29,7 @@ test('the exports of a module join them: named ones, the default, and those in a
   expect(types.slice(3)).toEqual(
     expect.arrayContaining(['greet', 'in-array-1', 'in-array-2', 'the-default']),
   );
-  expect(registry.get('greet')?.run({ name: 'Ada' }, { id: '', type: 'greet', attempt: 1 })).toBe(
+  expect(registry.get('greet')?.run({ name: 'Ada' }, contextOf('greet'))).toBe(
     'Hello, Ada!',
   );
 });

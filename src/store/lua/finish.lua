@@ -24,7 +24,9 @@ local record_outcome = {
     end_task(o.id, 'running', 'dead', { F.error, o.payload, F.failures, o.failures + 1 }, #o.message + #o.payload, o.ttl)
   end,
   cancelled = function(o)
-    end_task(o.id, 'running', 'cancelled', { F.error, o.payload }, #o.message + #o.payload, o.ttl)
+    -- A task that was given back, and shall be cancelled, brings no error.
+    local payload = o.payload ~= '' and o.payload or CANCELLED_ERROR
+    end_task(o.id, 'running', 'cancelled', { F.error, payload }, #o.message + #payload, o.ttl)
   end,
   retry = function(o)
     remember_error(o.id, o.started, o.claim, worker, o.payload)

@@ -1,0 +1,27 @@
+// Instants as callers write them: RFC 3339 text, or milliseconds since the epoch.
+
+import * as v from 'valibot';
+
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ][0-2]\d:[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-][0-2]\d:[0-5]\d)$/;
+/** The last millisecond that has four digits for its year. */
+const LAST_MS = 253_402_300_799_999;
+const EXPECTED = 'must be an RFC 3339 time such as 2026-11-23T10:00:00Z, or milliseconds since 1970';
+
+/** Becomes milliseconds. */
+export const InstantSchema = v.pipe(
+  v.union([v.string(), v.number()], EXPECTED),
+  v.transform((given) => (typeof given === 'number' ? given : parseTime(given))),
+  v.number(EXPECTED),
+  v.integer(EXPECTED),
+  v.minValue(0, EXPECTED),
+  v.maxValue(LAST_MS, EXPECTED),
+);
+
+/** `NaN` when the text is no time, or of a day that does not exist. */
+function parseTime(text: string): number {
+  // Date.parse takes the 31st of every month, and more forms than one can count.
+  const date = text.slice(0, 10);
+  const midnight = RFC_3339.test(text) ? Date.parse(`${date}T00:00:00Z`) : Number.NaN;
+  const exists = !Number.isNaN(midnight) && new Date(midnight).toISOString().startsWith(date);
+  return exists ? Date.parse(text.toUpperCase().replace(' ', 'T')) : Number.NaN;
+}

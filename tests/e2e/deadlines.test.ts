@@ -1,0 +1,199 @@
+// Deadlines: whatever a handler does, its thread ends, and nobody else feels it.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { taskKey } from '../../src/store/keys.ts';
+import { FIELDS } from '../../src/store/record.ts';
+import { eventually } from '../support/eventually.ts';
+import type { RoleProcess } from '../support/fleet.ts';
+import { post } from '../support/http.ts';
+import { finished, LIFE_TASKS, linesOf, look, millis, run, send, type TaskAnswer } from '../support/life.ts';
+import { openStage, type Stage } from '../support/stage.ts';
+
+const ONCE = { maxAttempts: 1 };
+
+async function openPair(stage: Stage, settings: Record<string, string> = {}): Promise<[string, RoleProcess]> {
+  const redis = await stage.redis();
+  const env = { ...LIFE_TASKS, REDIS_URL: redis.url, ...settings };
+  const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  return [server.url(), worker];
+}
+
+function whereOf(task: TaskAnswer): { pid: number; threadId: number; bornAt: number; deadline: number } {
+  expect(task).toMatchObject({ state: 'succeeded' });
+  return task.result as { pid: number; threadId: number; bornAt: number; deadline: number };
+}
+
+// A busy machine may be late: one of three tries has to be in time.
+test('a task is ended and recorded within 1 s after its deadline, whatever it does', {
+  retry: 2,
+}, async (context) => {
+  const [url] = await openPair(openStage(context), { CONCURRENCY: '1' });
+  for (const type of ['spin', 'blocked', 'backtracking']) {
+    const task = await run(url, type, {}, { ...ONCE, timeoutMs: 500 });
+    expect(task, type).toMatchObject({
+      state: 'dead',
+      attempt: 1,
+      crashes: 0,
+      error: {
+        name: 'TimeoutError',
+        message: 'it ran longer than 500 ms',
+        killCause: 'timeout',
+        killLatencyMs: expect.any(Number) as number,
+      },
+    });
+    expect(task.errors.map(({ error }) => error)).toEqual([task.error]);
+    expect(task.error?.killLatencyMs).toBeLessThan(300);
+    const tookMs = millis(task.startedAt, task.finishedAt);
+    expect(tookMs, type).toBeGreaterThanOrEqual(500);
+    expect(tookMs, type).toBeLessThan(1_500);
+  }
+});
+
+test('the limit of the type holds, the call overrides it, and the handler knows its deadline', async (context) => {
+  const [url] = await openPair(openStage(context), { CONCURRENCY: '2' });
+  const byType = await run(url, 'spin-limited');
+  const byCall = await run(url, 'spin-limited', {}, { timeoutMs: 40 });
+  expect(byType).toMatchObject({
+    options: { timeoutMs: 300 },
+    error: { message: 'it ran longer than 300 ms' },
+  });
+  expect(byCall).toMatchObject({
+    options: { timeoutMs: 40 },
+    error: { message: 'it ran longer than 40 ms' },
+  });
+
+  const limited = await run(url, 'where', {}, { timeoutMs: 60_000 });
+  const { deadline } = whereOf(limited);
+  const untilMs = deadline - Date.parse(limited.startedAt);
+  expect(untilMs).toBeGreaterThanOrEqual(59_990);
+  expect(deadline - Date.parse(limited.finishedAt)).toBeLessThanOrEqual(60_010);
+  expect(whereOf(await run(url, 'where')).deadline).toBeNull();
+});
+
+test('the longest limit is one: a task that has it runs to its end', async (context) => {
+  const [url] = await openPair(openStage(context), { CONCURRENCY: '1' });
+  const longestMs = 24 * 86_400_000;
+  const task = await run(url, 'where', { ms: 400 }, { ...ONCE, timeoutMs: longestMs });
+  expect(whereOf(task).deadline - Date.parse(task.startedAt)).toBeGreaterThanOrEqual(longestMs - 10);
+  const more = { type: 'where', input: {}, timeoutMs: longestMs + 1 };
+  const refused = await post(`${url}/v1/tasks`, more);
+  expect(refused.status).toBe(422);
+  expect(refused.body['errors']).toMatchObject([{ pointer: '#/timeoutMs' }]);
+});
+
+test('each attempt has the whole time, and a timeout uses one up', async (context) => {
+  const [url] = await openPair(openStage(context), { CONCURRENCY: '1' });
+  const backoff = { type: 'fixed', baseMs: 10, jitter: 'none' };
+  const task = await run(url, 'spin', {}, { maxAttempts: 2, timeoutMs: 150, backoff });
+  expect(task).toMatchObject({ state: 'dead', attempt: 2, error: { name: 'TimeoutError' } });
+  expect(task.errors).toHaveLength(2);
+  for (const { startedAt, endedAt, error } of task.errors) {
+    expect(error.killCause).toBe('timeout');
+    expect(millis(startedAt, endedAt)).toBeGreaterThanOrEqual(150);
+  }
+});
+
+test('a handler that listens to its signal ends by itself, and keeps its thread', async (context) => {
+  const [url] = await openPair(openStage(context), { CONCURRENCY: '1' });
+  const task = await run(url, 'listening', {}, { ...ONCE, timeoutMs: 200 });
+  expect(task).toMatchObject({ state: 'dead', error: { name: 'TimeoutError', killCause: 'timeout' } });
+  expect(await linesOf(url, task.id)).toEqual(['listening', 'cleaned up: the task was stopped: timed-out']);
+  expect(await run(url, 'recall')).toMatchObject({ state: 'succeeded', result: [task.id] });
+
+  // Told that time is up, it may still have something to answer.
+  expect(await run(url, 'listening', { answer: 'partly' }, { ...ONCE, timeoutMs: 200 })).toMatchObject({
+    state: 'succeeded',
+    result: 'partly',
+  });
+});
+
+test('neighbours in the same worker do not notice', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '4' };
+  const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const url = server.url();
+  const until = join(redis.dir, 'enough');
+  const neighbours = await Promise.all(
+    [true, false].map((yields) => send(url, 'speaking', { until, yields })),
+  );
+  for (const id of neighbours) await eventually(async () => (await look(url, id)).progress !== undefined);
+
+  const killed = await Promise.all(
+    ['spin', 'blocked'].map((type) => run(url, type, {}, { ...ONCE, timeoutMs: 100 })),
+  );
+  expect(killed.map(({ error }) => error?.killCause)).toEqual(['timeout', 'timeout']);
+  writeFileSync(until, '');
+
+  for (const id of neighbours) {
+    const unharmed = { state: 'succeeded', attempt: 1, crashes: 0, errors: [], result: worker.pid };
+    expect(await finished(url, id)).toMatchObject(unharmed);
+    expect(await redis.client.hget(taskKey('default', id), FIELDS.claims)).toBe('1');
+  }
+});
+
+test('the next task does not wait for a new thread: one stands by', async (context) => {
+  const [url, worker] = await openPair(openStage(context), { CONCURRENCY: '1' });
+  const first = await send(url, 'spin', {}, { ...ONCE, timeoutMs: 300 });
+  const next = await send(url, 'where');
+  const killed = await finished(url, first);
+  const task = await finished(url, next);
+  expect(killed).toMatchObject({ state: 'dead', error: { killCause: 'timeout' } });
+  expect(whereOf(task).pid).toBe(worker.pid);
+  // Claimed by the call that recorded the end of the first, and run by a thread that was there long before.
+  expect(task.startedAt).toBe(killed.finishedAt);
+  expect(whereOf(task).bornAt).toBeLessThan(Date.parse(killed.startedAt));
+});
+
+test('a hundred kills in a row leave no thread and no memory behind', {
+  timeout: 90_000,
+}, async (context) => {
+  const [url, worker] = await openPair(openStage(context), { CONCURRENCY: '4' });
+  const kill = async (count: number): Promise<void> => {
+    const ids = await Promise.all(
+      Array.from({ length: count }, () => send(url, 'spin', {}, { ...ONCE, timeoutMs: 50 })),
+    );
+    for (const id of ids) expect(await finished(url, id)).toMatchObject({ error: { killCause: 'timeout' } });
+  };
+  await kill(30);
+  const before = await calm(worker.pid);
+
+  await kill(100);
+
+  await eventually(() => {
+    const after = usageOf(worker.pid);
+    expect(after.threads).toBe(before.threads);
+    expect(after.rssKib).toBeLessThan(before.rssKib * 1.2);
+    return true;
+  });
+  expect((await run(url, 'where')).result).toMatchObject({ pid: worker.pid });
+});
+
+interface Usage {
+  readonly threads: number;
+  readonly rssKib: number;
+}
+
+function usageOf(pid: number): Usage {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const numberOf = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]);
+  return { threads: numberOf('Threads'), rssKib: numberOf('VmRSS') };
+}
+
+/** Once the threads that replace the ended ones have started, their number stays the same. */
+async function calm(pid: number): Promise<Usage> {
+  let before = usageOf(pid);
+  let same = 0;
+  return eventually(
+    () => {
+      const now = usageOf(pid);
+      same = now.threads === before.threads ? same + 1 : 0;
+      before = now;
+      return same === 10 && now;
+    },
+    10_000,
+    100,
+  );
+}
