@@ -85,10 +85,12 @@ test.concurrent(
     const finish = proxy.hold('finish');
     const [id = ''] = await facts.send(server.url(), 1, runMs);
     await finish.held;
+    late.signal('SIGSTOP'); // Or it would lose patience and say it again before its lease ends.
     const other = await stage.role('worker', env);
     await eventually(() => facts.runs(id) === 2);
 
     finish.release();
+    late.signal('SIGCONT');
 
     await eventually(() =>
       late
