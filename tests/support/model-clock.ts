@@ -1,15 +1,16 @@
 // Gives the scripts a clock that a test moves: they read a key instead of the clock of Redis.
 
 import type { Redis } from 'ioredis';
-import { buildScripts } from '../../src/store/scripts.ts';
+import { buildScripts, type ScriptBuild } from '../../src/store/scripts.ts';
 
 const CLOCK_KEY = 'test:clock';
 
 /** `buildScripts` with the clock replaced; give it to `openCommandConnection`. */
-export function buildScriptsWithClock(build: { flags: boolean }): ReturnType<typeof buildScripts> {
+export function buildScriptsWithClock(build?: ScriptBuild): ReturnType<typeof buildScripts> {
   const readKey = `(function() local ms = tonumber(redis.call('GET', '${CLOCK_KEY}'))
     return { math.floor(ms / 1000), (ms % 1000) * 1000 } end)()`;
   return buildScripts({
+    flags: true,
     ...build,
     patch(library) {
       const patched = library.replace("redis.call('TIME')", readKey);

@@ -73,12 +73,14 @@ export class QueueModel {
   private readonly operator;
   private readonly sweep;
 
-  constructor(
-    private readonly client: Redis,
-    private readonly producer: Producer,
-    private readonly clock: ModelClock,
-    workers: number,
-  ) {
+  private readonly client: Redis;
+  private readonly producer: Producer;
+  private readonly clock: ModelClock;
+
+  constructor(client: Redis, producer: Producer, clock: ModelClock, workers: number) {
+    this.client = client;
+    this.producer = producer;
+    this.clock = clock;
     this.operator = createOperator(client);
     this.sweep = createSweeper(client, {
       leaseMs: LEASE_MS,
