@@ -114,7 +114,8 @@ export function createEmbeddedRedis(dataDir: string, log: Log): EmbeddedRedis {
         if (said.length > 20) said.shift();
       });
     }
-    const ended = new Promise<void>((done) => started.once('exit', () => done()));
+    // Not `exit`: what it said last may arrive after that.
+    const ended = new Promise<void>((done) => started.once('close', () => done()));
     ended.then(() => onEnd(said.join(''))).catch(() => undefined);
     await untilListening(ended, said);
   }
