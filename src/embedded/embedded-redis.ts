@@ -26,6 +26,7 @@ const LONGEST_SOCKET_PATH = 107;
 const START_WITHIN_MS = 10_000;
 const PROBE_EVERY_MS = 20;
 const RESTART_AFTER_MS = 1_000;
+const PING_WITHIN_MS = 1_000;
 const OWNER_STARTS_WITHIN_MS = 2_000;
 /** Far longer than the few steps between looking for an owner and writing oneself down as one. */
 const CLAIM_SETTLES_MS = 100;
@@ -47,6 +48,22 @@ export function isListening(socket: string): Promise<boolean> {
       done(answer);
     };
     probe.once('connect', end(true)).once('error', end(false));
+  });
+}
+
+/** What a Redis answers to `PING`; empty when none does. */
+function ping(socket: string): Promise<string> {
+  return new Promise((done) => {
+    const probe = createConnection(socket, () => probe.write('PING\r\n'));
+    const end = (answer = '') => {
+      probe.destroy();
+      done(answer);
+    };
+    probe.once('data', (answer) => end(answer.toString()));
+    probe
+      .setTimeout(PING_WITHIN_MS, end)
+      .once('error', () => end())
+      .once('close', () => end());
   });
 }
 
@@ -114,19 +131,23 @@ export function createEmbeddedRedis(dataDir: string, log: Log): EmbeddedRedis {
         if (said.length > 20) said.shift();
       });
     }
-    const ended = new Promise<void>((done) => started.once('exit', () => done()));
+    // Not `exit`: what it said last may arrive after that.
+    const ended = new Promise<void>((done) => started.once('close', () => done()));
     ended.then(() => onEnd(said.join(''))).catch(() => undefined);
-    await untilListening(ended, said);
+    await untilAnswering(ended, said);
   }
 
-  async function untilListening(ended: Promise<void>, said: readonly string[]): Promise<void> {
+  /** It listens before it has read its file, and may find only then that it cannot: what counts is an answer. */
+  async function untilAnswering(ended: Promise<void>, said: readonly string[]): Promise<void> {
     let over = false;
     void ended.then(() => {
       over = true;
     });
-    for (let waited = 0; waited < START_WITHIN_MS; waited += PROBE_EVERY_MS) {
-      if (over) break;
-      if (await isListening(socket)) return;
+    for (let waited = 0; waited < START_WITHIN_MS && !over; ) {
+      const answer = await ping(socket);
+      if (answer.startsWith('+PONG')) return;
+      // A large file may take as long as it needs.
+      if (!answer.startsWith('-LOADING')) waited += PROBE_EVERY_MS;
       await delay(PROBE_EVERY_MS);
     }
     throw new PopfleetError(

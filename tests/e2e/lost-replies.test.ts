@@ -28,7 +28,7 @@ test.for(CASES)(
     void proxy.loseReply(call, k).then(() => {
       callsWhenLost = proxy.calls(call);
     });
-    const [server] = await Promise.all([
+    const [server, worker] = await Promise.all([
       stage.role('server', { ...JOURNAL_TASKS, REDIS_URL: serverProxy.url }),
       stage.role('worker', { ...JOURNAL_TASKS, ...TIMING, REDIS_URL: workerProxy.url, CONCURRENCY: '2' }),
     ]);
@@ -50,5 +50,8 @@ test.for(CASES)(
       expect(facts.runs(id)).toBe(1);
       expect(await facts.task(id)).toMatchObject({ claims: 1, failures: 0, crashes: 0 });
     }
+    expect(worker.log().map(({ msg }) => msg)).not.toContain(
+      'the outcome came too late and was not recorded',
+    );
   },
 );

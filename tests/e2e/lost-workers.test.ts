@@ -5,91 +5,102 @@ import { eventually } from '../support/eventually.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { openStage } from '../support/stage.ts';
 
+const LONG = { timeout: 60_000 };
 /** Short, so that the tests are; still several times what a busy machine lets a process wait. */
 const SHORT_LEASE = { LEASE_MS: '2000', HEARTBEAT_MS: '500' };
 
-test.concurrent('kill -9 of a worker: with default settings its tasks succeed elsewhere within 15 s', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
-  const server = await stage.role('server', env);
-  const [victim, other] = [await stage.role('worker', env), await stage.role('worker', env)];
-  const ids = await facts.send(server.url(), 4, 1_500);
-  await facts.untilBegun(ids);
-  const lost = await facts.heldBy(victim.worker());
-  expect(lost).toHaveLength(2);
+test.concurrent(
+  'kill -9 of a worker: with default settings its tasks succeed elsewhere within 15 s',
+  LONG,
+  async (context) => {
+    const stage = openStage(context);
+    const redis = await stage.redis();
+    const facts = openQueueFacts(redis);
+    const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+    const server = await stage.role('server', env);
+    const [victim, other] = [await stage.role('worker', env), await stage.role('worker', env)];
+    const ids = await facts.send(server.url(), 4, 1_500);
+    await facts.untilBegun(ids);
+    const lost = await facts.heldBy(victim.worker());
+    expect(lost).toHaveLength(2);
 
-  victim.signal('SIGKILL');
-  await victim.exited;
+    victim.signal('SIGKILL');
+    await victim.exited;
 
-  await facts.expectAllDone(ids, { withinMs: 15_000 });
-  for (const id of ids) {
-    const [claims, crashes] = lost.includes(id) ? [2, 1] : [1, 0];
-    expect(await facts.task(id)).toMatchObject({ worker: other.worker(), claims, failures: 0, crashes });
-  }
-  expect(await facts.workers()).toEqual([other.worker()]);
-});
+    await facts.expectAllDone(ids, { withinMs: 15_000 });
+    for (const id of ids) {
+      const [claims, crashes] = lost.includes(id) ? [2, 1] : [1, 0];
+      expect(await facts.task(id)).toMatchObject({ worker: other.worker(), claims, failures: 0, crashes });
+    }
+    expect(await facts.workers()).toEqual([other.worker()]);
+  },
+);
 
-test.concurrent('a frozen worker changes nothing when it wakes up, and then works on', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const env = { ...JOURNAL_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '2' };
-  const server = await stage.role('server', env);
-  const [frozen, other] = [await stage.role('worker', env), await stage.role('worker', env)];
-  const ids = await facts.send(server.url(), 4, 1_500);
-  await facts.untilBegun(ids);
-  expect(await facts.heldBy(frozen.worker())).toHaveLength(2);
+test.concurrent(
+  'a frozen worker changes nothing when it wakes up, and then works on',
+  LONG,
+  async (context) => {
+    const stage = openStage(context);
+    const redis = await stage.redis();
+    const facts = openQueueFacts(redis);
+    const env = { ...JOURNAL_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '2' };
+    const server = await stage.role('server', env);
+    const [frozen, other] = [await stage.role('worker', env), await stage.role('worker', env)];
+    const ids = await facts.send(server.url(), 4, 1_500);
+    await facts.untilBegun(ids);
+    expect(await facts.heldBy(frozen.worker())).toHaveLength(2);
 
-  frozen.signal('SIGSTOP');
-  const records = await facts.untilSucceeded(ids, 15_000);
-  expect(records.map(({ worker }) => worker)).toEqual(ids.map(() => other.worker()));
-  expect(records.filter(({ claims, crashes }) => claims === 2 && crashes === 1)).toHaveLength(2);
-  frozen.signal('SIGCONT');
+    frozen.signal('SIGSTOP');
+    const records = await facts.untilSucceeded(ids, 15_000);
+    expect(records.map(({ worker }) => worker)).toEqual(ids.map(() => other.worker()));
+    expect(records.filter(({ claims, crashes }) => claims === 2 && crashes === 1)).toHaveLength(2);
+    frozen.signal('SIGCONT');
 
-  // Its own beat, so it is awake and has heard what it lost.
-  await eventually(async () => (await facts.workers()).includes(frozen.worker()));
-  const later: string[] = [];
-  await eventually(async () => {
-    const sent = await facts.send(server.url(), 4, 50);
-    later.push(...sent);
-    const workers = (await facts.untilSucceeded(sent)).map(({ worker }) => worker);
-    return workers.includes(frozen.worker());
-  });
-  expect(await Promise.all(ids.map((id) => facts.task(id)))).toEqual(records);
-  await facts.expectAllDone([...ids, ...later]);
-});
+    // Its own beat, so it is awake and has heard what it lost.
+    await eventually(async () => (await facts.workers()).includes(frozen.worker()));
+    const later: string[] = [];
+    await eventually(async () => {
+      const sent = await facts.send(server.url(), 4, 50);
+      later.push(...sent);
+      const workers = (await facts.untilSucceeded(sent)).map(({ worker }) => worker);
+      return workers.includes(frozen.worker());
+    });
+    expect(await Promise.all(ids.map((id) => facts.task(id)))).toEqual(records);
+    await facts.expectAllDone([...ids, ...later]);
+  },
+);
 
-test.concurrent('an outcome that comes after the lease, while the task runs elsewhere, is not recorded', async (context) => {
-  const runMs = 3_000;
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const proxy = await stage.proxy(redis);
-  // Over before its worker gives up the call that is held, and sends the outcome on another connection.
-  const lease = { LEASE_MS: '1500', HEARTBEAT_MS: '500' };
-  const env = { ...JOURNAL_TASKS, ...lease, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const server = await stage.role('server', env);
-  const late = await stage.role('worker', { ...env, REDIS_URL: proxy.url });
-  const finish = proxy.hold('finish');
-  const [id = ''] = await facts.send(server.url(), 1, runMs);
-  await facts.untilBegun([id]);
-  // It sweeps from now on: no lease ends where nobody swept.
-  const other = await stage.role('worker', env);
-  await finish.held;
-  await eventually(() => facts.runs(id) === 2);
+test.concurrent(
+  'an outcome that comes after the lease, while the task runs elsewhere, is not recorded',
+  LONG,
+  async (context) => {
+    const runMs = 1_500;
+    const stage = openStage(context);
+    const redis = await stage.redis();
+    const facts = openQueueFacts(redis);
+    const proxy = await stage.proxy(redis);
+    const env = { ...JOURNAL_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1' };
+    const server = await stage.role('server', env);
+    const late = await stage.role('worker', { ...env, REDIS_URL: proxy.url });
+    const finish = proxy.hold('finish');
+    const [id = ''] = await facts.send(server.url(), 1, runMs);
+    await finish.held;
+    late.signal('SIGSTOP'); // Or it would lose patience and say it again before its lease ends.
+    const other = await stage.role('worker', env);
+    await eventually(() => facts.runs(id) === 2);
 
-  finish.release();
+    finish.release();
+    late.signal('SIGCONT');
 
-  await eventually(() =>
-    late
-      .log()
-      .some(({ msg, task }) => msg === 'the outcome came too late and was not recorded' && task === id),
-  );
-  await facts.expectAllDone([id]);
-  const record = await facts.task(id);
-  expect(record).toMatchObject({ worker: other.worker(), claims: 2, crashes: 1 });
-  // Not the end of the first run, which came at once after the second began.
-  expect((record.finishedAt ?? 0) - (record.startedAt ?? 0)).toBeGreaterThanOrEqual(runMs);
-});
+    await eventually(() =>
+      late
+        .log()
+        .some(({ msg, task }) => msg === 'the outcome came too late and was not recorded' && task === id),
+    );
+    await facts.expectAllDone([id]);
+    const record = await facts.task(id);
+    expect(record).toMatchObject({ worker: other.worker(), claims: 2, crashes: 1 });
+    // Not the end of the first run, which came at once after the second began.
+    expect((record.finishedAt ?? 0) - (record.startedAt ?? 0)).toBeGreaterThanOrEqual(runMs);
+  },
+);

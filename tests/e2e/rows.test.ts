@@ -50,9 +50,9 @@ test('row 1: APP_TYPE decides the role, and a role that does not exist stops the
   // The server runs no task: it has no connection that pops. The worker listens nowhere.
   const clients = await eventually(async () => {
     const list = (await redis.client.client('LIST')) as string;
-    return list.includes(`name=popfleet:${worker.worker()}:feed `) && list;
+    const names = [`name=popfleet:${worker.worker()}:feed `, 'name=popfleet:server '];
+    return names.every((name) => list.includes(name)) && list;
   });
-  expect(clients).toMatch(/name=popfleet:server /);
   expect(clients.match(/:feed /g)).toHaveLength(1);
   expect(worker.url()).toBe('undefined');
 

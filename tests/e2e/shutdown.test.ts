@@ -17,9 +17,9 @@ test('a worker told to end fetches no more, ends short tasks and gives long ones
   const facts = openQueueFacts(redis);
   const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '3' };
   const server = await stage.role('server', env);
-  const worker = await stage.role('worker', { ...env, SHUTDOWN_GRACE_MS: '2000' });
-  const [short = ''] = await facts.send(server.url(), 1, 1_000);
-  const [long = ''] = await facts.send(server.url(), 1, 5_000);
+  const worker = await stage.role('worker', { ...env, SHUTDOWN_GRACE_MS: '1500' });
+  const [short = ''] = await facts.send(server.url(), 1, 700);
+  const [long = ''] = await facts.send(server.url(), 1, 3_500);
   await facts.untilBegun([short, long]);
 
   worker.signal('SIGTERM');
@@ -94,6 +94,7 @@ test('the role all ends its Redis with it, keeps what it accepted and leaves no 
     CONCURRENCY: '1',
   };
   const socket = join(dir, 'data', 'redis.sock');
+  stage.atEnd(() => endRedis(socket)); // When the test fails, it may still be there.
   const first = await stage.role('all', env, dir);
   const { body } = await post(`${first.url()}/add`, { one: 1, two: 2 });
   await eventually(async () => (await call(taskUrl(first.url(), body))).body['state'] === 'running');
@@ -130,6 +131,11 @@ async function pidOfRedis(socket: string): Promise<number> {
   const info = await client.info('server');
   client.disconnect();
   return Number(/process_id:(\d+)/.exec(info)?.[1]);
+}
+
+async function endRedis(socket: string): Promise<void> {
+  if (!existsSync(socket)) return;
+  process.kill(await pidOfRedis(socket), 'SIGKILL');
 }
 
 function isAlive(pid: number): boolean {

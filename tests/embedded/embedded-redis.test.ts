@@ -1,5 +1,6 @@
 // The role `all` without REDIS_URL: a private Redis in `.popfleet/` of the folder it was started in.
 
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -53,31 +54,29 @@ async function stop(one: RoleProcess): Promise<number | string> {
 
 const socket = (): string => join(cwd, '.popfleet', 'redis.sock');
 
-/** Redis servers whose data are in the folder of the test. */
-function redisPids(): number[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids
-    .filter((pid) => {
+/** Redis servers that were started for a socket: its path stands in their command line. */
+function redisPids(path = socket()): number[] {
+  const lines = existsSync('/proc/self/cmdline') ? commandLinesOfProc() : commandLinesOfPs();
+  return lines
+    .filter((line) => /(redis|valkey)-server/.test(line) && line.includes(path))
+    .map((line) => Number.parseInt(line, 10));
+}
+
+function commandLinesOfProc(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
       try {
-        return /^(redis|valkey)-server/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8')) && inFolder(pid);
+        return `${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8')}`;
       } catch {
-        return false;
+        return ''; // It ended meanwhile.
       }
-    })
-    .map(Number);
+    });
 }
 
-/** Redis works in the folder of its data. */
-function inFolder(pid: string): boolean {
-  return (
-    readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`PWD=${cwd}\0`) ||
-    statSync(`/proc/${pid}/cwd`).ino === dataInode()
-  );
-}
-
-function dataInode(): number {
-  const data = join(cwd, '.popfleet');
-  return existsSync(data) ? statSync(data).ino : -1;
+/** Where there is no /proc, as on macOS. */
+function commandLinesOfPs(): string[] {
+  return execFileSync('ps', ['-A', '-o', 'pid=,args='], { encoding: 'utf8' }).split('\n');
 }
 
 async function ask(path: string, ...command: [string, ...string[]]): Promise<unknown> {
@@ -282,6 +281,7 @@ test('in a folder whose path is too long for a socket everything works as well',
   expect(Buffer.byteLength(join(deep, '.popfleet', 'redis.sock'))).toBeGreaterThan(107);
   expect(Buffer.byteLength(path)).toBeLessThanOrEqual(107);
   const all = await start('all', QUICK, deep);
+  expect(redisPids(path)).toHaveLength(1);
   expect(statSync(path).isSocket()).toBe(true);
   expect(readdirSync(join(deep, '.popfleet'))).toContain('appendonlydir');
   const worker = await start('worker', { ...QUICK, QUEUES: 'beside' }, deep);
@@ -292,6 +292,7 @@ test('in a folder whose path is too long for a socket everything works as well',
   await stop(worker);
   await stop(all);
   expect(existsSync(path)).toBe(false);
+  expect(redisPids(path)).toEqual([]);
 });
 
 test('two long paths have two sockets, and a path of exactly 107 bytes its own', () => {

@@ -29,6 +29,8 @@ export interface QueueFacts {
   counts(): Promise<Record<string, number>>;
   /** Messages that wait, in all lanes. */
   ready(): Promise<number>;
+  /** When the queue was last swept, by the clock of Redis. */
+  sweptAtMs(): Promise<number>;
   /** Names of the workers with a lease. */
   workers(): Promise<string[]>;
   /** Ids of what a worker holds, as Redis sees it. */
@@ -117,6 +119,7 @@ export function openQueueFacts(redis: TestRedis, queue = 'default'): QueueFacts 
       const lanes = ['high', 'normal', 'low'].map((lane) => client.llen(`${key}:ready:${lane}`));
       return (await Promise.all(lanes)).reduce((sum, length) => sum + length, 0);
     },
+    sweptAtMs: async () => Number(await client.hget(`${key}:control`, 'swept_at')),
     workers: () => client.zrange(`${key}:workers`, '0', '-1'),
     heldBy: (worker) => client.smembers(`${key}:running:${worker}`),
     expectAllDone,

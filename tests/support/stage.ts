@@ -10,6 +10,8 @@ export interface Stage {
   redis(settings?: Record<string, string>): Promise<TestRedis>;
   proxy(redis: TestRedis): Promise<RedisProxy>;
   role(role: string, env: Record<string, string>, cwd?: string): Promise<RoleProcess>;
+  /** Runs when the processes have ended. */
+  atEnd(close: () => Promise<void>): void;
 }
 
 /** @param context of the test: `test('…', async (context) => …)` */
@@ -42,6 +44,10 @@ export function openStage(context: TestContext): Stage {
       const started = await startRole(role, env, cwd);
       processes.push(started);
       return started;
+    },
+
+    atEnd(close) {
+      closing.push(close);
     },
   };
 }
