@@ -3,3 +3,10 @@
 export const LANES = ['high', 'normal', 'low'] as const;
 export type Lane = (typeof LANES)[number];
 export const DEFAULT_LANE: Lane = 'normal';
+
+/** The order for a fetch that begins at each lane: at a lower one, both lower ones go before the highest. */
+export const LANES_FROM = {
+  high: LANES,
+  normal: ['normal', 'low', 'high'],
+  low: ['low', 'normal', 'high'],
+} as const satisfies Record<Lane, readonly Lane[]>;

@@ -1,9 +1,8 @@
 // The dedicated connection of the fetch loop: `BRPOP` over the lanes of all its queues, and nothing else.
 
 import type { Redis } from 'ioredis';
-import { LANES, type Lane } from '../protocol/lane.ts';
+import { type Lane, LANES_FROM } from '../protocol/lane.ts';
 import { type ConnectionSettings, openBlockingConnection, unblock } from './connection.ts';
-import type { FirstLane } from './consumer.ts';
 import { readyKey } from './keys.ts';
 
 export interface Pop {
@@ -14,11 +13,11 @@ export interface Pop {
 
 export interface BlockingPop {
   /**
-   * Waits for the next message of these queues, the higher (or lower) lanes of all queues first, for at most `blockMs`.
+   * Waits for the next message of these queues, the first lane of all queues before their second, for at most `blockMs`.
    * @returns `undefined` when the time passed, or `interrupt` ended the wait
    * @throws Error when the connection broke: what was popped then, the ledger check brings back
    */
-  pop(queues: readonly string[], first?: FirstLane): Promise<Pop | undefined>;
+  pop(queues: readonly string[], first?: Lane): Promise<Pop | undefined>;
   /** Ends a wait from outside: its reply still comes, so a message popped in that moment is not lost. */
   interrupt(): Promise<void>;
   close(): void;
@@ -48,7 +47,7 @@ export async function openBlockingPop(
 
   return {
     async pop(queues, first = 'high') {
-      const lanes = (first === 'high' ? LANES : LANES.toReversed()).flatMap((lane) =>
+      const lanes = LANES_FROM[first].flatMap((lane) =>
         queues.map((queue) => ({ queue, lane, key: readyKey(queue, lane) })),
       );
       blocked = true;

@@ -39,9 +39,6 @@ export interface Outcome {
   readonly resultTtlMs?: number | undefined;
 }
 
-/** Where a claim begins to look: a share of the claims begins at the lowest lane, so that it does not starve. */
-export type FirstLane = 'high' | 'low';
-
 export interface Claims {
   readonly paused: boolean;
   readonly tasks: readonly ClaimedTask[];
@@ -73,8 +70,9 @@ const LOG_LINES_KEPT = 1_000;
 /** All calls reject with the plain ioredis error; `isReplyLost` tells whether they may have run. */
 export interface Consumer {
   readonly queue: string;
-  claim(popped: readonly PoppedMessage[], want: number, first?: FirstLane): Promise<Claims>;
-  finish(outcomes: readonly Outcome[], want: number, first?: FirstLane): Promise<Finished>;
+  /** @param first where to begin to look (`LANES_FROM`), also of `finish` */
+  claim(popped: readonly PoppedMessage[], want: number, first?: Lane): Promise<Claims>;
+  finish(outcomes: readonly Outcome[], want: number, first?: Lane): Promise<Finished>;
   beat(held: readonly { readonly id: string; readonly claim: number }[]): Promise<Beat>;
   /** Writes progress and log lines of tasks that this worker runs. */
   report(reports: readonly TaskReport[]): Promise<void>;

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
-import { LANES } from '../protocol/lane.ts';
+import { LANES, LANES_FROM } from '../protocol/lane.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { TRANSITIONS } from '../protocol/task-state.ts';
 import { FIELDS } from './record.ts';
@@ -57,7 +57,8 @@ export function buildScripts(build: ScriptBuild = { flags: true }): Record<Scrip
   const patch = build.patch ?? ((library: string) => library);
   const tables = [
     `local TRANSITIONS = ${luaTable(Object.entries(TRANSITIONS).map(([from, to]) => [from, luaSet(to)]))}`,
-    `local LANES = { ${LANES.map((lane) => `'${lane}'`).join(', ')} }`,
+    `local LANES = ${luaList(LANES)}`,
+    `local LANES_FROM = ${luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))}`,
     `local F = ${luaTable(Object.entries(FIELDS).map(([name, short]) => [name, `'${short}'`]))}`,
     ...Object.entries(ERRORS).map(([name, error]) => `local ${name} = ${luaBytes(encodeCbor(error))}`),
   ].join('\n');
@@ -79,6 +80,10 @@ function luaTable(entries: readonly (readonly [string, string])[]): string {
 
 function luaBytes(bytes: Uint8Array): string {
   return `'${Array.from(bytes, (byte) => `\\${String(byte).padStart(3, '0')}`).join('')}'`;
+}
+
+function luaList(words: readonly string[]): string {
+  return `{ ${words.map((word) => `'${word}'`).join(', ')} }`;
 }
 
 function luaSet(words: readonly string[]): string {

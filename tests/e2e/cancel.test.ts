@@ -5,7 +5,18 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { eventually } from '../support/eventually.ts';
-import { act, finished, LIFE_TASKS, linesOf, look, millis, run, send } from '../support/life.ts';
+import {
+  act,
+  finished,
+  isAlive,
+  LIFE_TASKS,
+  linesOf,
+  look,
+  millis,
+  pidsIn,
+  run,
+  send,
+} from '../support/life.ts';
 import { openQueueFacts } from '../support/queue-facts.ts';
 import { openStage } from '../support/stage.ts';
 
@@ -162,19 +173,3 @@ test('one that runs in a process of its own is stopped as well, and so is its pr
   expect(task).toMatchObject({ state: 'cancelled', crashes: 1, error: { killCause: 'cancel' } });
   await eventually(() => !isAlive(pid));
 });
-
-/** Processes in which "spin" has run. */
-function pidsIn(file: string): number[] {
-  if (!existsSync(file)) return [];
-  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  return lines.map((line) => Number(line.split(' ')[2]));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,5 +1,6 @@
 // Sends tasks of `fixtures/life.mjs` with any options, and reads what became of them as callers see it.
 
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { type Answer, call, post } from './http.ts';
@@ -77,4 +78,20 @@ export function act(url: string, id: string, verb: 'cancel' | 'retry'): Promise<
 /** Milliseconds from one time of a task to another. */
 export function millis(from: string, to: string): number {
   return Date.parse(to) - Date.parse(from);
+}
+
+/** The processes in which handlers ran that write into this file, in order. */
+export function pidsIn(file: string): number[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  return lines.map((line) => Number(line.split(' ')[2]));
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }

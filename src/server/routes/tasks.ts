@@ -41,10 +41,11 @@ export function taskRoutes(parts: TaskRouteParts): Hono<AppEnv> {
   }
 
   async function view(record: TaskRecord): Promise<TaskView> {
-    const failed = record.failures > 0 || record.crashes > 0;
+    // Most tasks fail never, and cost no second command. Not `failures`: a replay sets them back.
+    const faultless = record.state === 'running' || record.state === 'succeeded' ? 1 : 0;
     return toTaskView(
       record,
-      failed ? await inspector.attempts(record.queue, record.id) : [],
+      record.claims > faultless ? await inspector.attempts(record.queue, record.id) : [],
       parts.registry,
     );
   }

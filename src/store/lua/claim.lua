@@ -1,5 +1,5 @@
 -- Makes popped messages tasks of this worker and fills its free slots.
--- ARGV: worker, lease in ms, tasks wanted beside those popped, the lane to take from first ('high' or 'low'),
+-- ARGV: worker, lease in ms, tasks wanted beside those popped, the lane to take from first,
 --       then lane and message of each message that BRPOP brought
 -- Reply: 'claimed' or 'paused', then the tasks, flat: id, claims, failures, crashes, message
 

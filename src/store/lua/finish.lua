@@ -1,5 +1,5 @@
 -- Records how tasks ended, then claims the next ones for the slots that became free.
--- ARGV: worker, lease in ms, tasks wanted, the lane to take from first ('high' or 'low'),
+-- ARGV: worker, lease in ms, tasks wanted, the lane to take from first,
 --       then for each outcome: id, claim number, word, payload, delay in ms, time to live in ms ('' = the fleet's)
 --   succeeded  payload = result            the end
 --   dead       payload = error             the end, by a failure of the handler

@@ -73,12 +73,11 @@ local function take(worker, lane, message)
   return true
 end
 
--- Pops up to `want` tasks, strictly by lane: from the highest, or from the lowest when it is their turn.
+-- Pops up to `want` tasks, strictly by lane: from the highest, or from a lower one when it is its turn.
 -- Bounded also when many popped messages are dropped.
 local function take_more(worker, want, first)
   local budget = want * 4 + 16
-  for at = 1, #LANES do
-    local lane = first == 'low' and LANES[#LANES + 1 - at] or LANES[at]
+  for _, lane in ipairs(LANES_FROM[first]) do
     while want > 0 and budget > 0 do
       local popped = redis.call('RPOP', ready_key(lane), math.min(want, budget))
       if not popped or #popped == 0 then break end

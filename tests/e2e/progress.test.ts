@@ -1,0 +1,64 @@
+// What a handler tells while it runs: seen live, coalesced, capped.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
+import { finished, LIFE_TASKS, linesOf, look, run, send } from '../support/life.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+
+let redis: TestRedis;
+let server: RoleProcess;
+let worker: RoleProcess;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+  [server, worker] = await Promise.all([startRole('server', env), startRole('worker', env)]);
+});
+
+afterAll(async () => {
+  await endAll([server, worker]);
+  await redis?.stop();
+});
+
+test.each([true, false])(
+  'progress and log are seen while the handler runs (it yields: %s)',
+  async (yields) => {
+    const until = join(redis.dir, `until-${yields}`);
+    const id = await send(server.url(), 'speaking', { until, yields });
+
+    await eventually(async () => {
+      const task = await look(server.url(), id);
+      expect(task).toMatchObject({ state: 'running', progress: { percent: 40, note: 'on the way' } });
+      expect(await linesOf(server.url(), id)).toEqual(['the first line', 'the second line']);
+      return true;
+    });
+    writeFileSync(until, '');
+
+    expect(await finished(server.url(), id)).toMatchObject({ state: 'succeeded', progress: { percent: 90 } });
+    expect(await linesOf(server.url(), id)).toEqual(['the first line', 'the second line', 'the last line']);
+  },
+);
+
+test('a handler that speaks a million times hurts nobody', { timeout: 60_000 }, async () => {
+  const before = Number(/evalsha:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1] ?? 0);
+  const task = await run(server.url(), 'talkative', { calls: 1_000_000 });
+  const calls =
+    Number(/evalsha:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1] ?? 0) - before;
+
+  expect(task).toMatchObject({ state: 'succeeded', progress: { percent: 100, note: 'call 1000000' } });
+  // A few a second, however often it spoke.
+  expect(calls).toBeLessThan(30 + 10 * (Number(task.result) / 1_000));
+  const lines = await linesOf(server.url(), task.id);
+  expect(lines.length).toBeLessThanOrEqual(1_000);
+  expect(lines.at(-1)).toBe('999000 more lines were not kept');
+});
+
+test('what is no percentage fails the attempt with a clear error', async () => {
+  expect(await run(server.url(), 'boasting', {}, { maxAttempts: 1 })).toMatchObject({
+    state: 'dead',
+    error: { name: 'RangeError', message: 'progress takes a percentage from 0 to 100' },
+  });
+});

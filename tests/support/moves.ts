@@ -1,0 +1,75 @@
+// What became of the tasks of a queue, as Redis wrote it down: every transition, in order, and its own counts.
+
+import type { Redis } from 'ioredis';
+import { expect } from 'vitest';
+import { TASK_STATES } from '../../src/protocol/task-state.ts';
+import { queueKey } from '../../src/store/keys.ts';
+import { FIELDS } from '../../src/store/record.ts';
+
+export interface Move {
+  readonly id: string;
+  readonly state: string;
+  /** Equal for all moves of one script call. */
+  readonly call: string;
+}
+
+/** All transitions of a queue so far, oldest first (the latest 10,000 calls). */
+export async function movesOf(client: Redis, queue = 'default'): Promise<Move[]> {
+  const entries = await client.xrange(`${queueKey(queue)}:events`, '-', '+');
+  return entries
+    .filter(([, [kind]]) => kind === 'm')
+    .flatMap(([call, [, text = '']]) =>
+      text.split(' ').map((move) => ({ call, id: move.slice(0, 36), state: move.slice(36) })),
+    );
+}
+
+/** Ids in the order in which they began to run. */
+export async function startsOf(client: Redis, queue = 'default'): Promise<string[]> {
+  return (await movesOf(client, queue)).filter(({ state }) => state === 'running').map(({ id }) => id);
+}
+
+/** How many moves into a state the largest single call made. */
+export async function largestSlice(client: Redis, state: string, queue = 'default'): Promise<number> {
+  const calls = new Map<string, number>();
+  for (const move of await movesOf(client, queue)) {
+    if (move.state === state) calls.set(move.call, (calls.get(move.call) ?? 0) + 1);
+  }
+  return Math.max(0, ...calls.values());
+}
+
+/** Milliseconds of the Redis clock. */
+export async function redisNow(client: Redis): Promise<number> {
+  const [seconds, micros] = await client.time();
+  return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+}
+
+/** The counts of a queue. Numbers that are 0 are left out. */
+export async function countsOf(client: Redis, queue = 'default'): Promise<Record<string, number>> {
+  const counts = Object.entries(await client.hgetall(`${queueKey(queue)}:count`));
+  return Object.fromEntries(
+    counts.map(([name, text]) => [name, Number(text)]).filter(([, count]) => count !== 0),
+  );
+}
+
+/**
+ * Expects that Redis counts what there is: `accepted = sum of states + removed`, each state as many as there are records,
+ * and the bytes of the finished ones. Nobody may change the queue meanwhile.
+ */
+export async function expectBalanced(client: Redis, queue = 'default'): Promise<void> {
+  const key = queueKey(queue);
+  const { accepted = 0, removed = 0, bytes = 0, malformed: _, ...states } = await countsOf(client, queue);
+  const sum = Object.values(states).reduce((total, count) => total + count, 0);
+  expect({ accepted }).toEqual({ accepted: sum + removed });
+
+  const records = await client.keys(`${key.replaceAll(/[{}]/g, '\\$&')}:task:*`);
+  const found: Record<string, number> = {};
+  let keptBytes = 0;
+  for (const record of records) {
+    const [state, size] = await client.hmget(record, FIELDS.state, FIELDS.bytes);
+    found[state ?? 'ready'] = (found[state ?? 'ready'] ?? 0) + 1;
+    keptBytes += Number(size ?? 0);
+  }
+  expect(states).toEqual(found);
+  expect(bytes).toBe(keptBytes);
+  for (const state of Object.keys(states)) expect(TASK_STATES).toContain(state);
+}
