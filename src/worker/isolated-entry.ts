@@ -1,5 +1,6 @@
 // The entry of a process that runs one task: one that lost its worker before, and may do so again.
 
+import { Worker } from 'node:worker_threads';
 import { loadRegistry } from '../tasks/registry.ts';
 import type { Job, RunnerSettings, StopRequest } from './job.ts';
 import { createJobRunner } from './run-job.ts';
@@ -15,8 +16,9 @@ process.on('message', (message: ToIsolated) => {
   if (message.kind === 'stop') stop?.(message.request);
   else void run(message);
 });
-// Its worker is gone: nobody is left to answer to.
+// Its worker is gone: nobody is left to answer to. A handler that never yields is ended by the thread that watches.
 process.on('disconnect', () => process.exit());
+new Worker(new URL('./isolated-watch.js', import.meta.url)).unref();
 
 async function run({ settings, job }: Extract<ToIsolated, { kind: 'run' }>): Promise<void> {
   const registry = await loadRegistry(settings.tasks);

@@ -22,7 +22,8 @@ export function createIsolated(
     async run(job, signal) {
       const child = fork(fileURLToPath(builtEntry('isolated-entry')), {
         serialization: 'advanced',
-        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+        // The last one carries nothing: it closes when this process ends, however that may be (isolated-watch.ts).
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
       });
       let answer: Answer | undefined;
       let lastWords = '';

@@ -1,263 +1,150 @@
-// Schedules on a whole fleet: each tick makes one task, whoever comes and goes.
+// Schedules: one task a tick for the whole fleet, whatever comes and goes.
 
-import { setTimeout as pause } from 'node:timers/promises';
-import { expect, type TestContext, test } from 'vitest';
-import type { RoleProcess } from '../support/fleet.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type Answer, call, post } from '../support/http.ts';
-import { countsOf, redisNow } from '../support/moves.ts';
-import { refused } from '../support/refused.ts';
-import type { TestRedis } from '../support/redis.ts';
-import { openStage, type Stage } from '../support/stage.ts';
-import { type TickWatch, watchTicks } from '../support/ticks.ts';
-import { MISSED_AFTER_MS } from '../../src/protocol/schedule.ts';
+import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
+import { type Answer, call } from '../support/http.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
 
-const SECOND_MS = 1_000;
-const WATCHED_TICKS = 30;
-const ADD = { type: 'add', input: { one: 1, two: 2 } };
-/** So that tasks of a worker that was killed run again soon. */
-const SHORT_LEASE = { LEASE_MS: '2000', HEARTBEAT_MS: '500' };
-const JSON_TYPE = { 'content-type': 'application/json' };
+let redis: TestRedis;
+let server: RoleProcess;
+const workers: RoleProcess[] = [];
 
-interface Fleet {
-  readonly stage: Stage;
-  readonly redis: TestRedis;
-  readonly env: Record<string, string>;
-  readonly server: RoleProcess;
-  readonly ticks: TickWatch;
-  worker(): Promise<RoleProcess>;
-  put(name: string, schedule: object): Promise<Answer>;
-  get(name: string): Promise<Answer>;
+beforeAll(async () => {
+  redis = await startRedis();
+  server = await startRole('server', { REDIS_URL: redis.url });
+});
+
+afterAll(async () => {
+  await endAll([server, ...workers]);
+  await redis?.stop();
+});
+
+async function startWorker(queue: string): Promise<RoleProcess> {
+  const worker = await startRole('worker', { REDIS_URL: redis.url, QUEUES: queue, CONCURRENCY: '1' });
+  workers.push(worker);
+  return worker;
 }
 
-async function openFleet(context: TestContext): Promise<Fleet> {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const ticks = await watchTicks(redis);
-  stage.atEnd(async () => ticks.stop());
-  const env = { ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1', LOG_LEVEL: 'debug' };
-  const server = await stage.role('server', env);
-  const url = (name: string): string => `${server.url()}/v1/schedules/${name}`;
-  return {
-    stage,
-    redis,
-    env,
-    server,
-    ticks,
-    worker: () => stage.role('worker', env),
-    put: (name, schedule) =>
-      call(url(name), { method: 'PUT', headers: JSON_TYPE, body: JSON.stringify(schedule) }),
-    get: (name) => call(url(name)),
-  };
+async function end(...ending: RoleProcess[]): Promise<void> {
+  for (const worker of ending) worker.signal('SIGTERM');
+  await Promise.all(ending.map(({ exited }) => exited));
 }
 
-/** As many ticks as there are, each a second after the one before. */
-function everySecond(dues: readonly number[]): number[] {
-  return dues.map((_, at) => (dues[0] ?? 0) + at * SECOND_MS);
+function request(method: string, path: string, body?: object): Promise<Answer> {
+  return call(`${server.url()}/v1/schedules${path}`, {
+    method,
+    headers: { 'content-type': 'application/json' },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
 }
 
-test.concurrent('three workers, thirty seconds at every second: one task a tick, though workers come and go', {
+const task = { type: 'add', input: { one: 1, two: 2 } };
+
+/** When the tasks of a queue were accepted, in the order of their ticks. */
+async function acceptedAt(queue: string): Promise<number[]> {
+  const keys = await redis.client.keys(`pf:{${queue}}:task:*`);
+  const times = await Promise.all(keys.map((key) => redis.client.hget(key, 'a')));
+  return times.map(Number).toSorted((one, other) => one - other);
+}
+
+test('three workers for 30 seconds at every second: exactly one task a tick', {
   timeout: 90_000,
-}, async (context) => {
-  const { redis, ticks, worker, put } = await openFleet(context);
-  const [leaves, dies] = await Promise.all([worker(), worker(), worker()]);
-  expect(await put('every-second', { ...ADD, cron: '* * * * * *' })).toMatchObject({ status: 201 });
-  const untilTick = (count: number): Promise<unknown> =>
-    eventually(() => ticks.of('every-second').length >= count, 60_000);
+}, async () => {
+  const fleet = await Promise.all([1, 2, 3].map(() => startWorker('ticks')));
+  expect(
+    (await request('PUT', '/each-second', { ...task, cron: '* * * * * *', queue: 'ticks' })).status,
+  ).toBe(201);
+  await eventually(async () => (await acceptedAt('ticks')).length >= 10, 20_000, 200);
+  // The fleet changes meanwhile: one goes in order, one is killed, one comes.
+  await end(...fleet.slice(0, 1));
+  await startWorker('ticks');
+  fleet[1]?.signal('SIGKILL');
+  await eventually(async () => (await acceptedAt('ticks')).length >= 30, 40_000, 200);
+  expect((await request('POST', '/each-second/pause')).body).toMatchObject({ paused: true, next: [] });
 
-  await untilTick(6);
-  leaves.signal('SIGTERM');
-  await untilTick(10);
-  const comes = worker();
-  await untilTick(16);
-  dies.signal('SIGKILL');
-  await untilTick(20);
-  const followsIt = worker();
-  await untilTick(WATCHED_TICKS);
-  await put('every-second', { ...ADD, cron: '* * * * * *', paused: true });
-  expect(await leaves.exited).toBe(0);
-  await Promise.all([comes, followsIt]);
+  const seconds = (await acceptedAt('ticks')).map((ms) => Math.floor(ms / 1_000));
+  const first = seconds[0] ?? 0;
+  expect(seconds).toEqual(seconds.map((_, at) => first + at));
+});
 
-  const dues = ticks.dues('every-second');
-  expect(dues.map((due) => due % SECOND_MS)).toEqual(dues.map(() => 0));
-  // Each second once, and none is missing.
-  expect(dues).toEqual(everySecond(dues));
-  for (const { due, at } of ticks.of('every-second')) expect(at).toBeGreaterThanOrEqual(due);
-  const ids = ticks.of('every-second').map(({ task }) => task);
-  expect(new Set(ids).size).toBe(dues.length);
-  // Every task that there is was made by one of these ticks, and has run.
-  await eventually(async () => {
-    const { bytes: _, ...counts } = await countsOf(redis.client);
-    expect(counts).toEqual({ accepted: dues.length, succeeded: dues.length });
-    return true;
+test('a schedule is made, shown, changed, paused and deleted', async () => {
+  const made = await request('PUT', '/report', {
+    ...task,
+    cron: '30 6 * * *',
+    timeZone: 'Europe/Berlin',
+    maxAttempts: 5,
   });
-  const lateness = ticks.of('every-second').map(({ due, at }) => Math.round(at - due));
-  console.info('ticks', dues.length, 'lateness in ms', lateness.toSorted((a, b) => a - b).join(' '));
-});
-
-test.concurrent('after downtime: `skip` drops what was missed, `once` makes one run of it', async (context) => {
-  const { redis, ticks, worker, put } = await openFleet(context);
-  await put('skips', { ...ADD, everyMs: SECOND_MS, misfire: 'skip' });
-  const puttedAt = await redisNow(redis.client);
-  await put('once', { ...ADD, everyMs: SECOND_MS, misfire: 'once' });
-  // Nobody there to run them.
-  await pause(MISSED_AFTER_MS + 1_500);
-  expect(ticks.of('once')).toEqual([]);
-
-  const startedAt = await redisNow(redis.client);
-  const frozen = await worker();
-  await eventually(() => ticks.of('skips').length >= 3 && ticks.of('once').length >= 4);
-  const [missed = 0, ...later] = ticks.dues('once');
-  expect(missed).toBeLessThanOrEqual(puttedAt + 2 * SECOND_MS);
-  for (const dues of [later, ticks.dues('skips')]) {
-    expect(dues[0]).toBeGreaterThan(startedAt);
-    expect(dues).toEqual(everySecond(dues));
-  }
-
-  // Less than that is made up for: every tick of a short downtime runs.
-  frozen.signal('SIGSTOP');
-  await pause(2_500);
-  frozen.signal('SIGCONT');
-  const before = ticks.of('skips').length;
-  await eventually(() => ticks.of('skips').length >= before + 4);
-  for (const name of ['skips', 'once']) {
-    const dues = ticks.dues(name).slice(1);
-    expect(dues, name).toEqual(everySecond(dues));
-  }
-});
-
-test.concurrent('a schedule survives a restart of everything', async (context) => {
-  const { stage, redis, env, server, ticks, worker, put, get } = await openFleet(context);
-  const first = await worker();
-  await put('kept', { ...ADD, everyMs: SECOND_MS, input: { one: 20, two: 1 } });
-  await put('resting', { ...ADD, everyMs: SECOND_MS, paused: true });
-  await eventually(() => ticks.of('kept').length >= 2);
-  const { next: _, last: _last, ...before } = (await get('kept')).body;
-  for (const role of [first, server]) {
-    role.signal('SIGTERM');
-    await role.exited;
-  }
-  ticks.stop();
-  await redis.signal('SIGTERM');
-
-  await redis.start();
-  const again = await stage.role('server', env);
-  const found = (await call(`${again.url()}/v1/schedules/kept`)).body;
-  expect(found).toMatchObject(before);
-  const upAt = await redisNow(redis.client);
-  await worker();
-  const last = await eventually(async () => {
-    const { body } = await call(`${again.url()}/v1/schedules/kept`);
-    const run = body['last'] as { due: string; task: string };
-    return Date.parse(run.due) > upAt ? run : undefined;
+  expect(made).toMatchObject({
+    status: 201,
+    body: { name: 'report', queue: 'default', misfire: 'skip', paused: false, maxAttempts: 5, ...task },
   });
-  const task = (await call(`${again.url()}/v1/tasks/${last.task}?wait=10`)).body;
-  expect(task).toMatchObject({ state: 'succeeded', result: 21 });
-  expect((await call(`${again.url()}/v1/schedules/resting`)).body).toMatchObject({ paused: true, next: [] });
-  expect((await call(`${again.url()}/v1/schedules/resting`)).body['last']).toBeUndefined();
-});
-
-test.concurrent('a schedule is written, read, listed, paused, resumed and deleted', async (context) => {
-  const { ticks, redis, worker, server, put, get } = await openFleet(context);
-  const daily = { ...ADD, cron: '30 2 * * *', timeZone: 'Europe/Berlin', priority: 'low', maxAttempts: 2 };
-  const created = await put('daily', daily);
-  expect(created.status).toBe(201);
-  const whole = { name: 'daily', ...daily, queue: 'default', misfire: 'skip', paused: false };
-  expect(created.body).toMatchObject(whole);
-  const next = (created.body['next'] as string[]).map((time) => Date.parse(time));
+  const next = made.body['next'] as string[];
   expect(next).toHaveLength(5);
-  for (const [at, time] of next.entries()) {
-    expect(time).toBeGreaterThan(next[at - 1] ?? Date.now() - SECOND_MS);
-    const shown = {
-      timeZone: 'Europe/Berlin',
-      hour: '2-digit',
-      minute: '2-digit',
-      hourCycle: 'h23',
-    } as const;
-    expect(new Intl.DateTimeFormat('en', shown).format(time)).toMatch(/^(02:30|03:00)$/);
-  }
-  expect((await get('daily')).body).toEqual(created.body);
+  const inBerlin = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Berlin', timeStyle: 'short' });
+  expect(next.map((time) => inBerlin.format(new Date(time)))).toEqual(next.map(() => '06:30'));
 
-  const changed = await put('daily', { ...daily, cron: '0 4 * * *' });
-  expect(changed).toMatchObject({ status: 200, body: { cron: '0 4 * * *' } });
-  await worker();
-  expect((await put('beat', { ...ADD, everyMs: SECOND_MS, maxAttempts: 1 })).status).toBe(201);
-  const listed = (await call(`${server.url()}/v1/schedules`)).body['items'] as { name: string }[];
-  expect(listed.map(({ name }) => name)).toEqual(['beat', 'daily']);
-
-  const [tick] = await eventually(() => ticks.of('beat').length > 0 && ticks.of('beat'));
-  const task = (await call(`${server.url()}/v1/tasks/${tick?.task}?wait=10`)).body;
-  expect(task).toMatchObject({ state: 'succeeded', result: 3, options: { maxAttempts: 1 } });
-  const last = (await get('beat')).body['last'] as { due: string; task: string };
-  expect(ticks.of('beat').map((one) => one.task)).toContain(last.task);
-
-  const verb = (name: string, word: string): Promise<Answer> =>
-    post(`${server.url()}/v1/schedules/${name}/${word}`, {});
-  expect(await verb('beat', 'pause')).toMatchObject({ status: 200, body: { paused: true, next: [] } });
-  const paused = ticks.of('beat').length;
-  await pause(2_500);
-  expect(ticks.of('beat')).toHaveLength(paused);
-  const resumedAt = await redisNow(redis.client);
-  expect(await verb('beat', 'resume')).toMatchObject({ status: 200, body: { paused: false } });
-  await eventually(() => ticks.of('beat').length >= paused + 2);
-  // What came due meanwhile was not missed: it was paused.
-  expect(ticks.dues('beat')[paused]).toBeGreaterThan(resumedAt - SECOND_MS);
-
-  // A schedule is in one queue: it moves.
-  expect((await put('beat', { ...ADD, everyMs: SECOND_MS, queue: 'elsewhere' })).status).toBe(200);
-  const moved = ticks.of('beat').length;
-  expect((await get('beat')).body).toMatchObject({ queue: 'elsewhere' });
-  await pause(1_500);
-  expect(ticks.of('beat')).toHaveLength(moved); // Nobody works there.
-
-  const remove = (name: string): Promise<Response> =>
-    fetch(`${server.url()}/v1/schedules/${name}`, { method: 'DELETE' });
-  expect([(await remove('beat')).status, (await remove('beat')).status]).toEqual([204, 404]);
-  for (const answer of [await get('beat'), await verb('beat', 'pause'), await verb('nobody', 'resume')]) {
-    expect(answer).toMatchObject({ status: 404, body: { code: 'not-found' } });
-  }
-  expect((await call(`${server.url()}/v1/schedules`)).body['items']).toHaveLength(1);
+  expect(await request('PUT', '/report', { ...task, everyMs: 60_000 })).toMatchObject({
+    status: 200,
+    body: { everyMs: 60_000 },
+  });
+  expect((await request('GET', '/report')).body).not.toHaveProperty('cron');
+  expect((await request('POST', '/report/pause')).body).toMatchObject({ paused: true, next: [] });
+  expect((await request('POST', '/report/resume')).body['next']).toHaveLength(5);
+  expect((await request('GET', '')).body['items']).toContainEqual(
+    expect.objectContaining({ name: 'report' }),
+  );
+  expect((await request('DELETE', '/report')).status).toBe(204);
+  expect((await request('GET', '/report')).status).toBe(404);
+  expect((await request('DELETE', '/report')).status).toBe(404);
 });
 
-test.concurrent('a schedule that is wrong is refused, its field is named, and nothing is written', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const server = await stage.role('server', { REDIS_URL: redis.url });
-  const put = (name: string, schedule: unknown) =>
-    refused(redis.client, `${server.url()}/v1/schedules/${name}`, {
-      method: 'PUT',
-      headers: JSON_TYPE,
-      body: JSON.stringify(schedule),
-    });
-  const table: readonly (readonly [object, readonly string[]])[] = [
-    [{}, ['#/cron']],
-    [{ cron: '* * * * *', everyMs: 5_000 }, ['#/cron']],
-    [{ cron: '61 * * * *' }, ['#/cron']],
-    [{ cron: '* * * * * * *' }, ['#/cron']],
-    [{ cron: 5 }, ['#/cron']],
-    [{ everyMs: 500 }, ['#/everyMs']],
-    [{ everyMs: '5000' }, ['#/everyMs']],
-    [{ cron: '* * * * *', timeZone: 'Europe/Atlantis' }, ['#/timeZone']],
-    [{ everyMs: 5_000, misfire: 'twice' }, ['#/misfire']],
-    [{ everyMs: 5_000, paused: 'yes' }, ['#/paused']],
-    [{ everyMs: 5_000, delayMs: 5 }, ['#/delayMs']],
-    [{ everyMs: 5_000, key: 'k' }, ['#/key']],
-    [{ everyMs: 5_000, priority: 'urgent', queue: 'A' }, ['#/priority', '#/queue']],
-    [{ everyMs: 5_000, backoff: { factor: 0 } }, ['#/backoff/factor']],
-    [{ everyMs: 5_000, input: { one: 1 } }, ['#/input/two']],
-    [{ everyMs: 5_000, name: 'other' }, ['#/name']],
-  ];
-  for (const [wrong, pointers] of table) {
-    const problem = await put('wrong', { ...ADD, ...wrong });
-    expect(problem, JSON.stringify(wrong)).toMatchObject({ status: 422, code: 'invalid-input' });
-    expect(problem.pointers.toSorted(), JSON.stringify(wrong)).toEqual(pointers);
-  }
-  expect((await put('wrong', { everyMs: 5_000 })).pointers.toSorted()).toEqual(['#/input', '#/type']);
-  expect(await put('wrong', { ...ADD, type: 'nope', everyMs: 5_000 })).toMatchObject({
-    status: 404,
-    code: 'unknown-type',
+test.each([
+  [{ cron: '61 * * * *' }, '#/cron'],
+  [{ cron: '* * * * * * *' }, '#/cron'],
+  [{ cron: '0 0 30 2 *' }, '#/cron'],
+  [{ cron: '* * * * *', everyMs: 1_000 }, '#/cron'],
+  [{}, '#/cron'],
+  [{ everyMs: 10 }, '#/everyMs'],
+  [{ everyMs: 1_000, timeZone: 'Mars/Olympus' }, '#/timeZone'],
+  [{ everyMs: 1_000, misfire: 'twice' }, '#/misfire'],
+  [{ everyMs: 1_000, paused: 'yes' }, '#/paused'],
+  [{ everyMs: 1_000, delayMs: 5 }, '#/delayMs'],
+  [{ everyMs: 1_000, input: { one: 'x', two: 2 } }, '#/input/one'],
+  [{ everyMs: 1_000, maxAttempts: 0 }, '#/maxAttempts'],
+])('%j is refused, and the field is named', async (fields, pointer) => {
+  const keys = await redis.client.dbsize();
+  const { status, body } = await request('PUT', '/wrong', { ...task, ...fields });
+  expect({ status, pointers: (body['errors'] as { pointer: string }[])?.map((one) => one.pointer) }).toEqual({
+    status: 422,
+    pointers: [pointer],
   });
-  for (const name of ['Upper', '-', 'a%20b', 'a%7Bb%7D', 'x'.repeat(65)]) {
-    expect(await put(name, { ...ADD, everyMs: 5_000 }), name).toMatchObject({ status: 422 });
+  expect(await redis.client.dbsize()).toBe(keys);
+});
+
+test('an unknown type is 404, a name that is none 422', async () => {
+  expect((await request('PUT', '/x', { ...task, type: 'nope', everyMs: 1_000 })).status).toBe(404);
+  expect((await request('PUT', '/Not-A-Name!', { ...task, everyMs: 1_000 })).status).toBe(422);
+});
+
+test('ticks missed while nobody was there are skipped, or run once', { timeout: 60_000 }, async () => {
+  const fleet = [await startWorker('skip'), await startWorker('once')];
+  for (const misfire of ['skip', 'once']) {
+    await request('PUT', `/missed-${misfire}`, { ...task, everyMs: 1_000, queue: misfire, misfire });
+    await eventually(async () => (await acceptedAt(misfire)).length >= 1);
+  }
+  await end(...fleet);
+  const counts = { skip: (await acceptedAt('skip')).length, once: (await acceptedAt('once')).length };
+  // Longer than a tick may be late before it counts as missed; nobody could run it, so there is no fact to wait for.
+  await new Promise((resolve) => setTimeout(resolve, 7_000));
+  await Promise.all([startWorker('skip'), startWorker('once')]);
+
+  for (const misfire of ['skip', 'once'] as const) {
+    await eventually(async () => (await acceptedAt(misfire)).length >= counts[misfire] + 3, 20_000);
+    const after = (await acceptedAt(misfire)).slice(counts[misfire], counts[misfire] + 3);
+    // Regular ticks come at full seconds; the one run for all that were missed comes when the fleet does.
+    const gap = (after[1] ?? 0) - (after[0] ?? 0);
+    if (misfire === 'skip') expect(Math.round(gap / 1_000)).toBe(1);
+    expect((after[2] ?? 0) - (after[0] ?? 0)).toBeLessThan(3_500);
   }
 });
