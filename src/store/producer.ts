@@ -17,19 +17,21 @@ export interface NewTask {
 
 export interface Producer {
   /**
-   * Accepts all tasks or none, in one call. When its reply gets lost it is repeated once: tasks that are there already
-   * are found by their ids.
+   * Accepts all tasks or none, in one call. A call that was not sent, or whose reply got lost, is repeated for a short
+   * while: tasks that are there already are found by their ids.
    * @throws PopfleetError `redis-unavailable` or `redis-full`; with a lost reply the tasks may have been accepted
    */
   enqueue(queue: string, tasks: readonly NewTask[]): Promise<void>;
 }
 
-/** How long a repeat waits for the connection to come back; the front door must answer within two seconds. */
-const REPEAT_WITHIN_MS = 700;
+/** How long after the first fault it is repeated; the front door must answer within two seconds. */
+const REPEAT_WITHIN_MS = 500;
 
 /** @param client a connection of `openCommandConnection` */
 export function createProducer(client: Redis): Producer {
   const registered = new Set<string>();
+  // Each call that waits for the connection to come back listens for it.
+  client.setMaxListeners(0);
   // Another Redis, or an emptied one, may stand behind the connection that comes back.
   client.on('close', () => registered.clear());
 
@@ -44,13 +46,16 @@ export function createProducer(client: Redis): Producer {
   return {
     async enqueue(queue, tasks) {
       const args = tasks.flatMap((task) => [task.message, task.lane, task.delayMs]);
-      try {
-        await send(queue, args);
-      } catch (error) {
-        if (!isReplyLost(error) || !(await ready(client, REPEAT_WITHIN_MS))) throw toStoreError(error);
-        await send(queue, args).catch((again: unknown) => {
-          throw toStoreError(again);
-        });
+      for (let giveUpAt = Number.POSITIVE_INFINITY; ; ) {
+        try {
+          await send(queue, args);
+          return;
+        } catch (error) {
+          giveUpAt = Math.min(giveUpAt, performance.now() + REPEAT_WITHIN_MS);
+          const leftMs = giveUpAt - performance.now();
+          const again = isReplyLost(error) && leftMs > 0 && (await ready(client, leftMs));
+          if (!again) throw toStoreError(error);
+        }
       }
     },
   };
