@@ -10,7 +10,10 @@ export function createLog(
   bindings: Record<string, unknown>,
   destination?: DestinationStream,
 ): Log {
-  return pino({ level, base: { pid: process.pid, ...bindings }, serializers: { err: plainError } }, destination);
+  return pino(
+    { level, base: { pid: process.pid, ...bindings }, serializers: { err: plainError } },
+    destination,
+  );
 }
 
 /** Without further members: those of a Redis error are the command's arguments, and with them payloads. */

@@ -40,20 +40,22 @@ export interface Verdict {
 
 export interface Producer {
   /**
-   * Accepts tasks in one call; all of them, but for those whose idempotency key is taken. When its reply gets lost it is
-   * repeated once: tasks that are there already are found by their ids.
+   * Accepts tasks in one call; all of them, but for those whose idempotency key is taken. A call that was not sent, or
+   * whose reply got lost, is repeated for a short while: tasks that are there already are found by their ids.
    * @returns what became of those that were not simply accepted, by their position in `tasks`
    * @throws PopfleetError `redis-unavailable` or `redis-full`; with a lost reply the tasks may have been accepted
    */
   enqueue(queue: string, tasks: readonly NewTask[]): Promise<ReadonlyMap<number, Verdict>>;
 }
 
-/** How long a repeat waits for the connection to come back; the front door must answer within two seconds. */
-const REPEAT_WITHIN_MS = 700;
+/** How long after the first fault it is repeated; the front door must answer within two seconds. */
+const REPEAT_WITHIN_MS = 500;
 
 /** @param client a connection of `openCommandConnection` */
 export function createProducer(client: Redis): Producer {
   const registered = new Set<string>();
+  // Each call that waits for the connection to come back listens for it.
+  client.setMaxListeners(0);
   // Another Redis, or an emptied one, may stand behind the connection that comes back.
   client.on('close', () => registered.clear());
 
@@ -71,14 +73,15 @@ export function createProducer(client: Redis): Producer {
         lane,
         extras ? writeExtras(extras) : '',
       ]);
-      try {
-        return readVerdicts(await send(queue, args));
-      } catch (error) {
-        if (!isReplyLost(error) || !(await ready(client, REPEAT_WITHIN_MS))) throw toStoreError(error);
-        const reply = await send(queue, args).catch((again: unknown) => {
-          throw toStoreError(again);
-        });
-        return readVerdicts(reply);
+      for (let giveUpAt = Number.POSITIVE_INFINITY; ; ) {
+        try {
+          return readVerdicts(await send(queue, args));
+        } catch (error) {
+          giveUpAt = Math.min(giveUpAt, performance.now() + REPEAT_WITHIN_MS);
+          const leftMs = giveUpAt - performance.now();
+          const again = isReplyLost(error) && leftMs > 0 && (await ready(client, leftMs));
+          if (!again) throw toStoreError(error);
+        }
       }
     },
   };

@@ -11,7 +11,9 @@ import { call, post } from '../support/http.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { openStage } from '../support/stage.ts';
 
-test('a worker told to end fetches no more, ends short tasks and gives long ones back unharmed', async (context) => {
+test('a worker told to end fetches no more, ends short tasks and gives long ones back unharmed', {
+  timeout: 60_000,
+}, async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const facts = openQueueFacts(redis);
@@ -19,7 +21,7 @@ test('a worker told to end fetches no more, ends short tasks and gives long ones
   const server = await stage.role('server', env);
   const worker = await stage.role('worker', { ...env, SHUTDOWN_GRACE_MS: '1500' });
   const [short = ''] = await facts.send(server.url(), 1, 700);
-  const [long = ''] = await facts.send(server.url(), 1, 3_500);
+  const [long = ''] = await facts.send(server.url(), 1, 4_500);
   await facts.untilBegun([short, long]);
 
   worker.signal('SIGTERM');

@@ -261,17 +261,32 @@ test('without a redis-server on the machine it says what to install', async () =
   );
 });
 
-test('a data folder that Redis cannot read is told and left as it is', async () => {
+const SET = '*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n';
+test.each<[string, Record<string, string>, RegExp]>([
+  ['at once', { 'appendonly.aof.manifest': 'rubbish\n' }, /manifest/i],
+  [
+    // Redis listens while it reads: a program that took that for a start would begin again and again.
+    'after it has begun to listen',
+    {
+      'appendonly.aof.manifest': 'file appendonly.aof.1.incr.aof seq 1 type i\n',
+      'appendonly.aof.1.incr.aof': `${SET.repeat(300_000)}rubbish`,
+    },
+    /Bad file format/,
+  ],
+])('a data folder that Redis cannot read is told and left as it is: it ends %s', async (_, files, said) => {
   const folder = join(cwd, '.popfleet', 'appendonlydir');
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'appendonly.aof.manifest'), 'rubbish\n');
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
   const lost = spawnRole('all', QUICK, cwd);
+  processes.push(lost);
   expect(await lost.exited).toBe(78);
   expect(lost.errors()).toMatch(
     /^the embedded Redis does not start in .*; nothing there was deleted\. It said:\n/,
   );
-  expect(lost.errors()).toMatch(/manifest/i);
-  expect(readFileSync(join(folder, 'appendonly.aof.manifest'), 'utf8')).toBe('rubbish\n');
+  expect(lost.errors()).toMatch(said);
+  for (const [name, content] of Object.entries(files)) {
+    expect(readFileSync(join(folder, name), 'utf8') === content, name).toBe(true);
+  }
 });
 
 test('in a folder whose path is too long for a socket everything works as well', async () => {

@@ -68,7 +68,8 @@ test('what npm starts, installs and exports is there after the build', () => {
   const command = join(copy, manifest.bin['popfleet'] ?? '');
   expect(readFileSync(command, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
   accessSync(command, constants.X_OK);
-  expect(manifest.scripts['start']).toBe(`node ${manifest.bin['popfleet']}`);
+  expect(manifest.scripts['start']).toMatch(/\bnode dist\/cli\.js$/);
+  expect(manifest.bin['popfleet']).toBe('dist/cli.js');
   for (const file of Object.values(manifest.exports['.'] ?? {})) {
     expect(existsSync(join(copy, file)), file).toBe(true);
   }

@@ -1,0 +1,126 @@
+// The voice of a handler: passed on a few times a second however often it speaks, and cut where it says too much.
+
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Job, Told } from '../../src/worker/job.ts';
+import { createVoice, type Voice } from '../../src/worker/voice.ts';
+
+const EVERY_MS = 200;
+const MOST_LINES = 1_000;
+
+const job: Job = {
+  queue: 'default',
+  id: '01890000-0000-7000-8000-000000000000',
+  claim: 4,
+  message: new Uint8Array(),
+  attempt: 2,
+  deadlineAt: undefined,
+};
+
+let told: Told[];
+let voice: Voice;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  told = [];
+  voice = createVoice(job, (one) => told.push(one));
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function percents(): (number | undefined)[] {
+  return told.map(({ progress }) => progress?.percent);
+}
+
+test('the first word goes out at once, and says of which run it is', () => {
+  voice.progress(5, 'begun');
+  const { queue, id, claim } = job;
+  expect(told).toEqual([{ queue, id, claim, progress: { percent: 5, note: 'begun' }, lines: [] }]);
+});
+
+test('what comes soon after waits, and only its latest progress counts', () => {
+  voice.progress(1);
+  for (let percent = 2; percent <= 50; percent += 1) voice.progress(percent);
+  expect(percents()).toEqual([1]);
+  vi.advanceTimersByTime(EVERY_MS - 1);
+  expect(percents()).toEqual([1]);
+  vi.advanceTimersByTime(1);
+  expect(percents()).toEqual([1, 50]);
+  vi.advanceTimersByTime(10 * EVERY_MS);
+  expect(percents()).toEqual([1, 50]);
+});
+
+test('a handler that never yields, so that no timer fires, is heard as well', () => {
+  for (let percent = 0; percent <= 100; percent += 1) {
+    voice.progress(percent);
+    vi.setSystemTime(Date.now()); // No timer fires.
+    skip(10);
+  }
+  // 1,010 ms in steps of 200 ms.
+  expect(told.length).toBeGreaterThanOrEqual(5);
+  expect(told.length).toBeLessThanOrEqual(6);
+});
+
+test('log lines keep their order, none is lost and none told twice', () => {
+  const lines = Array.from({ length: 100 }, (_, nth) => `line ${nth}`);
+  for (const line of lines) {
+    voice.log(line);
+    vi.advanceTimersByTime(15);
+  }
+  const rest = voice.rest();
+  expect([...told, ...(rest ? [rest] : [])].flatMap((one) => one.lines)).toEqual(lines);
+  expect(told.length).toBeLessThan(12);
+});
+
+test('the rest is what was not passed on; after it nothing is', () => {
+  voice.progress(10);
+  voice.progress(20);
+  voice.log('almost there');
+  expect(voice.rest()).toMatchObject({ progress: { percent: 20 }, lines: ['almost there'] });
+  voice.progress(30);
+  vi.advanceTimersByTime(10 * EVERY_MS);
+  expect(percents()).toEqual([10]);
+});
+
+test('a run that said nothing more has no rest, one that said nothing at all neither', () => {
+  expect(voice.rest()).toBeUndefined();
+  const other = createVoice(job, (one) => told.push(one));
+  other.log('all of it');
+  expect(told).toHaveLength(1);
+  expect(other.rest()).toBeUndefined();
+});
+
+test('lines beyond the limit are counted, not kept', () => {
+  for (let nth = 1; nth <= MOST_LINES + 234; nth += 1) voice.log(`line ${nth}`);
+  const lines = [...told, voice.rest()].flatMap((one) => one?.lines ?? []);
+  expect(lines).toHaveLength(MOST_LINES + 1);
+  expect(lines.slice(-2)).toEqual([`line ${MOST_LINES}`, '234 more lines were not kept']);
+});
+
+test('long lines and notes are cut, and whatever is said becomes text', () => {
+  voice.log('x'.repeat(5_000));
+  voice.progress(1, 'y'.repeat(500));
+  voice.log(42 as unknown as string);
+  voice.progress(2, { toString: () => 'an object' } as unknown as string);
+  const rest = voice.rest();
+  expect(told[0]?.lines).toEqual(['x'.repeat(2_000)]);
+  expect(rest).toMatchObject({ progress: { percent: 2, note: 'an object' }, lines: ['42'] });
+  const again = createVoice(job, (one) => told.push(one));
+  again.progress(1, 'y'.repeat(500));
+  expect(told.at(-1)?.progress?.note).toBe('y'.repeat(256));
+});
+
+test.each([-1, 100.1, Number.NaN, Number.POSITIVE_INFINITY, '50', undefined, null])(
+  '%s is no percentage',
+  (percent) => {
+    expect(() => voice.progress(percent as number)).toThrow(RangeError);
+    expect(voice.rest()).toBeUndefined();
+  },
+);
+
+/** Moves the clock without firing timers, as for a thread that does not yield. */
+function skip(ms: number): void {
+  const now = performance.now() + ms;
+  vi.spyOn(performance, 'now').mockReturnValue(now);
+}
