@@ -5,6 +5,9 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { ERROR_CODES, PopfleetError } from '../protocol/errors.ts';
 import type { AppEnv } from './app-env.ts';
 
+/** A caller's own request id need not be one. */
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 /** Turns a named error into its answer. It never carries a stack, a rejected input or a message of Redis. */
 export function problemAnswer(c: Context<AppEnv>, error: PopfleetError): Response {
   const { status, title } = ERROR_CODES[error.code];
@@ -14,7 +17,7 @@ export function problemAnswer(c: Context<AppEnv>, error: PopfleetError): Respons
     title,
     status,
     detail: error.message,
-    instance: `urn:uuid:${requestId}`,
+    ...(UUID.test(requestId) ? { instance: `urn:uuid:${requestId}` } : {}),
     code: error.code,
     requestId,
     ...(error.faults.length > 0 ? { errors: error.faults } : {}),

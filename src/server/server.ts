@@ -1,6 +1,6 @@
 // The server role: an HTTP listener in front of the app, and its orderly end.
 
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { type Server as HttpServer, createServer } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Service } from '../lifecycle.ts';
@@ -52,6 +52,8 @@ const CLOSE_WITHIN_MS = 10_000;
 export function createServerRole(settings: ServerSettings, parts: ServerParts): Server {
   const { connection, registry, log } = parts;
   let stopping = false;
+  /** Connections that have not sent a request yet, as browsers open them: Node does not count them as idle. */
+  const unused = new Set<Socket>();
   let running: { http: HttpServer; waiters: Waiters; disconnect: () => void } | undefined;
 
   function build(): { http: HttpServer; waiters: Waiters; disconnect: () => void } {
@@ -75,6 +77,11 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       createServer,
       serverOptions: HTTP_LIMITS,
     }) as HttpServer;
+    http.on('connection', (socket: Socket) => {
+      unused.add(socket);
+      socket.once('close', () => unused.delete(socket));
+    });
+    http.on('request', ({ socket }) => unused.delete(socket));
     return { http, waiters, disconnect: () => command.disconnect() };
   }
 
@@ -93,6 +100,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       await waiters.stop();
       http.closeIdleConnections();
+      for (const socket of unused) socket.destroy();
       const cut = setTimeout(() => http.closeAllConnections(), CLOSE_WITHIN_MS);
       await closed;
       clearTimeout(cut);

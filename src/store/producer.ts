@@ -48,21 +48,25 @@ export interface Producer {
   enqueue(queue: string, tasks: readonly NewTask[]): Promise<ReadonlyMap<number, Verdict>>;
 }
 
+/** A queue is made known again from time to time: its Redis may have been emptied under the connection. */
+const REGISTERED_FOR_MS = 5_000;
 /** How long after the first fault it is repeated; the front door must answer within two seconds. */
 const REPEAT_WITHIN_MS = 500;
 
 /** @param client a connection of `openCommandConnection` */
 export function createProducer(client: Redis): Producer {
-  const registered = new Set<string>();
+  /** Queue → when it was written to the list of queues. */
+  const registered = new Map<string, number>();
   // Each call that waits for the connection to come back listens for it.
   client.setMaxListeners(0);
   // Another Redis, or an emptied one, may stand behind the connection that comes back.
   client.on('close', () => registered.clear());
 
   async function send(queue: string, args: readonly ScriptArgument[]): Promise<unknown> {
-    const known = registered.has(queue) ? undefined : client.sadd(QUEUES_KEY, queue);
+    const fresh = performance.now() - (registered.get(queue) ?? Number.NEGATIVE_INFINITY) < REGISTERED_FOR_MS;
+    const known = fresh ? undefined : client.sadd(QUEUES_KEY, queue);
     const [reply] = await Promise.all([runScript(client, 'enqueue', queueKey(queue), args), known]);
-    registered.add(queue);
+    if (!fresh) registered.set(queue, performance.now());
     return reply;
   }
 

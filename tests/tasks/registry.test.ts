@@ -29,9 +29,7 @@ test('the exports of a module join them: named ones, the default, and those in a
   expect(types.slice(3)).toEqual(
     expect.arrayContaining(['greet', 'in-array-1', 'in-array-2', 'the-default']),
   );
-  expect(registry.get('greet')?.run({ name: 'Ada' }, contextOf('greet'))).toBe(
-    'Hello, Ada!',
-  );
+  expect(registry.get('greet')?.run({ name: 'Ada' }, contextOf('greet'))).toBe('Hello, Ada!');
 });
 
 test('an absolute path works as well', async () => {

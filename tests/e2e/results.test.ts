@@ -1,0 +1,165 @@
+// What becomes of a finished task: how large its result may be, how long it is kept, and what goes first.
+
+import { fileURLToPath } from 'node:url';
+import { expect, type TestContext, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { call } from '../support/http.ts';
+import { finished, LIFE_TASKS, look, send } from '../support/life.ts';
+import { countsOf, expectBalanced, largestSlice, movesOf } from '../support/moves.ts';
+import type { TestRedis } from '../support/redis.ts';
+import { openStage } from '../support/stage.ts';
+
+const DEFAULTS = fileURLToPath(new URL('../fixtures/with-defaults.mjs', import.meta.url));
+const TASKS = { TASKS: `${DEFAULTS},${LIFE_TASKS.TASKS}` };
+/** What the sweep removes of each kind in one call. */
+const SLICE = 100;
+
+interface Fleet {
+  readonly redis: TestRedis;
+  readonly url: string;
+}
+
+async function openFleet(context: TestContext, settings: Record<string, string>): Promise<Fleet> {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const env = {
+    ...TASKS,
+    HEARTBEAT_MS: '300',
+    LEASE_MS: '10000',
+    CONCURRENCY: '2',
+    REDIS_URL: redis.url,
+    ...settings,
+  };
+  const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  return { redis, url: server.url() };
+}
+
+async function isGone(url: string, id: string): Promise<boolean> {
+  const { status, headers, body } = await call(`${url}/v1/tasks/${id}`);
+  if (status !== 404) return false;
+  expect(headers.get('content-type')).toBe('application/problem+json');
+  expect(body).toMatchObject({ code: 'not-found', title: 'Not found' });
+  expect(body['detail']).toBe('There is no such task. Finished tasks are kept for a limited time only.');
+  return true;
+}
+
+/** Keys that name a task: its record, its log, its errors. */
+function keysOf({ client }: TestRedis, id: string): Promise<string[]> {
+  return client.keys(`*${id}*`);
+}
+
+test.concurrent('a result within the limit is kept, one byte more is a clear failure that is not tried again', async (context) => {
+  // CBOR puts three bytes in front of a text of this length.
+  const { redis, url } = await openFleet(context, { RESULT_LIMIT_BYTES: '1003' });
+  const fits = await finished(url, await send(url, 'sized', { chars: 1_000 }));
+  expect(fits).toMatchObject({ state: 'succeeded', result: 'x'.repeat(1_000) });
+
+  const tooLarge = await finished(url, await send(url, 'sized', { chars: 1_001 }, { maxAttempts: 5 }));
+  expect(tooLarge).toMatchObject({ state: 'dead', attempt: 1, error: { name: 'PermanentError' } });
+  expect(tooLarge.error?.message).toBe(
+    "the handler's result has 1004 bytes, 1003 are allowed: store it elsewhere and return where",
+  );
+  expect(tooLarge.result).toBeUndefined();
+  // The thread that made it works on.
+  expect(await finished(url, await send(url, 'sized', { chars: 1 }))).toMatchObject({ state: 'succeeded' });
+  await expectBalanced(redis.client);
+});
+
+test.concurrent('a task is kept as long as its call says, else its type, else the fleet', async (context) => {
+  const { redis, url } = await openFleet(context, { RESULT_TTL_MS: '2500' });
+  const tasks = {
+    byCall: await send(url, 'add', { one: 1, two: 2 }, { resultTtlMs: 400 }),
+    byType: await send(url, 'short-lived'),
+    dead: await send(url, 'failing', {}, { resultTtlMs: 400 }),
+    byFleet: await send(url, 'add', { one: 1, two: 2 }),
+    deadByFleet: await send(url, 'failing'),
+    callOverType: await send(url, 'short-lived', {}, { resultTtlMs: 60_000 }),
+    longerThanFleet: await send(url, 'add', { one: 2, two: 2 }, { resultTtlMs: 60_000 }),
+    deadForLong: await send(url, 'failing', {}, { resultTtlMs: 60_000 }),
+  };
+  const { byCall, byType, dead, byFleet, deadByFleet, callOverType, longerThanFleet, deadForLong } = tasks;
+  const all = await Promise.all(Object.values(tasks).map((id) => finished(url, id)));
+  const finishedAt = new Map(all.map(({ id, finishedAt: at }) => [id, Date.parse(at)]));
+  expect(await keysOf(redis, deadForLong)).toHaveLength(3); // Record, error and log: so those of others go as well.
+
+  await eventually(async () => {
+    for (const id of [byCall, byType, dead]) expect(await isGone(url, id)).toBe(true);
+    return true;
+  });
+  for (const id of [byFleet, deadByFleet]) expect((await look(url, id)).finishedAt).toBeDefined();
+  await eventually(async () => {
+    for (const id of [byFleet, deadByFleet]) expect(await isGone(url, id)).toBe(true);
+    return true;
+  });
+  for (const id of [byCall, byType, dead, byFleet, deadByFleet]) expect(await keysOf(redis, id)).toEqual([]);
+  // None before its time, by the clock of Redis.
+  const removedAt = new Map(
+    (await movesOf(redis.client))
+      .filter(({ state }) => state === 'removed')
+      .map(({ id, call: at }) => [id, Number(at.split('-')[0])]),
+  );
+  const keptMs = (id: string): number => (removedAt.get(id) ?? 0) - (finishedAt.get(id) ?? 0);
+  for (const id of [byCall, byType, dead]) expect(keptMs(id)).toBeGreaterThanOrEqual(400);
+  for (const id of [byFleet, deadByFleet]) expect(keptMs(id)).toBeGreaterThanOrEqual(2_500);
+
+  for (const id of [callOverType, longerThanFleet]) {
+    expect(await look(url, id)).toMatchObject({ state: 'succeeded' });
+  }
+  expect(await look(url, deadForLong)).toMatchObject({ state: 'dead', errors: [{ claim: 1 }] });
+  expect(await countsOf(redis.client)).toMatchObject({ accepted: 8, succeeded: 2, dead: 1, removed: 5 });
+  await expectBalanced(redis.client);
+});
+
+test.concurrent('a time to live of nothing: whoever waits still gets the result, and then it goes', async (context) => {
+  // A sweep that is never far would take the result from under the answer.
+  const { redis, url } = await openFleet(context, { HEARTBEAT_MS: '3000' });
+  const task = await finished(url, await send(url, 'add', { one: 1, two: 2 }, { resultTtlMs: 0 }));
+  expect(task).toMatchObject({ state: 'succeeded', result: 3 });
+  await eventually(() => isGone(url, task.id));
+  expect(await countsOf(redis.client)).toEqual({ accepted: 1, removed: 1 });
+});
+
+test.concurrent('beyond the retention by size the oldest go first, in slices, and what is not finished stays', async (context) => {
+  const limit = 40_000;
+  const { redis, url } = await openFleet(context, { RETENTION_BYTES: String(limit) });
+  const { client } = redis;
+  const dead = await send(url, 'failing');
+  await finished(url, dead);
+  const waits = await send(url, 'sized', { chars: 1 }, { delayMs: 600_000 });
+  const runs = await send(url, 'where', { ms: 600_000 });
+  await eventually(async () => (await look(url, runs)).state === 'running');
+
+  // Each keeps about 380 bytes; all of them are finished before the next sweep, or soon after.
+  const ids: string[] = [];
+  for (let batch = 0; batch < 6; batch += 1) {
+    ids.push(...(await Promise.all(Array.from({ length: 100 }, () => send(url, 'sized', { chars: 300 })))));
+  }
+  await eventually(async () => {
+    const { succeeded = 0, removed = 0, bytes = 0 } = await countsOf(client);
+    return succeeded + removed === ids.length && bytes <= limit;
+  }, 20_000);
+
+  const ended = (await movesOf(client)).filter(({ state }) => state === 'succeeded').map(({ id }) => id);
+  const removed = (await movesOf(client)).filter(({ state }) => state === 'removed').map(({ id }) => id);
+  const kept = ended.filter((id) => !removed.includes(id));
+  expect(removed.length).toBeGreaterThan(3 * SLICE);
+  expect(await largestSlice(client, 'removed')).toBeLessThanOrEqual(SLICE);
+  // Not more than had to.
+  const { bytes = 0 } = await countsOf(client);
+  expect(bytes).toBeGreaterThan(limit - 1_000);
+  // Whatever is kept ended after whatever went, or in the same millisecond.
+  const endOf = async (id: string | undefined): Promise<number> =>
+    Date.parse((await look(url, id ?? '')).finishedAt);
+  const oldestKept = Math.min(...(await Promise.all(kept.map(endOf))));
+  const lateRemoved = removed.filter((id) => ended.indexOf(id) > ended.indexOf(kept[0] ?? ''));
+  const sameCall = (await movesOf(client)).filter(({ state }) => state === 'succeeded');
+  const callTime = (id: string): number =>
+    Number(sameCall.find((move) => move.id === id)?.call.split('-')[0]);
+  for (const id of lateRemoved) expect(callTime(id)).toBeLessThanOrEqual(oldestKept);
+  // Dead ones are looked at by people: they go last.
+  expect(await look(url, dead)).toMatchObject({ state: 'dead' });
+  expect(await look(url, runs)).toMatchObject({ state: 'running' });
+  expect(await look(url, waits)).toMatchObject({ state: 'scheduled' });
+  expect(await countsOf(client)).toMatchObject({ accepted: 603, running: 1, scheduled: 1, dead: 1 });
+  await expectBalanced(client);
+});
