@@ -153,14 +153,14 @@ local function drop_old(list)
   if #ids == slice then again_at(NOW) end
 end
 
--- The oldest finished tasks, as long as all of them keep too much; dead ones last.
-local function drop_excess(list)
+-- The oldest finished tasks, as long as all of them keep too much; dead ones only when no others are left.
+local function drop_excess()
   if retention_bytes == 0 then return end
   local held = (tonumber(redis.call('HGET', BASE .. ':count', 'bytes')) or 0) + kept_bytes
   if held <= retention_bytes then return end
-  local ids = redis.call('ZRANGE', list, 0, slice - 1)
+  local list = redis.call('EXISTS', DONE) == 1 and DONE or DEAD
   local dropped = {}
-  for _, id in ipairs(ids) do
+  for _, id in ipairs(redis.call('ZRANGE', list, 0, slice - 1)) do
     local before = kept_bytes
     remove(id)
     dropped[#dropped + 1] = id
@@ -168,7 +168,7 @@ local function drop_excess(list)
     if held <= retention_bytes then break end
   end
   for _, one in ipairs({ list, KEPT }) do call_sliced('ZREM', one, dropped) end
-  if held > retention_bytes and #ids == slice then again_at(NOW) end
+  if held > retention_bytes and #dropped > 0 then again_at(NOW) end
 end
 
 -- Ticks are only named here: the worker that swept computes the next one, and tick.lua makes sure that it counts once.
@@ -185,10 +185,8 @@ if may_expire then expire_workers() end
 check_ledgers()
 expire_unstarted()
 drop_kept()
-for _, list in ipairs({ DONE, DEAD }) do
-  drop_old(list)
-  drop_excess(list)
-end
+for _, list in ipairs({ DONE, DEAD }) do drop_old(list) end
+drop_excess()
 local ticks = due_ticks()
 redis.call('HSET', CONTROL, 'swept_at', NOW, 'sweep_at', next_at)
 commit()

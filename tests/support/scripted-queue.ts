@@ -1,0 +1,101 @@
+// A queue over the real scripts with a clock that the test moves, and one worker that a test leads by hand.
+
+import type { Redis } from 'ioredis';
+import { encodeCbor } from '../../src/protocol/cbor.ts';
+import type { Lane } from '../../src/protocol/lane.ts';
+import { encodeMessage } from '../../src/protocol/message.ts';
+import { newTaskId } from '../../src/protocol/task-id.ts';
+import { type Consumer, createConsumer, type OutcomeWord } from '../../src/store/consumer.ts';
+import { queueKey, taskKey } from '../../src/store/keys.ts';
+import { createProducer, type Producer, type TaskExtras } from '../../src/store/producer.ts';
+import { readRecord, type TaskRecord } from '../../src/store/record.ts';
+import { createSweeper, type Swept, type SweepSettings } from '../../src/store/sweeper.ts';
+import { createModelClock, type ModelClock } from './model-clock.ts';
+
+export const QUEUE = 'scripted';
+export const KEY = queueKey(QUEUE);
+export const LEASE_MS = 1_000_000;
+const RESULT = encodeCbor('done');
+
+export interface ScriptedQueue {
+  readonly clock: ModelClock;
+  readonly producer: Producer;
+  readonly worker: Consumer;
+  /** Accepts tasks in one call; answers their ids. */
+  enqueue(count: number, extras?: TaskExtras, lane?: Lane): Promise<string[]>;
+  /** Claims what is there, in the worker's order. */
+  take(want: number, first?: Lane): Promise<{ id: string; claim: number }[]>;
+  finish(
+    tasks: readonly { id: string; claim: number }[],
+    word?: OutcomeWord,
+    more?: { payload?: Buffer; resultTtlMs?: number; delayMs?: number },
+  ): Promise<void>;
+  /** Sweeps once, as soon as it is its turn. */
+  sweep(): Promise<Swept>;
+  /** Sweeps until nothing is left to do at this moment; answers each sweep. */
+  sweepAll(): Promise<Swept[]>;
+  task(id: string): Promise<TaskRecord | undefined>;
+}
+
+/** @param client of `openStore` with `buildScriptsWithClock`; everything in its Redis is deleted */
+export async function openScriptedQueue(
+  client: Redis,
+  settings: Partial<SweepSettings> = {},
+): Promise<ScriptedQueue> {
+  await client.flushall();
+  const clock = await createModelClock(client);
+  const producer = createProducer(client);
+  const worker = createConsumer(client, QUEUE, 'by-hand', LEASE_MS);
+  const sweepQueue = createSweeper(client, {
+    leaseMs: LEASE_MS,
+    slice: 10,
+    popGraceMs: 2_000,
+    retentionMs: 1e12,
+    retentionBytes: 0,
+    periodMs: 1_000,
+    ...settings,
+  });
+
+  async function sweep(): Promise<Swept> {
+    // A sweep is gated by the time that the one before has planned.
+    await client.hdel(`${KEY}:control`, 'sweep_at');
+    return sweepQueue(QUEUE);
+  }
+
+  return {
+    clock,
+    producer,
+    worker,
+    async enqueue(count, extras, lane = 'normal') {
+      const ids = Array.from({ length: count }, newTaskId);
+      const tasks = ids.map((id) => ({
+        message: encodeMessage(id, 'add', { one: 1, two: 2 }),
+        lane,
+        extras,
+      }));
+      await producer.enqueue(QUEUE, tasks);
+      return ids;
+    },
+    async take(want, first) {
+      return (await worker.claim([], want, first)).tasks.map(({ id, claim }) => ({ id, claim }));
+    },
+    async finish(tasks, word = 'succeeded', { payload = RESULT, delayMs = 0, resultTtlMs } = {}) {
+      await worker.finish(
+        tasks.map((task) => ({ ...task, word, payload, delayMs, resultTtlMs })),
+        0,
+      );
+    },
+    sweep,
+    async sweepAll() {
+      const all: Swept[] = [];
+      for (;;) {
+        const swept = await sweep();
+        all.push(swept);
+        if (swept.nextMs > 0) return all;
+      }
+    },
+    async task(id) {
+      return readRecord(QUEUE, id, await client.hgetallBuffer(taskKey(QUEUE, id)));
+    },
+  };
+}
