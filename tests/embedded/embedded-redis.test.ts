@@ -163,6 +163,16 @@ test('a program killed by kill -9 leaves its Redis behind: the next start takes 
   expect(second.log().some((line) => /earlier run/.test(String(line['msg'])))).toBe(true);
 });
 
+/** While a disk is slow, Redis puts the writing of its file off for up to two seconds after it has answered. */
+async function untilWritten(): Promise<void> {
+  const client = new Redis(socket(), { disableClientInfo: true });
+  await eventually(async () => {
+    const info = await client.info('persistence');
+    return info.includes('aof_buffer_length:0\r') && info.includes('aof_pending_bio_fsync:0\r');
+  });
+  client.disconnect();
+}
+
 test('program and Redis killed by kill -9 leave a stale socket: the next start goes on', async () => {
   const first = await start('all', BLOCKED);
   const ids = await send(first, 4);
@@ -170,6 +180,7 @@ test('program and Redis killed by kill -9 leave a stale socket: the next start g
   first.signal('SIGKILL');
   await first.exited;
   processes = [];
+  await untilWritten();
   for (const pid of redisPids()) process.kill(pid, 'SIGKILL');
   await eventually(() => redisPids().length === 0);
   expect(statSync(socket()).isSocket()).toBe(true);
@@ -189,6 +200,7 @@ test('a Redis that is killed under the program is started again, and no task is 
   const all = await start('all', { ...QUICK, TASK_DURATION_MS: '300' });
   const ids = await send(all, 5);
   await eventually(async () => (await running(all)) === 2);
+  await untilWritten();
   for (const pid of redisPids()) process.kill(pid, 'SIGKILL');
   await eventually(async () => (await call(`${all.url()}/readyz`)).status === 503);
   await eventually(async () => (await call(`${all.url()}/readyz`)).status === 200);
