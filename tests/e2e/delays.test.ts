@@ -76,9 +76,9 @@ test.concurrent('a task that is due sooner wakes the timer, also that of a fleet
   }
   expect(await look(url, far)).toMatchObject({ state: 'scheduled', attempt: 1 });
   // One that is cancelled does not come any more.
-  const never = await send(url, 'add', ADD, { delayMs: 400 });
+  const never = await send(url, 'add', ADD, { delayMs: 1_500 });
   expect((await post(`${url}/v1/tasks/${never}/cancel`, {})).body).toMatchObject({ state: 'cancelled' });
-  await pause(600);
+  await pause(1_700);
   expect((await movesOf(redis.client)).filter(({ id }) => id === never).map(({ state }) => state)).toEqual([
     'scheduled',
     'cancelled',

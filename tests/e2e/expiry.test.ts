@@ -87,7 +87,7 @@ test.concurrent('in a paused queue, where nobody pops them, they are dead on tim
 
 test.concurrent('behind a task that takes long, and before their delay is over, they are dead as well', async (context) => {
   const { redis, url, journal } = await openFleet(context);
-  const blocker = await send(url, 'where', { ms: 1_500 });
+  const blocker = await send(url, 'where', { ms: 3_000 });
   await eventually(async () => (await look(url, blocker)).state === 'running');
   const behind = await send(url, 'journal', { file: journal, ms: 0 }, { ttlMs: 400 });
   const delayed = await send(url, 'journal', { file: journal, ms: 0 }, { delayMs: 60_000, ttlMs: 400 });
@@ -104,8 +104,8 @@ test.concurrent('behind a task that takes long, and before their delay is over, 
 
 test.concurrent('a task that was started in time does not expire: not while it runs, nor while it waits for a retry', async (context) => {
   const { redis, url } = await openFleet(context);
-  const fixed = { type: 'fixed', baseMs: 900, jitter: 'none' };
-  const retried = await send(url, 'flaky', { failures: 1 }, { ttlMs: 700, backoff: fixed });
+  const fixed = { type: 'fixed', baseMs: 2_000, jitter: 'none' };
+  const retried = await send(url, 'flaky', { failures: 1 }, { ttlMs: 1_500, backoff: fixed });
   const first = await eventually(async () => {
     const task = await look(url, retried);
     return task.errors.length === 1 ? task : undefined;
@@ -115,7 +115,7 @@ test.concurrent('a task that was started in time does not expire: not while it r
   expect(done).toMatchObject({ state: 'succeeded', attempt: 2, result: 2 });
   expect(millis(expiresAt, done.startedAt)).toBeGreaterThan(0);
 
-  const long = await send(url, 'where', { ms: 900 }, { ttlMs: 500 });
+  const long = await send(url, 'where', { ms: 1_500 }, { ttlMs: 1_000 });
   expect(await finished(url, long)).toMatchObject({ state: 'succeeded', attempt: 1 });
   expect(await redis.client.exists('pf:{default}:unstarted')).toBe(0);
 });

@@ -101,7 +101,10 @@ test('an input that its task refuses, or that is no CBOR, ends dead under its id
       const { status, body } = await call(`${server.url()}/v1/tasks/${id}?wait=5`);
       return status === 200 && body;
     });
-    expect(task).toMatchObject({ state: 'dead', error: { name: /^(PermanentError|CborFault)$/ } });
+    expect(task).toMatchObject({
+      state: 'dead',
+      error: { name: expect.stringMatching(/^(PermanentError|CborFault)$/) },
+    });
     expect(String((task['error'] as Record<string, unknown>)['message'])).toMatch(/\w/);
   }
   await expectHealthy();

@@ -28,7 +28,7 @@ test('pause and resume: at once for every worker, over a restart of all of them'
     stage.role('worker', env),
   ]);
   let url = roles[0].url();
-  const running = await Promise.all(Array.from({ length: 4 }, () => send(url, 'where', { ms: 1_200 })));
+  const running = await Promise.all(Array.from({ length: 4 }, () => send(url, 'where', { ms: 2_500 })));
   await eventually(async () => (await countsOf(redis.client))['running'] === 4);
   const waiting: string[] = [];
   for (let sent = 0; sent < 6; sent += 1) waiting.push(await send(url, 'add', ADD));
