@@ -102,6 +102,7 @@ export const CallSchema = v.pipe(
   ),
 );
 export type Call = v.InferOutput<typeof CallSchema>;
+export type CallInput = v.InferInput<typeof CallSchema>;
 
 /** `defaults` of a definition. */
 export const DefaultsSchema = v.strictObject(partial({ ...runEntries, ...enqueueEntries }));

@@ -69,6 +69,22 @@ export function openCommandConnection(
   return client;
 }
 
+/** Waits until the connection can take commands; false when it cannot within `ms`. */
+export async function whenReady(client: Redis, ms: number): Promise<boolean> {
+  if (isReady(client)) return true;
+  const waiting = new AbortController();
+  const onReady = (): void => waiting.abort();
+  client.once('ready', onReady);
+  await delay(ms, waiting.signal);
+  client.off('ready', onReady);
+  return isReady(client);
+}
+
+/** A connection that was reset keeps its status until its close is told; nothing can be written to it any more. */
+function isReady(client: Redis): boolean {
+  return client.status === 'ready' && client.stream.writable;
+}
+
 /**
  * Opens a connection that holds one blocking command at a time, and is thrown away at its first fault: a client that
  * reconnects would send the blocked command again and might never settle it.

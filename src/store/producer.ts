@@ -1,8 +1,8 @@
 // Everything that accepts tasks: the server's side of the queue.
 
 import type { Redis } from 'ioredis';
-import { delay } from '../lifecycle.ts';
 import type { Lane } from '../protocol/lane.ts';
+import { whenReady } from './connection.ts';
 import { QUEUES_KEY, queueKey } from './keys.ts';
 import { runScript, type ScriptArgument } from './scripts.ts';
 import { isReplyLost, toStoreError } from './store-error.ts';
@@ -83,7 +83,7 @@ export function createProducer(client: Redis): Producer {
         } catch (error) {
           giveUpAt = Math.min(giveUpAt, performance.now() + REPEAT_WITHIN_MS);
           const leftMs = giveUpAt - performance.now();
-          const again = isReplyLost(error) && leftMs > 0 && (await ready(client, leftMs));
+          const again = isReplyLost(error) && leftMs > 0 && (await whenReady(client, leftMs));
           if (!again) throw toStoreError(error);
         }
       }
@@ -115,20 +115,4 @@ function readVerdicts(reply: unknown): ReadonlyMap<number, Verdict> {
     }
   }
   return verdicts;
-}
-
-/** Waits until the connection can take commands; false when it cannot within `ms`. */
-async function ready(client: Redis, ms: number): Promise<boolean> {
-  if (isReady(client)) return true;
-  const waiting = new AbortController();
-  const onReady = (): void => waiting.abort();
-  client.once('ready', onReady);
-  await delay(ms, waiting.signal);
-  client.off('ready', onReady);
-  return isReady(client);
-}
-
-/** A connection that was reset keeps its status until its close is told; nothing can be written to it any more. */
-function isReady(client: Redis): boolean {
-  return client.status === 'ready' && client.stream.writable;
 }

@@ -22,11 +22,33 @@ export interface TaskSettings {
  * Builds the registry; server, worker and every thread do it from the same settings.
  * @throws PopfleetError `bad-definition` that names the module and says what is wrong with it
  */
-export async function loadRegistry(settings: TaskSettings): Promise<Registry> {
-  const { taskDurationMs } = settings;
+export async function loadRegistry({
+  taskDurationMs,
+  taskModules,
+  baseDir,
+}: TaskSettings): Promise<Registry> {
+  const found: Found[] = [createAdd, createSubtract, createMultiply].map((create) => ({
+    definition: create(taskDurationMs),
+    source: 'popfleet itself',
+  }));
+  for (const module of taskModules) {
+    const definitions = await importDefinitions(module, baseDir);
+    found.push(...definitions.map((definition) => ({ definition, source: module })));
+  }
+  return toRegistry(found);
+}
+
+interface Found {
+  readonly definition: TaskDefinition;
+  /** Where it was found, for a person. */
+  readonly source: string;
+}
+
+/** @throws PopfleetError `bad-definition` when two definitions have one type */
+export function toRegistry(found: readonly Found[]): Registry {
   const registry = new Map<string, TaskDefinition>();
   const sources = new Map<string, string>();
-  const add = (definition: TaskDefinition, source: string): void => {
+  for (const { definition, source } of found) {
     const earlier = sources.get(definition.type);
     if (earlier !== undefined) {
       throw new PopfleetError(
@@ -36,13 +58,6 @@ export async function loadRegistry(settings: TaskSettings): Promise<Registry> {
     }
     registry.set(definition.type, definition);
     sources.set(definition.type, source);
-  };
-
-  for (const create of [createAdd, createSubtract, createMultiply]) {
-    add(create(taskDurationMs), 'popfleet itself');
-  }
-  for (const module of settings.taskModules) {
-    for (const definition of await importDefinitions(module, settings.baseDir)) add(definition, module);
   }
   return registry;
 }
