@@ -60,11 +60,14 @@ test('no thread is ended before it has loaded, neither by a deadline nor by a sh
   const stage = openStage(context);
   const redis = await stage.redis();
   const journal = join(redis.dir, 'loads');
-  const env = { ...SLOW_TASKS, REDIS_URL: redis.url, CONCURRENCY: '1' };
+  const env = { ...SLOW_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
   const server = await stage.role('server', env);
   const worker = await stage.role('worker', { ...env, LOAD_JOURNAL: journal });
-  // The first two run in the threads that are there; the third needs one that loads.
-  const ids = await Promise.all([1, 2, 3].map(() => send(server.url(), 'spin-slowly')));
+  // The first three run in the threads that are there; the last one is offered one that loads longer than it may run.
+  const ids: string[] = [];
+  for (const timeoutMs of [1, 1, 1, 1_000]) {
+    ids.push(await send(server.url(), 'spin-slowly', {}, { timeoutMs }));
+  }
   for (const id of ids) {
     expect(await finished(server.url(), id)).toMatchObject({
       state: 'dead',
