@@ -6,7 +6,7 @@ import { type CallInput, CallSchema } from './protocol/options.ts';
 import { validate } from './server/body.ts';
 import { prepareTask } from './server/new-task.ts';
 import { type TaskView, toTaskView } from './server/task-view.ts';
-import { openCommandConnection, whenReady } from './store/connection.ts';
+import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from './store/connection.ts';
 import { createInspector } from './store/inspector.ts';
 import { type CancelAnswer, createOperator, type ReplayAnswer } from './store/operator.ts';
 import { createProducer } from './store/producer.ts';
@@ -42,9 +42,6 @@ export interface PopfleetSettings {
   readonly logLevel?: string;
 }
 
-/** As in the server role: a call without an answer fails after this long. */
-const COMMAND_TIMEOUT_MS = 1_000;
-const SOCKET_TIMEOUT_MS = 1_500;
 const OPEN_WITHIN_MS = 2_000;
 
 /**
@@ -59,8 +56,7 @@ export async function openPopfleet({
 }: PopfleetSettings): Promise<Popfleet> {
   const registry = toRegistry(tasks.map((definition) => ({ definition, source: 'the list of tasks' })));
   const log = createLog(logLevel, { role: 'library' });
-  const timing = { commandTimeoutMs: COMMAND_TIMEOUT_MS, socketTimeoutMs: SOCKET_TIMEOUT_MS };
-  const command = openCommandConnection({ url: redisUrl, log }, 'library', timing);
+  const command = openCommandConnection({ url: redisUrl, log }, 'library', FRONT_DOOR_TIMING);
   const producer = createProducer(command);
   const inspector = createInspector(command);
   const operator = createOperator(command);

@@ -5,7 +5,7 @@ import { type Server as HttpServer, createServer } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
-import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
+import { type ConnectionSettings, FRONT_DOOR_TIMING, openCommandConnection } from '../store/connection.ts';
 import { createEventReader } from '../store/event-reader.ts';
 import { createInspector } from '../store/inspector.ts';
 import { createOperator } from '../store/operator.ts';
@@ -34,10 +34,6 @@ export interface Server extends Service {
   url(): string;
 }
 
-/** Requests get an answer within two seconds also when Redis gives none. */
-const COMMAND_TIMEOUT_MS = 1_000;
-const SOCKET_TIMEOUT_MS = 1_500;
-
 /** A caller that dribbles a request holds its socket no longer than this. */
 const HTTP_LIMITS = {
   headersTimeout: 10_000,
@@ -57,8 +53,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
   let running: { http: HttpServer; waiters: Waiters; disconnect: () => void } | undefined;
 
   function build(): { http: HttpServer; waiters: Waiters; disconnect: () => void } {
-    const timing = { commandTimeoutMs: COMMAND_TIMEOUT_MS, socketTimeoutMs: SOCKET_TIMEOUT_MS };
-    const command = openCommandConnection(connection, 'server', timing);
+    const command = openCommandConnection(connection, 'server', FRONT_DOOR_TIMING);
     const inspector = createInspector(command);
     const waiters = createWaiters(inspector, (listener) => createEventReader(connection, command, listener));
     const app = createApp({

@@ -31,6 +31,9 @@ const FAIL_FAST = {
   lazyConnect: true,
 } satisfies RedisOptions;
 
+/** For whoever a person waits for: an answer within two seconds, also when Redis gives none. */
+export const FRONT_DOOR_TIMING: CommandTiming = { commandTimeoutMs: 1_000, socketTimeoutMs: 1_500 };
+
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_CAP_MS = 1_000;
 const UNBLOCK_RETRY_MS = 5;
