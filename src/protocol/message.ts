@@ -72,6 +72,18 @@ export function decodeMessage(bytes: Uint8Array): TaskMessage {
   return { ...envelope, input: fields[3], options: toOptions(fields[4] ?? {}) };
 }
 
+/** The tick of a schedule that a task stands for; `due` in milliseconds since 1970. */
+export interface TickOfSchedule {
+  readonly name: string;
+  readonly due: number;
+}
+
+/** What made the task: the option `schedule`, when popfleet wrote it. A foreign program may have written anything. */
+export function readTick({ schedule }: MessageOptions): TickOfSchedule | undefined {
+  const { name, due } = (schedule ?? {}) as Partial<TickOfSchedule>;
+  return typeof name === 'string' && Number.isSafeInteger(due) ? { name, due: due as number } : undefined;
+}
+
 function toOptions(options: unknown): MessageOptions {
   const isMap = typeof options === 'object' && options !== null && !Array.isArray(options);
   if (!isMap) throw new CborFault('options that are no map', 0);

@@ -2,7 +2,7 @@
 
 import { decodeTrusted } from '../protocol/cbor.ts';
 import type { Lane } from '../protocol/lane.ts';
-import { decodeMessage, type MessageOptions } from '../protocol/message.ts';
+import { decodeMessage, type MessageOptions, readTick } from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import type { TaskState } from '../protocol/task-state.ts';
@@ -37,6 +37,8 @@ export interface TaskView {
   readonly error?: TaskError;
   /** How its latest attempts failed, oldest first. */
   readonly errors: readonly object[];
+  /** The tick that made it, and when it was due. */
+  readonly schedule?: { readonly name: string; readonly due: string };
   readonly traceparent?: string;
   readonly links: { readonly self: string; readonly log: string };
 }
@@ -48,6 +50,7 @@ export function toTaskView(
 ): TaskView {
   const { type, input, options } = readMessage(record.message);
   const { traceparent } = options;
+  const tick = readTick(options);
   return compact<TaskView>({
     id: record.id,
     type,
@@ -71,6 +74,7 @@ export function toTaskView(
     error:
       record.error && record.state !== 'succeeded' ? (decodeTrusted(record.error) as TaskError) : undefined,
     errors: attempts.map(toAttemptView),
+    schedule: tick && { name: tick.name, due: toTime(tick.due) },
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
     links: { self: taskPath(record.id), log: `${taskPath(record.id)}/log` },
   });

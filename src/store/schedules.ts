@@ -113,7 +113,8 @@ export async function runTick(
   const schedule = decodeTrusted(bytes) as Schedule;
   const { run, next } = planTick(schedule, tick.due, now);
   const id = newTaskId();
-  const message = run ? encodeMessage(id, schedule.type, schedule.input, toMessageOptions(schedule)) : '';
+  const options = { ...toMessageOptions(schedule), schedule: { name: tick.name, due: tick.due } };
+  const message = run ? encodeMessage(id, schedule.type, schedule.input, options) : '';
   const args = [
     tick.name,
     tick.due,

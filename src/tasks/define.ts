@@ -19,6 +19,8 @@ export interface TaskContext {
   progress(percent: number, note?: string): void;
   /** Adds a line to the task's log, which is capped. */
   log(line: string): void;
+  /** The tick that made the task, and when it was due; `undefined` for a task that no schedule made. */
+  readonly schedule: { readonly name: string; readonly due: Date } | undefined;
   /** W3C trace context of the request that made the task. */
   readonly traceparent: string | undefined;
 }

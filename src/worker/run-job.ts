@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { CborFault, scanCbor } from '../protocol/cbor-scan.ts';
-import { decodeMessage, type TaskMessage } from '../protocol/message.ts';
+import { decodeMessage, readTick, type TaskMessage } from '../protocol/message.ts';
 import { toTaskError } from '../protocol/task-error.ts';
 import type { TaskContext, TaskDefinition } from '../tasks/define.ts';
 import { PermanentError } from '../tasks/permanent-error.ts';
@@ -60,6 +60,7 @@ export function createJobRunner(
 
 function contextOf(job: Job, message: TaskMessage, voice: Voice, signal: AbortSignal): TaskContext {
   const { traceparent } = message.options;
+  const tick = readTick(message.options);
   return {
     id: job.id,
     type: message.type,
@@ -68,6 +69,7 @@ function contextOf(job: Job, message: TaskMessage, voice: Voice, signal: AbortSi
     deadline: job.deadlineAt === undefined ? undefined : new Date(job.deadlineAt),
     progress: voice.progress,
     log: voice.log,
+    schedule: tick && { name: tick.name, due: new Date(tick.due) },
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
   };
 }

@@ -12,6 +12,7 @@ export function contextOf(type: string): TaskContext {
     deadline: undefined,
     progress: () => undefined,
     log: () => undefined,
+    schedule: undefined,
     traceparent: undefined,
   };
 }
