@@ -1,75 +1,78 @@
-// The message that stands for a task on a Redis list: CBOR `[id, 1, type, input, options?]`.
-// The id is always the first element in its 36-character form, so its bytes stand at a fixed place and a Lua script
-// can read it without decoding CBOR.
+// The message that stands for a task on a Redis list, CBOR `[id, 1, type, input, options?]`, and its content, which is the
+// message without id and version: `[type, input, options?]`. The id is always the first element in its 36-character form,
+// so its bytes stand at a fixed place and a Lua script can read it without decoding CBOR. popfleet itself keeps the content
+// under the id and lists `[id, 1, type]`; a whole message comes from another program (take.lua reads it).
 
 import { decodeCbor, decodeTrusted, encodeCbor } from './cbor.ts';
 import { CborFault, DEFAULT_SCAN_LIMITS, scanCbor } from './cbor-scan.ts';
-import { TASK_ID, TASK_TYPE } from './names.ts';
+import { TASK_TYPE } from './names.ts';
 
-export const MESSAGE_VERSION = 1;
+/** Bytes of a whole message beside its content: the id with its head, and the version. */
+export const ENVELOPE_BYTES = 39;
 
-/** Bytes before the id: an array head and the head of a text of 36 bytes (RFC 8949, section 3). */
-const ID_START = 3;
-const ID_END = ID_START + 36;
-const VERSION_AT = ID_END;
-const TYPE_AT = VERSION_AT + 1;
+/** Behind the array head. */
+const TYPE_AT = 1;
 
 export type MessageOptions = Readonly<Record<string, unknown>>;
 
-export interface TaskMessage {
-  readonly id: string;
+export interface TaskContent {
   readonly type: string;
   readonly input: unknown;
   readonly options: MessageOptions;
 }
 
-/** Encodes a task once; every later push, claim and retry carries these bytes unchanged. */
-export function encodeMessage(id: string, type: string, input: unknown, options?: MessageOptions): Buffer {
-  const head = [id, MESSAGE_VERSION, type, input];
-  return encodeCbor(options && Object.keys(options).length > 0 ? [...head, options] : head);
+/** Encodes a task once; every later claim and retry carries these bytes unchanged. */
+export function encodeContent(type: string, input: unknown, options?: MessageOptions): Buffer {
+  return encodeCbor(hasOptions(options) ? [type, input, options] : [type, input]);
 }
 
-/** Reads id and type from the fixed places, without decoding the input. `undefined` when the bytes are no message. */
-export function readEnvelope(bytes: Uint8Array): { id: string; type: string } | undefined {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const isHead =
-    (text[0] === 0x83 || text[0] === 0x84 || text[0] === 0x85) && text[1] === 0x78 && text[2] === 36;
-  if (!isHead || text[VERSION_AT] !== MESSAGE_VERSION) return undefined;
-  const id = text.toString('latin1', ID_START, ID_END);
-  const typeHead = text[TYPE_AT] ?? 0;
-  // Types are at most 64 characters: a short text head, or one with a length byte. (take.lua checks the same.)
-  if (typeHead > 0x78) return undefined;
-  const [start, length] =
-    typeHead === 0x78 ? [TYPE_AT + 2, text[TYPE_AT + 1] ?? 0] : [TYPE_AT + 1, typeHead - 0x60];
-  const type = text.toString('latin1', start, start + length);
-  const isWhole = type.length === length;
-  return isWhole && TASK_ID.test(id) && TASK_TYPE.test(type) ? { id, type } : undefined;
+function hasOptions(options: MessageOptions | undefined): options is MessageOptions {
+  for (const _ in options) return true;
+  return false;
+}
+
+/** Reads the type from its fixed place, without decoding the input. `undefined` when the bytes are no content. */
+export function typeOfContent(bytes: Uint8Array): string | undefined {
+  const end = typeEnd(bytes);
+  if (end === undefined || end > bytes.length) return undefined;
+  const type = textOf(bytes, bytes[TYPE_AT] === 0x78 ? TYPE_AT + 2 : TYPE_AT + 1, end);
+  return TASK_TYPE.test(type) ? type : undefined;
+}
+
+/** Types are at most 64 characters: a short text head, or one with a length byte. (take.lua checks the same.) */
+function typeEnd(bytes: Uint8Array): number | undefined {
+  const isHead = bytes[0] === 0x82 || bytes[0] === 0x83;
+  const typeHead = bytes[TYPE_AT] ?? 0;
+  if (!isHead || typeHead < 0x60 || typeHead > 0x78) return undefined;
+  return typeHead === 0x78 ? TYPE_AT + 2 + (bytes[TYPE_AT + 1] ?? 0) : TYPE_AT + 1 + typeHead - 0x60;
+}
+
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }
 
 /**
  * Reads the options alone: the input in front of them is walked, but no value of it is built.
- * @throws CborFault when the bytes are no plain message
+ * @throws CborFault when the bytes are no plain content
  */
-export function readMessageOptions(bytes: Uint8Array): MessageOptions {
-  const typeHead = bytes[TYPE_AT] ?? 0;
-  if (bytes[0] !== 0x85) return {};
-  const inputAt = typeHead === 0x78 ? TYPE_AT + 2 + (bytes[TYPE_AT + 1] ?? 0) : TYPE_AT + 1 + typeHead - 0x60;
-  return toOptions(decodeCbor(bytes.subarray(scanCbor(bytes, inputAt))));
+export function optionsOfContent(bytes: Uint8Array): MessageOptions {
+  if (bytes[0] !== 0x83) return {};
+  return toOptions(decodeCbor(bytes.subarray(scanCbor(bytes, typeEnd(bytes)))));
 }
 
 /**
- * Decodes a whole message, which any program may have pushed.
+ * Decodes a whole content, which any program may have written.
  * @throws CborFault when the bytes are not such an array of plain values.
  */
-export function decodeMessage(bytes: Uint8Array): TaskMessage {
-  const envelope = readEnvelope(bytes);
-  if (!envelope) throw new CborFault('not an array [id, 1, type, input, options?]', 0);
-  // One level and three items more than a body may have: the array itself, its id, version and type.
+export function decodeContent(bytes: Uint8Array): TaskContent {
+  const type = typeOfContent(bytes);
+  if (type === undefined) throw new CborFault('not an array [type, input, options?]', 0);
+  // One level and two items more than a body may have: the array itself, and the type.
   const limits = { depth: DEFAULT_SCAN_LIMITS.depth + 1, nodes: DEFAULT_SCAN_LIMITS.nodes + 16 };
   const end = scanCbor(bytes, 0, limits);
   if (end !== bytes.length) throw new CborFault('bytes follow the message', end);
   const fields = decodeTrusted(bytes) as readonly unknown[];
-  return { ...envelope, input: fields[3], options: toOptions(fields[4] ?? {}) };
+  return { type, input: fields[1], options: toOptions(fields[2] ?? {}) };
 }
 
 /** The tick of a schedule that a task stands for; `due` in milliseconds since 1970. */

@@ -1,7 +1,7 @@
 // From a call to a task: which options hold, and the message they travel in.
 
 import { DEFAULT_LANE, type Lane } from '../protocol/lane.ts';
-import { encodeMessage } from '../protocol/message.ts';
+import { encodeContent } from '../protocol/message.ts';
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import { type Call, toMessageOptions } from '../protocol/options.ts';
 import { requestPrint } from '../protocol/request-print.ts';
@@ -34,8 +34,8 @@ export function prepareTask(
   const queue = call.queue ?? defaults.queue ?? DEFAULT_QUEUE;
   const lane = call.priority ?? defaults.priority ?? DEFAULT_LANE;
   const options = { ...toMessageOptions(call), ...(traceparent === undefined ? {} : { traceparent }) };
-  const message = encodeMessage(id, call.type, call.input, options);
-  return { id, queue, lane, task: { message, lane, extras: toExtras(call, definition) } };
+  const content = encodeContent(call.type, call.input, options);
+  return { id, queue, lane, task: { id, content, lane, extras: toExtras(call, definition) } };
 }
 
 function toExtras(call: Call, { defaults = {} }: TaskDefinition): TaskExtras | undefined {

@@ -2,7 +2,7 @@
 
 import { decodeTrusted } from '../protocol/cbor.ts';
 import type { Lane } from '../protocol/lane.ts';
-import { decodeMessage, type MessageOptions, readTick } from '../protocol/message.ts';
+import { decodeContent, type MessageOptions, readTick } from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import type { TaskState } from '../protocol/task-state.ts';
@@ -48,7 +48,7 @@ export function toTaskView(
   attempts: readonly FailedAttempt[],
   registry: Registry,
 ): TaskView {
-  const { type, input, options } = readMessage(record.message);
+  const { type, input, options } = readContent(record.content);
   const { traceparent } = options;
   const tick = readTick(options);
   return compact<TaskView>({
@@ -87,7 +87,7 @@ export function toDeadView(record: TaskRecord): object {
     : ({} as Partial<TaskError>);
   return {
     id: record.id,
-    type: readMessage(record.message).type,
+    type: readContent(record.content).type,
     queue: record.queue,
     attempt: Math.max(1, record.failures),
     crashes: record.crashes,
@@ -115,9 +115,9 @@ function runOptions(options: MessageOptions, type: string, registry: Registry): 
 }
 
 /** A message of another program may be no plain CBOR behind its head; its record is shown all the same. */
-function readMessage(message: Buffer): { type: string; input: unknown; options: MessageOptions } {
+function readContent(content: Buffer): { type: string; input: unknown; options: MessageOptions } {
   try {
-    return decodeMessage(message);
+    return decodeContent(content);
   } catch {
     return { type: 'unknown', input: null, options: {} };
   }

@@ -4,19 +4,22 @@ import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
 import type { Lane } from '../protocol/lane.ts';
 import { queueKey } from './keys.ts';
+import { readHeader } from './record.ts';
 import { runScript, type ScriptArgument, type ScriptName } from './scripts.ts';
 
 export interface ClaimedTask {
   readonly queue: string;
   readonly id: string;
-  /** The token of every later write. */
+  /** How often it was claimed, this time included. */
   readonly claim: number;
+  /** Goes with every later write: the header that the claim gave it, which names worker and claim number. */
+  readonly token: string;
   /** Failures of the handler so far; what users see as `attempt` is one more. */
   readonly failures: number;
   /** Workers lost while they ran it: a task with any runs in a process of its own. */
   readonly crashes: number;
-  /** The whole message: a slice of a reply buffer, copied before it is handed to a thread. */
-  readonly message: Buffer;
+  /** CBOR `[type, input, options?]`: a slice of a reply buffer, copied before it is handed to a thread. */
+  readonly content: Buffer;
 }
 
 export interface PoppedMessage {
@@ -29,9 +32,11 @@ export type OutcomeWord = 'succeeded' | 'dead' | 'cancelled' | 'retry' | 'postpo
 
 export interface Outcome {
   readonly id: string;
-  readonly claim: number;
+  readonly token: string;
   readonly word: OutcomeWord;
-  /** CBOR of the result or the error; empty where the word has none. */
+  /** Of the task's content, as the claim brought it. */
+  readonly contentBytes: number;
+  /** CBOR of the result or the error; empty where the word, or the handler, has none. */
   readonly payload: Buffer;
   /** Milliseconds until the next attempt, for `retry` and `postponed`. */
   readonly delayMs: number;
@@ -45,8 +50,8 @@ export interface Claims {
 }
 
 export interface Finished extends Claims {
-  /** For each outcome whether it counted; `false` means the task belongs to somebody else by now. */
-  readonly accepted: readonly boolean[];
+  /** Outcomes that did not count: their tasks belong to somebody else by now. */
+  readonly stale: readonly Outcome[];
 }
 
 export interface Beat {
@@ -59,7 +64,7 @@ export interface Beat {
 
 export interface TaskReport {
   readonly id: string;
-  readonly claim: number;
+  readonly token: string;
   readonly progress: { readonly percent: number; readonly note: string | undefined } | undefined;
   readonly lines: readonly string[];
 }
@@ -73,7 +78,7 @@ export interface Consumer {
   /** @param first where to begin to look (`LANES_FROM`), also of `finish` */
   claim(popped: readonly PoppedMessage[], want: number, first?: Lane): Promise<Claims>;
   finish(outcomes: readonly Outcome[], want: number, first?: Lane): Promise<Finished>;
-  beat(held: readonly { readonly id: string; readonly claim: number }[]): Promise<Beat>;
+  beat(held: readonly { readonly id: string; readonly token: string }[]): Promise<Beat>;
   /** Writes progress and log lines of tasks that this worker runs. */
   report(reports: readonly TaskReport[]): Promise<void>;
   /** What Redis says this worker holds: to adopt what a lost reply has hidden. */
@@ -98,38 +103,36 @@ export function createConsumer(client: Redis, queue: string, worker: string, lea
     },
 
     async finish(outcomes, want, first = 'high') {
-      const args = outcomes.flatMap((one) => [
-        one.id,
-        one.claim,
-        one.word,
-        one.payload,
-        one.delayMs,
-        one.resultTtlMs ?? '',
-      ]);
-      const reply = await call('finish', [leaseMs, want, first, ...args]);
-      const [word, verdicts, tasks] = reply as [Buffer, Buffer[], TaskReply];
+      const successes = outcomes.filter(isPlainSuccess);
+      const others = outcomes.filter((one) => !isPlainSuccess(one));
+      const args = [leaseMs, want, first, ...successArguments(successes)];
+      for (const { id, token, word, payload, delayMs, resultTtlMs } of others) {
+        args.push(id, token, word, payload, delayMs, resultTtlMs ?? '');
+      }
+      const [word, stale, tasks] = (await call('finish', args)) as [Buffer, number[], TaskReply];
+      const sent = [...successes, ...others];
       return {
         paused: isPaused(word),
-        accepted: verdicts.map((verdict) => verdict.toString() === 'accepted'),
+        stale: stale.map((position) => sent[position - 1]).filter((one) => one !== undefined),
         tasks: readTasks(queue, tasks),
       };
     },
 
     async beat(held) {
-      const reply = await call('beat', [leaseMs, ...held.flatMap(({ id, claim }) => [id, claim])]);
+      const reply = await call('beat', [leaseMs, ...held.flatMap(({ id, token }) => [id, token])]);
       const [word, count, lost, cancel] = reply as [Buffer, number, Buffer[], Buffer[]];
       return { paused: isPaused(word), held: count, lost: lost.map(String), cancel: cancel.map(String) };
     },
 
     async report(reports) {
-      const args = reports.flatMap(({ id, claim, progress, lines }) => [
+      const args = reports.flatMap(({ id, token, progress, lines }) => [
         id,
-        claim,
+        token,
         progress ? encodeCbor(progress.note === undefined ? { percent: progress.percent } : progress) : '',
         lines.length,
         ...lines,
       ]);
-      await call('report', [LOG_LINES_KEPT, ...args]);
+      await runScript(client, 'report', key, [LOG_LINES_KEPT, ...args]);
     },
 
     async held() {
@@ -142,20 +145,34 @@ export function createConsumer(client: Redis, queue: string, worker: string, lea
   };
 }
 
-/** Flat: id, claims, failures, crashes, message of each task. */
-type TaskReply = readonly (Buffer | number)[];
+/** The outcome that most tasks have, for which finish.lua has a short form. */
+function isPlainSuccess({ word, resultTtlMs }: Outcome): boolean {
+  return word === 'succeeded' && resultTtlMs === undefined;
+}
+
+/** In columns, so that the script can pass on whole ranges of its arguments. */
+function successArguments(successes: readonly Outcome[]): ScriptArgument[] {
+  const bytes = successes.map(({ contentBytes, payload }) => contentBytes + payload.length);
+  const args: ScriptArgument[] = [successes.length, bytes.reduce((sum, one) => sum + one, 0)];
+  for (const { id } of successes) args.push(id);
+  for (const { token } of successes) args.push(token);
+  args.push(...bytes);
+  const withResult = successes.filter(({ payload }) => payload.length > 0);
+  args.push(withResult.length);
+  for (const { id, payload } of withResult) args.push(id, payload);
+  return args;
+}
+
+/** Flat: id, header and content of each task. */
+type TaskReply = readonly Buffer[];
 
 function readTasks(queue: string, reply: TaskReply): ClaimedTask[] {
   const tasks: ClaimedTask[] = [];
-  for (let at = 0; at < reply.length; at += 5) {
-    tasks.push({
-      queue,
-      id: String(reply[at]),
-      claim: Number(reply[at + 1]),
-      failures: Number(reply[at + 2]),
-      crashes: Number(reply[at + 3]),
-      message: reply[at + 4] as Buffer,
-    });
+  for (let at = 0; at + 2 < reply.length; at += 3) {
+    const token = String(reply[at + 1]);
+    const { claims, failures, crashes } = readHeader(token);
+    const content = reply[at + 2] as Buffer;
+    tasks.push({ queue, id: String(reply[at]), claim: claims, token, failures, crashes, content });
   }
   return tasks;
 }

@@ -16,7 +16,7 @@ export interface TaskMove {
 export interface EventListener {
   /** In the order in which Redis made them, per queue. */
   onMoves(moves: readonly TaskMove[]): void;
-  /** The connection was replaced: moves may have been missed, so whoever waits must look again. */
+  /** Moves may have been missed (the connection was replaced, the stream was trimmed): whoever waits must look again. */
   onGap(): void;
 }
 
@@ -40,6 +40,8 @@ export function createEventReader(
 ): EventReader {
   /** Queue → id of the last entry that was read. */
   const positions = new Map<string, string>();
+  /** Queue → number of the last entry that was read. */
+  const numbers = new Map<string, number>();
   const stopping = new AbortController();
   let session: { readonly client: Redis; readonly id: number } | undefined;
   let blocked = false;
@@ -50,6 +52,8 @@ export function createEventReader(
     const [last] = await newest.catch((error: unknown) => {
       throw toStoreError(error);
     });
+    if (last) numbers.set(queue, numberOf(last[1]));
+    else numbers.set(queue, 0);
     return last?.[0] ?? '0-0';
   }
 
@@ -73,8 +77,22 @@ export function createEventReader(
       const last = entries.at(-1)?.[0];
       if (queue === undefined || last === undefined || !positions.has(queue)) continue;
       positions.set(queue, last);
-      listener.onMoves(entries.flatMap(([, fields]) => readMoves(queue, fields[1] ?? '')));
+      listener.onMoves(entries.flatMap(([, fields]) => readMoves(queue, fields)));
+      if (hasGap(queue, entries)) listener.onGap();
     }
+  }
+
+  /** Whether entries were trimmed before they were read. The first one read may have any number. */
+  function hasGap(queue: string, entries: readonly (readonly [string, readonly string[]])[]): boolean {
+    let last = numbers.get(queue);
+    let gap = false;
+    for (const [, fields] of entries) {
+      const number = numberOf(fields);
+      gap ||= last !== undefined && number !== last + 1;
+      last = number;
+    }
+    if (last !== undefined) numbers.set(queue, last);
+    return gap;
   }
 
   /** Runs as long as somebody watches; a broken connection is replaced. */
@@ -122,6 +140,7 @@ export function createEventReader(
 
     unwatch(queue) {
       positions.delete(queue);
+      numbers.delete(queue);
     },
 
     async stop() {
@@ -132,11 +151,19 @@ export function createEventReader(
   };
 }
 
-/** `m` of an entry: moves with a blank between them, each the task's id and then its new state. */
-function readMoves(queue: string, text: string): TaskMove[] {
-  return text.split(' ').map((move) => ({
-    queue,
-    id: move.slice(0, ID_CHARS),
-    state: move.slice(ID_CHARS) as TaskMove['state'],
-  }));
+/** `n` of an entry, which is its first field. */
+function numberOf(fields: readonly string[]): number {
+  return Number(fields[1]);
+}
+
+/** Fields named `m`: moves with a blank between them, each the task's id and then its new state. */
+function readMoves(queue: string, fields: readonly string[]): TaskMove[] {
+  return fields.flatMap((text, at) => {
+    if (at % 2 === 0 || fields[at - 1] !== 'm') return [];
+    return text.split(' ').map((move) => ({
+      queue,
+      id: move.slice(0, ID_CHARS),
+      state: move.slice(ID_CHARS) as TaskMove['state'],
+    }));
+  });
 }

@@ -6,8 +6,9 @@ import { TASK_STATES } from '../protocol/task-state.ts';
 import { LANES, type Lane } from '../protocol/lane.ts';
 import { decodeTrusted } from '../protocol/cbor.ts';
 import type { TaskError } from '../protocol/task-error.ts';
-import { QUEUES_KEY, queueKey, readyKey, taskKey } from './keys.ts';
-import { readRecord, type TaskRecord } from './record.ts';
+import { QUEUES_KEY, queueKey, readyKey } from './keys.ts';
+import { COLUMN_ORDER, readRecord, type TaskRecord } from './record.ts';
+import { runScript } from './scripts.ts';
 import { toStoreError } from './store-error.ts';
 
 export interface QueueCounts {
@@ -68,13 +69,19 @@ export function createInspector(client: Redis): Inspector {
     return known.names;
   }
 
+  /** In the order of `ids`; tasks that are not there are left out. */
+  async function read(queue: string, ids: readonly string[]): Promise<TaskRecord[]> {
+    if (ids.length === 0) return [];
+    const values = (await runScript(client, 'read', queueKey(queue), ids)) as (Buffer | null)[];
+    const width = COLUMN_ORDER.length;
+    return ids
+      .map((id, at) => readRecord(queue, id, values.slice(at * width, (at + 1) * width)))
+      .filter((record) => record !== undefined);
+  }
+
   async function findIn(names: readonly string[], id: string): Promise<TaskRecord | undefined> {
-    const hashes = await Promise.all(names.map((queue) => client.hgetallBuffer(taskKey(queue, id))));
-    for (const [at, queue] of names.entries()) {
-      const record = readRecord(queue, id, hashes[at] ?? {});
-      if (record) return record;
-    }
-    return undefined;
+    const found = await Promise.all(names.map((queue) => read(queue, [id])));
+    return found.flat()[0];
   }
 
   return {
@@ -133,11 +140,11 @@ export function createInspector(client: Redis): Inspector {
         .catch(fail);
       const ids = flat.filter((_, at) => at % 2 === 0);
       const scores = flat.filter((_, at) => at % 2 === 1);
-      const records = await Promise.all(ids.map((id) => findIn([queue], id))).catch(fail);
+      const records = await read(queue, ids).catch(fail);
       const last = scores.at(-1);
       const equal = scores.filter((score) => score === last).length + (last === from ? Number(shown) : 0);
       return {
-        records: records.filter((record) => record !== undefined),
+        records,
         next: ids.length < limit ? undefined : `${last}.${equal}`,
       };
     },

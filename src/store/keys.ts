@@ -13,7 +13,3 @@ export function queueKey(queue: string): string {
 export function readyKey(queue: string, lane: Lane): string {
   return `${queueKey(queue)}:ready:${lane}`;
 }
-
-export function taskKey(queue: string, id: string): string {
-  return `${queueKey(queue)}:task:${id}`;
-}

@@ -1,15 +1,16 @@
 // Everything that accepts tasks: the server's side of the queue.
 
 import type { Redis } from 'ioredis';
-import type { Lane } from '../protocol/lane.ts';
+import { DEFAULT_LANE, type Lane } from '../protocol/lane.ts';
 import { whenReady } from './connection.ts';
 import { QUEUES_KEY, queueKey } from './keys.ts';
 import { runScript, type ScriptArgument } from './scripts.ts';
 import { isReplyLost, toStoreError } from './store-error.ts';
 
 export interface NewTask {
-  /** Whole message, as `encodeMessage` made it. */
-  readonly message: Buffer;
+  readonly id: string;
+  /** As `encodeContent` made it. */
+  readonly content: Buffer;
   readonly lane: Lane;
   readonly extras?: TaskExtras | undefined;
 }
@@ -72,14 +73,10 @@ export function createProducer(client: Redis): Producer {
 
   return {
     async enqueue(queue, tasks) {
-      const args = tasks.flatMap(({ message, lane, extras }) => [
-        message,
-        lane,
-        extras ? writeExtras(extras) : '',
-      ]);
+      const { args, order } = writeTasks(tasks);
       for (let giveUpAt = Number.POSITIVE_INFINITY; ; ) {
         try {
-          return readVerdicts(await send(queue, args));
+          return readVerdicts(await send(queue, args), order);
         } catch (error) {
           giveUpAt = Math.min(giveUpAt, performance.now() + REPEAT_WITHIN_MS);
           const leftMs = giveUpAt - performance.now();
@@ -91,9 +88,30 @@ export function createProducer(client: Redis): Producer {
   };
 }
 
-/** As accept.lua reads it. */
-export function writeExtras({ delayMs, runAt, ttlMs, expiresAt, key }: TaskExtras): string {
-  return JSON.stringify({
+/** As enqueue.lua reads them: plain tasks first, in columns. `order` has the position in `tasks` of each. */
+function writeTasks(tasks: readonly NewTask[]): {
+  readonly args: readonly ScriptArgument[];
+  readonly order: readonly number[];
+} {
+  const plain: number[] = [];
+  const others: number[] = [];
+  for (const [at, { lane, extras }] of tasks.entries()) {
+    (lane === DEFAULT_LANE && !extras ? plain : others).push(at);
+  }
+  const order = [...plain, ...others];
+  const args: ScriptArgument[] = [plain.length];
+  for (const at of plain) args.push((tasks[at] as NewTask).id);
+  for (const at of plain) args.push((tasks[at] as NewTask).id, (tasks[at] as NewTask).content);
+  for (const at of others) {
+    const { id, content, lane, extras } = tasks[at] as NewTask;
+    args.push(id, content, lane, JSON.stringify(toMore(extras ?? {})));
+  }
+  return { args, order };
+}
+
+/** What is special about a task, as accept.lua reads it. */
+export function toMore({ delayMs, runAt, ttlMs, expiresAt, key }: TaskExtras): object {
+  return {
     delay: delayMs,
     at: runAt,
     ttl: ttlMs,
@@ -101,17 +119,17 @@ export function writeExtras({ delayMs, runAt, ttlMs, expiresAt, key }: TaskExtra
     key: key?.key,
     window: key?.windowMs,
     print: key?.print,
-  });
+  };
 }
 
 /** Flat: position from 1, word, id. `known` is a task of this very call, accepted by its first try. */
-function readVerdicts(reply: unknown): ReadonlyMap<number, Verdict> {
+function readVerdicts(reply: unknown, order: readonly number[]): ReadonlyMap<number, Verdict> {
   const flat = reply as readonly (Buffer | number)[];
   const verdicts = new Map<number, Verdict>();
   for (let at = 0; at < flat.length; at += 3) {
     const word = String(flat[at + 1]);
     if (word === 'replayed' || word === 'conflict') {
-      verdicts.set(Number(flat[at]) - 1, { word, id: String(flat[at + 2]) });
+      verdicts.set(order[Number(flat[at]) - 1] ?? -1, { word, id: String(flat[at + 2]) });
     }
   }
   return verdicts;

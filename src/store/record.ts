@@ -1,37 +1,31 @@
-// The record of a task: a hash whose short field names are spelled out here and nowhere else. Scripts receive this map.
+// A task as it stands in Redis: a row over a few hashes (columns), whose names are spelled out here and nowhere else.
+// Scripts receive this map.
 
 import { DEFAULT_LANE, type Lane } from '../protocol/lane.ts';
+import { timeOfTaskId } from '../protocol/task-id.ts';
 import { isTaskState, type TaskState } from '../protocol/task-state.ts';
 
-/** Short, because a field name is stored with every task. Times are milliseconds of the Redis clock. */
-export const FIELDS = {
-  message: 'm',
-  /** Missing while the task is `ready` for the first time: most queued tasks carry message and acceptance alone. */
-  state: 's',
-  /** Missing in the normal lane. */
-  lane: 'l',
-  /** How often the task was claimed: the token that every write of a worker carries. */
-  claims: 'c',
-  /** Failures of the handler: what counts against `maxAttempts`. */
-  failures: 'f',
-  /** Workers lost while they ran the task. */
-  crashes: 'n',
-  worker: 'w',
-  accepted: 'a',
-  due: 'd',
-  started: 'b',
-  finished: 'z',
-  result: 'r',
-  error: 'e',
-  /** Set when a running task shall be cancelled. */
-  cancel: 'k',
-  /** A task that was not started by then does not run any more. */
-  expires: 'x',
-  /** What the handler told last of its progress, CBOR. */
-  progress: 'p',
-  /** Bytes that a finished task keeps, as counted against the retention by size. */
-  bytes: 'y',
+/** Each is `pf:{queue}:<name>`, a hash from task id to value. A task has only the values that it needs. */
+export const COLUMNS = {
+  /** The message without id and version. Without it there is no such task. */
+  content: 'contents',
+  /** What changes with each move, as words. Missing while the task is `ready` for the first time in the normal lane. */
+  header: 'headers',
+  /** CBOR. */
+  result: 'results',
+  /** CBOR of a `TaskError`. */
+  error: 'lasterrors',
+  expires: 'expires',
+  due: 'due',
+  /** When it was asked to be cancelled. */
+  cancel: 'cancels',
+  /** CBOR of `{percent, note?}`. */
+  progress: 'progress',
 } as const;
+type Column = keyof typeof COLUMNS;
+
+/** In the order in which read.lua answers them. */
+export const COLUMN_ORDER = Object.keys(COLUMNS) as readonly Column[];
 
 /** A task as it stands in Redis. Times are milliseconds of the Redis clock. */
 export interface TaskRecord {
@@ -39,15 +33,22 @@ export interface TaskRecord {
   readonly id: string;
   readonly state: TaskState;
   readonly lane: Lane;
-  readonly message: Buffer;
+  /** CBOR `[type, input, options?]`. */
+  readonly content: Buffer;
+  /** How often the task was claimed: the token that every write of a worker carries. */
   readonly claims: number;
+  /** Failures of the handler: what counts against `maxAttempts`. */
   readonly failures: number;
+  /** Workers lost while they ran the task. */
   readonly crashes: number;
   readonly worker: string | undefined;
+  /** The time in its id, unless the clock of Redis was more than 100 ms away from it. */
   readonly acceptedAt: number;
   readonly dueAt: number | undefined;
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;
+  /** Bytes that a finished task keeps, as counted against the retention by size. */
+  readonly bytes: number;
   /** CBOR. */
   readonly result: Buffer | undefined;
   /** CBOR of a `TaskError`. */
@@ -59,35 +60,77 @@ export interface TaskRecord {
   readonly progress: Buffer | undefined;
 }
 
-/** Reads a hash of `HGETALL`; `undefined` when there is no such record. */
-export function readRecord(queue: string, id: string, hash: Record<string, Buffer>): TaskRecord | undefined {
-  const message = hash[FIELDS.message];
-  if (!message) return undefined;
-  const text = (field: keyof typeof FIELDS): string | undefined => hash[FIELDS[field]]?.toString();
-  const number = (field: keyof typeof FIELDS): number | undefined => {
-    const stored = text(field);
-    return stored === undefined ? undefined : Number(stored);
+/** What a header says. */
+export interface TaskHeader
+  extends Pick<
+    TaskRecord,
+    'state' | 'claims' | 'failures' | 'crashes' | 'lane' | 'worker' | 'startedAt' | 'finishedAt' | 'bytes'
+  > {
+  /** `undefined`: the time in the id. */
+  readonly acceptedAt: number | undefined;
+}
+
+const NEW: TaskHeader = {
+  state: 'ready',
+  claims: 0,
+  failures: 0,
+  crashes: 0,
+  lane: DEFAULT_LANE,
+  acceptedAt: undefined,
+  startedAt: undefined,
+  worker: undefined,
+  finishedAt: undefined,
+  bytes: 0,
+};
+
+/**
+ * Reads the words of a header, which lib.lua writes: state, claims, failures, crashes, lane, accepted, started, worker,
+ * and for a finished task when it finished and the bytes it keeps. 0 and `-` stand for nothing.
+ */
+export function readHeader(text: string): TaskHeader {
+  const [state = '', claims, failures, crashes, lane, accepted, started, worker, finished, bytes] =
+    text.split(' ');
+  if (!isTaskState(state)) throw new TypeError(`a task is in no known state: ${state}`);
+  return {
+    state,
+    claims: Number(claims),
+    failures: Number(failures),
+    crashes: Number(crashes),
+    lane: lane as Lane,
+    acceptedAt: Number(accepted) || undefined,
+    startedAt: Number(started) || undefined,
+    worker: worker === '-' ? undefined : worker,
+    finishedAt: finished === undefined ? undefined : Number(finished),
+    bytes: Number(bytes ?? 0),
   };
-  const state = text('state') ?? 'ready';
-  if (!isTaskState(state)) throw new TypeError(`task ${id} is in no known state: ${state}`);
+}
+
+/** Reads one row of read.lua; `undefined` when there is no such task. */
+export function readRecord(
+  queue: string,
+  id: string,
+  row: readonly (Buffer | null | undefined)[],
+): TaskRecord | undefined {
+  const value = (column: Column): Buffer | undefined => row[COLUMN_ORDER.indexOf(column)] ?? undefined;
+  const time = (column: Column): number | undefined => {
+    const stored = value(column);
+    return stored && Number(stored.toString());
+  };
+  const content = value('content');
+  if (!content) return undefined;
+  const text = value('header')?.toString();
+  const header = text === undefined ? NEW : readHeader(text);
   return {
     queue,
     id,
-    state,
-    lane: (text('lane') as Lane | undefined) ?? DEFAULT_LANE,
-    message,
-    claims: number('claims') ?? 0,
-    failures: number('failures') ?? 0,
-    crashes: number('crashes') ?? 0,
-    worker: text('worker'),
-    acceptedAt: number('accepted') ?? 0,
-    dueAt: number('due'),
-    startedAt: number('started'),
-    finishedAt: number('finished'),
-    result: hash[FIELDS.result],
-    error: hash[FIELDS.error],
-    expiresAt: number('expires'),
-    cancelAt: number('cancel'),
-    progress: hash[FIELDS.progress],
+    ...header,
+    content,
+    acceptedAt: header.acceptedAt ?? timeOfTaskId(id),
+    dueAt: time('due'),
+    result: value('result'),
+    error: value('error'),
+    expiresAt: time('expires'),
+    cancelAt: time('cancel'),
+    progress: value('progress'),
   };
 }

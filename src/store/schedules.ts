@@ -2,12 +2,13 @@
 
 import type { Redis } from 'ioredis';
 import { decodeTrusted, encodeCbor } from '../protocol/cbor.ts';
-import { encodeMessage } from '../protocol/message.ts';
+import { encodeContent } from '../protocol/message.ts';
 import { toMessageOptions } from '../protocol/options.ts';
+import { DEFAULT_LANE } from '../protocol/lane.ts';
 import { nextTick, planTick, type Schedule } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
 import { QUEUES_KEY, queueKey } from './keys.ts';
-import { writeExtras } from './producer.ts';
+import { toMore } from './producer.ts';
 import { runScript } from './scripts.ts';
 import { toStoreError } from './store-error.ts';
 import type { DueTick } from './sweeper.ts';
@@ -114,15 +115,15 @@ export async function runTick(
   const { run, next } = planTick(schedule, tick.due, now);
   const id = newTaskId();
   const options = { ...toMessageOptions(schedule), schedule: { name: tick.name, due: tick.due } };
-  const message = run ? encodeMessage(id, schedule.type, schedule.input, options) : '';
-  const args = [
-    tick.name,
-    tick.due,
-    next ?? '',
-    message,
-    schedule.priority ?? 'normal',
-    writeExtras(schedule),
-  ];
+  const task = run
+    ? [
+        id,
+        encodeContent(schedule.type, schedule.input, options),
+        schedule.priority ?? DEFAULT_LANE,
+        JSON.stringify(toMore(schedule)),
+      ]
+    : [''];
+  const args = [tick.name, tick.due, next ?? '', ...task];
   const word = await runScript(client, 'tick', queueKey(queue), args);
   return run && String(word) === 'ticked' ? id : undefined;
 }

@@ -6,13 +6,14 @@ import { encodeCbor } from '../protocol/cbor.ts';
 import { LANES, LANES_FROM } from '../protocol/lane.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { TRANSITIONS } from '../protocol/task-state.ts';
-import { FIELDS } from './record.ts';
+import { COLUMN_ORDER, COLUMNS } from './record.ts';
 
 /**
  * Each script with the files it is made of and whether it must run when Redis is at `maxmemory`: acknowledging must
  * always work, accepting must not.
  */
 const SCRIPTS = {
+  read: { parts: ['read'], allowOom: true },
   enqueue: { parts: ['lib', 'accept', 'enqueue'], allowOom: false },
   claim: { parts: ['lib', 'take', 'claim'], allowOom: true },
   finish: { parts: ['lib', 'crash', 'take', 'finish'], allowOom: true },
@@ -59,7 +60,8 @@ export function buildScripts(build: ScriptBuild = { flags: true }): Record<Scrip
     `local TRANSITIONS = ${luaTable(Object.entries(TRANSITIONS).map(([from, to]) => [from, luaSet(to)]))}`,
     `local LANES = ${luaList(LANES)}`,
     `local LANES_FROM = ${luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))}`,
-    `local F = ${luaTable(Object.entries(FIELDS).map(([name, short]) => [name, `'${short}'`]))}`,
+    `local COLUMNS = ${luaTable(Object.entries(COLUMNS).map(([name, key]) => [name, `'${key}'`]))}`,
+    `local COLUMN_NAMES = ${luaList(COLUMN_ORDER.map((name) => COLUMNS[name]))}`,
     ...Object.entries(ERRORS).map(([name, error]) => `local ${name} = ${luaBytes(encodeCbor(error))}`),
   ].join('\n');
   const sources = Object.entries(SCRIPTS).map(([name, { parts, allowOom }]) => {

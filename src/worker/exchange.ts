@@ -60,7 +60,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
   async function run(held: HeldTask): Promise<void> {
     const outcome = await execute(held);
     if (!outcome) {
-      slots.drop(queue, held.task.id, held.task.claim);
+      slots.drop(queue, held.task.id, held.task.token);
       return;
     }
     outcomes.push(outcome);
@@ -95,11 +95,9 @@ export function createExchange(parts: ExchangeParts): Exchange {
       const answer = await inDoubtUntilAnswered(consumer.finish(batch, want, want > 0 ? laneTurn() : 'high'));
       paused = answer.paused;
       adopt(answer.tasks);
-      for (const [at, { id, claim }] of batch.entries()) {
-        if (!answer.accepted[at])
-          log.warn({ queue, task: id, claim }, 'the outcome came too late and was not recorded');
-        slots.drop(queue, id, claim);
-      }
+      for (const { id, token } of answer.stale)
+        log.warn({ queue, task: id, token }, 'the outcome came too late and was not recorded');
+      for (const { id, token } of batch) slots.drop(queue, id, token);
     } finally {
       slots.unreserve(want);
     }
@@ -111,7 +109,11 @@ export function createExchange(parts: ExchangeParts): Exchange {
     passOnTimer = undefined;
     const told = [...untold.values()];
     untold.clear();
-    if (told.length > 0) await consumer.report(told).catch(() => undefined);
+    const reports = told.flatMap(({ id, claim, progress, lines }) => {
+      const task = slots.find(queue, id)?.task;
+      return task?.claim === claim ? [{ id, token: task.token, progress, lines }] : [];
+    });
+    if (reports.length > 0) await consumer.report(reports).catch(() => undefined);
   }
 
   async function inDoubtUntilAnswered<T>(call: Promise<T>): Promise<T> {
@@ -125,7 +127,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
   async function lookAgain(): Promise<void> {
     const held = await consumer.held();
     inDoubt = false;
-    const hidden = held.filter(({ id, claim }) => slots.find(queue, id)?.task.claim !== claim);
+    const hidden = held.filter(({ id, token }) => slots.find(queue, id)?.task.token !== token);
     if (hidden.length > 0)
       log.info({ queue, tasks: hidden.length }, 'adopted tasks whose claim was not heard of');
     adopt(hidden);

@@ -4,7 +4,7 @@ import type { Log } from '../log.ts';
 import { backoffMs } from '../protocol/backoff.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { fingerprintOf } from '../protocol/fingerprint.ts';
-import { readEnvelope, readMessageOptions } from '../protocol/message.ts';
+import { optionsOfContent, typeOfContent } from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
 import { type KillCause, type TaskError, toTaskError } from '../protocol/task-error.ts';
 import type { ClaimedTask, Outcome, OutcomeWord } from '../store/consumer.ts';
@@ -35,7 +35,7 @@ export function createExecute(parts: ExecuteParts): Execute {
   const { registry, log } = parts;
   return async function execute(held) {
     const { task } = held;
-    const type = readEnvelope(task.message)?.type;
+    const type = typeOfContent(task.content);
     const definition = type === undefined ? undefined : registry.get(type);
     if (!definition) return postpone(task, type, log);
     const options = readOptions(task, definition);
@@ -76,7 +76,7 @@ function readOptions(
   definition: TaskDefinition,
 ): RunOptions | { readonly fault: TaskError } {
   try {
-    return resolveRunOptions(readMessageOptions(task.message), definition.defaults ?? {});
+    return resolveRunOptions(optionsOfContent(task.content), definition.defaults ?? {});
   } catch (error) {
     const { message } = toTaskError(error);
     return {
@@ -96,7 +96,7 @@ async function runWithDeadline(
     queue: task.queue,
     id: task.id,
     claim: task.claim,
-    message: task.message,
+    content: task.content,
     attempt: task.failures + 1,
     deadlineAt: timeoutMs === undefined ? undefined : Date.now() + timeoutMs,
   };
@@ -137,8 +137,7 @@ function toAnsweredOutcome(
   if (answer.kind === 'result') {
     const payload = Buffer.from(answer.result.buffer, answer.result.byteOffset, answer.result.byteLength);
     return {
-      id: task.id,
-      claim: task.claim,
+      ...tokenOf(task),
       word: 'succeeded',
       payload,
       delayMs: 0,
@@ -164,7 +163,7 @@ function toStoppedOutcome(one: Case, stop: Stop): Outcome | undefined {
     case 'cancelled':
       return end(task, 'cancelled', killed('cancel', 'Cancelled', 'it was cancelled while it ran'), options);
     case 'shutting-down':
-      return { id: task.id, claim: task.claim, word: 'released', payload: NOTHING, delayMs: 0 };
+      return { ...tokenOf(task), word: 'released', payload: NOTHING, delayMs: 0 };
     case 'lease-lost':
       return undefined;
   }
@@ -184,7 +183,11 @@ function end(
   error: TaskError,
   { delayMs = 0, resultTtlMs }: { readonly delayMs?: number; readonly resultTtlMs?: number | undefined } = {},
 ): Outcome {
-  return { id: task.id, claim: task.claim, word, payload: encodeCbor(error), delayMs, resultTtlMs };
+  return { ...tokenOf(task), word, payload: encodeCbor(error), delayMs, resultTtlMs };
+}
+
+function tokenOf({ id, token, content }: ClaimedTask): Pick<Outcome, 'id' | 'token' | 'contentBytes'> {
+  return { id, token, contentBytes: content.length };
 }
 
 function report(task: ClaimedTask, type: string, outcome: Outcome | undefined, log: Log): void {

@@ -40,7 +40,7 @@ export function createIsolated(
       send({
         kind: 'run',
         settings: { ...settings, stopChannel: '' },
-        job: { ...job, message: Uint8Array.from(job.message) },
+        job: { ...job, content: Uint8Array.from(job.content) },
       });
 
       let asked: { readonly reason: StopReason; readonly at: number } | undefined;

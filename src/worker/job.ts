@@ -16,8 +16,8 @@ export interface Job {
   readonly queue: string;
   readonly id: string;
   readonly claim: number;
-  /** The whole message of the task, in a buffer of its own. */
-  readonly message: Uint8Array;
+  /** CBOR `[type, input, options?]`, in a buffer of its own. */
+  readonly content: Uint8Array;
   readonly attempt: number;
   /** Milliseconds since 1970. */
   readonly deadlineAt: number | undefined;

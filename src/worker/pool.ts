@@ -129,11 +129,11 @@ async function runInThread(
   if (signal.aborted) ask();
   else signal.addEventListener('abort', ask, { once: true });
 
-  // A copy: the message is a slice of a reply buffer that other messages share.
-  const message = Uint8Array.from(job.message);
+  // A copy: the content is a slice of a reply buffer that others share.
+  const content = Uint8Array.from(job.content);
   try {
-    const options = { signal: kill.signal, transferList: [message.buffer] };
-    const answer = await piscina.run({ ...job, message }, options);
+    const options = { signal: kill.signal, transferList: [content.buffer] };
+    const answer = await piscina.run({ ...job, content }, options);
     const stop = asked && { reason: asked.reason, latencyMs: performance.now() - asked.at };
     return { kind: 'answered', answer, stop };
   } catch (error) {

@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { CborFault, scanCbor } from '../protocol/cbor-scan.ts';
-import { decodeMessage, readTick, type TaskMessage } from '../protocol/message.ts';
+import { decodeContent, readTick, type TaskContent } from '../protocol/message.ts';
 import { toTaskError } from '../protocol/task-error.ts';
 import type { TaskContext, TaskDefinition } from '../tasks/define.ts';
 import { PermanentError } from '../tasks/permanent-error.ts';
@@ -28,7 +28,7 @@ export function createJobRunner(
   let current: { readonly job: Job; readonly controller: AbortController } | undefined;
 
   async function runHandler(job: Job, voice: Voice, signal: AbortSignal): Promise<Uint8Array> {
-    const message = decodeMessage(job.message);
+    const message = decodeContent(job.content);
     const definition = registry.get(message.type);
     if (!definition) throw new PermanentError(`no handler for task type "${message.type}" in this thread`);
     const input = parseInput(definition, message);
@@ -58,7 +58,7 @@ export function createJobRunner(
   };
 }
 
-function contextOf(job: Job, message: TaskMessage, voice: Voice, signal: AbortSignal): TaskContext {
+function contextOf(job: Job, message: TaskContent, voice: Voice, signal: AbortSignal): TaskContext {
   const { traceparent } = message.options;
   const tick = readTick(message.options);
   return {
@@ -94,7 +94,7 @@ function isNamed(error: unknown, name: string): boolean {
 }
 
 /** The input may come from a program that is not popfleet, or from a release with another schema. */
-function parseInput(definition: TaskDefinition, message: TaskMessage): unknown {
+function parseInput(definition: TaskDefinition, message: TaskContent): unknown {
   const parsed = v.safeParse(definition.input, message.input);
   if (parsed.success) return parsed.output;
   const [issue] = parsed.issues;
@@ -104,6 +104,7 @@ function parseInput(definition: TaskDefinition, message: TaskMessage): unknown {
 
 /** @throws PermanentError when the result cannot be told to a caller as JSON or CBOR, or is too large */
 function encodeResult(result: unknown, limitBytes: number): Uint8Array {
+  if (result === undefined) return new Uint8Array(0);
   let bytes: Uint8Array;
   try {
     bytes = encodeCbor(result);

@@ -1,4 +1,4 @@
-// What this worker holds: at most `capacity` tasks, each known by queue, id and claim number.
+// What this worker holds: at most `capacity` tasks, each known by queue, id and token.
 
 import type { ClaimedTask } from '../store/consumer.ts';
 import type { StopReason } from './job.ts';
@@ -20,7 +20,7 @@ export interface Slots {
   unreserve(count: number): void;
   /** Holds a task; `undefined` when it is held already. More than `capacity` may be held after a lost reply. */
   hold(task: ClaimedTask): HeldTask | undefined;
-  drop(queue: string, id: string, claim: number): void;
+  drop(queue: string, id: string, token: string): void;
   find(queue: string, id: string): HeldTask | undefined;
   held(queue?: string): readonly HeldTask[];
   /** Resolves when a slot is free, when none is held any more, or when the signal fires. */
@@ -68,7 +68,7 @@ export function createSlots(capacity: number): Slots {
 
     hold(task) {
       const key = keyOf(task.queue, task.id);
-      if (tasks.get(key)?.task.claim === task.claim) return undefined;
+      if (tasks.get(key)?.task.token === task.token) return undefined;
       // An older claim of the same task was lost and taken again: its run must not end this one.
       tasks.get(key)?.stop('lease-lost');
       const controller = new AbortController();
@@ -81,9 +81,9 @@ export function createSlots(capacity: number): Slots {
       return held;
     },
 
-    drop(queue, id, claim) {
+    drop(queue, id, token) {
       const key = keyOf(queue, id);
-      if (tasks.get(key)?.task.claim !== claim) return;
+      if (tasks.get(key)?.task.token !== token) return;
       tasks.delete(key);
       changed();
     },

@@ -3,12 +3,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { taskKey } from '../../src/store/keys.ts';
-import { FIELDS } from '../../src/store/record.ts';
 import { eventually } from '../support/eventually.ts';
 import type { RoleProcess } from '../support/fleet.ts';
 import { post } from '../support/http.ts';
 import { finished, LIFE_TASKS, linesOf, look, millis, run, send, type TaskAnswer } from '../support/life.ts';
+import { recordOf } from '../support/records.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 
 const ONCE = { maxAttempts: 1 };
@@ -130,7 +129,7 @@ test('neighbours in the same worker do not notice', async (context) => {
   for (const id of neighbours) {
     const unharmed = { state: 'succeeded', attempt: 1, crashes: 0, errors: [], result: worker.pid };
     expect(await finished(url, id)).toMatchObject(unharmed);
-    expect(await redis.client.hget(taskKey('default', id), FIELDS.claims)).toBe('1');
+    expect((await recordOf(redis.client, 'default', id))?.claims).toBe(1);
   }
 });
 

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { encodeMessage } from '../../src/protocol/message.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import { eventually } from '../support/eventually.ts';
@@ -133,7 +133,8 @@ test('three thousand due at the same moment all run, moved in slices that keep n
   const ids = Array.from({ length: many }, newTaskId);
   for (let from = 0; from < many; from += 500) {
     const tasks = ids.slice(from, from + 500).map((id) => ({
-      message: encodeMessage(id, 'add', ADD),
+      id,
+      content: encodeContent('add', ADD),
       lane: 'normal' as const,
       extras: { runAt },
     }));

@@ -7,6 +7,7 @@ import { foreignMessage, text } from '../fixtures/foreign-message.ts';
 import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
+import { recordOf } from '../support/records.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 const READY = 'pf:{default}:ready:normal';
@@ -131,7 +132,7 @@ test('a type that nobody knows is postponed, never dead, and never in the way of
 
   // When it is due it is tried again, from the same bytes, and waits once more.
   await redis.client.zadd('pf:{default}:later', 1, id);
-  await eventually(async () => (await redis.client.hget(`pf:{default}:task:${id}`, 'c')) === '2');
+  await eventually(async () => (await claimsOf(id)) === 2);
   await eventually(async () => (await call(`${server.url()}/v1/tasks/${id}`)).body['state'] === 'scheduled');
   await expectHealthy();
 });
@@ -184,7 +185,7 @@ test.each(MALFORMED)('bytes that are no message are kept aside, counted and show
     bytes.toString('hex'),
   );
   expect(await redis.client.hget('pf:{default}:count', 'malformed')).toBe(String(before.malformed + 1));
-  expect(await redis.client.exists(`pf:{default}:task:${ID}`)).toBe(0);
+  expect(await recordOf(redis.client, 'default', ID)).toBeUndefined();
   const { accepted } = before.counts;
   await expectHealthy();
   expect((await queue()).counts['accepted']).toBe(Number(accepted) + 1);
@@ -220,10 +221,10 @@ test('a few hundred random buffers, many of them almost messages: the worker goe
 
   // What was postponed becomes due at once, so that every odd message is pushed a second time.
   const later = await redis.client.zrange('pf:{default}:later', '0', '-1');
-  const claims = await Promise.all(later.map((one) => redis.client.hget(`pf:{default}:task:${one}`, 'c')));
+  const claims = await Promise.all(later.map(claimsOf));
   for (const one of later) await redis.client.zadd('pf:{default}:later', 1, one);
   await eventually(async () => {
-    const now = await Promise.all(later.map((one) => redis.client.hget(`pf:{default}:task:${one}`, 'c')));
+    const now = await Promise.all(later.map(claimsOf));
     return now.every((claim, at) => Number(claim) > Number(claims[at]));
   }, 15_000);
   await expectHealthy();
@@ -238,6 +239,10 @@ test('a few hundred random buffers, many of them almost messages: the worker goe
   await new Promise((resolve) => setTimeout(resolve, 2_500));
   expect((await queue()).malformed, `seed ${seed}`).toBe(malformed);
 });
+
+async function claimsOf(id: string): Promise<number> {
+  return (await recordOf(redis.client, 'default', id))?.claims ?? 0;
+}
 
 function changed(at: number, to: number): Buffer {
   const bytes = whole();

@@ -2,7 +2,7 @@
 // All with default settings.
 
 import { expect, test } from 'vitest';
-import { encodeMessage } from '../../src/protocol/message.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { queueKey, readyKey } from '../../src/store/keys.ts';
 import { buildScripts } from '../../src/store/scripts.ts';
@@ -37,9 +37,9 @@ test('a message thrown away in the step that pushed it runs, although a worker w
 
   // Within MULTI, or Redis would hand the message to the worker that waits.
   const id = newTaskId();
-  const message = encodeMessage(id, 'add', { one: 1, two: 2 });
+  const content = encodeContent('add', { one: 1, two: 2 });
   const { lua } = buildScripts().enqueue;
-  await redis.client.multi().eval(lua, 1, queueKey('default'), message, 'normal', '').rpop(READY).exec();
+  await redis.client.multi().eval(lua, 1, queueKey('default'), 1, id, id, content).rpop(READY).exec();
   expect(await facts.counts()).toEqual({ accepted: 1, ready: 1 });
   expect(await facts.ready()).toBe(0);
 

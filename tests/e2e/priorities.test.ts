@@ -1,7 +1,7 @@
 // Three lanes: strict by default, and with a share for the lower ones when it is asked for.
 
 import { expect, test } from 'vitest';
-import { encodeMessage } from '../../src/protocol/message.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
 import { LANES, type Lane } from '../../src/protocol/lane.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { createProducer } from '../../src/store/producer.ts';
@@ -67,7 +67,7 @@ async function sharesOf(
     for (const id of ids) laneOf.set(id, lane);
     await producer.enqueue(
       'default',
-      ids.map((id) => ({ message: encodeMessage(id, 'add', ADD), lane })),
+      ids.map((id) => ({ id, content: encodeContent('add', ADD), lane })),
     );
   }
   const share = lowLanesPercent === undefined ? {} : { LOW_LANES_PERCENT: String(lowLanesPercent) };

@@ -8,6 +8,7 @@ import { foreignMessage } from '../fixtures/foreign-message.ts';
 import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, spawnRole, startRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
+import { recordOf } from '../support/records.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 const READY = 'pf:{default}:ready:normal';
@@ -125,8 +126,8 @@ test('row 5: a message is CBOR of the type and the task', async () => {
   const id = String((await post(`${server.url()}/v1/tasks`, sent)).body['id']);
   const listed = await redis.client.lindexBuffer('pf:{unserved}:ready:normal', 0);
   expect((decode(listed ?? Buffer.alloc(0)) as unknown[]).slice(0, 3)).toEqual([id, 1, 'add']);
-  const stored = await redis.client.hgetBuffer(`pf:{unserved}:task:${id}`, 'm');
-  expect(decode(stored ?? Buffer.alloc(0))).toEqual([id, 1, 'add', { one: 1, two: 2 }]);
+  const stored = (await recordOf(redis.client, 'unserved', id))?.content;
+  expect(decode(stored ?? Buffer.alloc(0))).toEqual(['add', { one: 1, two: 2 }]);
 });
 
 test('row 6: the URI is the type, slashes around it do not matter, the answer is "task sent"', async () => {
@@ -217,7 +218,7 @@ test('row 9: the main thread keeps the lease of a task that runs longer than the
     const task = await finished(sent.body['id']);
     expect(task).toMatchObject({ state: 'succeeded', result: 3, attempt: 1, crashes: 0 });
     expect(millis(task, 'startedAt', 'finishedAt')).toBeGreaterThan(2_900);
-    expect(await redis.client.hget(`pf:{${queue}}:task:${task.id}`, 'c')).toBe('1');
+    expect((await recordOf(redis.client, queue, task.id))?.claims).toBe(1);
   } finally {
     await endAll(pair);
   }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { type Answer, call } from '../support/http.ts';
+import { recordsOf } from '../support/records.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 let redis: TestRedis;
@@ -43,17 +44,14 @@ const task = { type: 'add', input: { one: 1, two: 2 } };
 
 /** When the tasks of a queue were accepted, in the order of their ticks. */
 async function acceptedAt(queue: string): Promise<number[]> {
-  const keys = await redis.client.keys(`pf:{${queue}}:task:*`);
-  const times = await Promise.all(keys.map((key) => redis.client.hget(key, 'a')));
-  return times.map(Number).toSorted((one, other) => one - other);
+  const times = (await recordsOf(redis.client, queue)).map(({ acceptedAt }) => acceptedAt);
+  return times.toSorted((one, other) => one - other);
 }
 
 /** The ticks that the tasks of a queue stand for, as callers see them, in seconds since 1970. */
 async function ticksOf(queue: string): Promise<number[]> {
-  const keys = await redis.client.keys(`pf:{${queue}}:task:*`);
-  const tasks = await Promise.all(
-    keys.map((key) => call(`${server.url()}/v1/tasks/${key.slice(key.lastIndexOf(':') + 1)}`)),
-  );
+  const ids = (await recordsOf(redis.client, queue)).map(({ id }) => id);
+  const tasks = await Promise.all(ids.map((id) => call(`${server.url()}/v1/tasks/${id}`)));
   const due = tasks.map(({ body }) => (body['schedule'] as { due: string } | undefined)?.due);
   return due.map((time) => Date.parse(time ?? '') / 1_000).toSorted((one, other) => one - other);
 }

@@ -3,7 +3,7 @@
 import type { Redis } from 'ioredis';
 import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { decodeMessage } from '../../src/protocol/message.ts';
+import { decodeContent } from '../../src/protocol/message.ts';
 import { MISSED_AFTER_MS, type Schedule, ScheduleSchema } from '../../src/protocol/schedule.ts';
 import { createSchedules, runTick } from '../../src/store/schedules.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
@@ -76,7 +76,7 @@ test('ten workers at the same time run the same tick: one task, and one next tic
     expect(await plannedAt()).toBe(due + 1_000);
     const record = await task(made[0] ?? '');
     expect(record).toMatchObject({ state: 'ready', lane: 'low', expiresAt: clock.now() + 60_000 });
-    expect(decodeMessage(record?.message ?? Buffer.alloc(0))).toMatchObject({
+    expect(decodeContent(record?.content ?? Buffer.alloc(0))).toMatchObject({
       type: 'add',
       input: { one: 1, two: 2 },
       options: { maxAttempts: 2 },

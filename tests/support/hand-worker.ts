@@ -17,23 +17,26 @@ export interface HandWorker {
 export function createHandWorker(redisUrl: string): HandWorker {
   const command: Redis = openCommandConnection(silent(redisUrl), 'hand', { socketTimeoutMs: 5_000 });
   const ready = new Promise<void>((resolve) => command.once('ready', () => resolve()));
-  const taken = new Map<string, { consumer: Consumer; claim: number }>();
+  const taken = new Map<string, { consumer: Consumer; token: string; contentBytes: number }>();
   return {
     async take(queue = 'default') {
       await ready;
       const consumer = createConsumer(command, queue, 'hand-worker', 60_000);
       const [task] = (await consumer.claim([], 1)).tasks;
       if (!task) throw new Error('there is nothing to take');
-      taken.set(task.id, { consumer, claim: task.claim });
+      taken.set(task.id, { consumer, token: task.token, contentBytes: task.content.length });
       return task.id;
     },
     async end(id, word, payload) {
       const one = taken.get(id);
       if (!one) throw new Error('this task was not taken');
       const bytes = payload === undefined ? Buffer.alloc(0) : encodeCbor(payload);
-      const outcome = { id, claim: one.claim, word, payload: bytes, delayMs: 0 };
-      const { accepted } = await one.consumer.finish([outcome], 0);
-      if (!accepted[0]) throw new Error('the outcome was stale');
+      const { consumer, token, contentBytes } = one;
+      const { stale } = await consumer.finish(
+        [{ id, token, contentBytes, word, payload: bytes, delayMs: 0 }],
+        0,
+      );
+      if (stale.length > 0) throw new Error('the outcome was stale');
     },
     close: () => command.disconnect(),
   };

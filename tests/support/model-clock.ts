@@ -1,6 +1,7 @@
 // Gives the scripts a clock that a test moves: they read a key instead of the clock of Redis.
 
 import type { Redis } from 'ioredis';
+import { v7 } from 'uuid';
 import { buildScripts, type ScriptBuild } from '../../src/store/scripts.ts';
 
 const CLOCK_KEY = 'test:clock';
@@ -23,13 +24,17 @@ export function buildScriptsWithClock(build?: ScriptBuild): ReturnType<typeof bu
 export interface ModelClock {
   now(): number;
   advance(ms: number): Promise<void>;
+  /** An id made now by this clock, or by that of a host whose clock is elsewhere: both in turns. */
+  newTaskId(): string;
 }
 
 export async function createModelClock(client: Redis, startMs = 1_000_000): Promise<ModelClock> {
   let now = startMs;
+  let ids = 0;
   await client.set(CLOCK_KEY, now);
   return {
     now: () => now,
+    newTaskId: () => ((ids += 1) % 4 < 2 ? v7({ msecs: now }) : v7()),
     async advance(ms) {
       now += ms;
       await client.set(CLOCK_KEY, now);

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { TASK_STATES } from '../../src/protocol/task-state.ts';
 import { queueKey } from '../../src/store/keys.ts';
-import { FIELDS } from '../../src/store/record.ts';
+import { recordsOf } from './records.ts';
 
 export interface Move {
   readonly id: string;
@@ -16,11 +16,12 @@ export interface Move {
 /** All transitions of a queue so far, oldest first (the latest 10,000 calls). */
 export async function movesOf(client: Redis, queue = 'default'): Promise<Move[]> {
   const entries = await client.xrange(`${queueKey(queue)}:events`, '-', '+');
-  return entries
-    .filter(([, [kind]]) => kind === 'm')
-    .flatMap(([call, [, text = '']]) =>
-      text.split(' ').map((move) => ({ call, id: move.slice(0, 36), state: move.slice(36) })),
-    );
+  return entries.flatMap(([call, fields]) => {
+    const texts = fields.filter((_, at) => at % 2 === 1 && fields[at - 1] === 'm');
+    return texts
+      .flatMap((text) => text.split(' '))
+      .map((move) => ({ call, id: move.slice(0, 36), state: move.slice(36) }));
+  });
 }
 
 /** Ids in the order in which they began to run. */
@@ -56,18 +57,15 @@ export async function countsOf(client: Redis, queue = 'default'): Promise<Record
  * and the bytes of the finished ones. Nobody may change the queue meanwhile.
  */
 export async function expectBalanced(client: Redis, queue = 'default'): Promise<void> {
-  const key = queueKey(queue);
   const { accepted = 0, removed = 0, bytes = 0, malformed: _, ...states } = await countsOf(client, queue);
   const sum = Object.values(states).reduce((total, count) => total + count, 0);
   expect({ accepted }).toEqual({ accepted: sum + removed });
 
-  const records = await client.keys(`${key.replaceAll(/[{}]/g, '\\$&')}:task:*`);
   const found: Record<string, number> = {};
   let keptBytes = 0;
-  for (const record of records) {
-    const [state, size] = await client.hmget(record, FIELDS.state, FIELDS.bytes);
-    found[state ?? 'ready'] = (found[state ?? 'ready'] ?? 0) + 1;
-    keptBytes += Number(size ?? 0);
+  for (const record of await recordsOf(client, queue)) {
+    found[record.state] = (found[record.state] ?? 0) + 1;
+    keptBytes += record.bytes;
   }
   expect(states).toEqual(found);
   expect(bytes).toBe(keptBytes);

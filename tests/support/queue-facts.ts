@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
-import { queueKey, taskKey } from '../../src/store/keys.ts';
-import { readRecord, type TaskRecord } from '../../src/store/record.ts';
+import { queueKey } from '../../src/store/keys.ts';
+import type { TaskRecord } from '../../src/store/record.ts';
 import { eventually } from './eventually.ts';
 import { type Answer, post } from './http.ts';
+import { recordOf } from './records.ts';
 import type { TestRedis } from './redis.ts';
 
 /** The setting that makes a role know the task type "journal". */
@@ -61,7 +62,7 @@ export function openQueueFacts(redis: TestRedis, queue = 'default'): QueueFacts 
   const runs = (id: string): number => linesOf(file).filter((line) => line === `${id} 1 began`).length;
 
   async function task(id: string): Promise<TaskRecord> {
-    const record = readRecord(queue, id, await client.hgetallBuffer(taskKey(queue, id)));
+    const record = await recordOf(client, queue, id);
     if (!record) throw new Error(`no record of ${id}`);
     return record;
   }
@@ -90,7 +91,7 @@ export function openQueueFacts(redis: TestRedis, queue = 'default'): QueueFacts 
       expect(await leftovers(client, key)).toEqual([]);
       return true;
     }, withinMs);
-    const done = await client.zrange(`${key}:done`, '0', '-1');
+    const done = await client.lrange(`${key}:done`, 0, -1);
     expect(done).toEqual(expect.arrayContaining([...ids]));
     expect(done.length).toBeLessThanOrEqual(ids.length + unknown);
     expect(await counts()).toEqual({ accepted: done.length, succeeded: done.length });
@@ -136,7 +137,8 @@ async function leftovers(client: Redis, key: string): Promise<string[]> {
 async function succeededEvents(client: Redis, key: string): Promise<string[]> {
   const entries = await client.xrange(`${key}:events`, '-', '+');
   return entries
-    .flatMap(([, fields]) => (fields[1] ?? '').split(' '))
+    .flatMap(([, fields]) => fields)
+    .flatMap((text) => text.split(' '))
     .filter((move) => move.endsWith('succeeded'))
     .map((move) => move.slice(0, 36));
 }

@@ -4,8 +4,7 @@
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { LANES, type Lane } from '../../src/protocol/lane.ts';
-import { encodeMessage } from '../../src/protocol/message.ts';
-import { newTaskId } from '../../src/protocol/task-id.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
 import { isTerminal, TASK_STATES, type TaskState } from '../../src/protocol/task-state.ts';
 import {
   type ClaimedTask,
@@ -15,10 +14,12 @@ import {
   type OutcomeWord,
 } from '../../src/store/consumer.ts';
 import { queueKey, readyKey } from '../../src/store/keys.ts';
+import { readHeader } from '../../src/store/record.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import type { Producer } from '../../src/store/producer.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import type { ModelClock } from './model-clock.ts';
+import { recordOf } from './records.ts';
 
 const LEASE_MS = 1_000;
 const QUEUE = 'model';
@@ -58,7 +59,7 @@ export type Step =
 interface ModelWorker {
   name: string;
   consumer: Consumer;
-  held: Map<string, number>;
+  held: Map<string, ClaimedTask>;
   /** Outcomes whose reply was lost: they are sent again. */
   unsure: Outcome[];
   inDoubt: boolean;
@@ -179,9 +180,8 @@ export class QueueModel {
   async checkEnd(): Promise<void> {
     const states = new Map<string, number>();
     for (const id of this.accepted) {
-      const [message, state] = await this.client.hmget(`${this.key}:task:${id}`, 'm', 's');
-      expect(message, `task ${id} is gone`).not.toBeNull();
-      expect(isTerminal(state as TaskState), `task ${id} is ${state}`).toBe(true);
+      const state = (await recordOf(this.client, QUEUE, id))?.state;
+      expect(state && isTerminal(state), `task ${id} is ${state ?? 'gone'}`).toBe(true);
       states.set(String(state), (states.get(String(state)) ?? 0) + 1);
     }
     const counts = await this.client.hgetall(`${this.key}:count`);
@@ -192,9 +192,7 @@ export class QueueModel {
     for (const id of this.accepted)
       expect(ends.get(id), `task ${id} ended`).toBe(1 + (this.replays.get(id) ?? 0));
     const left = await this.client.keys(`${this.key}:*`);
-    const kinds = left
-      .map((name) => name.slice(this.key.length + 1))
-      .filter((name) => !name.startsWith('task:'));
+    const kinds = left.map((name) => name.slice(this.key.length + 1));
     expect(
       kinds.filter((kind) => /^(ready|ledger|running|later|suspects|unstarted|malformed)/.test(kind)),
     ).toEqual([]);
@@ -207,9 +205,10 @@ export class QueueModel {
   }
 
   private async enqueue(step: Extract<Step, { do: 'enqueue' }>): Promise<void> {
-    const ids = Array.from({ length: step.count }, newTaskId);
+    const ids = Array.from({ length: step.count }, () => this.clock.newTaskId());
     const tasks = ids.map((id) => ({
-      message: encodeMessage(id, 'add', { one: 1, two: 2 }),
+      id,
+      content: encodeContent('add', { one: 1, two: 2 }),
       lane: step.lane,
       extras: { delayMs: step.delayMs, ttlMs: step.ttlMs === 0 ? undefined : step.ttlMs },
     }));
@@ -253,13 +252,14 @@ export class QueueModel {
     const fresh = [...worker.held]
       .filter(([id]) => !worker.unsure.some((outcome) => outcome.id === id))
       .slice(0, step.count)
-      .map(([id, claim]) => ({ id, claim, word: step.word, payload: NOTHING, delayMs: 120 }));
+      .map(([, task]) => toOutcome(task, step.word, 120));
     const outcomes = [...worker.unsure, ...fresh];
     if (outcomes.length === 0) return;
     if (worker.inDoubt) await this.lookAgain(worker);
     const mine = await Promise.all(outcomes.map((outcome) => this.isMine(worker, outcome)));
     const finished = await worker.consumer.finish(outcomes, step.want);
-    expect(finished.accepted, 'only the holder of the latest claim is heard').toEqual(mine);
+    const heard = outcomes.map((outcome) => !finished.stale.includes(outcome));
+    expect(heard, 'only the holder of the latest claim is heard').toEqual(mine);
     if (step.lost) {
       this.lostReplies += 1;
       worker.unsure = outcomes;
@@ -268,13 +268,13 @@ export class QueueModel {
     }
     worker.unsure = [];
     worker.paused = finished.paused;
-    for (const { id, claim } of outcomes) if (worker.held.get(id) === claim) worker.held.delete(id);
+    for (const { id, token } of outcomes) if (worker.held.get(id)?.token === token) worker.held.delete(id);
     this.hold(worker, finished.tasks);
   }
 
   private async beat(worker: ModelWorker): Promise<void> {
     if (worker.inDoubt) await this.lookAgain(worker);
-    const mine = [...worker.held].map(([id, claim]) => ({ id, claim }));
+    const mine = [...worker.held.values()];
     const beat = await worker.consumer.beat(mine);
     worker.paused = beat.paused;
     for (const id of beat.lost) {
@@ -282,19 +282,19 @@ export class QueueModel {
       worker.unsure = worker.unsure.filter((outcome) => outcome.id !== id);
     }
     if (beat.held !== mine.length - beat.lost.length) await this.lookAgain(worker);
-    const cancelled = beat.cancel.map((id) => ({ id, claim: worker.held.get(id) ?? 0 }));
+    const cancelled = beat.cancel.map((id) => worker.held.get(id)).filter((task) => task !== undefined);
     if (cancelled.length === 0) return;
-    const outcomes = cancelled.map(
-      (one) => ({ ...one, word: 'cancelled', payload: NOTHING, delayMs: 0 }) as const,
+    await worker.consumer.finish(
+      cancelled.map((task) => toOutcome(task, 'cancelled', 0)),
+      0,
     );
-    await worker.consumer.finish(outcomes, 0);
     for (const { id } of cancelled) worker.held.delete(id);
     worker.unsure = worker.unsure.filter(({ id }) => !beat.cancel.includes(id));
   }
 
-  private async isMine(worker: ModelWorker, { id, claim }: Outcome): Promise<boolean> {
-    const [claims, name] = await this.client.hmget(`${this.key}:task:${id}`, 'c', 'w');
-    return claims === String(claim) && name === worker.name;
+  private async isMine(worker: ModelWorker, { id, token }: Outcome): Promise<boolean> {
+    const record = await recordOf(this.client, QUEUE, id);
+    return record?.claims === readHeader(token).claims && record.worker === worker.name;
   }
 
   private async lookAgain(worker: ModelWorker): Promise<void> {
@@ -303,7 +303,7 @@ export class QueueModel {
   }
 
   private hold(worker: ModelWorker, tasks: readonly ClaimedTask[]): void {
-    for (const { id, claim } of tasks) worker.held.set(id, claim);
+    for (const task of tasks) worker.held.set(task.id, task);
   }
 
   private async isEmpty(): Promise<boolean> {
@@ -322,11 +322,15 @@ export class QueueModel {
   private async terminalMoves(): Promise<Map<string, number>> {
     const ends = new Map<string, number>();
     for (const [, fields] of await this.client.xrange(`${this.key}:events`, '-', '+')) {
-      for (const move of (fields[1] ?? '').split(' ')) {
+      for (const move of fields.join(' ').split(' ')) {
         const id = move.slice(0, 36);
         if (isTerminal(move.slice(36) as TaskState)) ends.set(id, (ends.get(id) ?? 0) + 1);
       }
     }
     return ends;
   }
+}
+
+function toOutcome({ id, token, content }: ClaimedTask, word: OutcomeWord, delayMs: number): Outcome {
+  return { id, token, contentBytes: content.length, word, payload: NOTHING, delayMs };
 }

@@ -3,19 +3,20 @@
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import type { Lane } from '../../src/protocol/lane.ts';
-import { encodeMessage } from '../../src/protocol/message.ts';
-import { newTaskId } from '../../src/protocol/task-id.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
 import { type Consumer, createConsumer, type OutcomeWord } from '../../src/store/consumer.ts';
-import { queueKey, taskKey } from '../../src/store/keys.ts';
+import { queueKey } from '../../src/store/keys.ts';
 import { createProducer, type Producer, type TaskExtras } from '../../src/store/producer.ts';
-import { readRecord, type TaskRecord } from '../../src/store/record.ts';
+import type { TaskRecord } from '../../src/store/record.ts';
 import { createSweeper, type Swept, type SweepSettings } from '../../src/store/sweeper.ts';
 import { createModelClock, type ModelClock } from './model-clock.ts';
+import { recordOf } from './records.ts';
 
 export const QUEUE = 'scripted';
 export const KEY = queueKey(QUEUE);
 export const LEASE_MS = 1_000_000;
 const RESULT = encodeCbor('done');
+const CONTENT = encodeContent('add', { one: 1, two: 2 });
 
 export interface ScriptedQueue {
   readonly clock: ModelClock;
@@ -45,6 +46,8 @@ export async function openScriptedQueue(
   await client.flushall();
   const clock = await createModelClock(client);
   const producer = createProducer(client);
+  /** Of what was taken, by id and claim number. */
+  const tokens = new Map<string, string>();
   const worker = createConsumer(client, QUEUE, 'by-hand', LEASE_MS);
   const sweepQueue = createSweeper(client, {
     leaseMs: LEASE_MS,
@@ -67,9 +70,10 @@ export async function openScriptedQueue(
     producer,
     worker,
     async enqueue(count, extras, lane = 'normal') {
-      const ids = Array.from({ length: count }, newTaskId);
+      const ids = Array.from({ length: count }, () => clock.newTaskId());
       const tasks = ids.map((id) => ({
-        message: encodeMessage(id, 'add', { one: 1, two: 2 }),
+        id,
+        content: CONTENT,
         lane,
         extras,
       }));
@@ -77,11 +81,21 @@ export async function openScriptedQueue(
       return ids;
     },
     async take(want, first) {
-      return (await worker.claim([], want, first)).tasks.map(({ id, claim }) => ({ id, claim }));
+      const { tasks } = await worker.claim([], want, first);
+      for (const { id, claim, token } of tasks) tokens.set(`${id} ${claim}`, token);
+      return tasks.map(({ id, claim }) => ({ id, claim }));
     },
     async finish(tasks, word = 'succeeded', { payload = RESULT, delayMs = 0, resultTtlMs } = {}) {
       await worker.finish(
-        tasks.map((task) => ({ ...task, word, payload, delayMs, resultTtlMs })),
+        tasks.map(({ id, claim }) => ({
+          id,
+          token: tokens.get(`${id} ${claim}`) ?? 'none',
+          contentBytes: CONTENT.length,
+          word,
+          payload,
+          delayMs,
+          resultTtlMs,
+        })),
         0,
       );
     },
@@ -94,8 +108,6 @@ export async function openScriptedQueue(
         if (swept.nextMs > 0) return all;
       }
     },
-    async task(id) {
-      return readRecord(QUEUE, id, await client.hgetallBuffer(taskKey(QUEUE, id)));
-    },
+    task: (id) => recordOf(client, QUEUE, id),
   };
 }

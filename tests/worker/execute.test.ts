@@ -3,7 +3,7 @@
 import { decode } from 'cbor-x';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
-import { encodeMessage } from '../../src/protocol/message.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
 import type { ClaimedTask, Outcome } from '../../src/store/consumer.ts';
 import { defineTask, type TaskDefinition } from '../../src/tasks/define.ts';
 import { createExecute } from '../../src/worker/execute.ts';
@@ -13,6 +13,7 @@ import { createSlots, type HeldTask } from '../../src/worker/slots.ts';
 import { silentLog } from '../support/store.ts';
 
 const ID = '01890000-0000-7000-8000-000000000000';
+const TOKEN = 'running 7 0 0 normal 0 1 worker';
 const backoff = { type: 'exponential', baseMs: 100, factor: 3, capMs: 800, jitter: 'none' } as const;
 const known = defineTask({
   type: 'known',
@@ -54,8 +55,8 @@ interface Result {
 
 function hold(setting: Setting): HeldTask {
   const { type = 'known', options = {}, failures = 0, crashes = 0 } = setting;
-  const message = encodeMessage(ID, type, { some: 'input' }, options);
-  const task: ClaimedTask = { queue: 'default', id: ID, claim: 7, failures, crashes, message };
+  const content = encodeContent(type, { some: 'input' }, options);
+  const task: ClaimedTask = { queue: 'default', id: ID, claim: 7, token: TOKEN, failures, crashes, content };
   const held = createSlots(1).hold(task);
   if (!held) throw new Error('not held');
   return held;
@@ -200,7 +201,7 @@ test.each<[string, Setting, Pick<Outcome, 'word' | 'delayMs'>, unknown]>([
   ],
 ])('%s', async (_, setting, outcome, payload) => {
   const done = await execute(setting);
-  expect(done.outcome).toMatchObject({ id: ID, claim: 7, ...outcome });
+  expect(done.outcome).toMatchObject({ id: ID, token: TOKEN, ...outcome });
   if (typeof payload === 'object') expect(done.payload).toMatchObject(payload as object);
   else expect(done.payload).toEqual(payload);
 });

@@ -11,8 +11,12 @@ beforeEach(() => {
   slots = createSlots(3);
 });
 
+function tokenOf(claim: number): string {
+  return `running ${claim} 0 0 normal 0 1 worker`;
+}
+
 function taskOf(id: string, claim = 1, queue = 'default'): ClaimedTask {
-  return { queue, id, claim, failures: 0, crashes: 0, message: Buffer.alloc(0) };
+  return { queue, id, claim, token: tokenOf(claim), failures: 0, crashes: 0, content: Buffer.alloc(0) };
 }
 
 /** Whether the promise has resolved by now. */
@@ -57,9 +61,9 @@ test('a task is held once for each claim; a newer claim stops the run of the old
   expect(second?.signal.aborted).toBe(false);
   expect(slots.find('default', 'a')).toBe(second);
   // The end of the older run frees nothing.
-  slots.drop('default', 'a', 1);
+  slots.drop('default', 'a', tokenOf(1));
   expect(slots.find('default', 'a')).toBe(second);
-  slots.drop('default', 'a', 2);
+  slots.drop('default', 'a', tokenOf(2));
   expect(slots.free()).toBe(3);
 });
 
@@ -68,7 +72,7 @@ test('the same id in two queues is two tasks', () => {
   slots.hold(taskOf('a', 1, 'two'));
   expect(slots.held()).toHaveLength(2);
   expect(slots.held('two').map(({ task }) => task.queue)).toEqual(['two']);
-  slots.drop('one', 'a', 1);
+  slots.drop('one', 'a', tokenOf(1));
   expect(slots.find('one', 'a')).toBeUndefined();
   expect(slots.find('two', 'a')).toBeDefined();
 });
@@ -92,9 +96,9 @@ test('whoever waits for a free slot is told of it, by a drop as by a reservation
   slots.hold(taskOf('c'));
   const afterDrop = slots.whenFree(never);
   expect(await isDone(afterDrop)).toBe(false);
-  slots.drop('default', 'a', 9);
+  slots.drop('default', 'a', tokenOf(9));
   expect(await isDone(afterDrop)).toBe(false);
-  slots.drop('default', 'a', 1);
+  slots.drop('default', 'a', tokenOf(1));
   expect(await isDone(afterDrop)).toBe(true);
 });
 
@@ -103,11 +107,11 @@ test('whoever waits until none is held waits for the last, or for its signal', a
   const stopping = new AbortController();
   const impatient = slots.whenEmpty(stopping.signal);
   const patient = slots.whenEmpty(never);
-  slots.drop('default', 'a', 1);
+  slots.drop('default', 'a', tokenOf(1));
   expect([await isDone(impatient), await isDone(patient)]).toEqual([false, false]);
   stopping.abort();
   expect([await isDone(impatient), await isDone(patient)]).toEqual([true, false]);
-  slots.drop('default', 'b', 1);
+  slots.drop('default', 'b', tokenOf(1));
   expect(await isDone(patient)).toBe(true);
   expect(await isDone(slots.whenEmpty(AbortSignal.abort()))).toBe(true);
 });

@@ -11,7 +11,7 @@ const job: Job = {
   queue: 'default',
   id: '01890000-0000-7000-8000-000000000000',
   claim: 4,
-  message: new Uint8Array(),
+  content: new Uint8Array(),
   attempt: 2,
   deadlineAt: undefined,
 };

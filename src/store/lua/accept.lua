@@ -25,41 +25,51 @@ local function take_key(id, more)
   return string.sub(owner, 37) == more.print and 'replayed' or 'conflict', owner_id
 end
 
--- `extras` is '' or JSON: delay, at, ttl, expires (ms), key, window (ms), print (what the key's request was).
--- Returns 'accepted', 'known', 'replayed' or 'conflict', and the id.
-local function accept(message, lane, extras)
-  local id = id_of(message)
-  local more = extras ~= '' and cjson.decode(extras) or {}
+-- The time in a UUIDv7 is its first 48 bits (RFC 9562, section 5.7). It serves as the time of acceptance while it is close to it,
+-- so that most waiting tasks need no header.
+local CLOSE_MS = 100
+local function is_made_now(id)
+  local made_at = tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
+  return made_at and math.abs(NOW - made_at) <= CLOSE_MS
+end
+
+local function push_later(lane, id, content)
+  local pushed = references[lane]
+  if not pushed then
+    pushed = {}
+    references[lane], entries[lane] = pushed, {}
+  end
+  pushed[#pushed + 1] = reference_of(id, content)
+  entries[lane][#pushed] = id
+end
+
+-- Accepts a task whose content was looked for (`load`).
+-- `more` has nothing that most tasks have: delay, at, ttl, expires (ms), key, window (ms), print (what the key's request was).
+-- `made_now` is what `is_made_now` answered. Returns 'accepted', 'known', 'replayed' or 'conflict', and the id.
+local function accept(id, content, lane, made_now, more)
   if more.key then
     local verdict, owner = take_key(id, more)
     if verdict == 'replayed' or verdict == 'conflict' then return verdict, owner end
   end
-  -- A record that was there keeps its state: only its acceptance is written again, with the same message.
-  local fields = { F.message, message, F.accepted, NOW }
-  if lane ~= 'normal' then
-    fields[5], fields[6] = F.lane, lane
-  end
+  if contents[id] then return 'known', id end
+  contents[id] = content
+  put(CONTENTS, id, content)
+  accepted = accepted + 1
   local expires = instant(more.ttl, more.expires)
   if expires then
-    fields[#fields + 1], fields[#fields + 2] = F.expires, expires
-  end
-  if redis.call('HSET', task_key(id), unpack(fields)) < #fields / 2 then return 'known', id end
-
-  accepted = accepted + 1
-  if expires then
+    put(EXPIRES, id, expires)
     redis.call('ZADD', UNSTARTED, expires, id)
     wake_at(expires)
   end
   local due = instant(more.delay, more.at)
   if due and due > NOW then
-    move(id, 'new', 'scheduled', { F.due, due })
+    move(id, 'new', 'scheduled', 'scheduled 0 0 0 ' .. lane .. ' ' .. NOW .. ' 0 -')
     plan(id, due)
-  else
-    move(id, 'new', 'ready')
-    if not references[lane] then references[lane], entries[lane] = {}, {} end
-    references[lane][#references[lane] + 1] = reference_of(message)
-    entries[lane][#entries[lane] + 1] = id .. ':0'
+    return 'accepted', id
   end
+  local needs_header = lane ~= 'normal' or not made_now
+  move(id, 'new', 'ready', needs_header and 'ready 0 0 0 ' .. lane .. ' ' .. NOW .. ' 0 -' or nil)
+  push_later(lane, id, content)
   return 'accepted', id
 end
 

@@ -1,17 +1,21 @@
 -- Renews a worker's lease and compares notes with it.
--- ARGV: worker, lease in ms, then id and claim number of each task the worker knows it holds
+-- ARGV: worker, lease in ms, then id and token (finish.lua) of each task the worker knows it holds
 -- Reply: 'paused' or 'open', how many tasks Redis says it holds, ids it has lost, ids to cancel
 
 local worker = ARGV[1]
 renew_lease(worker, tonumber(ARGV[2]))
 
+local ids, cancels = {}, {}
+for at = 3, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
+load(HEADERS, headers, ids)
+load(CANCELS, cancels, ids)
+
 local lost, cancel = {}, {}
-for at = 3, #ARGV, 2 do
-  local id = ARGV[at]
-  local record = redis.call('HMGET', task_key(id), F.state, F.claims, F.worker, F.cancel)
-  if record[1] ~= 'running' or record[2] ~= ARGV[at + 1] or record[3] ~= worker then
+for at = 1, #ids do
+  local id = ids[at]
+  if headers[id] ~= ARGV[2 * at + 2] then
     lost[#lost + 1] = id
-  elseif record[4] then
+  elseif cancels[id] then
     cancel[#cancel + 1] = id
   end
 end

@@ -1,7 +1,7 @@
 -- Makes popped messages tasks of this worker and fills its free slots.
 -- ARGV: worker, lease in ms, tasks wanted beside those popped, the lane to take from first,
 --       then lane and message of each message that BRPOP brought
--- Reply: 'claimed' or 'paused', then the tasks, flat: id, claims, failures, crashes, message
+-- Reply: 'claimed' or 'paused', then the tasks, flat: id, header, content. The header is the token of every later write.
 
 local worker, lease_ms, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 renew_lease(worker, lease_ms)
@@ -12,7 +12,7 @@ if PAUSED then
   return { 'paused', {} }
 end
 
-for at = 5, #ARGV, 2 do take(worker, ARGV[at], ARGV[at + 1]) end
+for at = 5, #ARGV, 2 do take_all(worker, ARGV[at], { ARGV[at + 1] }) end
 take_more(worker, want, ARGV[4])
 hold(worker)
 commit()

@@ -3,21 +3,20 @@
 
 local POISON_CRASHES = 3
 
--- `record` has the fields lane, message, claims, crashes, cancel, started, worker; `payload` is CBOR of what is known.
+-- `task` is what `read_task` answered, its content was loaded; `cancelled` whether it was asked to be; `payload` is CBOR of what is known.
 -- Returns the state it is in then.
-local function after_crash(id, record, payload)
-  local lane, message, claims, cancel = record[1] or 'normal', record[2], record[3], record[5]
-  local crashes = (tonumber(record[4]) or 0) + 1
-  remember_error(id, record[6], claims, record[7], payload)
-  if cancel then
-    end_task(id, 'running', 'cancelled', { F.crashes, crashes }, #message)
+local function after_crash(id, task, cancelled, payload)
+  remember_error(id, task, payload)
+  task.crashes = task.crashes + 1
+  if cancelled then
+    end_task(id, task, 'cancelled', LAST_ERRORS, '', #contents[id])
     return 'cancelled'
   end
-  if crashes >= POISON_CRASHES then
-    end_task(id, 'running', 'dead', { F.crashes, crashes, F.error, POISON_ERROR }, #message + #POISON_ERROR)
+  if task.crashes >= POISON_CRASHES then
+    end_task(id, task, 'dead', LAST_ERRORS, POISON_ERROR, #contents[id])
     return 'dead'
   end
-  move(id, 'running', 'ready', { F.crashes, crashes })
-  push('RPUSH', lane, id, message, claims)
+  move_task(id, task, 'ready')
+  push('RPUSH', task.lane, id, task.claims)
   return 'ready'
 end

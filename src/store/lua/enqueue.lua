@@ -1,17 +1,49 @@
--- Accepts tasks in one step: writes each record, then pushes its reference and ledger entry (or plans it for later).
--- ARGV: for each task: message, lane, extras (accept.lua)
+-- Accepts tasks in one step: writes each row, then pushes its reference and ledger entry (or plans it for later).
+-- ARGV: how many are plain (the normal lane and nothing special); the id of each; id and content of each;
+--       then for each other task: id, content, lane, JSON of what is special about it (`more` in accept.lua)
 -- Reply: for each task that was not simply accepted: its position (from 1), 'known', 'replayed' or 'conflict', an id.
 --   known     this call is a repeat of one whose reply was lost
 --   replayed  its idempotency key belongs to that task, made by the same request: nothing new was accepted
 --   conflict  its idempotency key belongs to that task, made by another request: nothing new was accepted
 
+local plain = tonumber(ARGV[1])
+local PAIRS_FROM, OTHERS_FROM = 2 + plain, 2 + 3 * plain
 local exceptions = {}
-for at = 1, #ARGV, 3 do
-  local verdict, id = accept(ARGV[at], ARGV[at + 1], ARGV[at + 2])
-  if verdict ~= 'accepted' then
-    local last = #exceptions
-    exceptions[last + 1], exceptions[last + 2], exceptions[last + 3] = (at + 2) / 3, verdict, id
+
+local function except(position, verdict, id)
+  if verdict == 'accepted' then return end
+  local last = #exceptions
+  exceptions[last + 1], exceptions[last + 2], exceptions[last + 3] = position, verdict, id
+end
+
+local function accept_one_by_one(made_now)
+  for position = 1, plain do
+    local id, content = ARGV[PAIRS_FROM + 2 * position - 2], ARGV[PAIRS_FROM + 2 * position - 1]
+    except(position, accept(id, content, 'normal', made_now, {}))
   end
+end
+
+-- What nearly every call is: nothing is known yet, and nothing has to be written but what the arguments hold already.
+local function accept_all()
+  redis.call('HSET', CONTENTS, unpack(ARGV, PAIRS_FROM, OTHERS_FROM - 1))
+  for at = PAIRS_FROM, OTHERS_FROM - 1, 2 do push_later('normal', ARGV[at], ARGV[at + 1]) end
+  move_many(plain, 'new', 'ready', moves_text(ARGV, 'ready', 2, 1 + plain))
+  accepted = accepted + plain
+end
+
+if plain > 0 then
+  -- The ids of one call were made together.
+  local made_now = is_made_now(ARGV[2])
+  local all_new = made_now
+  load(CONTENTS, contents, { unpack(ARGV, 2, 1 + plain) })
+  for at = 2, 1 + plain do all_new = all_new and not contents[ARGV[at]] end
+  if all_new then accept_all() else accept_one_by_one(made_now) end
+end
+for at = OTHERS_FROM, #ARGV, 4 do
+  local id = ARGV[at]
+  load(CONTENTS, contents, { id })
+  local verdict, owner = accept(id, ARGV[at + 1], ARGV[at + 2], is_made_now(id), cjson.decode(ARGV[at + 3]))
+  except(plain + (at - OTHERS_FROM) / 4 + 1, verdict, owner)
 end
 push_accepted()
 commit()

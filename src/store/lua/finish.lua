@@ -1,72 +1,133 @@
 -- Records how tasks ended, then claims the next ones for the slots that became free.
--- ARGV: worker, lease in ms, tasks wanted, the lane to take from first,
---       then for each outcome: id, claim number, word, payload, delay in ms, time to live in ms ('' = the fleet's)
---   succeeded  payload = result            the end
+-- ARGV: worker, lease in ms, tasks wanted, the lane to take from first;
+--       how many have succeeded, and how many bytes all of them keep; the id of each; the token of each; the bytes of each;
+--       how many of these have a result; id and result of each that has;
+--       then for each other outcome: id, token, word, payload, delay in ms, time to live in ms ('' = the fleet's)
+--   succeeded  payload = result            the end, with a time to live of its own
 --   dead       payload = error             the end, by a failure of the handler
 --   cancelled  payload = error             the end
 --   retry      payload = error             counts as a failure, due again after the delay
 --   postponed  payload = error             counts as nothing, due again after the delay
 --   released   payload = ''                counts as nothing, ready again at once
 --   crashed    payload = error             its process was lost; see crash.lua
--- Reply: 'claimed' or 'paused', 'accepted' or 'stale' for each outcome, then the tasks as claim.lua answers them
+-- A token is the header that the claim gave the task: it names worker and claim number, and nobody else has the same.
+-- Reply: 'claimed' or 'paused', the positions (from 1) of outcomes that are stale, then the tasks as claim.lua answers them
 
 local worker, lease_ms, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 renew_lease(worker, lease_ms)
 
-local verdicts, left = {}, {}
+local successes = tonumber(ARGV[5])
+local IDS_FROM = 7
+local TOKENS_FROM, BYTES_FROM = IDS_FROM + successes, IDS_FROM + 2 * successes
+local RESULTS_FROM = BYTES_FROM + successes + 1
+local OTHERS_FROM = RESULTS_FROM + 2 * tonumber(ARGV[RESULTS_FROM - 1])
+
+local stale, left = {}, {}
+-- When tasks were asked to be cancelled, as far as it was loaded.
+local cancels = {}
 
 local record_outcome = {
   succeeded = function(o)
-    end_task(o.id, 'running', 'succeeded', { F.result, o.payload }, #o.message + #o.payload, o.ttl)
+    end_task(o.id, o.task, 'succeeded', RESULTS, o.payload, #contents[o.id], o.ttl)
   end,
   dead = function(o)
-    remember_error(o.id, o.started, o.claim, worker, o.payload)
-    end_task(o.id, 'running', 'dead', { F.error, o.payload, F.failures, o.failures + 1 }, #o.message + #o.payload, o.ttl)
+    remember_error(o.id, o.task, o.payload)
+    o.task.failures = o.task.failures + 1
+    end_task(o.id, o.task, 'dead', LAST_ERRORS, o.payload, #contents[o.id], o.ttl)
   end,
   cancelled = function(o)
     -- A task that was given back, and shall be cancelled, brings no error.
     local payload = o.payload ~= '' and o.payload or CANCELLED_ERROR
-    end_task(o.id, 'running', 'cancelled', { F.error, payload }, #o.message + #payload, o.ttl)
+    end_task(o.id, o.task, 'cancelled', LAST_ERRORS, payload, #contents[o.id], o.ttl)
   end,
   retry = function(o)
-    remember_error(o.id, o.started, o.claim, worker, o.payload)
-    local due = NOW + o.delay
-    move(o.id, 'running', 'scheduled', { F.error, o.payload, F.failures, o.failures + 1, F.due, due })
-    plan(o.id, due)
+    remember_error(o.id, o.task, o.payload)
+    put(LAST_ERRORS, o.id, o.payload)
+    o.task.failures = o.task.failures + 1
+    move_task(o.id, o.task, 'scheduled')
+    plan(o.id, NOW + o.delay)
   end,
   postponed = function(o)
-    move(o.id, 'running', 'scheduled', { F.error, o.payload, F.due, NOW + o.delay })
+    put(LAST_ERRORS, o.id, o.payload)
+    move_task(o.id, o.task, 'scheduled')
     plan(o.id, NOW + o.delay)
   end,
   released = function(o)
-    move(o.id, 'running', 'ready', {})
-    push('RPUSH', o.lane, o.id, o.message, o.claim)
+    move_task(o.id, o.task, 'ready')
+    push('RPUSH', o.task.lane, o.id, o.task.claims)
   end,
-  crashed = function(o)
-    after_crash(o.id, { o.lane, o.message, o.claim, o.crashes, o.cancel, o.started, worker }, o.payload)
-  end,
+  crashed = function(o) after_crash(o.id, o.task, o.cancelled, o.payload) end,
 }
 local RUNS_AGAIN = { retry = true, postponed = true, released = true }
 
-for at = 5, #ARGV, 6 do
-  local id, claim, word = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local record = redis.call('HMGET', task_key(id), F.state, F.claims, F.worker, F.lane, F.message, F.failures, F.crashes,
-    F.cancel, F.started)
-  local mine = record[2] == claim and record[3] == worker
-  local verdict = mine and 'accepted' or 'stale'
-  -- Mine but not running: the same call again, its first reply was lost.
-  if mine and record[1] == 'running' then
+-- Records one outcome, unless the task is not running any more as the token says: then the call is a repeat, because its first
+-- reply was lost, or it comes too late.
+local function record(position, word, o, token)
+  if headers[o.id] == token then
+    o.task = read_task(o.id)
+    o.cancelled = cancels[o.id]
     -- A task that shall be cancelled does not run again.
-    if record[8] and RUNS_AGAIN[word] then word = 'cancelled' end
-    record_outcome[word]({
-      id = id, claim = claim, payload = ARGV[at + 3], delay = tonumber(ARGV[at + 4]), ttl = tonumber(ARGV[at + 5]),
-      lane = record[4] or 'normal', message = record[5], failures = tonumber(record[6]) or 0, crashes = record[7],
-      cancel = record[8], started = record[9],
-    })
+    if o.cancelled and RUNS_AGAIN[word] then word = 'cancelled' end
+    record_outcome[word](o)
+    left[#left + 1] = o.id
+    return
   end
+  local task, claims = read_task(o.id), tonumber(string.match(token, '^%l+ (%d+)'))
+  local mine = task and task.claims == claims and task.worker == worker
+  if not mine then stale[#stale + 1] = position end
   -- A task that moved on to this worker under a later claim stays held.
-  if mine or record[3] ~= worker then left[#left + 1] = id end
-  verdicts[#verdicts + 1] = verdict
+  if mine or not task or task.worker ~= worker then left[#left + 1] = o.id end
+end
+
+local function all_run_as_told()
+  local ids = { unpack(ARGV, IDS_FROM, TOKENS_FROM - 1) }
+  load(HEADERS, headers, ids)
+  for at = 1, successes do
+    if headers[ids[at]] ~= ARGV[TOKENS_FROM + at - 1] then return false end
+  end
+  return true
+end
+
+-- What nearly every call is: all of them are as told, and nothing has to be taken apart.
+local function record_all_successes()
+  local token, bytes, header
+  for at = 0, successes - 1 do
+    local id = ARGV[IDS_FROM + at]
+    -- Tasks that were claimed together often have one token, and the same size.
+    if token ~= ARGV[TOKENS_FROM + at] or bytes ~= ARGV[BYTES_FROM + at] then
+      token, bytes = ARGV[TOKENS_FROM + at], ARGV[BYTES_FROM + at]
+      header = 'succeeded' .. string.sub(token, 8) .. ' ' .. NOW_TEXT .. ' ' .. bytes
+    end
+    headers[id] = header
+    changed[#changed + 1] = id
+    done[#done + 1] = id
+    left[#left + 1] = id
+  end
+  if OTHERS_FROM > RESULTS_FROM then redis.call('HSET', RESULTS, unpack(ARGV, RESULTS_FROM, OTHERS_FROM - 1)) end
+  move_many(successes, 'running', 'succeeded', moves_text(ARGV, 'succeeded', IDS_FROM, TOKENS_FROM - 1))
+  kept_bytes = kept_bytes + tonumber(ARGV[6])
+end
+
+local function record_successes_one_by_one()
+  local results = {}
+  for at = RESULTS_FROM, OTHERS_FROM - 1, 2 do results[ARGV[at]] = ARGV[at + 1] end
+  load_tasks({ unpack(ARGV, IDS_FROM, TOKENS_FROM - 1) })
+  for at = 0, successes - 1 do
+    local id = ARGV[IDS_FROM + at]
+    record(at + 1, 'succeeded', { id = id, payload = results[id] or '' }, ARGV[TOKENS_FROM + at])
+  end
+end
+
+if successes > 0 then
+  if all_run_as_told() then record_all_successes() else record_successes_one_by_one() end
+end
+local other_ids = {}
+for at = OTHERS_FROM, #ARGV, 6 do other_ids[#other_ids + 1] = ARGV[at] end
+load_tasks(other_ids)
+load(CANCELS, cancels, other_ids)
+for at = OTHERS_FROM, #ARGV, 6 do
+  local o = { id = ARGV[at], payload = ARGV[at + 3], delay = tonumber(ARGV[at + 4]), ttl = tonumber(ARGV[at + 5]) }
+  record(successes + (at - OTHERS_FROM) / 6 + 1, ARGV[at + 2], o, ARGV[at + 1])
 end
 call_sliced('SREM', running_key(worker), left)
 
@@ -75,4 +136,4 @@ if want > 0 and not PAUSED then
   hold(worker)
 end
 commit()
-return { PAUSED and 'paused' or 'claimed', verdicts, taken }
+return { PAUSED and 'paused' or 'claimed', stale, taken }

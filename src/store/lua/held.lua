@@ -2,15 +2,18 @@
 -- ARGV: worker
 -- Reply: the tasks, as claim.lua answers them
 
-local held = {}
-for _, id in ipairs(redis.call('SMEMBERS', running_key(ARGV[1]))) do
-  local record = redis.call('HMGET', task_key(id), F.state, F.worker, F.claims, F.failures, F.crashes, F.message)
-  if record[1] == 'running' and record[2] == ARGV[1] then
+local worker = ARGV[1]
+local ids = redis.call('SMEMBERS', running_key(worker))
+load_tasks(ids)
+local held, gone = {}, {}
+for _, id in ipairs(ids) do
+  local task = read_task(id)
+  if task and task.state == 'running' and task.worker == worker then
     local at = #held
-    held[at + 1], held[at + 2], held[at + 3] = id, record[3], tonumber(record[4]) or 0
-    held[at + 4], held[at + 5] = tonumber(record[5]) or 0, record[6]
+    held[at + 1], held[at + 2], held[at + 3] = id, headers[id], contents[id]
   else
-    redis.call('SREM', running_key(ARGV[1]), id)
+    gone[#gone + 1] = id
   end
 end
+call_sliced('SREM', running_key(worker), gone)
 return held

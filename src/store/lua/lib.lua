@@ -1,4 +1,5 @@
--- Shared by every script, put in front of each by scripts.ts, which also defines TRANSITIONS, LANES and the record's fields (F) from TypeScript.
+-- Shared by every script that changes something, put in front of each by scripts.ts, which also defines TRANSITIONS, LANES and the
+-- columns (COLUMNS) from TypeScript.
 -- KEYS[1] is always the queue's prefix `pf:{q}`; all other keys are built from it and share its slot.
 
 local BASE = KEYS[1]
@@ -7,16 +8,25 @@ local WORKERS = BASE .. ':workers'
 local LATER = BASE .. ':later'
 local DONE = BASE .. ':done'
 local DEAD = BASE .. ':dead'
--- Events kept for readers that come back.
-local EVENTS_KEPT = 10000
-
 local KEPT = BASE .. ':kept'
 local UNSTARTED = BASE .. ':unstarted'
 local TICKS = BASE .. ':ticks'
+-- Entries of the event stream that are kept for readers that come back: fewer, when calls make many moves each.
+local EVENTS_KEPT, FEWEST_EVENTS_KEPT, MOVES_KEPT = 10000, 50, 50000
 -- Failed attempts that are remembered of a task.
 local ERRORS_KEPT = 20
 
-local function task_key(id) return BASE .. ':task:' .. id end
+-- A task is a row over these hashes, each from task id to one value; most tasks have few of them. One hash a column, and not one
+-- a task, because a batch then costs one command a column, however many tasks it has.
+local CONTENTS = BASE .. ':' .. COLUMNS.content
+local HEADERS = BASE .. ':' .. COLUMNS.header
+local RESULTS = BASE .. ':' .. COLUMNS.result
+local LAST_ERRORS = BASE .. ':' .. COLUMNS.error
+local EXPIRES = BASE .. ':' .. COLUMNS.expires
+local DUE = BASE .. ':' .. COLUMNS.due
+local CANCELS = BASE .. ':' .. COLUMNS.cancel
+local PROGRESS = BASE .. ':' .. COLUMNS.progress
+
 local function ready_key(lane) return BASE .. ':ready:' .. lane end
 local function ledger_key(lane) return BASE .. ':ledger:' .. lane end
 local function errors_key(id) return BASE .. ':errors:' .. id end
@@ -41,6 +51,8 @@ end
 
 local control = redis.call('HMGET', CONTROL, 'wall', 'skew', 'paused', 'sweep_at')
 local NOW, WALL = read_clock(control[1], control[2])
+-- Lua writes a number anew each time it joins a text, and slowly.
+local NOW_TEXT = string.format('%.0f', NOW)
 local PAUSED = control[3] and true or false
 
 -- One command with many arguments, in slices that Lua can unpack. Pairs stay together: slices are even.
@@ -50,90 +62,221 @@ local function call_sliced(command, key, arguments)
   end
 end
 
--- Task ids stand at bytes 4 to 39 of a message, behind an array head and the head of a text of 36 bytes.
+-- Task ids stand at bytes 4 to 39 of a message, behind an array head and the head of a text of 36 bytes. Whether they are the id
+-- of a task, a record tells.
 local function id_of(message)
   local first, second, third = string.byte(message, 1, 3)
   if not third or first < 0x83 or first > 0x85 or second ~= 0x78 or third ~= 36 then return nil end
   if string.byte(message, 40) ~= 1 then return nil end
-  local id = string.sub(message, 4, 39)
-  if #id < 36 or string.find(id, '[^0-9a-f-]') then return nil end
-  return id
+  return string.sub(message, 4, 39)
 end
 
--- What stands on a list for a task that has a record: `[id, 1, type]`, the head of its message as an array of three.
-local function reference_of(message)
-  local head = string.byte(message, 41)
-  local stop = head == 0x78 and 42 + string.byte(message, 42) or 41 + head - 0x60
-  return '\131' .. string.sub(message, 2, stop)
+-- What stands on a list for a task that has a row: `[id, 1, type]`. A content begins with an array head and the type.
+local function reference_of(id, content)
+  local head = string.byte(content, 2)
+  local stop = head == 0x78 and 3 + string.byte(content, 3) or 2 + head - 0x60
+  return '\131x$' .. id .. '\1' .. string.sub(content, 2, stop)
 end
 
-local deltas, events = {}, {}
+-- A first push is the common one: its entry is the id alone.
+local function ledger_entry(id, claims)
+  if claims == 0 then return id end
+  return id .. ':' .. claims
+end
+
+-- What this call knows of tasks: id to value, false = there is none. Filled by `load` and kept up to date by what writes.
+local headers, contents = {}, {}
+
+local function load(column, cache, ids)
+  local unknown = {}
+  for at = 1, #ids do
+    local id = ids[at]
+    if cache[id] == nil then
+      cache[id] = false
+      unknown[#unknown + 1] = id
+    end
+  end
+  for from = 1, #unknown, 1000 do
+    local to = math.min(from + 999, #unknown)
+    local values = redis.call('HMGET', column, unpack(unknown, from, to))
+    for at = from, to do cache[unknown[at]] = values[at - from + 1] end
+  end
+end
+
+local function load_tasks(ids)
+  load(HEADERS, headers, ids)
+  load(CONTENTS, contents, ids)
+end
+
+-- The header of a task: state, claims, failures, crashes, lane, accepted (0 = the time in its id), started (0 = never), worker
+-- ('-' = none), and once it is finished when, and the bytes it keeps. A task without one is ready for the first time, in the normal lane.
+local HEADER = '^(%l+) (%d+) (%d+) (%d+) (%l+) (%d+) (%d+) (%S+)%s?(%d*)%s?(%d*)$'
+
+-- The header as a table, or nil when there is no such task. Both columns of the task were loaded.
+local function read_task(id)
+  local header = headers[id]
+  if not header then
+    if not contents[id] then return nil end
+    return { state = 'ready', claims = 0, failures = 0, crashes = 0, lane = 'normal', accepted = 0, started = 0, worker = '-' }
+  end
+  local state, claims, failures, crashes, lane, accepted, started, worker, finished, bytes = string.match(header, HEADER)
+  return {
+    state = state, claims = tonumber(claims), failures = tonumber(failures), crashes = tonumber(crashes), lane = lane,
+    accepted = accepted, started = started, worker = worker, finished = tonumber(finished), bytes = tonumber(bytes) or 0,
+  }
+end
+
+local function header_text(task)
+  local text = task.state .. ' ' .. task.claims .. ' ' .. task.failures .. ' ' .. task.crashes .. ' ' .. task.lane .. ' '
+    .. task.accepted .. ' ' .. task.started .. ' ' .. task.worker
+  if task.finished then return text .. ' ' .. task.finished .. ' ' .. task.bytes end
+  return text
+end
+
+-- Moves become one event: those made together in a field of their own, and all others in one more.
+local deltas, events, single_moves, moves_made = {}, {}, {}, 0
+-- What `commit` writes: ids whose header has changed, values by column, ids whose rows go.
+local changed, values, removed = {}, {}, {}
 -- Finished tasks by the list they belong on, and the bytes that finished tasks keep more (or fewer) than before.
-local listed, kept_bytes = { [DONE] = {}, [DEAD] = {} }, 0
+local done, dead, kept_bytes = {}, {}, 0
 
--- The only place where a task changes its state. `fields` is a flat list of record fields written with it.
-local function move(id, from, to, fields)
+local function put(column, id, value)
+  local written = values[column]
+  if not written then
+    written = {}
+    values[column] = written
+  end
+  written[#written + 1] = id
+  written[#written + 1] = value
+end
+
+-- Ids that each have the new state behind them, with a blank between two.
+local function moves_text(ids, to, first, last) return table.concat(ids, to .. ' ', first, last) .. to end
+
+-- The only place where tasks change their state: checks the move against the table and keeps the counts and the events.
+-- `moves` tells them, as `moves_text` writes it.
+local function move_many(number, from, to, moves)
   if not TRANSITIONS[from][to] then
     error({ err = 'popfleet: illegal move from ' .. from .. ' to ' .. to })
   end
-  if from ~= 'new' then deltas[from] = (deltas[from] or 0) - 1 end
-  deltas[to] = (deltas[to] or 0) + 1
-  events[#events + 1] = id .. to
-  if to == 'removed' then
-    redis.call('UNLINK', task_key(id), errors_key(id), log_key(id))
-  elseif not (from == 'new' and to == 'ready') then
-    fields[#fields + 1] = F.state
-    fields[#fields + 1] = to
-    redis.call('HSET', task_key(id), unpack(fields))
+  if from ~= 'new' then deltas[from] = (deltas[from] or 0) - number end
+  deltas[to] = (deltas[to] or 0) + number
+  moves_made = moves_made + number
+  if number == 1 then
+    single_moves[#single_moves + 1] = moves
+  else
+    local last = #events
+    events[last + 1], events[last + 2] = 'm', moves
   end
+end
+
+-- Moves one task. `header` is its header from now on; none for a task that is new and has none.
+local function move(id, from, to, header)
+  move_many(1, from, to, id .. to)
+  if to == 'removed' then
+    removed[#removed + 1] = id
+    headers[id], contents[id] = false, false
+  elseif header then
+    headers[id] = header
+    changed[#changed + 1] = id
+  end
+end
+
+-- `task` is what `read_task` answered, changed as far as more than its state changes.
+local function move_task(id, task, to)
+  local from = task.state
+  task.state = to
+  move(id, from, to, header_text(task))
+end
+
+-- Adds an entry to the event stream. `n` numbers the entries: a reader sees from it that it has missed some.
+local function tell(moves, fields)
+  local number = redis.call('HINCRBY', CONTROL, 'events', 1)
+  local kept = math.min(EVENTS_KEPT, math.max(FEWEST_EVENTS_KEPT, math.ceil(MOVES_KEPT / moves)))
+  redis.call('XADD', BASE .. ':events', 'MAXLEN', '=', kept, '*', 'n', number, unpack(fields))
 end
 
 local function count(name, by)
   if by ~= 0 then redis.call('HINCRBY', BASE .. ':count', name, by) end
 end
 
--- Writes what `move` has gathered; every script that moves tasks ends with it.
-local function commit()
-  for state, by in pairs(deltas) do count(state, by) end
-  for list, pairs_of_score_and_id in pairs(listed) do call_sliced('ZADD', list, pairs_of_score_and_id) end
-  count('bytes', kept_bytes)
-  if #events > 0 then
-    redis.call('XADD', BASE .. ':events', 'MAXLEN', '=', EVENTS_KEPT, '*', 'm', table.concat(events, ' '))
+local function write_headers()
+  local pairs_of_id_and_header = {}
+  for _, id in ipairs(changed) do
+    local header = headers[id]
+    if header then
+      local at = #pairs_of_id_and_header
+      pairs_of_id_and_header[at + 1], pairs_of_id_and_header[at + 2] = id, header
+    end
   end
+  call_sliced('HSET', HEADERS, pairs_of_id_and_header)
 end
 
--- Ends a task: moves it to a terminal state, lists it there, and counts what it keeps against the retention by size.
+local function drop_rows()
+  if #removed == 0 then return end
+  for _, name in pairs(COLUMNS) do call_sliced('HDEL', BASE .. ':' .. name, removed) end
+  local keys = {}
+  for _, id in ipairs(removed) do
+    keys[#keys + 1] = errors_key(id)
+    keys[#keys + 1] = log_key(id)
+  end
+  call_sliced('UNLINK', keys[1], keys)
+end
+
+-- Writes what was gathered; every script that moves tasks ends with it.
+local function commit()
+  write_headers()
+  for column, written in pairs(values) do call_sliced('HSET', column, written) end
+  drop_rows()
+  call_sliced('RPUSH', DONE, done)
+  call_sliced('ZADD', DEAD, dead)
+  for state, by in pairs(deltas) do count(state, by) end
+  count('bytes', kept_bytes)
+  if #single_moves > 0 then
+    local last = #events
+    events[last + 1], events[last + 2] = 'm', table.concat(single_moves, ' ')
+  end
+  if #events > 0 then tell(moves_made, events) end
+end
+
+-- Lists a task that has just ended, and counts what it keeps against the retention by size.
 -- `kept_ms` is its own time to live, or nil for that of the fleet.
-local function end_task(id, from, to, fields, bytes, kept_ms)
-  fields[#fields + 1], fields[#fields + 2] = F.finished, NOW
-  fields[#fields + 1], fields[#fields + 2] = F.bytes, bytes
-  move(id, from, to, fields)
-  local list = listed[to == 'dead' and DEAD or DONE]
-  list[#list + 1], list[#list + 2] = NOW, id
+local function list_ended(id, to, bytes, kept_ms)
+  if to == 'dead' then
+    dead[#dead + 1], dead[#dead + 2] = NOW, id
+  else
+    done[#done + 1] = id
+  end
   if kept_ms then redis.call('ZADD', KEPT, NOW + kept_ms, id) end
   kept_bytes = kept_bytes + bytes
 end
 
+-- Ends a task: moves it to a terminal state and lists it there. `payload` goes to `column`, the result or the last error.
+local function end_task(id, task, to, column, payload, content_bytes, kept_ms)
+  if payload ~= '' then put(column, id, payload) end
+  task.finished, task.bytes = NOW, content_bytes + #payload
+  move_task(id, task, to)
+  list_ended(id, to, task.bytes, kept_ms)
+end
+
+
 -- A task that was not started in time.
-local function expire(id, state, message)
-  end_task(id, state, 'dead', { F.error, EXPIRED_ERROR }, #message + #EXPIRED_ERROR)
+local function expire(id, task)
+  end_task(id, task, 'dead', LAST_ERRORS, EXPIRED_ERROR, #contents[id])
 end
 
 -- Remembers how an attempt failed: started, ended, claim, worker, then the error as CBOR.
-local function remember_error(id, started, claim, worker, payload)
-  redis.call('RPUSH', errors_key(id), (started or NOW) .. ' ' .. NOW .. ' ' .. claim .. ' ' .. worker .. ' ' .. payload)
+local function remember_error(id, task, payload)
+  local started = task.started ~= '0' and task.started or NOW
+  local entry = started .. ' ' .. NOW .. ' ' .. task.claims .. ' ' .. task.worker .. ' ' .. payload
+  redis.call('RPUSH', errors_key(id), entry)
   redis.call('LTRIM', errors_key(id), -ERRORS_KEPT, -1)
 end
 
--- The state of a record whose message and state field were read; nil without a record.
-local function state_of(message, state)
-  return state or (message and 'ready') or nil
-end
-
 -- ready and ledger always get the same push at the same end.
-local function push(command, lane, id, message, claims)
-  redis.call(command, ready_key(lane), reference_of(message))
-  redis.call(command, ledger_key(lane), id .. ':' .. claims)
+local function push(command, lane, id, claims)
+  redis.call(command, ready_key(lane), reference_of(id, contents[id]))
+  redis.call(command, ledger_key(lane), ledger_entry(id, claims))
 end
 
 -- Tells sleeping sweepers that something is due earlier than they know.
@@ -146,8 +289,10 @@ local function wake_at(due)
   end
 end
 
+-- A scheduled task is due then.
 local function plan(id, due)
   redis.call('ZADD', LATER, due, id)
+  put(DUE, id, due)
   wake_at(due)
 end
 

@@ -3,16 +3,17 @@
 -- Reply: 'replayed', 'unknown', or the state it is in instead of dead
 
 local id = ARGV[1]
-local record = redis.call('HMGET', task_key(id), F.message, F.state, F.lane, F.claims, F.bytes)
-local state = state_of(record[1], record[2])
-if not state then return 'unknown' end
-if state ~= 'dead' then return state end
+load_tasks({ id })
+local task = read_task(id)
+if not task then return 'unknown' end
+if task.state ~= 'dead' then return task.state end
 
-redis.call('HDEL', task_key(id), F.finished, F.error, F.bytes, F.expires, F.cancel, F.progress)
+for _, column in ipairs({ LAST_ERRORS, EXPIRES, CANCELS, PROGRESS }) do redis.call('HDEL', column, id) end
 redis.call('ZREM', DEAD, id)
 redis.call('ZREM', KEPT, id)
-kept_bytes = kept_bytes - (tonumber(record[5]) or 0)
-move(id, 'dead', 'ready', { F.failures, 0, F.crashes, 0 })
-push('LPUSH', record[3] or 'normal', id, record[1], record[4] or '0')
+kept_bytes = kept_bytes - task.bytes
+task.failures, task.crashes, task.finished = 0, 0, nil
+move_task(id, task, 'ready')
+push('LPUSH', task.lane, id, task.claims)
 commit()
 return 'replayed'

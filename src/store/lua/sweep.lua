@@ -11,7 +11,7 @@ local retention_ms, retention_bytes, period_ms = tonumber(ARGV[4]), tonumber(ARG
 local planned = tonumber(control[4]) or 0
 if NOW < planned and planned - NOW <= period_ms then return { planned - NOW, WALL, { 0, 0, 0, 0, 0, 0 }, {} } end
 
-local done = { due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0 }
+local swept = { due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0 }
 local next_at = NOW + period_ms
 local function again_at(time)
   if time < next_at then next_at = time end
@@ -31,12 +31,13 @@ end
 
 local function move_due()
   local ids = redis.call('ZRANGEBYSCORE', LATER, '-inf', NOW, 'LIMIT', 0, slice)
+  load_tasks(ids)
   for _, id in ipairs(ids) do
-    local record = redis.call('HMGET', task_key(id), F.state, F.lane, F.message, F.claims)
-    if record[1] == 'scheduled' then
-      move(id, 'scheduled', 'ready', {})
-      push('LPUSH', record[2] or 'normal', id, record[3], record[4] or '0')
-      done.due = done.due + 1
+    local task = read_task(id)
+    if task and task.state == 'scheduled' then
+      move_task(id, task, 'ready')
+      push('LPUSH', task.lane, id, task.claims)
+      swept.due = swept.due + 1
     end
   end
   call_sliced('ZREM', LATER, ids)
@@ -44,13 +45,12 @@ local function move_due()
   if following[2] then again_at(tonumber(following[2])) end
 end
 
-local function give_back(id, worker)
-  local record = redis.call('HMGET', task_key(id), F.lane, F.message, F.claims, F.crashes, F.cancel, F.started, F.worker,
-    F.state)
-  if record[8] ~= 'running' or record[7] ~= worker then return end
-  local state = after_crash(id, record, LOST_ERROR)
-  if state == 'ready' then done.returned = done.returned + 1 end
-  if state == 'dead' then done.poisoned = done.poisoned + 1 end
+local function give_back(id, worker, cancelled)
+  local task = read_task(id)
+  if not task or task.state ~= 'running' or task.worker ~= worker then return end
+  local state = after_crash(id, task, cancelled, LOST_ERROR)
+  if state == 'ready' then swept.returned = swept.returned + 1 end
+  if state == 'dead' then swept.poisoned = swept.poisoned + 1 end
 end
 
 local function expire_workers()
@@ -60,7 +60,10 @@ local function expire_workers()
     if budget == 0 then break end
     local ids = redis.call('SPOP', running_key(worker), budget)
     budget = budget - #ids
-    for _, id in ipairs(ids) do give_back(id, worker) end
+    local cancels = {}
+    load_tasks(ids)
+    load(CANCELS, cancels, ids)
+    for _, id in ipairs(ids) do give_back(id, worker, cancels[id]) end
     if redis.call('EXISTS', running_key(worker)) == 0 then redis.call('ZREM', WORKERS, worker) end
   end
   local following = redis.call('ZRANGE', WORKERS, 0, 0, 'WITHSCORES')
@@ -73,31 +76,35 @@ local function check_ledger(lane, suspects)
   local tail = redis.call('LINDEX', ready_key(lane), -1)
   local tail_id = tail and id_of(tail)
   local entries = redis.call('LRANGE', ledger_key(lane), -slice, -1)
-  local walked, waiting, lost = 0, {}, {}
+  local behind = {}
   for at = #entries, 1, -1 do
-    local entry = entries[at]
-    local id, claims = string.sub(entry, 1, 36), string.sub(entry, 38)
+    local id = string.sub(entries[at], 1, 36)
     if id == tail_id then break end
-    walked = walked + 1
-    local record = redis.call('HMGET', task_key(id), F.message, F.state, F.claims)
-    if state_of(record[1], record[2]) == 'ready' and (record[3] or '0') == claims then
-      local seen_at = tonumber(redis.call('HGET', suspects.old, entry)) or NOW
+    behind[#behind + 1] = { entry = entries[at], id = id, claims = tonumber(string.sub(entries[at], 38)) or 0 }
+  end
+  if #behind == 0 then return end
+  local ids, waiting, lost = {}, {}, {}
+  for at, one in ipairs(behind) do ids[at] = one.id end
+  load_tasks(ids)
+  for _, one in ipairs(behind) do
+    local task = read_task(one.id)
+    if task and task.state == 'ready' and task.claims == one.claims then
+      local seen_at = tonumber(redis.call('HGET', suspects.old, one.entry)) or NOW
       if NOW - seen_at >= grace_ms then
-        lost[#lost + 1] = { id = id, message = record[1], claims = claims }
+        lost[#lost + 1] = one
       else
-        waiting[#waiting + 1] = entry
-        suspects.new[#suspects.new + 1], suspects.new[#suspects.new + 2] = entry, seen_at
+        waiting[#waiting + 1] = one.entry
+        suspects.new[#suspects.new + 1], suspects.new[#suspects.new + 2] = one.entry, seen_at
         again_at(seen_at + grace_ms)
       end
     end
   end
-  if walked == 0 then return end
-  if walked == #entries and walked == slice and #waiting < slice then again_at(NOW) end
-  redis.call('RPOP', ledger_key(lane), walked)
+  if #behind == #entries and #behind == slice and #waiting < slice then again_at(NOW) end
+  redis.call('RPOP', ledger_key(lane), #behind)
   -- Oldest last, so that it stands at the tail; entries that wait have no message in `ready` and go behind those that have.
-  for at = #lost, 1, -1 do push('RPUSH', lane, lost[at].id, lost[at].message, lost[at].claims) end
+  for at = #lost, 1, -1 do push('RPUSH', lane, lost[at].id, lost[at].claims) end
   for at = #waiting, 1, -1 do redis.call('RPUSH', ledger_key(lane), waiting[at]) end
-  done.repaired = done.repaired + #lost
+  swept.repaired = swept.repaired + #lost
 end
 
 local function check_ledgers()
@@ -110,14 +117,13 @@ end
 -- Tasks that were not started in time, also when nobody pops them.
 local function expire_unstarted()
   local ids = redis.call('ZRANGEBYSCORE', UNSTARTED, '-inf', NOW, 'LIMIT', 0, slice)
+  load_tasks(ids)
   for _, id in ipairs(ids) do
-    local record = redis.call('HMGET', task_key(id), F.message, F.state, F.expires, F.claims)
-    local state = state_of(record[1], record[2])
-    local waits = (state == 'ready' or state == 'scheduled') and not record[4]
-    if waits and record[3] and tonumber(record[3]) <= NOW then
-      if state == 'scheduled' then redis.call('ZREM', LATER, id) end
-      expire(id, state, record[1])
-      done.expired = done.expired + 1
+    local task = read_task(id)
+    if task and task.claims == 0 and (task.state == 'ready' or task.state == 'scheduled') then
+      if task.state == 'scheduled' then redis.call('ZREM', LATER, id) end
+      expire(id, task)
+      swept.expired = swept.expired + 1
     end
   end
   call_sliced('ZREM', UNSTARTED, ids)
@@ -125,31 +131,47 @@ local function expire_unstarted()
   if following[2] then again_at(tonumber(following[2])) end
 end
 
--- Drops the record of a finished task. A task that was replayed meanwhile stays.
-local function remove(id)
-  local record = redis.call('HMGET', task_key(id), F.state, F.bytes)
-  if not record[1] or not TRANSITIONS[record[1]]['removed'] then return end
-  move(id, record[1], 'removed')
-  kept_bytes = kept_bytes - (tonumber(record[2]) or 0)
-  done.removed = done.removed + 1
+-- Drops the row of a finished task. A task that was replayed meanwhile stays.
+local function remove(id, task)
+  if not task or not TRANSITIONS[task.state]['removed'] then return end
+  move(id, task.state, 'removed')
+  kept_bytes = kept_bytes - task.bytes
+  swept.removed = swept.removed + 1
 end
 
 -- Finished tasks whose own time to live is over.
 local function drop_kept()
   local ids = redis.call('ZRANGEBYSCORE', KEPT, '-inf', NOW, 'LIMIT', 0, slice)
-  for _, id in ipairs(ids) do remove(id) end
-  for _, list in ipairs({ KEPT, DONE, DEAD }) do call_sliced('ZREM', list, ids) end
+  load_tasks(ids)
+  for _, id in ipairs(ids) do remove(id, read_task(id)) end
+  for _, list in ipairs({ KEPT, DEAD }) do call_sliced('ZREM', list, ids) end
   local following = redis.call('ZRANGE', KEPT, 0, 0, 'WITHSCORES')
   if following[2] then again_at(tonumber(following[2])) end
 end
 
 -- Finished tasks that are older than the fleet keeps them. Those with a longer time of their own leave the listing only.
-local function drop_old(list)
-  local ids = redis.call('ZRANGEBYSCORE', list, '-inf', NOW - retention_ms, 'LIMIT', 0, slice)
+local function drop_old_done()
+  local ids = redis.call('LRANGE', DONE, 0, slice - 1)
+  load_tasks(ids)
+  local dropped = 0
   for _, id in ipairs(ids) do
-    if not redis.call('ZSCORE', KEPT, id) then remove(id) end
+    local task = read_task(id)
+    -- One that is gone already, or back as another program pushed it again, had a time to live of its own.
+    if task and task.finished and task.finished > NOW - retention_ms then break end
+    dropped = dropped + 1
+    if task and not redis.call('ZSCORE', KEPT, id) then remove(id, task) end
   end
-  call_sliced('ZREM', list, ids)
+  if dropped > 0 then redis.call('LPOP', DONE, dropped) end
+  if dropped == slice then again_at(NOW) end
+end
+
+local function drop_old_dead()
+  local ids = redis.call('ZRANGEBYSCORE', DEAD, '-inf', NOW - retention_ms, 'LIMIT', 0, slice)
+  load_tasks(ids)
+  for _, id in ipairs(ids) do
+    if not redis.call('ZSCORE', KEPT, id) then remove(id, read_task(id)) end
+  end
+  call_sliced('ZREM', DEAD, ids)
   if #ids == slice then again_at(NOW) end
 end
 
@@ -158,17 +180,21 @@ local function drop_excess()
   if retention_bytes == 0 then return end
   local held = (tonumber(redis.call('HGET', BASE .. ':count', 'bytes')) or 0) + kept_bytes
   if held <= retention_bytes then return end
-  local list = redis.call('EXISTS', DONE) == 1 and DONE or DEAD
+  local from_done = redis.call('EXISTS', DONE) == 1
+  local ids = from_done and redis.call('LRANGE', DONE, 0, slice - 1) or redis.call('ZRANGE', DEAD, 0, slice - 1)
+  load_tasks(ids)
   local dropped = {}
-  for _, id in ipairs(redis.call('ZRANGE', list, 0, slice - 1)) do
+  for _, id in ipairs(ids) do
     local before = kept_bytes
-    remove(id)
+    remove(id, read_task(id))
     dropped[#dropped + 1] = id
     held = held + kept_bytes - before
     if held <= retention_bytes then break end
   end
-  for _, one in ipairs({ list, KEPT }) do call_sliced('ZREM', one, dropped) end
-  if held > retention_bytes and #dropped > 0 then again_at(NOW) end
+  if #dropped == 0 then return end
+  if from_done then redis.call('LPOP', DONE, #dropped) else call_sliced('ZREM', DEAD, dropped) end
+  call_sliced('ZREM', KEPT, dropped)
+  if held > retention_bytes then again_at(NOW) end
 end
 
 -- Ticks are only named here: the worker that swept computes the next one, and tick.lua makes sure that it counts once.
@@ -185,10 +211,11 @@ if may_expire then expire_workers() end
 check_ledgers()
 expire_unstarted()
 drop_kept()
-for _, list in ipairs({ DONE, DEAD }) do drop_old(list) end
+drop_old_done()
+drop_old_dead()
 drop_excess()
 local ticks = due_ticks()
 redis.call('HSET', CONTROL, 'swept_at', NOW, 'sweep_at', next_at)
 commit()
-return { math.max(0, next_at - NOW), WALL, { done.due, done.returned, done.poisoned, done.repaired, done.expired, done.removed },
+return { math.max(0, next_at - NOW), WALL, { swept.due, swept.returned, swept.poisoned, swept.repaired, swept.expired, swept.removed },
   ticks }

@@ -1,6 +1,6 @@
 -- One tick of a schedule: whichever worker comes first enqueues its task and plans the next tick; the others change nothing.
 -- ARGV: schedule name, the due time it was read with, the next due time ('' = none), both as time of day,
---       message, lane, extras (accept.lua); message '' = a missed tick that does not run
+--       id, content, lane and JSON of `more` (accept.lua) of its task; id '' = a missed tick that does not run
 -- Reply: 'ticked', or 'stale' when somebody else did it or the schedule was changed
 
 local name, due, next_due = ARGV[1], ARGV[2], ARGV[3]
@@ -14,7 +14,9 @@ else
   wake_at(tonumber(next_due) + NOW - WALL)
 end
 if ARGV[4] ~= '' then
-  local _, id = accept(ARGV[4], ARGV[5], ARGV[6])
+  local id = ARGV[4]
+  load(CONTENTS, contents, { id })
+  accept(id, ARGV[5], ARGV[6], is_made_now(id), cjson.decode(ARGV[7]))
   redis.call('HSET', BASE .. ':lastrun', name, due .. ' ' .. id)
   push_accepted()
 end
