@@ -56,18 +56,18 @@ const ERRORS = {
 /** Reads the `.lua` files beside this module and builds every script. */
 export function buildScripts(build: ScriptBuild = { flags: true }): Record<ScriptName, ScriptSource> {
   const patch = build.patch ?? ((library: string) => library);
-  const tables = [
-    `local TRANSITIONS = ${luaTable(Object.entries(TRANSITIONS).map(([from, to]) => [from, luaSet(to)]))}`,
-    `local LANES = ${luaList(LANES)}`,
-    `local LANES_FROM = ${luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))}`,
-    `local COLUMNS = ${luaTable(Object.entries(COLUMNS).map(([name, key]) => [name, `'${key}'`]))}`,
-    `local COLUMN_NAMES = ${luaList(COLUMN_ORDER.map((name) => COLUMNS[name]))}`,
-    ...Object.entries(ERRORS).map(([name, error]) => `local ${name} = ${luaBytes(encodeCbor(error))}`),
-  ].join('\n');
+  const tables = luaTable([
+    ['TRANSITIONS', luaTable(Object.entries(TRANSITIONS).map(([from, to]) => [from, luaSet(to)]))],
+    ['LANES', luaList(LANES)],
+    ['LANES_FROM', luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))],
+    ['COLUMNS', luaTable(Object.entries(COLUMNS).map(([name, key]) => [name, `'${key}'`]))],
+    ['COLUMN_NAMES', luaList(COLUMN_ORDER.map((name) => COLUMNS[name]))],
+    ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
+  ]);
   const sources = Object.entries(SCRIPTS).map(([name, { parts, allowOom }]) => {
     const header = build.flags ? `#!lua${allowOom ? ' flags=allow-oom' : ''}\n` : '';
     const bodies = parts.map((part) => (part === 'lib' ? patch(readLua(part)) : readLua(part)));
-    return [name, { lua: `${header}${tables}\n${bodies.join('\n')}`, numberOfKeys: 1 }] as const;
+    return [name, { lua: `${header}local Q = ${tables}\n${bodies.join('\n')}`, numberOfKeys: 1 }] as const;
   });
   return Object.fromEntries(sources) as Record<ScriptName, ScriptSource>;
 }

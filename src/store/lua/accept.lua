@@ -1,20 +1,20 @@
 -- Accepting one task, shared by enqueue.lua and tick.lua.
 
 -- References and ledger entries to push, by lane.
-local references, entries = {}, {}
-local accepted = 0
+Q.references, Q.entries = {}, {}
+Q.accepted = 0
 
 -- A time that was given relative to now, or as a time of day; the scripts' clock may be ahead of the host's.
-local function instant(relative, absolute)
-  if relative then return NOW + relative end
-  if absolute then return absolute + (NOW - WALL) end
+function Q.instant(relative, absolute)
+  if relative then return Q.NOW + relative end
+  if absolute then return absolute + (Q.NOW - Q.WALL) end
   return nil
 end
 
 -- Looks an idempotency key up, and takes it when it is free.
 -- Returns 'free', 'known' (this very task has it: a repeat), 'replayed' or 'conflict', and the id that owns the key.
-local function take_key(id, more)
-  local name = BASE .. ':key:' .. more.key
+function Q.take_key(id, more)
+  local name = Q.BASE .. ':key:' .. more.key
   local owner = redis.call('GET', name)
   if not owner then
     redis.call('SET', name, id .. more.print, 'PX', more.window)
@@ -27,56 +27,56 @@ end
 
 -- The time in a UUIDv7 is its first 48 bits (RFC 9562, section 5.7). It serves as the time of acceptance while it is close to it,
 -- so that most waiting tasks need no header.
-local CLOSE_MS = 100
-local function is_made_now(id)
+Q.CLOSE_MS = 100
+function Q.is_made_now(id)
   local made_at = tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
-  return made_at and math.abs(NOW - made_at) <= CLOSE_MS
+  return made_at and math.abs(Q.NOW - made_at) <= Q.CLOSE_MS
 end
 
-local function push_later(lane, id, content)
-  local pushed = references[lane]
+function Q.push_later(lane, id, content)
+  local pushed = Q.references[lane]
   if not pushed then
     pushed = {}
-    references[lane], entries[lane] = pushed, {}
+    Q.references[lane], Q.entries[lane] = pushed, {}
   end
-  pushed[#pushed + 1] = reference_of(id, content)
-  entries[lane][#pushed] = id
+  pushed[#pushed + 1] = Q.reference_of(id, content)
+  Q.entries[lane][#pushed] = id
 end
 
 -- Accepts a task whose content was looked for (`load`).
 -- `more` has nothing that most tasks have: delay, at, ttl, expires (ms), key, window (ms), print (what the key's request was).
 -- `made_now` is what `is_made_now` answered. Returns 'accepted', 'known', 'replayed' or 'conflict', and the id.
-local function accept(id, content, lane, made_now, more)
+function Q.accept(id, content, lane, made_now, more)
   if more.key then
-    local verdict, owner = take_key(id, more)
+    local verdict, owner = Q.take_key(id, more)
     if verdict == 'replayed' or verdict == 'conflict' then return verdict, owner end
   end
-  if contents[id] then return 'known', id end
-  contents[id] = content
-  put(CONTENTS, id, content)
-  accepted = accepted + 1
-  local expires = instant(more.ttl, more.expires)
+  if Q.contents[id] then return 'known', id end
+  Q.contents[id] = content
+  Q.put(Q.CONTENTS, id, content)
+  Q.accepted = Q.accepted + 1
+  local expires = Q.instant(more.ttl, more.expires)
   if expires then
-    put(EXPIRES, id, expires)
-    redis.call('ZADD', UNSTARTED, expires, id)
-    wake_at(expires)
+    Q.put(Q.EXPIRES, id, expires)
+    redis.call('ZADD', Q.UNSTARTED, expires, id)
+    Q.wake_at(expires)
   end
-  local due = instant(more.delay, more.at)
-  if due and due > NOW then
-    move(id, 'new', 'scheduled', 'scheduled 0 0 0 ' .. lane .. ' ' .. NOW .. ' 0 -')
-    plan(id, due)
+  local due = Q.instant(more.delay, more.at)
+  if due and due > Q.NOW then
+    Q.move(id, 'new', 'scheduled', 'scheduled 0 0 0 ' .. lane .. ' ' .. Q.NOW .. ' 0 -')
+    Q.plan(id, due)
     return 'accepted', id
   end
   local needs_header = lane ~= 'normal' or not made_now
-  move(id, 'new', 'ready', needs_header and 'ready 0 0 0 ' .. lane .. ' ' .. NOW .. ' 0 -' or nil)
-  push_later(lane, id, content)
+  Q.move(id, 'new', 'ready', needs_header and 'ready 0 0 0 ' .. lane .. ' ' .. Q.NOW .. ' 0 -' or nil)
+  Q.push_later(lane, id, content)
   return 'accepted', id
 end
 
-local function push_accepted()
-  for lane, pushed in pairs(references) do
-    call_sliced('LPUSH', ready_key(lane), pushed)
-    call_sliced('LPUSH', ledger_key(lane), entries[lane])
+function Q.push_accepted()
+  for lane, pushed in pairs(Q.references) do
+    Q.call_sliced('LPUSH', Q.ready_key(lane), pushed)
+    Q.call_sliced('LPUSH', Q.ledger_key(lane), Q.entries[lane])
   end
-  count('accepted', accepted)
+  Q.count('accepted', Q.accepted)
 end

@@ -3,20 +3,20 @@
 -- Reply: 'paused' or 'open', how many tasks Redis says it holds, ids it has lost, ids to cancel
 
 local worker = ARGV[1]
-renew_lease(worker, tonumber(ARGV[2]))
+Q.renew_lease(worker, tonumber(ARGV[2]))
 
 local ids, cancels = {}, {}
 for at = 3, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
-load(HEADERS, headers, ids)
-load(CANCELS, cancels, ids)
+Q.load(Q.HEADERS, Q.headers, ids)
+Q.load(Q.CANCELS, cancels, ids)
 
 local lost, cancel = {}, {}
 for at = 1, #ids do
   local id = ids[at]
-  if headers[id] ~= ARGV[2 * at + 2] then
+  if Q.headers[id] ~= ARGV[2 * at + 2] then
     lost[#lost + 1] = id
   elseif cancels[id] then
     cancel[#cancel + 1] = id
   end
 end
-return { PAUSED and 'paused' or 'open', redis.call('SCARD', running_key(worker)), lost, cancel }
+return { Q.PAUSED and 'paused' or 'open', redis.call('SCARD', Q.running_key(worker)), lost, cancel }

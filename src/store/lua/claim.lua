@@ -4,16 +4,16 @@
 -- Reply: 'claimed' or 'paused', then the tasks, flat: id, header, content. The header is the token of every later write.
 
 local worker, lease_ms, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-renew_lease(worker, lease_ms)
+Q.renew_lease(worker, lease_ms)
 
-if PAUSED then
+if Q.PAUSED then
   -- Everything goes back where it was; the ledger entries of what was popped still stand where they were.
-  for at = #ARGV - 1, 5, -2 do redis.call('RPUSH', ready_key(ARGV[at]), ARGV[at + 1]) end
+  for at = #ARGV - 1, 5, -2 do redis.call('RPUSH', Q.ready_key(ARGV[at]), ARGV[at + 1]) end
   return { 'paused', {} }
 end
 
-for at = 5, #ARGV, 2 do take_all(worker, ARGV[at], { ARGV[at + 1] }) end
-take_more(worker, want, ARGV[4])
-hold(worker)
-commit()
-return { 'claimed', taken }
+for at = 5, #ARGV, 2 do Q.take_all(worker, ARGV[at], { ARGV[at + 1] }) end
+Q.take_more(worker, want, ARGV[4])
+Q.hold(worker)
+Q.commit()
+return { 'claimed', Q.taken }

@@ -19,32 +19,32 @@ end
 local function accept_one_by_one(made_now)
   for position = 1, plain do
     local id, content = ARGV[PAIRS_FROM + 2 * position - 2], ARGV[PAIRS_FROM + 2 * position - 1]
-    except(position, accept(id, content, 'normal', made_now, {}))
+    except(position, Q.accept(id, content, 'normal', made_now, {}))
   end
 end
 
 -- What nearly every call is: nothing is known yet, and nothing has to be written but what the arguments hold already.
 local function accept_all()
-  redis.call('HSET', CONTENTS, unpack(ARGV, PAIRS_FROM, OTHERS_FROM - 1))
-  for at = PAIRS_FROM, OTHERS_FROM - 1, 2 do push_later('normal', ARGV[at], ARGV[at + 1]) end
-  move_many(plain, 'new', 'ready', moves_text(ARGV, 'ready', 2, 1 + plain))
-  accepted = accepted + plain
+  redis.call('HSET', Q.CONTENTS, unpack(ARGV, PAIRS_FROM, OTHERS_FROM - 1))
+  for at = PAIRS_FROM, OTHERS_FROM - 1, 2 do Q.push_later('normal', ARGV[at], ARGV[at + 1]) end
+  Q.move_many(plain, 'new', 'ready', Q.moves_text(ARGV, 'ready', 2, 1 + plain))
+  Q.accepted = Q.accepted + plain
 end
 
 if plain > 0 then
   -- The ids of one call were made together.
-  local made_now = is_made_now(ARGV[2])
+  local made_now = Q.is_made_now(ARGV[2])
   local all_new = made_now
-  load(CONTENTS, contents, { unpack(ARGV, 2, 1 + plain) })
-  for at = 2, 1 + plain do all_new = all_new and not contents[ARGV[at]] end
+  Q.load(Q.CONTENTS, Q.contents, { unpack(ARGV, 2, 1 + plain) })
+  for at = 2, 1 + plain do all_new = all_new and not Q.contents[ARGV[at]] end
   if all_new then accept_all() else accept_one_by_one(made_now) end
 end
 for at = OTHERS_FROM, #ARGV, 4 do
   local id = ARGV[at]
-  load(CONTENTS, contents, { id })
-  local verdict, owner = accept(id, ARGV[at + 1], ARGV[at + 2], is_made_now(id), cjson.decode(ARGV[at + 3]))
+  Q.load(Q.CONTENTS, Q.contents, { id })
+  local verdict, owner = Q.accept(id, ARGV[at + 1], ARGV[at + 2], Q.is_made_now(id), cjson.decode(ARGV[at + 3]))
   except(plain + (at - OTHERS_FROM) / 4 + 1, verdict, owner)
 end
-push_accepted()
-commit()
+Q.push_accepted()
+Q.commit()
 return exceptions

@@ -14,7 +14,7 @@
 -- Reply: 'claimed' or 'paused', the positions (from 1) of outcomes that are stale, then the tasks as claim.lua answers them
 
 local worker, lease_ms, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-renew_lease(worker, lease_ms)
+Q.renew_lease(worker, lease_ms)
 
 local successes = tonumber(ARGV[5])
 local IDS_FROM = 7
@@ -28,43 +28,43 @@ local cancels = {}
 
 local record_outcome = {
   succeeded = function(o)
-    end_task(o.id, o.task, 'succeeded', RESULTS, o.payload, #contents[o.id], o.ttl)
+    Q.end_task(o.id, o.task, 'succeeded', Q.RESULTS, o.payload, #Q.contents[o.id], o.ttl)
   end,
   dead = function(o)
-    remember_error(o.id, o.task, o.payload)
+    Q.remember_error(o.id, o.task, o.payload)
     o.task.failures = o.task.failures + 1
-    end_task(o.id, o.task, 'dead', LAST_ERRORS, o.payload, #contents[o.id], o.ttl)
+    Q.end_task(o.id, o.task, 'dead', Q.LAST_ERRORS, o.payload, #Q.contents[o.id], o.ttl)
   end,
   cancelled = function(o)
     -- A task that was given back, and shall be cancelled, brings no error.
-    local payload = o.payload ~= '' and o.payload or CANCELLED_ERROR
-    end_task(o.id, o.task, 'cancelled', LAST_ERRORS, payload, #contents[o.id], o.ttl)
+    local payload = o.payload ~= '' and o.payload or Q.CANCELLED_ERROR
+    Q.end_task(o.id, o.task, 'cancelled', Q.LAST_ERRORS, payload, #Q.contents[o.id], o.ttl)
   end,
   retry = function(o)
-    remember_error(o.id, o.task, o.payload)
-    put(LAST_ERRORS, o.id, o.payload)
+    Q.remember_error(o.id, o.task, o.payload)
+    Q.put(Q.LAST_ERRORS, o.id, o.payload)
     o.task.failures = o.task.failures + 1
-    move_task(o.id, o.task, 'scheduled')
-    plan(o.id, NOW + o.delay)
+    Q.move_task(o.id, o.task, 'scheduled')
+    Q.plan(o.id, Q.NOW + o.delay)
   end,
   postponed = function(o)
-    put(LAST_ERRORS, o.id, o.payload)
-    move_task(o.id, o.task, 'scheduled')
-    plan(o.id, NOW + o.delay)
+    Q.put(Q.LAST_ERRORS, o.id, o.payload)
+    Q.move_task(o.id, o.task, 'scheduled')
+    Q.plan(o.id, Q.NOW + o.delay)
   end,
   released = function(o)
-    move_task(o.id, o.task, 'ready')
-    push('RPUSH', o.task.lane, o.id, o.task.claims)
+    Q.move_task(o.id, o.task, 'ready')
+    Q.push('RPUSH', o.task.lane, o.id, o.task.claims)
   end,
-  crashed = function(o) after_crash(o.id, o.task, o.cancelled, o.payload) end,
+  crashed = function(o) Q.after_crash(o.id, o.task, o.cancelled, o.payload) end,
 }
 local RUNS_AGAIN = { retry = true, postponed = true, released = true }
 
 -- Records one outcome, unless the task is not running any more as the token says: then the call is a repeat, because its first
 -- reply was lost, or it comes too late.
 local function record(position, word, o, token)
-  if headers[o.id] == token then
-    o.task = read_task(o.id)
+  if Q.headers[o.id] == token then
+    o.task = Q.read_task(o.id)
     o.cancelled = cancels[o.id]
     -- A task that shall be cancelled does not run again.
     if o.cancelled and RUNS_AGAIN[word] then word = 'cancelled' end
@@ -72,7 +72,7 @@ local function record(position, word, o, token)
     left[#left + 1] = o.id
     return
   end
-  local task, claims = read_task(o.id), tonumber(string.match(token, '^%l+ (%d+)'))
+  local task, claims = Q.read_task(o.id), tonumber(string.match(token, '^%l+ (%d+)'))
   local mine = task and task.claims == claims and task.worker == worker
   if not mine then stale[#stale + 1] = position end
   -- A task that moved on to this worker under a later claim stays held.
@@ -81,9 +81,9 @@ end
 
 local function all_run_as_told()
   local ids = { unpack(ARGV, IDS_FROM, TOKENS_FROM - 1) }
-  load(HEADERS, headers, ids)
+  Q.load(Q.HEADERS, Q.headers, ids)
   for at = 1, successes do
-    if headers[ids[at]] ~= ARGV[TOKENS_FROM + at - 1] then return false end
+    if Q.headers[ids[at]] ~= ARGV[TOKENS_FROM + at - 1] then return false end
   end
   return true
 end
@@ -96,22 +96,22 @@ local function record_all_successes()
     -- Tasks that were claimed together often have one token, and the same size.
     if token ~= ARGV[TOKENS_FROM + at] or bytes ~= ARGV[BYTES_FROM + at] then
       token, bytes = ARGV[TOKENS_FROM + at], ARGV[BYTES_FROM + at]
-      header = 'succeeded' .. string.sub(token, 8) .. ' ' .. NOW_TEXT .. ' ' .. bytes
+      header = 'succeeded' .. string.sub(token, 8) .. ' ' .. Q.NOW_TEXT .. ' ' .. bytes
     end
-    headers[id] = header
-    changed[#changed + 1] = id
-    done[#done + 1] = id
+    Q.headers[id] = header
+    Q.changed[#Q.changed + 1] = id
+    Q.done_ids[#Q.done_ids + 1] = id
     left[#left + 1] = id
   end
-  if OTHERS_FROM > RESULTS_FROM then redis.call('HSET', RESULTS, unpack(ARGV, RESULTS_FROM, OTHERS_FROM - 1)) end
-  move_many(successes, 'running', 'succeeded', moves_text(ARGV, 'succeeded', IDS_FROM, TOKENS_FROM - 1))
-  kept_bytes = kept_bytes + tonumber(ARGV[6])
+  if OTHERS_FROM > RESULTS_FROM then redis.call('HSET', Q.RESULTS, unpack(ARGV, RESULTS_FROM, OTHERS_FROM - 1)) end
+  Q.move_many(successes, 'running', 'succeeded', Q.moves_text(ARGV, 'succeeded', IDS_FROM, TOKENS_FROM - 1))
+  Q.kept_bytes = Q.kept_bytes + tonumber(ARGV[6])
 end
 
 local function record_successes_one_by_one()
   local results = {}
   for at = RESULTS_FROM, OTHERS_FROM - 1, 2 do results[ARGV[at]] = ARGV[at + 1] end
-  load_tasks({ unpack(ARGV, IDS_FROM, TOKENS_FROM - 1) })
+  Q.load_tasks({ unpack(ARGV, IDS_FROM, TOKENS_FROM - 1) })
   for at = 0, successes - 1 do
     local id = ARGV[IDS_FROM + at]
     record(at + 1, 'succeeded', { id = id, payload = results[id] or '' }, ARGV[TOKENS_FROM + at])
@@ -123,17 +123,17 @@ if successes > 0 then
 end
 local other_ids = {}
 for at = OTHERS_FROM, #ARGV, 6 do other_ids[#other_ids + 1] = ARGV[at] end
-load_tasks(other_ids)
-load(CANCELS, cancels, other_ids)
+Q.load_tasks(other_ids)
+Q.load(Q.CANCELS, cancels, other_ids)
 for at = OTHERS_FROM, #ARGV, 6 do
   local o = { id = ARGV[at], payload = ARGV[at + 3], delay = tonumber(ARGV[at + 4]), ttl = tonumber(ARGV[at + 5]) }
   record(successes + (at - OTHERS_FROM) / 6 + 1, ARGV[at + 2], o, ARGV[at + 1])
 end
-call_sliced('SREM', running_key(worker), left)
+Q.call_sliced('SREM', Q.running_key(worker), left)
 
-if want > 0 and not PAUSED then
-  take_more(worker, want, ARGV[4])
-  hold(worker)
+if want > 0 and not Q.PAUSED then
+  Q.take_more(worker, want, ARGV[4])
+  Q.hold(worker)
 end
-commit()
-return { PAUSED and 'paused' or 'claimed', stale, taken }
+Q.commit()
+return { Q.PAUSED and 'paused' or 'claimed', stale, Q.taken }

@@ -3,17 +3,17 @@
 -- Reply: the tasks, as claim.lua answers them
 
 local worker = ARGV[1]
-local ids = redis.call('SMEMBERS', running_key(worker))
-load_tasks(ids)
+local ids = redis.call('SMEMBERS', Q.running_key(worker))
+Q.load_tasks(ids)
 local held, gone = {}, {}
 for _, id in ipairs(ids) do
-  local task = read_task(id)
+  local task = Q.read_task(id)
   if task and task.state == 'running' and task.worker == worker then
     local at = #held
-    held[at + 1], held[at + 2], held[at + 3] = id, headers[id], contents[id]
+    held[at + 1], held[at + 2], held[at + 3] = id, Q.headers[id], Q.contents[id]
   else
     gone[#gone + 1] = id
   end
 end
-call_sliced('SREM', running_key(worker), gone)
+Q.call_sliced('SREM', Q.running_key(worker), gone)
 return held

@@ -2,6 +2,6 @@
 -- ARGV: worker
 -- Reply: how many tasks it still holds
 
-local held = redis.call('SCARD', running_key(ARGV[1]))
-if held == 0 then redis.call('ZREM', WORKERS, ARGV[1]) end
+local held = redis.call('SCARD', Q.running_key(ARGV[1]))
+if held == 0 then redis.call('ZREM', Q.WORKERS, ARGV[1]) end
 return held

@@ -3,9 +3,9 @@
 -- Reply: the state before
 
 if ARGV[1] == 'paused' then
-  redis.call('HSETNX', CONTROL, 'paused', NOW)
+  redis.call('HSETNX', Q.CONTROL, 'paused', Q.NOW)
 else
-  redis.call('HDEL', CONTROL, 'paused')
-  if PAUSED then redis.call('PUBLISH', BASE .. ':wake', 0) end
+  redis.call('HDEL', Q.CONTROL, 'paused')
+  if Q.PAUSED then redis.call('PUBLISH', Q.BASE .. ':wake', 0) end
 end
-return PAUSED and 'paused' or 'open'
+return Q.PAUSED and 'paused' or 'open'

@@ -6,17 +6,17 @@ local lines_kept = tonumber(ARGV[1])
 local heard, at = {}, 2
 while at <= #ARGV do
   local id, token, progress, lines = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-  load(HEADERS, headers, { id })
-  if headers[id] == token then
-    if progress ~= '' then put(PROGRESS, id, progress) end
+  Q.load(Q.HEADERS, Q.headers, { id })
+  if Q.headers[id] == token then
+    if progress ~= '' then Q.put(Q.PROGRESS, id, progress) end
     if lines > 0 then
-      redis.call('RPUSH', log_key(id), unpack(ARGV, at + 4, at + 3 + lines))
-      redis.call('LTRIM', log_key(id), -lines_kept, -1)
+      redis.call('RPUSH', Q.log_key(id), unpack(ARGV, at + 4, at + 3 + lines))
+      redis.call('LTRIM', Q.log_key(id), -lines_kept, -1)
     end
     heard[#heard + 1] = id
   end
   at = at + 4 + lines
 end
-commit()
-if #heard > 0 then tell(1, { 'p', table.concat(heard, ' ') }) end
+Q.commit()
+if #heard > 0 then Q.tell(1, { 'p', table.concat(heard, ' ') }) end
 return #heard

@@ -3,17 +3,17 @@
 -- Reply: 'replayed', 'unknown', or the state it is in instead of dead
 
 local id = ARGV[1]
-load_tasks({ id })
-local task = read_task(id)
+Q.load_tasks({ id })
+local task = Q.read_task(id)
 if not task then return 'unknown' end
 if task.state ~= 'dead' then return task.state end
 
-for _, column in ipairs({ LAST_ERRORS, EXPIRES, CANCELS, PROGRESS }) do redis.call('HDEL', column, id) end
-redis.call('ZREM', DEAD, id)
-redis.call('ZREM', KEPT, id)
-kept_bytes = kept_bytes - task.bytes
+for _, column in ipairs({ Q.LAST_ERRORS, Q.EXPIRES, Q.CANCELS, Q.PROGRESS }) do redis.call('HDEL', column, id) end
+redis.call('ZREM', Q.DEAD, id)
+redis.call('ZREM', Q.KEPT, id)
+Q.kept_bytes = Q.kept_bytes - task.bytes
 task.failures, task.crashes, task.finished = 0, 0, nil
-move_task(id, task, 'ready')
-push('LPUSH', task.lane, id, task.claims)
-commit()
+Q.move_task(id, task, 'ready')
+Q.push('LPUSH', task.lane, id, task.claims)
+Q.commit()
 return 'replayed'

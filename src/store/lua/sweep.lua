@@ -8,74 +8,74 @@
 local lease_ms, slice, grace_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local retention_ms, retention_bytes, period_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
-local planned = tonumber(control[4]) or 0
-if NOW < planned and planned - NOW <= period_ms then return { planned - NOW, WALL, { 0, 0, 0, 0, 0, 0 }, {} } end
+local planned = tonumber(Q.control[4]) or 0
+if Q.NOW < planned and planned - Q.NOW <= period_ms then return { planned - Q.NOW, Q.WALL, { 0, 0, 0, 0, 0, 0 }, {} } end
 
 local swept = { due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0 }
-local next_at = NOW + period_ms
+local next_at = Q.NOW + period_ms
 local function again_at(time)
   if time < next_at then next_at = time end
 end
 
 -- The lease clock stands still while Redis does: after a gap in the sweeps nobody could renew a lease either.
 local function leases_may_expire()
-  local seen = redis.call('HMGET', CONTROL, 'swept_at', 'leases_hold_until')
+  local seen = redis.call('HMGET', Q.CONTROL, 'swept_at', 'leases_hold_until')
   local swept_at, hold_until = tonumber(seen[1]), tonumber(seen[2]) or 0
-  if swept_at and NOW - swept_at > lease_ms / 2 then
-    hold_until = NOW + lease_ms
-    redis.call('HSET', CONTROL, 'leases_hold_until', hold_until)
+  if swept_at and Q.NOW - swept_at > lease_ms / 2 then
+    hold_until = Q.NOW + lease_ms
+    redis.call('HSET', Q.CONTROL, 'leases_hold_until', hold_until)
   end
-  if NOW < hold_until then again_at(hold_until) end
-  return NOW >= hold_until
+  if Q.NOW < hold_until then again_at(hold_until) end
+  return Q.NOW >= hold_until
 end
 
 local function move_due()
-  local ids = redis.call('ZRANGEBYSCORE', LATER, '-inf', NOW, 'LIMIT', 0, slice)
-  load_tasks(ids)
+  local ids = redis.call('ZRANGEBYSCORE', Q.LATER, '-inf', Q.NOW, 'LIMIT', 0, slice)
+  Q.load_tasks(ids)
   for _, id in ipairs(ids) do
-    local task = read_task(id)
+    local task = Q.read_task(id)
     if task and task.state == 'scheduled' then
-      move_task(id, task, 'ready')
-      push('LPUSH', task.lane, id, task.claims)
+      Q.move_task(id, task, 'ready')
+      Q.push('LPUSH', task.lane, id, task.claims)
       swept.due = swept.due + 1
     end
   end
-  call_sliced('ZREM', LATER, ids)
-  local following = redis.call('ZRANGE', LATER, 0, 0, 'WITHSCORES')
+  Q.call_sliced('ZREM', Q.LATER, ids)
+  local following = redis.call('ZRANGE', Q.LATER, 0, 0, 'WITHSCORES')
   if following[2] then again_at(tonumber(following[2])) end
 end
 
 local function give_back(id, worker, cancelled)
-  local task = read_task(id)
+  local task = Q.read_task(id)
   if not task or task.state ~= 'running' or task.worker ~= worker then return end
-  local state = after_crash(id, task, cancelled, LOST_ERROR)
+  local state = Q.after_crash(id, task, cancelled, Q.LOST_ERROR)
   if state == 'ready' then swept.returned = swept.returned + 1 end
   if state == 'dead' then swept.poisoned = swept.poisoned + 1 end
 end
 
 local function expire_workers()
   local budget = slice
-  local lost = redis.call('ZRANGEBYSCORE', WORKERS, '-inf', NOW, 'LIMIT', 0, slice)
+  local lost = redis.call('ZRANGEBYSCORE', Q.WORKERS, '-inf', Q.NOW, 'LIMIT', 0, slice)
   for _, worker in ipairs(lost) do
     if budget == 0 then break end
-    local ids = redis.call('SPOP', running_key(worker), budget)
+    local ids = redis.call('SPOP', Q.running_key(worker), budget)
     budget = budget - #ids
     local cancels = {}
-    load_tasks(ids)
-    load(CANCELS, cancels, ids)
+    Q.load_tasks(ids)
+    Q.load(Q.CANCELS, cancels, ids)
     for _, id in ipairs(ids) do give_back(id, worker, cancels[id]) end
-    if redis.call('EXISTS', running_key(worker)) == 0 then redis.call('ZREM', WORKERS, worker) end
+    if redis.call('EXISTS', Q.running_key(worker)) == 0 then redis.call('ZREM', Q.WORKERS, worker) end
   end
-  local following = redis.call('ZRANGE', WORKERS, 0, 0, 'WITHSCORES')
+  local following = redis.call('ZRANGE', Q.WORKERS, 0, 0, 'WITHSCORES')
   if following[2] then again_at(tonumber(following[2])) end
 end
 
 -- Whatever stands in the ledger behind the tail of `ready` was popped. What of it is still ready at the claim number
 -- it was pushed with was never claimed: the reply of the pop, or the worker, got lost. After the grace it is pushed again.
 local function check_ledger(lane, suspects)
-  local tail = redis.call('LINDEX', ready_key(lane), -1)
-  local tail_id = tail and id_of(tail)
-  local entries = redis.call('LRANGE', ledger_key(lane), -slice, -1)
+  local tail = redis.call('LINDEX', Q.ready_key(lane), -1)
+  local tail_id = tail and Q.id_of(tail)
+  local entries = redis.call('LRANGE', Q.ledger_key(lane), -slice, -1)
   local behind = {}
   for at = #entries, 1, -1 do
     local id = string.sub(entries[at], 1, 36)
@@ -85,12 +85,12 @@ local function check_ledger(lane, suspects)
   if #behind == 0 then return end
   local ids, waiting, lost = {}, {}, {}
   for at, one in ipairs(behind) do ids[at] = one.id end
-  load_tasks(ids)
+  Q.load_tasks(ids)
   for _, one in ipairs(behind) do
-    local task = read_task(one.id)
+    local task = Q.read_task(one.id)
     if task and task.state == 'ready' and task.claims == one.claims then
-      local seen_at = tonumber(redis.call('HGET', suspects.old, one.entry)) or NOW
-      if NOW - seen_at >= grace_ms then
+      local seen_at = tonumber(redis.call('HGET', suspects.old, one.entry)) or Q.NOW
+      if Q.NOW - seen_at >= grace_ms then
         lost[#lost + 1] = one
       else
         waiting[#waiting + 1] = one.entry
@@ -99,109 +99,109 @@ local function check_ledger(lane, suspects)
       end
     end
   end
-  if #behind == #entries and #behind == slice and #waiting < slice then again_at(NOW) end
-  redis.call('RPOP', ledger_key(lane), #behind)
+  if #behind == #entries and #behind == slice and #waiting < slice then again_at(Q.NOW) end
+  redis.call('RPOP', Q.ledger_key(lane), #behind)
   -- Oldest last, so that it stands at the tail; entries that wait have no message in `ready` and go behind those that have.
-  for at = #lost, 1, -1 do push('RPUSH', lane, lost[at].id, lost[at].claims) end
-  for at = #waiting, 1, -1 do redis.call('RPUSH', ledger_key(lane), waiting[at]) end
+  for at = #lost, 1, -1 do Q.push('RPUSH', lane, lost[at].id, lost[at].claims) end
+  for at = #waiting, 1, -1 do redis.call('RPUSH', Q.ledger_key(lane), waiting[at]) end
   swept.repaired = swept.repaired + #lost
 end
 
 local function check_ledgers()
-  local suspects = { old = BASE .. ':suspects', new = {} }
-  for _, lane in ipairs(LANES) do check_ledger(lane, suspects) end
+  local suspects = { old = Q.BASE .. ':suspects', new = {} }
+  for _, lane in ipairs(Q.LANES) do check_ledger(lane, suspects) end
   redis.call('DEL', suspects.old)
-  call_sliced('HSET', suspects.old, suspects.new)
+  Q.call_sliced('HSET', suspects.old, suspects.new)
 end
 
 -- Tasks that were not started in time, also when nobody pops them.
 local function expire_unstarted()
-  local ids = redis.call('ZRANGEBYSCORE', UNSTARTED, '-inf', NOW, 'LIMIT', 0, slice)
-  load_tasks(ids)
+  local ids = redis.call('ZRANGEBYSCORE', Q.UNSTARTED, '-inf', Q.NOW, 'LIMIT', 0, slice)
+  Q.load_tasks(ids)
   for _, id in ipairs(ids) do
-    local task = read_task(id)
+    local task = Q.read_task(id)
     if task and task.claims == 0 and (task.state == 'ready' or task.state == 'scheduled') then
-      if task.state == 'scheduled' then redis.call('ZREM', LATER, id) end
-      expire(id, task)
+      if task.state == 'scheduled' then redis.call('ZREM', Q.LATER, id) end
+      Q.expire(id, task)
       swept.expired = swept.expired + 1
     end
   end
-  call_sliced('ZREM', UNSTARTED, ids)
-  local following = redis.call('ZRANGE', UNSTARTED, 0, 0, 'WITHSCORES')
+  Q.call_sliced('ZREM', Q.UNSTARTED, ids)
+  local following = redis.call('ZRANGE', Q.UNSTARTED, 0, 0, 'WITHSCORES')
   if following[2] then again_at(tonumber(following[2])) end
 end
 
 -- Drops the row of a finished task. A task that was replayed meanwhile stays.
 local function remove(id, task)
-  if not task or not TRANSITIONS[task.state]['removed'] then return end
-  move(id, task.state, 'removed')
-  kept_bytes = kept_bytes - task.bytes
+  if not task or not Q.TRANSITIONS[task.state]['removed'] then return end
+  Q.move(id, task.state, 'removed')
+  Q.kept_bytes = Q.kept_bytes - task.bytes
   swept.removed = swept.removed + 1
 end
 
 -- Finished tasks whose own time to live is over.
 local function drop_kept()
-  local ids = redis.call('ZRANGEBYSCORE', KEPT, '-inf', NOW, 'LIMIT', 0, slice)
-  load_tasks(ids)
-  for _, id in ipairs(ids) do remove(id, read_task(id)) end
-  for _, list in ipairs({ KEPT, DEAD }) do call_sliced('ZREM', list, ids) end
-  local following = redis.call('ZRANGE', KEPT, 0, 0, 'WITHSCORES')
+  local ids = redis.call('ZRANGEBYSCORE', Q.KEPT, '-inf', Q.NOW, 'LIMIT', 0, slice)
+  Q.load_tasks(ids)
+  for _, id in ipairs(ids) do remove(id, Q.read_task(id)) end
+  for _, list in ipairs({ Q.KEPT, Q.DEAD }) do Q.call_sliced('ZREM', list, ids) end
+  local following = redis.call('ZRANGE', Q.KEPT, 0, 0, 'WITHSCORES')
   if following[2] then again_at(tonumber(following[2])) end
 end
 
 -- Finished tasks that are older than the fleet keeps them. Those with a longer time of their own leave the listing only.
 local function drop_old_done()
-  local ids = redis.call('LRANGE', DONE, 0, slice - 1)
-  load_tasks(ids)
+  local ids = redis.call('LRANGE', Q.DONE, 0, slice - 1)
+  Q.load_tasks(ids)
   local dropped = 0
   for _, id in ipairs(ids) do
-    local task = read_task(id)
+    local task = Q.read_task(id)
     -- One that is gone already, or back as another program pushed it again, had a time to live of its own.
-    if task and task.finished and task.finished > NOW - retention_ms then break end
+    if task and task.finished and task.finished > Q.NOW - retention_ms then break end
     dropped = dropped + 1
-    if task and not redis.call('ZSCORE', KEPT, id) then remove(id, task) end
+    if task and not redis.call('ZSCORE', Q.KEPT, id) then remove(id, task) end
   end
-  if dropped > 0 then redis.call('LPOP', DONE, dropped) end
-  if dropped == slice then again_at(NOW) end
+  if dropped > 0 then redis.call('LPOP', Q.DONE, dropped) end
+  if dropped == slice then again_at(Q.NOW) end
 end
 
 local function drop_old_dead()
-  local ids = redis.call('ZRANGEBYSCORE', DEAD, '-inf', NOW - retention_ms, 'LIMIT', 0, slice)
-  load_tasks(ids)
+  local ids = redis.call('ZRANGEBYSCORE', Q.DEAD, '-inf', Q.NOW - retention_ms, 'LIMIT', 0, slice)
+  Q.load_tasks(ids)
   for _, id in ipairs(ids) do
-    if not redis.call('ZSCORE', KEPT, id) then remove(id, read_task(id)) end
+    if not redis.call('ZSCORE', Q.KEPT, id) then remove(id, Q.read_task(id)) end
   end
-  call_sliced('ZREM', DEAD, ids)
-  if #ids == slice then again_at(NOW) end
+  Q.call_sliced('ZREM', Q.DEAD, ids)
+  if #ids == slice then again_at(Q.NOW) end
 end
 
 -- The oldest finished tasks, as long as all of them keep too much; dead ones only when no others are left.
 local function drop_excess()
   if retention_bytes == 0 then return end
-  local held = (tonumber(redis.call('HGET', BASE .. ':count', 'bytes')) or 0) + kept_bytes
+  local held = (tonumber(redis.call('HGET', Q.BASE .. ':count', 'bytes')) or 0) + Q.kept_bytes
   if held <= retention_bytes then return end
-  local from_done = redis.call('EXISTS', DONE) == 1
-  local ids = from_done and redis.call('LRANGE', DONE, 0, slice - 1) or redis.call('ZRANGE', DEAD, 0, slice - 1)
-  load_tasks(ids)
+  local from_done = redis.call('EXISTS', Q.DONE) == 1
+  local ids = from_done and redis.call('LRANGE', Q.DONE, 0, slice - 1) or redis.call('ZRANGE', Q.DEAD, 0, slice - 1)
+  Q.load_tasks(ids)
   local dropped = {}
   for _, id in ipairs(ids) do
-    local before = kept_bytes
-    remove(id, read_task(id))
+    local before = Q.kept_bytes
+    remove(id, Q.read_task(id))
     dropped[#dropped + 1] = id
-    held = held + kept_bytes - before
+    held = held + Q.kept_bytes - before
     if held <= retention_bytes then break end
   end
   if #dropped == 0 then return end
-  if from_done then redis.call('LPOP', DONE, #dropped) else call_sliced('ZREM', DEAD, dropped) end
-  call_sliced('ZREM', KEPT, dropped)
-  if held > retention_bytes then again_at(NOW) end
+  if from_done then redis.call('LPOP', Q.DONE, #dropped) else Q.call_sliced('ZREM', Q.DEAD, dropped) end
+  Q.call_sliced('ZREM', Q.KEPT, dropped)
+  if held > retention_bytes then again_at(Q.NOW) end
 end
 
 -- Ticks are only named here: the worker that swept computes the next one, and tick.lua makes sure that it counts once.
 local function due_ticks()
-  local ticks = redis.call('ZRANGEBYSCORE', TICKS, '-inf', WALL, 'WITHSCORES', 'LIMIT', 0, slice)
-  local following = redis.call('ZRANGEBYSCORE', TICKS, '(' .. WALL, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-  if following[2] then again_at(tonumber(following[2]) + NOW - WALL) end
+  local ticks = redis.call('ZRANGEBYSCORE', Q.TICKS, '-inf', Q.WALL, 'WITHSCORES', 'LIMIT', 0, slice)
+  local following = redis.call('ZRANGEBYSCORE', Q.TICKS, '(' .. Q.WALL, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  if following[2] then again_at(tonumber(following[2]) + Q.NOW - Q.WALL) end
   return ticks
 end
 
@@ -215,7 +215,7 @@ drop_old_done()
 drop_old_dead()
 drop_excess()
 local ticks = due_ticks()
-redis.call('HSET', CONTROL, 'swept_at', NOW, 'sweep_at', next_at)
-commit()
-return { math.max(0, next_at - NOW), WALL, { swept.due, swept.returned, swept.poisoned, swept.repaired, swept.expired, swept.removed },
+redis.call('HSET', Q.CONTROL, 'swept_at', Q.NOW, 'sweep_at', next_at)
+Q.commit()
+return { math.max(0, next_at - Q.NOW), Q.WALL, { swept.due, swept.returned, swept.poisoned, swept.repaired, swept.expired, swept.removed },
   ticks }

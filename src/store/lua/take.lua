@@ -1,21 +1,21 @@
 -- Claiming, shared by claim.lua and finish.lua.
 
-local taken, taken_ids = {}, {}
+Q.taken, Q.taken_ids = {}, {}
 -- How many tasks of each lane this call has claimed, and which of all: their ledger entries are at the tail or near it.
-local taken_of, is_taken = {}, {}
+Q.taken_of, Q.is_taken = {}, {}
 -- The header of every task that runs for the first time and was nothing but ready in the normal lane before; and those of one lane.
-local first_header = 'running 1 0 0 normal 0 ' .. NOW_TEXT .. ' ' .. ARGV[1]
-local fresh = {}
+Q.first_header = 'running 1 0 0 normal 0 ' .. Q.NOW_TEXT .. ' ' .. ARGV[1]
+Q.fresh = {}
 -- Whether any task must be started in time; most queues have none.
-local may_expire_unstarted = redis.call('EXISTS', UNSTARTED) == 1
+Q.may_expire_unstarted = redis.call('EXISTS', Q.UNSTARTED) == 1
 
-local function set_aside(message)
-  redis.call('LPUSH', BASE .. ':malformed', message)
-  count('malformed', 1)
+function Q.set_aside(message)
+  redis.call('LPUSH', Q.BASE .. ':malformed', message)
+  Q.count('malformed', 1)
 end
 
 -- Whether id and type are what `readEnvelope` in message.ts reads: a worker could do nothing with the message otherwise.
-local function has_envelope(id, message)
+function Q.has_envelope(id, message)
   if not string.find(id, '^%x+%-%x+%-%x+%-%x+%-%x+$') or string.find(id, '%u') then return false end
   for _, at in ipairs({ 9, 14, 19, 24 }) do
     if string.sub(id, at, at) ~= '-' then return false end
@@ -32,115 +32,115 @@ local function has_envelope(id, message)
 end
 
 -- A message without a row: from another program (whole), or what is left of a task that was removed (a reference).
-local function adopt(id, lane, message)
+function Q.adopt(id, lane, message)
   if string.find(id, '[^0-9a-f-]') then
-    set_aside(message)
+    Q.set_aside(message)
     return false
   end
   if string.byte(message, 1) == 0x83 then return false end
-  if not has_envelope(id, message) then
-    set_aside(message)
+  if not Q.has_envelope(id, message) then
+    Q.set_aside(message)
     return false
   end
   -- The content of a message is an array without its first two items, the id and the version.
-  contents[id] = string.char(string.byte(message, 1) - 2) .. string.sub(message, 41)
-  put(CONTENTS, id, contents[id])
-  count('accepted', 1)
-  move(id, 'new', 'ready', 'ready 0 0 0 ' .. lane .. ' ' .. NOW .. ' 0 -')
+  Q.contents[id] = string.char(string.byte(message, 1) - 2) .. string.sub(message, 41)
+  Q.put(Q.CONTENTS, id, Q.contents[id])
+  Q.count('accepted', 1)
+  Q.move(id, 'new', 'ready', 'ready 0 0 0 ' .. lane .. ' ' .. Q.NOW .. ' 0 -')
   return true
 end
 
 -- Whether a task that was never started is too late to be; it is dead then.
-local function is_expired(id)
-  local expires = redis.call('ZSCORE', UNSTARTED, id)
+function Q.is_expired(id)
+  local expires = redis.call('ZSCORE', Q.UNSTARTED, id)
   if not expires then return false end
-  redis.call('ZREM', UNSTARTED, id)
-  if tonumber(expires) > NOW then return false end
-  expire(id, read_task(id))
+  redis.call('ZREM', Q.UNSTARTED, id)
+  if tonumber(expires) > Q.NOW then return false end
+  Q.expire(id, Q.read_task(id))
   return true
 end
 
 -- Marks one popped message as running under `worker`. Drops it when its task is not ready (cancelled, done, a duplicate).
 -- Its row was looked for (`load_tasks`). Returns whether a task was claimed.
-local function take(worker, lane, id, message)
-  if not contents[id] and not adopt(id, lane, message) then return false end
-  local header = headers[id]
+function Q.take(worker, lane, id, message)
+  if not Q.contents[id] and not Q.adopt(id, lane, message) then return false end
+  local header = Q.headers[id]
   if header and string.sub(header, 1, 6) ~= 'ready ' then return false end
   local first_time = not header or string.sub(header, 1, 8) == 'ready 0 '
-  if first_time and may_expire_unstarted and is_expired(id) then return false end
+  if first_time and Q.may_expire_unstarted and Q.is_expired(id) then return false end
   if header then
-    local task = read_task(id)
-    task.claims, task.worker, task.started = task.claims + 1, worker, NOW
-    move_task(id, task, 'running')
+    local task = Q.read_task(id)
+    task.claims, task.worker, task.started = task.claims + 1, worker, Q.NOW
+    Q.move_task(id, task, 'running')
   else
     -- Its move is made with those of the others that are new.
-    headers[id] = first_header
-    changed[#changed + 1] = id
-    fresh[#fresh + 1] = id
+    Q.headers[id] = Q.first_header
+    Q.changed[#Q.changed + 1] = id
+    Q.fresh[#Q.fresh + 1] = id
   end
   return true
 end
 
 -- Takes what was popped from one lane. Returns how many tasks were claimed.
-local function take_all(worker, lane, messages)
+function Q.take_all(worker, lane, messages)
   local ids, well_formed = {}, {}
   for at = 1, #messages do
-    local id = id_of(messages[at])
+    local id = Q.id_of(messages[at])
     if id then
       ids[#ids + 1] = id
       well_formed[#ids] = messages[at]
     else
-      set_aside(messages[at])
+      Q.set_aside(messages[at])
     end
   end
-  load_tasks(ids)
-  fresh = {}
-  local before = #taken_ids
+  Q.load_tasks(ids)
+  Q.fresh = {}
+  local before = #Q.taken_ids
   for at = 1, #ids do
     local id = ids[at]
-    if not is_taken[id] and take(worker, lane, id, well_formed[at]) then
-      is_taken[id] = true
-      taken_ids[#taken_ids + 1] = id
-      local last = #taken
-      taken[last + 1], taken[last + 2], taken[last + 3] = id, headers[id], contents[id]
+    if not Q.is_taken[id] and Q.take(worker, lane, id, well_formed[at]) then
+      Q.is_taken[id] = true
+      Q.taken_ids[#Q.taken_ids + 1] = id
+      local last = #Q.taken
+      Q.taken[last + 1], Q.taken[last + 2], Q.taken[last + 3] = id, Q.headers[id], Q.contents[id]
     end
   end
-  if #fresh > 0 then move_many(#fresh, 'ready', 'running', moves_text(fresh, 'running')) end
-  local claimed = #taken_ids - before
-  taken_of[lane] = (taken_of[lane] or 0) + claimed
+  if #Q.fresh > 0 then Q.move_many(#Q.fresh, 'ready', 'running', Q.moves_text(Q.fresh, 'running')) end
+  local claimed = #Q.taken_ids - before
+  Q.taken_of[lane] = (Q.taken_of[lane] or 0) + claimed
   return claimed
 end
 
 -- Pops up to `want` tasks, strictly by lane: from the highest, or from a lower one when it is its turn.
 -- Bounded also when many popped messages are dropped.
-local function take_more(worker, want, first)
+function Q.take_more(worker, want, first)
   local budget = want * 4 + 16
-  for _, lane in ipairs(LANES_FROM[first]) do
+  for _, lane in ipairs(Q.LANES_FROM[first]) do
     while want > 0 and budget > 0 do
-      local popped = redis.call('RPOP', ready_key(lane), math.min(want, budget))
+      local popped = redis.call('RPOP', Q.ready_key(lane), math.min(want, budget))
       if not popped or #popped == 0 then break end
       budget = budget - #popped
-      want = want - take_all(worker, lane, popped)
+      want = want - Q.take_all(worker, lane, popped)
     end
   end
 end
 
 -- Drops the ledger entries of what was claimed just now, as far as they stand at the tail; the sweep drops the others.
-local function trim_ledger()
-  for lane, claimed in pairs(taken_of) do
-    local tail = claimed > 0 and redis.call('LRANGE', ledger_key(lane), -claimed, -1) or {}
+function Q.trim_ledger()
+  for lane, claimed in pairs(Q.taken_of) do
+    local tail = claimed > 0 and redis.call('LRANGE', Q.ledger_key(lane), -claimed, -1) or {}
     local trimmed = 0
     for at = #tail, 1, -1 do
-      if not is_taken[tail[at]] and not is_taken[string.sub(tail[at], 1, 36)] then break end
+      if not Q.is_taken[tail[at]] and not Q.is_taken[string.sub(tail[at], 1, 36)] then break end
       trimmed = trimmed + 1
     end
-    if trimmed > 0 then redis.call('RPOP', ledger_key(lane), trimmed) end
+    if trimmed > 0 then redis.call('RPOP', Q.ledger_key(lane), trimmed) end
   end
 end
 
 -- Ends a claiming call: the worker holds what was taken.
-local function hold(worker)
-  if #taken_ids == 0 then return end
-  call_sliced('SADD', running_key(worker), taken_ids)
-  trim_ledger()
+function Q.hold(worker)
+  if #Q.taken_ids == 0 then return end
+  Q.call_sliced('SADD', Q.running_key(worker), Q.taken_ids)
+  Q.trim_ledger()
 end

@@ -4,21 +4,21 @@
 -- Reply: 'ticked', or 'stale' when somebody else did it or the schedule was changed
 
 local name, due, next_due = ARGV[1], ARGV[2], ARGV[3]
-local planned = redis.call('ZSCORE', TICKS, name)
+local planned = redis.call('ZSCORE', Q.TICKS, name)
 if not planned or tonumber(planned) ~= tonumber(due) then return 'stale' end
 
 if next_due == '' then
-  redis.call('ZREM', TICKS, name)
+  redis.call('ZREM', Q.TICKS, name)
 else
-  redis.call('ZADD', TICKS, next_due, name)
-  wake_at(tonumber(next_due) + NOW - WALL)
+  redis.call('ZADD', Q.TICKS, next_due, name)
+  Q.wake_at(tonumber(next_due) + Q.NOW - Q.WALL)
 end
 if ARGV[4] ~= '' then
   local id = ARGV[4]
-  load(CONTENTS, contents, { id })
-  accept(id, ARGV[5], ARGV[6], is_made_now(id), cjson.decode(ARGV[7]))
-  redis.call('HSET', BASE .. ':lastrun', name, due .. ' ' .. id)
-  push_accepted()
+  Q.load(Q.CONTENTS, Q.contents, { id })
+  Q.accept(id, ARGV[5], ARGV[6], Q.is_made_now(id), cjson.decode(ARGV[7]))
+  redis.call('HSET', Q.BASE .. ':lastrun', name, due .. ' ' .. id)
+  Q.push_accepted()
 end
-commit()
+Q.commit()
 return 'ticked'

@@ -1,0 +1,112 @@
+// Processes that a measurement starts: workers and servers. Each ends with the measurement.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const HERE = fileURLToPath(new URL('./', import.meta.url));
+
+const started = new Set();
+const folders = new Set();
+process.on('exit', () => {
+  for (const child of started) child.kill('SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder that is gone with this process, or before. */
+export function temporaryFolder() {
+  const folder = mkdtempSync(join(tmpdir(), 'popfleet-bench-'));
+  folders.add(folder);
+  return folder;
+}
+
+export function removeFolder(folder) {
+  folders.delete(folder);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** What it prints goes to stderr: stdout belongs to the result. */
+export function start(program, args, env = {}, options = {}) {
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    ...options,
+    env: { ...process.env, ...env },
+  });
+  started.add(child);
+  child.once('error', (error) => {
+    throw error;
+  });
+  child.once('exit', (code, signal) => {
+    started.delete(child);
+    if (signal !== 'SIGKILL' && signal !== 'SIGTERM' && code !== 0) {
+      throw new Error(`${program} ${args.join(' ')} ended with ${code ?? signal}`);
+    }
+  });
+  return child;
+}
+
+/** A worker of a peer, which says over IPC how often its handler ran. */
+export function startPeerWorker(file, settings) {
+  const child = start(
+    process.execPath,
+    [join(HERE, 'fixtures', file), JSON.stringify(settings)],
+    {},
+    {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    },
+  );
+  return {
+    child,
+    /** How often its handler ran, and when it first did (nanoseconds of CLOCK_MONOTONIC as text). */
+    async runs() {
+      const answered = once(child, 'message');
+      child.send('runs?');
+      const [runs] = await answered;
+      return runs;
+    },
+    async ran() {
+      return (await this.runs()).ran;
+    },
+  };
+}
+
+export async function end(child, signal = 'SIGKILL') {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill(signal);
+  await gone;
+}
+
+/** A short program's output. @throws with what it said when it failed */
+export function output(program, args, options = {}) {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8', ...options });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr || stdout}`);
+  return stdout;
+}
+
+export function isOnPath(program) {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** A port that nobody listens on just now. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,30 @@
+// Resident memory of a process while it works.
+
+import { readFileSync } from 'node:fs';
+import { median } from './stats.mjs';
+
+/** Medians around two moments, because a garbage collection makes any single look a matter of luck. */
+export function growth(pid, n) {
+  const seen = [];
+  return {
+    note(done) {
+      if (done > 0) seen.push({ done, mb: residentMb(pid) });
+    },
+    result() {
+      const earlyMb = around(seen, n * 0.09, n * 0.13);
+      const endMb = around(seen, n * 0.96, n);
+      return { earlyMb, endMb, ratio: endMb / earlyMb };
+    },
+  };
+}
+
+/** A short run may have no look between the two: then the next one. */
+function around(seen, from, to) {
+  const within = seen.filter(({ done }) => done >= from && done <= to);
+  const chosen = within.length > 0 ? within : [seen.find(({ done }) => done > to) ?? seen.at(-1)];
+  return median(chosen.map(({ mb }) => mb));
+}
+
+function residentMb(pid) {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
+}

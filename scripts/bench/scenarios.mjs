@@ -1,0 +1,157 @@
+// What is measured, in which unit, how large, and which ratios are the goals. Data alone: variants/ holds the code.
+//
+// Numbers with a direction (`better`) are shown as ratios too.
+// A goal compares the medians of popfleet and a peer from the same run (`against`), or looks at a number of popfleet
+// alone. `n` is the number of tasks, samples or requests of one measurement.
+
+const PER_SECOND = { key: 'perSecond', title: 'per second', better: 'higher' };
+const P50 = { key: 'p50Ms', title: 'p50 ms', better: 'lower' };
+const P99 = { key: 'p99Ms', title: 'p99 ms', better: 'lower' };
+/** No ratio to peers: who sends single commands where others send scripts is not the better for it. */
+const SCRIPT_CALLS = { key: 'scriptCalls', title: 'script calls a task' };
+
+export const SCENARIOS = [
+  {
+    name: 'enqueue-single',
+    title: 'enqueue one by one, 100 calls in flight',
+    variants: ['popfleet', 'bullmq', 'bee-queue', 'celery', 'bare-redis', 'redis-benchmark'],
+    metrics: [PER_SECOND],
+    full: { n: 100_000, inFlight: 100, batch: 1_000 },
+    smoke: { n: 2_000, inFlight: 100, batch: 1_000 },
+    goals: [
+      { metric: 'perSecond', against: 'bullmq', atLeast: 3 },
+      { metric: 'perSecond', against: 'bee-queue', atLeast: 1.2 },
+    ],
+  },
+  {
+    name: 'enqueue-bulk',
+    title: 'enqueue in batches of 1,000, one after the other',
+    variants: ['popfleet', 'bullmq', 'bee-queue', 'sidekiq', 'bare-redis', 'redis-benchmark'],
+    metrics: [PER_SECOND],
+    full: { n: 200_000, batch: 1_000 },
+    smoke: { n: 5_000, batch: 1_000 },
+    goals: [
+      { metric: 'perSecond', against: 'bullmq', atLeast: 6 },
+      { metric: 'perSecond', against: 'bee-queue', atLeast: 1.5 },
+      { metric: 'perSecond', against: 'sidekiq', atLeast: 1.2 },
+    ],
+  },
+  {
+    name: 'process-inline',
+    title: 'process, handler on the main thread, 50 at a time',
+    variants: ['popfleet', 'bullmq', 'bee-queue', 'graphile-worker', 'sidekiq', 'celery', 'bare-redis'],
+    metrics: [PER_SECOND, SCRIPT_CALLS],
+    full: { n: 100_000, batch: 1_000, concurrency: 50 },
+    smoke: { n: 3_000, batch: 1_000, concurrency: 50 },
+    goals: [
+      { metric: 'perSecond', against: 'bullmq', atLeast: 5 },
+      { metric: 'perSecond', against: 'bee-queue', atLeast: 3.5 },
+      { metric: 'perSecond', against: 'graphile-worker', atLeast: 2.5 },
+      { metric: 'scriptCalls', atMost: 0.05 },
+    ],
+  },
+  {
+    name: 'process-threads',
+    title: 'process, handler in 2 threads',
+    variants: ['popfleet', 'bullmq', 'piscina'],
+    metrics: [PER_SECOND, SCRIPT_CALLS],
+    full: { n: 100_000, batch: 1_000, concurrency: 2 },
+    smoke: { n: 3_000, batch: 1_000, concurrency: 2 },
+    goals: [
+      { metric: 'perSecond', against: 'bullmq', atLeast: 5 },
+      { metric: 'perSecond', against: 'piscina', atLeast: 0.8 },
+    ],
+  },
+  {
+    name: 'pick-up',
+    title: 'pick-up latency of an idle worker: enqueue one, until its handler starts',
+    variants: ['popfleet', 'popfleet-threads', 'bullmq', 'bee-queue', 'bare-redis'],
+    metrics: [P50, P99],
+    full: { n: 500 },
+    smoke: { n: 30 },
+    goals: [
+      { metric: 'p50Ms', against: 'bullmq', atMost: 0.4 },
+      { metric: 'p99Ms', against: 'bullmq', atMost: 0.4 },
+      { metric: 'p50Ms', against: 'bare-redis', atMost: 3 },
+      { metric: 'p99Ms', against: 'bare-redis', atMost: 3 },
+      { of: 'popfleet-threads', metric: 'p50Ms', against: 'bullmq', atMost: 0.4 },
+      { of: 'popfleet-threads', metric: 'p50Ms', against: 'bare-redis', atMost: 3 },
+    ],
+  },
+  {
+    name: 'http-enqueue',
+    title: 'POST /v1/tasks, 64 connections',
+    variants: ['popfleet', 'hono'],
+    metrics: [PER_SECOND, P50, P99],
+    full: { seconds: 10, connections: 64 },
+    smoke: { seconds: 1, connections: 64 },
+    goals: [{ metric: 'perSecond', against: 'hono', atLeast: 0.85 }],
+  },
+  {
+    name: 'http-result',
+    title: 'POST a task and wait for its result by long poll, 64 connections',
+    variants: ['popfleet'],
+    metrics: [
+      P50,
+      P99,
+      { key: 'busyP50Ms', title: 'p50 ms, saturated', better: 'lower' },
+      { key: 'busyPerSecond', title: 'per second, saturated', better: 'higher' },
+    ],
+    // Idle otherwise: each connection sends now and then. Saturated: each sends the next as soon as it has its result.
+    full: { n: 3_000, connections: 64, perSecond: 200 },
+    smoke: { n: 300, connections: 64, perSecond: 200 },
+    goals: [{ metric: 'p50Ms', atMost: 4 }],
+  },
+  {
+    name: 'bytes',
+    title: 'memory of Redis for a queued task',
+    variants: ['popfleet', 'bullmq', 'bee-queue', 'bare-redis'],
+    metrics: [{ key: 'bytes', title: 'bytes', better: 'lower' }],
+    full: { n: 100_000, batch: 1_000 },
+    smoke: { n: 5_000, batch: 1_000 },
+    goals: [{ metric: 'bytes', against: 'bullmq', atMost: 1 }],
+  },
+  {
+    name: 'backlog',
+    title: 'cost of claiming and finishing a task with a large backlog',
+    variants: ['popfleet'],
+    metrics: [
+      { key: 'shallowUs', title: 'µs of Redis a task, 1,000 waiting', better: 'lower' },
+      { key: 'deepUs', title: 'µs of Redis a task, deep', better: 'lower' },
+      { key: 'ratio', title: 'deep / shallow', better: 'lower' },
+    ],
+    full: { n: 20_000, shallow: 1_000, deep: 1_000_000, batch: 1_000, concurrency: 50 },
+    smoke: { n: 3_000, shallow: 1_000, deep: 20_000, batch: 1_000, concurrency: 50 },
+    goals: [{ metric: 'ratio', atMost: 1.1 }],
+  },
+  {
+    name: 'memory',
+    title: 'memory of a worker over many tasks',
+    variants: ['popfleet'],
+    // One run of a million tasks says it; more rounds only cost time.
+    maxRounds: 1,
+    metrics: [
+      { key: 'earlyMb', title: 'MB after a tenth', better: 'lower' },
+      { key: 'endMb', title: 'MB at the end', better: 'lower' },
+      { key: 'ratio', title: 'end / tenth', better: 'lower' },
+    ],
+    full: { n: 1_000_000, batch: 1_000, concurrency: 50 },
+    smoke: { n: 10_000, batch: 1_000, concurrency: 50 },
+    goals: [{ metric: 'ratio', atMost: 1.1 }],
+  },
+];
+
+/** In the order of the tables. */
+export const VARIANTS = [
+  'popfleet',
+  'popfleet-threads',
+  'bullmq',
+  'bee-queue',
+  'graphile-worker',
+  'sidekiq',
+  'celery',
+  'bare-redis',
+  'redis-benchmark',
+  'piscina',
+  'hono',
+];

@@ -1,0 +1,73 @@
+// The ceiling: LPUSH and BRPOP over ioredis, without any guarantee.
+
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { usedMemory } from '../command-stats.mjs';
+import { completionRate, expectExactly } from '../completions.mjs';
+import { ratePerSecond, sendInBatches } from '../in-flight.mjs';
+import { PAYLOAD } from '../payload.mjs';
+import { pickUpLatency } from '../pick-up.mjs';
+import { startPeerWorker } from '../processes.mjs';
+
+export const title = 'bare LPUSH/BRPOP (no guarantee)';
+
+const LIST = 'bench';
+
+const connect = ({ redis }, options) => new Redis(redis.port, '127.0.0.1', options);
+
+const sendMany = (client, n) =>
+  client.lpush(
+    LIST,
+    Array.from({ length: n }, () => JSON.stringify(PAYLOAD)),
+  );
+
+async function fill(bench, n) {
+  const client = connect(bench);
+  await sendInBatches(n, bench.batch, (size) => sendMany(client, size));
+  client.disconnect();
+}
+
+export const scenarios = {
+  async 'enqueue-single'(bench) {
+    // One write for the calls of a turn: the faster of the two ways ioredis has.
+    const client = connect(bench, { enableAutoPipelining: true });
+    const send = () => client.lpush(LIST, JSON.stringify(PAYLOAD));
+    await ratePerSecond(bench.warmUp, bench.inFlight, send);
+    const perSecond = await ratePerSecond(bench.n, bench.inFlight, send);
+    expectExactly(bench.n + bench.warmUp, 'messages waiting', await bench.observer.llen(LIST));
+    return { perSecond };
+  },
+
+  async 'enqueue-bulk'(bench) {
+    const client = connect(bench);
+    const send = (n) => sendInBatches(n, bench.batch, (size) => sendMany(client, size));
+    await send(bench.warmUp);
+    const perSecond = bench.n * (await ratePerSecond(1, 1, () => send(bench.n)));
+    expectExactly(bench.n + bench.warmUp, 'messages waiting', await bench.observer.llen(LIST));
+    return { perSecond };
+  },
+
+  async 'process-inline'(bench) {
+    await fill(bench, bench.n);
+    const { port } = bench.redis;
+    const worker = startPeerWorker('bare-worker.mjs', { port, list: LIST, concurrency: bench.concurrency });
+    const perSecond = await completionRate(bench.n, async () => bench.n - (await bench.observer.llen(LIST)));
+    expectExactly(bench.n, 'runs of the handler', await worker.ran());
+    return { perSecond };
+  },
+
+  async 'pick-up'(bench) {
+    const client = connect(bench);
+    const file = join(bench.dir, 'starts');
+    process.env.BENCH_STARTS = file;
+    startPeerWorker('bare-worker.mjs', { port: bench.redis.port, list: LIST, concurrency: 1 });
+    return pickUpLatency(bench.n, file, () => client.lpush(LIST, JSON.stringify(PAYLOAD)));
+  },
+
+  async bytes(bench) {
+    await fill(bench, bench.batch);
+    const before = await usedMemory(bench.observer);
+    await fill(bench, bench.n);
+    return { bytes: ((await usedMemory(bench.observer)) - before) / bench.n };
+  },
+};

@@ -1,0 +1,105 @@
+// Bee-Queue without what it can do without: no events over Pub/Sub, no jobs kept in the producer, finished jobs removed
+// at once. Its stalled check stays on in the worker, because without it a job of a dead worker is lost.
+
+import { join } from 'node:path';
+import Queue from 'bee-queue';
+import { scriptStats, usedMemory } from '../command-stats.mjs';
+import { completionRate, expectExactly } from '../completions.mjs';
+import { ratePerSecond, sendInBatches } from '../in-flight.mjs';
+import { PAYLOAD } from '../payload.mjs';
+import { pickUpLatency } from '../pick-up.mjs';
+import { startPeerWorker } from '../processes.mjs';
+
+export const title = 'Bee-Queue';
+
+const QUEUE = 'bench';
+
+function settingsFor({ redis: { port } }, isWorker) {
+  return {
+    redis: { host: '127.0.0.1', port },
+    isWorker,
+    removeOnSuccess: true,
+    storeJobs: false,
+    sendEvents: false,
+    getEvents: false,
+  };
+}
+
+function open(bench) {
+  return new Queue(QUEUE, settingsFor(bench, false)).ready();
+}
+
+async function sendMany(queue, n) {
+  const failed = await queue.saveAll(Array.from({ length: n }, () => queue.createJob(PAYLOAD)));
+  expectExactly(0, 'jobs that were not saved', failed.size);
+}
+
+async function fill(bench, n) {
+  const queue = await open(bench);
+  await sendInBatches(n, bench.batch, (size) => sendMany(queue, size));
+  await queue.close();
+}
+
+/** A finished job leaves the list in the step that records it. */
+async function unfinished({ observer }) {
+  const [[, waiting], [, active]] = await observer
+    .multi()
+    .llen(`bq:${QUEUE}:waiting`)
+    .llen(`bq:${QUEUE}:active`)
+    .exec();
+  return waiting + active;
+}
+
+function startWorker(bench, concurrency) {
+  return startPeerWorker('bee-queue-worker.mjs', {
+    settings: settingsFor(bench, true),
+    queue: QUEUE,
+    concurrency,
+  });
+}
+
+export const scenarios = {
+  async 'enqueue-single'(bench) {
+    const queue = await open(bench);
+    const send = () => queue.createJob(PAYLOAD).save();
+    await ratePerSecond(bench.warmUp, bench.inFlight, send);
+    const perSecond = await ratePerSecond(bench.n, bench.inFlight, send);
+    expectExactly(bench.n + bench.warmUp, 'jobs waiting', await unfinished(bench));
+    return { perSecond };
+  },
+
+  async 'enqueue-bulk'(bench) {
+    const queue = await open(bench);
+    const send = (n) => sendInBatches(n, bench.batch, (size) => sendMany(queue, size));
+    await send(bench.warmUp);
+    const perSecond = bench.n * (await ratePerSecond(1, 1, () => send(bench.n)));
+    expectExactly(bench.n + bench.warmUp, 'jobs waiting', await unfinished(bench));
+    return { perSecond };
+  },
+
+  async 'process-inline'(bench) {
+    await fill(bench, bench.n);
+    await bench.observer.config('RESETSTAT');
+    const worker = startWorker(bench, bench.concurrency);
+    const perSecond = await completionRate(bench.n, async () => bench.n - (await unfinished(bench)));
+    const { calls } = await scriptStats(bench.observer);
+    expectExactly(0, 'failed jobs', await bench.observer.scard(`bq:${QUEUE}:failed`));
+    expectExactly(bench.n, 'runs of the handler', await worker.ran());
+    return { perSecond, scriptCalls: calls / bench.n };
+  },
+
+  async 'pick-up'(bench) {
+    const queue = await open(bench);
+    const file = join(bench.dir, 'starts');
+    process.env.BENCH_STARTS = file;
+    startWorker(bench, 50);
+    return pickUpLatency(bench.n, file, () => queue.createJob(PAYLOAD).save());
+  },
+
+  async bytes(bench) {
+    await fill(bench, bench.batch);
+    const before = await usedMemory(bench.observer);
+    await fill(bench, bench.n);
+    return { bytes: ((await usedMemory(bench.observer)) - before) / bench.n };
+  },
+};

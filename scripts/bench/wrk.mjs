@@ -1,0 +1,45 @@
+// HTTP load by wrk: written in C, so that the client does not take the core that the server needs.
+
+import { join } from 'node:path';
+import { PAYLOAD_TEXT } from './payload.mjs';
+import { HERE, isOnPath, output } from './processes.mjs';
+
+const UNIT_MS = { us: 0.001, ms: 1, s: 1_000, m: 60_000 };
+
+export function missingWrk() {
+  return isOnPath('wrk') ? undefined : 'install wrk (apt-get install wrk)';
+}
+
+/** Posts tasks for some seconds. @throws when an answer is no success */
+export function postTasks({ seconds, connections }, url, type) {
+  const run = (duration) =>
+    output('wrk', [
+      '--threads=1',
+      `--connections=${connections}`,
+      `--duration=${duration}s`,
+      '--latency',
+      `--script=${join(HERE, 'fixtures', 'post.lua')}`,
+      `${url}/v1/tasks`,
+      '--',
+      `{"type":"${type}","input":${PAYLOAD_TEXT}}`,
+    ]);
+  const warmUp = requestsOf(run(Math.max(1, Math.round(seconds / 5))));
+  const text = run(seconds);
+  return {
+    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]),
+    p50Ms: latency(text, '50%'),
+    p99Ms: latency(text, '99%'),
+    requests: warmUp + requestsOf(text),
+  };
+}
+
+function requestsOf(text) {
+  const bad = /Non-2xx or 3xx responses: \d+|Socket errors: .*/.exec(text);
+  if (bad) throw new Error(`wrk: ${bad[0]}`);
+  return Number(/(\d+) requests in/.exec(text)?.[1]);
+}
+
+function latency(text, share) {
+  const [, number, unit] = new RegExp(`${share}\\s+([\\d.]+)(us|ms|s|m)`).exec(text) ?? [];
+  return Number(number) * UNIT_MS[unit];
+}
