@@ -21,14 +21,12 @@ export interface TaskContent {
   readonly options: MessageOptions;
 }
 
-/** Encodes a task once; every later claim and retry carries these bytes unchanged. */
+/**
+ * Encodes a task once; every later claim and retry carries these bytes unchanged.
+ * @param options `undefined` when there are none
+ */
 export function encodeContent(type: string, input: unknown, options?: MessageOptions): Buffer {
-  return encodeCbor(hasOptions(options) ? [type, input, options] : [type, input]);
-}
-
-function hasOptions(options: MessageOptions | undefined): options is MessageOptions {
-  for (const _ in options) return true;
-  return false;
+  return encodeCbor(options ? [type, input, options] : [type, input]);
 }
 
 /** Reads the type from its fixed place, without decoding the input. `undefined` when the bytes are no content. */

@@ -135,14 +135,17 @@ export function resolveRunOptions(message: unknown, defaults: TaskDefaults): Run
   };
 }
 
-/** The part of a call's options that travels in the message. */
+const RUN_OPTION_NAMES = Object.keys(runEntries) as (keyof typeof runEntries)[];
+
+/** The part of a call's options that travels in the message; `undefined` when there is none. */
 export function toMessageOptions(
   call: Partial<Record<keyof typeof runEntries, unknown>>,
-): Record<string, unknown> {
-  const names = Object.keys(runEntries) as (keyof typeof runEntries)[];
-  return Object.fromEntries(
-    names.filter((name) => call[name] !== undefined).map((name) => [name, call[name]]),
-  );
+): Record<string, unknown> | undefined {
+  let options: Record<string, unknown> | undefined;
+  for (const name of RUN_OPTION_NAMES) {
+    if (call[name] !== undefined) (options ??= {})[name] = call[name];
+  }
+  return options;
 }
 
 type Optional<Entries extends v.ObjectEntries> = {

@@ -1,10 +1,32 @@
 // Task ids: UUIDv7 (RFC 9562), time ordered, in their 36-character text form.
 
+import { randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
 
-/** A new id; ids made later by one process sort after earlier ones. */
+const ID_BYTES = 16;
+/** Random bytes are fetched for many ids at once: fetching them for each took five times as long as making the id. */
+const pool = new Uint8Array(256 * ID_BYTES);
+let used = pool.length;
+let lastMs = 0;
+let sequence = 0;
+
+/** A new id; ids made later by one process sort after earlier ones (RFC 9562, section 6.2, method 1). */
 export function newTaskId(): string {
-  return v7();
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const random = pool.subarray(used, used + ID_BYTES);
+  used += ID_BYTES;
+  const now = Date.now();
+  if (now > lastMs) {
+    lastMs = now;
+    // Half of its range is left to count on within this millisecond.
+    sequence = new DataView(random.buffer, random.byteOffset).getUint32(0) >>> 1;
+  } else {
+    sequence += 1;
+  }
+  return v7({ random, msecs: lastMs, seq: sequence });
 }
 
 /** When an id was made, in milliseconds since 1970: the first 48 bits of a UUIDv7 (RFC 9562, section 5.7). */

@@ -33,7 +33,8 @@ export function prepareTask(
   const id = newTaskId();
   const queue = call.queue ?? defaults.queue ?? DEFAULT_QUEUE;
   const lane = call.priority ?? defaults.priority ?? DEFAULT_LANE;
-  const options = { ...toMessageOptions(call), ...(traceparent === undefined ? {} : { traceparent }) };
+  const own = toMessageOptions(call);
+  const options = traceparent === undefined ? own : { ...own, traceparent };
   const content = encodeContent(call.type, call.input, options);
   return { id, queue, lane, task: { id, content, lane, extras: toExtras(call, definition) } };
 }

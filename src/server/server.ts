@@ -13,7 +13,7 @@ import { createProducer } from '../store/producer.ts';
 import { createSchedules } from '../store/schedules.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createApp } from './app.ts';
-import { createIntake } from './intake.ts';
+import { createIntake } from '../store/intake.ts';
 import { createWaiters, type Waiters } from './waiters.ts';
 
 export interface ServerSettings {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createApp } from '../../src/server/app.ts';
-import { createIntake } from '../../src/server/intake.ts';
+import { createIntake } from '../../src/store/intake.ts';
 import type { Server } from '../../src/server/server.ts';
 import { createWaiters } from '../../src/server/waiters.ts';
 import { openCommandConnection } from '../../src/store/connection.ts';

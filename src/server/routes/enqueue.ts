@@ -9,7 +9,7 @@ import type { Registry } from '../../tasks/registry.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { readBody, validate } from '../body.ts';
-import type { Intake } from '../intake.ts';
+import type { Intake } from '../../store/intake.ts';
 import { prepareTask } from '../new-task.ts';
 import { taskPath } from '../task-view.ts';
 import { traceparentOf } from '../trace-context.ts';

@@ -26,18 +26,31 @@ end
 -- What nearly every call is: nothing is known yet, and nothing has to be written but what the arguments hold already.
 local function accept_all()
   redis.call('HSET', Q.CONTENTS, unpack(ARGV, PAIRS_FROM, OTHERS_FROM - 1))
-  for at = PAIRS_FROM, OTHERS_FROM - 1, 2 do Q.push_later('normal', ARGV[at], ARGV[at + 1]) end
+  local pushed = {}
+  for at = 1, plain do pushed[at] = Q.reference_of(ARGV[1 + at], ARGV[PAIRS_FROM + 2 * at - 1]) end
+  redis.call('LPUSH', Q.ready_key('normal'), unpack(pushed))
+  redis.call('LPUSH', Q.ledger_key('normal'), unpack(ARGV, 2, 1 + plain))
   Q.move_many(plain, 'new', 'ready', Q.moves_text(ARGV, 'ready', 2, 1 + plain))
   Q.accepted = Q.accepted + plain
+end
+
+local function is_any_known()
+  local known = redis.call('HMGET', Q.CONTENTS, unpack(ARGV, 2, 1 + plain))
+  for at = 1, plain do
+    if known[at] then return true end
+  end
+  return false
 end
 
 if plain > 0 then
   -- The ids of one call were made together.
   local made_now = Q.is_made_now(ARGV[2])
-  local all_new = made_now
-  Q.load(Q.CONTENTS, Q.contents, { unpack(ARGV, 2, 1 + plain) })
-  for at = 2, 1 + plain do all_new = all_new and not Q.contents[ARGV[at]] end
-  if all_new then accept_all() else accept_one_by_one(made_now) end
+  if made_now and not is_any_known() then
+    accept_all()
+  else
+    Q.load(Q.CONTENTS, Q.contents, { unpack(ARGV, 2, 1 + plain) })
+    accept_one_by_one(made_now)
+  end
 end
 for at = OTHERS_FROM, #ARGV, 4 do
   local id = ARGV[at]
