@@ -18,7 +18,8 @@ const ROLE_OPTIONS = [
   ['--host <address>', 'address to listen on (127.0.0.1)', 'HOST'],
   ['--port <number>', 'port to listen on (3000)', 'PORT'],
   ['--queues <names>', 'queues to serve, separated by commas (default)', 'QUEUES'],
-  ['--concurrency <threads>', 'tasks at the same time (the number of cores)', 'CONCURRENCY'],
+  ['--concurrency <number>', 'tasks at the same time (the number of cores)', 'CONCURRENCY'],
+  ['--threads <number>', 'threads that run them (as many as the concurrency)', 'THREADS'],
   ['--tasks <files>', 'modules with task definitions, separated by commas', 'TASKS'],
 ] as const;
 

@@ -16,6 +16,7 @@ export interface Config {
   readonly port: number;
   readonly queues: readonly string[];
   readonly concurrency: number;
+  readonly threads: number;
   readonly taskDurationMs: number;
   readonly taskModules: readonly string[];
   readonly leaseMs: number;
@@ -88,6 +89,7 @@ function variables(cores: number) {
       DEFAULT_QUEUE,
     ),
     CONCURRENCY: integer(cores, 1, 1_024),
+    THREADS: v.optional(integer(1, 1, 1_024)),
     TASK_DURATION_MS: integer(20_000, 0, DAY_MS),
     TASKS: v.optional(list, ''),
     LEASE_MS: integer(10_000, 300, DAY_MS),
@@ -148,6 +150,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     port: read.PORT,
     queues: [...new Set(read.QUEUES)],
     concurrency: read.CONCURRENCY,
+    threads: read.THREADS ?? read.CONCURRENCY,
     taskDurationMs: read.TASK_DURATION_MS,
     taskModules: read.TASKS,
     leaseMs: read.LEASE_MS,

@@ -49,12 +49,17 @@ function textOf(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }
 
+/** Whether the content brings options; the bytes are one for certain. */
+export function hasOptions(content: Uint8Array): boolean {
+  return content[0] === 0x83;
+}
+
 /**
  * Reads the options alone: the input in front of them is walked, but no value of it is built.
  * @throws CborFault when the bytes are no plain content
  */
 export function optionsOfContent(bytes: Uint8Array): MessageOptions {
-  if (bytes[0] !== 0x83) return {};
+  if (!hasOptions(bytes)) return {};
   return toOptions(decodeCbor(bytes.subarray(scanCbor(bytes, typeEnd(bytes)))));
 }
 

@@ -32,7 +32,13 @@ export interface TaskDefinition<Input = unknown, Output = unknown> {
   readonly input: v.GenericSchema<unknown, Input>;
   /** Options for every task of this type; a call may override each. */
   readonly defaults?: TaskDefaults;
-  /** Runs in a thread of its own and may block it. Its result must be plain (what CBOR and JSON can both carry). */
+  /**
+   * Where it runs. `thread`, which is the default: in a thread of its own, which a deadline or a cancel ends whatever it
+   * does. `inline`: on the worker's main thread, up to its CONCURRENCY at the same time; for tiny tasks that never block,
+   * because nothing but they themselves can end them.
+   */
+  readonly runIn?: 'thread' | 'inline';
+  /** Runs in a thread of its own and may block it, unless `runIn` says otherwise. Its result must be plain (what CBOR and JSON can both carry). */
   run(input: Input, context: TaskContext): Output | Promise<Output>;
 }
 
@@ -60,6 +66,7 @@ function faultOf({
   type,
   input,
   run,
+  runIn,
   defaults,
 }: Partial<Record<keyof TaskDefinition, unknown>>): string | undefined {
   if (typeof type !== 'string' || !TASK_TYPE.test(type)) {
@@ -72,6 +79,9 @@ function faultOf({
     return `the input of task "${type}" must be a schema that needs no await`;
   }
   if (typeof run !== 'function') return `task "${type}" needs a function "run"`;
+  if (runIn !== undefined && runIn !== 'thread' && runIn !== 'inline') {
+    return `runIn of task "${type}" must be 'thread' or 'inline'`;
+  }
   const parsed = v.safeParse(v.optional(DefaultsSchema), defaults);
   if (parsed.success) return undefined;
   const [issue] = parsed.issues;

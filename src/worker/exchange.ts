@@ -31,14 +31,21 @@ export interface ExchangeParts {
   /** Whether `finish` may bring the next tasks: not while stopping, nor when it is another queue's turn. */
   readonly wantsMore: () => boolean;
   readonly laneTurn: LaneTurn;
+  /** Tasks that can run at the same time. */
+  readonly places: number;
   readonly log: Log;
 }
 
+/** With more tasks at hand than run, so many calls share the outcomes of all: Redis works on one part, this worker on another. */
+const PARTS_IN_FLIGHT = 3;
+/** While there is enough to do an outcome waits so long for others. */
+const GATHER_MS = 2;
+const OUTCOMES_A_CALL = 1_000;
 /** Progress and log lines of all tasks share one call in this time. */
 const PASS_ON_EVERY_MS = 250;
 
 export function createExchange(parts: ExchangeParts): Exchange {
-  const { consumer, slots, execute, wantsMore, laneTurn, log } = parts;
+  const { consumer, slots, execute, wantsMore, laneTurn, places, log } = parts;
   const { queue } = consumer;
   const oneAtATime = createSerial();
   const outcomes: Outcome[] = [];
@@ -46,6 +53,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
   const untold = new Map<string, Told>();
   let passOnTimer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> | undefined;
+  let gatherTimer: NodeJS.Timeout | undefined;
   let paused = false;
   /** A claiming call lost its reply: Redis may hold tasks for this worker that it has not heard of. */
   let inDoubt = false;
@@ -64,26 +72,49 @@ export function createExchange(parts: ExchangeParts): Exchange {
       return;
     }
     outcomes.push(outcome);
+    gather();
+  }
+
+  /**
+   * Sends the outcomes so far: soon when a place is idle for want of tasks, else when there are enough to make a call
+   * worth it, or when the first has waited for a while.
+   */
+  function gather(): void {
+    if (flushing || outcomes.length === 0) return;
+    const left = slots.size() - outcomes.length;
+    if (left < places || outcomes.length * PARTS_IN_FLIGHT >= slots.limit()) {
+      flush();
+    } else {
+      gatherTimer ??= setTimeout(flush, GATHER_MS);
+    }
+  }
+
+  function flush(): void {
+    clearTimeout(gatherTimer);
+    gatherTimer = undefined;
     // After this turn of the event loop, so that outcomes of the same turn share one call.
-    flushing ??= new Promise<void>((resolve) => setImmediate(resolve)).then(flush);
+    flushing ??= new Promise<void>((resolve) => setImmediate(resolve)).then(sendOutcomes).then(() => {
+      flushing = undefined;
+      gather();
+    });
   }
 
   /** Outcomes stay here until Redis has answered, however long it is away: a slot is free only then. */
-  async function flush(): Promise<void> {
-    for (let failures = 0; outcomes.length > 0; ) {
-      const batch = outcomes.splice(0);
+  async function sendOutcomes(): Promise<void> {
+    const batch = outcomes.splice(0, OUTCOMES_A_CALL);
+    if (batch.length === 0) return;
+    for (let failures = 0; ; ) {
       try {
         await oneAtATime(() => finish(batch));
-        failures = 0;
+        return;
       } catch (error) {
-        outcomes.unshift(...batch);
         failures += 1;
         if (failures === 1)
           log.warn({ queue, err: error, outcomes: batch.length }, 'outcomes wait for Redis');
         await delay(retryDelayMs(failures, 50, 1_000));
+        batch.push(...outcomes.splice(0, Math.max(0, OUTCOMES_A_CALL - batch.length)));
       }
     }
-    flushing = undefined;
   }
 
   async function finish(batch: readonly Outcome[]): Promise<void> {
@@ -173,7 +204,10 @@ export function createExchange(parts: ExchangeParts): Exchange {
     },
 
     async settled() {
-      while (flushing) await flushing;
+      while (flushing || outcomes.length > 0) {
+        flush();
+        await flushing;
+      }
     },
 
     leave: () => oneAtATime(() => consumer.leave()),

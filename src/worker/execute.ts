@@ -4,12 +4,14 @@ import type { Log } from '../log.ts';
 import { backoffMs } from '../protocol/backoff.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { fingerprintOf } from '../protocol/fingerprint.ts';
-import { optionsOfContent, typeOfContent } from '../protocol/message.ts';
+import { hasOptions, optionsOfContent, typeOfContent } from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
 import { type KillCause, type TaskError, toTaskError } from '../protocol/task-error.ts';
 import type { ClaimedTask, Outcome, OutcomeWord } from '../store/consumer.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
+import type { Ahead } from './ahead.ts';
+import type { Gate } from './gate.ts';
 import type { Job } from './job.ts';
 import type { RunEnd, Runner, Stop } from './runner.ts';
 import type { HeldTask } from './slots.ts';
@@ -17,11 +19,20 @@ import type { HeldTask } from './slots.ts';
 /** Runs a task; `undefined` when it belongs to somebody else by now and there is nothing to report. Never rejects. */
 export type Execute = (held: HeldTask) => Promise<Outcome | undefined>;
 
+/** Where tasks run, and how many at the same time. */
+export interface Place {
+  readonly runner: Runner;
+  readonly gate: Gate;
+}
+
 export interface ExecuteParts {
   readonly registry: Registry;
-  readonly pool: Runner;
-  /** For tasks that lost a worker before. */
+  readonly threads: Place;
+  /** The main thread: for types that say so. */
+  readonly inline: Place;
+  /** For tasks that lost a worker before. It shares the places of the threads. */
   readonly isolated: Runner;
+  readonly ahead: Ahead;
   readonly log: Log;
   readonly random?: () => number;
 }
@@ -32,30 +43,46 @@ const UNKNOWN_TYPE_DELAY_MS = 10_000;
 const NOTHING = Buffer.alloc(0);
 
 export function createExecute(parts: ExecuteParts): Execute {
-  const { registry, log } = parts;
+  const { registry, ahead, log, random = Math.random } = parts;
+  const optionsOf = createRunOptions();
+
+  function placeOf(task: ClaimedTask, definition: TaskDefinition): Place {
+    if (task.crashes > 0) return { runner: parts.isolated, gate: parts.threads.gate };
+    return definition.runIn === 'inline' ? parts.inline : parts.threads;
+  }
+
   return async function execute(held) {
     const { task } = held;
     const type = typeOfContent(task.content);
     const definition = type === undefined ? undefined : registry.get(type);
     if (!definition) return postpone(task, type, log);
-    const options = readOptions(task, definition);
+    const options = optionsOf(task, definition);
     if ('fault' in options)
       return end(task, 'dead', {
         ...options.fault,
         fingerprint: fingerprintOf(definition.type, options.fault),
       });
-    const ended = await runWithDeadline(
-      task.crashes > 0 ? parts.isolated : parts.pool,
-      held,
-      options.timeoutMs,
-    );
-    const outcome = toOutcome(
-      { task, type: definition.type, options, random: parts.random ?? Math.random },
-      ended,
-    );
-    report(task, definition.type, outcome, log);
-    return outcome;
+    const one: Case = { task, type: definition.type, options, random };
+    const { runner, gate } = placeOf(task, definition);
+    const entered = gate.enter(held);
+    if (entered !== true && !(await entered)) return notBegun(one, held, ahead);
+    const run = ahead.begin();
+    try {
+      const outcome = toOutcome(one, await runWithDeadline(runner, held, options.timeoutMs));
+      report(task, definition.type, outcome, log);
+      return outcome;
+    } finally {
+      ahead.end(run);
+      gate.leave();
+    }
   };
+}
+
+/** It found no place in time, or shall not run any more. */
+function notBegun(one: Case, { reason }: HeldTask, ahead: Ahead): Outcome | undefined {
+  if (reason) return toStoppedOutcome(one, { reason, latencyMs: 0 });
+  ahead.refused();
+  return release(one.task);
 }
 
 function postpone(task: ClaimedTask, type: string | undefined, log: Log): Outcome {
@@ -70,11 +97,24 @@ function postpone(task: ClaimedTask, type: string | undefined, log: Log): Outcom
   return end(task, 'postponed', error, { delayMs: UNKNOWN_TYPE_DELAY_MS });
 }
 
+type ReadOptions = RunOptions | { readonly fault: TaskError };
+
+/** What holds for the runs of a task. Most calls bring no options: what holds then is resolved once for each type. */
+function createRunOptions(): (task: ClaimedTask, definition: TaskDefinition) => ReadOptions {
+  const defaults = new Map<TaskDefinition, RunOptions>();
+  return (task, definition) => {
+    if (hasOptions(task.content)) return readOptions(task, definition);
+    let resolved = defaults.get(definition);
+    if (!resolved) {
+      resolved = resolveRunOptions({}, definition.defaults ?? {});
+      defaults.set(definition, resolved);
+    }
+    return resolved;
+  };
+}
+
 /** A foreign program may have written options that mean nothing. */
-function readOptions(
-  task: ClaimedTask,
-  definition: TaskDefinition,
-): RunOptions | { readonly fault: TaskError } {
+function readOptions(task: ClaimedTask, definition: TaskDefinition): ReadOptions {
   try {
     return resolveRunOptions(optionsOfContent(task.content), definition.defaults ?? {});
   } catch (error) {
@@ -90,7 +130,7 @@ async function runWithDeadline(
   held: HeldTask,
   timeoutMs: number | undefined,
 ): Promise<RunEnd> {
-  const { task, signal } = held;
+  const { task } = held;
   const deadline = timeoutMs === undefined ? undefined : setTimeout(() => held.stop('timed-out'), timeoutMs);
   const job: Job = {
     queue: task.queue,
@@ -101,7 +141,7 @@ async function runWithDeadline(
     deadlineAt: timeoutMs === undefined ? undefined : Date.now() + timeoutMs,
   };
   try {
-    return await runner.run(job, signal);
+    return await runner.run(job, held);
   } finally {
     clearTimeout(deadline);
   }
@@ -163,7 +203,7 @@ function toStoppedOutcome(one: Case, stop: Stop): Outcome | undefined {
     case 'cancelled':
       return end(task, 'cancelled', killed('cancel', 'Cancelled', 'it was cancelled while it ran'), options);
     case 'shutting-down':
-      return { ...tokenOf(task), word: 'released', payload: NOTHING, delayMs: 0 };
+      return release(task);
     case 'lease-lost':
       return undefined;
   }
@@ -184,6 +224,10 @@ function end(
   { delayMs = 0, resultTtlMs }: { readonly delayMs?: number; readonly resultTtlMs?: number | undefined } = {},
 ): Outcome {
   return { ...tokenOf(task), word, payload: encodeCbor(error), delayMs, resultTtlMs };
+}
+
+function release(task: ClaimedTask): Outcome {
+  return { ...tokenOf(task), word: 'released', payload: NOTHING, delayMs: 0 };
 }
 
 function tokenOf({ id, token, content }: ClaimedTask): Pick<Outcome, 'id' | 'token' | 'contentBytes'> {

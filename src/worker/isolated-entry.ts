@@ -2,18 +2,19 @@
 
 import { Worker } from 'node:worker_threads';
 import { loadRegistry } from '../tasks/registry.ts';
-import type { Job, RunnerSettings, StopRequest } from './job.ts';
-import { createJobRunner } from './run-job.ts';
+import type { Job, RunnerSettings, StopRequest, Told } from './job.ts';
+import { ownBytes, runJob } from './run-job.ts';
+import { stopError } from './stop-source.ts';
 
 /** First the task, later perhaps a request to stop. */
 export type ToIsolated =
   | { readonly kind: 'run'; readonly settings: RunnerSettings; readonly job: Job }
   | { readonly kind: 'stop'; readonly request: StopRequest };
 
-let stop: ((request: StopRequest) => void) | undefined;
+const controller = new AbortController();
 
 process.on('message', (message: ToIsolated) => {
-  if (message.kind === 'stop') stop?.(message.request);
+  if (message.kind === 'stop') controller.abort(stopError(message.request.reason));
   else void run(message);
 });
 // Its worker is gone: nobody is left to answer to. A handler that never yields is ended by the thread that watches.
@@ -22,8 +23,7 @@ new Worker(new URL('./isolated-watch.js', import.meta.url)).unref();
 
 async function run({ settings, job }: Extract<ToIsolated, { kind: 'run' }>): Promise<void> {
   const registry = await loadRegistry(settings.tasks);
-  const runner = createJobRunner(registry, settings.resultLimitBytes, (told) => process.send?.({ told }));
-  stop = runner.stop;
-  const answer = await runner.run(job);
+  const tell = (told: Told): void => void process.send?.({ told });
+  const answer = ownBytes(await runJob(registry, settings.resultLimitBytes, job, controller, tell));
   process.send?.({ answer }, () => process.disconnect());
 }

@@ -19,7 +19,7 @@ export function createIsolated(
   onTold: (told: Told) => void,
 ): Runner {
   return {
-    async run(job, signal) {
+    async run(job, stop) {
       const child = fork(fileURLToPath(builtEntry('isolated-entry')), {
         serialization: 'advanced',
         // The last one carries nothing: it closes when this process ends, however that may be (isolated-watch.ts).
@@ -46,23 +46,21 @@ export function createIsolated(
       let asked: { readonly reason: StopReason; readonly at: number } | undefined;
       let killedAt: number | undefined;
       let grace: NodeJS.Timeout | undefined;
-      const ask = (): void => {
-        asked = { reason: signal.reason as StopReason, at: performance.now() };
-        send({ kind: 'stop', request: { id: job.id, claim: job.claim, reason: asked.reason } });
+      const off = stop.onStop((reason) => {
+        asked = { reason, at: performance.now() };
+        send({ kind: 'stop', request: { id: job.id, claim: job.claim, reason } });
         grace = setTimeout(() => {
           killedAt = performance.now();
           child.kill('SIGKILL');
         }, STOP_GRACE_MS);
-      };
-      if (signal.aborted) ask();
-      else signal.addEventListener('abort', ask, { once: true });
+      });
 
       const [code, signalName] = (await once(child, 'close').catch(() => [null, null])) as [
         number | null,
         string | null,
       ];
       clearTimeout(grace);
-      signal.removeEventListener('abort', ask);
+      off();
       const latencyMs = performance.now() - (killedAt ?? asked?.at ?? performance.now());
       if (answer) return { kind: 'answered', answer, stop: asked && { reason: asked.reason, latencyMs } };
       if (asked && killedAt !== undefined)

@@ -19,6 +19,7 @@ import {
 } from './job.ts';
 import { createLoadedThreads } from './loaded-threads.ts';
 import { type RunEnd, type Runner, STOP_GRACE_MS } from './runner.ts';
+import type { StopSource } from './stop-source.ts';
 
 export interface Pool extends Runner {
   /** @throws PopfleetError `bad-definition` when the threads cannot load the task modules */
@@ -92,9 +93,9 @@ export function createPool(
       }
     },
 
-    async run(job, signal) {
+    async run(job, stop) {
       if (!piscina || !stops) throw new TypeError('the pool was not started');
-      const end = await runInThread(piscina, stops, job, signal);
+      const end = await runInThread(piscina, stops, job, stop);
       if (end.kind === 'answered' && end.answer.told) onTold(end.answer.told);
       return end;
     },
@@ -112,30 +113,28 @@ async function runInThread(
   piscina: Piscina<Job | typeof WARM_UP, Answer>,
   stops: BroadcastChannel,
   job: Job,
-  signal: AbortSignal,
+  stop: StopSource,
 ): Promise<RunEnd> {
   const kill = new AbortController();
   let asked: { readonly reason: StopReason; readonly at: number } | undefined;
   let gone: Promise<number | undefined> | undefined;
   let grace: NodeJS.Timeout | undefined;
 
-  const ask = (): void => {
-    asked = { reason: signal.reason as StopReason, at: performance.now() };
-    stops.postMessage({ id: job.id, claim: job.claim, reason: asked.reason });
+  const off = stop.onStop((reason) => {
+    asked = { reason, at: performance.now() };
+    stops.postMessage({ id: job.id, claim: job.claim, reason });
     grace = setTimeout(() => {
       gone = endThread(piscina, kill);
     }, STOP_GRACE_MS);
-  };
-  if (signal.aborted) ask();
-  else signal.addEventListener('abort', ask, { once: true });
+  });
 
   // A copy: the content is a slice of a reply buffer that others share.
   const content = Uint8Array.from(job.content);
   try {
     const options = { signal: kill.signal, transferList: [content.buffer] };
     const answer = await piscina.run({ ...job, content }, options);
-    const stop = asked && { reason: asked.reason, latencyMs: performance.now() - asked.at };
-    return { kind: 'answered', answer, stop };
+    const ended = asked && { reason: asked.reason, latencyMs: performance.now() - asked.at };
+    return { kind: 'answered', answer, stop: ended };
   } catch (error) {
     if (!asked || !gone) return { kind: 'thread-lost', cause: causeOf(error), error };
     return {
@@ -144,7 +143,7 @@ async function runInThread(
     };
   } finally {
     clearTimeout(grace);
-    signal.removeEventListener('abort', ask);
+    off();
   }
 }
 

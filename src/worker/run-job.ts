@@ -9,63 +9,55 @@ import type { TaskContext, TaskDefinition } from '../tasks/define.ts';
 import { PermanentError } from '../tasks/permanent-error.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { RetryLater } from '../tasks/retry-later.ts';
-import type { Answer, Job, StopRequest, Told } from './job.ts';
+import type { Answer, Job, Told } from './job.ts';
 import { createVoice, type Voice } from './voice.ts';
 
-export interface JobRunner {
-  /** What the handler throws comes back as a value, so that a rejection always means that the runner itself is lost. */
-  run(job: Job): Promise<Answer>;
-  /** Fires the signal of the run, when it is the one that runs here. */
-  stop(request: StopRequest): void;
-}
-
-/** One run at a time: a thread and a process of its own both run one task only. */
-export function createJobRunner(
+/**
+ * Runs one job. What the handler throws comes back as a value, so that a rejection always means that the place where it
+ * runs is lost.
+ * @param source has the handler's signal, asked for when the handler does
+ * @param tell takes what the handler tells while it runs
+ */
+export async function runJob(
   registry: Registry,
   resultLimitBytes: number,
+  job: Job,
+  source: { readonly signal: AbortSignal },
   tell: (told: Told) => void,
-): JobRunner {
-  let current: { readonly job: Job; readonly controller: AbortController } | undefined;
-
-  async function runHandler(job: Job, voice: Voice, signal: AbortSignal): Promise<Uint8Array> {
-    const message = decodeContent(job.content);
-    const definition = registry.get(message.type);
-    if (!definition) throw new PermanentError(`no handler for task type "${message.type}" in this thread`);
-    const input = parseInput(definition, message);
-    const context = contextOf(job, message, voice, signal);
-    return encodeResult(await definition.run(input, context), resultLimitBytes);
+): Promise<Answer> {
+  const voice = createVoice(job, tell);
+  try {
+    const content = decodeContent(job.content);
+    const definition = registry.get(content.type);
+    if (!definition) throw new PermanentError(`no handler for task type "${content.type}" here`);
+    const input = parseInput(definition, content);
+    const result = await definition.run(input, contextOf(job, content, voice, source));
+    return { kind: 'result', result: encodeResult(result, resultLimitBytes), told: voice.rest() };
+  } catch (error) {
+    return toAnswer(error, voice.rest());
   }
-
-  return {
-    async run(job) {
-      const controller = new AbortController();
-      current = { job, controller };
-      const voice = createVoice(job, tell);
-      try {
-        const result = await runHandler(job, voice, controller.signal);
-        return { kind: 'result', result, told: voice.rest() };
-      } catch (error) {
-        return toAnswer(error, voice.rest());
-      } finally {
-        current = undefined;
-      }
-    },
-
-    stop({ id, claim, reason }) {
-      if (current?.job.id !== id || current.job.claim !== claim) return;
-      current.controller.abort(new DOMException(`the task was stopped: ${reason}`, 'AbortError'));
-    },
-  };
 }
 
-function contextOf(job: Job, message: TaskContent, voice: Voice, signal: AbortSignal): TaskContext {
-  const { traceparent } = message.options;
-  const tick = readTick(message.options);
+/** Gives a result a buffer of its own: the encoder's is shared with others, and would be sent to another thread whole. */
+export function ownBytes(answer: Answer): Answer {
+  return answer.kind === 'result' ? { ...answer, result: Uint8Array.from(answer.result) } : answer;
+}
+
+function contextOf(
+  job: Job,
+  content: TaskContent,
+  voice: Voice,
+  source: { readonly signal: AbortSignal },
+): TaskContext {
+  const { traceparent } = content.options;
+  const tick = readTick(content.options);
   return {
     id: job.id,
-    type: message.type,
+    type: content.type,
     attempt: job.attempt,
-    signal,
+    get signal() {
+      return source.signal;
+    },
     deadline: job.deadlineAt === undefined ? undefined : new Date(job.deadlineAt),
     progress: voice.progress,
     log: voice.log,
@@ -94,15 +86,18 @@ function isNamed(error: unknown, name: string): boolean {
 }
 
 /** The input may come from a program that is not popfleet, or from a release with another schema. */
-function parseInput(definition: TaskDefinition, message: TaskContent): unknown {
-  const parsed = v.safeParse(definition.input, message.input);
+function parseInput(definition: TaskDefinition, content: TaskContent): unknown {
+  const parsed = v.safeParse(definition.input, content.input);
   if (parsed.success) return parsed.output;
   const [issue] = parsed.issues;
   const path = v.getDotPath(issue);
   throw new PermanentError(`the input is not valid${path ? ` at ${path}` : ''}: ${issue.message}`);
 }
 
-/** @throws PermanentError when the result cannot be told to a caller as JSON or CBOR, or is too large */
+/**
+ * The bytes may be a slice of a larger buffer.
+ * @throws PermanentError when the result cannot be told to a caller as JSON or CBOR, or is too large
+ */
 function encodeResult(result: unknown, limitBytes: number): Uint8Array {
   if (result === undefined) return new Uint8Array(0);
   let bytes: Uint8Array;
@@ -118,5 +113,5 @@ function encodeResult(result: unknown, limitBytes: number): Uint8Array {
       `the handler's result has ${bytes.length} bytes, ${limitBytes} are allowed: store it elsewhere and return where`,
     );
   }
-  return Uint8Array.from(bytes); // Its own buffer: the encoder's is shared with later results.
+  return bytes;
 }

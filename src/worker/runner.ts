@@ -1,7 +1,8 @@
-// What the two places in which a task may run have in common: threads of the pool, and processes of their own.
+// What the places in which a task may run have in common: threads of the pool, processes of their own, the main thread.
 
 import type { KillCause } from '../protocol/task-error.ts';
 import type { Answer, Job, StopReason } from './job.ts';
+import type { StopSource } from './stop-source.ts';
 
 export type RunEnd =
   | { readonly kind: 'answered'; readonly answer: Answer; readonly stop: Stop | undefined }
@@ -20,10 +21,10 @@ export interface Stop {
 
 export interface Runner {
   /**
-   * Runs a job. When the signal is aborted with a `StopReason`, the handler's own signal fires; if it has not ended
-   * after a short grace, its thread or process is ended, whatever it is doing. Never rejects.
+   * Runs a job. When it shall stop, the handler's own signal fires; if it has not ended after a short grace, its thread
+   * or process is ended, whatever it is doing. Never rejects.
    */
-  run(job: Job, signal: AbortSignal): Promise<RunEnd>;
+  run(job: Job, stop: StopSource): Promise<RunEnd>;
 }
 
 /** How long a handler has to end by itself once its signal has fired. */

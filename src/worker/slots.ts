@@ -1,15 +1,23 @@
-// What this worker holds: at most `capacity` tasks, each known by queue, id and token.
+// What this worker holds: tasks, each known by queue, id and token.
 
 import type { ClaimedTask } from '../store/consumer.ts';
-import type { StopReason } from './job.ts';
+import { StopSource } from './stop-source.ts';
 
-export interface HeldTask {
+/** A task with what tells its run to stop. */
+export class HeldTask extends StopSource {
   readonly task: ClaimedTask;
-  readonly signal: AbortSignal;
-  stop(reason: StopReason): void;
+
+  constructor(task: ClaimedTask) {
+    super();
+    this.task = task;
+  }
 }
 
 export interface Slots {
+  /** Tasks that are held. */
+  size(): number;
+  /** Tasks that may be held at this moment. */
+  limit(): number;
   /** Slots that are neither held nor reserved; never negative. */
   free(): number;
   /**
@@ -18,7 +26,7 @@ export interface Slots {
    */
   reserve(wanted: number, ending?: number): number;
   unreserve(count: number): void;
-  /** Holds a task; `undefined` when it is held already. More than `capacity` may be held after a lost reply. */
+  /** Holds a task; `undefined` when it is held already. More than the limit may be held after a lost reply. */
   hold(task: ClaimedTask): HeldTask | undefined;
   drop(queue: string, id: string, token: string): void;
   find(queue: string, id: string): HeldTask | undefined;
@@ -28,12 +36,13 @@ export interface Slots {
   whenEmpty(signal: AbortSignal): Promise<void>;
 }
 
-export function createSlots(capacity: number): Slots {
+/** @param limit how many tasks may be held at this moment */
+export function createSlots(limit: () => number): Slots {
   const tasks = new Map<string, HeldTask>();
   const watchers = new Set<() => void>();
   let reserved = 0;
 
-  const free = (): number => Math.max(0, capacity - tasks.size - reserved);
+  const free = (): number => Math.max(0, limit() - tasks.size - reserved);
   const changed = (): void => {
     for (const watcher of watchers) watcher();
   };
@@ -53,10 +62,12 @@ export function createSlots(capacity: number): Slots {
   }
 
   return {
+    size: () => tasks.size,
+    limit,
     free,
 
     reserve(wanted, ending = 0) {
-      const count = Math.min(wanted, Math.max(0, capacity - tasks.size - reserved + ending));
+      const count = Math.min(wanted, Math.max(0, limit() - tasks.size - reserved + ending));
       reserved += count;
       return count;
     },
@@ -71,12 +82,7 @@ export function createSlots(capacity: number): Slots {
       if (tasks.get(key)?.task.token === task.token) return undefined;
       // An older claim of the same task was lost and taken again: its run must not end this one.
       tasks.get(key)?.stop('lease-lost');
-      const controller = new AbortController();
-      const held = {
-        task,
-        signal: controller.signal,
-        stop: (reason: StopReason) => controller.abort(reason),
-      };
+      const held = new HeldTask(task);
       tasks.set(key, held);
       return held;
     },

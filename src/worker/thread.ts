@@ -10,17 +10,20 @@ import {
   type StopRequest,
   WARM_UP,
 } from './job.ts';
-import { createJobRunner } from './run-job.ts';
+import { ownBytes, runJob } from './run-job.ts';
+import { stopError } from './stop-source.ts';
 
 const settings = workerData as RunnerSettings;
 
+/** The one that runs here: a thread runs one task at a time. */
+let current: { readonly job: Job; readonly controller: AbortController } | undefined;
+
 // Begun once when the thread starts, not at its first task.
 const loading = loadRegistry(settings.tasks).then((registry) => {
-  const runner = createJobRunner(registry, settings.resultLimitBytes, say);
   const stops = new BroadcastChannel(settings.stopChannel);
-  stops.addEventListener('message', (event: unknown) => runner.stop((event as { data: StopRequest }).data));
+  stops.addEventListener('message', (event: unknown) => stop((event as { data: StopRequest }).data));
   stops.unref();
-  return runner;
+  return registry;
 });
 // One that failed is told as well: each job awaits it, and reports it.
 const sayLoaded = (): void => say({ loaded: threadId });
@@ -28,8 +31,19 @@ loading.then(sayLoaded, sayLoaded);
 
 /** Runs one job; called by the pool. */
 export default async function runInThread(job: Job | typeof WARM_UP): Promise<Answer | undefined> {
-  const runner = await loading;
-  return job === WARM_UP ? undefined : runner.run(job);
+  const registry = await loading;
+  if (job === WARM_UP) return undefined;
+  const controller = new AbortController();
+  current = { job, controller };
+  try {
+    return ownBytes(await runJob(registry, settings.resultLimitBytes, job, controller, say));
+  } finally {
+    current = undefined;
+  }
+}
+
+function stop({ id, claim, reason }: StopRequest): void {
+  if (current?.job.id === id && current.job.claim === claim) current.controller.abort(stopError(reason));
 }
 
 function say(message: FromThread): void {

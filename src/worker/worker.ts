@@ -12,9 +12,12 @@ import { createSweeper, type Swept } from '../store/sweeper.ts';
 import { listenForWakes, type WakeListener } from '../store/wake-listener.ts';
 import { runTick } from '../store/schedules.ts';
 import type { Registry, TaskSettings } from '../tasks/registry.ts';
+import { createAhead } from './ahead.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { createExecute } from './execute.ts';
 import { createFeed } from './feed.ts';
+import { createGate } from './gate.ts';
+import { createInline } from './inline.ts';
 import { createIsolated } from './isolated.ts';
 import type { Told } from './job.ts';
 import { createLaneTurn } from './lane-turn.ts';
@@ -24,8 +27,10 @@ import { createSweepTimer } from './sweep-timer.ts';
 
 export interface WorkerSettings {
   readonly queues: readonly string[];
-  /** Threads, and so tasks at the same time. */
+  /** Tasks at the same time. */
   readonly concurrency: number;
+  /** Threads that run them; those beyond run inline. */
+  readonly threads: number;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
   readonly blockMs: number;
@@ -58,12 +63,13 @@ const FAREWELL_MS = 3_000;
 export function createWorker(settings: WorkerSettings, parts: WorkerParts): Service {
   const { connection, log } = parts;
   const name = workerName();
-  const slots = createSlots(settings.concurrency);
+  const ahead = createAhead(settings.concurrency);
+  const slots = createSlots(ahead.limit);
   const runnerSettings = { tasks: settings.tasks, resultLimitBytes: settings.resultLimitBytes };
   const onTold = (told: Told): void => {
     taken?.exchanges.find(({ queue }) => queue === told.queue)?.tell(told);
   };
-  const pool = createPool(settings.concurrency, runnerSettings, onTold, log);
+  const pool = createPool(settings.threads, runnerSettings, onTold, log);
   const stopping = new AbortController();
   let taken: Running | undefined;
 
@@ -71,7 +77,15 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
   function run(): Running {
     const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
     const isolated = createIsolated(runnerSettings, onTold);
-    const execute = createExecute({ registry: parts.registry, pool, isolated, log });
+    const inline = createInline(parts.registry, settings.resultLimitBytes, onTold);
+    const execute = createExecute({
+      registry: parts.registry,
+      threads: { runner: pool, gate: createGate(settings.threads) },
+      inline: { runner: inline, gate: createGate(settings.concurrency) },
+      isolated,
+      ahead,
+      log,
+    });
     const laneTurn = createLaneTurn(settings.lowLanesPercent);
     const alone = settings.queues.length === 1;
     const exchanges = settings.queues.map((queue) =>
@@ -82,6 +96,7 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
         // With several queues the fetch loop decides whose turn it is, so that a busy one cannot starve the others.
         wantsMore: () => alone && !stopping.signal.aborted,
         laneTurn,
+        places: settings.concurrency,
         log,
       }),
     );

@@ -6,10 +6,13 @@ import { expect, test } from 'vitest';
 import { encodeContent } from '../../src/protocol/message.ts';
 import type { ClaimedTask, Outcome } from '../../src/store/consumer.ts';
 import { defineTask, type TaskDefinition } from '../../src/tasks/define.ts';
+import { createAhead } from '../../src/worker/ahead.ts';
 import { createExecute } from '../../src/worker/execute.ts';
+import { createGate } from '../../src/worker/gate.ts';
 import type { Answer, Job, StopReason } from '../../src/worker/job.ts';
 import type { RunEnd, Runner } from '../../src/worker/runner.ts';
 import { createSlots, type HeldTask } from '../../src/worker/slots.ts';
+import type { StopSource } from '../../src/worker/stop-source.ts';
 import { silentLog } from '../support/store.ts';
 
 const ID = '01890000-0000-7000-8000-000000000000';
@@ -57,7 +60,7 @@ function hold(setting: Setting): HeldTask {
   const { type = 'known', options = {}, failures = 0, crashes = 0 } = setting;
   const content = encodeContent(type, { some: 'input' }, options);
   const task: ClaimedTask = { queue: 'default', id: ID, claim: 7, token: TOKEN, failures, crashes, content };
-  const held = createSlots(1).hold(task);
+  const held = createSlots(() => 1).hold(task);
   if (!held) throw new Error('not held');
   return held;
 }
@@ -65,9 +68,9 @@ function hold(setting: Setting): HeldTask {
 async function execute(setting: Setting): Promise<Result> {
   const jobs: { where: string; job: Job }[] = [];
   const runner = (where: string): Runner => ({
-    async run(job, signal) {
+    async run(job, stop) {
       jobs.push({ where, job });
-      if (setting.run) return setting.run(job, signal);
+      if (setting.run) return setting.run(job, stop);
       if (!setting.end) throw new Error('nothing was to be run');
       return setting.end;
     },
@@ -75,8 +78,10 @@ async function execute(setting: Setting): Promise<Result> {
   const { random = 0.5 } = setting;
   const run = createExecute({
     registry,
-    pool: runner('thread'),
+    threads: { runner: runner('thread'), gate: createGate(1) },
+    inline: { runner: runner('inline'), gate: createGate(1) },
     isolated: runner('process'),
+    ahead: createAhead(1),
     log: silentLog,
     random: () => random,
   });
@@ -277,9 +282,9 @@ test('the signal of a run fires at its deadline', async () => {
   const begun = performance.now();
   const { outcome } = await execute({
     type: 'limited',
-    run: (_job, signal) =>
+    run: (_job, stop) =>
       new Promise((resolve) => {
-        signal.addEventListener('abort', () => resolve(killed(signal.reason as StopReason)));
+        stop.onStop((reason) => resolve(killed(reason)));
       }),
   });
   expect(outcome).toMatchObject({ word: 'retry' });
@@ -287,14 +292,15 @@ test('the signal of a run fires at its deadline', async () => {
 });
 
 test('a run that ended in time is not stopped afterwards', async () => {
-  let seen: AbortSignal | undefined;
+  let seen: StopSource | undefined;
   await execute({
     type: 'limited',
-    async run(_job, signal) {
-      seen = signal;
+    async run(_job, stop) {
+      seen = stop;
       return result;
     },
   });
   await new Promise((resolve) => setTimeout(resolve, 60));
-  expect(seen?.aborted).toBe(false);
+  expect(seen).toBeDefined();
+  expect(seen?.reason).toBeUndefined();
 });

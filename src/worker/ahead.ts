@@ -1,0 +1,67 @@
+// How many tasks a worker holds beyond those it can run at the moment. None, unless its tasks are so short that fetching them
+// takes longer than running them: the backlog belongs in Redis, where any worker may take it.
+
+export interface Ahead {
+  /** Tasks that may be held at this moment, those that run included. */
+  limit(): number;
+  /** A task begins to run; give the answer to `end`. */
+  begin(): Run;
+  end(run: Run): void;
+  /** A task found no place for too long and goes back: nothing is taken until a place is free, and nothing ahead for a while. */
+  refused(): void;
+}
+
+export interface Run {
+  /** Milliseconds of `performance.now()`. */
+  readonly begunAt: number;
+}
+
+/** Tasks that wait here may wait about this long. */
+const WAIT_MS = 4;
+/** However short they are. */
+const MOST_AHEAD = 64;
+/** Weight of the latest run in the average of how long runs take. */
+const WEIGHT = 0.1;
+/** A single long run must not hide for long that all others are short. */
+const LONGEST_COUNTED_MS = 1_000;
+
+/** @param places tasks that can run at the same time */
+export function createAhead(places: number, clock: () => number = () => performance.now()): Ahead {
+  const running = new Set<Run>();
+  let averageMs = Number.POSITIVE_INFINITY;
+  let isFull = false;
+
+  /** Places that are free, or will be soon: a run that lasts already is no short one. */
+  function soonFree(): number {
+    const now = clock();
+    let lasting = 0;
+    for (const { begunAt } of running) if (now - begunAt > WAIT_MS) lasting += 1;
+    return places - lasting;
+  }
+
+  return {
+    limit() {
+      if (isFull) return running.size;
+      if (averageMs > places * WAIT_MS) return places;
+      return places + Math.min(MOST_AHEAD, Math.floor((soonFree() * WAIT_MS) / Math.max(averageMs, 0.001)));
+    },
+
+    begin() {
+      const run = { begunAt: clock() };
+      running.add(run);
+      return run;
+    },
+
+    end(run) {
+      running.delete(run);
+      isFull = false;
+      const ms = Math.min(LONGEST_COUNTED_MS, clock() - run.begunAt);
+      averageMs = averageMs === Number.POSITIVE_INFINITY ? ms : averageMs + (ms - averageMs) * WEIGHT;
+    },
+
+    refused() {
+      isFull = running.size > 0;
+      averageMs = Math.max(averageMs, LONGEST_COUNTED_MS);
+    },
+  };
+}

@@ -1,0 +1,59 @@
+// Runs tasks on the main thread: only for tiny ones, whose type says so. Nothing can end them but themselves.
+
+import type { Registry } from '../tasks/registry.ts';
+import type { Answer, Job, StopReason, Told } from './job.ts';
+import { runJob } from './run-job.ts';
+import { type RunEnd, type Runner, STOP_GRACE_MS } from './runner.ts';
+import { stopError, type StopSource } from './stop-source.ts';
+
+/** @param onTold what handlers tell while they run */
+export function createInline(
+  registry: Registry,
+  resultLimitBytes: number,
+  onTold: (told: Told) => void,
+): Runner {
+  return {
+    async run(job, stop) {
+      const answer = runJob(registry, resultLimitBytes, job, lazySignal(stop), onTold);
+      const ended = await orGivenUp(answer, stop);
+      if (ended.kind === 'answered' && ended.answer.told) onTold(ended.answer.told);
+      return ended;
+    },
+  };
+}
+
+/** The handler's signal, made when it is asked for: most tiny handlers never do. */
+function lazySignal(stop: StopSource): { readonly signal: AbortSignal } {
+  let controller: AbortController | undefined;
+  return {
+    get signal() {
+      if (!controller) {
+        const made = new AbortController();
+        controller = made;
+        stop.onStop((reason) => made.abort(stopError(reason)));
+      }
+      return controller.signal;
+    },
+  };
+}
+
+/** A handler that goes on although it was asked to stop is left alone after the grace; what it still does counts for nothing. */
+function orGivenUp(answer: Promise<Answer>, stop: StopSource): Promise<RunEnd> {
+  return new Promise((resolve) => {
+    let asked: { readonly reason: StopReason; readonly at: number } | undefined;
+    let grace: NodeJS.Timeout | undefined;
+    const off = stop.onStop((reason) => {
+      asked = { reason, at: performance.now() };
+      grace = setTimeout(
+        () => resolve({ kind: 'killed', stop: { reason, latencyMs: STOP_GRACE_MS } }),
+        STOP_GRACE_MS,
+      );
+    });
+    void answer.then((told) => {
+      clearTimeout(grace);
+      off();
+      const ended = asked && { reason: asked.reason, latencyMs: performance.now() - asked.at };
+      resolve({ kind: 'answered', answer: told, stop: ended });
+    });
+  });
+}
