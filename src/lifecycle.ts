@@ -42,12 +42,26 @@ export function within<T>(promise: Promise<T>, ms: number): Promise<T | undefine
   });
 }
 
-/** Runs one asynchronous step at a time, in the order asked for. A step that fails does not hold the next. */
+/** Runs one asynchronous step at a time, in the order asked for; at once when none is under way. A step that fails does not hold the next. */
 export function createSerial(): <T>(step: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
+  let pending = 0;
+  const done = (): void => {
+    pending -= 1;
+  };
   return (step) => {
-    const mine = last.then(step, step);
+    const mine = pending === 0 ? step() : last.then(step, step);
+    pending += 1;
     last = mine;
+    mine.then(done, done);
     return mine;
   };
+}
+
+/** A value that is there, or will be. Only for what runs once for every task: a promise costs more than a tiny task. */
+export type Soon<T> = T | Promise<T>;
+
+/** Applies a step to it, at once when it is there. */
+export function whenThere<T, R>(soon: Soon<T>, step: (value: T) => R): Soon<R> {
+  return soon instanceof Promise ? soon.then(step) : step(soon);
 }

@@ -2,7 +2,7 @@
 
 import { type DestinationStream, type Logger, pino } from 'pino';
 
-export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'>;
+export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'isLevelEnabled'>;
 
 /** A logger that writes to stdout (or `destination`). Levels are pino's; `silent` writes nothing. */
 export function createLog(

@@ -54,25 +54,36 @@ export function createExchange(parts: ExchangeParts): Exchange {
   let passOnTimer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> | undefined;
   let gatherTimer: NodeJS.Timeout | undefined;
+  let immediate: NodeJS.Immediate | undefined;
+  const toBegin: HeldTask[] = [];
   let paused = false;
   /** A claiming call lost its reply: Redis may hold tasks for this worker that it has not heard of. */
   let inDoubt = false;
 
+  /** Holds tasks and lets them begin, but only when whoever brought them is done: the next call may go out before. */
   function adopt(tasks: readonly ClaimedTask[]): void {
+    if (tasks.length > 0 && toBegin.length === 0) process.nextTick(beginAll);
     for (const task of tasks) {
       const held = slots.hold(task);
-      if (held) void run(held);
+      if (held) toBegin.push(held);
     }
   }
 
-  async function run(held: HeldTask): Promise<void> {
-    const outcome = await execute(held);
-    if (!outcome) {
-      slots.drop(queue, held.task.id, held.task.token);
-      return;
+  function beginAll(): void {
+    for (const held of toBegin.splice(0)) {
+      const outcome = execute(held);
+      if (outcome instanceof Promise) void outcome.then((one) => ended(held, one));
+      else ended(held, outcome);
     }
-    outcomes.push(outcome);
-    gather();
+  }
+
+  function ended(held: HeldTask, outcome: Outcome | undefined): void {
+    if (outcome) {
+      outcomes.push(outcome);
+      gather();
+    } else {
+      slots.drop(queue, held.task.id, held.task.token);
+    }
   }
 
   /**
@@ -81,9 +92,11 @@ export function createExchange(parts: ExchangeParts): Exchange {
    */
   function gather(): void {
     if (flushing || outcomes.length === 0) return;
-    const left = slots.size() - outcomes.length;
-    if (left < places || outcomes.length * PARTS_IN_FLIGHT >= slots.limit()) {
+    if (outcomes.length * PARTS_IN_FLIGHT >= slots.limit()) {
       flush();
+    } else if (slots.size() - outcomes.length < places) {
+      // After this turn of the event loop, so that outcomes of the same turn share one call.
+      immediate ??= setImmediate(flush);
     } else {
       gatherTimer ??= setTimeout(flush, GATHER_MS);
     }
@@ -91,9 +104,10 @@ export function createExchange(parts: ExchangeParts): Exchange {
 
   function flush(): void {
     clearTimeout(gatherTimer);
+    clearImmediate(immediate);
     gatherTimer = undefined;
-    // After this turn of the event loop, so that outcomes of the same turn share one call.
-    flushing ??= new Promise<void>((resolve) => setImmediate(resolve)).then(sendOutcomes).then(() => {
+    immediate = undefined;
+    flushing ??= sendOutcomes().finally(() => {
       flushing = undefined;
       gather();
     });
@@ -121,14 +135,14 @@ export function createExchange(parts: ExchangeParts): Exchange {
     if (inDoubt) await lookAgain();
     const want = wantsMore() && !paused ? slots.reserve(Number.POSITIVE_INFINITY, batch.length) : 0;
     // What their handlers told last goes first: it counts only while they run.
-    void passOn();
+    if (untold.size > 0) void passOn();
     try {
       const answer = await inDoubtUntilAnswered(consumer.finish(batch, want, want > 0 ? laneTurn() : 'high'));
       paused = answer.paused;
-      adopt(answer.tasks);
       for (const { id, token } of answer.stale)
         log.warn({ queue, task: id, token }, 'the outcome came too late and was not recorded');
       for (const { id, token } of batch) slots.drop(queue, id, token);
+      adopt(answer.tasks);
     } finally {
       slots.unreserve(want);
     }

@@ -1,5 +1,6 @@
 // Runs one claimed task from its message to its outcome, as named steps.
 
+import { type Soon, whenThere } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { backoffMs } from '../protocol/backoff.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
@@ -17,7 +18,7 @@ import type { RunEnd, Runner, Stop } from './runner.ts';
 import type { HeldTask } from './slots.ts';
 
 /** Runs a task; `undefined` when it belongs to somebody else by now and there is nothing to report. Never rejects. */
-export type Execute = (held: HeldTask) => Promise<Outcome | undefined>;
+export type Execute = (held: HeldTask) => Soon<Outcome | undefined>;
 
 /** Where tasks run, and how many at the same time. */
 export interface Place {
@@ -51,7 +52,18 @@ export function createExecute(parts: ExecuteParts): Execute {
     return definition.runIn === 'inline' ? parts.inline : parts.threads;
   }
 
-  return async function execute(held) {
+  function run(one: Case, { runner, gate }: Place, held: HeldTask): Soon<Outcome | undefined> {
+    const begun = ahead.begin();
+    return whenThere(runWithDeadline(runner, held, one.options.timeoutMs), (ended) => {
+      ahead.end(begun);
+      gate.leave();
+      const outcome = toOutcome(one, ended);
+      report(one, outcome, log);
+      return outcome;
+    });
+  }
+
+  return function execute(held) {
     const { task } = held;
     const type = typeOfContent(task.content);
     const definition = type === undefined ? undefined : registry.get(type);
@@ -63,18 +75,10 @@ export function createExecute(parts: ExecuteParts): Execute {
         fingerprint: fingerprintOf(definition.type, options.fault),
       });
     const one: Case = { task, type: definition.type, options, random };
-    const { runner, gate } = placeOf(task, definition);
-    const entered = gate.enter(held);
-    if (entered !== true && !(await entered)) return notBegun(one, held, ahead);
-    const run = ahead.begin();
-    try {
-      const outcome = toOutcome(one, await runWithDeadline(runner, held, options.timeoutMs));
-      report(task, definition.type, outcome, log);
-      return outcome;
-    } finally {
-      ahead.end(run);
-      gate.leave();
-    }
+    const place = placeOf(task, definition);
+    const entered = place.gate.enter(held);
+    if (entered === true) return run(one, place, held);
+    return entered.then((inTime) => (inTime ? run(one, place, held) : notBegun(one, held, ahead)));
   };
 }
 
@@ -125,13 +129,8 @@ function readOptions(task: ClaimedTask, definition: TaskDefinition): ReadOptions
   }
 }
 
-async function runWithDeadline(
-  runner: Runner,
-  held: HeldTask,
-  timeoutMs: number | undefined,
-): Promise<RunEnd> {
+function runWithDeadline(runner: Runner, held: HeldTask, timeoutMs: number | undefined): Soon<RunEnd> {
   const { task } = held;
-  const deadline = timeoutMs === undefined ? undefined : setTimeout(() => held.stop('timed-out'), timeoutMs);
   const job: Job = {
     queue: task.queue,
     id: task.id,
@@ -140,11 +139,12 @@ async function runWithDeadline(
     attempt: task.failures + 1,
     deadlineAt: timeoutMs === undefined ? undefined : Date.now() + timeoutMs,
   };
-  try {
-    return await runner.run(job, held);
-  } finally {
+  if (timeoutMs === undefined) return runner.run(job, held);
+  const deadline = setTimeout(() => held.stop('timed-out'), timeoutMs);
+  return whenThere(runner.run(job, held), (ended) => {
     clearTimeout(deadline);
-  }
+    return ended;
+  });
 }
 
 /** What the outcome of one run is judged by. */
@@ -175,11 +175,14 @@ function toAnsweredOutcome(
   const { task, options } = one;
   // A handler that finished in spite of being asked to stop has finished.
   if (answer.kind === 'result') {
-    const payload = Buffer.from(answer.result.buffer, answer.result.byteOffset, answer.result.byteLength);
+    const { result } = answer;
     return {
-      ...tokenOf(task),
+      id: task.id,
+      token: task.token,
+      contentBytes: task.content.length,
       word: 'succeeded',
-      payload,
+      payload:
+        result.length === 0 ? NOTHING : Buffer.from(result.buffer, result.byteOffset, result.byteLength),
       delayMs: 0,
       resultTtlMs: options.resultTtlMs,
     };
@@ -234,10 +237,10 @@ function tokenOf({ id, token, content }: ClaimedTask): Pick<Outcome, 'id' | 'tok
   return { id, token, contentBytes: content.length };
 }
 
-function report(task: ClaimedTask, type: string, outcome: Outcome | undefined, log: Log): void {
-  const fields = { task: task.id, queue: task.queue, type, claim: task.claim };
-  if (!outcome) log.warn(fields, 'stopped: another worker holds this task now');
+function report({ task, type }: Case, outcome: Outcome | undefined, log: Log): void {
+  const fields = (): object => ({ task: task.id, queue: task.queue, type, claim: task.claim });
+  if (!outcome) log.warn(fields(), 'stopped: another worker holds this task now');
   else if (outcome.word === 'dead' || outcome.word === 'crashed')
-    log.warn({ ...fields, outcome: outcome.word }, 'the task failed');
-  else log.debug({ ...fields, outcome: outcome.word }, 'the task ended');
+    log.warn({ ...fields(), outcome: outcome.word }, 'the task failed');
+  else if (log.isLevelEnabled('debug')) log.debug({ ...fields(), outcome: outcome.word }, 'the task ended');
 }

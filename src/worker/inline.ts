@@ -1,5 +1,6 @@
 // Runs tasks on the main thread: only for tiny ones, whose type says so. Nothing can end them but themselves.
 
+import { type Soon, whenThere } from '../lifecycle.ts';
 import type { Registry } from '../tasks/registry.ts';
 import type { Answer, Job, StopReason, Told } from './job.ts';
 import { runJob } from './run-job.ts';
@@ -13,13 +14,18 @@ export function createInline(
   onTold: (told: Told) => void,
 ): Runner {
   return {
-    async run(job, stop) {
+    run(job, stop) {
       const answer = runJob(registry, resultLimitBytes, job, lazySignal(stop), onTold);
-      const ended = await orGivenUp(answer, stop);
-      if (ended.kind === 'answered' && ended.answer.told) onTold(ended.answer.told);
-      return ended;
+      const ended: Soon<RunEnd> =
+        answer instanceof Promise ? orGivenUp(answer, stop) : { kind: 'answered', answer, stop: undefined };
+      return whenThere(ended, passOn);
     },
   };
+
+  function passOn(ended: RunEnd): RunEnd {
+    if (ended.kind === 'answered' && ended.answer.told) onTold(ended.answer.told);
+    return ended;
+  }
 }
 
 /** The handler's signal, made when it is asked for: most tiny handlers never do. */

@@ -1,6 +1,7 @@
 // Runs one job where the handlers are: decodes the message, checks its input again, runs, encodes the result.
 
 import * as v from 'valibot';
+import type { Soon } from '../lifecycle.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { CborFault, scanCbor } from '../protocol/cbor-scan.ts';
 import { decodeContent, readTick, type TaskContent } from '../protocol/message.ts';
@@ -12,30 +13,42 @@ import { RetryLater } from '../tasks/retry-later.ts';
 import type { Answer, Job, Told } from './job.ts';
 import { createVoice, type Voice } from './voice.ts';
 
+const NOTHING = new Uint8Array(0);
+
 /**
  * Runs one job. What the handler throws comes back as a value, so that a rejection always means that the place where it
  * runs is lost.
  * @param source has the handler's signal, asked for when the handler does
  * @param tell takes what the handler tells while it runs
  */
-export async function runJob(
+export function runJob(
   registry: Registry,
   resultLimitBytes: number,
   job: Job,
   source: { readonly signal: AbortSignal },
   tell: (told: Told) => void,
-): Promise<Answer> {
+): Soon<Answer> {
   const voice = createVoice(job, tell);
+  const succeed = (result: unknown): Answer => ({
+    kind: 'result',
+    result: encodeResult(result, resultLimitBytes),
+    told: voice.rest(),
+  });
+  const fail = (error: unknown): Answer => toAnswer(error, voice.rest());
   try {
     const content = decodeContent(job.content);
     const definition = registry.get(content.type);
     if (!definition) throw new PermanentError(`no handler for task type "${content.type}" here`);
     const input = parseInput(definition, content);
-    const result = await definition.run(input, contextOf(job, content, voice, source));
-    return { kind: 'result', result: encodeResult(result, resultLimitBytes), told: voice.rest() };
+    const result = definition.run(input, contextOf(job, content, voice, source));
+    return isThenable(result) ? Promise.resolve(result).then(succeed).catch(fail) : succeed(result);
   } catch (error) {
-    return toAnswer(error, voice.rest());
+    return fail(error);
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
 /** Gives a result a buffer of its own: the encoder's is shared with others, and would be sent to another thread whole. */
@@ -99,7 +112,7 @@ function parseInput(definition: TaskDefinition, content: TaskContent): unknown {
  * @throws PermanentError when the result cannot be told to a caller as JSON or CBOR, or is too large
  */
 function encodeResult(result: unknown, limitBytes: number): Uint8Array {
-  if (result === undefined) return new Uint8Array(0);
+  if (result === undefined) return NOTHING;
   let bytes: Uint8Array;
   try {
     bytes = encodeCbor(result);

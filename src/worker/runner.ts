@@ -1,5 +1,6 @@
 // What the places in which a task may run have in common: threads of the pool, processes of their own, the main thread.
 
+import type { Soon } from '../lifecycle.ts';
 import type { KillCause } from '../protocol/task-error.ts';
 import type { Answer, Job, StopReason } from './job.ts';
 import type { StopSource } from './stop-source.ts';
@@ -24,7 +25,7 @@ export interface Runner {
    * Runs a job. When it shall stop, the handler's own signal fires; if it has not ended after a short grace, its thread
    * or process is ended, whatever it is doing. Never rejects.
    */
-  run(job: Job, stop: StopSource): Promise<RunEnd>;
+  run(job: Job, stop: StopSource): Soon<RunEnd>;
 }
 
 /** How long a handler has to end by itself once its signal has fired. */

@@ -38,14 +38,25 @@ export interface Slots {
 
 /** @param limit how many tasks may be held at this moment */
 export function createSlots(limit: () => number): Slots {
-  const tasks = new Map<string, HeldTask>();
+  /** By queue and id. */
+  const tasks = new Map<string, Map<string, HeldTask>>();
+  let size = 0;
   const watchers = new Set<() => void>();
   let reserved = 0;
 
-  const free = (): number => Math.max(0, limit() - tasks.size - reserved);
+  const free = (): number => Math.max(0, limit() - size - reserved);
   const changed = (): void => {
     for (const watcher of watchers) watcher();
   };
+
+  function tasksOf(queue: string): Map<string, HeldTask> {
+    let ofQueue = tasks.get(queue);
+    if (!ofQueue) {
+      ofQueue = new Map();
+      tasks.set(queue, ofQueue);
+    }
+    return ofQueue;
+  }
 
   function when(condition: () => boolean, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
@@ -62,12 +73,12 @@ export function createSlots(limit: () => number): Slots {
   }
 
   return {
-    size: () => tasks.size,
+    size: () => size,
     limit,
     free,
 
     reserve(wanted, ending = 0) {
-      const count = Math.min(wanted, Math.max(0, limit() - tasks.size - reserved + ending));
+      const count = Math.min(wanted, Math.max(0, limit() - size - reserved + ending));
       reserved += count;
       return count;
     },
@@ -78,34 +89,33 @@ export function createSlots(limit: () => number): Slots {
     },
 
     hold(task) {
-      const key = keyOf(task.queue, task.id);
-      if (tasks.get(key)?.task.token === task.token) return undefined;
+      const ofQueue = tasksOf(task.queue);
+      const before = ofQueue.get(task.id);
+      if (before?.task.token === task.token) return undefined;
       // An older claim of the same task was lost and taken again: its run must not end this one.
-      tasks.get(key)?.stop('lease-lost');
+      if (before) before.stop('lease-lost');
+      else size += 1;
       const held = new HeldTask(task);
-      tasks.set(key, held);
+      ofQueue.set(task.id, held);
       return held;
     },
 
     drop(queue, id, token) {
-      const key = keyOf(queue, id);
-      if (tasks.get(key)?.task.token !== token) return;
-      tasks.delete(key);
+      const ofQueue = tasksOf(queue);
+      if (ofQueue.get(id)?.task.token !== token) return;
+      ofQueue.delete(id);
+      size -= 1;
       changed();
     },
 
-    find: (queue, id) => tasks.get(keyOf(queue, id)),
+    find: (queue, id) => tasks.get(queue)?.get(id),
 
     held(queue) {
-      const all = [...tasks.values()];
-      return queue === undefined ? all : all.filter(({ task }) => task.queue === queue);
+      if (queue !== undefined) return [...tasksOf(queue).values()];
+      return [...tasks.values()].flatMap((ofQueue) => [...ofQueue.values()]);
     },
 
     whenFree: (signal) => when(() => free() > 0, signal),
-    whenEmpty: (signal) => when(() => tasks.size === 0, signal),
+    whenEmpty: (signal) => when(() => size === 0, signal),
   };
-}
-
-function keyOf(queue: string, id: string): string {
-  return `${queue}/${id}`;
 }
