@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
 import type { Lane } from '../protocol/lane.ts';
 import { queueKey } from './keys.ts';
-import { readHeader } from './record.ts';
+import { readHeader, type TaskHeader } from './record.ts';
 import { runScript, type ScriptArgument, type ScriptName } from './scripts.ts';
 
 export interface ClaimedTask {
@@ -150,17 +150,23 @@ function isPlainSuccess({ word, resultTtlMs }: Outcome): boolean {
   return word === 'succeeded' && resultTtlMs === undefined;
 }
 
-/** In columns, so that the script can pass on whole ranges of its arguments. */
+/** As finish.lua reads them. Tasks that were claimed together often have one token and one size: they make a group. */
 function successArguments(successes: readonly Outcome[]): ScriptArgument[] {
-  const bytes = successes.map(({ contentBytes, payload }) => contentBytes + payload.length);
-  const args: ScriptArgument[] = [successes.length, bytes.reduce((sum, one) => sum + one, 0)];
-  for (const { id } of successes) args.push(id);
-  for (const { token } of successes) args.push(token);
-  args.push(...bytes);
-  const withResult = successes.filter(({ payload }) => payload.length > 0);
-  args.push(withResult.length);
-  for (const { id, payload } of withResult) args.push(id, payload);
-  return args;
+  let bytes = 0;
+  const ids: string[] = [];
+  const groups: { readonly token: string; readonly bytes: number; count: number }[] = [];
+  const results: ScriptArgument[] = [];
+  for (const { id, token, contentBytes, payload } of successes) {
+    const own = contentBytes + payload.length;
+    bytes += own;
+    ids.push(id);
+    const group = groups.at(-1);
+    if (group?.token === token && group.bytes === own) group.count += 1;
+    else groups.push({ token, bytes: own, count: 1 });
+    if (payload.length > 0) results.push(id, payload);
+  }
+  const flat = groups.flatMap((group) => [group.token, group.bytes, group.count]);
+  return [successes.length, bytes, ...ids, groups.length, ...flat, results.length / 2, ...results];
 }
 
 /** Flat: id, header and content of each task. */
@@ -168,11 +174,18 @@ type TaskReply = readonly Buffer[];
 
 function readTasks(queue: string, reply: TaskReply): ClaimedTask[] {
   const tasks: ClaimedTask[] = [];
+  let token = '';
+  let header: TaskHeader | undefined;
   for (let at = 0; at + 2 < reply.length; at += 3) {
-    const token = String(reply[at + 1]);
-    const { claims, failures, crashes } = readHeader(token);
-    const content = reply[at + 2] as Buffer;
-    tasks.push({ queue, id: String(reply[at]), claim: claims, token, failures, crashes, content });
+    const text = (reply[at + 1] as Buffer).toString('latin1');
+    // Tasks that are claimed together often have the same.
+    if (text !== token || !header) {
+      token = text;
+      header = readHeader(text);
+    }
+    const { claims: claim, failures, crashes } = header;
+    const id = (reply[at] as Buffer).toString('latin1');
+    tasks.push({ queue, id, claim, token, failures, crashes, content: reply[at + 2] as Buffer });
   }
   return tasks;
 }

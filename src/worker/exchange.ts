@@ -37,7 +37,7 @@ export interface ExchangeParts {
 }
 
 /** With more tasks at hand than run, so many calls share the outcomes of all: Redis works on one part, this worker on another. */
-const PARTS_IN_FLIGHT = 3;
+const PARTS_IN_FLIGHT = 2;
 /** While there is enough to do an outcome waits so long for others. */
 const GATHER_MS = 2;
 const OUTCOMES_A_CALL = 1_000;

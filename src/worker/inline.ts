@@ -15,7 +15,7 @@ export function createInline(
 ): Runner {
   return {
     run(job, stop) {
-      const answer = runJob(registry, resultLimitBytes, job, lazySignal(stop), onTold);
+      const answer = runJob(registry, resultLimitBytes, job, new LazySignal(stop), onTold);
       const ended: Soon<RunEnd> =
         answer instanceof Promise ? orGivenUp(answer, stop) : { kind: 'answered', answer, stop: undefined };
       return whenThere(ended, passOn);
@@ -29,18 +29,22 @@ export function createInline(
 }
 
 /** The handler's signal, made when it is asked for: most tiny handlers never do. */
-function lazySignal(stop: StopSource): { readonly signal: AbortSignal } {
-  let controller: AbortController | undefined;
-  return {
-    get signal() {
-      if (!controller) {
-        const made = new AbortController();
-        controller = made;
-        stop.onStop((reason) => made.abort(stopError(reason)));
-      }
-      return controller.signal;
-    },
-  };
+class LazySignal {
+  readonly #stop: StopSource;
+  #controller: AbortController | undefined;
+
+  constructor(stop: StopSource) {
+    this.#stop = stop;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      this.#stop.onStop((reason) => controller.abort(stopError(reason)));
+    }
+    return this.#controller.signal;
+  }
 }
 
 /** A handler that goes on although it was asked to stop is left alone after the grace; what it still does counts for nothing. */

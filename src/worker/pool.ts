@@ -27,6 +27,8 @@ export interface Pool extends Runner {
   stop(): Promise<void>;
 }
 
+/** Handing a buffer over costs more than copying a small one once more. */
+const TRANSFERRED_FROM_BYTES = 16_384;
 /** A thread that is waiting in the kernel may not end at once; nobody waits for it longer than this. */
 const THREAD_GONE_WITHIN_MS = 2_000;
 /** A thread whose module hangs while it loads is not waited for longer than this. */
@@ -68,12 +70,14 @@ export function createPool(
         maxThreads: threads + 1,
         idleTimeout: Number.POSITIVE_INFINITY,
         concurrentTasksPerWorker: 1,
+        recordTiming: false,
         // The default parks a thread between tasks and stops its timers and sockets with it.
         atomics: 'disabled',
         // The default also gives tasks to threads that still load.
         loadBalancer: ({ isAbortable: isTask }, all) => {
-          const idle = all.filter(({ currentUsage }) => currentUsage === 0);
-          return idle.find(({ id }) => loaded.has(id)) ?? (isTask ? null : (idle[0] ?? null));
+          const isIdle = ({ currentUsage }: { readonly currentUsage: number }): boolean => currentUsage === 0;
+          const ready = all.find((worker) => isIdle(worker) && loaded.has(worker.id));
+          return ready ?? (isTask ? null : (all.find(isIdle) ?? null));
         },
         workerData: { ...settings, stopChannel } satisfies RunnerSettings,
       });
@@ -128,11 +132,11 @@ async function runInThread(
     }, STOP_GRACE_MS);
   });
 
-  // A copy: the content is a slice of a reply buffer that others share.
+  // A copy: the content is a slice of a reply buffer that others share, and all of that would go to the thread.
   const content = Uint8Array.from(job.content);
+  const transferList = content.length < TRANSFERRED_FROM_BYTES ? [] : [content.buffer];
   try {
-    const options = { signal: kill.signal, transferList: [content.buffer] };
-    const answer = await piscina.run({ ...job, content }, options);
+    const answer = await piscina.run({ ...job, content }, { signal: kill.signal, transferList });
     const ended = asked && { reason: asked.reason, latencyMs: performance.now() - asked.at };
     return { kind: 'answered', answer, stop: ended };
   } catch (error) {

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { Soon } from '../lifecycle.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { CborFault, scanCbor } from '../protocol/cbor-scan.ts';
-import { decodeContent, readTick, type TaskContent } from '../protocol/message.ts';
+import { decodeContent, type MessageOptions, readTick, type TaskContent } from '../protocol/message.ts';
 import { toTaskError } from '../protocol/task-error.ts';
 import type { TaskContext, TaskDefinition } from '../tasks/define.ts';
 import { PermanentError } from '../tasks/permanent-error.ts';
@@ -40,7 +40,7 @@ export function runJob(
     const definition = registry.get(content.type);
     if (!definition) throw new PermanentError(`no handler for task type "${content.type}" here`);
     const input = parseInput(definition, content);
-    const result = definition.run(input, contextOf(job, content, voice, source));
+    const result = definition.run(input, new RunContext(job, content, voice, source));
     return isThenable(result) ? Promise.resolve(result).then(succeed).catch(fail) : succeed(result);
   } catch (error) {
     return fail(error);
@@ -56,27 +56,41 @@ export function ownBytes(answer: Answer): Answer {
   return answer.kind === 'result' ? { ...answer, result: Uint8Array.from(answer.result) } : answer;
 }
 
-function contextOf(
-  job: Job,
-  content: TaskContent,
-  voice: Voice,
-  source: { readonly signal: AbortSignal },
-): TaskContext {
-  const { traceparent } = content.options;
-  const tick = readTick(content.options);
-  return {
-    id: job.id,
-    type: content.type,
-    attempt: job.attempt,
-    get signal() {
-      return source.signal;
-    },
-    deadline: job.deadlineAt === undefined ? undefined : new Date(job.deadlineAt),
-    progress: voice.progress,
-    log: voice.log,
-    schedule: tick && { name: tick.name, due: new Date(tick.due) },
-    traceparent: typeof traceparent === 'string' ? traceparent : undefined,
-  };
+/** What a handler sees of its run. A class, because each task makes one. */
+class RunContext implements TaskContext {
+  readonly id: string;
+  readonly type: string;
+  readonly attempt: number;
+  readonly deadline: Date | undefined;
+  readonly progress: Voice['progress'];
+  readonly log: Voice['log'];
+  readonly #options: MessageOptions;
+  readonly #source: { readonly signal: AbortSignal };
+
+  constructor(job: Job, content: TaskContent, voice: Voice, source: { readonly signal: AbortSignal }) {
+    this.id = job.id;
+    this.type = content.type;
+    this.attempt = job.attempt;
+    this.deadline = job.deadlineAt === undefined ? undefined : new Date(job.deadlineAt);
+    this.progress = voice.progress;
+    this.log = voice.log;
+    this.#options = content.options;
+    this.#source = source;
+  }
+
+  get signal(): AbortSignal {
+    return this.#source.signal;
+  }
+
+  get schedule(): TaskContext['schedule'] {
+    const tick = readTick(this.#options);
+    return tick && { name: tick.name, due: new Date(tick.due) };
+  }
+
+  get traceparent(): string | undefined {
+    const { traceparent } = this.#options;
+    return typeof traceparent === 'string' ? traceparent : undefined;
+  }
 }
 
 function toAnswer(error: unknown, told: Told | undefined): Answer {

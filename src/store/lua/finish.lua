@@ -1,7 +1,8 @@
 -- Records how tasks ended, then claims the next ones for the slots that became free.
 -- ARGV: worker, lease in ms, tasks wanted, the lane to take from first;
---       how many have succeeded, and how many bytes all of them keep; the id of each; the token of each; the bytes of each;
---       how many of these have a result; id and result of each that has;
+--       how many have succeeded, and how many bytes all of them keep; the id of each;
+--       how many groups these make, in their order, and for each: token, bytes that each of it keeps, how many they are;
+--       how many of them have a result; id and result of each that has;
 --       then for each other outcome: id, token, word, payload, delay in ms, time to live in ms ('' = the fleet's)
 --   succeeded  payload = result            the end, with a time to live of its own
 --   dead       payload = error             the end, by a failure of the handler
@@ -17,9 +18,9 @@ local worker, lease_ms, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 Q.renew_lease(worker, lease_ms)
 
 local successes = tonumber(ARGV[5])
-local IDS_FROM = 7
-local TOKENS_FROM, BYTES_FROM = IDS_FROM + successes, IDS_FROM + 2 * successes
-local RESULTS_FROM = BYTES_FROM + successes + 1
+local IDS_FROM, IDS_TO = 7, 6 + successes
+local GROUPS_FROM = IDS_TO + 2
+local RESULTS_FROM = GROUPS_FROM + 3 * tonumber(ARGV[GROUPS_FROM - 1]) + 1
 local OTHERS_FROM = RESULTS_FROM + 2 * tonumber(ARGV[RESULTS_FROM - 1])
 
 local stale, left = {}, {}
@@ -79,43 +80,52 @@ local function record(position, word, o, token)
   if mine or not task or task.worker ~= worker then left[#left + 1] = o.id end
 end
 
-local function all_run_as_told()
-  local ids = { unpack(ARGV, IDS_FROM, TOKENS_FROM - 1) }
-  Q.load(Q.HEADERS, Q.headers, ids)
-  for at = 1, successes do
-    if Q.headers[ids[at]] ~= ARGV[TOKENS_FROM + at - 1] then return false end
+-- Calls `each(position, token, bytes)` for every success, until it answers false. Returns whether it never did.
+local function each_success(each)
+  local position = 0
+  for at = GROUPS_FROM, RESULTS_FROM - 2, 3 do
+    local token, bytes = ARGV[at], ARGV[at + 1]
+    for _ = 1, tonumber(ARGV[at + 2]) do
+      position = position + 1
+      if each(position, token, bytes) == false then return false end
+    end
   end
   return true
 end
 
+local function all_run_as_told()
+  local found = redis.call('HMGET', Q.HEADERS, unpack(ARGV, IDS_FROM, IDS_TO))
+  return each_success(function(position, token) return found[position] == token end)
+end
+
 -- What nearly every call is: all of them are as told, and nothing has to be taken apart.
 local function record_all_successes()
+  local written, last = {}, 0
   local token, bytes, header
-  for at = 0, successes - 1 do
-    local id = ARGV[IDS_FROM + at]
-    -- Tasks that were claimed together often have one token, and the same size.
-    if token ~= ARGV[TOKENS_FROM + at] or bytes ~= ARGV[BYTES_FROM + at] then
-      token, bytes = ARGV[TOKENS_FROM + at], ARGV[BYTES_FROM + at]
+  each_success(function(position, its_token, its_bytes)
+    if token ~= its_token or bytes ~= its_bytes then
+      token, bytes = its_token, its_bytes
       header = 'succeeded' .. string.sub(token, 8) .. ' ' .. Q.NOW_TEXT .. ' ' .. bytes
     end
-    Q.headers[id] = header
-    Q.changed[#Q.changed + 1] = id
-    Q.done_ids[#Q.done_ids + 1] = id
-    left[#left + 1] = id
-  end
+    written[last + 1], written[last + 2] = ARGV[IDS_FROM + position - 1], header
+    last = last + 2
+  end)
+  redis.call('HSET', Q.HEADERS, unpack(written))
   if OTHERS_FROM > RESULTS_FROM then redis.call('HSET', Q.RESULTS, unpack(ARGV, RESULTS_FROM, OTHERS_FROM - 1)) end
-  Q.move_many(successes, 'running', 'succeeded', Q.moves_text(ARGV, 'succeeded', IDS_FROM, TOKENS_FROM - 1))
+  redis.call('RPUSH', Q.DONE, unpack(ARGV, IDS_FROM, IDS_TO))
+  redis.call('SREM', Q.running_key(worker), unpack(ARGV, IDS_FROM, IDS_TO))
+  Q.move_many(successes, 'running', 'succeeded', Q.moves_text(ARGV, 'succeeded', IDS_FROM, IDS_TO))
   Q.kept_bytes = Q.kept_bytes + tonumber(ARGV[6])
 end
 
 local function record_successes_one_by_one()
   local results = {}
   for at = RESULTS_FROM, OTHERS_FROM - 1, 2 do results[ARGV[at]] = ARGV[at + 1] end
-  Q.load_tasks({ unpack(ARGV, IDS_FROM, TOKENS_FROM - 1) })
-  for at = 0, successes - 1 do
-    local id = ARGV[IDS_FROM + at]
-    record(at + 1, 'succeeded', { id = id, payload = results[id] or '' }, ARGV[TOKENS_FROM + at])
-  end
+  Q.load_tasks({ unpack(ARGV, IDS_FROM, IDS_TO) })
+  each_success(function(position, token)
+    local id = ARGV[IDS_FROM + position - 1]
+    record(position, 'succeeded', { id = id, payload = results[id] or '' }, token)
+  end)
 end
 
 if successes > 0 then

@@ -3,9 +3,8 @@
 Q.taken, Q.taken_ids = {}, {}
 -- How many tasks of each lane this call has claimed, and which of all: their ledger entries are at the tail or near it.
 Q.taken_of, Q.is_taken = {}, {}
--- The header of every task that runs for the first time and was nothing but ready in the normal lane before; and those of one lane.
+-- The header of every task that runs for the first time and was nothing but ready in the normal lane before.
 Q.first_header = 'running 1 0 0 normal 0 ' .. Q.NOW_TEXT .. ' ' .. ARGV[1]
-Q.fresh = {}
 -- Whether any task must be started in time; most queues have none.
 Q.may_expire_unstarted = redis.call('EXISTS', Q.UNSTARTED) == 1
 
@@ -60,53 +59,64 @@ function Q.is_expired(id)
   return true
 end
 
--- Marks one popped message as running under `worker`. Drops it when its task is not ready (cancelled, done, a duplicate).
--- Its row was looked for (`load_tasks`). Returns whether a task was claimed.
+-- Marks a popped message as running under `worker` when its task is known to be anything but new, or not known at all. Drops it
+-- when its task is not ready (cancelled, done, a duplicate). Its row is in the cache. Returns whether a task was claimed.
 function Q.take(worker, lane, id, message)
   if not Q.contents[id] and not Q.adopt(id, lane, message) then return false end
   local header = Q.headers[id]
   if header and string.sub(header, 1, 6) ~= 'ready ' then return false end
   local first_time = not header or string.sub(header, 1, 8) == 'ready 0 '
   if first_time and Q.may_expire_unstarted and Q.is_expired(id) then return false end
-  if header then
-    local task = Q.read_task(id)
-    task.claims, task.worker, task.started = task.claims + 1, worker, Q.NOW
-    Q.move_task(id, task, 'running')
-  else
-    -- Its move is made with those of the others that are new.
-    Q.headers[id] = Q.first_header
-    Q.changed[#Q.changed + 1] = id
-    Q.fresh[#Q.fresh + 1] = id
-  end
+  local task = Q.read_task(id)
+  task.claims, task.worker, task.started = task.claims + 1, worker, Q.NOW
+  Q.move_task(id, task, 'running')
   return true
 end
 
 -- Takes what was popped from one lane. Returns how many tasks were claimed.
 function Q.take_all(worker, lane, messages)
-  local ids, well_formed = {}, {}
+  local ids, well_formed, number = {}, {}, 0
   for at = 1, #messages do
     local id = Q.id_of(messages[at])
     if id then
-      ids[#ids + 1] = id
-      well_formed[#ids] = messages[at]
+      number = number + 1
+      ids[number], well_formed[number] = id, messages[at]
     else
       Q.set_aside(messages[at])
     end
   end
-  Q.load_tasks(ids)
-  Q.fresh = {}
-  local before = #Q.taken_ids
-  for at = 1, #ids do
-    local id = ids[at]
-    if not Q.is_taken[id] and Q.take(worker, lane, id, well_formed[at]) then
-      Q.is_taken[id] = true
-      Q.taken_ids[#Q.taken_ids + 1] = id
-      local last = #Q.taken
-      Q.taken[last + 1], Q.taken[last + 2], Q.taken[last + 3] = id, Q.headers[id], Q.contents[id]
+  if number == 0 then return 0 end
+  local headers = redis.call('HMGET', Q.HEADERS, unpack(ids))
+  local contents = redis.call('HMGET', Q.CONTENTS, unpack(ids))
+  local taken, taken_ids, is_taken, fresh, written = Q.taken, Q.taken_ids, Q.is_taken, {}, {}
+  local before = #taken_ids
+  for at = 1, number do
+    local id, header, content = ids[at], headers[at], contents[at]
+    -- What nearly every task is: new, so that nothing has to be taken apart.
+    local is_new = content and not header and not Q.may_expire_unstarted and Q.headers[id] == nil and not is_taken[id]
+    local claimed = is_new
+    if is_new then
+      header = Q.first_header
+      fresh[#fresh + 1] = id
+      local last = #written
+      written[last + 1], written[last + 2] = id, header
+    elseif not is_taken[id] then
+      if Q.headers[id] == nil then Q.headers[id], Q.contents[id] = header, content end
+      claimed = Q.take(worker, lane, id, well_formed[at])
+      header, content = Q.headers[id], Q.contents[id]
+    end
+    if claimed then
+      is_taken[id] = true
+      taken_ids[#taken_ids + 1] = id
+      local last = #taken
+      taken[last + 1], taken[last + 2], taken[last + 3] = id, header, content
     end
   end
-  if #Q.fresh > 0 then Q.move_many(#Q.fresh, 'ready', 'running', Q.moves_text(Q.fresh, 'running')) end
-  local claimed = #Q.taken_ids - before
+  if #fresh > 0 then
+    redis.call('HSET', Q.HEADERS, unpack(written))
+    Q.move_many(#fresh, 'ready', 'running', Q.moves_text(fresh, 'running'))
+  end
+  local claimed = #taken_ids - before
   Q.taken_of[lane] = (Q.taken_of[lane] or 0) + claimed
   return claimed
 end
@@ -128,13 +138,14 @@ end
 -- Drops the ledger entries of what was claimed just now, as far as they stand at the tail; the sweep drops the others.
 function Q.trim_ledger()
   for lane, claimed in pairs(Q.taken_of) do
-    local tail = claimed > 0 and redis.call('LRANGE', Q.ledger_key(lane), -claimed, -1) or {}
-    local trimmed = 0
-    for at = #tail, 1, -1 do
-      if not Q.is_taken[tail[at]] and not Q.is_taken[string.sub(tail[at], 1, 36)] then break end
-      trimmed = trimmed + 1
+    local popped = claimed > 0 and redis.call('RPOP', Q.ledger_key(lane), claimed) or {}
+    for at = 1, #popped do
+      if not Q.is_taken[popped[at]] and not Q.is_taken[string.sub(popped[at], 1, 36)] then
+        -- From here on they stay where they were.
+        for back = #popped, at, -1 do redis.call('RPUSH', Q.ledger_key(lane), popped[back]) end
+        break
+      end
     end
-    if trimmed > 0 then redis.call('RPOP', Q.ledger_key(lane), trimmed) end
   end
 end
 
