@@ -1,23 +1,45 @@
 // Writes answers in the format the caller asked for: JSON, or CBOR.
 
 import type { Context } from 'hono';
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { encodeCbor } from '../protocol/cbor.ts';
 import type { AppEnv } from './app-env.ts';
 
 /** Answers `value` as CBOR when `Accept` names it, otherwise as JSON. */
-export function answer(c: Context<AppEnv>, status: ContentfulStatusCode, value: object): Response {
-  c.header('Vary', 'Accept');
+export function answer(
+  c: Context<AppEnv>,
+  status: number,
+  value: object,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
   if (c.req.header('accept')?.includes('application/cbor')) {
-    c.header('Content-Type', 'application/cbor');
-    return c.body(Uint8Array.from(encodeCbor(value)), status);
+    const bytes = Uint8Array.from(encodeCbor(value));
+    return respond(c, status, bytes, { Vary: 'Accept', 'Content-Type': 'application/cbor', ...headers });
   }
-  c.header('Content-Type', 'application/json');
-  return c.body(JSON.stringify(value, plainForJson), status);
+  const text = JSON.stringify(value, plainForJson);
+  return respond(c, status, text, { Vary: 'Accept', 'Content-Type': 'application/json', ...headers });
+}
+
+/**
+ * Makes every answer of the server. Its headers are a plain object, which goes to the socket as it is: the methods of the
+ * context would copy it into one of the platform's, at a tenth of what a whole request costs.
+ */
+export function respond(
+  c: Context<AppEnv>,
+  status: number,
+  body: string | Uint8Array<ArrayBuffer> | null,
+  headers: Record<string, string>,
+): Response {
+  headers['X-Request-Id'] = c.get('requestId');
+  headers['X-Content-Type-Options'] = 'nosniff';
+  // A connection that goes on would be cut in the middle of a later request. Asked last: a request that was under way
+  // when the stop began (a long poll) must not keep its connection, and so the server, open.
+  if (c.get('isStopping')()) headers['Connection'] = 'close';
+  return new Response(body, { status, headers });
 }
 
 /** JSON has no byte strings: they become base64 (RFC 4648, section 4). */
 function plainForJson(this: unknown, key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
   const original = (this as Record<string, unknown>)[key];
   return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value;
 }

@@ -29,12 +29,8 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     const given = c.req.header('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
     c.set('requestId', requestId);
-    c.header('X-Request-Id', requestId);
-    c.header('X-Content-Type-Options', 'nosniff');
+    c.set('isStopping', parts.isStopping);
     await next();
-    // A connection that goes on would be cut in the middle of a later request. Asked last: a request that was under
-    // way when the stop began (a long poll) must not keep its connection, and so the server, open.
-    if (parts.isStopping()) c.header('Connection', 'close');
   });
 
   app.use(
@@ -42,9 +38,9 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     methodNotAllowed({
       app,
       onMethodNotAllowed(c, allowed) {
-        c.header('Allow', allowed.join(', '));
         const detail = `${c.req.path} takes ${allowed.join(', ')}.`;
-        return problemAnswer(c, new PopfleetError('method-not-allowed', detail));
+        const headers = { Allow: allowed.join(', ') };
+        return problemAnswer(c, new PopfleetError('method-not-allowed', detail), headers);
       },
     }),
   );

@@ -8,7 +8,7 @@ import { type FieldFault, PopfleetError } from '../protocol/errors.ts';
 import { faultOfPlainValue } from '../protocol/plain-value.ts';
 import type { AppEnv } from './app-env.ts';
 
-const ACCEPTED = 'application/json, application/cbor';
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Reads and parses the body.
@@ -27,7 +27,6 @@ function parserOf(c: Context<AppEnv>): (bytes: Uint8Array) => unknown {
   const type = (c.req.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (type === 'application/json') return parseJson;
   if (type === 'application/cbor') return parseCbor;
-  c.header('Accept', ACCEPTED);
   throw new PopfleetError(
     'unsupported-media-type',
     `Send Content-Type: application/json or application/cbor${type ? `, not ${type}` : ''}.`,
@@ -59,7 +58,7 @@ function tooLarge(limitBytes: number): PopfleetError {
 function parseJson(bytes: Uint8Array): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = JSON.parse(utf8.decode(bytes));
   } catch (error) {
     const reason = error instanceof SyntaxError ? syntaxFault(error) : 'it is not UTF-8';
     throw new PopfleetError('malformed-body', `The body is no JSON: ${reason}.`);

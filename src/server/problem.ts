@@ -1,15 +1,21 @@
 // Problem documents (RFC 9457): every error answer of the server has this shape.
 
 import type { Context } from 'hono';
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { ERROR_CODES, PopfleetError } from '../protocol/errors.ts';
+import { respond } from './answer.ts';
 import type { AppEnv } from './app-env.ts';
 
+/** Media types of request bodies (RFC 9110, section 12.5.1: `Accept` in an answer). */
+const ACCEPTED = 'application/json, application/cbor';
 /** A caller's own request id need not be one. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Turns a named error into its answer. It never carries a stack, a rejected input or a message of Redis. */
-export function problemAnswer(c: Context<AppEnv>, error: PopfleetError): Response {
+export function problemAnswer(
+  c: Context<AppEnv>,
+  error: PopfleetError,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
   const { status, title } = ERROR_CODES[error.code];
   const requestId = c.get('requestId');
   const body = {
@@ -23,9 +29,12 @@ export function problemAnswer(c: Context<AppEnv>, error: PopfleetError): Respons
     ...(error.faults.length > 0 ? { errors: error.faults } : {}),
     ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
   };
-  if (error.retryAfterSeconds !== undefined) c.header('Retry-After', String(error.retryAfterSeconds));
-  c.header('Content-Type', 'application/problem+json');
-  return c.body(JSON.stringify(body), status as ContentfulStatusCode);
+  return respond(c, status, JSON.stringify(body), {
+    'Content-Type': 'application/problem+json',
+    ...(error.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(error.retryAfterSeconds) }),
+    ...(error.code === 'unsupported-media-type' ? { Accept: ACCEPTED } : {}),
+    ...headers,
+  });
 }
 
 /** Names whatever was thrown; what has no name is a fault of ours and goes to the log, not to the caller. */

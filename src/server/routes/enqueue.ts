@@ -53,9 +53,9 @@ export function shortRoute(parts: EnqueueParts): Hono<AppEnv> {
 }
 
 function answerAccepted(c: Context<AppEnv>, accepted: Accepted & { readonly message?: string }): Response {
-  c.header('Location', accepted.links.self);
-  if (accepted.replayed) c.header('Idempotent-Replayed', 'true');
-  return answer(c, accepted.replayed ? 200 : 202, accepted);
+  const { self } = accepted.links;
+  if (accepted.replayed) return answer(c, 200, accepted, { Location: self, 'Idempotent-Replayed': 'true' });
+  return answer(c, 202, accepted, { Location: self });
 }
 
 async function accept(

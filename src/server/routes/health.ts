@@ -3,8 +3,10 @@
 import { Hono } from 'hono';
 import { within } from '../../lifecycle.ts';
 import type { Inspector } from '../../store/inspector.ts';
+import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 
+const NO_STORE = { 'Cache-Control': 'no-store' };
 const PING_WITHIN_MS = 1_000;
 /** Many probes at once cost one ping. */
 const FRESH_MS = 500;
@@ -26,14 +28,13 @@ export function healthRoute(inspector: Inspector, isStopping: () => boolean): Ho
   }
 
   return new Hono<AppEnv>()
-    .get('/healthz', (c) => c.json({ status: 'ok' }, 200, { 'Cache-Control': 'no-store' }))
+    .get('/healthz', (c) => answer(c, 200, { status: 'ok' }, NO_STORE))
     .get('/readyz', async (c) => {
       const checks = [
         { name: 'accepting', ok: !isStopping() },
         { name: 'redis', ok: await redisAnswers() },
       ];
       const ready = checks.every(({ ok }) => ok);
-      const headers = { 'Cache-Control': 'no-store' };
-      return c.json({ status: ready ? 'ready' : 'not ready', checks }, ready ? 200 : 503, headers);
+      return answer(c, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks }, NO_STORE);
     });
 }

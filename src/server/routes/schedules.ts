@@ -6,7 +6,7 @@ import { DEFAULT_QUEUE } from '../../protocol/names.ts';
 import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
 import type { Schedules, StoredSchedule } from '../../store/schedules.ts';
 import type { Registry } from '../../tasks/registry.ts';
-import { answer } from '../answer.ts';
+import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { readBody, validate } from '../body.ts';
 import { compact } from '../compact.ts';
@@ -59,7 +59,7 @@ export function scheduleRoutes(parts: ScheduleRouteParts): Hono<AppEnv> {
     .delete('/v1/schedules/:name', async (c) => {
       await find(c);
       await schedules.delete(c.req.param('name'));
-      return c.body(null, 204);
+      return respond(c, 204, null, {});
     })
     .post('/v1/schedules/:name/pause', (c) => setPaused(c, true))
     .post('/v1/schedules/:name/resume', (c) => setPaused(c, false));

@@ -59,9 +59,8 @@ export function taskRoutes(parts: TaskRouteParts): Hono<AppEnv> {
     .get('/v1/tasks/:id', async (c) => {
       const seconds = waitSeconds(c);
       const record = await find(c, seconds * 1_000);
-      if (seconds > 0) c.header('Preference-Applied', `wait=${seconds}`);
-      c.header('Cache-Control', 'no-store');
-      return answer(c, 200, await view(record));
+      const applied = seconds > 0 ? { 'Preference-Applied': `wait=${seconds}` } : {};
+      return answer(c, 200, await view(record), { 'Cache-Control': 'no-store', ...applied });
     })
     .get('/v1/tasks/:id/log', async (c) => {
       const { queue, id } = await find(c);
