@@ -98,8 +98,8 @@ export async function openPopfleet({
       return toSent(id, await intake.accept(queue, task));
     },
 
-    async enqueueMany(tasks) {
-      const checked = tasks.map(({ type, input, ...options }, at) =>
+    async enqueueMany(many) {
+      const checked = many.map(({ type, input, ...options }, at) =>
         check(type, input, hasFields(options) ? options : undefined, `/${at}`),
       );
       const sending: Promise<Sent[]>[] = [];

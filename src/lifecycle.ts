@@ -42,18 +42,21 @@ export function within<T>(promise: Promise<T>, ms: number): Promise<T | undefine
   });
 }
 
-/** Runs one asynchronous step at a time, in the order asked for; at once when none is under way. A step that fails does not hold the next. */
+/**
+ * Runs one asynchronous step at a time, in the order asked for; at once when none is under way. A step that fails does not
+ * hold the next.
+ */
 export function createSerial(): <T>(step: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
-  let pending = 0;
-  const done = (): void => {
-    pending -= 1;
+  let underWay = 0;
+  const leave = (): void => {
+    underWay -= 1;
   };
   return (step) => {
-    const mine = pending === 0 ? step() : last.then(step, step);
-    pending += 1;
+    underWay += 1;
+    const mine = underWay === 1 ? step() : last.then(step, step);
     last = mine;
-    mine.then(done, done);
+    mine.then(leave, leave);
     return mine;
   };
 }

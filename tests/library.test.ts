@@ -56,6 +56,57 @@ test('options mean what they mean over HTTP', async () => {
   expect(await popfleet.retry(late.id)).toBe('replayed');
 });
 
+test('many tasks are sent at once, and each is answered in its place', async () => {
+  const many = Array.from({ length: 1_200 }, (_, at) => ({
+    type: 'add',
+    input: { one: at, two: 1 },
+    queue: at % 3 === 0 ? 'many-a' : 'many-b',
+    ...(at === 7 || at === 8 ? { key: 'seven', input: sum, queue: 'many-b' } : {}),
+    ...(at === 9 ? { delayMs: 60_000 } : {}),
+  }));
+  const sent = await popfleet.enqueueMany(many);
+  expect(sent).toHaveLength(1_200);
+  expect(new Set(sent.map(({ id }) => id)).size).toBe(1_199);
+  expect(sent[8]).toEqual({ id: sent[7]?.id, replayed: true });
+  for (const at of [0, 1, 249, 250, 251, 1_199]) {
+    expect(await popfleet.get(sent[at]?.id ?? '')).toMatchObject({
+      input: { one: at, two: 1 },
+      queue: many[at]?.queue,
+    });
+  }
+  expect(await popfleet.get(sent[9]?.id ?? '')).toMatchObject({ state: 'scheduled' });
+  const counts = await Promise.all(
+    ['many-a', 'many-b'].map((queue) => redis.client.hget(`pf:{${queue}}:count`, 'accepted')),
+  );
+  expect(counts.reduce((total, count) => total + Number(count), 0)).toBe(1_199);
+  expect(await popfleet.enqueueMany([])).toEqual([]);
+});
+
+test('one wrong task of many is named by its place, and none is sent', async () => {
+  const accepted = await redis.client.hget('pf:{default}:count', 'accepted');
+  const wrong = await popfleet
+    .enqueueMany([
+      { type: 'add', input: sum },
+      { type: 'add', input: { one: 'x', two: 2 } },
+    ])
+    .catch((error: PopfleetError) => error);
+  expect(wrong).toMatchObject({ code: 'invalid-input', faults: [{ pointer: '#/1/input/one' }] });
+  expect(await redis.client.hget('pf:{default}:count', 'accepted')).toBe(accepted);
+});
+
+test('calls of one turn share a call, and each hears of its own task', async () => {
+  await redis.client.config('RESETSTAT');
+  const queue = 'together';
+  const sent = await Promise.all(
+    Array.from({ length: 100 }, (_, at) => popfleet.enqueue('add', { one: at, two: 0 }, { queue })),
+  );
+  const calls = /cmdstat_evalsha:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1];
+  expect(Number(calls)).toBeLessThan(20);
+  for (const [at, { id }] of sent.entries()) {
+    if (at % 20 === 0) expect(await popfleet.get(id)).toMatchObject({ input: { one: at, two: 0 } });
+  }
+});
+
 test('what is wrong is named, and nothing is sent', async () => {
   const accepted = await redis.client.hget('pf:{default}:count', 'accepted');
   const wrong = await popfleet

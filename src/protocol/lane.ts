@@ -10,3 +10,6 @@ export const LANES_FROM = {
   normal: ['normal', 'low', 'high'],
   low: ['low', 'normal', 'high'],
 } as const satisfies Record<Lane, readonly Lane[]>;
+
+/** Of the tasks that a call takes, how many begin to be looked for at a lower lane; all others at the highest. */
+export type LowerShare = Readonly<Partial<Record<Exclude<Lane, 'high'>, number>>>;

@@ -2,7 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
-import type { Lane } from '../protocol/lane.ts';
+import type { Lane, LowerShare } from '../protocol/lane.ts';
 import { queueKey } from './keys.ts';
 import { readHeader, type TaskHeader } from './record.ts';
 import { runScript, type ScriptArgument, type ScriptName } from './scripts.ts';
@@ -75,9 +75,9 @@ const LOG_LINES_KEPT = 1_000;
 /** All calls reject with the plain ioredis error; `isReplyLost` tells whether they may have run. */
 export interface Consumer {
   readonly queue: string;
-  /** @param first where to begin to look (`LANES_FROM`), also of `finish` */
-  claim(popped: readonly PoppedMessage[], want: number, first?: Lane): Promise<Claims>;
-  finish(outcomes: readonly Outcome[], want: number, first?: Lane): Promise<Finished>;
+  /** @param lower of the tasks wanted, those that are looked for at a lower lane first; also of `finish` */
+  claim(popped: readonly PoppedMessage[], want: number, lower?: LowerShare): Promise<Claims>;
+  finish(outcomes: readonly Outcome[], want: number, lower?: LowerShare): Promise<Finished>;
   beat(held: readonly { readonly id: string; readonly token: string }[]): Promise<Beat>;
   /** Writes progress and log lines of tasks that this worker runs. */
   report(reports: readonly TaskReport[]): Promise<void>;
@@ -96,16 +96,19 @@ export function createConsumer(client: Redis, queue: string, worker: string, lea
   return {
     queue,
 
-    async claim(popped, want, first = 'high') {
+    async claim(popped, want, lower = {}) {
       const messages = popped.flatMap(({ lane, message }) => [lane, message]);
-      const [word, tasks] = (await call('claim', [leaseMs, want, first, ...messages])) as [Buffer, TaskReply];
+      const [word, tasks] = (await call('claim', [leaseMs, want, ...turns(lower), ...messages])) as [
+        Buffer,
+        TaskReply,
+      ];
       return { paused: isPaused(word), tasks: readTasks(queue, tasks) };
     },
 
-    async finish(outcomes, want, first = 'high') {
+    async finish(outcomes, want, lower = {}) {
       const successes = outcomes.filter(isPlainSuccess);
       const others = outcomes.filter((one) => !isPlainSuccess(one));
-      const args = [leaseMs, want, first, ...successArguments(successes)];
+      const args = [leaseMs, want, ...turns(lower), ...successArguments(successes)];
       for (const { id, token, word, payload, delayMs, resultTtlMs } of others) {
         args.push(id, token, word, payload, delayMs, resultTtlMs ?? '');
       }
@@ -143,6 +146,10 @@ export function createConsumer(client: Redis, queue: string, worker: string, lea
       await call('leave', []);
     },
   };
+}
+
+function turns({ low = 0, normal = 0 }: LowerShare): readonly number[] {
+  return [low, normal];
 }
 
 /** The outcome that most tasks have, for which finish.lua has a short form. */

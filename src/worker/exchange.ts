@@ -1,12 +1,13 @@
 // All traffic of one queue that changes what this worker holds: claim, finish, beat, and looking again after a lost reply.
 // One call at a time, so that what Redis counts and what the worker counts can be compared.
 
-import { createSerial, delay, retryDelayMs } from '../lifecycle.ts';
+import { createSerial } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/consumer.ts';
 import type { Execute } from './execute.ts';
 import type { Told } from './job.ts';
-import type { LaneTurn } from './lane-turn.ts';
+import { type LaneTurn, takeTurns } from './lane-turn.ts';
+import { createOutbox } from './outbox.ts';
 import type { HeldTask, Slots } from './slots.ts';
 
 export interface Exchange {
@@ -36,11 +37,6 @@ export interface ExchangeParts {
   readonly log: Log;
 }
 
-/** With more tasks at hand than run, so many calls share the outcomes of all: Redis works on one part, this worker on another. */
-const PARTS_IN_FLIGHT = 2;
-/** While there is enough to do an outcome waits so long for others. */
-const GATHER_MS = 2;
-const OUTCOMES_A_CALL = 1_000;
 /** Progress and log lines of all tasks share one call in this time. */
 const PASS_ON_EVERY_MS = 250;
 
@@ -48,14 +44,17 @@ export function createExchange(parts: ExchangeParts): Exchange {
   const { consumer, slots, execute, wantsMore, laneTurn, places, log } = parts;
   const { queue } = consumer;
   const oneAtATime = createSerial();
-  const outcomes: Outcome[] = [];
   /** What handlers told since it was last passed on, by task. */
   const untold = new Map<string, Told>();
   let passOnTimer: NodeJS.Timeout | undefined;
-  let flushing: Promise<void> | undefined;
-  let gatherTimer: NodeJS.Timeout | undefined;
-  let immediate: NodeJS.Immediate | undefined;
   const toBegin: HeldTask[] = [];
+  const outbox = createOutbox({
+    send: (batch) => oneAtATime(() => finish(batch)),
+    slots,
+    places,
+    queue,
+    log,
+  });
   let paused = false;
   /** A claiming call lost its reply: Redis may hold tasks for this worker that it has not heard of. */
   let inDoubt = false;
@@ -79,55 +78,9 @@ export function createExchange(parts: ExchangeParts): Exchange {
 
   function ended(held: HeldTask, outcome: Outcome | undefined): void {
     if (outcome) {
-      outcomes.push(outcome);
-      gather();
+      outbox.push(outcome);
     } else {
       slots.drop(queue, held.task.id, held.task.token);
-    }
-  }
-
-  /**
-   * Sends the outcomes so far: soon when a place is idle for want of tasks, else when there are enough to make a call
-   * worth it, or when the first has waited for a while.
-   */
-  function gather(): void {
-    if (flushing || outcomes.length === 0) return;
-    if (outcomes.length * PARTS_IN_FLIGHT >= slots.limit()) {
-      flush();
-    } else if (slots.size() - outcomes.length < places) {
-      // After this turn of the event loop, so that outcomes of the same turn share one call.
-      immediate ??= setImmediate(flush);
-    } else {
-      gatherTimer ??= setTimeout(flush, GATHER_MS);
-    }
-  }
-
-  function flush(): void {
-    clearTimeout(gatherTimer);
-    clearImmediate(immediate);
-    gatherTimer = undefined;
-    immediate = undefined;
-    flushing ??= sendOutcomes().finally(() => {
-      flushing = undefined;
-      gather();
-    });
-  }
-
-  /** Outcomes stay here until Redis has answered, however long it is away: a slot is free only then. */
-  async function sendOutcomes(): Promise<void> {
-    const batch = outcomes.splice(0, OUTCOMES_A_CALL);
-    if (batch.length === 0) return;
-    for (let failures = 0; ; ) {
-      try {
-        await oneAtATime(() => finish(batch));
-        return;
-      } catch (error) {
-        failures += 1;
-        if (failures === 1)
-          log.warn({ queue, err: error, outcomes: batch.length }, 'outcomes wait for Redis');
-        await delay(retryDelayMs(failures, 50, 1_000));
-        batch.push(...outcomes.splice(0, Math.max(0, OUTCOMES_A_CALL - batch.length)));
-      }
     }
   }
 
@@ -137,7 +90,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
     // What their handlers told last goes first: it counts only while they run.
     if (untold.size > 0) void passOn();
     try {
-      const answer = await inDoubtUntilAnswered(consumer.finish(batch, want, want > 0 ? laneTurn() : 'high'));
+      const answer = await inDoubtUntilAnswered(consumer.finish(batch, want, takeTurns(laneTurn, want)));
       paused = answer.paused;
       for (const { id, token } of answer.stale)
         log.warn({ queue, task: id, token }, 'the outcome came too late and was not recorded');
@@ -188,7 +141,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         const extra = paused ? 0 : slots.reserve(Number.POSITIVE_INFINITY);
         try {
           const answer = await inDoubtUntilAnswered(
-            consumer.claim(popped, extra, extra > 0 ? laneTurn() : 'high'),
+            consumer.claim(popped, extra, takeTurns(laneTurn, extra)),
           );
           paused = answer.paused;
           adopt(answer.tasks);
@@ -217,12 +170,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
       passOnTimer ??= setTimeout(() => void passOn(), PASS_ON_EVERY_MS);
     },
 
-    async settled() {
-      while (flushing || outcomes.length > 0) {
-        flush();
-        await flushing;
-      }
-    },
+    settled: () => outbox.settled(),
 
     leave: () => oneAtATime(() => consumer.leave()),
   };

@@ -19,6 +19,7 @@ export function createGate(places: number): Gate {
   const waiting = new Set<(entered: boolean) => void>();
 
   function wait(stop: StopSource): Promise<boolean> {
+    if (stop.reason) return Promise.resolve(false);
     return new Promise((resolve) => {
       const settle = (entered: boolean): void => {
         waiting.delete(settle);
@@ -28,7 +29,7 @@ export function createGate(places: number): Gate {
       };
       const timer = setTimeout(() => settle(false), PATIENCE_MS);
       const off = stop.onStop(() => settle(false));
-      if (!stop.reason) waiting.add(settle);
+      waiting.add(settle);
     });
   }
 

@@ -2,7 +2,7 @@
 
 import { type Soon, whenThere } from '../lifecycle.ts';
 import type { Registry } from '../tasks/registry.ts';
-import type { Answer, Job, StopReason, Told } from './job.ts';
+import type { Answer, StopReason, Told } from './job.ts';
 import { runJob } from './run-job.ts';
 import { type RunEnd, type Runner, STOP_GRACE_MS } from './runner.ts';
 import { stopError, type StopSource } from './stop-source.ts';

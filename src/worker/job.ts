@@ -43,6 +43,13 @@ export type Answer =
       readonly told: Told | undefined;
     };
 
+/** What a thread answers to a job. */
+export interface ThreadAnswer {
+  readonly answer: Answer;
+  /** How often it has told something before: that comes another way, and perhaps later. */
+  readonly tells: number;
+}
+
 /** What a handler has told since it was last passed on. */
 export interface Told {
   readonly queue: string;

@@ -9,15 +9,16 @@ import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { KillCause } from '../protocol/task-error.ts';
 import {
-  type Answer,
   type FromThread,
   type Job,
   type RunnerSettings,
   type StopReason,
+  type ThreadAnswer,
   type Told,
   WARM_UP,
 } from './job.ts';
 import { createLoadedThreads } from './loaded-threads.ts';
+import { createTells, type Tells } from './tells.ts';
 import { type RunEnd, type Runner, STOP_GRACE_MS } from './runner.ts';
 import type { StopSource } from './stop-source.ts';
 
@@ -46,12 +47,14 @@ export function createPool(
   log: Log,
 ): Pool {
   const stopChannel = `popfleet-stop-${randomUUID()}`;
-  let piscina: Piscina<Job | typeof WARM_UP, Answer> | undefined;
+  let piscina: Piscina<Job | typeof WARM_UP, ThreadAnswer> | undefined;
   let stops: BroadcastChannel | undefined;
+  const tells = createTells();
   const loaded = createLoadedThreads(() => piscina?.threads.map(({ threadId }) => threadId) ?? []);
 
   function hear(message: FromThread): void {
     if (!('loaded' in message)) {
+      tells.add(message);
       onTold(message);
       return;
     }
@@ -99,7 +102,7 @@ export function createPool(
 
     async run(job, stop) {
       if (!piscina || !stops) throw new TypeError('the pool was not started');
-      const end = await runInThread(piscina, stops, job, stop);
+      const end = await runInThread(piscina, stops, tells, job, stop);
       if (end.kind === 'answered' && end.answer.told) onTold(end.answer.told);
       return end;
     },
@@ -114,8 +117,9 @@ export function createPool(
 }
 
 async function runInThread(
-  piscina: Piscina<Job | typeof WARM_UP, Answer>,
+  piscina: Piscina<Job | typeof WARM_UP, ThreadAnswer>,
   stops: BroadcastChannel,
+  tells: Tells,
   job: Job,
   stop: StopSource,
 ): Promise<RunEnd> {
@@ -124,6 +128,7 @@ async function runInThread(
   let gone: Promise<number | undefined> | undefined;
   let grace: NodeJS.Timeout | undefined;
 
+  tells.begin(job);
   const off = stop.onStop((reason) => {
     asked = { reason, at: performance.now() };
     stops.postMessage({ id: job.id, claim: job.claim, reason });
@@ -136,7 +141,11 @@ async function runInThread(
   const content = Uint8Array.from(job.content);
   const transferList = content.length < TRANSFERRED_FROM_BYTES ? [] : [content.buffer];
   try {
-    const answer = await piscina.run({ ...job, content }, { signal: kill.signal, transferList });
+    const { answer, tells: told } = await piscina.run(
+      { ...job, content },
+      { signal: kill.signal, transferList },
+    );
+    await tells.whenHeard(job, told);
     const ended = asked && { reason: asked.reason, latencyMs: performance.now() - asked.at };
     return { kind: 'answered', answer, stop: ended };
   } catch (error) {
@@ -148,6 +157,7 @@ async function runInThread(
   } finally {
     clearTimeout(grace);
     off();
+    tells.forget(job);
   }
 }
 

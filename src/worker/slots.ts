@@ -112,7 +112,7 @@ export function createSlots(limit: () => number): Slots {
 
     held(queue) {
       if (queue !== undefined) return [...tasksOf(queue).values()];
-      return [...tasks.values()].flatMap((ofQueue) => [...ofQueue.values()]);
+      return [...tasks.values()].flatMap((ofQueue) => Array.from(ofQueue.values()));
     },
 
     whenFree: (signal) => when(() => free() > 0, signal),

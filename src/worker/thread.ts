@@ -3,11 +3,12 @@
 import { BroadcastChannel, parentPort, threadId, workerData } from 'node:worker_threads';
 import { loadRegistry } from '../tasks/registry.ts';
 import {
-  type Answer,
   type FromThread,
   type Job,
   type RunnerSettings,
   type StopRequest,
+  type ThreadAnswer,
+  type Told,
   WARM_UP,
 } from './job.ts';
 import { ownBytes, runJob } from './run-job.ts';
@@ -30,13 +31,19 @@ const sayLoaded = (): void => say({ loaded: threadId });
 loading.then(sayLoaded, sayLoaded);
 
 /** Runs one job; called by the pool. */
-export default async function runInThread(job: Job | typeof WARM_UP): Promise<Answer | undefined> {
+export default async function runInThread(job: Job | typeof WARM_UP): Promise<ThreadAnswer | undefined> {
   const registry = await loading;
   if (job === WARM_UP) return undefined;
   const controller = new AbortController();
   current = { job, controller };
+  let tells = 0;
+  const tell = (told: Told): void => {
+    tells += 1;
+    say(told);
+  };
   try {
-    return ownBytes(await runJob(registry, settings.resultLimitBytes, job, controller, say));
+    const answer = await runJob(registry, settings.resultLimitBytes, job, controller, tell);
+    return { answer: ownBytes(answer), tells };
   } finally {
     current = undefined;
   }

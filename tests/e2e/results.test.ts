@@ -6,6 +6,7 @@ import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import { finished, LIFE_TASKS, look, send } from '../support/life.ts';
 import { countsOf, expectBalanced, largestSlice, movesOf } from '../support/moves.ts';
+import { rowOf } from '../support/records.ts';
 import type { TestRedis } from '../support/redis.ts';
 import { openStage } from '../support/stage.ts';
 
@@ -51,6 +52,11 @@ function keysOf({ client }: TestRedis, id: string): Promise<string[]> {
   return client.keys(`*${id}*`);
 }
 
+/** What the row of a task has, whatever it is. */
+async function valuesOf({ client }: TestRedis, id: string): Promise<Buffer[]> {
+  return (await rowOf(client, 'default', id)).filter((value) => value !== null);
+}
+
 test.concurrent('a result within the limit is kept, one byte more is a clear failure that is not tried again', async (context) => {
   // CBOR puts three bytes in front of a text of this length.
   const { redis, url } = await openFleet(context, { RESULT_LIMIT_BYTES: '1003' });
@@ -82,14 +88,19 @@ test.concurrent('a task is kept as long as its call says, else its type, else th
   };
   const { byCall, byType, dead, byFleet, deadByFleet, callOverType, longerThanFleet, deadForLong } = tasks;
   await finished(url, deadForLong);
-  expect(await keysOf(redis, deadForLong)).toHaveLength(3); // Record, error and log: so those of others go as well.
+  // Errors and log, and a row with content, header and last error: so those of others go as well.
+  expect(await keysOf(redis, deadForLong)).toHaveLength(2);
+  expect(await valuesOf(redis, deadForLong)).toHaveLength(3);
 
   const gone = [byCall, byType, dead, byFleet, deadByFleet];
   await eventually(async () => {
     for (const id of gone) expect(await isGone(url, id)).toBe(true);
     return true;
   }, 20_000);
-  for (const id of gone) expect(await keysOf(redis, id)).toEqual([]);
+  for (const id of gone) {
+    expect(await keysOf(redis, id)).toEqual([]);
+    expect(await valuesOf(redis, id)).toEqual([]);
+  }
 
   // How long each was kept, by the clock of Redis: none went before its time, nor stayed for that of the others.
   const moves = await movesOf(redis.client);

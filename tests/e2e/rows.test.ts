@@ -180,11 +180,15 @@ test('row 8: no source of the worker polls or sleeps', () => {
   const folder = new URL('../../src/worker/', import.meta.url);
   const allowed: Record<string, RegExp[]> = {
     // One interval: the heartbeat. Timers of the sweep are set to what is due. Waits follow a failure. The others are
-    // limits of a run (its deadline, the grace of a stop), or gather what handlers say: set once a run, or while it speaks.
+    // limits of a run (its deadline, the grace of a stop, how long it waits for a place), or gather what handlers say and how
+    // they end: set once a run, or while it speaks.
     'worker.ts': [/const heartbeat = setInterval\(beatAll, settings\.heartbeatMs\)/],
     'sweep-timer.ts': [/timer = setTimeout\(fire, ms\)/],
     'feed.ts': [/await delay\(retryDelayMs\(failures, /],
-    'exchange.ts': [/await delay\(retryDelayMs\(failures, /, /passOnTimer \?\?= setTimeout\(/],
+    'exchange.ts': [/passOnTimer \?\?= setTimeout\(/],
+    'outbox.ts': [/await delay\(retryDelayMs\(failures, /, /timer \?\?= setTimeout\(flush, GATHER_MS\)/],
+    'gate.ts': [/const timer = setTimeout\(\(\) => settle\(false\), PATIENCE_MS\)/],
+    'inline.ts': [/grace = setTimeout\($/],
     'voice.ts': [/timer \?\?= setTimeout\(pass, TELL_EVERY_MS - sinceMs\)/],
     'execute.ts': [/const deadline = .*setTimeout\(\(\) => held\.stop\('timed-out'\), timeoutMs\)/],
     'pool.ts': [/grace = setTimeout\(/],

@@ -43,7 +43,7 @@ function request(method: string, path: string, body?: object): Promise<Answer> {
 const task = { type: 'add', input: { one: 1, two: 2 } };
 
 /** When the tasks of a queue were accepted, in the order of their ticks. */
-async function acceptedAt(queue: string): Promise<number[]> {
+async function acceptanceTimes(queue: string): Promise<number[]> {
   const times = (await recordsOf(redis.client, queue)).map(({ acceptedAt }) => acceptedAt);
   return times.toSorted((one, other) => one - other);
 }
@@ -63,12 +63,12 @@ test('three workers for 30 seconds at every second: exactly one task a tick', {
   expect(
     (await request('PUT', '/each-second', { ...task, cron: '* * * * * *', queue: 'ticks' })).status,
   ).toBe(201);
-  await eventually(async () => (await acceptedAt('ticks')).length >= 10, 20_000, 200);
+  await eventually(async () => (await acceptanceTimes('ticks')).length >= 10, 20_000, 200);
   // The fleet changes meanwhile: one goes in order, one is killed, one comes.
   await end(...fleet.slice(0, 1));
   await startWorker('ticks');
   fleet[1]?.signal('SIGKILL');
-  await eventually(async () => (await acceptedAt('ticks')).length >= 30, 40_000, 200);
+  await eventually(async () => (await acceptanceTimes('ticks')).length >= 30, 40_000, 200);
   expect((await request('POST', '/each-second/pause')).body).toMatchObject({ paused: true, next: [] });
 
   // By the tick each task stands for, not by when it was made: a busy machine makes it later.
@@ -140,17 +140,20 @@ test('ticks missed while nobody was there are skipped, or run once', { timeout: 
   const fleet = [await startWorker('skip'), await startWorker('once')];
   for (const misfire of ['skip', 'once']) {
     await request('PUT', `/missed-${misfire}`, { ...task, everyMs: 1_000, queue: misfire, misfire });
-    await eventually(async () => (await acceptedAt(misfire)).length >= 1);
+    await eventually(async () => (await acceptanceTimes(misfire)).length >= 1);
   }
   await end(...fleet);
-  const counts = { skip: (await acceptedAt('skip')).length, once: (await acceptedAt('once')).length };
+  const counts = {
+    skip: (await acceptanceTimes('skip')).length,
+    once: (await acceptanceTimes('once')).length,
+  };
   // Longer than a tick may be late before it counts as missed; nobody could run it, so there is no fact to wait for.
   await new Promise((resolve) => setTimeout(resolve, 7_000));
   await Promise.all([startWorker('skip'), startWorker('once')]);
 
   for (const misfire of ['skip', 'once'] as const) {
-    await eventually(async () => (await acceptedAt(misfire)).length >= counts[misfire] + 3, 20_000);
-    const after = (await acceptedAt(misfire)).slice(counts[misfire], counts[misfire] + 3);
+    await eventually(async () => (await acceptanceTimes(misfire)).length >= counts[misfire] + 3, 20_000);
+    const after = (await acceptanceTimes(misfire)).slice(counts[misfire], counts[misfire] + 3);
     // Regular ticks come at full seconds; the one run for all that were missed comes when the fleet does.
     const gap = (after[1] ?? 0) - (after[0] ?? 0);
     if (misfire === 'skip') expect(Math.round(gap / 1_000)).toBe(1);

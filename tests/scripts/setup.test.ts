@@ -26,7 +26,10 @@ let copy: string;
 beforeAll(() => {
   copy = mkdtempSync(join(tmpdir(), 'popfleet-copy-'));
   for (const name of ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts', 'src']) {
-    cpSync(join(ROOT, name), join(copy, name), { recursive: true });
+    cpSync(join(ROOT, name), join(copy, name), {
+      recursive: true,
+      filter: (path) => !path.includes('node_modules'),
+    });
   }
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
 });

@@ -284,10 +284,8 @@ export class QueueModel {
     if (beat.held !== mine.length - beat.lost.length) await this.lookAgain(worker);
     const cancelled = beat.cancel.map((id) => worker.held.get(id)).filter((task) => task !== undefined);
     if (cancelled.length === 0) return;
-    await worker.consumer.finish(
-      cancelled.map((task) => toOutcome(task, 'cancelled', 0)),
-      0,
-    );
+    const outcomes = cancelled.map((task) => toOutcome(task, 'cancelled', 0));
+    await worker.consumer.finish(outcomes, 0);
     for (const { id } of cancelled) worker.held.delete(id);
     worker.unsure = worker.unsure.filter(({ id }) => !beat.cancel.includes(id));
   }

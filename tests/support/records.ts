@@ -2,19 +2,19 @@
 
 import type { Redis } from 'ioredis';
 import { queueKey } from '../../src/store/keys.ts';
-import { COLUMN_ORDER, COLUMNS, readRecord, type TaskRecord } from '../../src/store/record.ts';
+import { COLUMNS, readRecord, type TaskRecord } from '../../src/store/record.ts';
+import { buildScripts } from '../../src/store/scripts.ts';
+
+const READ = buildScripts().read.lua;
 
 /** The task as it stands in Redis; `undefined` when there is none. */
 export async function recordOf(client: Redis, queue: string, id: string): Promise<TaskRecord | undefined> {
-  const keys = COLUMN_ORDER.map((column) => `${queueKey(queue)}:${COLUMNS[column]}`);
-  const reading = client.multi();
-  for (const key of keys) reading.hgetBuffer(key, id);
-  const row = (await reading.exec()) ?? [];
-  return readRecord(
-    queue,
-    id,
-    row.map(([, value]) => value as Buffer | null),
-  );
+  return readRecord(queue, id, await rowOf(client, queue, id));
+}
+
+/** The values of a task, one a column, as the program itself reads them: at one moment, also when Redis has no memory left. */
+export async function rowOf(client: Redis, queue: string, id: string): Promise<(Buffer | null)[]> {
+  return (await client.callBuffer('EVAL', READ, '1', queueKey(queue), id)) as (Buffer | null)[];
 }
 
 /** All tasks of a queue, whatever their state. */

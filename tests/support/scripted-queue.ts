@@ -81,7 +81,8 @@ export async function openScriptedQueue(
       return ids;
     },
     async take(want, first) {
-      const { tasks } = await worker.claim([], want, first);
+      const lower = first === undefined || first === 'high' ? {} : { [first]: want };
+      const { tasks } = await worker.claim([], want, lower);
       for (const { id, claim, token } of tasks) tokens.set(`${id} ${claim}`, token);
       return tasks.map(({ id, claim }) => ({ id, claim }));
     },

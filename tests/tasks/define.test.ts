@@ -54,6 +54,11 @@ test.each<[string, unknown, string]>([
     'must be a schema that needs no await',
   ],
   ['no run', { type: 'a', input }, 'task "a" needs a function "run"'],
+  [
+    'a place that is none',
+    { type: 'a', input, run, runIn: 'main' },
+    "runIn of task \"a\" must be 'thread' or 'inline'",
+  ],
   ['a run that is no function', { type: 'a', input, run: 'x' }, 'task "a" needs a function "run"'],
 ])('a faulty definition is refused with what is wrong: %s', (_, definition, message) => {
   const define = (): unknown => defineTask(definition as TaskDefinition);

@@ -1,5 +1,5 @@
 -- Records how tasks ended, then claims the next ones for the slots that became free.
--- ARGV: worker, lease in ms, tasks wanted, the lane to take from first;
+-- ARGV: worker, lease in ms, tasks wanted, how many of them to look for in the lanes low and normal first;
 --       how many have succeeded, and how many bytes all of them keep; the id of each;
 --       how many groups these make, in their order, and for each: token, bytes that each of it keeps, how many they are;
 --       how many of them have a result; id and result of each that has;
@@ -17,8 +17,8 @@
 local worker, lease_ms, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 Q.renew_lease(worker, lease_ms)
 
-local successes = tonumber(ARGV[5])
-local IDS_FROM, IDS_TO = 7, 6 + successes
+local successes = tonumber(ARGV[6])
+local IDS_FROM, IDS_TO = 8, 7 + successes
 local GROUPS_FROM = IDS_TO + 2
 local RESULTS_FROM = GROUPS_FROM + 3 * tonumber(ARGV[GROUPS_FROM - 1]) + 1
 local OTHERS_FROM = RESULTS_FROM + 2 * tonumber(ARGV[RESULTS_FROM - 1])
@@ -115,7 +115,7 @@ local function record_all_successes()
   redis.call('RPUSH', Q.DONE, unpack(ARGV, IDS_FROM, IDS_TO))
   redis.call('SREM', Q.running_key(worker), unpack(ARGV, IDS_FROM, IDS_TO))
   Q.move_many(successes, 'running', 'succeeded', Q.moves_text(ARGV, 'succeeded', IDS_FROM, IDS_TO))
-  Q.kept_bytes = Q.kept_bytes + tonumber(ARGV[6])
+  Q.kept_bytes = Q.kept_bytes + tonumber(ARGV[7])
 end
 
 local function record_successes_one_by_one()
@@ -142,7 +142,7 @@ end
 Q.call_sliced('SREM', Q.running_key(worker), left)
 
 if want > 0 and not Q.PAUSED then
-  Q.take_more(worker, want, ARGV[4])
+  Q.take_more(worker, want, tonumber(ARGV[4]), tonumber(ARGV[5]))
   Q.hold(worker)
 end
 Q.commit()

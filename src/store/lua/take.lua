@@ -121,9 +121,9 @@ function Q.take_all(worker, lane, messages)
   return claimed
 end
 
--- Pops up to `want` tasks, strictly by lane: from the highest, or from a lower one when it is its turn.
--- Bounded also when many popped messages are dropped.
-function Q.take_more(worker, want, first)
+-- Pops up to `want` tasks, lane after lane from the one named. Bounded also when many popped messages are dropped.
+-- Returns how many are still wanted.
+function Q.take_from(worker, want, first)
   local budget = want * 4 + 16
   for _, lane in ipairs(Q.LANES_FROM[first]) do
     while want > 0 and budget > 0 do
@@ -133,6 +133,16 @@ function Q.take_more(worker, want, first)
       want = want - Q.take_all(worker, lane, popped)
     end
   end
+  return want
+end
+
+-- Fills `want` slots strictly by lane, but for the shares that begin at the lower lanes.
+function Q.take_more(worker, want, from_low, from_normal)
+  local left_of_low = from_low > 0 and Q.take_from(worker, from_low, 'low') or 0
+  local left_of_normal = from_normal > 0 and Q.take_from(worker, from_normal, 'normal') or 0
+  local from_high = want - from_low - from_normal
+  -- A share that found nothing in any lane leaves nothing to others either.
+  if from_high > 0 and left_of_low + left_of_normal == 0 then Q.take_from(worker, from_high, 'high') end
 end
 
 -- Drops the ledger entries of what was claimed just now, as far as they stand at the tail; the sweep drops the others.

@@ -1,0 +1,94 @@
+// Handlers on the worker's main thread, and workers with fewer threads than tasks at the same time.
+
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { call } from '../support/http.ts';
+import { finished, run, send } from '../support/life.ts';
+import { countsOf, expectBalanced } from '../support/moves.ts';
+import type { TestRedis } from '../support/redis.ts';
+import { openStage, type Stage } from '../support/stage.ts';
+
+const TASKS = fileURLToPath(new URL('../fixtures/inline.mjs', import.meta.url));
+const ONCE = { maxAttempts: 1 };
+
+async function open(stage: Stage, settings: Record<string, string> = {}): Promise<[string, TestRedis]> {
+  const redis = await stage.redis();
+  const env = { TASKS, REDIS_URL: redis.url, ...settings };
+  const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  return [server.url(), redis];
+}
+
+test('an inline handler runs on the main thread, any other in a thread; both know their input', async (context) => {
+  const [url] = await open(openStage(context));
+  expect(await run(url, 'inline', 5)).toMatchObject({
+    state: 'succeeded',
+    result: { isMainThread: true, threadId: 0, input: 5 },
+  });
+  expect(await run(url, 'threaded', 6)).toMatchObject({ result: { isMainThread: false, input: 6 } });
+});
+
+test('as many run at the same time as CONCURRENCY says, with one thread', async (context) => {
+  const [url, redis] = await open(openStage(context), { CONCURRENCY: '20', THREADS: '1' });
+  const ids = await Promise.all(Array.from({ length: 60 }, () => send(url, 'inline.crowd', 50)));
+  const tasks = await Promise.all(ids.map((id) => finished(url, id)));
+  expect(tasks.map(({ state }) => state)).toEqual(tasks.map(() => 'succeeded'));
+  expect(Math.max(...tasks.map(({ result }) => Number(result)))).toBe(20);
+  await expectBalanced(redis.client);
+});
+
+test('errors of an inline handler end its task as they would in a thread', async (context) => {
+  const [url] = await open(openStage(context));
+  const of = async (how: string): Promise<unknown> => (await run(url, 'inline.broken', how, ONCE)).error;
+  expect(await of('throws')).toMatchObject({ name: 'RangeError', message: 'thrown' });
+  expect(await of('rejects')).toMatchObject({ name: 'RangeError', message: 'rejected' });
+  expect(await of('answers')).toMatchObject({
+    name: 'PermanentError',
+    message: expect.stringContaining('plain'),
+  });
+});
+
+test('a deadline fires the signal of an inline handler; one that does not listen is given up', async (context) => {
+  const [url] = await open(openStage(context));
+  for (const deaf of [false, true]) {
+    const task = await run(url, 'inline.waiting', { deaf }, { ...ONCE, timeoutMs: 100 });
+    expect(task).toMatchObject({ state: 'dead', error: { name: 'TimeoutError', killCause: 'timeout' } });
+  }
+  // The worker goes on.
+  expect(await run(url, 'inline', 1)).toMatchObject({ state: 'succeeded' });
+});
+
+test('an inline task is cancelled while it runs', async (context) => {
+  const [url] = await open(openStage(context));
+  const id = await send(url, 'inline.waiting', { deaf: false });
+  await eventually(async () => (await call(`${url}/v1/tasks/${id}`)).body['state'] === 'running');
+  await call(`${url}/v1/tasks/${id}/cancel`, { method: 'POST' });
+  expect(await finished(url, id)).toMatchObject({ state: 'cancelled' });
+});
+
+test('tasks that find no thread go back at once, lose no attempt, and all of them run', async (context) => {
+  // One thread for ten tasks at a time: nine of ten have to wait elsewhere.
+  const [url, redis] = await open(openStage(context), { CONCURRENCY: '10', THREADS: '1' });
+  const ids = await Promise.all(Array.from({ length: 12 }, () => send(url, 'block', 100)));
+  const tasks = await Promise.all(ids.map((id) => finished(url, id)));
+  expect(tasks.map(({ state, attempt, crashes }) => ({ state, attempt, crashes }))).toEqual(
+    tasks.map(() => ({ state: 'succeeded', attempt: 1, crashes: 0 })),
+  );
+  await expectBalanced(redis.client);
+});
+
+test('a flood of tiny tasks with long ones among them: nobody waits behind a long one, and each runs once', async (context) => {
+  const stage = openStage(context);
+  const [url, redis] = await open(stage, { CONCURRENCY: '2' });
+  await stage.role('worker', { TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' });
+  const tiny = await Promise.all(Array.from({ length: 300 }, () => send(url, 'threaded', 1)));
+  const long = await Promise.all(Array.from({ length: 3 }, () => send(url, 'block', 1_500)));
+  const more = await Promise.all(Array.from({ length: 300 }, () => send(url, 'threaded', 2)));
+  // Three of four threads are taken for long; the fourth is enough for all that are tiny.
+  await eventually(async () => ((await countsOf(redis.client))['succeeded'] ?? 0) >= 600, 20_000);
+  await Promise.all(long.map((id) => finished(url, id)));
+  expect(await countsOf(redis.client)).toMatchObject({ accepted: 603, succeeded: 603 });
+  const last = await Promise.all([...tiny.slice(-3), ...more.slice(-3)].map((id) => finished(url, id)));
+  for (const task of last) expect(task).toMatchObject({ attempt: 1, crashes: 0 });
+  await expectBalanced(redis.client);
+});
