@@ -19,11 +19,11 @@ import { createOperator } from '../../src/store/operator.ts';
 import type { Producer } from '../../src/store/producer.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import type { ModelClock } from './model-clock.ts';
+import { toOutcome } from './outcome.ts';
 import { recordOf } from './records.ts';
 
 const LEASE_MS = 1_000;
 const QUEUE = 'model';
-const NOTHING = Buffer.from([0xf6]);
 
 /** One step of the world. Numbers choose among what there is at that moment. */
 export type Step =
@@ -205,12 +205,16 @@ export class QueueModel {
   }
 
   private async enqueue(step: Extract<Step, { do: 'enqueue' }>): Promise<void> {
+    // Plain tasks go a way of their own through the scripts.
+    const isPlain = step.delayMs === 0 && step.ttlMs === 0;
     const ids = Array.from({ length: step.count }, () => this.clock.newTaskId());
     const tasks = ids.map((id) => ({
       id,
       content: encodeContent('add', { one: 1, two: 2 }),
       lane: step.lane,
-      extras: { delayMs: step.delayMs, ttlMs: step.ttlMs === 0 ? undefined : step.ttlMs },
+      extras: isPlain
+        ? undefined
+        : { delayMs: step.delayMs, ttlMs: step.ttlMs === 0 ? undefined : step.ttlMs },
     }));
     await this.producer.enqueue(QUEUE, tasks);
     // The reply was lost: the same call again.
@@ -327,8 +331,4 @@ export class QueueModel {
     }
     return ends;
   }
-}
-
-function toOutcome({ id, token, content }: ClaimedTask, word: OutcomeWord, delayMs: number): Outcome {
-  return { id, token, contentBytes: content.length, word, payload: NOTHING, delayMs };
 }
