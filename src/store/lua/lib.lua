@@ -13,7 +13,9 @@ Q.KEPT = Q.BASE .. ':kept'
 Q.UNSTARTED = Q.BASE .. ':unstarted'
 Q.TICKS = Q.BASE .. ':ticks'
 -- Entries of the event stream that are kept for readers that come back: fewer, when calls make many moves each.
-Q.EVENTS_KEPT, Q.FEWEST_EVENTS_KEPT, Q.MOVES_KEPT = 10000, 50, 50000
+Q.EVENTS_KEPT, Q.FEWEST_EVENTS_KEPT = 10000, 50
+-- Moves that are kept about: more when a call makes no more than a sweep does, so that one sweep costs no history.
+Q.MOVES_KEPT, Q.MOVES_OF_A_SWEEP, Q.MOVES_KEPT_THEN = 50000, 100, 200000
 -- Failed attempts that are remembered of a task.
 Q.ERRORS_KEPT = 20
 
@@ -193,7 +195,8 @@ end
 -- Adds an entry to the event stream. `n` numbers the entries: a reader sees from it that it has missed some.
 function Q.tell(moves, fields)
   local number = redis.call('HINCRBY', Q.CONTROL, 'events', 1)
-  local kept = math.min(Q.EVENTS_KEPT, math.max(Q.FEWEST_EVENTS_KEPT, math.ceil(Q.MOVES_KEPT / moves)))
+  local moves_kept = moves <= Q.MOVES_OF_A_SWEEP and Q.MOVES_KEPT_THEN or Q.MOVES_KEPT
+  local kept = math.min(Q.EVENTS_KEPT, math.max(Q.FEWEST_EVENTS_KEPT, math.ceil(moves_kept / moves)))
   redis.call('XADD', Q.BASE .. ':events', 'MAXLEN', '=', kept, '*', 'n', number, unpack(fields))
 end
 
