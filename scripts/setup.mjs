@@ -1,10 +1,11 @@
 // Makes a checkout ready: packages, a Redis server program, the build. npm runs it before `start` and `test`.
 // What is there already costs a few milliseconds and prints nothing.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, isBuilt } from './build.mjs';
+import { isOnPath } from './on-path.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -93,17 +94,6 @@ function installRedisServer() {
 function rootPrefix(tool) {
   if (tool === 'brew' || process.getuid?.() === 0) return []; // brew refuses to be root
   return isOnPath('sudo') ? ['sudo', '-n'] : undefined;
-}
-
-function isOnPath(program) {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }
 
 function say(step) {

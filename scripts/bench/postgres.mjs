@@ -4,7 +4,8 @@ import { chownSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { eventually } from './completions.mjs';
-import { end, freePort, isOnPath, output, removeFolder, start, temporaryFolder } from './processes.mjs';
+import { isOnPath } from '../on-path.mjs';
+import { end, freePort, output, removeFolder, start, temporaryFolder } from './processes.mjs';
 
 const DEBIAN = '/usr/lib/postgresql';
 const USER = 'bench';

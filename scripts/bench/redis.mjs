@@ -2,7 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { end, freePort, isOnPath, removeFolder, start, temporaryFolder } from './processes.mjs';
+import { isOnPath } from '../on-path.mjs';
+import { end, freePort, removeFolder, start, temporaryFolder } from './processes.mjs';
 
 /** Over TCP, because every client speaks that, and because the latency is put in front of a port. */
 export async function startRedis({ aof }) {

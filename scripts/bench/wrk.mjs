@@ -2,7 +2,8 @@
 
 import { join } from 'node:path';
 import { PAYLOAD_TEXT } from './payload.mjs';
-import { HERE, isOnPath, output } from './processes.mjs';
+import { isOnPath } from '../on-path.mjs';
+import { HERE, output } from './processes.mjs';
 
 const UNIT_MS = { us: 0.001, ms: 1, s: 1_000, m: 60_000 };
 

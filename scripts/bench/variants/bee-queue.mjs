@@ -3,12 +3,12 @@
 
 import { join } from 'node:path';
 import Queue from 'bee-queue';
-import { scriptStats, usedMemory } from '../command-stats.mjs';
+import { scriptStats } from '../command-stats.mjs';
 import { completionRate, expectExactly } from '../completions.mjs';
-import { ratePerSecond, sendInBatches } from '../in-flight.mjs';
 import { PAYLOAD } from '../payload.mjs';
 import { pickUpLatency } from '../pick-up.mjs';
 import { startPeerWorker } from '../processes.mjs';
+import { createSending } from '../sending.mjs';
 
 export const title = 'Bee-Queue';
 
@@ -34,12 +34,6 @@ async function sendMany(queue, n) {
   expectExactly(0, 'jobs that were not saved', failed.size);
 }
 
-async function fill(bench, n) {
-  const queue = await open(bench);
-  await sendInBatches(n, bench.batch, (size) => sendMany(queue, size));
-  await queue.close();
-}
-
 /** A finished job leaves the list in the step that records it. */
 async function unfinished({ observer }) {
   const [[, waiting], [, active]] = await observer
@@ -58,27 +52,19 @@ function startWorker(bench, concurrency) {
   });
 }
 
-export const scenarios = {
-  async 'enqueue-single'(bench) {
-    const queue = await open(bench);
-    const send = () => queue.createJob(PAYLOAD).save();
-    await ratePerSecond(bench.warmUp, bench.inFlight, send);
-    const perSecond = await ratePerSecond(bench.n, bench.inFlight, send);
-    expectExactly(bench.n + bench.warmUp, 'jobs waiting', await unfinished(bench));
-    return { perSecond };
-  },
+const sending = createSending({
+  open,
+  send: (queue) => queue.createJob(PAYLOAD).save(),
+  sendMany,
+  close: (queue) => queue.close(),
+  waiting: unfinished,
+});
 
-  async 'enqueue-bulk'(bench) {
-    const queue = await open(bench);
-    const send = (n) => sendInBatches(n, bench.batch, (size) => sendMany(queue, size));
-    await send(bench.warmUp);
-    const perSecond = bench.n * (await ratePerSecond(1, 1, () => send(bench.n)));
-    expectExactly(bench.n + bench.warmUp, 'jobs waiting', await unfinished(bench));
-    return { perSecond };
-  },
+export const scenarios = {
+  ...sending.scenarios,
 
   async 'process-inline'(bench) {
-    await fill(bench, bench.n);
+    await sending.fill(bench, bench.n);
     await bench.observer.config('RESETSTAT');
     const worker = startWorker(bench, bench.concurrency);
     const perSecond = await completionRate(bench.n, async () => bench.n - (await unfinished(bench)));
@@ -94,12 +80,5 @@ export const scenarios = {
     process.env.BENCH_STARTS = file;
     startWorker(bench, 50);
     return pickUpLatency(bench.n, file, () => queue.createJob(PAYLOAD).save());
-  },
-
-  async bytes(bench) {
-    await fill(bench, bench.batch);
-    const before = await usedMemory(bench.observer);
-    await fill(bench, bench.n);
-    return { bytes: ((await usedMemory(bench.observer)) - before) / bench.n };
   },
 };

@@ -3,12 +3,12 @@
 
 import { join } from 'node:path';
 import { Queue } from 'bullmq';
-import { scriptStats, usedMemory } from '../command-stats.mjs';
+import { scriptStats } from '../command-stats.mjs';
 import { completionRate, expectExactly } from '../completions.mjs';
-import { ratePerSecond, sendInBatches } from '../in-flight.mjs';
 import { PAYLOAD } from '../payload.mjs';
 import { pickUpLatency } from '../pick-up.mjs';
 import { startPeerWorker } from '../processes.mjs';
+import { createSending } from '../sending.mjs';
 
 export const title = 'BullMQ';
 
@@ -29,12 +29,6 @@ function connectionTo({ port }) {
 const sendMany = (queue, n) =>
   queue.addBulk(Array.from({ length: n }, () => ({ name: JOB, data: PAYLOAD, opts: OPTIONS })));
 
-async function fill(bench, n) {
-  const queue = await open(bench);
-  await sendInBatches(n, bench.batch, (size) => sendMany(queue, size));
-  await queue.close();
-}
-
 /** A finished job leaves both lists in the step that records it. */
 async function unfinished({ observer }) {
   const [[, waiting], [, active]] = await observer
@@ -46,7 +40,7 @@ async function unfinished({ observer }) {
 }
 
 async function processTasks(bench, threads) {
-  await fill(bench, bench.n);
+  await sending.fill(bench, bench.n);
   await bench.observer.config('RESETSTAT');
   const settings = {
     connection: connectionTo(bench.redis),
@@ -63,24 +57,16 @@ async function processTasks(bench, threads) {
   return { perSecond, scriptCalls: calls / bench.n };
 }
 
-export const scenarios = {
-  async 'enqueue-single'(bench) {
-    const queue = await open(bench);
-    const send = () => queue.add(JOB, PAYLOAD, OPTIONS);
-    await ratePerSecond(bench.warmUp, bench.inFlight, send);
-    const perSecond = await ratePerSecond(bench.n, bench.inFlight, send);
-    expectExactly(bench.n + bench.warmUp, 'jobs waiting', await unfinished(bench));
-    return { perSecond };
-  },
+const sending = createSending({
+  open,
+  send: (queue) => queue.add(JOB, PAYLOAD, OPTIONS),
+  sendMany,
+  close: (queue) => queue.close(),
+  waiting: unfinished,
+});
 
-  async 'enqueue-bulk'(bench) {
-    const queue = await open(bench);
-    const send = (n) => sendInBatches(n, bench.batch, (size) => sendMany(queue, size));
-    await send(bench.warmUp);
-    const perSecond = bench.n * (await ratePerSecond(1, 1, () => send(bench.n)));
-    expectExactly(bench.n + bench.warmUp, 'jobs waiting', await unfinished(bench));
-    return { perSecond };
-  },
+export const scenarios = {
+  ...sending.scenarios,
 
   'process-inline': (bench) => processTasks(bench, false),
 
@@ -97,12 +83,5 @@ export const scenarios = {
       threads: false,
     });
     return pickUpLatency(bench.n, file, () => queue.add(JOB, PAYLOAD, OPTIONS));
-  },
-
-  async bytes(bench) {
-    await fill(bench, bench.batch);
-    const before = await usedMemory(bench.observer);
-    await fill(bench, bench.n);
-    return { bytes: ((await usedMemory(bench.observer)) - before) / bench.n };
   },
 };

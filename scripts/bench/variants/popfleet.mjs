@@ -3,15 +3,16 @@
 
 import { join } from 'node:path';
 import { openPopfleet } from '../../../dist/index.js';
-import { scriptStats, usedMemory } from '../command-stats.mjs';
+import { scriptStats } from '../command-stats.mjs';
 import { completionRate, eventually, expectExactly } from '../completions.mjs';
 import { inline, threaded } from '../fixtures/tasks.mjs';
 import { measureResults } from '../http-result.mjs';
-import { ratePerSecond, sendInBatches } from '../in-flight.mjs';
+import { sendInBatches } from '../in-flight.mjs';
 import { PAYLOAD } from '../payload.mjs';
 import { pickUpLatency } from '../pick-up.mjs';
 import { end, freePort, HERE, ROOT, start } from '../processes.mjs';
 import { growth } from '../resident-memory.mjs';
+import { createSending } from '../sending.mjs';
 import { missingWrk, postTasks } from '../wrk.mjs';
 
 export const title = 'popfleet';
@@ -129,24 +130,16 @@ async function scriptTime(bench, queue, waiting) {
   return (last.usec - first.usec) / (last.done - first.done);
 }
 
-export const scenarios = {
-  async 'enqueue-single'(bench) {
-    const popfleet = await open(bench);
-    const send = () => popfleet.enqueue(inline.type, PAYLOAD);
-    await ratePerSecond(bench.warmUp, bench.inFlight, send);
-    const perSecond = await ratePerSecond(bench.n, bench.inFlight, send);
-    expectExactly(bench.n + bench.warmUp, 'tasks accepted', (await counts(bench)).accepted);
-    return { perSecond };
-  },
+const sending = createSending({
+  open,
+  send: (popfleet) => popfleet.enqueue(inline.type, PAYLOAD),
+  sendMany: (popfleet, n) => sendMany(popfleet, inline.type, n),
+  close: (popfleet) => popfleet.close(),
+  waiting: async (bench) => (await counts(bench)).accepted,
+});
 
-  async 'enqueue-bulk'(bench) {
-    const popfleet = await open(bench);
-    const send = (n) => sendInBatches(n, bench.batch, (size) => sendMany(popfleet, inline.type, size));
-    await send(bench.warmUp);
-    const perSecond = bench.n * (await ratePerSecond(1, 1, () => send(bench.n)));
-    expectExactly(bench.n + bench.warmUp, 'tasks accepted', (await counts(bench)).accepted);
-    return { perSecond };
-  },
+export const scenarios = {
+  ...sending.scenarios,
 
   'process-inline': (bench) => processTasks(bench, inline.type, inlineEnv(bench)),
 
@@ -168,13 +161,6 @@ export const scenarios = {
     const url = await startServer(bench);
     startWorker(bench, { CONCURRENCY: '50', THREADS: '1' });
     return measureResults(bench, url, inline.type);
-  },
-
-  async bytes(bench) {
-    await fill(bench, inline.type, bench.batch);
-    const before = await usedMemory(bench.observer);
-    await fill(bench, inline.type, bench.n);
-    return { bytes: ((await usedMemory(bench.observer)) - before) / bench.n };
   },
 
   async backlog(bench) {

@@ -1,7 +1,8 @@
 // The ceiling below every client in JavaScript: what Redis takes from its own load tool.
 
 import { PAYLOAD_TEXT } from '../payload.mjs';
-import { isOnPath, output } from '../processes.mjs';
+import { isOnPath } from '../../on-path.mjs';
+import { output } from '../processes.mjs';
 
 export const title = 'redis-benchmark LPUSH';
 export const missing = () =>

@@ -4,7 +4,8 @@
 import { join } from 'node:path';
 import { existsSync, readFileSync } from 'node:fs';
 import { completionRate, eventually, expectExactly } from '../completions.mjs';
-import { HERE, end, isOnPath, output, start } from '../processes.mjs';
+import { isOnPath } from '../../on-path.mjs';
+import { HERE, end, output, start } from '../processes.mjs';
 
 export const title = 'Sidekiq';
 export const needsProgram = true;
