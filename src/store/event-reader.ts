@@ -38,23 +38,19 @@ export function createEventReader(
   command: Redis,
   listener: EventListener,
 ): EventReader {
-  /** Queue → id of the last entry that was read. */
-  const positions = new Map<string, string>();
-  /** Queue → number of the last entry that was read. */
-  const numbers = new Map<string, number>();
+  /** Queue → the last entry that was read. */
+  const positions = new Map<string, Position>();
   const stopping = new AbortController();
   let session: { readonly client: Redis; readonly id: number } | undefined;
   let blocked = false;
   let loop: Promise<void> | undefined;
 
-  async function lastEntryOf(queue: string): Promise<string> {
+  async function lastEntryOf(queue: string): Promise<Position> {
     const newest = command.xrevrange(`${queueKey(queue)}:events`, '+', '-', 'COUNT', 1);
     const [last] = await newest.catch((error: unknown) => {
       throw toStoreError(error);
     });
-    if (last) numbers.set(queue, numberOf(last[1]));
-    else numbers.set(queue, 0);
-    return last?.[0] ?? '0-0';
+    return last ? { id: last[0], number: numberOf(last[1]) } : { id: '0-0', number: 0 };
   }
 
   async function open(): Promise<{ readonly client: Redis; readonly id: number }> {
@@ -65,7 +61,7 @@ export function createEventReader(
   async function read(client: Redis): Promise<void> {
     const queues = [...positions.keys()];
     const keys = queues.map((queue) => `${queueKey(queue)}:events`);
-    const from = queues.map((queue) => positions.get(queue) ?? '$');
+    const from = queues.map((queue) => positions.get(queue)?.id ?? '$');
     blocked = true;
     const reply = await client
       .xread('COUNT', ENTRIES_A_READ, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...from)
@@ -74,25 +70,15 @@ export function createEventReader(
       });
     for (const [key, entries] of reply ?? []) {
       const queue = queues[keys.indexOf(key)];
-      const last = entries.at(-1)?.[0];
-      if (queue === undefined || last === undefined || !positions.has(queue)) continue;
-      positions.set(queue, last);
+      const before = queue === undefined ? undefined : positions.get(queue);
+      const last = entries.at(-1);
+      if (queue === undefined || !before || !last) continue;
+      const position = { id: last[0], number: numberOf(last[1]) };
+      positions.set(queue, position);
       listener.onMoves(entries.flatMap(([, fields]) => readMoves(queue, fields)));
-      if (hasGap(queue, entries)) listener.onGap();
+      // Entries were trimmed before they were read.
+      if (position.number !== before.number + entries.length) listener.onGap();
     }
-  }
-
-  /** Whether entries were trimmed before they were read. The first one read may have any number. */
-  function hasGap(queue: string, entries: readonly (readonly [string, readonly string[]])[]): boolean {
-    let last = numbers.get(queue);
-    let gap = false;
-    for (const [, fields] of entries) {
-      const number = numberOf(fields);
-      gap ||= last !== undefined && number !== last + 1;
-      last = number;
-    }
-    if (last !== undefined) numbers.set(queue, last);
-    return gap;
   }
 
   /** Runs as long as somebody watches; a broken connection is replaced. */
@@ -140,7 +126,6 @@ export function createEventReader(
 
     unwatch(queue) {
       positions.delete(queue);
-      numbers.delete(queue);
     },
 
     async stop() {
@@ -149,6 +134,13 @@ export function createEventReader(
       await loop;
     },
   };
+}
+
+/** An entry of an event stream. */
+interface Position {
+  readonly id: string;
+  /** Its `n`: one more than that of the entry before it. */
+  readonly number: number;
 }
 
 /** `n` of an entry, which is its first field. */
