@@ -61,13 +61,15 @@ export function buildScripts(build: ScriptBuild = { flags: true }): Record<Scrip
     ['LANES', luaList(LANES)],
     ['LANES_FROM', luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))],
     ['COLUMNS', luaTable(Object.entries(COLUMNS).map(([name, key]) => [name, `'${key}'`]))],
-    ['COLUMN_NAMES', luaList(COLUMN_ORDER.map((name) => COLUMNS[name]))],
     ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
   ]);
+  const shared = `local Q = ${tables}`;
+  const columnNames = `local COLUMN_NAMES = ${luaList(COLUMN_ORDER.map((name) => COLUMNS[name]))}`;
   const sources = Object.entries(SCRIPTS).map(([name, { parts, allowOom }]) => {
     const header = build.flags ? `#!lua${allowOom ? ' flags=allow-oom' : ''}\n` : '';
     const bodies = parts.map((part) => (part === 'lib' ? patch(readLua(part)) : readLua(part)));
-    return [name, { lua: `${header}local Q = ${tables}\n${bodies.join('\n')}`, numberOfKeys: 1 }] as const;
+    const opening = name === 'read' ? columnNames : shared;
+    return [name, { lua: `${header}${opening}\n${bodies.join('\n')}`, numberOfKeys: 1 }] as const;
   });
   return Object.fromEntries(sources) as Record<ScriptName, ScriptSource>;
 }

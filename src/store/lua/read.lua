@@ -3,8 +3,8 @@
 -- Reply: for each task one value a column, in the order of COLUMN_NAMES; a task without a message is none
 
 local reply = {}
-for at, name in ipairs(Q.COLUMN_NAMES) do
+for at, name in ipairs(COLUMN_NAMES) do
   local values = redis.call('HMGET', KEYS[1] .. ':' .. name, unpack(ARGV))
-  for row = 1, #ARGV do reply[(row - 1) * #Q.COLUMN_NAMES + at] = values[row] end
+  for row = 1, #ARGV do reply[(row - 1) * #COLUMN_NAMES + at] = values[row] end
 end
 return reply
