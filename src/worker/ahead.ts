@@ -4,9 +4,12 @@
 export interface Ahead {
   /** Tasks that may be held at this moment, those that run included. */
   limit(): number;
+  /** Tasks that a place may be given at once, to be run one after the other. */
+  together(): number;
   /** A task begins to run; give the answer to `end`. */
   begin(): Run;
-  end(run: Run): void;
+  /** @param ranMs how long it ran; `undefined` when it did not */
+  end(run: Run, ranMs: number | undefined): void;
   /** A task found no place for too long and goes back: nothing is taken until a place is free, and nothing ahead for a while. */
   refused(): void;
 }
@@ -19,7 +22,7 @@ export interface Run {
 /** Tasks that wait here may wait about this long. */
 const WAIT_MS = 4;
 /** However short they are. */
-const MOST_AHEAD = 64;
+const MOST_AHEAD = 128;
 /** Weight of the latest run in the average of how long runs take. */
 const WEIGHT = 0.1;
 /** A single long run must not hide for long that all others are short. */
@@ -46,16 +49,19 @@ export function createAhead(places: number, clock: () => number = () => performa
       return places + Math.min(MOST_AHEAD, Math.floor((soonFree() * WAIT_MS) / Math.max(averageMs, 0.001)));
     },
 
+    together: () => Math.max(1, Math.floor(WAIT_MS / averageMs)),
+
     begin() {
       const run = { begunAt: clock() };
       running.add(run);
       return run;
     },
 
-    end(run) {
+    end(run, ranMs) {
       running.delete(run);
       isFull = false;
-      const ms = Math.min(LONGEST_COUNTED_MS, clock() - run.begunAt);
+      if (ranMs === undefined) return;
+      const ms = Math.min(LONGEST_COUNTED_MS, ranMs);
       averageMs = averageMs === Number.POSITIVE_INFINITY ? ms : averageMs + (ms - averageMs) * WEIGHT;
     },
 

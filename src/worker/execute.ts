@@ -12,7 +12,6 @@ import type { ClaimedTask, Outcome, OutcomeWord } from '../store/consumer.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
 import type { Ahead } from './ahead.ts';
-import type { Gate } from './gate.ts';
 import type { Job } from './job.ts';
 import type { RunEnd, Runner, Stop } from './runner.ts';
 import type { HeldTask } from './slots.ts';
@@ -20,18 +19,12 @@ import type { HeldTask } from './slots.ts';
 /** Runs a task; `undefined` when it belongs to somebody else by now and there is nothing to report. Never rejects. */
 export type Execute = (held: HeldTask) => Soon<Outcome | undefined>;
 
-/** Where tasks run, and how many at the same time. */
-export interface Place {
-  readonly runner: Runner;
-  readonly gate: Gate;
-}
-
 export interface ExecuteParts {
   readonly registry: Registry;
-  readonly threads: Place;
+  readonly threads: Runner;
   /** The main thread: for types that say so. */
-  readonly inline: Place;
-  /** For tasks that lost a worker before. It shares the places of the threads. */
+  readonly inline: Runner;
+  /** For tasks that lost a worker before. */
   readonly isolated: Runner;
   readonly ahead: Ahead;
   readonly log: Log;
@@ -47,20 +40,9 @@ export function createExecute(parts: ExecuteParts): Execute {
   const { registry, ahead, log, random = Math.random } = parts;
   const optionsOf = createRunOptions();
 
-  function placeOf(task: ClaimedTask, definition: TaskDefinition): Place {
-    if (task.crashes > 0) return { runner: parts.isolated, gate: parts.threads.gate };
+  function runnerOf(task: ClaimedTask, definition: TaskDefinition): Runner {
+    if (task.crashes > 0) return parts.isolated;
     return definition.runIn === 'inline' ? parts.inline : parts.threads;
-  }
-
-  function run(one: Case, { runner, gate }: Place, held: HeldTask): Soon<Outcome | undefined> {
-    const begun = ahead.begin();
-    return whenThere(runWithDeadline(runner, held, one.options.timeoutMs), (ended) => {
-      ahead.end(begun);
-      gate.leave();
-      const outcome = toOutcome(one, ended);
-      report(one, outcome, log);
-      return outcome;
-    });
   }
 
   return function execute(held) {
@@ -75,10 +57,24 @@ export function createExecute(parts: ExecuteParts): Execute {
         fingerprint: fingerprintOf(definition.type, options.fault),
       });
     const one: Case = { task, type: definition.type, options, random };
-    const place = placeOf(task, definition);
-    const entered = place.gate.enter(held);
-    if (entered === true) return run(one, place, held);
-    return entered.then((inTime) => (inTime ? run(one, place, held) : notBegun(one, held, ahead)));
+    const runner = runnerOf(task, definition);
+    return whenThere(runner.run(jobOf(task, options), held), (ended) => {
+      if (ended.kind === 'not-begun') return notBegun(one, held, ahead);
+      const outcome = toOutcome(one, ended);
+      report(one, outcome, log);
+      return outcome;
+    });
+  };
+}
+
+function jobOf(task: ClaimedTask, { timeoutMs }: RunOptions): Job {
+  return {
+    queue: task.queue,
+    id: task.id,
+    claim: task.claim,
+    content: task.content,
+    attempt: task.failures + 1,
+    timeoutMs,
   };
 }
 
@@ -129,24 +125,6 @@ function readOptions(task: ClaimedTask, definition: TaskDefinition): ReadOptions
   }
 }
 
-function runWithDeadline(runner: Runner, held: HeldTask, timeoutMs: number | undefined): Soon<RunEnd> {
-  const { task } = held;
-  const job: Job = {
-    queue: task.queue,
-    id: task.id,
-    claim: task.claim,
-    content: task.content,
-    attempt: task.failures + 1,
-    deadlineAt: timeoutMs === undefined ? undefined : Date.now() + timeoutMs,
-  };
-  if (timeoutMs === undefined) return runner.run(job, held);
-  const deadline = setTimeout(() => held.stop('timed-out'), timeoutMs);
-  return whenThere(runner.run(job, held), (ended) => {
-    clearTimeout(deadline);
-    return ended;
-  });
-}
-
 /** What the outcome of one run is judged by. */
 interface Case {
   readonly task: ClaimedTask;
@@ -155,7 +133,7 @@ interface Case {
   readonly random: () => number;
 }
 
-function toOutcome(one: Case, ended: RunEnd): Outcome | undefined {
+function toOutcome(one: Case, ended: Exclude<RunEnd, { kind: 'not-begun' }>): Outcome | undefined {
   switch (ended.kind) {
     case 'answered':
       return toAnsweredOutcome(one, ended);

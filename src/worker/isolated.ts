@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Answer, RunnerSettings, StopReason, Told } from './job.ts';
 import type { ToIsolated } from './isolated-entry.ts';
-import { builtEntry } from './pool.ts';
+import { builtEntry } from './built-entry.ts';
 import { type Runner, STOP_GRACE_MS } from './runner.ts';
 
 /** The last words of a process that are kept. */

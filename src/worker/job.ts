@@ -19,8 +19,8 @@ export interface Job {
   /** CBOR `[type, input, options?]`, in a buffer of its own. */
   readonly content: Uint8Array;
   readonly attempt: number;
-  /** Milliseconds since 1970. */
-  readonly deadlineAt: number | undefined;
+  /** Milliseconds that it may run. */
+  readonly timeoutMs: number | undefined;
 }
 
 /** No task: resolves when a thread has loaded its handlers. */
@@ -43,13 +43,6 @@ export type Answer =
       readonly told: Told | undefined;
     };
 
-/** What a thread answers to a job. */
-export interface ThreadAnswer {
-  readonly answer: Answer;
-  /** How often it has told something before: that comes another way, and perhaps later. */
-  readonly tells: number;
-}
-
 /** What a handler has told since it was last passed on. */
 export interface Told {
   readonly queue: string;
@@ -59,8 +52,16 @@ export interface Told {
   readonly lines: readonly string[];
 }
 
-/** What a thread says by itself: once that it has loaded its handlers (its id), and what they tell. */
-export type FromThread = { readonly loaded: number } | Told;
+/** What a thread says: once that it has loaded its handlers (its id), then how runs ended, and before that what they tell. */
+export type FromThread = { readonly loaded: number } | Answered | Told;
+
+export interface Answered {
+  /** The number of the job. */
+  readonly run: number;
+  readonly answer: Answer;
+  /** Milliseconds that it ran. */
+  readonly ranMs: number;
+}
 
 /** Asks the handler of one run to end by itself: its signal fires with `reason`. */
 export interface StopRequest {

@@ -1,188 +1,184 @@
-// The thread pool: one task a thread, so that ending a thread ends exactly one task.
+// Runs tasks in threads. As many threads work as there are places; tiny tasks go to a thread several at once (bundle.ts).
 
-import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { BroadcastChannel, type Worker } from 'node:worker_threads';
-import { Piscina } from 'piscina';
-import { within } from '../lifecycle.ts';
+import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
-import { PopfleetError } from '../protocol/errors.ts';
 import type { KillCause } from '../protocol/task-error.ts';
-import {
-  type FromThread,
-  type Job,
-  type RunnerSettings,
-  type StopReason,
-  type ThreadAnswer,
-  type Told,
-  WARM_UP,
-} from './job.ts';
-import { createLoadedThreads } from './loaded-threads.ts';
-import { createTells, type Tells } from './tells.ts';
+import type { Ahead } from './ahead.ts';
+import { BundleStates, MOST_TOGETHER } from './bundle.ts';
+import type { Gate } from './gate.ts';
+import type { Answered, RunnerSettings, StopReason, Told } from './job.ts';
+import { createPatience } from './patience.ts';
+import { PoolRun, type SentBundle } from './pool-run.ts';
 import { type RunEnd, type Runner, STOP_GRACE_MS } from './runner.ts';
-import type { StopSource } from './stop-source.ts';
+import { createThreads } from './threads.ts';
 
-export interface Pool extends Runner {
+export interface Pool extends Runner, Service {
   /** @throws PopfleetError `bad-definition` when the threads cannot load the task modules */
   start(): Promise<void>;
-  stop(): Promise<void>;
 }
 
-/** Handing a buffer over costs more than copying a small one once more. */
-const TRANSFERRED_FROM_BYTES = 16_384;
-/** A thread that is waiting in the kernel may not end at once; nobody waits for it longer than this. */
-const THREAD_GONE_WITHIN_MS = 2_000;
-/** A thread whose module hangs while it loads is not waited for longer than this. */
-const THREADS_LOADED_WITHIN_MS = 10_000;
+export interface PoolParts {
+  readonly settings: Omit<RunnerSettings, 'stopChannel'>;
+  /** A thread for each of its places. */
+  readonly gate: Gate;
+  readonly ahead: Ahead;
+  /** Takes what handlers tell while they run. */
+  readonly onTold: (told: Told) => void;
+  readonly log: Log;
+  /** How long a run may wait for those before it. */
+  readonly patienceMs?: number;
+}
 
-/**
- * @param threads tasks at the same time; one thread more stands by, so that a task need not wait for a new thread after
- *   one was ended
- * @param onTold what handlers tell while they run
- */
-export function createPool(
-  threads: number,
-  settings: Omit<RunnerSettings, 'stopChannel'>,
-  onTold: (told: Told) => void,
-  log: Log,
-): Pool {
-  const stopChannel = `popfleet-stop-${randomUUID()}`;
-  let piscina: Piscina<Job | typeof WARM_UP, ThreadAnswer> | undefined;
-  let stops: BroadcastChannel | undefined;
-  const tells = createTells();
-  const loaded = createLoadedThreads(() => piscina?.threads.map(({ threadId }) => threadId) ?? []);
+/** What a lost thread said last may come after the news that it is lost. */
+const LAST_WORDS_WITHIN_MS = 2_000;
 
-  function hear(message: FromThread): void {
-    if (!('loaded' in message)) {
-      tells.add(message);
+export function createPool({ settings, gate, ahead, onTold, log, patienceMs }: PoolParts): Pool {
+  const threads = createThreads(gate.places, settings, hear, log);
+  let latest = 0;
+  /** By number, until they end. */
+  const runs = new Map<number, PoolRun>();
+  /** Those that no thread has yet. */
+  const waiting: PoolRun[] = [];
+  /** Those that wait for others to end. */
+  const patience = createPatience<PoolRun>(takeBack, patienceMs);
+  let isAboutToSend = false;
+  let isCalled = false;
+
+  function hear(message: Answered | Told): void {
+    if (!('run' in message)) {
       onTold(message);
       return;
     }
-    loaded.add(message.loaded);
-    // Piscina looks at its queue when a run ends. A load that failed is told by the first task.
-    piscina?.run(WARM_UP).catch(() => undefined);
+    const { answer, ranMs } = message;
+    const run = runs.get(message.run);
+    if (!run) return;
+    if (answer.told) onTold(answer.told);
+    const stop = run.asked && {
+      reason: run.asked.reason,
+      latencyMs: performance.now() - run.asked.at,
+    };
+    end(run, { kind: 'answered', answer, stop }, ranMs);
+  }
+
+  function end(run: PoolRun, ended: RunEnd, ranMs?: number): void {
+    if (!runs.delete(run.number)) return;
+    patience.end(run);
+    if (run.sent) ahead.end(run.sent.run, ranMs);
+    else waiting.splice(waiting.indexOf(run), 1);
+    run.end(ended);
+  }
+
+  /** Takes a run back if it has not begun. */
+  function takeBack(run: PoolRun): boolean {
+    if (run.sent && !run.sent.bundle.states.withdraw(run.sent.index)) return false;
+    end(run, { kind: 'not-begun' });
+    return true;
+  }
+
+  /** When all runs of this turn have come: they are shared out among the threads. */
+  function sendSoon(): void {
+    if (isAboutToSend) return;
+    isAboutToSend = true;
+    queueMicrotask(() => {
+      isAboutToSend = false;
+      sendAll();
+    });
+  }
+
+  function sendAll(): void {
+    while (waiting.length > 0 && !isCalled) {
+      if (gate.take(given)) void sendSome();
+      else isCalled = true;
+    }
+  }
+
+  function given(): void {
+    isCalled = false;
+    if (waiting.length === 0) gate.leave();
+    else void sendSome();
+    sendAll();
+  }
+
+  /** Gives a thread its share of what waits, for a place that was taken. */
+  async function sendSome(): Promise<void> {
+    const share = Math.ceil(waiting.length / (1 + gate.free()));
+    const some = waiting.splice(0, Math.min(share, ahead.together(), MOST_TOGETHER));
+    const bundle: SentBundle = {
+      runs: some,
+      states: new BundleStates(),
+      kill: new AbortController(),
+      killed: undefined,
+    };
+    const jobs = some.map((run, index) => {
+      run.sendWith(bundle, index, ahead.begin());
+      return run.toNumbered();
+    });
+    // The first one waits for nothing but its thread. If that is slow, so are those of other workers.
+    const [first] = some;
+    if (first) patience.end(first);
+    try {
+      await threads.run({ jobs, memory: bundle.states.memory }, bundle.kill);
+    } catch (error) {
+      await lost(bundle, error);
+    } finally {
+      gate.leave();
+    }
+  }
+
+  function stopRun(run: PoolRun, reason: StopReason): void {
+    if (takeBack(run)) return;
+    threads.ask({ id: run.job.id, claim: run.job.claim, reason });
+    const grace = setTimeout(() => killRun(run), STOP_GRACE_MS);
+    run.asked = { reason, at: performance.now(), grace };
+  }
+
+  /** Ends the thread of a run, and no other run with it. */
+  function killRun(run: PoolRun): void {
+    if (!run.sent) return;
+    const { bundle, index } = run.sent;
+    for (const other of bundle.runs) if (other !== run && runs.has(other.number)) takeBack(other);
+    // Nothing else can begin now. If it has ended meanwhile, its answer is on its way.
+    if (bundle.killed || !bundle.states.isRunning(index)) return;
+    bundle.killed = { run, goneMs: threads.end(bundle.kill) };
+  }
+
+  async function lost(bundle: SentBundle, error: unknown): Promise<void> {
+    const { killed } = bundle;
+    const latencyMs = (await killed?.goneMs) ?? 0;
+    for (const run of bundle.runs) {
+      if (!runs.has(run.number) || takeBack(run)) continue;
+      const threadLost: RunEnd = { kind: 'thread-lost', cause: causeOf(error), error };
+      if (killed?.run === run && run.asked) {
+        end(run, { kind: 'killed', stop: { reason: run.asked.reason, latencyMs } });
+      } else if (run.sent && bundle.states.isRunning(run.sent.index)) {
+        end(run, threadLost);
+      } else {
+        setTimeout(() => end(run, threadLost), LAST_WORDS_WITHIN_MS);
+      }
+    }
   }
 
   return {
-    async start() {
-      stops = new BroadcastChannel(stopChannel);
-      piscina = new Piscina({
-        // A thread cannot load TypeScript on every supported Node, so the entry is always the built file.
-        filename: builtEntry('thread'),
-        minThreads: threads + 1,
-        maxThreads: threads + 1,
-        idleTimeout: Number.POSITIVE_INFINITY,
-        concurrentTasksPerWorker: 1,
-        recordTiming: false,
-        // The default parks a thread between tasks and stops its timers and sockets with it.
-        atomics: 'disabled',
-        // The default also gives tasks to threads that still load.
-        loadBalancer: ({ isAbortable: isTask }, all) => {
-          const isIdle = ({ currentUsage }: { readonly currentUsage: number }): boolean => currentUsage === 0;
-          const ready = all.find((worker) => isIdle(worker) && loaded.has(worker.id));
-          return ready ?? (isTask ? null : (all.find(isIdle) ?? null));
-        },
-        workerData: { ...settings, stopChannel } satisfies RunnerSettings,
+    start: () => threads.start(),
+
+    run(job, stop) {
+      if (stop.reason) return { kind: 'not-begun' };
+      return new Promise((resolve) => {
+        latest += 1;
+        const run = new PoolRun(latest, job, stop, resolve, stopRun);
+        runs.set(run.number, run);
+        waiting.push(run);
+        patience.begin(run);
+        sendSoon();
       });
-      piscina.on('message', hear);
-      // Errors of threads that run no task: an exception in a timer that a handler left behind.
-      piscina.on('error', (error: unknown) => log.error({ err: error }, 'a thread failed outside of a task'));
-      try {
-        await piscina.run(WARM_UP);
-        // Or the time of the first tasks would pass while their threads still load.
-        await within(loaded.whenAll(), THREADS_LOADED_WITHIN_MS);
-      } catch (error) {
-        await this.stop();
-        const reason = error instanceof Error ? error.message : String(error);
-        throw new PopfleetError('bad-definition', `the worker threads cannot start: ${reason}`, {
-          cause: error,
-        });
-      }
     },
 
-    async run(job, stop) {
-      if (!piscina || !stops) throw new TypeError('the pool was not started');
-      const end = await runInThread(piscina, stops, tells, job, stop);
-      if (end.kind === 'answered' && end.answer.told) onTold(end.answer.told);
-      return end;
-    },
-
-    async stop() {
-      stops?.close();
-      if (piscina) await within(loaded.whenAll(), THREADS_LOADED_WITHIN_MS);
-      await piscina?.destroy();
-      piscina = undefined;
-    },
+    stop: () => threads.stop(),
   };
-}
-
-async function runInThread(
-  piscina: Piscina<Job | typeof WARM_UP, ThreadAnswer>,
-  stops: BroadcastChannel,
-  tells: Tells,
-  job: Job,
-  stop: StopSource,
-): Promise<RunEnd> {
-  const kill = new AbortController();
-  let asked: { readonly reason: StopReason; readonly at: number } | undefined;
-  let gone: Promise<number | undefined> | undefined;
-  let grace: NodeJS.Timeout | undefined;
-
-  tells.begin(job);
-  const off = stop.onStop((reason) => {
-    asked = { reason, at: performance.now() };
-    stops.postMessage({ id: job.id, claim: job.claim, reason });
-    grace = setTimeout(() => {
-      gone = endThread(piscina, kill);
-    }, STOP_GRACE_MS);
-  });
-
-  // A copy: the content is a slice of a reply buffer that others share, and all of that would go to the thread.
-  const content = Uint8Array.from(job.content);
-  const transferList = content.length < TRANSFERRED_FROM_BYTES ? [] : [content.buffer];
-  try {
-    const { answer, tells: told } = await piscina.run(
-      { ...job, content },
-      { signal: kill.signal, transferList },
-    );
-    await tells.whenHeard(job, told);
-    const ended = asked && { reason: asked.reason, latencyMs: performance.now() - asked.at };
-    return { kind: 'answered', answer, stop: ended };
-  } catch (error) {
-    if (!asked || !gone) return { kind: 'thread-lost', cause: causeOf(error), error };
-    return {
-      kind: 'killed',
-      stop: { reason: asked.reason, latencyMs: (await gone) ?? THREAD_GONE_WITHIN_MS },
-    };
-  } finally {
-    clearTimeout(grace);
-    off();
-    tells.forget(job);
-  }
-}
-
-/** Ends the thread of one run. @returns milliseconds until it was gone; `undefined` when it hangs in the kernel */
-async function endThread(piscina: Piscina, kill: AbortController): Promise<number | undefined> {
-  const before = piscina.threads;
-  const begun = performance.now();
-  kill.abort();
-  // The pool takes the thread off its list while it handles the abort, and ends it.
-  const ended = before.find((thread: Worker) => !piscina.threads.includes(thread));
-  if (!ended) return 0; // It was waiting for a thread, and never got one.
-  const exit = once(ended, 'exit').then(() => performance.now() - begun);
-  return within(exit, THREAD_GONE_WITHIN_MS);
 }
 
 function causeOf(error: unknown): KillCause {
   return (error as { code?: unknown } | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY'
     ? 'out-of-memory'
     : 'thread-exit';
-}
-
-/** A built entry file, also when this module runs from its source (in tests). */
-export function builtEntry(name: 'thread' | 'isolated-entry'): string {
-  const here = import.meta.url;
-  return here.endsWith('.ts')
-    ? new URL(`../../dist/worker/${name}.js`, here).href
-    : new URL(`./${name}.js`, here).href;
 }

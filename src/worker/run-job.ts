@@ -71,7 +71,7 @@ class RunContext implements TaskContext {
     this.id = job.id;
     this.type = content.type;
     this.attempt = job.attempt;
-    this.deadline = job.deadlineAt === undefined ? undefined : new Date(job.deadlineAt);
+    this.deadline = job.timeoutMs === undefined ? undefined : new Date(Date.now() + job.timeoutMs);
     this.progress = voice.progress;
     this.log = voice.log;
     this.#options = content.options;

@@ -12,7 +12,9 @@ export type RunEnd =
   /** The thread ended under the task: it exited, or ran out of memory. */
   | { readonly kind: 'thread-lost'; readonly cause: KillCause; readonly error: unknown }
   /** The process of its own ended under the task. */
-  | { readonly kind: 'process-lost'; readonly error: Error };
+  | { readonly kind: 'process-lost'; readonly error: Error }
+  /** It was stopped before, or found no place in time. */
+  | { readonly kind: 'not-begun' };
 
 export interface Stop {
   readonly reason: StopReason;

@@ -2,15 +2,8 @@
 
 import { BroadcastChannel, parentPort, threadId, workerData } from 'node:worker_threads';
 import { loadRegistry } from '../tasks/registry.ts';
-import {
-  type FromThread,
-  type Job,
-  type RunnerSettings,
-  type StopRequest,
-  type ThreadAnswer,
-  type Told,
-  WARM_UP,
-} from './job.ts';
+import { type Bundle, BundleStates } from './bundle.ts';
+import { type FromThread, type Job, type RunnerSettings, type StopRequest, WARM_UP } from './job.ts';
 import { ownBytes, runJob } from './run-job.ts';
 import { stopError } from './stop-source.ts';
 
@@ -30,22 +23,21 @@ const loading = loadRegistry(settings.tasks).then((registry) => {
 const sayLoaded = (): void => say({ loaded: threadId });
 loading.then(sayLoaded, sayLoaded);
 
-/** Runs one job; called by the pool. */
-export default async function runInThread(job: Job | typeof WARM_UP): Promise<ThreadAnswer | undefined> {
+/** Runs the jobs of a bundle and says how each ended; called by the pool. */
+export default async function runInThread(bundle: Bundle | typeof WARM_UP): Promise<void> {
   const registry = await loading;
-  if (job === WARM_UP) return undefined;
-  const controller = new AbortController();
-  current = { job, controller };
-  let tells = 0;
-  const tell = (told: Told): void => {
-    tells += 1;
-    say(told);
-  };
-  try {
-    const answer = await runJob(registry, settings.resultLimitBytes, job, controller, tell);
-    return { answer: ownBytes(answer), tells };
-  } finally {
+  if (bundle === WARM_UP) return;
+  const states = new BundleStates(bundle.memory);
+  for (const [index, job] of bundle.jobs.entries()) {
+    if (!states.begin(index)) continue;
+    const begunAt = performance.now();
+    current = { job, controller: new AbortController() };
+    const running = runJob(registry, settings.resultLimitBytes, job, current.controller, say);
+    const answer = running instanceof Promise ? await running : running;
     current = undefined;
+    states.end(index);
+    // At once: if the next one hangs, this thread is ended, and with it what it has not said.
+    say({ run: job.run, answer: ownBytes(answer), ranMs: performance.now() - begunAt });
   }
 }
 

@@ -17,6 +17,7 @@ import { createExchange, type Exchange } from './exchange.ts';
 import { createExecute } from './execute.ts';
 import { createFeed } from './feed.ts';
 import { createGate } from './gate.ts';
+import { createGated } from './gated.ts';
 import { createInline } from './inline.ts';
 import { createIsolated } from './isolated.ts';
 import type { Told } from './job.ts';
@@ -69,20 +70,21 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
   const onTold = (told: Told): void => {
     taken?.exchanges.find(({ queue }) => queue === told.queue)?.tell(told);
   };
-  const pool = createPool(settings.threads, runnerSettings, onTold, log);
+  const threadGate = createGate(settings.threads);
+  const pool = createPool({ settings: runnerSettings, gate: threadGate, ahead, onTold, log });
   const stopping = new AbortController();
   let taken: Running | undefined;
 
   /** Everything that needs Redis; made at start, so that a worker that never ran has nothing to take down. */
   function run(): Running {
     const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
-    const isolated = createIsolated(runnerSettings, onTold);
     const inline = createInline(parts.registry, settings.resultLimitBytes, onTold);
     const execute = createExecute({
       registry: parts.registry,
-      threads: { runner: pool, gate: createGate(settings.threads) },
-      inline: { runner: inline, gate: createGate(settings.concurrency) },
-      isolated,
+      threads: pool,
+      inline: createGated(inline, createGate(settings.concurrency), ahead),
+      // A process takes the place of a thread.
+      isolated: createGated(createIsolated(runnerSettings, onTold), threadGate, ahead),
       ahead,
       log,
     });

@@ -16,7 +16,7 @@ function runMany(count: number, ms: number): void {
   for (let ran = 0; ran < count; ran += 1) {
     const run = ahead.begin();
     now += ms;
-    ahead.end(run);
+    ahead.end(run, ms);
   }
 }
 
@@ -38,7 +38,17 @@ test('the shorter they are, the more, up to a bound', () => {
   expect(short).toBe(PLACES + 4);
   runMany(200, 0.01);
   expect(ahead.limit()).toBeGreaterThan(short);
-  expect(ahead.limit()).toBeLessThanOrEqual(PLACES + 64);
+  expect(ahead.limit()).toBeLessThanOrEqual(PLACES + 128);
+});
+
+test('a place gets several at once as long as all of them take no longer than a short wait', () => {
+  expect(ahead.together()).toBe(1);
+  runMany(50, 1);
+  expect(ahead.together()).toBe(4);
+  runMany(200, 0.01);
+  expect(ahead.together()).toBeGreaterThan(100);
+  runMany(1, 20_000);
+  expect(ahead.together()).toBe(1);
 });
 
 test('a place that is taken for long counts for nothing, however short the others were', () => {
@@ -58,7 +68,7 @@ test('after a task found no place nothing is taken until one is free, and nothin
   const run = ahead.begin();
   ahead.refused();
   expect(ahead.limit()).toBe(1);
-  ahead.end(run);
+  ahead.end(run, undefined);
   expect(ahead.limit()).toBe(PLACES);
   runMany(10, 0.1);
   expect(ahead.limit()).toBe(PLACES);

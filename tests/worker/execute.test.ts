@@ -8,11 +8,9 @@ import type { ClaimedTask, Outcome } from '../../src/store/consumer.ts';
 import { defineTask, type TaskDefinition } from '../../src/tasks/define.ts';
 import { createAhead } from '../../src/worker/ahead.ts';
 import { createExecute } from '../../src/worker/execute.ts';
-import { createGate } from '../../src/worker/gate.ts';
 import type { Answer, Job, StopReason } from '../../src/worker/job.ts';
 import type { RunEnd, Runner } from '../../src/worker/runner.ts';
 import { createSlots, type HeldTask } from '../../src/worker/slots.ts';
-import type { StopSource } from '../../src/worker/stop-source.ts';
 import { silentLog } from '../support/store.ts';
 
 const ID = '01890000-0000-7000-8000-000000000000';
@@ -78,8 +76,8 @@ async function execute(setting: Setting): Promise<Result> {
   const { random = 0.5 } = setting;
   const run = createExecute({
     registry,
-    threads: { runner: runner('thread'), gate: createGate(1) },
-    inline: { runner: runner('inline'), gate: createGate(1) },
+    threads: runner('thread'),
+    inline: runner('inline'),
     isolated: runner('process'),
     ahead: createAhead(1),
     log: silentLog,
@@ -268,39 +266,20 @@ test('a task that lost a worker runs in a process of its own, any other in a thr
   expect(places).toEqual(['thread', 'process', 'process']);
 });
 
-test('a run is told its claim, its attempt and its deadline', async () => {
-  const before = Date.now();
+test('a run is told its claim, its attempt and its time', async () => {
   const [first] = (await execute({ end: result, failures: 2, options: { timeoutMs: 5_000 } })).jobs;
-  expect(first?.job).toMatchObject({ queue: 'default', id: ID, claim: 7, attempt: 3 });
-  expect(first?.job.deadlineAt).toBeGreaterThanOrEqual(before + 5_000);
-  expect(first?.job.deadlineAt).toBeLessThanOrEqual(Date.now() + 5_000);
+  expect(first?.job).toMatchObject({ queue: 'default', id: ID, claim: 7, attempt: 3, timeoutMs: 5_000 });
   const [second] = (await execute({ end: result })).jobs;
-  expect(second?.job.deadlineAt).toBeUndefined();
+  expect(second?.job.timeoutMs).toBeUndefined();
 });
 
-test('the signal of a run fires at its deadline', async () => {
-  const begun = performance.now();
+test('a run that found no place goes back, one that was stopped before ends as such', async () => {
+  expect((await execute({ end: { kind: 'not-begun' } })).outcome).toMatchObject({ word: 'released' });
   const { outcome } = await execute({
-    type: 'limited',
-    run: (_job, stop) =>
-      new Promise((resolve) => {
-        stop.onStop((reason) => resolve(killed(reason)));
-      }),
-  });
-  expect(outcome).toMatchObject({ word: 'retry' });
-  expect(performance.now() - begun).toBeGreaterThanOrEqual(19);
-});
-
-test('a run that ended in time is not stopped afterwards', async () => {
-  let seen: StopSource | undefined;
-  await execute({
-    type: 'limited',
-    async run(_job, stop) {
-      seen = stop;
-      return result;
+    run: (_job, stop) => {
+      stop.stop('cancelled');
+      return { kind: 'not-begun' };
     },
   });
-  await new Promise((resolve) => setTimeout(resolve, 60));
-  expect(seen).toBeDefined();
-  expect(seen?.reason).toBeUndefined();
+  expect(outcome).toMatchObject({ word: 'cancelled' });
 });

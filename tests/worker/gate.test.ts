@@ -1,7 +1,8 @@
 // Places: one for each run, given on in the order of arrival, and not waited for for long.
 
 import { expect, test } from 'vitest';
-import { createGate, PATIENCE_MS } from '../../src/worker/gate.ts';
+import { createGate } from '../../src/worker/gate.ts';
+import { PATIENCE_MS } from '../../src/worker/patience.ts';
 import { StopSource } from '../../src/worker/stop-source.ts';
 
 test('as many enter at once as there are places; the next ones in their order, as others leave', async () => {

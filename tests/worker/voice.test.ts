@@ -13,7 +13,7 @@ const job: Job = {
   claim: 4,
   content: new Uint8Array(),
   attempt: 2,
-  deadlineAt: undefined,
+  timeoutMs: undefined,
 };
 
 let told: Told[];

@@ -1,0 +1,71 @@
+// One job on its way through the pool: it waits, a thread has it, it ended.
+
+import type { Run } from './ahead.ts';
+import type { BundleStates, NumberedJob } from './bundle.ts';
+import type { Job, StopReason } from './job.ts';
+import type { RunEnd } from './runner.ts';
+import type { StopSource } from './stop-source.ts';
+
+export interface SentBundle {
+  readonly runs: readonly PoolRun[];
+  readonly states: BundleStates;
+  readonly kill: AbortController;
+  /** The run that its thread was ended for. */
+  killed: { readonly run: PoolRun; readonly goneMs: Promise<number> } | undefined;
+}
+
+export class PoolRun {
+  readonly number: number;
+  /** Where it is, once a thread has it. */
+  sent: { readonly bundle: SentBundle; readonly index: number; readonly run: Run } | undefined;
+  /** It was asked to end by itself, and is ended when `grace` is over. */
+  asked: { readonly reason: StopReason; readonly at: number; readonly grace: NodeJS.Timeout } | undefined;
+  readonly job: Job;
+  readonly #stop: StopSource;
+  readonly #resolve: (end: RunEnd) => void;
+  readonly #off: () => void;
+  #deadline: NodeJS.Timeout | undefined;
+
+  /** @param onStop called when it shall stop, for whatever reason */
+  constructor(
+    number: number,
+    job: Job,
+    stop: StopSource,
+    resolve: (end: RunEnd) => void,
+    onStop: (run: PoolRun, reason: StopReason) => void,
+  ) {
+    this.number = number;
+    this.job = job;
+    this.#stop = stop;
+    this.#resolve = resolve;
+    this.#off = stop.onStop((reason) => onStop(this, reason));
+  }
+
+  sendWith(bundle: SentBundle, index: number, run: Run): void {
+    this.sent = { bundle, index, run };
+    this.#armDeadline(this.job.timeoutMs);
+  }
+
+  end(ended: RunEnd): void {
+    clearTimeout(this.#deadline);
+    clearTimeout(this.asked?.grace);
+    this.#off();
+    this.#resolve(ended);
+  }
+
+  /** With a copy of the content, which is a slice of a reply buffer that others share: all of that would go to the thread. */
+  toNumbered(): NumberedJob {
+    return { ...this.job, content: Uint8Array.from(this.job.content), run: this.number };
+  }
+
+  /** The time of a run counts from its begin, which only the thread knows. */
+  #armDeadline(inMs: number | undefined): void {
+    const { timeoutMs } = this.job;
+    if (inMs === undefined || timeoutMs === undefined) return;
+    this.#deadline = setTimeout(() => {
+      const leftMs = timeoutMs - (this.sent?.bundle.states.runningMs(this.sent.index) ?? 0);
+      if (leftMs > 0) this.#armDeadline(leftMs);
+      else this.#stop.stop('timed-out');
+    }, inMs);
+  }
+}
