@@ -1,4 +1,5 @@
-// Builds dist/ from src/: compiles the TypeScript and copies everything else (the Lua scripts) beside it.
+// Builds dist/ from src/: compiles the TypeScript and copies everything else (the Lua scripts) beside it, and
+// the files of the page that shows the API.
 // setup.mjs asks `isBuilt` before each start, so the answer rests on file contents: a checkout or a copy,
 // which touch every time stamp, cause no build, and a deleted file does.
 import { spawnSync } from 'node:child_process';
@@ -22,6 +23,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const src = join(root, 'src');
 const dist = join(root, 'dist');
 const stampName = '.stamp';
+/** The page at /docs: a library that is only needed here. */
+const swagger = join(root, 'node_modules', 'swagger-ui-dist');
+const PAGE_FILES = ['swagger-ui.css', 'swagger-ui-bundle.js'];
 
 export function isBuilt() {
   try {
@@ -40,6 +44,7 @@ export function build() {
   const old = `${next}.old`;
   try {
     cpSync(src, next, { recursive: true, filter: (path) => !path.endsWith('.ts') });
+    for (const name of PAGE_FILES) cpSync(join(swagger, name), join(next, 'docs', name));
     compile(next);
     chmodSync(next, 0o755); // mkdtemp makes it private, but another user may run what is built here
     chmodSync(join(next, 'cli.js'), 0o755);

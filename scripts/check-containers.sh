@@ -11,6 +11,7 @@ done
 
 # Names and a port of its own, so that a fleet which runs from the same file is left alone.
 project=popfleet-check-$$
+unset API_KEYS ALLOW_ANONYMOUS
 export POPFLEET_IMAGE=localhost/$project PORT=$((20000 + RANDOM % 10000)) TASK_DURATION_MS=200
 base=http://127.0.0.1:$PORT
 ours=(--filter "label=com.docker.compose.project=$project")

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // The `popfleet` command. Options of a role become the variables that config.ts reads.
 
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addKeyCommand } from './key-command.ts';
 import { addLoadCommand } from './load/command.ts';
 import { runRole } from './main.ts';
+import { VERSION } from './version.ts';
 
 const ROLES = {
   server: 'take tasks over HTTP',
@@ -24,14 +25,11 @@ const ROLE_OPTIONS = [
 ] as const;
 
 function createProgram(exit: (code: number) => void): Command {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
   const program = new Command('popfleet')
     .description(
       'Background tasks for web applications, over Redis. Without a command: the role in APP_TYPE, or all.',
     )
-    .version(version)
+    .version(VERSION)
     .showHelpAfterError()
     .action(async () => exit(await runRole(process.env)));
   for (const [role, description] of Object.entries(ROLES)) {
@@ -41,6 +39,7 @@ function createProgram(exit: (code: number) => void): Command {
       exit(await runRole({ ...process.env, ...toVariables(options), APP_TYPE: role }));
     });
   }
+  addKeyCommand(program);
   addLoadCommand(program);
   return program;
 }

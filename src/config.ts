@@ -1,8 +1,10 @@
 // The only reader of the environment. Every fault of a configuration is told at once.
 
 import * as v from 'valibot';
+import { accessVariables, allKeys, isLeftOpen } from './access-variables.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME } from './protocol/names.ts';
+import { type ApiKey, repeatedIds } from './server/auth/api-keys.ts';
 
 export type Role = 'server' | 'worker' | 'all';
 const ROLES: readonly string[] = ['server', 'worker', 'all'] satisfies Role[];
@@ -29,6 +31,19 @@ export interface Config {
   readonly retentionBytes: number;
   readonly lowLanesPercent: number;
   readonly bodyLimitBytes: number;
+  readonly batchLimitBytes: number;
+  /** `undefined` = without limit. */
+  readonly enqueueQuota: { readonly tasks: number; readonly seconds: number } | undefined;
+  readonly queueLimit: number;
+  readonly memoryReservePercent: number;
+  /** None: no key is asked for. */
+  readonly apiKeys: readonly ApiKey[];
+  readonly allowAnonymous: boolean;
+  /** Origin at which browsers find the server. */
+  readonly publicUrl: string | undefined;
+  readonly corsOrigins: readonly string[];
+  readonly maxConnections: number;
+  readonly maxEventStreams: number;
   readonly logLevel: string;
 }
 
@@ -43,6 +58,18 @@ const list = v.pipe(
       .filter((item) => item !== ''),
   ),
 );
+
+/** The client decodes user and password. */
+function isRedisUrl(text: string): boolean {
+  if (text.startsWith('/')) return true;
+  try {
+    const { username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** A whole number in a variable, within bounds that make sense for it. */
 function integer(fallback: number, min: number, max: number) {
@@ -75,6 +102,7 @@ function variables(cores: number) {
       v.pipe(
         v.string(),
         v.regex(/^(rediss?:\/\/|\/)./, 'must begin with redis://, rediss:// or / (a unix socket)'),
+        v.check(isRedisUrl, 'is not a valid URL; in user and password write special characters as %XX'),
       ),
     ),
     DATA_DIR: v.optional(v.pipe(v.string(), v.nonEmpty('must name a folder')), '.popfleet'),
@@ -102,6 +130,25 @@ function variables(cores: number) {
     RETENTION_BYTES: integer(268_435_456, 0, 1e12),
     LOW_LANES_PERCENT: integer(0, 0, 50),
     BODY_LIMIT_BYTES: integer(1_048_576, 64, 256 * 1_048_576),
+    BATCH_LIMIT_BYTES: integer(16 * 1_048_576, 64, 256 * 1_048_576),
+    ENQUEUE_QUOTA: v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(
+          /^[1-9]\d{0,8}\/[1-9]\d{0,4}$/,
+          'must be <tasks>/<seconds>, such as 1000/60: 1 to 999999999 tasks in 1 to 99999 seconds',
+        ),
+        v.transform((text) => {
+          const [tasks, seconds] = text.split('/').map(Number);
+          return { tasks: tasks as number, seconds: seconds as number };
+        }),
+      ),
+    ),
+    QUEUE_LIMIT: integer(0, 0, 1e12),
+    MEMORY_RESERVE_PERCENT: integer(10, 0, 90),
+    ...accessVariables(),
+    MAX_CONNECTIONS: integer(10_000, 1, 1_000_000),
+    MAX_EVENT_STREAMS: integer(1_000, 0, 1_000_000),
     LOG_LEVEL: v.optional(
       v.picklist(
         ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -123,6 +170,24 @@ function schema(cores: number) {
         ({ input }) => `must be at least three times HEARTBEAT_MS (${3 * input.HEARTBEAT_MS})`,
       ),
       ['LEASE_MS'],
+    ),
+    v.forward(
+      v.partialCheck(
+        [['API_KEYS'], ['API_KEYS_FILE']],
+        (read) => repeatedIds(allKeys(read)).size === 0,
+        ({ input }) => `has an id of API_KEYS again: ${[...repeatedIds(allKeys(input))].join(', ')}`,
+      ),
+      ['API_KEYS_FILE'],
+    ),
+    v.forward(
+      v.partialCheck(
+        [['APP_TYPE'], ['HOST'], ['API_KEYS'], ['API_KEYS_FILE'], ['ALLOW_ANONYMOUS']],
+        (read) => !isLeftOpen(read),
+        ({ input }) =>
+          `${input.HOST} can be reached from other machines: set API_KEYS (popfleet key makes one), or ` +
+          'ALLOW_ANONYMOUS=1 to let everyone send, read and cancel tasks',
+      ),
+      ['HOST'],
     ),
   );
 }
@@ -163,6 +228,16 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     retentionBytes: read.RETENTION_BYTES,
     lowLanesPercent: read.LOW_LANES_PERCENT,
     bodyLimitBytes: read.BODY_LIMIT_BYTES,
+    batchLimitBytes: read.BATCH_LIMIT_BYTES,
+    enqueueQuota: read.ENQUEUE_QUOTA,
+    queueLimit: read.QUEUE_LIMIT,
+    memoryReservePercent: read.MEMORY_RESERVE_PERCENT,
+    apiKeys: allKeys(read),
+    allowAnonymous: read.ALLOW_ANONYMOUS,
+    publicUrl: read.PUBLIC_URL,
+    corsOrigins: read.CORS_ORIGINS ?? [],
+    maxConnections: read.MAX_CONNECTIONS,
+    maxEventStreams: read.MAX_EVENT_STREAMS,
     logLevel: read.LOG_LEVEL,
   };
 }

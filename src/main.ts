@@ -110,13 +110,14 @@ function isListenError(error: unknown): error is Error {
 function welcome(config: Config, server: Server | undefined): void {
   if (!server || config.logLevel === 'silent') return;
   const url = server.url();
+  const key = config.apiKeys.length > 0 ? " -H 'authorization: Bearer KEY'" : '';
   process.stderr.write(
     [
       '',
       `popfleet is up. API: ${url}/v1/tasks   health: ${url}/healthz`,
       'Try it:',
-      `  curl -i ${url}/add -H 'content-type: application/json' -d '{"one":1,"two":2}'`,
-      `  curl '${url}/v1/tasks/ID?wait=30'`,
+      `  curl -i ${url}/add${key} -H 'content-type: application/json' -d '{"one":1,"two":2}'`,
+      `  curl${key} '${url}/v1/tasks/ID?wait=30'`,
       '',
       '',
     ].join('\n'),

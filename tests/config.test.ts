@@ -1,8 +1,15 @@
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
 import { type Config, readConfig } from '../src/config.ts';
 import { PopfleetError } from '../src/protocol/errors.ts';
+import { makeKey } from './support/keys.ts';
 
 const CORES = 3;
+const folder = mkdtempSync(join(tmpdir(), 'popfleet-test-'));
+
+afterAll(() => rmSync(folder, { recursive: true }));
 
 function faultsOf(env: Record<string, string>): string[] {
   let fault: unknown;
@@ -37,6 +44,16 @@ const DEFAULTS: Config = {
   retentionBytes: 268_435_456,
   lowLanesPercent: 0,
   bodyLimitBytes: 1_048_576,
+  batchLimitBytes: 16_777_216,
+  enqueueQuota: undefined,
+  queueLimit: 0,
+  memoryReservePercent: 10,
+  apiKeys: [],
+  allowAnonymous: false,
+  publicUrl: undefined,
+  corsOrigins: [],
+  maxConnections: 10_000,
+  maxEventStreams: 1_000,
   logLevel: 'info',
 };
 
@@ -54,6 +71,11 @@ test('empty and undefined variables count as missing', () => {
     'TASKS',
     'HOST',
     'LEASE_MS',
+    'API_KEYS',
+    'API_KEYS_FILE',
+    'ALLOW_ANONYMOUS',
+    'PUBLIC_URL',
+    'CORS_ORIGINS',
     'LOG_LEVEL',
   ];
   expect(readConfig(Object.fromEntries(names.map((name) => [name, ''])), CORES)).toEqual(DEFAULTS);
@@ -65,6 +87,7 @@ test('variables of others do not matter', () => {
 });
 
 test('every variable is read', () => {
+  const key = makeKey(['enqueue', 'read'], ['mail']);
   const env = {
     APP_TYPE: 'worker',
     REDIS_URL: 'rediss://user:secret@example.org:6380/2',
@@ -86,6 +109,16 @@ test('every variable is read', () => {
     RETENTION_BYTES: '0',
     LOW_LANES_PERCENT: '50',
     BODY_LIMIT_BYTES: '4096',
+    BATCH_LIMIT_BYTES: '8192',
+    ENQUEUE_QUOTA: '1000/60',
+    QUEUE_LIMIT: '5',
+    MEMORY_RESERVE_PERCENT: '0',
+    API_KEYS: key.entry,
+    ALLOW_ANONYMOUS: 'true',
+    PUBLIC_URL: 'https://tasks.example.org/',
+    CORS_ORIGINS: 'https://a.example.org, http://localhost:5173',
+    MAX_CONNECTIONS: '50',
+    MAX_EVENT_STREAMS: '20',
     LOG_LEVEL: 'silent',
   };
   expect(readConfig(env, CORES)).toEqual({
@@ -109,6 +142,16 @@ test('every variable is read', () => {
     retentionBytes: 0,
     lowLanesPercent: 50,
     bodyLimitBytes: 4_096,
+    batchLimitBytes: 8_192,
+    enqueueQuota: { tasks: 1_000, seconds: 60 },
+    queueLimit: 5,
+    memoryReservePercent: 0,
+    apiKeys: [key.apiKey],
+    allowAnonymous: true,
+    publicUrl: 'https://tasks.example.org',
+    corsOrigins: ['https://a.example.org', 'http://localhost:5173'],
+    maxConnections: 50,
+    maxEventStreams: 20,
     logLevel: 'silent',
   } satisfies Config);
 });
@@ -147,6 +190,10 @@ test.each([
   ['RESULT_LIMIT_BYTES', ['63', '268435457', '1kb']],
   ['RETENTION_BYTES', ['-1', '1000000000001']],
   ['LOW_LANES_PERCENT', ['51', '-1', '20%']],
+  ['MAX_CONNECTIONS', ['0', '-1', 'all']],
+  ['BATCH_LIMIT_BYTES', ['63', '268435457', '16MB']],
+  ['QUEUE_LIMIT', ['-1', '1000000000001']],
+  ['MEMORY_RESERVE_PERCENT', ['91', '-1', '10%']],
 ])('%s refuses %j', (name, values) => {
   for (const value of values) {
     const [fault, ...more] = faultsOf({ [name]: value });
@@ -185,4 +232,150 @@ test('a list of queues without a name is a fault', () => {
 
 test('a machine that reports no core still runs one task', () => {
   expect(readConfig({}, 0).concurrency).toBe(1);
+});
+
+test('keys are read from the variable and from a file, split by commas or white space', () => {
+  const [one, two, three] = [makeKey(['read']), makeKey(['admin'], ['mail', 'video']), makeKey(['enqueue'])];
+  const file = join(folder, 'keys');
+  writeFileSync(file, `${three.entry}\n`);
+  const upper = two.entry.replace(/[0-9a-f]{64}/, (digest) => digest.toUpperCase());
+  const env = { API_KEYS: `\n ${one.entry},${upper}\t`, API_KEYS_FILE: file };
+  expect(readConfig(env, 1).apiKeys).toEqual([one.apiKey, two.apiKey, three.apiKey]);
+  expect(faultsOf({ API_KEYS: three.entry, API_KEYS_FILE: file })).toEqual([
+    `API_KEYS_FILE: has an id of API_KEYS again: ${three.id}`,
+  ]);
+});
+
+const DIGEST = 'ab'.repeat(32);
+
+test.each<[string, string, string]>([
+  ['a key itself', makeKey().text, 'entry 1 must begin with an id of 8 characters out of a-z and 0-9'],
+  ['a digest alone', DIGEST, 'entry 1 must begin with an id of 8 characters out of a-z and 0-9'],
+  [
+    'a long id',
+    `abcdefgh9:${DIGEST}:read`,
+    'entry 1 must begin with an id of 8 characters out of a-z and 0-9',
+  ],
+  [
+    'no digest',
+    'abcdefgh',
+    'entry 1 (abcdefgh) must have the SHA-256 of the key, 64 hexadecimal digits, after the id',
+  ],
+  [
+    'a short digest',
+    `abcdefgh:${DIGEST.slice(1)}:read`,
+    'entry 1 (abcdefgh) must have the SHA-256 of the key, 64 hexadecimal digits, after the id',
+  ],
+  [
+    'no scopes',
+    `abcdefgh:${DIGEST}`,
+    'entry 1 (abcdefgh) must name scopes out of enqueue, read, admin, joined by +',
+  ],
+  [
+    'empty scopes',
+    `abcdefgh:${DIGEST}:`,
+    'entry 1 (abcdefgh) must name scopes out of enqueue, read, admin, joined by +',
+  ],
+  [
+    'an unknown scope',
+    `abcdefgh:${DIGEST}:read+root`,
+    'entry 1 (abcdefgh) must name scopes out of enqueue, read, admin, joined by +',
+  ],
+  [
+    'an empty queue',
+    `abcdefgh:${DIGEST}:read:`,
+    'entry 1 (abcdefgh) must name queues that match ^[a-z0-9][a-z0-9_.-]{0,63}$, joined by +',
+  ],
+  ['too many parts', `abcdefgh:${DIGEST}:read:mail:x`, 'entry 1 (abcdefgh) has more than four parts'],
+  ['an id twice', `abcdefgh:${DIGEST}:read abcdefgh:${DIGEST}:admin`, 'has the id abcdefgh more than once'],
+  ['nothing', ' , ', 'must hold at least one entry'],
+])('API_KEYS with %s is a fault that repeats no secret', (_, text, fault) => {
+  const faults = faultsOf({ API_KEYS: text });
+  expect(faults).toEqual([`API_KEYS: ${fault}`]);
+  expect(faults.join()).not.toContain(DIGEST.slice(0, 20));
+});
+
+test('every faulty key is told by its place', () => {
+  const faults = faultsOf({ API_KEYS: `${makeKey().entry}, x, abcdefgh:x:read` });
+  expect(faults.map((fault) => fault.split(' must')[0])).toEqual([
+    'API_KEYS: entry 2',
+    'API_KEYS: entry 3 (abcdefgh)',
+  ]);
+});
+
+test('a file of keys that cannot be read, or is empty, is a fault: nobody gets in by it', () => {
+  expect(faultsOf({ API_KEYS_FILE: '/nowhere/keys' })).toEqual(['API_KEYS_FILE: cannot be read (ENOENT)']);
+  const file = join(folder, 'no-keys');
+  writeFileSync(file, '\n');
+  expect(faultsOf({ API_KEYS_FILE: file })).toEqual(['API_KEYS_FILE: must hold at least one entry']);
+});
+
+test.each([
+  '0.0.0.0',
+  '::',
+  '10.1.2.3',
+  'example.org',
+  'localhost.example.org',
+  '127.0.0.1.example.org',
+  '128.0.0.1',
+])('a server that listens on %s needs keys, or to be told that it does not', (HOST) => {
+  for (const APP_TYPE of ['server', 'all']) {
+    expect(faultsOf({ APP_TYPE, HOST })).toEqual([
+      `HOST: ${HOST} can be reached from other machines: set API_KEYS (popfleet key makes one), or ` +
+        'ALLOW_ANONYMOUS=1 to let everyone send, read and cancel tasks',
+    ]);
+    expect(faultsOf({ APP_TYPE, HOST, ALLOW_ANONYMOUS: '0' })).toHaveLength(1);
+    expect(readConfig({ APP_TYPE, HOST, ALLOW_ANONYMOUS: '1' }, 1).allowAnonymous).toBe(true);
+    expect(readConfig({ APP_TYPE, HOST, API_KEYS: makeKey().entry }, 1).apiKeys).toHaveLength(1);
+  }
+  expect(readConfig({ APP_TYPE: 'worker', HOST }, 1).host).toBe(HOST);
+});
+
+test.each(['127.0.0.1', '127.255.0.9', '::1', 'localhost'])('on %s a server needs no keys', (HOST) => {
+  expect(readConfig({ APP_TYPE: 'server', HOST }, 1)).toMatchObject({ host: HOST, apiKeys: [] });
+});
+
+test.each([
+  ['ALLOW_ANONYMOUS', ['yes', 'on', '2', 'TRUE'], 'must be 1, true, 0 or false'],
+  [
+    'PUBLIC_URL',
+    [
+      'tasks.example.org',
+      'ftp://x',
+      'https://',
+      'https://x/path',
+      'https://x?y',
+      'https://u:p@x',
+      'HTTPS://x',
+      '*',
+    ],
+    'must be like https://tasks.example.org, without a path',
+  ],
+  [
+    'CORS_ORIGINS',
+    [
+      '*',
+      'null',
+      'https://x/',
+      'https://x:443',
+      'https://X',
+      'https://a.example.org,*',
+      'https://*.example.org/',
+    ],
+    'must be origins like https://app.example.org, without a path',
+  ],
+])('%s refuses %j', (name, values, fault) => {
+  for (const value of values) expect(faultsOf({ [name]: value })).toEqual([`${name}: ${fault}`]);
+});
+
+test.each([
+  'redis://:hunter2@host:99999',
+  'redis://user:hunter2/x@host',
+  'redis://:hunter2%@host',
+  'redis://:hunter2%ff@h',
+])('%s is no address that a client can use, and the fault keeps its password', (url) => {
+  const [fault, ...more] = faultsOf({ REDIS_URL: url });
+  expect(more).toEqual([]);
+  expect(fault).toMatch(/^REDIS_URL: is not a valid URL/);
+  expect(fault).not.toContain('hunter2');
 });

@@ -21,8 +21,15 @@ export class CborFault extends Error {
   }
 }
 
-const BREAK = 0xff;
-const INDEFINITE = -1;
+/** What is there is right, as far as it goes: more bytes may make an item of it. */
+export class CborEndsEarly extends CborFault {
+  constructor(offset: number) {
+    super('the bytes end too early', offset);
+  }
+}
+
+export const BREAK = 0xff;
+export const INDEFINITE = -1;
 
 interface Container {
   /** Items still to come, or INDEFINITE until a break. A map counts keys and values. */
@@ -83,16 +90,17 @@ interface Head {
   readonly next: number;
 }
 
-function readHead(bytes: Uint8Array, at: number): Head {
+/** Reads the head of one item. @throws CborFault */
+export function readHead(bytes: Uint8Array, at: number): Head {
   const first = bytes[at];
-  if (first === undefined) throw new CborFault('the bytes end too early', at);
+  if (first === undefined) throw new CborEndsEarly(at);
   const major = first >> 5;
   const info = first & 0x1f;
   if (info < 24) return { major, info, argument: info, next: at + 1 };
   if (info === 31) return { major, info, argument: INDEFINITE, next: at + 1 };
   if (info > 27) throw new CborFault('a reserved length', at);
   const width = 1 << (info - 24);
-  if (at + 1 + width > bytes.length) throw new CborFault('the bytes end too early', at);
+  if (at + 1 + width > bytes.length) throw new CborEndsEarly(at);
   let argument = 0;
   for (let i = 1; i <= width; i += 1) argument = argument * 256 + (bytes[at + i] ?? 0);
   return { major, info, argument, next: at + 1 + width };
@@ -118,7 +126,7 @@ function skipScalar(bytes: Uint8Array, head: Head, at: number): number {
     case 2:
     case 3:
       if (head.argument === INDEFINITE) throw new CborFault('a string in chunks (send it in one piece)', at);
-      if (head.next + head.argument > bytes.length) throw new CborFault('the bytes end too early', at);
+      if (head.next + head.argument > bytes.length) throw new CborEndsEarly(at);
       return head.next + head.argument;
     case 6:
       throw new CborFault('a tag (only plain values are accepted)', at);

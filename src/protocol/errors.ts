@@ -4,6 +4,11 @@
 export const ERROR_CODES = {
   'malformed-body': { status: 400, title: 'The body cannot be read' },
   'invalid-query': { status: 400, title: 'A query parameter is not valid' },
+  'bad-host': { status: 400, title: 'The Host header is not one of this server' },
+  'invalid-header': { status: 400, title: 'A header is not valid' },
+  unauthenticated: { status: 401, title: 'A valid API key is needed' },
+  forbidden: { status: 403, title: 'The key does not allow this' },
+  'cross-site': { status: 403, title: 'Another site may not ask for this' },
   'not-found': { status: 404, title: 'Not found' },
   'unknown-type': { status: 404, title: 'task not found' },
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
@@ -13,9 +18,11 @@ export const ERROR_CODES = {
   'unsupported-media-type': { status: 415, title: 'Unsupported media type' },
   'idempotency-key-reused': { status: 422, title: 'The idempotency key belongs to another request' },
   'invalid-input': { status: 422, title: 'The input is not valid' },
+  'quota-exceeded': { status: 429, title: 'Too many requests of this caller' },
   internal: { status: 500, title: 'Internal error' },
   'redis-unavailable': { status: 503, title: 'Redis cannot be reached' },
   'redis-full': { status: 503, title: 'Redis is out of memory or disk' },
+  'queue-full': { status: 503, title: 'The queue is full' },
   overloaded: { status: 503, title: 'Too many requests are waiting' },
   'shutting-down': { status: 503, title: 'The server is shutting down' },
   'bad-config': { status: 500, title: 'The configuration is not valid' },
@@ -33,6 +40,8 @@ export interface ErrorDetails {
   readonly faults?: readonly FieldFault[];
   /** Seconds after which a repeat makes sense. */
   readonly retryAfterSeconds?: number;
+  /** Further members of the problem document (RFC 9457, section 3.2). */
+  readonly extensions?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
@@ -41,6 +50,7 @@ export class PopfleetError extends Error {
   readonly code: ErrorCode;
   readonly faults: readonly FieldFault[];
   readonly retryAfterSeconds: number | undefined;
+  readonly extensions: Readonly<Record<string, unknown>> | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, { cause: details.cause });
@@ -48,6 +58,7 @@ export class PopfleetError extends Error {
     this.code = code;
     this.faults = details.faults ?? [];
     this.retryAfterSeconds = details.retryAfterSeconds;
+    this.extensions = details.extensions;
   }
 
   get status(): number {

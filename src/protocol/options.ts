@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { InstantSchema } from './instant.ts';
 import { LANES } from './lane.ts';
-import { QUEUE_NAME } from './names.ts';
+import { IDEMPOTENCY_KEY, QUEUE_NAME } from './names.ts';
 
 const DAY_MS = 86_400_000;
 const YEAR_MS = 365 * DAY_MS;
@@ -12,11 +12,13 @@ function integer(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
   return v.pipe(
     v.number(message),
-    v.check((given) => Number.isInteger(given) && given >= min && given <= max, message),
+    v.integer(message),
+    v.minValue(min, message),
+    v.maxValue(max, message),
   );
 }
 
-const BackoffEntries = v.strictObject({
+export const BackoffEntries = v.strictObject({
   type: v.optional(v.picklist(['fixed', 'exponential'], 'must be fixed or exponential'), 'exponential'),
   /** Delay before the second attempt. */
   baseMs: v.optional(integer(0, 30 * DAY_MS), 1_000),
@@ -66,7 +68,7 @@ const enqueueEntries = {
 
 const key = v.pipe(
   v.string(),
-  v.regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 printable ASCII characters without blanks'),
+  v.regex(IDEMPOTENCY_KEY, 'must be 1 to 255 printable ASCII characters without blanks'),
 );
 
 /** The options of one call, beside its type and input. */

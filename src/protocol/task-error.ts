@@ -16,7 +16,8 @@ export interface TaskError {
   readonly killLatencyMs?: number;
 }
 
-export type KillCause = 'timeout' | 'cancel' | 'out-of-memory' | 'thread-exit' | 'process-exit';
+export const KILL_CAUSES = ['timeout', 'cancel', 'out-of-memory', 'thread-exit', 'process-exit'] as const;
+export type KillCause = (typeof KILL_CAUSES)[number];
 
 /** Turns whatever a handler threw into a bounded, plain error. Never throws, also for hostile getters. */
 export function toTaskError(thrown: unknown): TaskError {

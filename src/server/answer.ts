@@ -26,19 +26,29 @@ export function answer(
 export function respond(
   c: Context<AppEnv>,
   status: number,
-  body: string | Uint8Array<ArrayBuffer> | null,
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null,
   headers: Record<string, string>,
 ): Response {
   headers['X-Request-Id'] = c.get('requestId');
-  headers['X-Content-Type-Options'] = 'nosniff';
+  addSecurityHeaders(headers, c.get('isHttps'));
   // A connection that goes on would be cut in the middle of a later request. Asked last: a request that was under way
   // when the stop began (a long poll) must not keep its connection, and so the server, open.
   if (c.get('isStopping')()) headers['Connection'] = 'close';
   return new Response(body, { status, headers });
 }
 
+/** What keeps browsers from taking an answer for anything else than data. A route may set its own policy and caching. */
+export function addSecurityHeaders(headers: Record<string, string>, isHttps: boolean): void {
+  headers['X-Content-Type-Options'] = 'nosniff';
+  headers['Content-Security-Policy'] ??= "default-src 'none'; frame-ancestors 'none'";
+  headers['Referrer-Policy'] = 'no-referrer';
+  headers['Cross-Origin-Resource-Policy'] = 'same-origin';
+  headers['Cache-Control'] ??= 'no-store';
+  if (isHttps) headers['Strict-Transport-Security'] = 'max-age=31536000';
+}
+
 /** JSON has no byte strings: they become base64 (RFC 4648, section 4). */
-function plainForJson(this: unknown, key: string, value: unknown): unknown {
+export function plainForJson(this: unknown, key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const original = (this as Record<string, unknown>)[key];
   return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value;

@@ -7,14 +7,25 @@ import { getPath } from 'hono/utils/url';
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { AppEnv } from './app-env.ts';
+import type { AccessParts } from './auth/access.ts';
+import { authenticate } from './auth/authenticate.ts';
+import { demandSameSite } from './auth/cross-site.ts';
+import { createHostCheck } from './auth/host.ts';
+import { allowOrigins } from './cors.ts';
 import { problemAnswer, toPopfleetError } from './problem.ts';
-import { type EnqueueParts, shortRoute, tasksRoute } from './routes/enqueue.ts';
-import { healthRoute } from './routes/health.ts';
-import { type QueueRouteParts, queueRoutes } from './routes/queues.ts';
-import { type ScheduleRouteParts, scheduleRoutes } from './routes/schedules.ts';
-import { type TaskRouteParts, taskRoutes } from './routes/tasks.ts';
+import { addBatchRoute, type BatchParts } from './routes/batch.ts';
+import { addDocsRoutes } from './routes/docs.ts';
+import { addEnqueueRoutes, addShortRoute, type EnqueueParts } from './routes/enqueue.ts';
+import { addEventRoutes, type EventRouteParts } from './routes/events.ts';
+import { addFleetRoutes, type FleetRouteParts } from './routes/fleet.ts';
+import { addHealthRoutes } from './routes/health.ts';
+import { addQueueRoutes, type QueueRouteParts } from './routes/queues.ts';
+import { addScheduleRoutes, type ScheduleRouteParts } from './routes/schedules.ts';
+import { addSessionRoutes } from './routes/session.ts';
+import { addTaskRoutes, type TaskRouteParts } from './routes/tasks.ts';
 
-export interface AppParts extends EnqueueParts, TaskRouteParts, QueueRouteParts, ScheduleRouteParts {
+export interface AppParts
+  extends EnqueueParts, BatchParts, TaskRouteParts, EventRouteParts, QueueRouteParts, ScheduleRouteParts, AccessParts {
   readonly log: Log;
   readonly isStopping: () => boolean;
 }
@@ -25,12 +36,24 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   // Slashes around a path do not matter; every route and every check sees the same path.
   const app = new Hono<AppEnv>({ getPath: (request) => `/${getPath(request).replace(/^\/+|\/+$/g, '')}` });
 
-  app.use('*', async (c, next) => {
+  const checkHost = createHostCheck(parts.hostRules);
+  const isHttps = parts.hostRules.publicUrl?.startsWith('https:') ?? false;
+  app.use('*', (c, next) => {
     const given = c.req.header('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
     c.set('requestId', requestId);
+    c.set('isHttps', isHttps);
     c.set('isStopping', parts.isStopping);
-    await next();
+    checkHost(c);
+    return next();
+  });
+  // Before keys are asked for: browsers send none with the question whether they may send one.
+  if (parts.corsOrigins.length > 0) app.use('*', allowOrigins(parts.corsOrigins));
+  app.use('*', (c, next) => {
+    const { caller, by } = authenticate(c, parts);
+    if (by !== 'bearer') demandSameSite(c);
+    c.set('caller', caller);
+    return next();
   });
 
   app.use(
@@ -45,12 +68,18 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     }),
   );
 
-  app.route('/', healthRoute(parts.inspector, parts.isStopping));
-  app.route('/', tasksRoute(parts));
-  app.route('/', taskRoutes(parts));
-  app.route('/', queueRoutes(parts));
-  app.route('/', scheduleRoutes(parts));
-  app.route('/', shortRoute(parts));
+  addHealthRoutes(app, parts.inspector, parts.isStopping);
+  addEnqueueRoutes(app, parts);
+  addBatchRoute(app, parts);
+  addTaskRoutes(app, parts);
+  addEventRoutes(app, parts);
+  addQueueRoutes(app, parts);
+  addFleetRoutes(app, parts);
+  addScheduleRoutes(app, parts);
+  addSessionRoutes(app, parts);
+  addDocsRoutes(app, parts.registry);
+  // Last: its path is one segment of any name.
+  addShortRoute(app, parts);
 
   app.notFound((c) => problemAnswer(c, new PopfleetError('not-found', `Nothing is at ${c.req.path}.`)));
   app.onError((thrown, c) => {

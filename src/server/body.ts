@@ -19,12 +19,20 @@ export async function readBody(c: Context<AppEnv>, limitBytes: number): Promise<
   return parse(await readBytes(c, limitBytes));
 }
 
-function parserOf(c: Context<AppEnv>): (bytes: Uint8Array) => unknown {
+/**
+ * The media type of the body, without parameters; an empty text when none is given.
+ * @throws PopfleetError `unsupported-media-type` when the body is encoded
+ */
+export function mediaTypeOf(c: Context<AppEnv>): string {
   const encoding = c.req.header('content-encoding');
   if (encoding !== undefined && encoding !== 'identity') {
     throw new PopfleetError('unsupported-media-type', 'Send the body without Content-Encoding.');
   }
-  const type = (c.req.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  return (c.req.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
+function parserOf(c: Context<AppEnv>): (bytes: Uint8Array) => unknown {
+  const type = mediaTypeOf(c);
   if (type === 'application/json') return parseJson;
   if (type === 'application/cbor') return parseCbor;
   throw new PopfleetError(
@@ -34,7 +42,7 @@ function parserOf(c: Context<AppEnv>): (bytes: Uint8Array) => unknown {
 }
 
 /** Counts what really arrives: a declared length may be missing (chunked) or wrong. */
-async function readBytes(c: Context<AppEnv>, limitBytes: number): Promise<Uint8Array> {
+export async function readBytes(c: Context<AppEnv>, limitBytes: number): Promise<Uint8Array> {
   const declared = c.req.header('content-length');
   if (declared !== undefined) {
     if (Number(declared) > limitBytes) throw tooLarge(limitBytes);
@@ -42,31 +50,73 @@ async function readBytes(c: Context<AppEnv>, limitBytes: number): Promise<Uint8A
     return new Uint8Array(await c.req.arrayBuffer());
   }
   const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of c.req.raw.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > limitBytes) throw tooLarge(limitBytes);
-    chunks.push(chunk);
-  }
+  for await (const chunk of readChunks(c, limitBytes)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
-function tooLarge(limitBytes: number): PopfleetError {
+/**
+ * The body as it comes in.
+ * @throws PopfleetError `too-large` as soon as more than `limitBytes` have come, or were announced
+ */
+export async function* readChunks(c: Context<AppEnv>, limitBytes: number): AsyncGenerator<Uint8Array> {
+  if (Number(c.req.header('content-length') ?? 0) > limitBytes) throw tooLarge(limitBytes);
+  const reader = c.req.raw.body?.getReader();
+  if (!reader) return;
+  let bytes = 0;
+  let isWhole = false;
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      bytes += part.value.byteLength;
+      if (bytes > limitBytes) throw tooLarge(limitBytes);
+      yield part.value;
+    }
+    isWhole = true;
+  } finally {
+    if (!isWhole) void discard(reader);
+  }
+}
+
+/**
+ * Reads what nobody wants any more: left where it is, it would stand in front of the next request of this connection. The
+ * HTTP server cuts a caller who does not come to an end.
+ */
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // The caller is gone.
+  }
+}
+
+export function tooLarge(limitBytes: number): PopfleetError {
   return new PopfleetError('too-large', `The body may have at most ${limitBytes} bytes.`);
 }
 
 function parseJson(bytes: Uint8Array): unknown {
-  let value: unknown;
+  const value = parseJsonText(bytes, 'The body');
+  demandPlain(value, 'The body');
+  return value;
+}
+
+/**
+ * Parses bytes whose value was not looked at yet (`demandPlain`).
+ * @param what they are, for the message
+ * @throws PopfleetError `malformed-body`
+ */
+export function parseJsonText(bytes: Uint8Array, what: string): unknown {
   try {
-    value = JSON.parse(utf8.decode(bytes));
+    return JSON.parse(utf8.decode(bytes));
   } catch (error) {
     const reason = error instanceof SyntaxError ? syntaxFault(error) : 'it is not UTF-8';
-    throw new PopfleetError('malformed-body', `The body is no JSON: ${reason}.`);
+    throw new PopfleetError('malformed-body', `${what} is no JSON: ${reason}.`);
   }
+}
+
+/** @throws PopfleetError `malformed-body` when a value of `JSON.parse` is too deep, too large or not to be stored */
+export function demandPlain(value: unknown, what: string): void {
   const fault = faultOfPlainValue(value);
-  if (fault !== undefined)
-    throw new PopfleetError('malformed-body', `The body cannot be accepted: ${fault}.`);
-  return value;
+  if (fault === undefined) return;
+  throw new PopfleetError('malformed-body', `${what} cannot be accepted: ${fault}.`);
 }
 
 /** The parser's own words may quote the body, an answer never does: the place has to do. */
@@ -91,7 +141,8 @@ function parseCbor(bytes: Uint8Array): unknown {
  * @throws PopfleetError `invalid-input` that names every field
  */
 export function validate<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown, at = ''): Output {
-  const parsed = v.safeParse(schema, value);
+  // Each field is told once, also when it breaks several rules.
+  const parsed = v.safeParse(schema, value, { abortPipeEarly: true });
   if (parsed.success) return parsed.output;
   const faults = parsed.issues.map((issue) => toFault(issue, at));
   const fields = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');

@@ -23,11 +23,13 @@ const DEFAULT_KEY_WINDOW_MS = 86_400_000;
  * Makes a task of a call that was validated. What the call leaves open, the definition decides; the worker looks there
  * for what it acts on itself, so only the call's own options travel in the message.
  * @param traceparent W3C trace context of the request
+ * @param owner whose idempotency keys these are: those of two owners never meet
  */
 export function prepareTask(
   call: Call,
   definition: TaskDefinition,
   traceparent: string | undefined,
+  owner?: string,
 ): Prepared {
   const defaults = definition.defaults ?? {};
   const id = newTaskId();
@@ -36,10 +38,14 @@ export function prepareTask(
   const own = toMessageOptions(call);
   const options = traceparent === undefined ? own : { ...own, traceparent };
   const content = encodeContent(call.type, call.input, options);
-  return { id, queue, lane, task: { id, content, lane, extras: toExtras(call, definition) } };
+  return { id, queue, lane, task: { id, content, lane, extras: toExtras(call, definition, owner) } };
 }
 
-function toExtras(call: Call, { defaults = {} }: TaskDefinition): TaskExtras | undefined {
+function toExtras(
+  call: Call,
+  { defaults = {} }: TaskDefinition,
+  owner: string | undefined,
+): TaskExtras | undefined {
   const { delayMs, runAt, expiresAt } = call;
   const ttlMs = expiresAt === undefined ? (call.ttlMs ?? defaults.ttlMs) : undefined;
   if (call.key === undefined) {
@@ -49,5 +55,12 @@ function toExtras(call: Call, { defaults = {} }: TaskDefinition): TaskExtras | u
   }
   const { key, keyWindowMs, ...request } = call;
   const windowMs = keyWindowMs ?? defaults.keyWindowMs ?? DEFAULT_KEY_WINDOW_MS;
-  return { delayMs, runAt, ttlMs, expiresAt, key: { key, windowMs, print: requestPrint(request) } };
+  const name = owner === undefined ? key : `${owner}:${key}`;
+  return { delayMs, runAt, ttlMs, expiresAt, key: { key: name, windowMs, print: requestPrint(request) } };
+}
+
+/** The state in which Redis accepts it. */
+export function firstState({ delayMs, runAt }: Call): 'ready' | 'scheduled' {
+  const isLater = (delayMs !== undefined && delayMs > 0) || (runAt !== undefined && runAt > Date.now());
+  return isLater ? 'scheduled' : 'ready';
 }

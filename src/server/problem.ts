@@ -19,6 +19,7 @@ export function problemAnswer(
   const { status, title } = ERROR_CODES[error.code];
   const requestId = c.get('requestId');
   const body = {
+    ...error.extensions,
     type: `/problems/${error.code}`,
     title,
     status,
@@ -33,6 +34,7 @@ export function problemAnswer(
     'Content-Type': 'application/problem+json',
     ...(error.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(error.retryAfterSeconds) }),
     ...(error.code === 'unsupported-media-type' ? { Accept: ACCEPTED } : {}),
+    ...(error.code === 'unauthenticated' ? { 'WWW-Authenticate': 'Bearer' } : {}),
     ...headers,
   });
 }

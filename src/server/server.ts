@@ -2,25 +2,44 @@
 
 import type { AddressInfo, Socket } from 'node:net';
 import { type Server as HttpServer, createServer } from 'node:http';
-import { createAdaptorServer } from '@hono/node-server';
+import { getRequestListener, RequestError } from '@hono/node-server';
 import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { type ConnectionSettings, FRONT_DOOR_TIMING, openCommandConnection } from '../store/connection.ts';
+import { createEventHub, type EventHub } from '../store/event-hub.ts';
+import { createEventLog } from '../store/event-log.ts';
 import { createEventReader } from '../store/event-reader.ts';
 import { createInspector } from '../store/inspector.ts';
+import { listTasks } from '../store/lister.ts';
 import { createOperator } from '../store/operator.ts';
-import { createProducer } from '../store/producer.ts';
 import { createSchedules } from '../store/schedules.ts';
 import type { Registry } from '../tasks/registry.ts';
+import { createAccepting, type LimitSettings } from './accepting.ts';
+import { addSecurityHeaders } from './answer.ts';
 import { createApp } from './app.ts';
-import { createIntake } from '../store/intake.ts';
+import { type AccessSettings, createAccess } from './auth/access.ts';
+import { createEventStreams, type EventStreams } from './event-streams.ts';
 import { createWaiters, type Waiters } from './waiters.ts';
 
-export interface ServerSettings {
+export interface ServerSettings extends AccessSettings, LimitSettings {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
   readonly bodyLimitBytes: number;
+  /** Further connections are closed at once. */
+  readonly maxConnections?: number;
+  /** Event streams at once; further ones are refused. */
+  readonly maxEventStreams?: number;
+  /** How often an event stream shows that it lives. */
+  readonly eventHeartbeatMs?: number;
+}
+
+interface Running {
+  readonly http: HttpServer;
+  readonly waiters: Waiters;
+  readonly events: EventStreams;
+  readonly hub: EventHub;
+  readonly disconnect: () => void;
 }
 
 export interface ServerParts {
@@ -42,6 +61,9 @@ const HTTP_LIMITS = {
   // Longer than the idle time of usual load balancers (60 s), so that they close first and never hit a closed socket.
   keepAliveTimeout: 65_000,
 };
+const DEFAULT_MAX_EVENT_STREAMS = 1_000;
+/** Below the idle time of usual proxies. */
+const EVENT_HEARTBEAT_MS = 15_000;
 /** Requests that are still under way after this long are cut. */
 const CLOSE_WITHIN_MS = 10_000;
 
@@ -50,34 +72,43 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
   let stopping = false;
   /** Connections that have not sent a request yet, as browsers open them: Node does not count them as idle. */
   const unused = new Set<Socket>();
-  let running: { http: HttpServer; waiters: Waiters; disconnect: () => void } | undefined;
+  let running: Running | undefined;
 
-  function build(): { http: HttpServer; waiters: Waiters; disconnect: () => void } {
+  function build(): Running {
     const command = openCommandConnection(connection, 'server', FRONT_DOOR_TIMING);
     const inspector = createInspector(command);
-    const waiters = createWaiters(inspector, (listener) => createEventReader(connection, command, listener));
+    const hub = createEventHub((listener) => createEventReader(connection, command, listener));
+    const waiters = createWaiters(inspector, hub);
+    const events = createEventStreams({
+      hub,
+      eventLog: createEventLog(command),
+      inspector,
+      log,
+      most: settings.maxEventStreams ?? DEFAULT_MAX_EVENT_STREAMS,
+      heartbeatMs: settings.eventHeartbeatMs ?? EVENT_HEARTBEAT_MS,
+    });
     const app = createApp({
       registry,
-      intake: createIntake(createProducer(command)),
+      ...createAccepting(command, settings),
       inspector,
       operator: createOperator(command),
+      list: (query) => listTasks(command, query),
       schedules: createSchedules(command),
       waiters,
+      events,
       log,
       bodyLimitBytes: settings.bodyLimitBytes,
       isStopping: () => stopping,
+      ...createAccess(settings),
     });
-    const http = createAdaptorServer({
-      fetch: app.fetch,
-      createServer,
-      serverOptions: HTTP_LIMITS,
-    }) as HttpServer;
+    const http = createServer(HTTP_LIMITS, getRequestListener(app.fetch, { errorHandler: refuseUnreadable }));
+    if (settings.maxConnections !== undefined) http.maxConnections = settings.maxConnections;
     http.on('connection', (socket: Socket) => {
       unused.add(socket);
       socket.once('close', () => unused.delete(socket));
     });
     http.on('request', ({ socket }) => unused.delete(socket));
-    return { http, waiters, disconnect: () => command.disconnect() };
+    return { http, waiters, events, hub, disconnect: () => command.disconnect() };
   }
 
   return {
@@ -91,9 +122,10 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       if (stopping) return;
       stopping = true;
       if (!running) return;
-      const { http, waiters, disconnect } = running;
+      const { http, waiters, events, hub, disconnect } = running;
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
-      await waiters.stop();
+      waiters.stop();
+      await Promise.all([events.stop(), hub.stop()]);
       http.closeIdleConnections();
       for (const socket of unused) socket.destroy();
       const cut = setTimeout(() => http.closeAllConnections(), CLOSE_WITHIN_MS);
@@ -109,6 +141,13 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
     },
   };
+}
+
+/** Answers a request whose target or host name is no URL, before there is anything that the app could be asked. */
+function refuseUnreadable(error: unknown): Response {
+  const headers = { Connection: 'close' };
+  addSecurityHeaders(headers, false);
+  return new Response(null, { status: error instanceof RequestError ? 400 : 500, headers });
 }
 
 /** @throws Error of `listen`: the address is in use, or not of this machine */

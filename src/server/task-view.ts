@@ -1,47 +1,98 @@
 // A task as callers see it.
 
+import * as v from 'valibot';
 import { decodeTrusted } from '../protocol/cbor.ts';
-import type { Lane } from '../protocol/lane.ts';
+import { LANES } from '../protocol/lane.ts';
 import { decodeContent, type MessageOptions, readTick } from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
-import type { TaskError } from '../protocol/task-error.ts';
-import type { TaskState } from '../protocol/task-state.ts';
+import { KILL_CAUSES, type TaskError } from '../protocol/task-error.ts';
+import { TASK_STATES } from '../protocol/task-state.ts';
 import type { FailedAttempt } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { compact } from './compact.ts';
 
-/** Times are RFC 3339 in UTC with milliseconds; what is not known, or does not apply, is absent. */
-export interface TaskView {
-  readonly id: string;
-  readonly type: string;
-  readonly state: TaskState;
-  readonly queue: string;
-  readonly priority: Lane;
-  readonly input: unknown;
-  /** What holds for its runs: the call's options, else the type's, else the defaults. */
-  readonly options?: RunOptions;
-  /** The attempt that runs, or the last one that ran; workers that were lost do not count. */
-  readonly attempt: number;
-  readonly crashes: number;
-  readonly worker?: string;
-  readonly acceptedAt: string;
-  readonly dueAt?: string;
-  readonly expiresAt?: string;
-  readonly startedAt?: string;
-  readonly finishedAt?: string;
-  /** When it was asked to be cancelled. */
-  readonly cancelRequestedAt?: string;
-  readonly progress?: unknown;
-  readonly result?: unknown;
-  readonly error?: TaskError;
-  /** How its latest attempts failed, oldest first. */
-  readonly errors: readonly object[];
-  /** The tick that made it, and when it was due. */
-  readonly schedule?: { readonly name: string; readonly due: string };
-  readonly traceparent?: string;
-  readonly links: { readonly self: string; readonly log: string };
-}
+const Time = v.pipe(v.string(), v.isoTimestamp(), v.description('RFC 3339 in UTC with milliseconds'));
+
+const ErrorSchema = v.object({
+  name: v.string(),
+  message: v.string(),
+  stack: v.exactOptional(v.string()),
+  fingerprint: v.exactOptional(v.pipe(v.string(), v.description('equal for failures with the same cause'))),
+  killCause: v.exactOptional(
+    v.pipe(v.picklist(KILL_CAUSES), v.description('set when its thread was ended from outside, or under it')),
+  ),
+  killLatencyMs: v.exactOptional(v.number()),
+});
+
+const Links = v.object({ self: v.string(), log: v.string(), events: v.string(), explain: v.string() });
+
+/** What is not known, or does not apply, is absent. */
+export const TaskSchema = v.object({
+  id: v.string(),
+  type: v.string(),
+  state: v.picklist(TASK_STATES),
+  queue: v.string(),
+  priority: v.picklist(LANES),
+  input: v.unknown(),
+  options: v.exactOptional(
+    v.pipe(
+      v.custom<RunOptions>(() => true),
+      v.description("what holds for its runs: the call's options, else the type's, else the defaults"),
+    ),
+  ),
+  attempt: v.pipe(
+    v.number(),
+    v.description('the attempt that runs, or the last one that ran; workers that were lost do not count'),
+  ),
+  crashes: v.pipe(v.number(), v.description('workers that were lost while they ran it')),
+  worker: v.exactOptional(v.string()),
+  acceptedAt: Time,
+  dueAt: v.exactOptional(Time),
+  expiresAt: v.exactOptional(Time),
+  startedAt: v.exactOptional(Time),
+  finishedAt: v.exactOptional(Time),
+  cancelRequestedAt: v.exactOptional(Time),
+  progress: v.exactOptional(v.unknown()),
+  result: v.exactOptional(v.unknown()),
+  error: v.exactOptional(ErrorSchema),
+  errors: v.pipe(
+    v.array(
+      v.object({
+        claim: v.number(),
+        worker: v.string(),
+        startedAt: Time,
+        endedAt: Time,
+        error: ErrorSchema,
+      }),
+    ),
+    v.description('how its latest attempts failed, oldest first'),
+  ),
+  schedule: v.exactOptional(
+    v.pipe(v.object({ name: v.string(), due: Time }), v.description('the tick that made it')),
+  ),
+  traceparent: v.exactOptional(v.string()),
+  links: Links,
+});
+export type TaskView = v.InferOutput<typeof TaskSchema>;
+
+/** A row of a list: no payload, no stack. */
+export const TaskRowSchema = v.object({
+  id: v.string(),
+  type: v.string(),
+  state: v.picklist(TASK_STATES),
+  queue: v.string(),
+  priority: v.picklist(LANES),
+  attempt: v.number(),
+  crashes: v.number(),
+  acceptedAt: Time,
+  dueAt: v.exactOptional(Time),
+  startedAt: v.exactOptional(Time),
+  finishedAt: v.exactOptional(Time),
+  error: v.exactOptional(v.omit(ErrorSchema, ['stack', 'killLatencyMs'])),
+  links: v.object({ self: v.string() }),
+});
+export type TaskRow = v.InferOutput<typeof TaskRowSchema>;
 
 export function toTaskView(
   record: TaskRecord,
@@ -59,7 +110,7 @@ export function toTaskView(
     priority: record.lane,
     input,
     options: runOptions(options, type, registry),
-    attempt: record.state === 'dead' ? Math.max(1, record.failures) : record.failures + 1,
+    attempt: attemptOf(record),
     crashes: record.crashes,
     worker: record.worker,
     acceptedAt: toTime(record.acceptedAt),
@@ -76,32 +127,53 @@ export function toTaskView(
     errors: attempts.map(toAttemptView),
     schedule: tick && { name: tick.name, due: toTime(tick.due) },
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
-    links: { self: taskPath(record.id), log: `${taskPath(record.id)}/log` },
+    links: linksOf(record.id),
   });
 }
 
-/** A row of a list of dead tasks: no payload, no stack. */
-export function toDeadView(record: TaskRecord): object {
-  const { name, message, fingerprint, killCause } = record.error
-    ? (decodeTrusted(record.error) as TaskError)
-    : ({} as Partial<TaskError>);
-  return {
+export function toTaskRow(record: TaskRecord): TaskRow {
+  return compact<TaskRow>({
     id: record.id,
     type: readContent(record.content).type,
+    state: record.state,
     queue: record.queue,
-    attempt: Math.max(1, record.failures),
+    priority: record.lane,
+    attempt: attemptOf(record),
     crashes: record.crashes,
+    acceptedAt: toTime(record.acceptedAt),
+    dueAt: record.state === 'scheduled' ? toTime(record.dueAt) : undefined,
+    startedAt: toTime(record.startedAt),
     finishedAt: toTime(record.finishedAt),
-    error: { name, message, fingerprint, killCause },
+    error: record.error && record.state !== 'succeeded' ? toErrorRow(record.error) : undefined,
     links: { self: taskPath(record.id) },
-  };
+  });
+}
+
+function toErrorRow(error: Buffer): NonNullable<TaskRow['error']> {
+  const { name, message, fingerprint, killCause } = decodeTrusted(error) as TaskError;
+  return compact<NonNullable<TaskRow['error']>>({ name, message, fingerprint, killCause });
+}
+
+function attemptOf({ state, failures }: TaskRecord): number {
+  return state === 'dead' ? Math.max(1, failures) : failures + 1;
 }
 
 export function taskPath(id: string): string {
   return `/v1/tasks/${id}`;
 }
 
-function toAttemptView({ startedAt, endedAt, claim, worker, error }: FailedAttempt): object {
+function linksOf(id: string): TaskView['links'] {
+  const self = taskPath(id);
+  return { self, log: `${self}/log`, events: `${self}/events`, explain: `${self}/explain` };
+}
+
+function toAttemptView({
+  startedAt,
+  endedAt,
+  claim,
+  worker,
+  error,
+}: FailedAttempt): TaskView['errors'][number] {
   return { claim, worker, startedAt: toTime(startedAt), endedAt: toTime(endedAt), error };
 }
 

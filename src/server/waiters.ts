@@ -2,7 +2,7 @@
 
 import { PopfleetError } from '../protocol/errors.ts';
 import { isTerminal } from '../protocol/task-state.ts';
-import type { EventListener, EventReader } from '../store/event-reader.ts';
+import type { EventHub } from '../store/event-hub.ts';
 import type { Inspector } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
 
@@ -16,27 +16,25 @@ export interface Waiters {
   /** How many wait now. */
   count(): number;
   /** Answers everyone with what is known. */
-  stop(): Promise<void>;
+  stop(): void;
 }
 
 const MOST_WAITERS = 10_000;
 /** A queue is followed this long after its last caller, so that a client that waits in turns costs no new reader. */
 const LINGER_MS = 30_000;
 
-export function createWaiters(
-  inspector: Inspector,
-  openReader: (listener: EventListener) => EventReader,
-): Waiters {
+export function createWaiters(inspector: Inspector, hub: EventHub): Waiters {
   /** Task id → everyone who waits for it. */
   const waiting = new Map<string, Set<() => void>>();
-  const following = new Map<string, { callers: number; linger: NodeJS.Timeout | undefined }>();
   let count = 0;
   let stopped = false;
 
-  const reader = openReader({
-    onMoves(moves) {
-      for (const { id, state } of moves) {
-        if (state === 'removed' || isTerminal(state)) wakeAll(waiting.get(id));
+  hub.listen({
+    onEntries(_queue, entries) {
+      for (const { moves } of entries) {
+        for (const { id, state } of moves) {
+          if (state === 'removed' || isTerminal(state)) wakeAll(waiting.get(id));
+        }
       }
     },
     onGap() {
@@ -72,25 +70,6 @@ export function createWaiters(
     return { promise, cancel: done };
   }
 
-  async function follow(queue: string): Promise<void> {
-    const followed = following.get(queue) ?? { callers: 0, linger: undefined };
-    following.set(queue, followed);
-    followed.callers += 1;
-    clearTimeout(followed.linger);
-    await reader.watch(queue);
-  }
-
-  function unfollow(queue: string): void {
-    const followed = following.get(queue);
-    if (!followed) return;
-    followed.callers -= 1;
-    if (followed.callers > 0) return;
-    followed.linger = setTimeout(() => {
-      following.delete(queue);
-      reader.unwatch(queue);
-    }, LINGER_MS).unref();
-  }
-
   async function waitFor(id: string, ms: number, gone: AbortSignal): Promise<TaskRecord | undefined> {
     const deadline = performance.now() + ms;
     for (;;) {
@@ -122,20 +101,18 @@ export function createWaiters(
       }
       count += 1;
       try {
-        await follow(record.queue);
-        return await waitFor(id, ms, gone);
+        await hub.watch(record.queue);
+        return await waitFor(id, ms, gone).finally(() => hub.unwatch(record.queue, LINGER_MS));
       } finally {
         count -= 1;
-        unfollow(record.queue);
       }
     },
 
     count: () => count,
 
-    async stop() {
+    stop() {
       stopped = true;
       for (const waiters of waiting.values()) wakeAll(waiters);
-      await reader.stop();
     },
   };
 }

@@ -2,7 +2,7 @@
 
 import { Redis, type RedisOptions } from 'ioredis';
 import { delay, retryDelayMs } from '../lifecycle.ts';
-import type { Log } from '../log.ts';
+import { type Log, maskPasswords } from '../log.ts';
 import { buildScripts, defineScripts, type ScriptBuild } from './scripts.ts';
 
 export interface ConnectionSettings {
@@ -178,7 +178,7 @@ function reportOutages(client: Redis, name: string, log: Log): void {
   let awaySince: number | undefined;
   let reason = 'closed';
   client.on('error', (error: Error) => {
-    reason = error.message;
+    reason = maskPasswords(error.message);
   });
   client.on('reconnecting', () => {
     if (awaySince !== undefined) return;

@@ -2,35 +2,40 @@
 
 import type { Redis } from 'ioredis';
 import { delay, retryDelayMs } from '../lifecycle.ts';
-import type { TaskState } from '../protocol/task-state.ts';
 import { type ConnectionSettings, openBlockingConnection, unblock } from './connection.ts';
+import {
+  type EventEntry,
+  type EventPosition,
+  eventsKey,
+  isAfter,
+  isUnbroken,
+  readEntry,
+} from './event-entry.ts';
+import { latestPosition } from './event-log.ts';
 import { queueKey } from './keys.ts';
-import { toStoreError } from './store-error.ts';
-
-export interface TaskMove {
-  readonly queue: string;
-  readonly id: string;
-  readonly state: TaskState | 'removed';
-}
 
 export interface EventListener {
   /** In the order in which Redis made them, per queue. */
-  onMoves(moves: readonly TaskMove[]): void;
-  /** Moves may have been missed (the connection was replaced, the stream was trimmed): whoever waits must look again. */
-  onGap(): void;
+  onEntries(queue: string, entries: readonly EventEntry[]): void;
+  /**
+   * Entries before the next ones may have been missed (the connection was replaced, the stream was trimmed): whoever waits
+   * must look again.
+   */
+  onGap(queue: string): void;
 }
 
 export interface EventReader {
-  /** Resolves once every later move in the queue will be told. @throws PopfleetError `redis-unavailable` */
+  /** Resolves once every later entry of the queue will be told. @throws PopfleetError `redis-unavailable` */
   watch(queue: string): Promise<void>;
   unwatch(queue: string): void;
+  /** Everything up to here was told, or happened before the queue was watched; `undefined` when it is not. */
+  position(queue: string): EventPosition | undefined;
   stop(): Promise<void>;
 }
 
 const BLOCK_MS = 5_000;
 const SOCKET_MARGIN_MS = 2_000;
 const ENTRIES_A_READ = 1_000;
-const ID_CHARS = 36;
 
 /** @param command a connection of `openCommandConnection` */
 export function createEventReader(
@@ -39,19 +44,11 @@ export function createEventReader(
   listener: EventListener,
 ): EventReader {
   /** Queue → the last entry that was read. */
-  const positions = new Map<string, Position>();
+  const positions = new Map<string, EventPosition>();
   const stopping = new AbortController();
   let session: { readonly client: Redis; readonly id: number } | undefined;
   let blocked = false;
   let loop: Promise<void> | undefined;
-
-  async function lastEntryOf(queue: string): Promise<Position> {
-    const newest = command.xrevrange(`${queueKey(queue)}:events`, '+', '-', 'COUNT', 1);
-    const [last] = await newest.catch((error: unknown) => {
-      throw toStoreError(error);
-    });
-    return last ? { id: last[0], number: numberOf(last[1]) } : { id: '0-0', number: 0 };
-  }
 
   async function open(): Promise<{ readonly client: Redis; readonly id: number }> {
     const client = await openBlockingConnection(settings, 'events', BLOCK_MS + SOCKET_MARGIN_MS);
@@ -60,7 +57,7 @@ export function createEventReader(
 
   async function read(client: Redis): Promise<void> {
     const queues = [...positions.keys()];
-    const keys = queues.map((queue) => `${queueKey(queue)}:events`);
+    const keys = queues.map((queue) => eventsKey(queueKey(queue)));
     const from = queues.map((queue) => positions.get(queue)?.id ?? '$');
     blocked = true;
     const reply = await client
@@ -68,17 +65,27 @@ export function createEventReader(
       .finally(() => {
         blocked = false;
       });
-    for (const [key, entries] of reply ?? []) {
+    for (const [key, rows] of reply ?? []) {
       const queue = queues[keys.indexOf(key)];
-      const before = queue === undefined ? undefined : positions.get(queue);
-      const last = entries.at(-1);
-      if (queue === undefined || !before || !last) continue;
-      const position = { id: last[0], number: numberOf(last[1]) };
-      positions.set(queue, position);
-      listener.onMoves(entries.flatMap(([, fields]) => readMoves(queue, fields)));
-      // Entries were trimmed before they were read.
-      if (position.number !== before.number + entries.length) listener.onGap();
+      if (queue !== undefined)
+        tell(
+          queue,
+          rows.map((row) => readEntry(queue, row)),
+        );
     }
+  }
+
+  function tell(queue: string, found: readonly EventEntry[]): void {
+    const before = positions.get(queue);
+    if (!before) return;
+    // A queue that was left and watched again while the read was under way begins later than this read did.
+    const entries = found.filter(({ position }) => isAfter(position, before));
+    const last = entries.at(-1);
+    if (!last) return;
+    positions.set(queue, last.position);
+    // Entries were trimmed before they were read.
+    if (!isUnbroken(before, entries)) listener.onGap(queue);
+    listener.onEntries(queue, entries);
   }
 
   /** Runs as long as somebody watches; a broken connection is replaced. */
@@ -101,8 +108,13 @@ export function createEventReader(
 
   /** The streams may have been trimmed or lost meanwhile: read on from where they are now. */
   async function startOver(): Promise<void> {
-    for (const queue of positions.keys()) positions.set(queue, await lastEntryOf(queue));
-    listener.onGap();
+    for (const queue of positions.keys()) {
+      const latest = await latestPosition(command, queue);
+      if (!positions.has(queue)) continue;
+      positions.set(queue, latest);
+      // In the same breath: nobody may take the new position for what was told.
+      listener.onGap(queue);
+    }
   }
 
   function start(): void {
@@ -116,7 +128,7 @@ export function createEventReader(
   return {
     async watch(queue) {
       if (positions.has(queue)) return;
-      const last = await lastEntryOf(queue);
+      const last = await latestPosition(command, queue);
       if (positions.has(queue)) return;
       positions.set(queue, last);
       if (!loop) start();
@@ -128,34 +140,12 @@ export function createEventReader(
       positions.delete(queue);
     },
 
+    position: (queue) => positions.get(queue),
+
     async stop() {
       stopping.abort();
       session?.client.disconnect();
       await loop;
     },
   };
-}
-
-/** An entry of an event stream. */
-interface Position {
-  readonly id: string;
-  /** Its `n`: one more than that of the entry before it. */
-  readonly number: number;
-}
-
-/** `n` of an entry, which is its first field. */
-function numberOf(fields: readonly string[]): number {
-  return Number(fields[1]);
-}
-
-/** Fields named `m`: moves with a blank between them, each the task's id and then its new state. */
-function readMoves(queue: string, fields: readonly string[]): TaskMove[] {
-  return fields.flatMap((text, at) => {
-    if (at % 2 === 0 || fields[at - 1] !== 'm') return [];
-    return text.split(' ').map((move) => ({
-      queue,
-      id: move.slice(0, ID_CHARS),
-      state: move.slice(ID_CHARS) as TaskMove['state'],
-    }));
-  });
 }

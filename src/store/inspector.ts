@@ -7,7 +7,9 @@ import { LANES, type Lane } from '../protocol/lane.ts';
 import { decodeTrusted } from '../protocol/cbor.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { QUEUES_KEY, queueKey, readyKey } from './keys.ts';
-import { COLUMN_ORDER, readRecord, type TaskRecord } from './record.ts';
+import { type AnnouncedWorker, readAnnouncement } from './announcement.ts';
+import type { TaskRecord } from './record.ts';
+import { readTasks } from './read-tasks.ts';
 import { runScript } from './scripts.ts';
 import { toStoreError } from './store-error.ts';
 
@@ -32,10 +34,33 @@ export interface FailedAttempt {
   readonly error: TaskError;
 }
 
-export interface DeadPage {
-  readonly records: readonly TaskRecord[];
-  readonly next: string | undefined;
+/** What explain.lua answers. Times are milliseconds of the Redis clock. */
+export interface RunFacts {
+  readonly now: number;
+  readonly pausedSince: number | undefined;
+  /** Tasks ahead of it in its lane: `more` than are counted; `undefined` when it is on no list. */
+  readonly ahead: number | 'more' | undefined;
+  /** Length of each lane. */
+  readonly ready: Readonly<Record<Lane, number>>;
+  readonly running: number;
+  readonly liveWorkers: number;
+  /** When the lease of the worker that runs it ends. */
+  readonly leaseUntil: number | undefined;
+  /** Since when it is known that its message was popped, but not claimed. */
+  readonly missedSince: number | undefined;
+  readonly announced: readonly AnnouncedWorker[];
 }
+
+export interface LiveWorker extends Partial<Omit<AnnouncedWorker, 'worker'>> {
+  readonly worker: string;
+  readonly queue: string;
+  readonly leaseUntil: number;
+  /** Tasks that it holds. */
+  readonly holds: number;
+}
+
+/** Tasks ahead of another one that are counted. */
+export const MOST_AHEAD_COUNTED = 1_000;
 
 /** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Inspector {
@@ -48,8 +73,10 @@ export interface Inspector {
   attempts(queue: string, id: string): Promise<readonly FailedAttempt[]>;
   /** Lines that its handler has logged. */
   log(queue: string, id: string): Promise<readonly string[]>;
-  /** Dead tasks of a queue, newest first. @param cursor `next` of the page before */
-  dead(queue: string, limit: number, cursor: string | undefined): Promise<DeadPage>;
+  /** What decides whether a task runs now. */
+  explain(queue: string, id: string): Promise<RunFacts>;
+  /** Workers with a lease in the queue. */
+  workers(queue: string): Promise<readonly LiveWorker[]>;
   /** Resolves when Redis answers. */
   ping(): Promise<void>;
 }
@@ -69,18 +96,8 @@ export function createInspector(client: Redis): Inspector {
     return known.names;
   }
 
-  /** In the order of `ids`; tasks that are not there are left out. */
-  async function read(queue: string, ids: readonly string[]): Promise<TaskRecord[]> {
-    if (ids.length === 0) return [];
-    const values = (await runScript(client, 'read', queueKey(queue), ids)) as (Buffer | null)[];
-    const width = COLUMN_ORDER.length;
-    return ids
-      .map((id, at) => readRecord(queue, id, values.slice(at * width, (at + 1) * width)))
-      .filter((record) => record !== undefined);
-  }
-
   async function findIn(names: readonly string[], id: string): Promise<TaskRecord | undefined> {
-    const found = await Promise.all(names.map((queue) => read(queue, [id])));
+    const found = await Promise.all(names.map((queue) => readTasks(client, queue, [id])));
     return found.flat()[0];
   }
 
@@ -124,34 +141,60 @@ export function createInspector(client: Redis): Inspector {
 
     log: (queue, id) => client.lrange(`${queueKey(queue)}:log:${id}`, 0, -1).catch(fail),
 
-    async dead(queue, limit, cursor) {
-      // Tasks that died in the same millisecond have equal scores: the cursor counts how many of them were shown.
-      const [from = '+inf', shown = '0'] = cursor?.split('.') ?? [];
-      const flat = await client
-        .zrevrangebyscore(
-          `${queueKey(queue)}:dead`,
-          from,
-          '-inf',
-          'WITHSCORES',
-          'LIMIT',
-          Number(shown),
-          limit,
-        )
-        .catch(fail);
-      const ids = flat.filter((_, at) => at % 2 === 0);
-      const scores = flat.filter((_, at) => at % 2 === 1);
-      const records = await read(queue, ids).catch(fail);
-      const last = scores.at(-1);
-      const equal = scores.filter((score) => score === last).length + (last === from ? Number(shown) : 0);
-      return {
-        records,
-        next: ids.length < limit ? undefined : `${last}.${equal}`,
-      };
+    async explain(queue, id) {
+      const args = [id, MOST_AHEAD_COUNTED];
+      const reply = await runScript(client, 'explain', queueKey(queue), args).catch(fail);
+      return readFacts(reply as FactsReply);
+    },
+
+    async workers(queue) {
+      const key = queueKey(queue);
+      const [leases, announced] = await Promise.all([
+        client.zrangebyscore(`${key}:workers`, '-inf', '+inf', 'WITHSCORES'),
+        client.hgetallBuffer(`${key}:announced`),
+      ]).catch(fail);
+      const names = leases.filter((_, at) => at % 2 === 0);
+      const holds = await Promise.all(names.map((name) => client.scard(`${key}:running:${name}`))).catch(fail);
+      return names.map((worker, at) => ({
+        ...readAnnouncement(worker, announced[worker]),
+        worker,
+        queue,
+        leaseUntil: Number(leases[2 * at + 1]),
+        holds: holds[at] ?? 0,
+      }));
     },
 
     async ping() {
       await client.ping().catch(fail);
     },
+  };
+}
+
+type FactsReply = readonly [
+  now: Buffer,
+  paused: Buffer,
+  ahead: number,
+  lanes: readonly number[],
+  running: number,
+  liveWorkers: number,
+  lease: Buffer,
+  suspect: Buffer,
+  announced: readonly Buffer[],
+];
+
+function readFacts([now, paused, ahead, lanes, running, liveWorkers, lease, suspect, flat]: FactsReply): RunFacts {
+  const time = (text: Buffer): number | undefined => (text.length === 0 ? undefined : Number(text.toString()));
+  const names = flat.filter((_, at) => at % 2 === 0);
+  return {
+    now: Number(now.toString()),
+    pausedSince: time(paused),
+    ahead: ahead === -1 ? 'more' : ahead === -2 ? undefined : ahead,
+    ready: toRecord(LANES, (lane) => lanes[LANES.indexOf(lane)] ?? 0),
+    running,
+    liveWorkers,
+    leaseUntil: time(lease),
+    missedSince: time(suspect),
+    announced: names.map((name, at) => readAnnouncement(name.toString(), flat[2 * at + 1])),
   };
 }
 

@@ -13,3 +13,8 @@ export function queueKey(queue: string): string {
 export function readyKey(queue: string, lane: Lane): string {
   return `${queueKey(queue)}:ready:${lane}`;
 }
+
+/** An idempotency key: the id of its task, then the digest of the request. */
+export function idempotencyKey(queue: string, name: string): string {
+  return `${queueKey(queue)}:key:${name}`;
+}

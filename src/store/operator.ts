@@ -16,11 +16,16 @@ export type CancelAnswer =
 /** `replayed`, `unknown`, or the state it is in instead of dead. */
 export type ReplayAnswer = 'replayed' | 'unknown' | TaskState;
 
+/** `running`: it cannot be removed before it was cancelled. */
+export type RemoveAnswer = 'removed' | 'unknown' | 'running';
+
 /** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Operator {
   cancel(queue: string, id: string): Promise<CancelAnswer>;
   /** A dead task runs again with a fresh budget of attempts. */
   replay(queue: string, id: string): Promise<ReplayAnswer>;
+  /** Drops a task that does not run. */
+  remove(queue: string, id: string): Promise<RemoveAnswer>;
   pause(queue: string): Promise<void>;
   resume(queue: string): Promise<void>;
 }
@@ -38,6 +43,7 @@ export function createOperator(client: Redis): Operator {
   return {
     cancel: async (queue, id) => (await call('cancel', queue, id)) as CancelAnswer,
     replay: async (queue, id) => (await call('retry', queue, id)) as ReplayAnswer,
+    remove: async (queue, id) => (await call('remove', queue, id)) as RemoveAnswer,
     async pause(queue) {
       await call('pause', queue, 'paused');
     },

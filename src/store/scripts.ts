@@ -14,6 +14,7 @@ import { COLUMN_ORDER, COLUMNS } from './record.ts';
  */
 const SCRIPTS = {
   read: { parts: ['read'], allowOom: true },
+  scan: { parts: ['scan'], allowOom: true },
   enqueue: { parts: ['lib', 'accept', 'enqueue'], allowOom: false },
   claim: { parts: ['lib', 'take', 'claim'], allowOom: true },
   finish: { parts: ['lib', 'crash', 'take', 'finish'], allowOom: true },
@@ -26,6 +27,8 @@ const SCRIPTS = {
   schedule: { parts: ['lib', 'schedule'], allowOom: false },
   cancel: { parts: ['lib', 'cancel'], allowOom: true },
   retry: { parts: ['lib', 'retry'], allowOom: false },
+  remove: { parts: ['lib', 'remove'], allowOom: true },
+  explain: { parts: ['lib', 'explain'], allowOom: true },
   pause: { parts: ['lib', 'pause'], allowOom: true },
 } as const;
 export type ScriptName = keyof typeof SCRIPTS;
@@ -64,11 +67,14 @@ export function buildScripts(build: ScriptBuild = { flags: true }): Record<Scrip
     ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
   ]);
   const shared = `local Q = ${tables}`;
-  const columnNames = `local COLUMN_NAMES = ${luaList(COLUMN_ORDER.map((name) => COLUMNS[name]))}`;
+  const columnNames = [
+    `local COLUMN_NAMES = ${luaList(COLUMN_ORDER.map((name) => COLUMNS[name]))}`,
+    `local CONTENT, RESULT = '${COLUMNS.content}', '${COLUMNS.result}'`,
+  ].join('\n');
   const sources = Object.entries(SCRIPTS).map(([name, { parts, allowOom }]) => {
     const header = build.flags ? `#!lua${allowOom ? ' flags=allow-oom' : ''}\n` : '';
     const bodies = parts.map((part) => (part === 'lib' ? patch(readLua(part)) : readLua(part)));
-    const opening = name === 'read' ? columnNames : shared;
+    const opening = (parts as readonly string[]).includes('lib') ? shared : columnNames;
     return [name, { lua: `${header}${opening}\n${bodies.join('\n')}`, numberOfKeys: 1 }] as const;
   });
   return Object.fromEntries(sources) as Record<ScriptName, ScriptSource>;

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Answer, RunnerSettings, StopReason, Told } from './job.ts';
 import type { ToIsolated } from './isolated-entry.ts';
 import { builtEntry } from './built-entry.ts';
+import { handlerEnv } from './handler-env.ts';
 import { type Runner, STOP_GRACE_MS } from './runner.ts';
 
 /** The last words of a process that are kept. */
@@ -22,6 +23,7 @@ export function createIsolated(
     async run(job, stop) {
       const child = fork(fileURLToPath(builtEntry('isolated-entry')), {
         serialization: 'advanced',
+        env: handlerEnv(),
         // The last one carries nothing: it closes when this process ends, however that may be (isolated-watch.ts).
         stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
       });

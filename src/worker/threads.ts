@@ -9,6 +9,7 @@ import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import { builtEntry } from './built-entry.ts';
 import type { Bundle } from './bundle.ts';
+import { handlerEnv } from './handler-env.ts';
 import { type FromThread, type RunnerSettings, type StopRequest, WARM_UP } from './job.ts';
 import { createLoadedThreads } from './loaded-threads.ts';
 
@@ -65,6 +66,7 @@ export function createThreads(
       piscina = new Piscina({
         // A thread cannot load TypeScript on every supported Node, so the entry is always the built file.
         filename: builtEntry('thread'),
+        env: handlerEnv(),
         minThreads: count + 1,
         maxThreads: count + 1,
         idleTimeout: Number.POSITIVE_INFINITY,

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { type Service, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import { type Announcement, announce } from '../store/announcement.ts';
 import { openBlockingPop } from '../store/blocking-pop.ts';
 import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
 import { createConsumer } from '../store/consumer.ts';
@@ -12,6 +13,7 @@ import { createSweeper, type Swept } from '../store/sweeper.ts';
 import { listenForWakes, type WakeListener } from '../store/wake-listener.ts';
 import { runTick } from '../store/schedules.ts';
 import type { Registry, TaskSettings } from '../tasks/registry.ts';
+import { VERSION } from '../version.ts';
 import { createAhead } from './ahead.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { createExecute } from './execute.ts';
@@ -73,6 +75,15 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
   const threadGate = createGate(settings.threads);
   const pool = createPool({ settings: runnerSettings, gate: threadGate, ahead, onTold, log });
   const stopping = new AbortController();
+  const announcement: Announcement = {
+    host: hostname(),
+    pid: process.pid,
+    startedAt: Date.now(),
+    version: VERSION,
+    concurrency: settings.concurrency,
+    threads: settings.threads,
+    types: [...parts.registry.keys()],
+  };
   let taken: Running | undefined;
 
   /** Everything that needs Redis; made at start, so that a worker that never ran has nothing to take down. */
@@ -147,6 +158,7 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
     command.on('ready', () => {
       // Foreign programs may push to a queue that no server ever wrote to: make it known.
       command.sadd(QUEUES_KEY, ...settings.queues).catch(() => undefined);
+      for (const queue of settings.queues) announce(command, queue, name, announcement).catch(() => undefined);
       beatAll();
       for (const timer of sweeps.values()) timer.within(0);
     });

@@ -45,7 +45,7 @@ test('POST /add answers 202 with "task sent", id, state and where to look', asyn
     state: 'ready',
     queue: 'default',
     priority: 'normal',
-    links: { self: `/v1/tasks/${id}` },
+    links: { self: `/v1/tasks/${id}`, events: `/v1/tasks/${id}/events` },
   });
   expect(headers.get('location')).toBe(`/v1/tasks/${id}`);
   expect(headers.get('content-type')).toBe('application/json');
@@ -221,7 +221,7 @@ test('the record of a task tells its whole way', async () => {
 
 test('requests of one turn of the event loop share one script call', async () => {
   const body = JSON.stringify({ type: 'add', input: { one: 1, two: 1 }, queue: 'many' });
-  const head = `POST /v1/tasks HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
+  const head = `POST /v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
   await redis.client.config('RESETSTAT');
   const socket = connect(Number(new URL(server.url()).port), '127.0.0.1');
   let answers = '';

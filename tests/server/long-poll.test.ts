@@ -1,24 +1,15 @@
 // Waiting for a task: answered when it ends, at the time asked for, and never for a caller that left.
 
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createAdaptorServer } from '@hono/node-server';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createApp } from '../../src/server/app.ts';
-import { createIntake } from '../../src/store/intake.ts';
 import type { Server } from '../../src/server/server.ts';
-import { createWaiters } from '../../src/server/waiters.ts';
 import { openCommandConnection } from '../../src/store/connection.ts';
-import { createEventReader } from '../../src/store/event-reader.ts';
-import { createInspector } from '../../src/store/inspector.ts';
 import { createOperator } from '../../src/store/operator.ts';
-import { createProducer } from '../../src/store/producer.ts';
-import { createSchedules } from '../../src/store/schedules.ts';
+import { startBareServer } from '../support/bare-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
 import { type Answer, call, post } from '../support/http.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { silent, startServer, testRegistry } from '../support/server.ts';
+import { silent, startServer } from '../support/server.ts';
 
 let redis: TestRedis;
 let server: Server;
@@ -206,7 +197,7 @@ test('a server that stops answers those who wait with what it knows', async () =
 });
 
 test('a caller that leaves is forgotten; the others still wait', async () => {
-  const bare = await bareServer();
+  const bare = await startBareServer(redis.url);
   const { url, waiters } = bare;
   try {
     const id = await send();
@@ -227,39 +218,3 @@ test('a caller that leaves is forgotten; the others still wait', async () => {
     await bare.stop();
   }
 });
-
-/** The app behind a real listener, put together here so that its waiters can be counted. */
-async function bareServer() {
-  const settings = silent(redis.url);
-  const command = openCommandConnection(settings, 'bare', {
-    commandTimeoutMs: 1_000,
-    socketTimeoutMs: 1_500,
-  });
-  await new Promise((resolve) => command.once('ready', resolve));
-  const inspector = createInspector(command);
-  const waiters = createWaiters(inspector, (listener) => createEventReader(settings, command, listener));
-  const app = createApp({
-    registry: await testRegistry(),
-    intake: createIntake(createProducer(command)),
-    inspector,
-    operator: createOperator(command),
-    schedules: createSchedules(command),
-    waiters,
-    log: settings.log,
-    bodyLimitBytes: 65_536,
-    isStopping: () => false,
-  });
-  const http = createAdaptorServer({ fetch: app.fetch, createServer });
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
-    waiters,
-    async stop() {
-      await waiters.stop();
-      const closed = new Promise((resolve) => http.close(resolve));
-      if ('closeAllConnections' in http) http.closeAllConnections();
-      await closed;
-      command.disconnect();
-    },
-  };
-}

@@ -2,7 +2,8 @@
 
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createEventReader, type TaskMove } from '../../src/store/event-reader.ts';
+import type { TaskMove } from '../../src/store/event-entry.ts';
+import { createEventReader } from '../../src/store/event-reader.ts';
 import { queueKey } from '../../src/store/keys.ts';
 import { eventually } from '../support/eventually.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -35,7 +36,7 @@ test('moves come in order, also several groups of one entry; a missing number is
   const seen: TaskMove[] = [];
   let gaps = 0;
   const reader = createEventReader(silent(redis.url), client, {
-    onMoves: (moves) => seen.push(...moves),
+    onEntries: (_queue, entries) => seen.push(...entries.flatMap(({ moves }) => moves)),
     onGap: () => (gaps += 1),
   });
   try {
@@ -62,7 +63,7 @@ test('the first entry of an empty stream is no gap', async () => {
   let gaps = 0;
   let moves = 0;
   const reader = createEventReader(silent(redis.url), client, {
-    onMoves: (some) => (moves += some.length),
+    onEntries: (_queue, entries) => (moves += entries.flatMap((entry) => entry.moves).length),
     onGap: () => (gaps += 1),
   });
   try {

@@ -9,6 +9,8 @@ import { silent } from './server.ts';
 export interface HandWorker {
   /** Claims the next task of a queue; answers its id. */
   take(queue?: string): Promise<string>;
+  /** Tells how far a task is that it took. */
+  report(id: string, percent: number, note?: string): Promise<void>;
   /** Ends a task it took. */
   end(id: string, word: OutcomeWord, payload?: unknown): Promise<void>;
   close(): void;
@@ -26,6 +28,11 @@ export function createHandWorker(redisUrl: string): HandWorker {
       if (!task) throw new Error('there is nothing to take');
       taken.set(task.id, { consumer, token: task.token, contentBytes: task.content.length });
       return task.id;
+    },
+    async report(id, percent, note) {
+      const one = taken.get(id);
+      if (!one) throw new Error('this task was not taken');
+      await one.consumer.report([{ id, token: one.token, progress: { percent, note }, lines: [] }]);
     },
     async end(id, word, payload) {
       const one = taken.get(id);

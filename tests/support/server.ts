@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { createLog } from '../../src/log.ts';
 import type { ConnectionSettings } from '../../src/store/connection.ts';
-import { createServerRole, type Server } from '../../src/server/server.ts';
+import { createServerRole, type Server, type ServerSettings } from '../../src/server/server.ts';
 import { loadRegistry, type Registry } from '../../src/tasks/registry.ts';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
@@ -17,10 +17,14 @@ export function silent(url: string): ConnectionSettings {
   return { url, log: createLog('silent', {}) };
 }
 
-export async function startServer(redisUrl: string, bodyLimitBytes = 65_536): Promise<Server> {
+export async function startServer(
+  redisUrl: string,
+  bodyLimitBytes = 65_536,
+  settings: Partial<ServerSettings> = {},
+): Promise<Server> {
   const connection = silent(redisUrl);
   const parts = { connection, registry: await testRegistry(), log: connection.log };
-  const server = createServerRole({ host: '127.0.0.1', port: 0, bodyLimitBytes }, parts);
+  const server = createServerRole({ host: '127.0.0.1', port: 0, bodyLimitBytes, ...settings }, parts);
   await server.start();
   return server;
 }

@@ -1,105 +1,279 @@
-// Accepting one task: the short routes `POST /{type}` and `POST /v1/tasks`.
+// Accepting one task: `POST /v1/tasks` and the short routes `POST /{type}`.
 
-import { type Context, Hono } from 'hono';
+import type { Context, Hono } from 'hono';
+import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
-import type { Lane } from '../../protocol/lane.ts';
+import { LANES } from '../../protocol/lane.ts';
 import { type Call, CallSchema } from '../../protocol/options.ts';
-import type { TaskState } from '../../protocol/task-state.ts';
+import { isTerminal } from '../../protocol/task-state.ts';
+import type { Capacity } from '../../store/capacity.ts';
+import type { Inspector } from '../../store/inspector.ts';
+import type { Intake } from '../../store/intake.ts';
+import type { Verdict } from '../../store/producer.ts';
 import type { Registry } from '../../tasks/registry.ts';
-import { answer } from '../answer.ts';
+import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { readBody, validate } from '../body.ts';
-import type { Intake } from '../../store/intake.ts';
-import { prepareTask } from '../new-task.ts';
-import { taskPath } from '../task-view.ts';
+import { CALL_BODIES } from '../call-schema.ts';
+import { demandQueue } from '../caller.ts';
+import { ENQUEUE_PROBLEMS, unknownType } from '../enqueue-problems.ts';
+import { fullView } from '../full-view.ts';
+import { keyOfHeader, sameKey } from '../idempotency-key.ts';
+import { firstState, type Prepared, prepareTask } from '../new-task.ts';
+import { addRoute, type OperationAnswer, readQuery } from '../operation.ts';
+import { appliedPreferences, type Preferences, preferencesOf, waitEntry } from '../prefer.ts';
+import { problemAnswer } from '../problem.ts';
+import { type Quota, quotaOwner } from '../quota.ts';
+import { TaskSchema, type TaskView, taskPath } from '../task-view.ts';
 import { traceparentOf } from '../trace-context.ts';
+import type { Waiters } from '../waiters.ts';
 
 export interface EnqueueParts {
   readonly registry: Registry;
   readonly intake: Intake;
+  readonly inspector: Inspector;
+  readonly waiters: Waiters;
   readonly bodyLimitBytes: number;
+  /** Without it there is no limit. */
+  readonly capacity?: Capacity | undefined;
+  readonly quota?: Quota | undefined;
 }
 
-interface Accepted {
-  readonly id: string;
-  readonly type: string;
-  readonly queue: string;
-  /** Not told for a task that was there already: it may have gone on. */
-  readonly state?: Extract<TaskState, 'ready' | 'scheduled'>;
-  readonly priority: Lane;
-  /** The idempotency key found a task that was made by the same request before. */
-  readonly replayed?: true;
-  readonly links: { readonly self: string };
-}
+const AcceptedSchema = v.object({
+  id: v.string(),
+  type: v.string(),
+  queue: v.string(),
+  state: v.exactOptional(
+    v.pipe(
+      v.picklist(['ready', 'scheduled']),
+      v.description('not told for a task that was there already: it may have gone on'),
+    ),
+  ),
+  priority: v.picklist(LANES),
+  replayed: v.exactOptional(
+    v.pipe(
+      v.literal(true),
+      v.description('the idempotency key found a task that was made by the same request before'),
+    ),
+  ),
+  links: v.object({ self: v.string(), events: v.string() }),
+});
+type Accepted = v.InferOutput<typeof AcceptedSchema> & { readonly message?: string };
+
+const DryRunSchema = v.object({
+  valid: v.literal(true),
+  type: v.string(),
+  queue: v.string(),
+  priority: v.picklist(LANES),
+});
+
+const queryEntries = {
+  wait: waitEntry,
+  dryRun: v.optional(
+    v.pipe(
+      v.picklist(['true', 'false'], 'must be true or false'),
+      v.description('Only checks: nothing is written.'),
+    ),
+  ),
+};
+
+/** What both routes have in common. */
+const SENDING = {
+  tag: 'tasks',
+  scope: 'enqueue',
+  query: queryEntries,
+  headers: {
+    'Idempotency-Key':
+      'The same key finds the task that was made with it, as `key` in the body of `POST /v1/tasks`.',
+    Prefer:
+      '`wait=<seconds>`: answered when the task is finished, or after that time; `return=minimal`: without body.',
+    traceparent: 'W3C trace context; the handler gets it.',
+  },
+  answers: {
+    202: {
+      description: 'Redis has the task. `Location` is where it can be asked for.',
+      schema: AcceptedSchema,
+    },
+    200: {
+      description:
+        'The idempotency key found this task (`Idempotent-Replayed: true`); or the task is finished and was waited for; or it is valid, and this was a dry run.',
+      schema: v.union([AcceptedSchema, TaskSchema, DryRunSchema]),
+    },
+  } satisfies Record<number, OperationAnswer>,
+  problems: ENQUEUE_PROBLEMS,
+} as const;
 
 /** `POST /v1/tasks` with `{type, input}` and the options of a call. */
-export function tasksRoute(parts: EnqueueParts): Hono<AppEnv> {
-  return new Hono<AppEnv>().post('/v1/tasks', async (c) => {
-    const body = await readBody(c, parts.bodyLimitBytes);
-    const accepted = await accept(c, parts, validate(CallSchema, body), '/input');
-    return answerAccepted(c, accepted);
-  });
+export function addEnqueueRoutes(app: Hono<AppEnv>, parts: EnqueueParts): void {
+  addRoute(
+    app,
+    'POST',
+    '/v1/tasks',
+    {
+      id: 'sendTask',
+      summary: 'Send a task',
+      description: 'Answers as soon as Redis has it. What a worker will check again is checked here.',
+      body: CALL_BODIES,
+      ...SENDING,
+    },
+    async (c) => {
+      const wishes = wishesOf(c);
+      const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
+      return send(c, parts, call, wishes, '/input');
+    },
+  );
 }
 
-/** `POST /{type}`: the path names the type, the body is the input. */
-export function shortRoute(parts: EnqueueParts): Hono<AppEnv> {
-  return new Hono<AppEnv>().post('/:type', async (c) => {
-    const type = c.req.param('type');
-    if (!parts.registry.has(type)) throw unknownType(parts.registry, type);
-    const input = await readBody(c, parts.bodyLimitBytes);
-    const accepted = await accept(c, parts, { type, input }, '');
-    return answerAccepted(c, { message: 'task sent', ...accepted });
-  });
+/** `POST /{type}`, whose body is the input. Added last: its path is one segment of any name. */
+export function addShortRoute(app: Hono<AppEnv>, parts: EnqueueParts): void {
+  addRoute(
+    app,
+    'POST',
+    '/:type',
+    {
+      id: 'sendTaskByPath',
+      summary: 'Send a task whose type is the path; the body is its input',
+      body: { 'application/json': {}, 'application/cbor': {} },
+      ...SENDING,
+    },
+    async (c) => {
+      const type = c.req.param('type') ?? '';
+      if (!parts.registry.has(type)) throw unknownType(parts.registry, type);
+      const wishes = wishesOf(c);
+      const input = await readBody(c, parts.bodyLimitBytes);
+      return send(c, parts, { type, input }, wishes, '', 'task sent');
+    },
+  );
 }
 
-function answerAccepted(c: Context<AppEnv>, accepted: Accepted & { readonly message?: string }): Response {
-  const { self } = accepted.links;
-  if (accepted.replayed) return answer(c, 200, accepted, { Location: self, 'Idempotent-Replayed': 'true' });
-  return answer(c, 202, accepted, { Location: self });
+/** What a request asks for beside its task. */
+interface Wishes extends Preferences {
+  /** Idempotency key of the header. */
+  readonly key: string | undefined;
+  readonly dryRun: boolean;
+}
+const NO_WISHES: Wishes = { key: undefined, dryRun: false, waitSeconds: 0, minimal: false };
+
+/** Nearly every request has none of them, and costs no more than the question. */
+function wishesOf(c: Context<AppEnv>): Wishes {
+  const hasQuery = c.req.url.includes('?');
+  const key = keyOfHeader(c);
+  if (!hasQuery && key === undefined && c.req.header('prefer') === undefined) return NO_WISHES;
+  const { wait, dryRun } = hasQuery ? readQuery(c, queryEntries) : {};
+  return { key, dryRun: dryRun === 'true', ...preferencesOf(c, wait) };
 }
 
-async function accept(
+/** @param inputPointer JSON Pointer of the input within the body */
+async function send(
   c: Context<AppEnv>,
-  { registry, intake }: EnqueueParts,
-  call: Call,
+  parts: EnqueueParts,
+  given: Call,
+  wishes: Wishes,
   inputPointer: string,
-): Promise<Accepted> {
+  message?: string,
+): Promise<Response> {
+  const key = sameKey(wishes.key, given.key);
+  const call = key === given.key ? given : { ...given, key };
+  const prepared = prepare(c, parts.registry, call, inputPointer);
+  const { queue, lane, task } = prepared;
+  const spent = parts.quota?.take(quotaOwner(c), 1);
+  if (spent?.error) return problemAnswer(c, spent.error, spent.headers);
+  const room = parts.capacity?.reserve(queue, 1, task.content.length);
+  if (room) await room;
+  const headers = spent?.headers;
+  if (wishes.dryRun) {
+    return answer(c, 200, { valid: true, type: call.type, queue, priority: lane }, headers);
+  }
+  const verdict = await parts.intake.accept(queue, task);
+  if (verdict?.word === 'conflict') throw keyReused(verdict.id, given.key !== undefined);
+  const accepted = toAccepted(call, prepared, verdict);
+  const told = message === undefined ? accepted : { message, ...accepted };
+  if (wishes === NO_WISHES) return answerAccepted(c, told, headers);
+  return answerAsWished(c, parts, told, wishes, headers);
+}
+
+/** @throws PopfleetError `unknown-type`, `invalid-input` or `forbidden` */
+function prepare(c: Context<AppEnv>, registry: Registry, call: Call, inputPointer: string): Prepared {
   const definition = registry.get(call.type);
   if (!definition) throw unknownType(registry, call.type);
   // The worker checks again and may transform: what is stored is what the caller sent.
   validate(definition.input, call.input, inputPointer);
-  const { id, queue, lane, task } = prepareTask(call, definition, traceparentOf(c));
-  const verdict = await intake.accept(queue, task);
-  const { type } = call;
-  if (verdict?.word === 'conflict') {
-    throw new PopfleetError(
-      'idempotency-key-reused',
-      `The key was used for another request (task ${verdict.id}). Use a new key, or send the same request again.`,
-      { faults: [{ pointer: '#/key', detail: 'belongs to another request' }] },
-    );
-  }
-  if (verdict?.word === 'replayed') {
-    return {
-      id: verdict.id,
-      type,
-      queue,
-      priority: lane,
-      replayed: true,
-      links: { self: taskPath(verdict.id) },
-    };
-  }
-  const state = isLater(call) ? 'scheduled' : 'ready';
-  return { id, type, state, queue, priority: lane, links: { self: taskPath(id) } };
+  const prepared = prepareTask(call, definition, traceparentOf(c), c.get('caller').key);
+  demandQueue(c, prepared.queue);
+  return prepared;
 }
 
-function isLater({ delayMs, runAt }: Call): boolean {
-  return (delayMs !== undefined && delayMs > 0) || (runAt !== undefined && runAt > Date.now());
-}
-
-export function unknownType(registry: Registry, type: string): PopfleetError {
-  const known = [...registry.keys()].slice(0, 20).join(', ');
+/** @param isKeyInBody so that the answer can point to it */
+function keyReused(owner: string, isKeyInBody: boolean): PopfleetError {
   return new PopfleetError(
-    'unknown-type',
-    `There is no task type "${type.slice(0, 64)}". Known types: ${known}.`,
+    'idempotency-key-reused',
+    `The key was used for another request (task ${owner}). Use a new key, or send the same request again.`,
+    isKeyInBody ? { faults: [{ pointer: '#/key', detail: 'belongs to another request' }] } : {},
   );
+}
+
+function toAccepted(call: Call, { id, queue, lane }: Prepared, verdict: Verdict | undefined): Accepted {
+  const { type } = call;
+  if (verdict?.word === 'replayed') {
+    return { id: verdict.id, type, queue, priority: lane, replayed: true, links: linksOf(verdict.id) };
+  }
+  return { id, type, state: firstState(call), queue, priority: lane, links: linksOf(id) };
+}
+
+/** Of those of the task, what a caller goes on with who may only send. */
+function linksOf(id: string): Accepted['links'] {
+  const self = taskPath(id);
+  return { self, events: `${self}/events` };
+}
+
+function answerAccepted(
+  c: Context<AppEnv>,
+  accepted: Accepted,
+  headers?: Readonly<Record<string, string>>,
+): Response {
+  return answer(c, accepted.replayed ? 200 : 202, accepted, acceptedHeaders(accepted, headers));
+}
+
+function acceptedHeaders(
+  { links, replayed }: Accepted,
+  more?: Readonly<Record<string, string>>,
+): Record<string, string> {
+  if (replayed) return { Location: links.self, 'Idempotent-Replayed': 'true', ...more };
+  return more ? { Location: links.self, ...more } : { Location: links.self };
+}
+
+async function answerAsWished(
+  c: Context<AppEnv>,
+  parts: EnqueueParts,
+  accepted: Accepted,
+  wishes: Wishes,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  const headers = { ...more, ...appliedPreferences(wishes) };
+  if (wishes.waitSeconds > 0) {
+    const finished = await finishedView(c, parts, accepted.id, wishes.waitSeconds);
+    if (finished) return answer(c, 200, finished, acceptedHeaders(accepted, headers));
+  }
+  if (!wishes.minimal) return answerAccepted(c, accepted, headers);
+  return respond(c, accepted.replayed ? 200 : 202, null, acceptedHeaders(accepted, headers));
+}
+
+/**
+ * Waits for the end of a task that this caller has just sent.
+ * @returns `undefined` when it is not finished in time. Whatever goes wrong here is no fault of the request: Redis has the
+ *   task, and the caller must be told its id.
+ */
+async function finishedView(
+  c: Context<AppEnv>,
+  { waiters, inspector, registry }: EnqueueParts,
+  id: string,
+  seconds: number,
+): Promise<TaskView | undefined> {
+  try {
+    const record = await waiters.wait(id, seconds * 1_000, c.req.raw.signal);
+    if (record && isTerminal(record.state)) return await fullView(record, inspector, registry);
+  } catch (error) {
+    if (!(error instanceof PopfleetError)) throw error;
+  }
+  return undefined;
 }

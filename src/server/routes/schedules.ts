@@ -1,6 +1,7 @@
 // Schedules: tasks that come again by the clock.
 
-import { type Context, Hono } from 'hono';
+import type { Context, Hono } from 'hono';
+import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { DEFAULT_QUEUE } from '../../protocol/names.ts';
 import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
@@ -9,8 +10,11 @@ import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { readBody, validate } from '../body.ts';
+import { SCHEDULE_BODIES } from '../call-schema.ts';
+import { demandQueue, knows } from '../caller.ts';
 import { compact } from '../compact.ts';
-import { unknownType } from './enqueue.ts';
+import { addRoute, type Operation } from '../operation.ts';
+import { unknownType } from '../enqueue-problems.ts';
 
 export interface ScheduleRouteParts {
   readonly registry: Registry;
@@ -21,12 +25,12 @@ export interface ScheduleRouteParts {
 const RUNS_SHOWN = 5;
 
 /** `PUT`, `GET` and `DELETE /v1/schedules/{name}`, `GET /v1/schedules`, `POST …/pause` and `…/resume`. */
-export function scheduleRoutes(parts: ScheduleRouteParts): Hono<AppEnv> {
+export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts): void {
   const { registry, schedules } = parts;
 
   async function find(c: Context<AppEnv>): Promise<StoredSchedule> {
     const found = await schedules.find(c.req.param('name') ?? '');
-    if (found) return found;
+    if (found && knows(c, found.queue)) return found;
     throw new PopfleetError('not-found', 'There is no such schedule. GET /v1/schedules lists them.');
   }
 
@@ -36,34 +40,119 @@ export function scheduleRoutes(parts: ScheduleRouteParts): Hono<AppEnv> {
     return answer(c, 200, toView(await find(c)));
   }
 
-  return new Hono<AppEnv>()
-    .get('/v1/schedules', async (c) => answer(c, 200, { items: (await schedules.list()).map(toView) }))
-    .get('/v1/schedules/:name', async (c) => answer(c, 200, toView(await find(c))))
-    .put('/v1/schedules/:name', async (c) => {
-      const name = c.req.param('name');
-      if (!SCHEDULE_NAME.test(name)) {
-        throw new PopfleetError(
-          'invalid-input',
-          `The name of a schedule must match ${SCHEDULE_NAME.source}.`,
-        );
-      }
-      const schedule = validate(ScheduleSchema, await readBody(c, parts.bodyLimitBytes));
-      const definition = registry.get(schedule.type);
-      if (!definition) throw unknownType(registry, schedule.type);
-      validate(definition.input, schedule.input, '/input');
-      const { queue = DEFAULT_QUEUE, priority, ttlMs } = definition.defaults ?? {};
-      const whole = compact<Schedule>({ queue, priority, ttlMs, ...compact<Schedule>(schedule) });
-      const created = await schedules.put(whole.queue ?? queue, name, whole);
-      return answer(c, created ? 201 : 200, toView(await find(c)));
-    })
-    .delete('/v1/schedules/:name', async (c) => {
-      await find(c);
-      await schedules.delete(c.req.param('name'));
+  addRoute(
+    app,
+    'GET',
+    '/v1/schedules',
+    {
+      id: 'listSchedules',
+      tag: 'schedules',
+      summary: 'All schedules',
+      scope: 'read',
+      answers: { 200: { description: 'By name.', schema: v.object({ items: v.array(ViewSchema) }) } },
+    },
+    async (c) => {
+      const all = await schedules.list();
+      return answer(c, 200, { items: all.filter(({ queue }) => knows(c, queue)).map(toView) });
+    },
+  );
+  addRoute(
+    app,
+    'GET',
+    '/v1/schedules/:name',
+    {
+      id: 'getSchedule',
+      tag: 'schedules',
+      summary: 'One schedule',
+      scope: 'read',
+      answers: ONE,
+      problems: ['not-found'],
+    },
+    async (c) => answer(c, 200, toView(await find(c))),
+  );
+  addRoute(app, 'PUT', '/v1/schedules/:name', PUT, async (c) => {
+    const name = c.req.param('name') ?? '';
+    if (!SCHEDULE_NAME.test(name)) {
+      throw new PopfleetError('invalid-input', `The name of a schedule must match ${SCHEDULE_NAME.source}.`);
+    }
+    const schedule = validate(ScheduleSchema, await readBody(c, parts.bodyLimitBytes));
+    const definition = registry.get(schedule.type);
+    if (!definition) throw unknownType(registry, schedule.type);
+    validate(definition.input, schedule.input, '/input');
+    const { queue = DEFAULT_QUEUE, priority, ttlMs } = definition.defaults ?? {};
+    const whole = compact<Schedule>({ queue, priority, ttlMs, ...compact<Schedule>(schedule) });
+    demandQueue(c, whole.queue ?? queue);
+    const before = await schedules.find(name);
+    if (before) demandQueue(c, before.queue);
+    const created = await schedules.put(whole.queue ?? queue, name, whole);
+    return answer(c, created ? 201 : 200, toView(await find(c)));
+  });
+  addRoute(
+    app,
+    'DELETE',
+    '/v1/schedules/:name',
+    {
+      id: 'deleteSchedule',
+      tag: 'schedules',
+      summary: 'Delete a schedule',
+      scope: 'admin',
+      answers: { 204: { description: 'It is gone. Tasks that it made stay.' } },
+      problems: ['not-found'],
+    },
+    async (c) => {
+      const { name } = await find(c);
+      await schedules.delete(name);
       return respond(c, 204, null, {});
-    })
-    .post('/v1/schedules/:name/pause', (c) => setPaused(c, true))
-    .post('/v1/schedules/:name/resume', (c) => setPaused(c, false));
+    },
+  );
+  for (const [verb, paused] of [
+    ['pause', true],
+    ['resume', false],
+  ] as const) {
+    addRoute(
+      app,
+      'POST',
+      `/v1/schedules/:name/${verb}`,
+      {
+        id: `${verb}Schedule`,
+        tag: 'schedules',
+        summary: paused ? 'Make no tasks any more' : 'Go on with the ticks to come',
+        scope: 'admin',
+        answers: ONE,
+        problems: ['not-found', 'redis-full'],
+      },
+      (c) => setPaused(c, paused),
+    );
+  }
 }
+
+const ViewSchema = v.looseObject({
+  name: v.string(),
+  type: v.string(),
+  input: v.unknown(),
+  queue: v.string(),
+  paused: v.boolean(),
+  next: v.pipe(v.array(v.string()), v.description('the next ticks, RFC 3339')),
+  last: v.exactOptional(v.object({ due: v.string(), task: v.string() })),
+});
+const ONE = { 200: { description: 'The schedule.', schema: ViewSchema } } as const;
+
+const PUT: Operation = {
+  id: 'putSchedule',
+  tag: 'schedules',
+  summary: 'Create or replace a schedule',
+  scope: 'admin',
+  body: SCHEDULE_BODIES,
+  answers: { ...ONE, 201: { description: 'It is new.', schema: ViewSchema } },
+  problems: [
+    'malformed-body',
+    'unknown-type',
+    'too-large',
+    'unsupported-media-type',
+    'invalid-input',
+    'redis-full',
+  ],
+};
 
 function toView({ name, queue, schedule, lastRun }: StoredSchedule): object {
   const next = schedule.paused ? [] : nextTicks(schedule, Date.now(), RUNS_SHOWN);

@@ -1,16 +1,24 @@
-// Reading, cancelling and replaying tasks.
+// Reading, cancelling, replaying and removing tasks.
 
-import { type Context, Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { DEFAULT_QUEUE, QUEUE_NAME, TASK_ID } from '../../protocol/names.ts';
+import { typeOfContent } from '../../protocol/message.ts';
+import { DEFAULT_QUEUE, QUEUE_NAME, TASK_ID, TASK_TYPE } from '../../protocol/names.ts';
+import { TASK_STATES } from '../../protocol/task-state.ts';
 import type { Inspector } from '../../store/inspector.ts';
+import { CURSOR, type Page, type PageQuery } from '../../store/lister.ts';
 import type { Operator } from '../../store/operator.ts';
 import type { TaskRecord } from '../../store/record.ts';
 import type { Registry } from '../../tasks/registry.ts';
-import { answer } from '../answer.ts';
+import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { type TaskView, toDeadView, toTaskView } from '../task-view.ts';
+import { knows } from '../caller.ts';
+import { ExplanationSchema, explain } from '../explain.ts';
+import { fullView } from '../full-view.ts';
+import { addRoute, type Operation, readQuery } from '../operation.ts';
+import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
+import { TaskRowSchema, TaskSchema, type TaskView, toTaskRow } from '../task-view.ts';
 import type { Waiters } from '../waiters.ts';
 
 export interface TaskRouteParts {
@@ -18,95 +26,196 @@ export interface TaskRouteParts {
   readonly inspector: Inspector;
   readonly operator: Operator;
   readonly waiters: Waiters;
+  readonly list: (query: PageQuery) => Promise<Page>;
 }
 
-/** Below the 60 s after which load balancers usually give up on an answer. */
-const LONGEST_WAIT_SECONDS = 55;
+const ROWS_A_PAGE = 50;
+/** How long caches of the caller may keep a task that does not change any more: it may be removed, or replayed. */
+const FINISHED_FRESH_SECONDS = 60;
 
-const Seconds = v.pipe(v.string(), v.regex(/^\d{1,6}$/), v.transform(Number));
-const Limit = v.pipe(v.string(), v.regex(/^\d{1,3}$/), v.transform(Number), v.minValue(1), v.maxValue(200));
-const Cursor = v.pipe(v.string(), v.regex(/^\d{1,16}\.\d{1,9}$/));
+const ROWS = 'must be a whole number from 1 to 200';
+const listEntries = {
+  queue: v.optional(v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)), DEFAULT_QUEUE),
+  state: v.optional(v.picklist(TASK_STATES, `must be one of ${TASK_STATES.join(', ')}`)),
+  type: v.optional(v.pipe(v.string(), v.regex(TASK_TYPE, `must match ${TASK_TYPE.source}`))),
+  limit: v.optional(
+    v.pipe(v.string(), v.regex(/^(?:[1-9]\d?|1\d\d|200)$/, ROWS), v.description('Rows of a page, 1 to 200; 50 unless told.')),
+  ),
+  cursor: v.optional(
+    v.pipe(v.string(), v.regex(CURSOR, 'must be what `next` of a page said'), v.description('`next` of the page before.')),
+  ),
+};
 
-export function taskRoutes(parts: TaskRouteParts): Hono<AppEnv> {
+const PageSchema = v.object({
+  items: v.array(TaskRowSchema),
+  next: v.exactOptional(
+    v.pipe(
+      v.string(),
+      v.description('`cursor` of the next page; absent on the last. A page may be short, or empty, and have a next one.'),
+    ),
+  ),
+});
+
+const TASK = { description: 'The task as it is now.', schema: TaskSchema } as const;
+
+/** `GET /v1/tasks`, and what can be done to one task under `/v1/tasks/{id}`. */
+export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
   const { inspector, operator, waiters } = parts;
 
   async function find(c: Context<AppEnv>, waitMs = 0): Promise<TaskRecord> {
     const id = c.req.param('id') ?? '';
-    const record = TASK_ID.test(id) ? await waiters.wait(id, waitMs, c.req.raw.signal) : undefined;
-    if (record) return record;
-    throw new PopfleetError(
-      'not-found',
-      'There is no such task. Finished tasks are kept for a limited time only.',
-    );
+    const record = TASK_ID.test(id) ? await inspector.task(id) : undefined;
+    // What belongs to queues of others does not exist; nor is it waited for.
+    if (!record || !knows(c, record.queue)) throw noTask();
+    const latest = waitMs > 0 ? await waiters.wait(id, waitMs, c.req.raw.signal) : record;
+    if (!latest) throw noTask();
+    return latest;
   }
 
-  async function view(record: TaskRecord): Promise<TaskView> {
-    // Most tasks fail never, and cost no second command. Not `failures`: a replay sets them back.
-    const faultless = record.state === 'running' || record.state === 'succeeded' ? 1 : 0;
-    return toTaskView(
-      record,
-      record.claims > faultless ? await inspector.attempts(record.queue, record.id) : [],
-      parts.registry,
-    );
-  }
+  const view = (record: TaskRecord): Promise<TaskView> => fullView(record, inspector, parts.registry);
 
-  return new Hono<AppEnv>()
-    .get('/v1/tasks', async (c) => {
-      const { queue, limit, cursor } = deadQuery(c);
-      const page = await inspector.dead(queue, limit, cursor);
-      return answer(c, 200, { items: page.records.map(toDeadView), next: page.next });
-    })
-    .get('/v1/tasks/:id', async (c) => {
-      const seconds = waitSeconds(c);
-      const record = await find(c, seconds * 1_000);
-      const applied = seconds > 0 ? { 'Preference-Applied': `wait=${seconds}` } : {};
-      return answer(c, 200, await view(record), { 'Cache-Control': 'no-store', ...applied });
-    })
-    .get('/v1/tasks/:id/log', async (c) => {
-      const { queue, id } = await find(c);
-      return answer(c, 200, { id, lines: await inspector.log(queue, id) });
-    })
-    .post('/v1/tasks/:id/cancel', async (c) => {
-      const { queue, id } = await find(c);
-      const word = await operator.cancel(queue, id);
-      if (word === 'succeeded' || word === 'dead') throw finished(word, 'cancelled');
-      // A running one was only asked to stop; ask for the task to see that it has.
-      return answer(c, word === 'requested' ? 202 : 200, await view(await find(c)));
-    })
-    .post('/v1/tasks/:id/retry', async (c) => {
-      const { queue, id } = await find(c);
-      const word = await operator.replay(queue, id);
-      if (word !== 'replayed' && word !== 'unknown') throw finished(word, 'replayed: only dead tasks can be');
-      return answer(c, 202, await view(await find(c)));
+  addRoute(app, 'GET', '/v1/tasks', LIST, async (c) => {
+    const { queue, state, type, limit = String(ROWS_A_PAGE), cursor } = readQuery(c, listEntries);
+    const isOrdered = state === 'dead' || state === 'scheduled';
+    if (cursor !== undefined && cursor.startsWith('o.') !== isOrdered) {
+      throw new PopfleetError('invalid-query', '`cursor` belongs to a list of another state.');
+    }
+    if (!knows(c, queue)) return answer(c, 200, { items: [] });
+    const { records, next } = await parts.list({
+      queue,
+      state,
+      accept: ({ content }) => type === undefined || typeOfContent(content) === type,
+      limit: Number(limit),
+      cursor,
     });
+    const page = { items: records.map(toTaskRow), ...(next === undefined ? {} : { next }) };
+    return answer(c, 200, page, next === undefined ? {} : { Link: nextLink(c, next) });
+  });
+
+  addRoute(app, 'GET', '/v1/tasks/:id', GET_ONE, async (c) => {
+    const { waitSeconds } = preferencesOf(c, readQuery(c, { wait: waitEntry }).wait);
+    const record = await find(c, waitSeconds * 1_000);
+    const isFinal = record.state === 'succeeded' || record.state === 'cancelled';
+    return answer(c, 200, await view(record), {
+      'Cache-Control': isFinal ? `private, max-age=${FINISHED_FRESH_SECONDS}` : 'no-store',
+      ...appliedPreferences({ waitSeconds, minimal: false }),
+    });
+  });
+
+  addRoute(app, 'GET', '/v1/tasks/:id/log', GET_LOG, async (c) => {
+    const { queue, id } = await find(c);
+    return answer(c, 200, { id, lines: await inspector.log(queue, id) });
+  });
+
+  addRoute(app, 'GET', '/v1/tasks/:id/explain', EXPLAIN, async (c) => {
+    const { queue, id } = await find(c);
+    const facts = await inspector.explain(queue, id);
+    // Read after the facts: what moved on meanwhile is then told as it is.
+    const record = await find(c);
+    return answer(c, 200, explain(record, typeOfContent(record.content) ?? 'unknown', facts));
+  });
+
+  addRoute(app, 'POST', '/v1/tasks/:id/cancel', CANCEL, async (c) => {
+    const { queue, id } = await find(c);
+    const word = await operator.cancel(queue, id);
+    if (word === 'succeeded' || word === 'dead') throw finished(word, 'cancelled');
+    // A running one was only asked to stop; ask for the task to see that it has.
+    return answer(c, word === 'requested' ? 202 : 200, await view(await find(c)));
+  });
+
+  addRoute(app, 'POST', '/v1/tasks/:id/retry', RETRY, async (c) => {
+    const { queue, id } = await find(c);
+    const word = await operator.replay(queue, id);
+    if (word !== 'replayed' && word !== 'unknown') throw finished(word, 'replayed: only dead tasks can be');
+    return answer(c, 202, await view(await find(c)));
+  });
+
+  addRoute(app, 'DELETE', '/v1/tasks/:id', REMOVE, async (c) => {
+    const id = c.req.param('id') ?? '';
+    const record = TASK_ID.test(id) ? await inspector.task(id) : undefined;
+    if (record && knows(c, record.queue) && (await operator.remove(record.queue, id)) === 'running') {
+      throw new PopfleetError('invalid-state', 'The task runs. Cancel it first.');
+    }
+    return respond(c, 204, null, {});
+  });
+}
+
+const LIST: Operation = {
+  id: 'listTasks',
+  tag: 'tasks',
+  summary: 'Tasks of a queue, in pages',
+  description:
+    'Dead tasks come newest first, scheduled ones by their due time. All others come in no certain order; each that is there all the time comes at least once.',
+  scope: 'read',
+  query: listEntries,
+  answers: { 200: { description: 'A page. `Link` with `rel="next"` is the next one.', schema: PageSchema } },
+  problems: ['invalid-query'],
+};
+const GET_ONE: Operation = {
+  id: 'getTask',
+  tag: 'tasks',
+  summary: 'A task, at once or when it is finished',
+  scope: 'read',
+  query: { wait: waitEntry },
+  headers: { Prefer: '`wait=<seconds>` (RFC 7240): as the query parameter.' },
+  answers: { 200: TASK },
+  problems: ['not-found', 'invalid-query', 'overloaded'],
+};
+const GET_LOG: Operation = {
+  id: 'getTaskLog',
+  tag: 'tasks',
+  summary: 'Lines that the handler of a task has logged',
+  scope: 'read',
+  answers: {
+    200: { description: 'The latest lines.', schema: v.object({ id: v.string(), lines: v.array(v.string()) }) },
+  },
+  problems: ['not-found'],
+};
+const EXPLAIN: Operation = {
+  id: 'explainTask',
+  tag: 'tasks',
+  summary: 'Why a task does not run yet',
+  scope: 'read',
+  answers: { 200: { description: 'Reasons, all true at one moment.', schema: ExplanationSchema } },
+  problems: ['not-found'],
+};
+const CANCEL: Operation = {
+  id: 'cancelTask',
+  tag: 'tasks',
+  summary: 'Cancel a task',
+  description: 'One that waits is cancelled at once (200). One that runs is asked to stop, and stopped if it does not (202).',
+  scope: 'admin',
+  answers: { 200: TASK, 202: { ...TASK, description: 'It runs and was asked to stop.' } },
+  problems: ['not-found', 'invalid-state'],
+};
+const RETRY: Operation = {
+  id: 'retryTask',
+  tag: 'tasks',
+  summary: 'Run a dead task again, with a fresh budget of attempts',
+  scope: 'admin',
+  answers: { 202: { ...TASK, description: 'It is ready again.' } },
+  problems: ['not-found', 'invalid-state', 'redis-full'],
+};
+const REMOVE: Operation = {
+  id: 'deleteTask',
+  tag: 'tasks',
+  summary: 'Remove a task with all that is kept of it',
+  description: 'One that waits does not run any more. The answer is the same when there is no such task (any more).',
+  scope: 'admin',
+  answers: { 204: { description: 'There is no such task now.' } },
+  problems: ['invalid-state'],
+};
+
+function noTask(): PopfleetError {
+  return new PopfleetError('not-found', 'There is no such task. Finished tasks are kept for a limited time only.');
+}
+
+/** RFC 8288. Relative, so that it holds behind any proxy. */
+function nextLink(c: Context<AppEnv>, next: string): string {
+  const query = new URLSearchParams({ ...c.req.query(), cursor: next });
+  return `</v1/tasks?${query.toString()}>; rel="next"`;
 }
 
 function finished(state: string, verb: string): PopfleetError {
   return new PopfleetError('invalid-state', `The task is ${state} and cannot be ${verb}.`);
-}
-
-/** The query of `GET /v1/tasks`, which lists dead tasks, newest first. */
-function deadQuery(c: Context<AppEnv>): { queue: string; limit: number; cursor: string | undefined } {
-  const { state, queue = DEFAULT_QUEUE, limit = '50', cursor } = c.req.query();
-  const faults = [
-    state !== 'dead' && '`state` must be dead: only dead tasks are listed.',
-    !QUEUE_NAME.test(queue) && `\`queue\` must match ${QUEUE_NAME.source}.`,
-    !v.is(Limit, limit) && '`limit` must be a whole number from 1 to 200.',
-    cursor !== undefined && !v.is(Cursor, cursor) && '`cursor` must be what `next` of a page said.',
-  ].filter((fault) => fault !== false);
-  if (faults.length > 0) throw new PopfleetError('invalid-query', faults.join(' '));
-  return { queue, limit: v.parse(Limit, limit), cursor };
-}
-
-/** The query wins over the header. A longer wait than we offer is cut, and the answer says so. */
-function waitSeconds(c: Context<AppEnv>): number {
-  const query = c.req.query('wait');
-  if (query !== undefined) {
-    const parsed = v.safeParse(Seconds, query);
-    if (!parsed.success)
-      throw new PopfleetError('invalid-query', '`wait` must be a whole number of seconds.');
-    return Math.min(parsed.output, LONGEST_WAIT_SECONDS);
-  }
-  const preferred = /(?:^|[,;]\s*)wait=(\d{1,6})\s*(?:$|[,;])/.exec(c.req.header('prefer') ?? '');
-  return Math.min(Number(preferred?.[1] ?? 0), LONGEST_WAIT_SECONDS);
 }

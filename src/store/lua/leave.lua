@@ -3,5 +3,8 @@
 -- Reply: how many tasks it still holds
 
 local held = redis.call('SCARD', Q.running_key(ARGV[1]))
-if held == 0 then redis.call('ZREM', Q.WORKERS, ARGV[1]) end
+if held == 0 then
+  redis.call('ZREM', Q.WORKERS, ARGV[1])
+  redis.call('HDEL', Q.ANNOUNCED, ARGV[1])
+end
 return held

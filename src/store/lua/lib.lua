@@ -6,6 +6,8 @@
 Q.BASE = KEYS[1]
 Q.CONTROL = Q.BASE .. ':control'
 Q.WORKERS = Q.BASE .. ':workers'
+-- What each worker says of itself.
+Q.ANNOUNCED = Q.BASE .. ':announced'
 Q.LATER = Q.BASE .. ':later'
 Q.DONE = Q.BASE .. ':done'
 Q.DEAD = Q.BASE .. ':dead'

@@ -64,7 +64,10 @@ local function expire_workers()
     Q.load_tasks(ids)
     Q.load(Q.CANCELS, cancels, ids)
     for _, id in ipairs(ids) do give_back(id, worker, cancels[id]) end
-    if redis.call('EXISTS', Q.running_key(worker)) == 0 then redis.call('ZREM', Q.WORKERS, worker) end
+    if redis.call('EXISTS', Q.running_key(worker)) == 0 then
+      redis.call('ZREM', Q.WORKERS, worker)
+      redis.call('HDEL', Q.ANNOUNCED, worker)
+    end
   end
   local following = redis.call('ZRANGE', Q.WORKERS, 0, 0, 'WITHSCORES')
   if following[2] then again_at(tonumber(following[2])) end

@@ -1,0 +1,52 @@
+// What the routes that send tasks need: the ways into Redis, and the limits in front of them.
+
+import { type Capacity, createCapacity } from '../store/capacity.ts';
+import { createIntake, type Intake } from '../store/intake.ts';
+import { createKeyOwners, type KeyOwners } from '../store/key-owners.ts';
+import { createProducer, type Producer } from '../store/producer.ts';
+import { createQuota, type Quota, type QuotaSettings } from './quota.ts';
+
+export interface LimitSettings {
+  /** Largest body of a batch. */
+  readonly batchLimitBytes?: number;
+  /** What a caller may send in a time; `undefined` = without limit. */
+  readonly enqueueQuota?: QuotaSettings | undefined;
+  /** Tasks that may wait in one queue; 0 = without limit. */
+  readonly queueLimit?: number;
+  /** Of Redis' `maxmemory`, what new tasks may not touch. */
+  readonly memoryReservePercent?: number;
+}
+
+export interface Accepting {
+  readonly intake: Intake;
+  readonly producer: Producer;
+  readonly keyOwners: KeyOwners;
+  readonly capacity: Capacity;
+  readonly quota: Quota | undefined;
+  readonly batchLimitBytes: number;
+}
+
+export const DEFAULT_BATCH_LIMIT_BYTES = 16 * 1_048_576;
+export const DEFAULT_MEMORY_RESERVE_PERCENT = 10;
+
+/** @param client a connection of `openCommandConnection` */
+export function createAccepting(
+  client: Parameters<typeof createProducer>[0],
+  settings: LimitSettings,
+): Accepting {
+  const {
+    batchLimitBytes = DEFAULT_BATCH_LIMIT_BYTES,
+    enqueueQuota,
+    queueLimit = 0,
+    memoryReservePercent = DEFAULT_MEMORY_RESERVE_PERCENT,
+  } = settings;
+  const producer = createProducer(client);
+  return {
+    intake: createIntake(producer),
+    producer,
+    keyOwners: createKeyOwners(client),
+    capacity: createCapacity(client, { queueLimit, memoryReservePercent }),
+    quota: enqueueQuota && createQuota(enqueueQuota),
+    batchLimitBytes,
+  };
+}

@@ -1,0 +1,34 @@
+// Everything that decides who gets in, made of the settings.
+
+import { type ApiKey, createKeyring } from './api-keys.ts';
+import type { AuthenticateParts } from './authenticate.ts';
+import { createFailures } from './failures.ts';
+import type { HostRules } from './host.ts';
+import { createSessionCookie } from './session.ts';
+
+export interface AccessSettings {
+  /** Without any, everyone may do everything. */
+  readonly apiKeys?: readonly ApiKey[];
+  /** Without keys: take requests for any host name, not only for this machine's own. */
+  readonly allowAnonymous?: boolean;
+  /** Origin at which browsers find the server. */
+  readonly publicUrl?: string | undefined;
+  /** Origins of pages that may read answers. */
+  readonly corsOrigins?: readonly string[];
+}
+
+export interface AccessParts extends AuthenticateParts {
+  readonly hostRules: HostRules;
+  readonly corsOrigins: readonly string[];
+}
+
+export function createAccess(settings: AccessSettings): AccessParts {
+  const { apiKeys = [], allowAnonymous = false, publicUrl, corsOrigins = [] } = settings;
+  return {
+    keyring: createKeyring(apiKeys),
+    cookie: createSessionCookie(publicUrl?.startsWith('https:') ?? false),
+    failures: createFailures(),
+    hostRules: { hasKeys: apiKeys.length > 0, allowAnonymous, publicUrl },
+    corsOrigins,
+  };
+}

@@ -1,0 +1,27 @@
+// Refuses what another web site makes a browser send (cross-site request forgery).
+
+import type { Context } from 'hono';
+import { PopfleetError } from '../../protocol/errors.ts';
+import type { AppEnv } from '../app-env.ts';
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/**
+ * For callers whom a browser could speak for without their knowledge.
+ * @throws PopfleetError `cross-site` for a method that changes something, unless our own page or no page at all asks
+ */
+export function demandSameSite(c: Context<AppEnv>): void {
+  if (SAFE_METHODS.has(c.req.method)) return;
+  const site = c.req.header('sec-fetch-site');
+  // Programs do not send it, and neither do old browsers: those send an Origin.
+  const isOurs = site === undefined ? isOriginOurs(c) : site === 'same-origin' || site === 'none';
+  if (!isOurs) {
+    throw new PopfleetError('cross-site', 'A page of another site may not do this. Use a bearer key.');
+  }
+}
+
+function isOriginOurs(c: Context<AppEnv>): boolean {
+  const origin = c.req.header('origin');
+  if (origin === undefined) return true;
+  return URL.canParse(origin) && new URL(origin).host === c.req.header('host')?.toLowerCase();
+}

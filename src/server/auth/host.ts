@@ -1,0 +1,48 @@
+// Looks at the Host header. A page of another site can make its own name point at this machine (DNS rebinding); the
+// browser then takes this server for a part of that site, but still sends the name.
+
+import type { Context } from 'hono';
+import { PopfleetError } from '../../protocol/errors.ts';
+import type { AppEnv } from '../app-env.ts';
+import { isLoopback } from './loopback.ts';
+
+export interface HostRules {
+  /** Whether callers have to show a key. */
+  readonly hasKeys: boolean;
+  readonly allowAnonymous: boolean;
+  /** Where browsers find the server. */
+  readonly publicUrl: string | undefined;
+}
+
+const HOST = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::\d{1,5})?$/i;
+/** Load balancers and orchestrators ask by address. */
+const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+
+/** @returns a check that throws PopfleetError `bad-host` */
+export function createHostCheck(rules: HostRules): (c: Context<AppEnv>) => void {
+  const publicName = rules.publicUrl === undefined ? undefined : new URL(rules.publicUrl).hostname;
+  const loopbackOnly = !rules.hasKeys && !rules.allowAnonymous;
+
+  return (c) => {
+    const host = c.req.header('host') ?? '';
+    const name = HOST.exec(host)?.[1]?.toLowerCase();
+    if (name === undefined || !isTargetOf(host, c.req.url)) throw badHost('is not valid');
+    if (isLoopback(name)) return;
+    if (loopbackOnly) {
+      throw badHost('must be localhost as long as there are no API keys (or set ALLOW_ANONYMOUS=1)');
+    }
+    if (publicName === undefined || name === publicName || PROBES.has(c.req.path)) return;
+    throw badHost('must be the one in PUBLIC_URL');
+  };
+}
+
+/** A request may also name its host in its first line, which then counts (RFC 9112, section 3.2.2). */
+function isTargetOf(host: string, url: string): boolean {
+  const start = 'http://'.length;
+  if (url.startsWith(host, start) && url[start + host.length] === '/') return true;
+  return URL.canParse(`http://${host}`) && new URL(url).host === new URL(`http://${host}`).host;
+}
+
+function badHost(fault: string): PopfleetError {
+  return new PopfleetError('bad-host', `The Host header ${fault}.`);
+}

@@ -1,0 +1,47 @@
+// Sessions of browsers: a cookie that stands for a key. Nothing is stored: every server of a fleet can check it, and it
+// ends with its key.
+
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { ApiKey, Keyring } from './api-keys.ts';
+
+const SESSION_MS = 12 * 3_600_000;
+
+/** @returns `<id>.<expiry>.<HMAC of both>`; the expiry in milliseconds since 1970 */
+export function issueSession({ id, digest }: ApiKey, now: number): string {
+  const claim = `${id}.${now + SESSION_MS}`;
+  return `${claim}.${sign(claim, digest).toString('base64url')}`;
+}
+
+/** Whose session a token is; `undefined` when it is nobody's, or over. */
+export function verifySession(keyring: Keyring, token: string, now: number): ApiKey | undefined {
+  const [id = '', expiry = '', mac = ''] = token.split('.', 3);
+  const key = keyring.find(id);
+  const claim = `${id}.${expiry}`;
+  const expected = sign(claim, key.digest);
+  const given = Buffer.from(mac, 'base64url');
+  const matches = given.length === expected.length && timingSafeEqual(given, expected);
+  const isOver = !/^\d{1,15}$/.test(expiry) || now >= Number(expiry);
+  return matches && !isOver && token === `${claim}.${mac}` ? key : undefined;
+}
+
+export interface SessionCookie {
+  readonly name: string;
+  /** Values of `Set-Cookie`. */
+  set(token: string): string;
+  clear(): string;
+}
+
+/** @param isHttps what browsers use; they then refuse this cookie from anything else, also from a sibling host */
+export function createSessionCookie(isHttps: boolean): SessionCookie {
+  const name = isHttps ? '__Host-popfleet' : 'popfleet';
+  const attributes = `Path=/; HttpOnly; SameSite=Strict${isHttps ? '; Secure' : ''}`;
+  return {
+    name,
+    set: (token) => `${name}=${token}; Max-Age=${SESSION_MS / 1_000}; ${attributes}`,
+    clear: () => `${name}=; Max-Age=0; ${attributes}`,
+  };
+}
+
+function sign(claim: string, digest: Buffer): Buffer {
+  return createHmac('sha256', digest).update(claim).digest();
+}

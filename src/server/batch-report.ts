@@ -1,0 +1,128 @@
+// What became of the tasks of a batch, as callers are told: as one document, or a line a task.
+
+import type { Context } from 'hono';
+import * as v from 'valibot';
+import { encodeCbor } from '../protocol/cbor.ts';
+import { ERROR_CODES } from '../protocol/errors.ts';
+import type { Verdict } from '../store/producer.ts';
+import { answer, respond } from './answer.ts';
+import type { AppEnv } from './app-env.ts';
+import { type BadItem, type BatchItem, type GoodItem, isGood } from './batch-items.ts';
+
+const ItemProblemSchema = v.object({
+  code: v.string(),
+  detail: v.string(),
+  errors: v.array(v.object({ pointer: v.string(), detail: v.string() })),
+});
+const told = {
+  id: v.exactOptional(v.string()),
+  queue: v.exactOptional(v.string()),
+  state: v.exactOptional(v.picklist(['ready', 'scheduled'])),
+  replayed: v.exactOptional(
+    v.pipe(v.literal(true), v.description('its key found a task that was made by the same request before')),
+  ),
+};
+const ItemSchema = v.object({
+  ...told,
+  problem: v.exactOptional(
+    v.pipe(ItemProblemSchema, v.description('its key was taken by another request in just this moment')),
+  ),
+});
+const PartialItemSchema = v.object({
+  index: v.number(),
+  status: v.picklist([202, 200, 422, 404, 403]),
+  ...told,
+  problem: v.exactOptional(ItemProblemSchema),
+});
+type ItemView = v.InferOutput<typeof ItemSchema> | v.InferOutput<typeof PartialItemSchema>;
+
+const summary = { accepted: v.number(), replayed: v.number(), rejected: v.number() };
+const IN_ORDER = 'in the order of the request';
+/** All or none. */
+export const BatchSchema = v.object({
+  ...summary,
+  items: v.pipe(v.array(ItemSchema), v.description(IN_ORDER)),
+});
+export const PartialBatchSchema = v.object({
+  ...summary,
+  items: v.pipe(v.array(PartialItemSchema), v.description(IN_ORDER)),
+});
+
+export interface BatchReport {
+  readonly status: 202 | 422;
+  readonly summary: Readonly<Record<keyof typeof summary, number>>;
+  readonly items: readonly ItemView[];
+}
+
+/** @param isPartial tells index and status of each */
+export function toReport(
+  items: readonly BatchItem[],
+  verdicts: ReadonlyMap<number, Verdict>,
+  isPartial: boolean,
+): BatchReport {
+  const counts = { accepted: 0, replayed: 0, rejected: 0 };
+  const views = items.map((item) => {
+    const final = isGood(item) ? afterVerdict(item, verdicts.get(item.index)) : item;
+    const outcome = 'code' in final ? 'rejected' : final.replayed ? 'replayed' : 'accepted';
+    counts[outcome] += 1;
+    const view = 'code' in final ? { problem: toProblem(final) } : final;
+    if (!isPartial) return view;
+    return { index: item.index, status: statusOf(final), ...view };
+  });
+  const isRefused = isPartial && items.length > 0 && counts.rejected === items.length;
+  return { status: isRefused ? 422 : 202, summary: counts, items: views };
+}
+
+interface SentView {
+  readonly id: string;
+  readonly queue: string;
+  readonly state?: GoodItem['state'];
+  readonly replayed?: true;
+}
+
+function afterVerdict(
+  { index, queue, state, task }: GoodItem,
+  verdict: Verdict | undefined,
+): SentView | BadItem {
+  if (verdict?.word === 'replayed') return { id: verdict.id, queue, replayed: true };
+  if (verdict?.word !== 'conflict') return { id: task.id, queue, state };
+  const detail = `belongs to another request (task ${verdict.id}), which came in between`;
+  const errors = [{ pointer: `#/${index}/key`, detail }];
+  return { index, code: 'idempotency-key-reused', detail: `The key ${detail}.`, errors, errorCount: 1 };
+}
+
+function toProblem({ code, detail, errors }: BadItem): v.InferOutput<typeof ItemProblemSchema> {
+  return { code, detail, errors: errors.slice() };
+}
+
+type ItemStatus = v.InferOutput<typeof PartialItemSchema>['status'];
+
+function statusOf(final: SentView | BadItem): ItemStatus {
+  if ('code' in final) return ERROR_CODES[final.code].status as ItemStatus;
+  return final.replayed ? 200 : 202;
+}
+
+/** Writes the report as one document, or as a sequence when `Accept` names one. */
+export function answerBatch(
+  c: Context<AppEnv>,
+  { status, summary: counts, items }: BatchReport,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const sequence = SEQUENCES.find(({ media }) => c.req.header('accept')?.includes(media));
+  if (!sequence) return answer(c, status, { ...counts, items }, headers);
+  const body = sequence.write([...items, { summary: counts }]);
+  return respond(c, status, body, { Vary: 'Accept', 'Content-Type': sequence.media, ...headers });
+}
+
+const SEQUENCES = [
+  { media: 'application/x-ndjson', write: toLines },
+  { media: 'application/jsonl', write: toLines },
+  {
+    media: 'application/cbor-seq',
+    write: (values: readonly unknown[]) => Uint8Array.from(Buffer.concat(values.map(encodeCbor))),
+  },
+] as const;
+
+function toLines(values: readonly unknown[]): string {
+  return values.map((value) => `${JSON.stringify(value)}\n`).join('');
+}

@@ -1,0 +1,48 @@
+// Lets pages of other origins read answers (CORS). Off unless origins are named; never with cookies.
+
+import type { MiddlewareHandler } from 'hono';
+import { cors } from 'hono/cors';
+import { addSecurityHeaders } from './answer.ts';
+import type { AppEnv } from './app-env.ts';
+
+const REQUEST_HEADERS = [
+  'Authorization',
+  'Content-Type',
+  'Idempotency-Key',
+  'Prefer',
+  'Last-Event-ID',
+  'Accept',
+  'X-Request-Id',
+  'traceparent',
+];
+const ANSWER_HEADERS = [
+  'Location',
+  'Retry-After',
+  'Idempotent-Replayed',
+  'Preference-Applied',
+  'X-Request-Id',
+  'Link',
+];
+const PREFLIGHT_SECONDS = 600;
+
+/** @param origins exactly as browsers send them */
+export function allowOrigins(origins: readonly string[]): MiddlewareHandler<AppEnv> {
+  const allowed = new Set(origins);
+  const withOrigin = cors({
+    origin: [...origins],
+    allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    allowHeaders: REQUEST_HEADERS,
+    exposeHeaders: ANSWER_HEADERS,
+    maxAge: PREFLIGHT_SECONDS,
+  });
+  return (c, next) => {
+    if (!allowed.has(c.req.header('origin') ?? '')) return next();
+    if (c.req.method === 'OPTIONS') {
+      // A preflight is answered by the library and not by `respond`.
+      const headers = { 'X-Request-Id': c.get('requestId') };
+      addSecurityHeaders(headers, c.get('isHttps'));
+      for (const [name, value] of Object.entries(headers)) c.header(name, value);
+    }
+    return withOrigin(c, next);
+  };
+}

@@ -1,0 +1,294 @@
+// One client of an event stream: what it is told live, what it is told again after it was away, and when it is too slow.
+
+import { createSerial, delay } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import { PopfleetError } from '../protocol/errors.ts';
+import { isTerminal } from '../protocol/task-state.ts';
+import {
+  type EventEntry,
+  type EventPosition,
+  isAfter,
+  STREAM_START,
+  type TaskMove,
+} from '../store/event-entry.ts';
+import type { EventHub } from '../store/event-hub.ts';
+import type { EventLog } from '../store/event-log.ts';
+import type { TaskRecord } from '../store/record.ts';
+import { EventBuffer, MOST_WAITING } from './event-buffer.ts';
+import { END_ID } from './event-id.ts';
+import { createOutlet, type Outlet } from './event-outlet.ts';
+
+export interface EventWish {
+  /** Of these everything is told. */
+  readonly queues: ReadonlySet<string>;
+  /** Task id → its queue, for tasks of other queues. */
+  readonly tasks: ReadonlyMap<string, string>;
+  /** Only moves to these states; progress only with `running`. */
+  readonly states: ReadonlySet<string> | undefined;
+  /** Queues that come into being later are told too, if they are any of its business. */
+  readonly later: ((queue: string) => boolean) | undefined;
+  /** Where a client that was here before stands. */
+  readonly from: ReadonlyMap<string, EventPosition> | undefined;
+  /** The stream is about this task alone: begins with what it is, and ends with it. */
+  readonly only: string | undefined;
+  /** Destroys the connection. */
+  readonly cut: () => void;
+}
+
+export interface ClientParts {
+  readonly hub: EventHub;
+  readonly eventLog: EventLog;
+  /** JSON of a task, on one line. */
+  readonly view: (record: TaskRecord) => Promise<string>;
+  readonly log: Log;
+  /** Somebody wants to know what these tasks tell. */
+  readonly onProgress: (client: EventClient, queue: string, ids: readonly string[]) => void;
+  /** Called once, whoever ended it. */
+  readonly onOver: (client: EventClient) => void;
+}
+
+/** When a task is looked at: first of all, once it is told that it ended, or before a client that came back goes on live. */
+type Look = 'begin' | 'end' | 'resume';
+
+/** How it follows one queue. */
+interface Track {
+  /** Live entries that came while older ones are read; `undefined` = it is told live. */
+  held: EventEntry[] | undefined;
+  /** Some could not be held: they must be read. */
+  missed: boolean;
+}
+
+const ENTRIES_A_PAGE = 50;
+const TRY_AGAIN_MS = 1_000;
+
+export class EventClient {
+  readonly wish: EventWish;
+  readonly #parts: ClientParts;
+  readonly #buffer = new EventBuffer();
+  readonly #outlet: Outlet;
+  readonly #tracks = new Map<string, Track>();
+  /** Older entries are read queue by queue, so that what waits stays little. */
+  readonly #serial = createSerial();
+  readonly #gone = new AbortController();
+  /** Its last words were said: nothing more is told. */
+  #isEnding = false;
+
+  constructor(wish: EventWish, parts: ClientParts) {
+    this.wish = wish;
+    this.#parts = parts;
+    this.#outlet = createOutlet(
+      () => this.#buffer.take(),
+      () => {
+        this.#isEnding = true;
+        this.#gone.abort();
+        this.#buffer.release();
+        parts.onOver(this);
+      },
+    );
+  }
+
+  get stream(): ReadableStream<Uint8Array> {
+    return this.#outlet.stream;
+  }
+
+  get queues(): Iterable<string> {
+    return this.#tracks.keys();
+  }
+
+  /** Begins to follow a queue that the hub watches. @param from `undefined` = from now on */
+  follow(queue: string, from: EventPosition | undefined): void {
+    const track: Track = { held: undefined, missed: false };
+    this.#tracks.set(queue, track);
+    const isAboutOne = this.wish.only !== undefined;
+    if (from || !isAboutOne) {
+      this.#buffer.begin(queue, from ?? this.#parts.hub.position(queue) ?? STREAM_START);
+    }
+    if (isAboutOne) this.#read(queue, track, from ? 'resume' : 'begin');
+    else if (from) this.#read(queue, track);
+  }
+
+  /** Live entries, in order. */
+  hear(queue: string, entries: readonly EventEntry[]): void {
+    const track = this.#tracks.get(queue);
+    if (!track || this.#isEnding) return;
+    if (track.held) {
+      hold(track, track.held, entries);
+      return;
+    }
+    if (this.#buffer.isFull) {
+      this.#buffer.overflow();
+      this.#end();
+      return;
+    }
+    if (this.#acceptAll(queue, entries) === 'ended') this.#read(queue, track, 'end');
+    this.#outlet.offer();
+  }
+
+  /** Live entries may have been missed: from where it stands everything is read anew. */
+  gap(queue: string): void {
+    const track = this.#tracks.get(queue);
+    if (!track || this.#isEnding) return;
+    if (track.held) track.missed = true;
+    else this.#read(queue, track);
+  }
+
+  /** One that waits is as good: the next will tell more. */
+  progress(queue: string, task: string, progress: unknown): void {
+    if (this.#isEnding || this.#buffer.isFull) return;
+    this.#buffer.event('progress', JSON.stringify({ queue, task, progress }));
+    this.#outlet.offer();
+  }
+
+  /** Shows that the connection lives; cuts it when it has taken nothing since the last time. */
+  beat(): void {
+    for (const [queue, { held }] of this.#tracks) {
+      const told = this.#parts.hub.position(queue);
+      const handed = this.#buffer.handed.get(queue);
+      // What was read live and not handed in does not concern it.
+      if (!held && told && handed && isAfter(told, handed)) this.#buffer.handed.set(queue, told);
+    }
+    if (this.#buffer.beat()) this.#outlet.offer();
+    else this.cut();
+  }
+
+  /** Ends the stream in good order, as far as the client takes it. */
+  bye(): void {
+    if (this.#isEnding) return;
+    this.#buffer.comment('bye');
+    this.#end();
+  }
+
+  cut(): void {
+    this.#outlet.cut();
+    this.wish.cut();
+  }
+
+  #end(): void {
+    this.#isEnding = true;
+    this.#outlet.end();
+  }
+
+  /** @returns 'ended' when the task that it is all about has ended: the rest is left out */
+  #acceptAll(queue: string, entries: readonly EventEntry[]): 'ended' | undefined {
+    for (const { position, moves, progress } of entries) {
+      if (!isAfter(position, this.#buffer.handed.get(queue) ?? STREAM_START)) continue;
+      const told = this.#chosen(queue, moves);
+      const end = this.wish.only === undefined ? -1 : told.findIndex(({ state }) => isEnd(state));
+      if (end >= 0) {
+        this.#buffer.moves(queue, told.slice(0, end + 1), position, false);
+        return 'ended';
+      }
+      this.#buffer.moves(queue, told, position);
+      this.#wantProgress(queue, progress);
+    }
+    return undefined;
+  }
+
+  #chosen(queue: string, moves: readonly TaskMove[]): readonly TaskMove[] {
+    const { queues, tasks, states } = this.wish;
+    const mine = queues.has(queue) || this.wish.later ? moves : moves.filter(({ id }) => tasks.has(id));
+    return states ? mine.filter(({ state }) => states.has(state)) : mine;
+  }
+
+  #wantProgress(queue: string, ids: readonly string[]): void {
+    const { queues, tasks, states, later } = this.wish;
+    if (ids.length === 0 || (states && !states.has('running'))) return;
+    const mine = queues.has(queue) || later ? ids : ids.filter((id) => tasks.has(id));
+    if (mine.length > 0) this.#parts.onProgress(this, queue, mine);
+  }
+
+  #read(queue: string, track: Track, look?: Look): void {
+    track.held = [];
+    this.#serial(() => this.#catchUp(queue, track, look)).catch((error: unknown) => {
+      this.#parts.log.error({ err: error }, 'an event stream failed');
+      this.cut();
+    });
+  }
+
+  /** Reads what came after the position where it stands, and goes on live without a gap. */
+  async #catchUp(queue: string, track: Track, look: Look | undefined): Promise<void> {
+    if (look && look !== 'resume') await this.#look(queue, look);
+    for (;;) {
+      await this.#buffer.emptied();
+      if (this.#isEnding) return;
+      // Whatever was held until now stands in Redis, where the next page begins or ends.
+      Object.assign(track, { held: [], missed: false } satisfies Track);
+      const { length } = await this.#readPage(queue);
+      if (length === ENTRIES_A_PAGE) continue;
+      await this.#buffer.emptied();
+      if (this.#isEnding) return;
+      if (!track.missed && length !== undefined) break;
+    }
+    // It may have ended before: then no entry will tell.
+    if (look === 'resume') await this.#look(queue, look);
+    const held = track.held ?? [];
+    track.held = undefined;
+    this.hear(queue, held);
+  }
+
+  /** @returns how many entries were read; `undefined` when there is another one to read for certain */
+  async #readPage(queue: string): Promise<{ readonly length: number | undefined }> {
+    const { eventLog } = this.#parts;
+    const from = this.#buffer.handed.get(queue) ?? STREAM_START;
+    const page = await this.#persist(() => eventLog.after(queue, from, ENTRIES_A_PAGE));
+    if (!page || this.#isEnding) return { length: undefined };
+    if (!page.unbroken) {
+      const data = JSON.stringify({ reason: 'missed', queue });
+      this.#buffer.event('reset', data, { queue, position: page.latest });
+      this.#outlet.offer();
+      if (this.wish.only !== undefined) await this.#look(queue, 'begin');
+      return { length: undefined };
+    }
+    const ended = this.#acceptAll(queue, page.entries) === 'ended';
+    this.#outlet.offer();
+    if (ended) await this.#look(queue, 'end');
+    return { length: ended ? undefined : page.entries.length };
+  }
+
+  /** Tells the task as it is now, and ends the stream when the task has ended. */
+  async #look(queue: string, why: Look): Promise<void> {
+    const { eventLog, view } = this.#parts;
+    const id = this.wish.only ?? '';
+    const seen = await this.#persist(async () => {
+      const { record, position } = await eventLog.task(queue, id);
+      return { record, position, json: record && (await view(record)) };
+    });
+    if (!seen || this.#isEnding) return;
+    const { record, position, json } = seen;
+    const ended = !record || isTerminal(record.state);
+    if (why === 'resume' && !ended) return;
+    // A dead task may have been replayed meanwhile: it begins anew.
+    if (json !== undefined && (why === 'begin' || !ended)) {
+      this.#buffer.event('snapshot', json, ended ? undefined : { queue, position });
+    }
+    if (ended) {
+      this.#buffer.event('end', json ?? JSON.stringify({ id, queue, state: 'removed' }), END_ID);
+      this.#end();
+    }
+    this.#outlet.offer();
+  }
+
+  /** Asks until Redis answers: the client has its headers already. @returns `undefined` when the client is gone */
+  async #persist<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    while (!this.#gone.signal.aborted) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof PopfleetError) || error.code !== 'redis-unavailable') throw error;
+        await delay(TRY_AGAIN_MS, this.#gone.signal);
+      }
+    }
+    return undefined;
+  }
+}
+
+function isEnd(state: TaskMove['state']): boolean {
+  return state === 'removed' || isTerminal(state);
+}
+
+function hold(track: Track, held: EventEntry[], entries: readonly EventEntry[]): void {
+  if (held.length + entries.length > MOST_WAITING) {
+    held.length = 0;
+    track.missed = true;
+  } else if (!track.missed) held.push(...entries);
+}

@@ -1,0 +1,67 @@
+// Who follows which queue and which task, so that an entry costs only those whom it concerns.
+
+import type { EventEntry, TaskMove } from '../store/event-entry.ts';
+
+export interface EventIndex<Client> {
+  addQueue(queue: string, client: Client): void;
+  removeQueue(queue: string, client: Client): void;
+  addTask(id: string, client: Client): void;
+  removeTask(id: string, client: Client): void;
+  /** Everyone who follows the queue, wholly or for single tasks. */
+  inQueue(queue: string): Iterable<Client>;
+  /** Entries as far as they are about the tasks that somebody follows. */
+  shareByTask(entries: readonly EventEntry[]): ReadonlyMap<Client, readonly EventEntry[]>;
+}
+
+interface Part {
+  readonly moves: TaskMove[];
+  readonly progress: string[];
+}
+
+export function createEventIndex<Client>(): EventIndex<Client> {
+  const queues = new Map<string, Set<Client>>();
+  const tasks = new Map<string, Set<Client>>();
+
+  function partsOf({ moves, progress }: EventEntry): Map<Client, Part> {
+    const parts = new Map<Client, Part>();
+    const partOf = (client: Client): Part => {
+      const part = parts.get(client) ?? { moves: [], progress: [] };
+      parts.set(client, part);
+      return part;
+    };
+    for (const move of moves) for (const client of tasks.get(move.id) ?? []) partOf(client).moves.push(move);
+    for (const id of progress) for (const client of tasks.get(id) ?? []) partOf(client).progress.push(id);
+    return parts;
+  }
+
+  return {
+    addQueue: (queue, client) => add(queues, queue, client),
+    removeQueue: (queue, client) => remove(queues, queue, client),
+    addTask: (id, client) => add(tasks, id, client),
+    removeTask: (id, client) => remove(tasks, id, client),
+    inQueue: (queue) => queues.get(queue) ?? [],
+
+    shareByTask(entries) {
+      const shares = new Map<Client, EventEntry[]>();
+      if (tasks.size === 0) return shares;
+      for (const entry of entries) {
+        for (const [client, { moves, progress }] of partsOf(entry)) {
+          const share = shares.get(client) ?? [];
+          shares.set(client, share);
+          share.push({ position: entry.position, moves, progress });
+        }
+      }
+      return shares;
+    },
+  };
+}
+
+function add<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
+  sets.set(key, (sets.get(key) ?? new Set<T>()).add(value));
+}
+
+function remove<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
+  const found = sets.get(key);
+  found?.delete(value);
+  if (found?.size === 0) sets.delete(key);
+}

@@ -1,0 +1,191 @@
+// All event streams of this server: who follows what, how many there are, and their heartbeat.
+
+import type { Log } from '../log.ts';
+import { delay } from '../lifecycle.ts';
+import { PopfleetError } from '../protocol/errors.ts';
+import { STREAM_START } from '../store/event-entry.ts';
+import type { EventHub } from '../store/event-hub.ts';
+import type { EventLog } from '../store/event-log.ts';
+import type { Inspector } from '../store/inspector.ts';
+import type { TaskRecord } from '../store/record.ts';
+import { EventClient, type EventWish } from './event-client.ts';
+import { MOST_QUEUES } from './event-id.ts';
+import { createEventIndex } from './event-index.ts';
+import { createProgressRounds } from './progress-rounds.ts';
+
+export interface EventStreamParts {
+  readonly hub: EventHub;
+  readonly eventLog: EventLog;
+  readonly inspector: Inspector;
+  readonly log: Log;
+  /** Streams at once. */
+  readonly most: number;
+  readonly heartbeatMs: number;
+}
+
+export interface EventStreams {
+  /**
+   * @param view JSON of a task, on one line
+   * @throws PopfleetError `overloaded`, `shutting-down`, `redis-unavailable`
+   */
+  open(wish: EventWish, view: (record: TaskRecord) => Promise<string>): Promise<EventClient>;
+  /** How many are open, or being opened. */
+  count(): number;
+  /** Says goodbye to everyone; who does not take it is cut. */
+  stop(): Promise<void>;
+}
+
+/** The queues that a client has. */
+interface Seat {
+  readonly watched: Set<string>;
+  readonly joining: Set<string>;
+}
+
+const GOODBYE_WITHIN_MS = 1_000;
+
+export function createEventStreams(parts: EventStreamParts): EventStreams {
+  const { hub, eventLog, inspector, log } = parts;
+  const clients = new Map<EventClient, Seat>();
+  const index = createEventIndex<EventClient>();
+  const rounds = createProgressRounds(eventLog);
+  let count = 0;
+  let heartbeat: NodeJS.Timeout | undefined;
+  const stopping = new AbortController();
+  let onLast = (): void => undefined;
+
+  hub.listen({
+    onEntries(queue, entries) {
+      for (const client of index.inQueue(queue)) {
+        if (isWhole(client.wish, queue)) client.hear(queue, entries);
+      }
+      for (const [client, mine] of index.shareByTask(entries)) client.hear(queue, mine);
+    },
+    onGap(queue) {
+      for (const client of index.inQueue(queue)) client.gap(queue);
+    },
+  });
+
+  function release(client: EventClient): void {
+    for (const queue of clients.get(client)?.watched ?? []) {
+      index.removeQueue(queue, client);
+      hub.unwatch(queue);
+    }
+    for (const id of client.wish.tasks.keys()) index.removeTask(id, client);
+    clients.delete(client);
+    count -= 1;
+    if (clients.size > 0) return;
+    clearInterval(heartbeat);
+    heartbeat = undefined;
+    onLast();
+  }
+
+  function beat(): void {
+    for (const client of clients.keys()) client.beat();
+    discover().catch(() => undefined); // Redis is away: the next heartbeat asks again.
+  }
+
+  /** Queues that have come into being. */
+  async function discover(): Promise<void> {
+    const curious = [...clients.keys()].filter(({ wish }) => wish.later);
+    if (curious.length === 0) return;
+    const names = await inspector.queues();
+    await Promise.all(curious.flatMap((client) => names.map((name) => join(client, name))));
+  }
+
+  /** Nothing that happened in a new queue is left out. */
+  async function join(client: EventClient, queue: string): Promise<void> {
+    const seat = clients.get(client);
+    if (!seat || seat.watched.has(queue) || seat.joining.has(queue) || !client.wish.later?.(queue)) return;
+    if (seat.watched.size + seat.joining.size >= MOST_QUEUES) return;
+    seat.joining.add(queue);
+    try {
+      await hub.watch(queue);
+    } finally {
+      seat.joining.delete(queue);
+    }
+    if (!clients.has(client)) {
+      hub.unwatch(queue);
+      return;
+    }
+    seat.watched.add(queue);
+    index.addQueue(queue, client);
+    client.follow(queue, STREAM_START);
+  }
+
+  function demandRoom(): void {
+    if (stopping.signal.aborted) {
+      throw new PopfleetError('shutting-down', 'This server stops. Ask again.', { retryAfterSeconds: 1 });
+    }
+    if (count < parts.most) return;
+    throw new PopfleetError('overloaded', 'Too many event streams are open. Try again later.', {
+      retryAfterSeconds: 5,
+    });
+  }
+
+  return {
+    async open(wish, view) {
+      demandRoom();
+      count += 1;
+      const queues = new Set([...wish.queues, ...wish.tasks.values()]);
+      try {
+        await watchAll(hub, queues);
+      } catch (error) {
+        count -= 1;
+        throw error;
+      }
+      const client = new EventClient(wish, {
+        hub,
+        eventLog,
+        view,
+        log,
+        onProgress: rounds.want,
+        onOver: release,
+      });
+      clients.set(client, { watched: queues, joining: new Set() });
+      for (const id of wish.tasks.keys()) index.addTask(id, client);
+      heartbeat ??= setInterval(beat, parts.heartbeatMs).unref();
+      for (const queue of queues) {
+        index.addQueue(queue, client);
+        client.follow(queue, startOf(wish, queue));
+      }
+      if (stopping.signal.aborted) client.bye();
+      return client;
+    },
+
+    count: () => count,
+
+    async stop() {
+      stopping.abort();
+      rounds.stop();
+      if (clients.size === 0) return;
+      const last = new AbortController();
+      onLast = () => last.abort();
+      for (const client of clients.keys()) client.bye();
+      if (clients.size > 0) await delay(GOODBYE_WITHIN_MS, last.signal);
+      for (const client of clients.keys()) client.cut();
+    },
+  };
+}
+
+/** What of a queue is told to whom is decided by the queue, or task by task. */
+function isWhole({ queues, later }: EventWish, queue: string): boolean {
+  return later !== undefined || queues.has(queue);
+}
+
+/** A client that was here before follows queues that it has not seen yet from their beginning, unless it names its queues. */
+function startOf({ from, later }: EventWish, queue: string): ReturnType<EventHub['position']> {
+  return from && (from.get(queue) ?? (later ? STREAM_START : undefined));
+}
+
+/** All or none. */
+async function watchAll(hub: EventHub, queues: ReadonlySet<string>): Promise<void> {
+  const names = [...queues];
+  const outcomes = await Promise.allSettled(names.map((queue) => hub.watch(queue)));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (!failed) return;
+  for (const [at, { status }] of outcomes.entries()) {
+    const name = names[at];
+    if (status === 'fulfilled' && name !== undefined) hub.unwatch(name);
+  }
+  throw failed.reason;
+}

@@ -1,0 +1,186 @@
+// Says why a task does not run yet, from facts that were all read at one moment. The first reason is the one to act on.
+
+import * as v from 'valibot';
+import { LANES } from '../protocol/lane.ts';
+import { TASK_STATES } from '../protocol/task-state.ts';
+import type { RunFacts } from '../store/inspector.ts';
+import { MOST_AHEAD_COUNTED } from '../store/inspector.ts';
+import type { TaskRecord } from '../store/record.ts';
+import { compact } from './compact.ts';
+
+const REASON_CODES = [
+  'running',
+  'finished',
+  'lease_expired',
+  'queue_paused',
+  'due_later',
+  'retry_backoff',
+  'no_live_worker',
+  'type_unknown_to_workers',
+  'popped_not_claimed',
+  'behind_others',
+  'about_to_run',
+] as const;
+
+const ReasonSchema = v.object({
+  code: v.picklist(REASON_CODES),
+  blocking: v.pipe(v.boolean(), v.description('whether it keeps the task from running')),
+  message: v.string(),
+  since: v.exactOptional(v.string()),
+  fix: v.exactOptional(v.pipe(v.string(), v.description('what to do about it'))),
+});
+type Reason = v.InferOutput<typeof ReasonSchema>;
+
+export const ExplanationSchema = v.object({
+  id: v.string(),
+  state: v.picklist(TASK_STATES),
+  queue: v.string(),
+  now: v.string(),
+  reasons: v.pipe(v.array(ReasonSchema), v.description('the first is the one to act on')),
+  ahead: v.exactOptional(
+    v.pipe(
+      v.object({ count: v.number(), capped: v.boolean() }),
+      v.description(`tasks ahead of it in its lane; counted up to ${MOST_AHEAD_COUNTED}`),
+    ),
+  ),
+});
+export type Explanation = v.InferOutput<typeof ExplanationSchema>;
+
+/** @param type of the task */
+export function explain(record: TaskRecord, type: string, facts: RunFacts): Explanation {
+  return compact<Explanation>({
+    id: record.id,
+    state: record.state,
+    queue: record.queue,
+    now: toTime(facts.now),
+    reasons: reasonsOf(record, type, facts),
+    ahead: aheadOf(record, facts),
+  });
+}
+
+function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] {
+  switch (record.state) {
+    case 'succeeded':
+    case 'cancelled':
+      return [{ code: 'finished', blocking: false, message: `It is ${record.state}.` }];
+    case 'dead':
+      return [
+        {
+          code: 'finished',
+          blocking: true,
+          message: 'It failed for good.',
+          fix: `POST /v1/tasks/${record.id}/retry runs it again`,
+        },
+      ];
+    case 'running':
+      return [runningReason(record, facts)];
+    case 'scheduled':
+      return [...pauseReasons(record, facts), laterReason(record), ...workerReasons(type, facts)];
+    case 'ready':
+      return readyReasons(record, type, facts);
+  }
+}
+
+function runningReason({ worker, startedAt }: TaskRecord, { leaseUntil, now }: RunFacts): Reason {
+  if (leaseUntil !== undefined && leaseUntil > now) {
+    return compact<Reason>({
+      code: 'running',
+      blocking: false,
+      message: `The worker ${worker ?? ''} runs it.`,
+      since: startedAt === undefined ? undefined : toTime(startedAt),
+    });
+  }
+  return {
+    code: 'lease_expired',
+    blocking: true,
+    message: `The worker ${worker ?? ''} was not heard of in time. The next sweep gives the task to another one.`,
+  };
+}
+
+function readyReasons(record: TaskRecord, type: string, facts: RunFacts): Reason[] {
+  const reasons = [...pauseReasons(record, facts), ...workerReasons(type, facts)];
+  if (facts.missedSince !== undefined) {
+    reasons.push({
+      code: 'popped_not_claimed',
+      blocking: true,
+      message: 'A worker popped its message and never claimed it. It is pushed again by itself.',
+      since: toTime(facts.missedSince),
+    });
+  }
+  const before = othersBefore(record, facts);
+  if (before !== undefined) {
+    reasons.push({
+      code: 'behind_others',
+      blocking: true,
+      message: `It waits behind ${before}; ${facts.running} run.`,
+      fix: 'more workers, more CONCURRENCY, or a higher priority',
+    });
+  }
+  if (reasons.length > 0) return reasons;
+  return [{ code: 'about_to_run', blocking: false, message: 'Nothing is in its way: it is about to be started.' }];
+}
+
+function pauseReasons({ queue }: TaskRecord, { pausedSince }: RunFacts): Reason[] {
+  if (pausedSince === undefined) return [];
+  return [
+    {
+      code: 'queue_paused',
+      blocking: true,
+      message: `The queue "${queue}" is paused.`,
+      since: toTime(pausedSince),
+      fix: `POST /v1/queues/${queue}/resume`,
+    },
+  ];
+}
+
+function laterReason({ dueAt, failures }: TaskRecord): Reason {
+  const due = dueAt === undefined ? 'later' : `at ${toTime(dueAt)}`;
+  if (failures === 0) return { code: 'due_later', blocking: true, message: `It is due ${due}.` };
+  return {
+    code: 'retry_backoff',
+    blocking: true,
+    message: `Attempt ${failures} failed; the next one is due ${due}.`,
+  };
+}
+
+function workerReasons(type: string, { liveWorkers, announced }: RunFacts): Reason[] {
+  if (liveWorkers === 0) {
+    return [
+      {
+        code: 'no_live_worker',
+        blocking: true,
+        message: 'No worker serves this queue.',
+        fix: 'start one: APP_TYPE=worker with the queue in QUEUES',
+      },
+    ];
+  }
+  // A worker that announced nothing may know any type.
+  const known = announced.length < liveWorkers || announced.some(({ types }) => types?.includes(type) ?? true);
+  if (known) return [];
+  return [
+    {
+      code: 'type_unknown_to_workers',
+      blocking: true,
+      message: `No worker of this queue has a handler for "${type}".`,
+      fix: 'deploy workers with its module in TASKS',
+    },
+  ];
+}
+
+function othersBefore(record: TaskRecord, facts: RunFacts): string | undefined {
+  const higher = LANES.slice(0, LANES.indexOf(record.lane)).filter((lane) => facts.ready[lane] > 0);
+  const above = higher.map((lane) => `${facts.ready[lane]} in the lane ${lane}`);
+  const { ahead } = facts;
+  const same = ahead === 'more' ? [`more than ${MOST_AHEAD_COUNTED} in its lane`] : ahead ? [`${ahead} in its lane`] : [];
+  const all = [...same, ...above];
+  return all.length === 0 ? undefined : all.join(' and ');
+}
+
+function aheadOf({ state }: TaskRecord, { ahead }: RunFacts): Explanation['ahead'] | undefined {
+  if (state !== 'ready' || ahead === undefined) return undefined;
+  return ahead === 'more' ? { count: MOST_AHEAD_COUNTED, capped: true } : { count: ahead, capped: false };
+}
+
+function toTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

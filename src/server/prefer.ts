@@ -1,0 +1,65 @@
+// What a caller prefers of an answer (RFC 7240): to wait for the end of a task, and how much to be told.
+
+import type { Context } from 'hono';
+import * as v from 'valibot';
+import type { AppEnv } from './app-env.ts';
+
+/** Below the 60 s after which load balancers usually give up on an answer. */
+const LONGEST_WAIT_SECONDS = 55;
+
+/** `wait` in the query of an operation. */
+export const waitEntry = v.optional(
+  v.pipe(
+    v.string(),
+    v.regex(/^\d{1,6}$/, 'must be a whole number of seconds'),
+    v.transform(Number),
+    v.description(
+      `Seconds to wait until the task is finished; cut at ${LONGEST_WAIT_SECONDS}. Wins over \`Prefer: wait=\`.`,
+    ),
+  ),
+);
+
+export interface Preferences {
+  /** 0 = not at all. */
+  readonly waitSeconds: number;
+  /** An answer without body is enough. */
+  readonly minimal: boolean;
+}
+
+/**
+ * What the caller prefers, as far as it is followed here. A longer wait than we offer is cut. What is not known, or cannot
+ * be read, is no preference: RFC 7240 asks for that.
+ * @param wait of the query, which wins over the header
+ */
+export function preferencesOf(c: Context<AppEnv>, wait: number | undefined): Preferences {
+  const preferred = readPrefer(c.req.header('prefer') ?? '');
+  const seconds = /^\d{1,6}$/.exec(preferred.get('wait') ?? '')?.[0] ?? 0;
+  return {
+    waitSeconds: Math.min(wait ?? Number(seconds), LONGEST_WAIT_SECONDS),
+    minimal: preferred.get('return') === 'minimal',
+  };
+}
+
+/** The headers that say which preferences were followed. */
+export function appliedPreferences({ waitSeconds, minimal }: Preferences): Readonly<Record<string, string>> {
+  const applied = [
+    ...(waitSeconds > 0 ? [`wait=${waitSeconds}`] : []),
+    ...(minimal ? ['return=minimal'] : []),
+  ];
+  return applied.length > 0 ? { 'Preference-Applied': applied.join(', ') } : {};
+}
+
+/** Name and value of each preference, up to its parameters: `token [= token or quoted text]`. */
+const PREFERENCE = /^\s*([\w!#$%&'*+.^`|~-]+)\s*(?:=\s*(?:"([^"\\]*)"|([\w!#$%&'*+.^`|~-]+))\s*)?(?:;|$)/;
+
+/** Names are the same in any case, and the first of a name counts. */
+function readPrefer(header: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const part of header.split(',')) {
+    const [, name, quoted, bare] = PREFERENCE.exec(part) ?? [];
+    if (name !== undefined && !found.has(name.toLowerCase())) {
+      found.set(name.toLowerCase(), quoted ?? bare ?? '');
+    }
+  }
+  return found;
+}

@@ -1,0 +1,155 @@
+// Accepting many tasks with one request: `POST /v1/tasks/batch`.
+
+import type { Context, Hono } from 'hono';
+import * as v from 'valibot';
+import { PopfleetError } from '../../protocol/errors.ts';
+import type { Capacity } from '../../store/capacity.ts';
+import type { KeyOwners } from '../../store/key-owners.ts';
+import type { Producer } from '../../store/producer.ts';
+import type { Registry } from '../../tasks/registry.ts';
+import type { AppEnv } from '../app-env.ts';
+import { type BadItem, type BatchItem, createItemCheck, isGood, refuseTakenKeys } from '../batch-items.ts';
+import { BATCH_MEDIA, type BatchMedia, batchMediaOf, readItems } from '../batch-body.ts';
+import { answerBatch, BatchSchema, PartialBatchSchema, toReport } from '../batch-report.ts';
+import { groupByQueue, sendItems } from '../batch-send.ts';
+import { CALL } from '../call-schema.ts';
+import { ENQUEUE_PROBLEMS } from '../enqueue-problems.ts';
+import { addRoute, type JsonSchema, type Operation, readQuery } from '../operation.ts';
+import { problemAnswer } from '../problem.ts';
+import { type Quota, quotaOwner } from '../quota.ts';
+
+export interface BatchParts {
+  readonly registry: Registry;
+  readonly producer: Producer;
+  readonly keyOwners: KeyOwners;
+  /** Largest body of one task. */
+  readonly bodyLimitBytes: number;
+  readonly batchLimitBytes: number;
+  /** Without it there is no limit. */
+  readonly capacity?: Capacity | undefined;
+  readonly quota?: Quota | undefined;
+}
+
+const MOST_ITEMS = 10_000;
+/** Faults that are told of a batch that is refused, and of one that is taken in part. */
+const ERRORS_TOLD = 100;
+const ERRORS_TOLD_OF_PARTS = 10_000;
+
+const queryEntries = {
+  partial: v.optional(
+    v.pipe(
+      v.picklist(['true', 'false'], 'must be true or false'),
+      v.description('Takes the tasks that are valid, and tells of each what became of it.'),
+    ),
+  ),
+};
+
+export function addBatchRoute(app: Hono<AppEnv>, parts: BatchParts): void {
+  addRoute(app, 'POST', '/v1/tasks/batch', batchOperation(parts.registry), async (c) => {
+    const { partial } = readQuery(c, queryEntries);
+    const media = mediaOrProblem(c);
+    if (media instanceof Response) return media;
+    demandNoKeyHeader(c);
+    const isPartial = partial === 'true';
+    const read = await readBatch(c, parts, media, isPartial ? ERRORS_TOLD_OF_PARTS : ERRORS_TOLD);
+    const items = await refuseTakenKeys(read, parts.keyOwners);
+    const good = items.filter(isGood);
+    if (!isPartial && good.length < items.length) throw refusal(items);
+
+    const spent = parts.quota?.take(quotaOwner(c), good.length);
+    if (spent?.error) return problemAnswer(c, spent.error, spent.headers);
+    for (const [queue, ofQueue] of groupByQueue(good)) {
+      const bytes = ofQueue.reduce((sum, { task }) => sum + task.content.length, 0);
+      await parts.capacity?.reserve(queue, ofQueue.length, bytes);
+    }
+    const verdicts = await sendItems(parts.producer, good);
+    return answerBatch(c, toReport(items, verdicts, isPartial), spent?.headers);
+  });
+}
+
+/** A batch of another media type is told those of batches, which are not those of a single task. */
+function mediaOrProblem(c: Context<AppEnv>): BatchMedia | Response {
+  try {
+    return batchMediaOf(c);
+  } catch (error) {
+    if (!(error instanceof PopfleetError)) throw error;
+    return problemAnswer(c, error, { Accept: BATCH_MEDIA.join(', ') });
+  }
+}
+
+function demandNoKeyHeader(c: Context<AppEnv>): void {
+  if (c.req.header('idempotency-key') === undefined) return;
+  throw new PopfleetError(
+    'invalid-header',
+    'In a batch each task has a `key` of its own, instead of Idempotency-Key.',
+  );
+}
+
+async function readBatch(
+  c: Context<AppEnv>,
+  { registry, bodyLimitBytes, batchLimitBytes }: BatchParts,
+  media: BatchMedia,
+  mostErrors: number,
+): Promise<BatchItem[]> {
+  const check = createItemCheck(c, { registry, itemBytes: bodyLimitBytes, mostErrors });
+  const limits = { items: MOST_ITEMS, bodyBytes: batchLimitBytes, itemBytes: bodyLimitBytes };
+  const items: BatchItem[] = [];
+  for await (const slice of readItems(c, media, limits)) {
+    for (const value of slice) items.push(check(value, items.length));
+    await nextTurn();
+  }
+  return items;
+}
+
+/** Ten thousand tasks take a while to check: the requests of others go on meanwhile. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function refusal(items: readonly BatchItem[]): PopfleetError {
+  const bad = items.filter((item): item is BadItem => !isGood(item));
+  const errorCount = bad.reduce((sum, item) => sum + item.errorCount, 0);
+  const faults = bad.flatMap(({ errors }) => errors).slice(0, ERRORS_TOLD);
+  const told = faults.length < errorCount ? ` The first ${faults.length} are told here.` : '';
+  return new PopfleetError(
+    'invalid-input',
+    `${bad.length} of ${items.length} tasks are not valid (${errorCount} faults), so none was accepted.${told}`,
+    { faults, extensions: { errorCount } },
+  );
+}
+
+function batchOperation(registry: Registry): Operation {
+  const list: JsonSchema = { type: 'array', maxItems: MOST_ITEMS, items: CALL };
+  const schema = v.union([BatchSchema, PartialBatchSchema]);
+  const line: JsonSchema = { description: 'An item of `items` a line, then `{"summary": {…}}`.' };
+  const content = {
+    'application/json': schema,
+    'application/cbor': schema,
+    'application/x-ndjson': line,
+    'application/cbor-seq': line,
+  };
+  return {
+    id: 'sendTasks',
+    tag: 'tasks',
+    summary: `Send up to ${MOST_ITEMS} tasks`,
+    description:
+      'All or none, unless `partial` is true. Sequences (NDJSON, and CBOR by RFC 8742) are read while they come in; their media types in `Accept` bring the answer in the same form.',
+    scope: 'enqueue',
+    query: queryEntries,
+    body: {
+      'application/json': list,
+      'application/cbor': list,
+      'application/x-ndjson': CALL,
+      'application/jsonl': CALL,
+      'application/cbor-seq': CALL,
+    },
+    answers: {
+      202: { description: 'Redis has the tasks, or those that are valid.', content },
+      422: {
+        description: 'A task is not valid, so none was accepted (a problem); with `partial`, none is valid.',
+        content: { ...content, 'application/problem+json': { $ref: '#/components/schemas/Problem' } },
+      },
+    },
+    problems: ENQUEUE_PROBLEMS,
+  };
+}

@@ -1,0 +1,139 @@
+// The OpenAPI document, and a page that shows it.
+
+import { readFileSync } from 'node:fs';
+import type { Hono } from 'hono';
+import { generateSpecs } from 'hono-openapi';
+import * as v from 'valibot';
+import { ERROR_CODES, type ErrorCode } from '../../protocol/errors.ts';
+import { VERSION } from '../../version.ts';
+import type { Registry } from '../../tasks/registry.ts';
+import { respond } from '../answer.ts';
+import type { AppEnv } from '../app-env.ts';
+import { callComponents } from '../call-schema.ts';
+import { addRoute, toJson } from '../operation.ts';
+
+const ProblemSchema = v.object({
+  type: v.pipe(v.string(), v.description('`/problems/<code>`')),
+  title: v.string(),
+  status: v.number(),
+  detail: v.pipe(v.string(), v.description('What happened and what to do, for a person.')),
+  instance: v.exactOptional(v.string()),
+  code: v.pipe(
+    v.picklist(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]),
+    v.description('Stable, for programs.'),
+  ),
+  requestId: v.string(),
+  errors: v.exactOptional(
+    v.array(
+      v.object({
+        pointer: v.pipe(v.string(), v.description('JSON Pointer (RFC 6901) into the request, as a fragment')),
+        detail: v.string(),
+      }),
+    ),
+  ),
+  retryAfterSeconds: v.exactOptional(v.number()),
+});
+
+const DESCRIPTION = `Background tasks over plain HTTP. Bodies and answers are JSON or CBOR (RFC 8949), as \`Content-Type\` and
+\`Accept\` say. Errors are problem documents (RFC 9457): programs look at \`code\`, people read \`detail\`. Within \`/v1\` only
+additions happen: ignore members and values that you do not know.`;
+
+/** No other host is asked for anything; the page's own script and style, and the images that the style has inside. */
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const PAGE = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>popfleet API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<div id="page"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</html>
+`;
+const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#page', deepLinking: true, validatorUrl: null });
+`;
+
+/** `GET /openapi.json` and `GET /docs`. Added when all other routes are there. */
+export function addDocsRoutes(app: Hono<AppEnv>, registry: Registry): void {
+  let document: Promise<string> | undefined;
+  addRoute(
+    app,
+    'GET',
+    '/openapi.json',
+    {
+      id: 'getDocument',
+      tag: 'service',
+      summary: 'This document',
+      scope: 'public',
+      answers: { 200: { description: 'OpenAPI 3.1.', content: { 'application/json': {} } } },
+    },
+    async (c) => {
+      document ??= writeDocument(app, registry);
+      return respond(c, 200, await document, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' });
+    },
+  );
+  for (const [path, type, read] of FILES) {
+    app.get(path, (c) =>
+      respond(c, 200, read(), {
+        'Content-Type': type,
+        'Content-Security-Policy': PAGE_POLICY,
+        'Cache-Control': 'no-cache',
+      }),
+    );
+  }
+}
+
+const FILES: readonly (readonly [path: string, type: string, read: () => string])[] = [
+  ['/docs', 'text/html; charset=utf-8', () => PAGE],
+  ['/docs/start.js', 'text/javascript; charset=utf-8', () => START],
+  ['/docs/swagger-ui.css', 'text/css; charset=utf-8', reader('swagger-ui.css')],
+  ['/docs/swagger-ui-bundle.js', 'text/javascript; charset=utf-8', reader('swagger-ui-bundle.js')],
+];
+
+/** Reads a file that the build has put into `dist/docs`, when it is asked for the first time. */
+function reader(name: string): () => string {
+  let text: string | undefined;
+  return () => {
+    const here = import.meta.url;
+    const folder = here.endsWith('.ts') ? '../../../dist/docs/' : '../../docs/';
+    text ??= readFileSync(new URL(folder + name, here), 'utf8');
+    return text;
+  };
+}
+
+async function writeDocument(app: Hono<AppEnv>, registry: Registry): Promise<string> {
+  const document = await generateSpecs(app, {
+    excludeStaticFile: false,
+    documentation: {
+      info: {
+        title: 'popfleet',
+        version: VERSION,
+        description: DESCRIPTION,
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: '/' }],
+      security: [{ key: [] }, { session: [] }],
+      tags: [
+        { name: 'tasks', description: 'Send tasks, look at them, stop them.' },
+        { name: 'queues', description: 'Queues and the workers that serve them.' },
+        { name: 'schedules', description: 'Tasks that come again by the clock.' },
+        { name: 'events', description: 'What happens, as it happens.' },
+        { name: 'session', description: 'Signing in with a key from a browser.' },
+        { name: 'service', description: 'The server itself.' },
+      ],
+      components: {
+        // They are plain JSON Schema; the library types them more narrowly.
+        schemas: { Problem: toJson(ProblemSchema), ...callComponents(registry) } as Record<string, object>,
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer', description: 'An API key (`popfleet key`).' },
+          session: { type: 'apiKey', in: 'cookie', name: 'popfleet', description: 'From `POST /v1/session`.' },
+        },
+      },
+    },
+  });
+  return JSON.stringify(document);
+}

@@ -1,0 +1,205 @@
+// Server-sent events: what happens in queues, and to one task, as it happens.
+
+import type { Context, Hono } from 'hono';
+import type { ServerResponse } from 'node:http';
+import * as v from 'valibot';
+import { PopfleetError } from '../../protocol/errors.ts';
+import { QUEUE_NAME, TASK_ID } from '../../protocol/names.ts';
+import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
+import type { EventPosition } from '../../store/event-entry.ts';
+import type { Inspector } from '../../store/inspector.ts';
+import type { TaskRecord } from '../../store/record.ts';
+import type { Registry } from '../../tasks/registry.ts';
+import { plainForJson, respond } from '../answer.ts';
+import type { AppEnv } from '../app-env.ts';
+import { knows } from '../caller.ts';
+import type { EventWish } from '../event-client.ts';
+import { END_ID, MOST_QUEUES, parseEventId } from '../event-id.ts';
+import type { EventStreams } from '../event-streams.ts';
+import { fullView } from '../full-view.ts';
+import { addRoute, type Operation, readQuery } from '../operation.ts';
+
+export interface EventRouteParts {
+  readonly registry: Registry;
+  readonly inspector: Inspector;
+  readonly events: EventStreams;
+}
+
+const MOST_TOPICS = 100;
+const STATES: readonly string[] = [...TASK_STATES, 'removed'];
+
+const lastEventId = v.optional(
+  v.pipe(v.string(), v.description('For clients that cannot set the header `Last-Event-ID`, which wins.')),
+);
+const allEntries = {
+  topics: v.optional(
+    v.pipe(
+      v.string(),
+      v.check(
+        (text) => text.split(',').length <= MOST_TOPICS && text.split(',').every(isTopic),
+        `must be at most ${MOST_TOPICS} of queue:<name> and task:<id>, with commas between`,
+      ),
+      v.description('What to tell, such as `queue:mail,task:<id>`; all queues unless told.'),
+    ),
+  ),
+  states: v.optional(
+    v.pipe(
+      v.string(),
+      v.check(
+        (text) => text.split(',').every((word) => STATES.includes(word)),
+        `must be some of ${STATES.join(', ')}, with commas between`,
+      ),
+      v.description('Only moves to these states, such as `dead,cancelled`; progress only with `running`.'),
+    ),
+  ),
+  lastEventId,
+};
+const taskEntries = { lastEventId };
+
+const STREAM = {
+  'text/event-stream': {
+    type: 'string',
+    description:
+      'Events `snapshot`, `state`, `progress`, `reset` and `end`. The data of each is JSON; docs/protocol.md describes them.',
+  },
+};
+const RESUMED = {
+  'Last-Event-ID': 'The `id` of the last event that was read: what came after it is told first.',
+};
+const PROBLEMS: Operation['problems'] = ['invalid-query', 'invalid-header', 'not-found', 'overloaded'];
+
+const ALL: Operation = {
+  id: 'streamEvents',
+  tag: 'events',
+  summary: 'Follow what happens in queues',
+  description: 'One stream for everything that a page shows. Each move is told at least once.',
+  scope: 'read',
+  query: allEntries,
+  headers: RESUMED,
+  answers: { 200: { description: 'A stream that does not end by itself.', content: STREAM } },
+  problems: PROBLEMS,
+};
+const ONE: Operation = {
+  id: 'streamTaskEvents',
+  tag: 'events',
+  summary: 'Follow a task until it has ended',
+  description:
+    'Begins with the event `snapshot` and ends with the event `end`; the data of both is the task.',
+  scope: 'read',
+  query: taskEntries,
+  headers: RESUMED,
+  answers: {
+    200: { description: 'A stream that ends with the task.', content: STREAM },
+    204: { description: 'The event `end` was read: nothing more will come.' },
+  },
+  problems: PROBLEMS,
+};
+
+/** `GET /v1/events` and `GET /v1/tasks/{id}/events`. */
+export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void {
+  const { inspector, events, registry } = parts;
+
+  async function find(c: Context<AppEnv>, id: string): Promise<TaskRecord> {
+    const record = TASK_ID.test(id) ? await inspector.task(id) : undefined;
+    if (record && knows(c, record.queue)) return record;
+    throw new PopfleetError(
+      'not-found',
+      'There is no such task. Finished tasks are kept for a limited time only.',
+    );
+  }
+
+  async function stream(c: Context<AppEnv>, wish: Omit<EventWish, 'cut'>): Promise<Response> {
+    const headers = {
+      'Content-Type': 'text/event-stream; charset=utf-8',
+      'Cache-Control': 'no-store, no-transform',
+      'X-Accel-Buffering': 'no',
+      // It is of no use for a second request, and the end of the stream is then the end of the socket.
+      Connection: 'close',
+    };
+    if (c.req.method === 'HEAD') return respond(c, 200, null, headers);
+    // Not there when the app is called without a socket.
+    const { outgoing } = (c.env ?? {}) as { readonly outgoing?: ServerResponse };
+    const client = await events.open({ ...wish, cut: () => outgoing?.destroy() }, async (record) =>
+      JSON.stringify(await fullView(record, inspector, registry), plainForJson),
+    );
+    const { signal } = c.req.raw;
+    if (signal.aborted) client.cut();
+    else signal.addEventListener('abort', () => client.cut(), { once: true });
+    return respond(c, 200, client.stream, headers);
+  }
+
+  /** @throws PopfleetError `not-found` when a topic is none for this caller */
+  async function readTopics(c: Context<AppEnv>, text: string): Promise<Pick<EventWish, 'queues' | 'tasks'>> {
+    const topics = text.split(',').map((topic) => topic.split(':') as [string, string]);
+    const queues = new Set(topics.filter(([kind]) => kind === 'queue').map(([, name]) => name));
+    // One that nothing was sent to yet may come into being.
+    if ([...queues].some((queue) => !knows(c, queue))) {
+      throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
+    }
+    const ids = topics.filter(([kind]) => kind === 'task').map(([, id]) => id);
+    const records = await Promise.all(ids.map((id) => find(c, id)));
+    const single = records.filter(({ queue }) => !queues.has(queue));
+    return { queues, tasks: new Map(single.map(({ id, queue }) => [id, queue])) };
+  }
+
+  async function allQueues(c: Context<AppEnv>): Promise<Pick<EventWish, 'queues' | 'tasks'>> {
+    const queues = new Set((await inspector.queues()).filter((queue) => knows(c, queue)));
+    if (queues.size <= MOST_QUEUES) return { queues, tasks: new Map() };
+    throw new PopfleetError(
+      'invalid-query',
+      `There are ${queues.size} queues: name those you want in \`topics\`.`,
+    );
+  }
+
+  addRoute(app, 'GET', '/v1/events', ALL, async (c) => {
+    const { topics, states, lastEventId: given } = readQuery(c, allEntries);
+    const from = resumeFrom(c, given);
+    return stream(c, {
+      ...(topics === undefined ? await allQueues(c) : await readTopics(c, topics)),
+      states: states === undefined ? undefined : new Set(states.split(',')),
+      later: topics === undefined ? (queue) => knows(c, queue) : undefined,
+      from,
+      only: undefined,
+    });
+  });
+
+  addRoute(app, 'GET', '/v1/tasks/:id/events', ONE, async (c) => {
+    const given = lastEventIdOf(c, readQuery(c, taskEntries).lastEventId);
+    const record = await find(c, c.req.param('id') ?? '');
+    if (given === END_ID && isTerminal(record.state))
+      return respond(c, 204, null, { 'Cache-Control': 'no-store' });
+    const from = given === END_ID ? undefined : resumeFrom(c, given);
+    return stream(c, {
+      queues: new Set(),
+      tasks: new Map([[record.id, record.queue]]),
+      states: undefined,
+      later: undefined,
+      // An id of another stream says nothing about this task.
+      from: from?.has(record.queue) ? from : undefined,
+      only: record.id,
+    });
+  });
+}
+
+/** @throws PopfleetError `invalid-header` */
+function resumeFrom(
+  c: Context<AppEnv>,
+  query: string | undefined,
+): ReadonlyMap<string, EventPosition> | undefined {
+  const given = lastEventIdOf(c, query);
+  if (given === undefined) return undefined;
+  const positions = parseEventId(given);
+  if (positions) return positions;
+  throw new PopfleetError('invalid-header', '`Last-Event-ID` must be the `id` of an event of this stream.');
+}
+
+function lastEventIdOf(c: Context<AppEnv>, query: string | undefined): string | undefined {
+  const given = c.req.header('last-event-id') ?? query;
+  return given === '' ? undefined : given;
+}
+
+function isTopic(text: string): boolean {
+  const [kind, name = '', ...rest] = text.split(':');
+  if (rest.length > 0) return false;
+  return (kind === 'queue' && QUEUE_NAME.test(name)) || (kind === 'task' && TASK_ID.test(name));
+}

@@ -1,0 +1,100 @@
+// What the fleet is made of: its workers, and the task types this server knows.
+
+import type { Hono } from 'hono';
+import * as v from 'valibot';
+import type { Inspector, LiveWorker } from '../../store/inspector.ts';
+import type { Registry } from '../../tasks/registry.ts';
+import { answer } from '../answer.ts';
+import type { AppEnv } from '../app-env.ts';
+import { knows } from '../caller.ts';
+import { compact } from '../compact.ts';
+import { addRoute, toJson } from '../operation.ts';
+
+export interface FleetRouteParts {
+  readonly inspector: Inspector;
+  readonly registry: Registry;
+}
+
+const WorkerSchema = v.object({
+  worker: v.string(),
+  queue: v.string(),
+  leaseUntil: v.pipe(v.string(), v.description('heard of by then, or its tasks go to others')),
+  holds: v.pipe(v.number(), v.description('tasks')),
+  host: v.exactOptional(v.string()),
+  pid: v.exactOptional(v.number()),
+  startedAt: v.exactOptional(v.string()),
+  version: v.exactOptional(v.string()),
+  concurrency: v.exactOptional(v.pipe(v.number(), v.description('tasks at the same time'))),
+  threads: v.exactOptional(v.number()),
+  types: v.exactOptional(v.pipe(v.array(v.string()), v.description('task types it has handlers for'))),
+});
+type WorkerView = v.InferOutput<typeof WorkerSchema>;
+
+const TypeSchema = v.object({
+  type: v.string(),
+  input: v.pipe(v.unknown(), v.description('JSON Schema (2020-12)')),
+  defaults: v.unknown(),
+  runIn: v.picklist(['thread', 'inline']),
+});
+
+/** `GET /v1/workers` and `GET /v1/types`. */
+export function addFleetRoutes(app: Hono<AppEnv>, { inspector, registry }: FleetRouteParts): void {
+  addRoute(
+    app,
+    'GET',
+    '/v1/workers',
+    {
+      id: 'listWorkers',
+      tag: 'queues',
+      summary: 'Live workers, by the queues they serve',
+      scope: 'read',
+      answers: {
+        200: { description: 'One item a worker and queue.', schema: v.object({ items: v.array(WorkerSchema) }) },
+      },
+    },
+    async (c) => {
+      const queues = (await inspector.queues()).filter((queue) => knows(c, queue));
+      const workers = await Promise.all(queues.map((queue) => inspector.workers(queue)));
+      return answer(c, 200, { items: workers.flat().map(toView) });
+    },
+  );
+
+  const items = [...registry.values()].map(({ type, input, defaults = {}, runIn = 'thread' }) => ({
+    type,
+    input: toJson(input),
+    defaults,
+    runIn,
+  }));
+  addRoute(
+    app,
+    'GET',
+    '/v1/types',
+    {
+      id: 'listTypes',
+      tag: 'tasks',
+      summary: 'Task types with the schema of their input',
+      scope: 'read',
+      answers: {
+        200: { description: 'What this server accepts.', schema: v.object({ items: v.array(TypeSchema) }) },
+      },
+    },
+    (c) => answer(c, 200, { items }),
+  );
+}
+
+function toView(live: LiveWorker): WorkerView {
+  const { worker, queue, leaseUntil, holds, host, pid, startedAt, version, concurrency, threads, types } = live;
+  return compact<WorkerView>({
+    worker,
+    queue,
+    leaseUntil: new Date(leaseUntil).toISOString(),
+    holds,
+    host,
+    pid,
+    startedAt: startedAt === undefined ? undefined : new Date(startedAt).toISOString(),
+    version,
+    concurrency,
+    threads,
+    types: types && [...types],
+  });
+}

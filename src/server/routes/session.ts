@@ -1,0 +1,103 @@
+// Signing in and out of a browser, and what the caller's key allows.
+
+import type { Context, Hono } from 'hono';
+import * as v from 'valibot';
+import { PopfleetError } from '../../protocol/errors.ts';
+import { answer, respond } from '../answer.ts';
+import type { AppEnv } from '../app-env.ts';
+import type { Keyring } from '../auth/api-keys.ts';
+import { refuseKey, SESSION_PATH } from '../auth/authenticate.ts';
+import type { Failures } from '../auth/failures.ts';
+import { issueSession, type SessionCookie } from '../auth/session.ts';
+import { readBody, validate } from '../body.ts';
+import { SCOPES } from '../caller.ts';
+import { addRoute, type Operation } from '../operation.ts';
+
+export interface SessionRouteParts {
+  readonly keyring: Keyring;
+  readonly cookie: SessionCookie;
+  readonly failures: Failures;
+  readonly bodyLimitBytes: number;
+}
+
+const SignInSchema = v.strictObject({
+  key: v.pipe(
+    v.string('must be a text'),
+    v.minLength(1, 'must not be empty'),
+    v.maxLength(256, 'is too long'),
+  ),
+});
+const CallerSchema = v.object({
+  key: v.optional(
+    v.pipe(v.string(), v.description('Id of the API key; missing where no keys are asked for.')),
+  ),
+  scopes: v.array(v.picklist(SCOPES)),
+  queues: v.optional(v.pipe(v.array(v.string()), v.description('Queues the key is for; missing = all.'))),
+});
+
+const SIGN_IN: Operation = {
+  id: 'signIn',
+  tag: 'session',
+  summary: 'Sign in a browser',
+  description: 'Answers a cookie that stands for the key for 12 hours. Programs send the key itself instead.',
+  scope: 'public',
+  body: { 'application/json': SignInSchema },
+  answers: { 204: { description: 'Signed in' } },
+  problems: [
+    'unauthenticated',
+    'cross-site',
+    'quota-exceeded',
+    'malformed-body',
+    'invalid-input',
+    'too-large',
+    'unsupported-media-type',
+  ],
+};
+const SIGN_OUT: Operation = {
+  id: 'signOut',
+  tag: 'session',
+  summary: 'Sign out a browser',
+  scope: 'any',
+  answers: { 204: { description: 'Signed out' } },
+  problems: ['cross-site'],
+};
+const GET_SESSION: Operation = {
+  id: 'getSession',
+  tag: 'session',
+  summary: 'What the key of the caller allows',
+  scope: 'any',
+  answers: { 200: { description: 'The key', schema: CallerSchema } },
+};
+
+/** `POST`, `GET` and `DELETE /v1/session`. */
+export function addSessionRoutes(app: Hono<AppEnv>, parts: SessionRouteParts): void {
+  const { keyring, cookie, failures, bodyLimitBytes } = parts;
+
+  addRoute(app, 'POST', SESSION_PATH, SIGN_IN, async (c) => {
+    demandJson(c);
+    const { key: text } = validate(SignInSchema, await readBody(c, bodyLimitBytes));
+    const key = keyring.verify(text) ?? refuseKey(c, failures);
+    return respond(c, 204, null, { 'Set-Cookie': cookie.set(issueSession(key, Date.now())) });
+  });
+
+  addRoute(app, 'GET', SESSION_PATH, GET_SESSION, (c) => {
+    const { key, scopes, queues } = c.get('caller');
+    return answer(c, 200, {
+      ...(key === undefined ? {} : { key }),
+      scopes: [...scopes],
+      ...(queues ? { queues: [...queues] } : {}),
+    });
+  });
+
+  addRoute(app, 'DELETE', SESSION_PATH, SIGN_OUT, (c) =>
+    respond(c, 204, null, { 'Set-Cookie': cookie.clear() }),
+  );
+}
+
+/** A form of another site cannot send JSON without asking first. */
+function demandJson(c: Context<AppEnv>): void {
+  const type = c.req.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type !== 'application/json') {
+    throw new PopfleetError('unsupported-media-type', 'Send Content-Type: application/json.');
+  }
+}

@@ -1,0 +1,144 @@
+// Whether Redis should take more tasks: limits that keep a flood of them from filling it up.
+// What is left of each limit is looked up now and then, and counted down in between, so that most requests ask nobody.
+
+import type { Redis } from 'ioredis';
+import { within } from '../lifecycle.ts';
+import { PopfleetError } from '../protocol/errors.ts';
+import { queueKey } from './keys.ts';
+
+export interface CapacityLimits {
+  /** Tasks that may wait in one queue; 0 = without limit. */
+  readonly queueLimit: number;
+  /** Of Redis' `maxmemory`, what new tasks may not touch; 0 = nothing. */
+  readonly memoryReservePercent: number;
+}
+
+export interface Capacity {
+  /**
+   * Asks for room for tasks that are about to be sent, and takes it.
+   * @param bytes of their contents
+   * @returns a promise unless there is room for certain; it rejects with PopfleetError `queue-full` or `redis-full`
+   */
+  reserve(queue: string, tasks: number, bytes: number): Promise<void> | undefined;
+}
+
+/** What was seen is good for so long. */
+const FRESH_MS = 200;
+/** Until then a request goes by what was seen, and has it looked up for the next one. */
+const USABLE_MS = 400;
+/** Redis that does not answer in time refuses nothing here: the command that sends the task will tell. */
+const LOOK_WITHIN_MS = 250;
+/** Queues are named by callers: beyond so many the first is forgotten. */
+const MOST_QUEUES = 10_000;
+const RETRY_SECONDS = 10;
+
+/** @param client a connection of `openCommandConnection` */
+export function createCapacity(
+  client: Redis,
+  { queueLimit, memoryReservePercent }: CapacityLimits,
+  now: () => number = () => performance.now(),
+): Capacity {
+  const depths = new Map<string, Gauge>();
+  const memory =
+    memoryReservePercent > 0 ? createGauge(() => memoryRoom(client, memoryReservePercent), now) : undefined;
+
+  function depthOf(queue: string): Gauge {
+    const known = depths.get(queue);
+    if (known) return known;
+    const gauge = createGauge(() => queueRoom(client, queue, queueLimit), now);
+    depths.set(queue, gauge);
+    if (depths.size > MOST_QUEUES) depths.delete(depths.keys().next().value ?? '');
+    return gauge;
+  }
+
+  async function demand(queue: string, tasks: number, bytes: number, isShort: Taken): Promise<void> {
+    if (!(await isShort)) throw queueFull(queue, tasks, queueLimit);
+    await demandMemory(memory?.take(bytes) ?? true);
+  }
+
+  async function demandMemory(fits: Taken): Promise<void> {
+    if (!(await fits)) throw redisFull(memoryReservePercent);
+  }
+
+  return {
+    reserve(queue, tasks, bytes) {
+      const isShort = queueLimit === 0 || depthOf(queue).take(tasks);
+      if (isShort !== true) return demand(queue, tasks, bytes, isShort);
+      const fits = memory === undefined || memory.take(bytes);
+      return fits === true ? undefined : demandMemory(fits);
+    },
+  };
+}
+
+function queueFull(queue: string, tasks: number, limit: number): PopfleetError {
+  return new PopfleetError(
+    'queue-full',
+    `At most ${limit} tasks may wait in the queue "${queue}" (QUEUE_LIMIT), and there is no room for ${tasks} more. Try again when workers have caught up.`,
+    { retryAfterSeconds: jittered(RETRY_SECONDS) },
+  );
+}
+
+function redisFull(reservePercent: number): PopfleetError {
+  return new PopfleetError(
+    'redis-full',
+    `The last ${reservePercent} % of Redis' maxmemory are kept for the tasks that are there (MEMORY_RESERVE_PERCENT). Try again when some have finished, or give Redis more memory.`,
+    { retryAfterSeconds: jittered(RETRY_SECONDS) },
+  );
+}
+
+type Taken = boolean | Promise<boolean>;
+
+/** One limit, with what is left of it as far as is known. */
+interface Gauge {
+  /** Takes so much when it is there. A promise when it has to be looked up first; it never rejects. */
+  take(amount: number): Taken;
+}
+
+/** @param look what is left now; `Infinity` when there is no limit */
+function createGauge(look: () => Promise<number>, now: () => number): Gauge {
+  let left = 0;
+  let seenAt = Number.NEGATIVE_INFINITY;
+  let looking: Promise<void> | undefined;
+
+  async function lookUp(): Promise<void> {
+    left = (await within(look(), LOOK_WITHIN_MS).catch(() => undefined)) ?? Number.POSITIVE_INFINITY;
+    seenAt = now();
+    looking = undefined;
+  }
+
+  function takeNow(amount: number): boolean {
+    if (amount > left) return false;
+    left -= amount;
+    return true;
+  }
+
+  return {
+    take(amount) {
+      const ageMs = now() - seenAt;
+      if (ageMs > FRESH_MS) {
+        looking ??= lookUp();
+        if (ageMs > USABLE_MS || amount > left) return looking.then(() => takeNow(amount));
+      }
+      return takeNow(amount);
+    },
+  };
+}
+
+async function queueRoom(client: Redis, queue: string, limit: number): Promise<number> {
+  const [ready, scheduled] = await client.hmget(`${queueKey(queue)}:count`, 'ready', 'scheduled');
+  return limit - Number(ready ?? 0) - Number(scheduled ?? 0);
+}
+
+/** Counted as Redis counts it: what it owes its replicas and its append-only file does not fill `maxmemory`. */
+async function memoryRoom(client: Redis, reservePercent: number): Promise<number> {
+  const info = await client.info('memory');
+  const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  const most = read('maxmemory');
+  if (most === 0) return Number.POSITIVE_INFINITY;
+  return most * (1 - reservePercent / 100) - (read('used_memory') - read('mem_not_counted_for_evict'));
+}
+
+/** So that those who were refused together do not come back together: ± 10 %, in whole seconds. */
+function jittered(seconds: number): number {
+  return Math.max(1, Math.round(seconds * (0.9 + 0.2 * Math.random())));
+}

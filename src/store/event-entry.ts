@@ -1,0 +1,74 @@
+// One entry of the event stream of a queue, and where it stands there.
+
+import type { TaskState } from '../protocol/task-state.ts';
+
+export interface TaskMove {
+  readonly queue: string;
+  readonly id: string;
+  readonly state: TaskState | 'removed';
+}
+
+export interface EventPosition {
+  /** Id of the entry in its Redis stream: `milliseconds-sequence`. */
+  readonly id: string;
+  /** Its field `n`: one more than that of the entry before it. */
+  readonly number: number;
+}
+
+export interface EventEntry {
+  readonly position: EventPosition;
+  readonly moves: readonly TaskMove[];
+  /** Ids of tasks that told progress or log lines. */
+  readonly progress: readonly string[];
+}
+
+/** Before the first entry of a stream. */
+export const STREAM_START: EventPosition = { id: '0-0', number: 0 };
+
+const ID_CHARS = 36;
+
+export function eventsKey(prefix: string): string {
+  return `${prefix}:events`;
+}
+
+export function readEntry(queue: string, [id, fields]: readonly [string, readonly string[]]): EventEntry {
+  return {
+    position: readPosition([id, fields]),
+    moves: wordsOf(fields, 'm').map((move) => ({
+      queue,
+      id: move.slice(0, ID_CHARS),
+      state: move.slice(ID_CHARS) as TaskMove['state'],
+    })),
+    progress: wordsOf(fields, 'p'),
+  };
+}
+
+/** `n` is the first field. */
+export function readPosition([id, fields]: readonly [string, readonly string[]]): EventPosition {
+  return { id, number: Number(fields[1]) };
+}
+
+/** Milliseconds of the Redis clock. */
+export function timeOfPosition({ id }: EventPosition): number {
+  return Number(id.slice(0, id.indexOf('-')));
+}
+
+/** Whether `one` stands behind `other` in the stream. Not by the numbers: they begin anew when Redis has lost its data. */
+export function isAfter(one: EventPosition, other: EventPosition): boolean {
+  const difference = timeOfPosition(one) - timeOfPosition(other);
+  return difference === 0 ? sequenceOf(one) > sequenceOf(other) : difference > 0;
+}
+
+/** Whether every entry follows the one before it, the first one `before`. */
+export function isUnbroken(before: EventPosition, entries: readonly EventEntry[]): boolean {
+  return entries.every(({ position }, at) => position.number === before.number + at + 1);
+}
+
+function sequenceOf({ id }: EventPosition): number {
+  return Number(id.slice(id.indexOf('-') + 1));
+}
+
+/** Words of all fields with this name. */
+function wordsOf(fields: readonly string[], name: string): string[] {
+  return fields.flatMap((text, at) => (at % 2 === 1 && fields[at - 1] === name ? text.split(' ') : []));
+}

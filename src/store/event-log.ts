@@ -1,0 +1,89 @@
+// Looks things up in the event streams: what came after a position, and what holds at one.
+
+import type { Redis } from 'ioredis';
+import { decodeTrusted } from '../protocol/cbor.ts';
+import {
+  type EventEntry,
+  type EventPosition,
+  eventsKey,
+  isAfter,
+  isUnbroken,
+  readEntry,
+  readPosition,
+  STREAM_START,
+} from './event-entry.ts';
+import { queueKey } from './keys.ts';
+import { COLUMN_ORDER, COLUMNS, readRecord, type TaskRecord } from './record.ts';
+import { toStoreError } from './store-error.ts';
+
+export interface EventPage {
+  /** Oldest first. */
+  readonly entries: readonly EventEntry[];
+  /** False when entries between the position and these are gone, or Redis knows of no such position. */
+  readonly unbroken: boolean;
+  /** The newest entry at that time. */
+  readonly latest: EventPosition;
+}
+
+/** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
+export interface EventLog {
+  after(queue: string, position: EventPosition, most: number): Promise<EventPage>;
+  /** A task together with the position of the last entry that its record knows of. */
+  task(
+    queue: string,
+    id: string,
+  ): Promise<{ readonly record: TaskRecord | undefined; readonly position: EventPosition }>;
+  /** What running tasks told last, by id: `{percent, note?}`. Those that told nothing are left out. */
+  progress(queue: string, ids: readonly string[]): Promise<ReadonlyMap<string, unknown>>;
+}
+
+/** @param client a connection of `openCommandConnection` */
+export function createEventLog(client: Redis): EventLog {
+  return {
+    async after(queue, position, most) {
+      const key = eventsKey(queueKey(queue));
+      // In this order: when nothing comes after the position, what was the newest entry before is still the newest.
+      const [latest, rows] = await Promise.all([
+        latestPosition(client, queue),
+        client.xrange(key, `(${position.id}`, '+', 'COUNT', most).catch(fail),
+      ]);
+      const entries = rows.map((row) => readEntry(queue, row));
+      const atEnd = latest.number === position.number && !isAfter(position, latest);
+      const unbroken = entries.length > 0 ? isUnbroken(position, entries) : atEnd;
+      return { entries, unbroken, latest };
+    },
+
+    async task(queue, id) {
+      const prefix = queueKey(queue);
+      const transaction = client.multi().xrevrange(eventsKey(prefix), '+', '-', 'COUNT', 1);
+      for (const column of COLUMN_ORDER) transaction.hgetBuffer(`${prefix}:${COLUMNS[column]}`, id);
+      const replies = await transaction.exec().catch(fail);
+      const [newest, ...row] = (replies ?? []).map(([error, value]) => (error ? fail(error) : value));
+      const [last] = newest as [string, string[]][];
+      return {
+        record: readRecord(queue, id, row as (Buffer | null)[]),
+        position: last ? readPosition(last) : STREAM_START,
+      };
+    },
+
+    async progress(queue, ids) {
+      const values = await client.hmgetBuffer(`${queueKey(queue)}:${COLUMNS.progress}`, ...ids).catch(fail);
+      const told = new Map<string, unknown>();
+      for (const [at, id] of ids.entries()) {
+        const value = values[at];
+        if (value) told.set(id, decodeTrusted(value));
+      }
+      return told;
+    },
+  };
+}
+
+/** @throws PopfleetError `redis-unavailable` */
+export async function latestPosition(client: Redis, queue: string): Promise<EventPosition> {
+  const [last] = await client.xrevrange(eventsKey(queueKey(queue)), '+', '-', 'COUNT', 1).catch(fail);
+  return last ? readPosition(last) : STREAM_START;
+}
+
+function fail(error: unknown): never {
+  throw toStoreError(error);
+}

@@ -1,0 +1,40 @@
+// Whom idempotency keys belong to just now.
+
+import type { Redis } from 'ioredis';
+import { idempotencyKey } from './keys.ts';
+import { toStoreError } from './store-error.ts';
+
+export interface KeyOwner {
+  /** Its task. */
+  readonly id: string;
+  /** Digest of the request that made it. */
+  readonly print: string;
+}
+
+export interface KeyOwners {
+  /**
+   * @param names as they stand in Redis (`IdempotencyKey.key`)
+   * @returns the owner of each, `undefined` for one that is free
+   * @throws PopfleetError `redis-unavailable`
+   */
+  of(queue: string, names: readonly string[]): Promise<readonly (KeyOwner | undefined)[]>;
+}
+
+/** An id stands in front of the digest. */
+const ID_CHARS = 36;
+
+/** @param client a connection of `openCommandConnection` */
+export function createKeyOwners(client: Redis): KeyOwners {
+  return {
+    async of(queue, names) {
+      const values = await client
+        .mget(names.map((name) => idempotencyKey(queue, name)))
+        .catch((error: unknown) => {
+          throw toStoreError(error);
+        });
+      return values.map((value) =>
+        value === null ? undefined : { id: value.slice(0, ID_CHARS), print: value.slice(ID_CHARS) },
+      );
+    },
+  };
+}

@@ -1,0 +1,28 @@
+-- What decides whether a task runs now, all of it at one moment.
+-- ARGV: id, how many tasks ahead are counted at most
+-- Reply: the time in ms; since when the queue is paused ('' = it is open); tasks ahead of it in its lane (-1 = more than are counted,
+--        -2 = it is not listed); length of each lane, in the order of LANES; tasks that run; live workers;
+--        when the lease of its worker runs out ('' = it has none); since when its message was missed ('' = it was not);
+--        what the workers announced, flat: name and CBOR
+
+local id, most = ARGV[1], ARGV[2]
+Q.load_tasks({ id })
+local task = Q.read_task(id)
+local ahead, suspect, lease = -2, false, false
+if task and task.state == 'ready' then
+  local entry = Q.ledger_entry(id, task.claims)
+  local length = redis.call('LLEN', Q.ledger_key(task.lane))
+  local at = redis.call('LPOS', Q.ledger_key(task.lane), entry, 'RANK', -1, 'MAXLEN', most)
+  ahead = at and length - 1 - at or (length > tonumber(most) and -1 or -2)
+  suspect = redis.call('HGET', Q.BASE .. ':suspects', entry)
+elseif task and task.state == 'running' then
+  lease = redis.call('ZSCORE', Q.WORKERS, task.worker)
+end
+local lanes = {}
+for at, lane in ipairs(Q.LANES) do lanes[at] = redis.call('LLEN', Q.ready_key(lane)) end
+return {
+  Q.NOW_TEXT, redis.call('HGET', Q.CONTROL, 'paused') or '', ahead, lanes,
+  tonumber(redis.call('HGET', Q.BASE .. ':count', 'running') or 0),
+  redis.call('ZCOUNT', Q.WORKERS, '(' .. Q.NOW_TEXT, '+inf'),
+  lease or '', suspect or '', redis.call('HGETALL', Q.ANNOUNCED),
+}

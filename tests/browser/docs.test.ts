@@ -1,0 +1,47 @@
+// The page that shows the API: it works under its own strict policy, and asks no other host for anything.
+
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Server } from '../../src/server/server.ts';
+import { hasBrowser, startBrowser } from '../support/browser.ts';
+import { eventually } from '../support/eventually.ts';
+import { call } from '../support/http.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startServer } from '../support/server.ts';
+
+let redis: TestRedis;
+let server: Server;
+let browser: Browser;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  server = await startServer(redis.url);
+  await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
+  if (hasBrowser) browser = await startBrowser();
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+  await redis?.stop();
+});
+
+test.skipIf(!hasBrowser)('it shows every operation, and stays with this server', async () => {
+  const page = await browser.newPage();
+  const asked: string[] = [];
+  const complaints: string[] = [];
+  page.on('request', (request) => asked.push(request.url()));
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+  const answer = await page.goto(`${server.url()}/docs`);
+  expect(answer?.headers()['content-security-policy']).toContain("default-src 'none'");
+  await page.getByText('Send a task', { exact: true }).waitFor({ timeout: 15_000 });
+  const shown = await page.locator('.opblock').count();
+  const { body } = await call(`${server.url()}/openapi.json`);
+  const paths = Object.values((body as { paths: Record<string, object> }).paths);
+  expect(shown).toBe(paths.reduce((sum, methods) => sum + Object.keys(methods).length, 0));
+  expect(asked.filter((url) => !url.startsWith(server.url()) && !url.startsWith('data:'))).toEqual([]);
+  expect(complaints).toEqual([]);
+  await page.close();
+});

@@ -1,0 +1,232 @@
+// Every operation of the document, with input that fits and with input that nearly does: no answer outside the document, no 5xx,
+// and nothing is written by what was refused. CONTRACT_RUNS makes it longer (`npm run test:contract`).
+
+import { encode } from 'cbor-x';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Server } from '../../src/server/server.ts';
+import { type JsonSchema, nearly, valid } from '../support/arbitrary.ts';
+import { eventually } from '../support/eventually.ts';
+import { call, post } from '../support/http.ts';
+import {
+  createJudge,
+  type DocumentedOperation,
+  documentOf,
+  type Judge,
+  operationsOf,
+} from '../support/openapi.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startServer } from '../support/server.ts';
+
+const RUNS = Number(process.env['CONTRACT_RUNS'] ?? 600);
+/** Of all requests, those with input that fits. */
+const FITTING = 0.3;
+const MEMORY_GROWTH = 1.5;
+
+let redis: TestRedis;
+let server: Server;
+let operations: readonly DocumentedOperation[];
+let judge: Judge;
+/** Names that exist, for the parameters of paths. */
+let known: Readonly<Record<string, readonly string[]>>;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  server = await startServer(redis.url);
+  await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
+  const document = await documentOf(server.url());
+  operations = operationsOf(document);
+  judge = createJudge(document);
+  await seed();
+});
+afterAll(async () => {
+  await server?.stop();
+  await redis?.stop();
+});
+
+async function seed(): Promise<void> {
+  const url = server.url();
+  const input = { one: 1, two: 2 };
+  const send = async (more: object): Promise<string> =>
+    String((await post(`${url}/v1/tasks`, { type: 'add', input, ...more })).body['id']);
+  known = {
+    id: [await send({}), await send({ delayMs: 3_600_000 }), await send({ priority: 'low' })],
+    queue: ['default'],
+    name: ['every-hour'],
+    type: ['add', 'greet'],
+  };
+  await call(`${url}/v1/schedules/every-hour`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ everyMs: 3_600_000, type: 'add', input }),
+  });
+}
+
+interface Sending {
+  readonly operationId: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array<ArrayBuffer> | undefined;
+}
+
+const oddText = fc.oneof(
+  fc.string({ maxLength: 40 }),
+  fc.constantFrom('..', '.', '%2e%2e', '%', '{x}', '*', ':', '\u0000', '1e9', '-1', 'a'.repeat(2_000)),
+);
+
+/** Requests to one operation. */
+function requestTo(operation: DocumentedOperation, fits: boolean): fc.Arbitrary<Sending> {
+  const values = (name: string): fc.Arbitrary<string> => fc.constantFrom(...(known[name] ?? ['x']));
+  const ofPath = operation.parameters.filter(({ in: where }) => where === 'path');
+  const ofQuery = operation.parameters.filter(({ in: where }) => where === 'query');
+  const path = fc.record(
+    Object.fromEntries(ofPath.map(({ name }) => [name, fits ? values(name) : fc.oneof(values(name), oddText)])),
+  );
+  const query = fc.record(
+    Object.fromEntries(
+      ofQuery.map(({ name, schema }) => [name, fits ? textOf(schema) : fc.oneof(textOf(schema), oddText)]),
+    ),
+    { requiredKeys: [] },
+  );
+  return fc.tuple(path, query, bodyOf(operation, fits)).map(([named, asked, [type, body]]) => {
+    const filled = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(named[name] ?? ''));
+    const search = new URLSearchParams(withoutWait(asked)).toString();
+    return {
+      operationId: operation.operationId,
+      path: search === '' ? filled : `${filled}?${search}`,
+      headers: type === undefined ? {} : { 'content-type': type },
+      body,
+    };
+  });
+}
+
+const textOf = (schema: JsonSchema): fc.Arbitrary<string> => valid(schema).map(String);
+
+/** A wait is tested elsewhere: here it would only take time. */
+function withoutWait(query: Partial<Record<string, string>>): Record<string, string> {
+  const entries = Object.entries(query).filter(([, value]) => value !== undefined) as [string, string][];
+  return Object.fromEntries(entries.map(([name, value]) => [name, name === 'wait' ? '0' : value]));
+}
+
+type Body = readonly [type: string | undefined, bytes: Uint8Array<ArrayBuffer> | undefined];
+
+function bodyOf({ requestBody, operationId }: DocumentedOperation, fits: boolean): fc.Arbitrary<Body> {
+  if (!requestBody) return fc.constant([undefined, undefined]);
+  const media = Object.entries(requestBody.content);
+  const fitting = fc
+    .constantFrom(...media)
+    .chain(([type, { schema }]) =>
+      valid(schema).map((value): Body => [type, write(type, asItMustBe(operationId, value))]),
+    );
+  if (fits) return fitting;
+  const wrong = fc
+    .constantFrom(...media)
+    .chain(([type, { schema }]) => nearly(schema).map((value): Body => [type, write(type, value)]));
+  const bytes = fc
+    .tuple(fc.constantFrom(...media.map(([type]) => type), 'text/plain', ''), fc.uint8Array({ maxLength: 200 }))
+    .map(([type, value]): Body => [type, Uint8Array.from(value)]);
+  const cut = fitting.map(([type, value]): Body => [type, value?.slice(0, value.length >> 1)]);
+  return fc.oneof(wrong, wrong, bytes, cut);
+}
+
+/** What the document cannot say: which input a type in the path takes, and what excludes each other. */
+function asItMustBe(operationId: string, value: unknown): unknown {
+  if (operationId === 'sendTaskByPath') return { one: 1, two: 2 };
+  if (Array.isArray(value)) return value.map((item) => asItMustBe('sendTask', item));
+  const call = { ...(value as Record<string, unknown>) };
+  if ('delayMs' in call) delete call['runAt'];
+  if ('ttlMs' in call) delete call['expiresAt'];
+  if (operationId !== 'putSchedule') return call;
+  const { cron: _, timeZone: __, ...rest } = call;
+  return { everyMs: 60_000, ...rest };
+}
+
+function write(type: string, value: unknown): Uint8Array<ArrayBuffer> {
+  const items = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+  if (type === 'application/cbor') return Uint8Array.from(encode(value));
+  if (type === 'application/cbor-seq') return Uint8Array.from(Buffer.concat(items.map((item) => encode(item))));
+  if (type === 'application/x-ndjson' || type === 'application/jsonl')
+    return Uint8Array.from(Buffer.from(items.map((item) => JSON.stringify(item)).join('\n')));
+  return Uint8Array.from(Buffer.from(JSON.stringify(value) ?? ''));
+}
+
+/** What stands in Redis, as far as a request could change it; the scripts' clock is left out. */
+async function written(): Promise<ReadonlySet<string>> {
+  const keys = (await redis.client.keys('*')).filter((key) => !key.endsWith(':control')).sort();
+  const counts = await Promise.all(
+    keys.map(async (key) => {
+      const type = await redis.client.type(key);
+      const size = { hash: 'hlen', list: 'llen', set: 'scard', zset: 'zcard', stream: 'xlen' }[type];
+      return [key, size === undefined ? await redis.client.get(key) : await redis.client.call(size, key)];
+    }),
+  );
+  const numbers = keys.includes('pf:{default}:count') ? await redis.client.hgetall('pf:{default}:count') : {};
+  return new Set([...counts, ...Object.entries(numbers)].map((entry) => JSON.stringify(entry)));
+}
+
+async function send({ operationId, path, headers, body }: Sending): Promise<number> {
+  const operation = operations.find((one) => one.operationId === operationId);
+  if (!operation) throw new Error(`no operation ${operationId}`);
+  const gone = new AbortController();
+  const response = await fetch(`${server.url()}${path}`, {
+    method: operation.method,
+    headers,
+    signal: gone.signal,
+    ...(body === undefined ? {} : { body }),
+  });
+  const type = response.headers.get('content-type');
+  const isStream = type?.startsWith('text/event-stream') === true;
+  const text = isStream ? '' : await response.text();
+  gone.abort();
+  // An odd name may make another path of it, and another operation answers.
+  const isOther = response.status === 404 || response.status === 405;
+  const fault = judge.faultOf(operation, response.status, type, isStream ? '' : text);
+  if (fault !== undefined && !isOther) throw new Error(`${operation.method} ${path}: ${fault}`);
+  expect(response.status, `${operation.method} ${path}: ${text.slice(0, 300)}`).toBeLessThan(500);
+  return response.status;
+}
+
+test(`${RUNS} requests to all operations`, { timeout: 60_000 + RUNS * 60 }, async () => {
+  const seen = new Map<string, Set<number>>();
+  const any = fc
+    .tuple(fc.constantFrom(...operations), fc.double({ min: 0, max: 1, noNaN: true }))
+    .chain(([operation, luck]) => requestTo(operation, luck < FITTING));
+  let begun = 0;
+  let memory = 0;
+  await fc.assert(
+    fc.asyncProperty(any, async (sending) => {
+      const before = await written();
+      const status = await send(sending);
+      if (status >= 400) {
+        // Idempotency keys may have expired meanwhile; nothing may have come.
+        const come = [...(await written())].filter((entry) => !before.has(entry));
+        expect(come, `${sending.operationId} ${status}`).toEqual([]);
+      }
+      const { operationId } = sending;
+      seen.set(operationId, (seen.get(operationId) ?? new Set()).add(status));
+      begun += 1;
+      if (begun === Math.ceil(RUNS / 4)) memory = process.memoryUsage().heapUsed;
+    }),
+    { numRuns: RUNS, ...(process.env['CONTRACT_SEED'] ? { seed: Number(process.env['CONTRACT_SEED']) } : {}) },
+  );
+  expect(process.memoryUsage().heapUsed).toBeLessThan(memory * MEMORY_GROWTH + 64 * 1024 * 1024);
+  // Whoever refuses everything keeps the contract as well.
+  const unused = operations.filter(({ operationId }) => !seen.has(operationId));
+  expect(unused.map(({ operationId }) => operationId)).toEqual([]);
+  const sendTask = [...(seen.get('sendTask') ?? [])];
+  expect(sendTask.some((status) => status < 300)).toBe(true);
+  expect(sendTask).toContain(422);
+  expect(Object.getOwnPropertyNames(Object.prototype)).not.toContain('extra0');
+});
+
+test('input that fits is taken, whichever form it has', async () => {
+  const taking = operations.filter(({ operationId }) => ['sendTask', 'putSchedule'].includes(operationId));
+  expect(taking).toHaveLength(2);
+  for (const operation of taking) {
+    const sent = fc.sample(requestTo(operation, true), 40);
+    const statuses = await Promise.all(sent.map(send));
+    // A check of two fields together (runAt and delayMs) has no form in the document.
+    expect(statuses.filter((status) => status < 300).length, operation.operationId).toBeGreaterThan(0);
+    expect(statuses.filter((status) => status !== 422 && status >= 400)).toEqual([]);
+  }
+});

@@ -1,0 +1,175 @@
+// Lists of tasks: every task exactly where it belongs, page by page, while others come and go.
+
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Server } from '../../src/server/server.ts';
+import { eventually } from '../support/eventually.ts';
+import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
+import { call, post } from '../support/http.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startServer } from '../support/server.ts';
+
+let redis: TestRedis;
+let server: Server;
+let worker: HandWorker;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  server = await startServer(redis.url);
+  worker = createHandWorker(redis.url);
+  await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
+});
+beforeEach(async () => {
+  await redis.client.flushall();
+  // The server has made its queues known already, and does so again only after a while.
+  await redis.client.sadd('pf:queues', 'default', 'mail');
+});
+afterAll(async () => {
+  worker?.close();
+  await server?.stop();
+  await redis?.stop();
+});
+
+interface Row {
+  readonly id: string;
+  readonly type: string;
+  readonly state: string;
+}
+
+async function send(count: number, more: Record<string, unknown> = {}): Promise<string[]> {
+  const one = async (): Promise<string> => {
+    const { status, body } = await post(`${server.url()}/v1/tasks`, {
+      type: 'add',
+      input: { one: 1, two: 2 },
+      ...more,
+    });
+    expect(status).toBe(202);
+    return String(body['id']);
+  };
+  const sent: string[] = [];
+  for (let left = count; left > 0; left -= 100) {
+    sent.push(...(await Promise.all(Array.from({ length: Math.min(left, 100) }, one))));
+  }
+  return sent;
+}
+
+async function page(query: string): Promise<{ items: Row[]; next: string | undefined; link: string | null }> {
+  const { status, body, headers } = await call(`${server.url()}/v1/tasks?${query}`);
+  expect(status).toBe(200);
+  const { items, next } = body as { items: Row[]; next?: string };
+  return { items, next, link: headers.get('link') };
+}
+
+/** All pages of a query, one after the other; `between` runs after each. */
+async function walk(query: string, between: () => Promise<unknown> = async () => undefined): Promise<Row[][]> {
+  const pages: Row[][] = [];
+  for (let next: string | undefined = ''; next !== undefined; ) {
+    const found = await page(`${query}${next === '' ? '' : `&cursor=${next}`}`);
+    pages.push(found.items);
+    next = found.next;
+    await between();
+  }
+  return pages;
+}
+
+const ids = (rows: readonly Row[]): string[] => rows.map(({ id }) => id);
+const sorted = (texts: readonly string[]): string[] => [...texts].sort();
+
+test.each([10, 200, 3_000])('all of %d tasks, page by page, each once', async (count) => {
+  const sent = await send(count);
+  const pages = await walk('limit=100');
+  for (const items of pages) expect(items.length).toBeLessThanOrEqual(100);
+  expect(sorted(ids(pages.flat()))).toEqual(sorted(sent));
+});
+
+test('tasks that are there all the time are in the pages, whatever comes and goes meanwhile', async () => {
+  const staying = await send(700);
+  const going = await send(300);
+  const pages = await walk('limit=50', async () => {
+    await send(40);
+    for (const id of going.splice(0, 40)) {
+      const { status } = await call(`${server.url()}/v1/tasks/${id}`, { method: 'DELETE' });
+      expect(status).toBe(204);
+    }
+  });
+  const seen = new Set(ids(pages.flat()));
+  expect(staying.filter((id) => !seen.has(id))).toEqual([]);
+});
+
+test('by state: each list has its own tasks and no others', async () => {
+  const [first, second, third] = [await send(1), await send(1), await send(1)].flat();
+  for (const [id, word] of [
+    [first, 'succeeded'],
+    [second, 'dead'],
+  ] as const) {
+    expect(await worker.take()).toBe(id);
+    await worker.end(id ?? '', word, word === 'dead' ? { name: 'Error', message: 'no' } : 3);
+  }
+  expect(await worker.take()).toBe(third);
+  const [waiting] = await send(1);
+  const [later] = await send(1, { delayMs: 60_000 });
+  const [cancelled] = await send(1);
+  await call(`${server.url()}/v1/tasks/${cancelled}/cancel`, { method: 'POST' });
+  const expected = {
+    succeeded: first,
+    dead: second,
+    running: third,
+    ready: waiting,
+    scheduled: later,
+    cancelled,
+  };
+  for (const [state, id] of Object.entries(expected)) {
+    const { items, next } = await page(`state=${state}`);
+    expect(items).toMatchObject([{ id, state, type: 'add', links: { self: `/v1/tasks/${id}` } }]);
+    expect(next).toBeUndefined();
+    expect(JSON.stringify(items)).not.toContain('"input"');
+  }
+});
+
+test('scheduled tasks come by their due time, dead ones newest first, also when a page ends among equals', async () => {
+  const later = (await Promise.all([5, 1, 3, 2, 4].map((hours) => send(1, { delayMs: hours * 3_600_000 })))).flat();
+  const byDue = [later[1], later[3], later[2], later[4], later[0]];
+  expect((await walk('state=scheduled&limit=2')).map(ids)).toEqual([
+    byDue.slice(0, 2),
+    byDue.slice(2, 4),
+    byDue.slice(4),
+  ]);
+  const sent = await send(25);
+  for (const id of sent) await redis.client.zadd('pf:{default}:dead', 1_000, id);
+  const rows = await redis.client.zrevrange('pf:{default}:dead', 0, -1);
+  for (const id of rows) await redis.client.hset('pf:{default}:headers', id, 'dead 1 1 0 normal 0 1 w 1000 30');
+  const pages = await walk('state=dead&limit=10');
+  expect(pages.map((items) => items.length)).toEqual([10, 10, 5]);
+  expect(ids(pages.flat())).toEqual(rows);
+});
+
+test('by type, and by queue', async () => {
+  await send(5);
+  const greetings = (await Promise.all([1, 2].map(() => send(1, { type: 'greet', input: { name: 'a' } })))).flat();
+  const [mail] = await send(1, { queue: 'mail' });
+  expect(sorted(ids((await page('type=greet')).items))).toEqual(sorted(greetings));
+  expect(ids((await page('queue=mail')).items)).toEqual([mail]);
+  expect((await page('queue=unknown')).items).toEqual([]);
+});
+
+test('a page says where the next one is, in its body and as a link', async () => {
+  await send(30);
+  const { next, link } = await page('limit=20&type=add');
+  expect(link).toBe(`</v1/tasks?limit=20&type=add&cursor=${next}>; rel="next"`);
+});
+
+test.each([
+  ['limit=0', 'limit'],
+  ['limit=201', 'limit'],
+  ['limit=1e9', 'limit'],
+  ['state=done', 'state'],
+  ['queue={x}', 'queue'],
+  ['type=../x', 'type'],
+  ['cursor=x', 'cursor'],
+  ['cursor=o.1.1', 'cursor'],
+  ['state=dead&cursor=w.0.', 'cursor'],
+  ['colour=red', 'colour'],
+])('%s is refused and named', async (query, name) => {
+  const { status, body } = await call(`${server.url()}/v1/tasks?${query}`);
+  expect(status).toBe(400);
+  expect(body).toMatchObject({ code: 'invalid-query', detail: expect.stringContaining(`\`${name}\``) as string });
+});

@@ -1,0 +1,152 @@
+// No way around the key: every route, written in every way that could slip past a check, with every method.
+
+import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Server } from '../../src/server/server.ts';
+import { eventually } from '../support/eventually.ts';
+import { makeKey } from '../support/keys.ts';
+import { rawRequest } from '../support/raw-http.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startServer } from '../support/server.ts';
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND'];
+/** The whole list, once more: what is added to that of the server must be added here on purpose. */
+const PUBLIC: ReadonlySet<string> = new Set([
+  'GET /healthz',
+  'GET /readyz',
+  'GET /openapi.json',
+  'GET /docs',
+  'GET /docs/swagger-ui.css',
+  'GET /docs/swagger-ui-bundle.js',
+  'GET /docs/start.js',
+  'POST /v1/session',
+]);
+const VARIANTS: readonly ((path: string) => string)[] = [
+  (path) => path,
+  (path) => `/${path}`,
+  (path) => `${path}/`,
+  (path) => `${path}//`,
+  (path) => path.replaceAll('/', '//'),
+  (path) => `/.${path}`,
+  (path) => `${path}/.`,
+  (path) => `/healthz/..${path}`,
+  (path) => `/healthz/%2e%2e${path}`,
+  (path) => `/healthz%2f..${path}`,
+  (path) => `/docs/start.js/../..${path}`,
+  (path) => `/docs/%2E%2E/${path}`,
+  (path) => path.replace(/\/(?=[^/]*$)/, '%2F'),
+  (path) => path.replace(/\/(?=[^/]*$)/, '%252F'),
+  (path) => path.replaceAll(/[a-z]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`),
+  (path) => path.toUpperCase(),
+  (path) => `${path};x`,
+  (path) => `${path}?x=/healthz`,
+  (path) => `${path}%00`,
+  (path) => `${path}%20`,
+  (path) => `${path}.json`,
+  (path) => `${server.url()}${path}`,
+];
+
+let redis: TestRedis;
+let server: Server;
+let routes: string[];
+const key = makeKey();
+
+beforeAll(async () => {
+  redis = await startRedis();
+  server = await startServer(redis.url, undefined, { apiKeys: [key.apiKey] });
+  await eventually(async () => (await fetch(`${server.url()}/readyz`)).ok);
+  const document = (await (await fetch(`${server.url()}/openapi.json`)).json()) as { paths: object };
+  routes = [...Object.keys(document.paths), '/docs', '/docs/start.js', '/nowhere', '/', '/v1'].map((path) =>
+    path.replaceAll(/\{\w+\}/g, (name) => (name === '{id}' ? randomUUID() : 'default')),
+  );
+});
+
+afterAll(async () => {
+  await server?.stop();
+  await redis?.stop();
+});
+
+/** What a URL parser makes of a path, with the slashes and letters that the server does not care for. */
+function plain(path: string): string {
+  const url = path.startsWith('http') ? path : `http://localhost${path}`;
+  const decoded = (URL.canParse(url) ? new URL(url).pathname : path).replaceAll(
+    /(?:%[\da-f]{2})+/gi,
+    (bytes) => {
+      try {
+        return decodeURI(bytes);
+      } catch {
+        return bytes;
+      }
+    },
+  );
+  return `/${decoded.replaceAll(/^\/+|\/+$/g, '')}`;
+}
+
+async function statusOf(method: string, path: string): Promise<number> {
+  const headers = { 'content-type': 'application/json', 'content-length': '2' };
+  const { status } = await rawRequest(server.url(), { method, path, headers, body: '{}' });
+  return status;
+}
+
+async function expectRefused(method: string, path: string): Promise<void> {
+  const status = await statusOf(method, path);
+  const isPublic = PUBLIC.has(`${method.replace('HEAD', 'GET')} ${plain(path)}`);
+  const said = `${method} ${path} → ${status}`;
+  // A sign-in without a key is faulty input; what the adapter cannot read is 400 before anything looks at it.
+  if (isPublic) expect([said, [200, 422, 503].includes(status)]).toEqual([said, true]);
+  else expect([said, [400, 401].includes(status)]).toEqual([said, true]);
+}
+
+test('the routes were found', () => {
+  expect(routes.length).toBeGreaterThan(15);
+  expect(routes).toContain('/v1/queues/default/pause');
+});
+
+test('every route × every variant of its path × every method needs a key', async () => {
+  for (const route of new Set(routes)) {
+    for (const variant of VARIANTS) {
+      await Promise.all(METHODS.map((method) => expectRefused(method, variant(route))));
+    }
+  }
+  expect(await redis.client.dbsize()).toBe(0);
+}, 60_000);
+
+test('whatever is done to a path, it needs a key', async () => {
+  const piece = fc.constantFrom(
+    '/',
+    '//',
+    '/.',
+    '/..',
+    '%2e',
+    '%2F',
+    '%5c',
+    ';',
+    '.',
+    'healthz',
+    'v1',
+    'tasks',
+    'docs',
+    '%',
+  );
+  const path = fc.tuple(fc.constantFrom(...routes), fc.array(piece, { maxLength: 4 }), fc.boolean());
+  await fc.assert(
+    fc.asyncProperty(path, fc.constantFrom(...METHODS), async ([route, pieces, before], method) => {
+      const added = pieces.join('');
+      await expectRefused(method, before ? `/${added}${route}` : `${route}${added}`);
+    }),
+    { numRuns: 500 },
+  );
+}, 60_000);
+
+test('with a key the same paths are found, missing, or take another method', async () => {
+  const ask = async (method: string, path: string): Promise<number> =>
+    (await rawRequest(server.url(), { method, path, headers: key.bearer })).status;
+  expect(await ask('GET', '/v1/queues')).toBe(200);
+  expect(await ask('GET', '//v1/queues//')).toBe(200);
+  expect(await ask('GET', '/healthz/../v1/queues')).toBe(200);
+  expect(await ask('GET', '/nowhere/at/all')).toBe(404);
+  for (const method of ['PATCH', 'PUT', 'DELETE', 'TRACE', 'PROPFIND', 'OPTIONS']) {
+    expect([method, await ask(method, '/v1/queues')]).toEqual([method, 405]);
+  }
+});

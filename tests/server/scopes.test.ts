@@ -1,0 +1,171 @@
+// What each kind of key may do, route by route: everything it should, and nothing else.
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createKey, readApiKeys } from '../../src/server/auth/api-keys.ts';
+import type { Scope } from '../../src/server/caller.ts';
+import type { Server } from '../../src/server/server.ts';
+import { eventually } from '../support/eventually.ts';
+import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
+import { documentOf, operationsOf } from '../support/openapi.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startServer } from '../support/server.ts';
+
+const INPUT = { one: 1, two: 2 };
+const keys = {
+  enqueue: createKey(['enqueue'], undefined),
+  read: createKey(['read'], undefined),
+  admin: createKey(['admin'], undefined),
+  mailer: createKey(['enqueue', 'read', 'admin'], ['mail']),
+};
+
+let redis: TestRedis;
+let server: Server;
+let worker: HandWorker;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  const entries = Object.values(keys).map(({ entry }) => entry);
+  const { keys: apiKeys, faults } = readApiKeys(entries.join(','));
+  expect(faults).toEqual([]);
+  server = await startServer(redis.url, 65_536, { apiKeys });
+  worker = createHandWorker(redis.url);
+  await eventually(async () => (await fetch(`${server.url()}/readyz`)).ok);
+});
+afterAll(async () => {
+  worker?.close();
+  await server?.stop();
+  await redis?.stop();
+});
+
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+type Row = readonly [method: Method, path: string, scope: Scope | 'any' | 'public', body?: unknown];
+
+/** `ID` stands for a task that is there; the right answer of each row is below 300. */
+const ROUTES: readonly Row[] = [
+  ['POST', '/v1/tasks', 'enqueue', { type: 'add', input: INPUT }],
+  ['POST', '/add', 'enqueue', INPUT],
+  ['POST', '/v1/tasks/batch', 'enqueue', [{ type: 'add', input: INPUT }]],
+  ['GET', '/v1/tasks', 'read'],
+  ['GET', '/v1/tasks/ID', 'read'],
+  ['GET', '/v1/tasks/ID/log', 'read'],
+  ['GET', '/v1/tasks/ID/explain', 'read'],
+  ['GET', '/v1/tasks/ID/events', 'read'],
+  ['GET', '/v1/events', 'read'],
+  ['GET', '/v1/queues', 'read'],
+  ['GET', '/v1/queues/default', 'read'],
+  ['GET', '/v1/workers', 'read'],
+  ['GET', '/v1/types', 'read'],
+  ['PUT', '/v1/schedules/hourly', 'admin', { everyMs: 3_600_000, type: 'add', input: INPUT }],
+  ['GET', '/v1/schedules', 'read'],
+  ['GET', '/v1/schedules/hourly', 'read'],
+  ['POST', '/v1/schedules/hourly/pause', 'admin'],
+  ['POST', '/v1/schedules/hourly/resume', 'admin'],
+  ['DELETE', '/v1/schedules/hourly', 'admin'],
+  ['POST', '/v1/queues/default/pause', 'admin'],
+  ['POST', '/v1/queues/default/resume', 'admin'],
+  ['POST', '/v1/tasks/DEAD/retry', 'admin'],
+  ['POST', '/v1/tasks/ID/cancel', 'admin'],
+  ['DELETE', '/v1/tasks/ID', 'admin'],
+  ['GET', '/v1/session', 'any'],
+  ['DELETE', '/v1/session', 'any'],
+  ['POST', '/v1/session', 'public', { key: keys.read.key }],
+  ['GET', '/healthz', 'public'],
+  ['GET', '/readyz', 'public'],
+  ['GET', '/openapi.json', 'public'],
+];
+
+test('the table has every operation of the document, and no other', async () => {
+  const document = operationsOf(await documentOf(server.url()));
+  const inDocument = document.map(({ method, path, 'x-scope': scope }) => `${method} ${path} ${scope}`);
+  const named = ROUTES.map(([method, path, scope]) => {
+    const pattern = path
+      .replace(/\/(?:ID|DEAD)/, '/{id}')
+      .replace('/hourly', '/{name}')
+      .replace('/queues/default', '/queues/{queue}')
+      .replace(/^\/add$/, '/{type}');
+    return `${method} ${pattern} ${scope}`;
+  });
+  expect(named.sort()).toEqual(inDocument.sort());
+});
+
+async function ask(row: Row, key: string | undefined): Promise<number> {
+  const [method, path, , body] = row;
+  const gone = new AbortController();
+  const response = await fetch(`${server.url()}${await fill(path)}`, {
+    method,
+    signal: gone.signal,
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  gone.abort();
+  return response.status;
+}
+
+/** A new task for each request, so that one does not spoil the next. */
+async function fill(path: string): Promise<string> {
+  if (path.includes('ID')) return path.replace('ID', await send());
+  if (!path.includes('DEAD')) return path;
+  // Whatever waits before it is in its way.
+  await redis.client.del('pf:{default}:ready:normal', 'pf:{default}:ledger:normal');
+  const id = await send();
+  expect(await worker.take()).toBe(id);
+  await worker.end(id, 'dead', { name: 'Error', message: 'no' });
+  return path.replace('DEAD', id);
+}
+
+async function send(queue = 'default'): Promise<string> {
+  const response = await fetch(`${server.url()}/v1/tasks`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${keys.admin.key}` },
+    body: JSON.stringify({ type: 'add', input: INPUT, queue }),
+  });
+  expect(response.status).toBe(202);
+  return ((await response.json()) as { id: string }).id;
+}
+
+test.each(
+  ROUTES.map((row) => [`${row[0]} ${row[1]} needs ${row[2]}`, row] as const),
+)('%s', async (_, row) => {
+  const [method, path, scope] = row;
+  const open = scope === 'public';
+  expect(await ask(row, undefined), 'no key').toBe(open ? await ask(row, keys.admin.key) : 401);
+  for (const held of ['read', 'enqueue', 'admin'] as const) {
+    // The schedule that some rows are about.
+    if (path.includes('/hourly')) await ask(ROUTES.find(([verb]) => verb === 'PUT') as Row, keys.admin.key);
+    const status = await ask(row, keys[held].key);
+    const may = open || scope === 'any' || held === 'admin' || held === scope;
+    if (may) expect(status, `${method} ${path} with ${held}`).toBeLessThan(300);
+    else expect(status, `${method} ${path} with ${held}`).toBe(403);
+  }
+});
+
+test('a key for some queues knows no others: neither their tasks nor their names', async () => {
+  const foreign = await send('default');
+  const own = await send('mail');
+  const with_ = (row: Row): Promise<number> => ask(row, keys.mailer.key);
+  for (const rest of ['', '/log', '/explain', '/events']) {
+    expect(await with_(['GET', `/v1/tasks/${foreign}${rest}`, 'read']), rest).toBe(404);
+    expect(await with_(['GET', `/v1/tasks/${own}${rest}`, 'read']), rest).toBe(200);
+  }
+  for (const verb of ['cancel', 'retry']) {
+    expect(await with_(['POST', `/v1/tasks/${foreign}/${verb}`, 'admin']), verb).toBe(404);
+  }
+  expect(await with_(['DELETE', `/v1/tasks/${foreign}`, 'admin'])).toBe(204);
+  expect(await ask(['GET', `/v1/tasks/${foreign}`, 'read'], keys.admin.key), 'it is still there').toBe(200);
+  expect(await with_(['GET', '/v1/queues/default', 'read'])).toBe(404);
+  expect(await with_(['POST', '/v1/queues/default/pause', 'admin'])).toBe(404);
+  expect(await with_(['POST', '/v1/tasks', 'enqueue', { type: 'add', input: INPUT }])).toBe(403);
+  expect(await with_(['POST', '/add', 'enqueue', INPUT])).toBe(403);
+  expect(await with_(['POST', '/v1/tasks', 'enqueue', { type: 'add', input: INPUT, queue: 'mail' }])).toBe(202);
+  expect(
+    await with_(['PUT', '/v1/schedules/mine', 'admin', { everyMs: 60_000, type: 'add', input: INPUT }]),
+  ).toBe(403);
+  const listed = await fetch(`${server.url()}/v1/queues`, {
+    headers: { authorization: `Bearer ${keys.mailer.key}` },
+  });
+  const { items } = (await listed.json()) as { items: { queue: string }[] };
+  expect(items.map(({ queue }) => queue)).toEqual(['mail']);
+});

@@ -1,0 +1,82 @@
+// Handlers find the variables of the program, without its secrets: in a thread, and in a process of their own.
+
+import { fileURLToPath } from 'node:url';
+import { decode } from 'cbor-x';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { encodeContent } from '../../src/protocol/message.ts';
+import { createAhead } from '../../src/worker/ahead.ts';
+import { createGate } from '../../src/worker/gate.ts';
+import { createIsolated } from '../../src/worker/isolated.ts';
+import type { Job } from '../../src/worker/job.ts';
+import { createPool } from '../../src/worker/pool.ts';
+import type { Runner } from '../../src/worker/runner.ts';
+import { StopSource } from '../../src/worker/stop-source.ts';
+import { silentLog } from '../support/store.ts';
+
+const SECRETS = {
+  REDIS_URL: 'redis://:canary-1@example.org',
+  API_KEYS: 'canary-2',
+  API_KEYS_FILE: '/canary-3',
+};
+const settings = {
+  tasks: {
+    taskModules: [fileURLToPath(new URL('../fixtures/environment.mjs', import.meta.url))],
+    baseDir: '/',
+    taskDurationMs: 0,
+  },
+  resultLimitBytes: 100_000,
+};
+const job: Job = {
+  queue: 'default',
+  id: '01890000-0000-7000-8000-000000000001',
+  claim: 1,
+  content: encodeContent('environment', {}, {}),
+  attempt: 1,
+  timeoutMs: undefined,
+};
+
+beforeEach(() => {
+  for (const [name, value] of Object.entries(SECRETS)) vi.stubEnv(name, value);
+  vi.stubEnv('SMTP_PASSWORD', 'of the handler');
+});
+
+afterEach(() => vi.unstubAllEnvs());
+
+async function seenBy(
+  runner: Runner,
+): Promise<{ readonly isMainThread: boolean; readonly env: Record<string, string> }> {
+  const end = await runner.run(job, new StopSource());
+  if (end.kind !== 'answered' || end.answer.kind !== 'result') throw new Error(JSON.stringify(end));
+  return decode(end.answer.result) as { isMainThread: boolean; env: Record<string, string> };
+}
+
+function expectNoSecrets(env: Record<string, string>): void {
+  expect(env).toMatchObject({ SMTP_PASSWORD: 'of the handler', PATH: process.env['PATH'] });
+  for (const name of Object.keys(SECRETS)) expect(env).not.toHaveProperty(name);
+  expect(JSON.stringify(env)).not.toContain('canary');
+}
+
+test('in a thread', async () => {
+  const parts = {
+    settings,
+    gate: createGate(1),
+    ahead: createAhead(1),
+    onTold: () => undefined,
+    log: silentLog,
+  };
+  const pool = createPool(parts);
+  await pool.start();
+  try {
+    const { isMainThread, env } = await seenBy(pool);
+    expect(isMainThread).toBe(false);
+    expectNoSecrets(env);
+  } finally {
+    await pool.stop();
+  }
+});
+
+test('in a process of its own', async () => {
+  const { isMainThread, env } = await seenBy(createIsolated(settings, () => undefined));
+  expect(isMainThread).toBe(true);
+  expectNoSecrets(env);
+});
