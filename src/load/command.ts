@@ -1,6 +1,6 @@
 // The `load` subcommand: its options, their checks, and Ctrl-C.
 
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { QUEUE_NAME, TASK_TYPE } from '../protocol/names.ts';
 import { runLoad } from './load.ts';
 import { LOAD_DEFAULTS } from './options.ts';
@@ -28,6 +28,7 @@ Exit codes:
 
 interface ParsedOptions {
   readonly url: URL;
+  readonly key?: string;
   readonly tasks: number;
   readonly type: string;
   readonly input: unknown;
@@ -44,6 +45,7 @@ export function addLoadCommand(program: Command): void {
     .command('load')
     .description('Flood a running server with tasks, wait for them, and prove by counting that none was lost')
     .option('--url <url>', 'root of the HTTP API', parseUrl, LOAD_DEFAULTS.url)
+    .addOption(new Option('--key <key>', 'API key with the scopes enqueue and read').env('POPFLEET_KEY'))
     .option('-n, --tasks <count>', 'how many tasks to send', wholeNumber(1, MAX_TASKS), LOAD_DEFAULTS.tasks)
     .option('--type <type>', 'type of each task', matching(TASK_TYPE), LOAD_DEFAULTS.type)
     .option('--input <json>', 'input of each task', parseJson, LOAD_DEFAULTS.input)

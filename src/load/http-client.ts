@@ -31,8 +31,12 @@ export interface HttpClient {
 /** Used when a server that refuses does not say when to come back, in milliseconds. */
 const DEFAULT_RETRY_AFTER_MS = 1_000;
 
-/** `maxIdle` connections are kept for the next request; `timeoutMs` is the longest silence on a connection. */
-export function createHttpClient(root: URL, maxIdle: number, timeoutMs: number): HttpClient {
+/**
+ * @param maxIdle connections that are kept for the next request
+ * @param timeoutMs longest silence on a connection
+ * @param key sent as bearer
+ */
+export function createHttpClient(root: URL, maxIdle: number, timeoutMs: number, key?: string): HttpClient {
   const protocol = root.protocol === 'https:' ? https : http;
   const agent = new protocol.Agent({ keepAlive: true, maxFreeSockets: maxIdle });
   const target = { ...urlToHttpOptions(root), agent, timeout: timeoutMs };
@@ -41,6 +45,7 @@ export function createHttpClient(root: URL, maxIdle: number, timeoutMs: number):
   const exchange = (path: string, method: string, body?: Buffer): Promise<Reply> =>
     new Promise((resolve) => {
       const headers: http.OutgoingHttpHeaders = { accept: 'application/json' };
+      if (key !== undefined) headers['authorization'] = `Bearer ${key}`;
       if (body !== undefined) {
         headers['content-type'] = 'application/json';
         headers['content-length'] = body.length;

@@ -25,7 +25,7 @@ export interface LoadIo {
  */
 export async function runLoad(options: LoadOptions, io: LoadIo): Promise<LoadSummary> {
   const now = (): number => performance.now();
-  const client = createHttpClient(options.url, options.inFlight, options.requestTimeoutMs);
+  const client = createHttpClient(options.url, options.inFlight, options.requestTimeoutMs, options.key);
   const signal = options.signal ?? new AbortController().signal;
   // Each loop that pauses listens once; Node would take more than ten for a leak.
   setMaxListeners(options.inFlight + 10, signal);

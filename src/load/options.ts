@@ -5,6 +5,8 @@ import { DEFAULT_QUEUE } from '../protocol/names.ts';
 export interface LoadOptions {
   /** The root of the server's HTTP API; a path prefix is kept. */
   readonly url: URL;
+  /** API key with the scopes `enqueue` and `read`; `undefined` where the server asks for none. */
+  readonly key?: string | undefined;
   /** How many tasks to send. */
   readonly tasks: number;
   readonly type: string;

@@ -12,7 +12,6 @@ export const ERROR_CODES = {
   'not-found': { status: 404, title: 'Not found' },
   'unknown-type': { status: 404, title: 'task not found' },
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
-  'not-acceptable': { status: 406, title: 'No representation that you accept' },
   'invalid-state': { status: 409, title: 'The task is not in a state for this' },
   'too-large': { status: 413, title: 'The body is too large' },
   'unsupported-media-type': { status: 415, title: 'Unsupported media type' },
@@ -29,6 +28,10 @@ export const ERROR_CODES = {
   'bad-definition': { status: 500, title: 'A task definition is not valid' },
 } as const satisfies Record<string, { status: number; title: string }>;
 export type ErrorCode = keyof typeof ERROR_CODES;
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, text);
+}
 
 /** One fault inside a value: a JSON Pointer in fragment form (RFC 6901, section 6) and what to do about it. */
 export interface FieldFault {

@@ -10,12 +10,7 @@ const YEAR_MS = 365 * DAY_MS;
 
 function integer(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
-  return v.pipe(
-    v.number(message),
-    v.integer(message),
-    v.minValue(min, message),
-    v.maxValue(max, message),
-  );
+  return v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message));
 }
 
 export const BackoffEntries = v.strictObject({

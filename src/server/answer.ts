@@ -1,22 +1,33 @@
 // Writes answers in the format the caller asked for: JSON, or CBOR.
 
 import type { Context } from 'hono';
+import { accepts } from 'hono/accepts';
 import { encodeCbor } from '../protocol/cbor.ts';
 import type { AppEnv } from './app-env.ts';
 
-/** Answers `value` as CBOR when `Accept` names it, otherwise as JSON. */
+const FORMATS = ['application/json', 'application/cbor'];
+
+/** Answers `value` as CBOR when `Accept` prefers it, otherwise as JSON: an answer that was not asked for is better than none. */
 export function answer(
   c: Context<AppEnv>,
   status: number,
   value: object,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  if (c.req.header('accept')?.includes('application/cbor')) {
+  if (wantsCbor(c)) {
     const bytes = Uint8Array.from(encodeCbor(value));
     return respond(c, status, bytes, { Vary: 'Accept', 'Content-Type': 'application/cbor', ...headers });
   }
-  const text = JSON.stringify(value, plainForJson);
+  const text = toJsonText(value);
   return respond(c, status, text, { Vary: 'Accept', 'Content-Type': 'application/json', ...headers });
+}
+
+/** Nearly nobody names it: only then is the header taken apart, with its weights (RFC 9110, section 12.4.2). */
+function wantsCbor(c: Context<AppEnv>): boolean {
+  const accept = c.req.header('accept');
+  if (accept === undefined || !accept.includes('cbor')) return false;
+  const format = accepts(c, { header: 'Accept', supports: FORMATS, default: 'application/json' });
+  return format === 'application/cbor';
 }
 
 /**
@@ -47,8 +58,12 @@ export function addSecurityHeaders(headers: Record<string, string>, isHttps: boo
   if (isHttps) headers['Strict-Transport-Security'] = 'max-age=31536000';
 }
 
-/** JSON has no byte strings: they become base64 (RFC 4648, section 4). */
-export function plainForJson(this: unknown, key: string, value: unknown): unknown {
+/** A value as JSON text. JSON has no byte strings: they become base64 (RFC 4648, section 4). */
+export function toJsonText(value: unknown): string {
+  return JSON.stringify(value, plainForJson);
+}
+
+function plainForJson(this: unknown, key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const original = (this as Record<string, unknown>)[key];
   return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value;

@@ -17,7 +17,7 @@ import { addBatchRoute, type BatchParts } from './routes/batch.ts';
 import { addDocsRoutes } from './routes/docs.ts';
 import { addEnqueueRoutes, addShortRoute, type EnqueueParts } from './routes/enqueue.ts';
 import { addEventRoutes, type EventRouteParts } from './routes/events.ts';
-import { addFleetRoutes, type FleetRouteParts } from './routes/fleet.ts';
+import { addFleetRoutes } from './routes/fleet.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addQueueRoutes, type QueueRouteParts } from './routes/queues.ts';
 import { addScheduleRoutes, type ScheduleRouteParts } from './routes/schedules.ts';
@@ -25,7 +25,13 @@ import { addSessionRoutes } from './routes/session.ts';
 import { addTaskRoutes, type TaskRouteParts } from './routes/tasks.ts';
 
 export interface AppParts
-  extends EnqueueParts, BatchParts, TaskRouteParts, EventRouteParts, QueueRouteParts, ScheduleRouteParts, AccessParts {
+  extends EnqueueParts,
+    BatchParts,
+    TaskRouteParts,
+    EventRouteParts,
+    QueueRouteParts,
+    ScheduleRouteParts,
+    AccessParts {
   readonly log: Log;
   readonly isStopping: () => boolean;
 }

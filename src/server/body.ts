@@ -141,10 +141,11 @@ function parseCbor(bytes: Uint8Array): unknown {
  * @throws PopfleetError `invalid-input` that names every field
  */
 export function validate<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown, at = ''): Output {
-  // Each field is told once, also when it breaks several rules.
-  const parsed = v.safeParse(schema, value, { abortPipeEarly: true });
+  const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
-  const faults = parsed.issues.map((issue) => toFault(issue, at));
+  // A field that breaks several rules with one sentence about all of them is told once.
+  const told = parsed.issues.map((issue) => toFault(issue, at));
+  const faults = [...new Map(told.map((fault) => [`${fault.pointer} ${fault.detail}`, fault])).values()];
   const fields = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
   throw new PopfleetError('invalid-input', `Correct these fields: ${fields}`, { faults });
 }

@@ -2,6 +2,7 @@
 
 import { BackoffEntries, CallSchema } from '../protocol/options.ts';
 import { ScheduleSchema } from '../protocol/schedule.ts';
+import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { type JsonSchema, toJson } from './operation.ts';
 
@@ -35,12 +36,11 @@ function oneForEachType(json: JsonSchema, registry: Registry): JsonSchema {
   const { properties, ...object } = json as { properties: Readonly<Record<string, JsonSchema>> };
   // Of these a check or a transformation says more than their schema can.
   const backoff = toJson(BackoffEntries);
-  const times = { ...(properties['runAt'] ? { runAt: INSTANT, expiresAt: INSTANT } : {}) };
-  return {
-    oneOf: [...registry.values()].map(({ type, input }) => ({
-      ...object,
-      title: type,
-      properties: { ...properties, ...times, backoff, type: { const: type }, input: toJson(input) },
-    })),
-  };
+  const times = properties['runAt'] ? { runAt: INSTANT, expiresAt: INSTANT } : {};
+  const formOf = ({ type, input }: TaskDefinition): JsonSchema => ({
+    ...object,
+    title: type,
+    properties: { ...properties, ...times, backoff, type: { const: type }, input: toJson(input) },
+  });
+  return { oneOf: Array.from(registry.values(), formOf) };
 }

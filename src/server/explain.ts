@@ -117,7 +117,9 @@ function readyReasons(record: TaskRecord, type: string, facts: RunFacts): Reason
     });
   }
   if (reasons.length > 0) return reasons;
-  return [{ code: 'about_to_run', blocking: false, message: 'Nothing is in its way: it is about to be started.' }];
+  return [
+    { code: 'about_to_run', blocking: false, message: 'Nothing is in its way: it is about to be started.' },
+  ];
 }
 
 function pauseReasons({ queue }: TaskRecord, { pausedSince }: RunFacts): Reason[] {
@@ -155,7 +157,8 @@ function workerReasons(type: string, { liveWorkers, announced }: RunFacts): Reas
     ];
   }
   // A worker that announced nothing may know any type.
-  const known = announced.length < liveWorkers || announced.some(({ types }) => types?.includes(type) ?? true);
+  const known =
+    announced.length < liveWorkers || announced.some(({ types }) => types?.includes(type) ?? true);
   if (known) return [];
   return [
     {
@@ -171,7 +174,12 @@ function othersBefore(record: TaskRecord, facts: RunFacts): string | undefined {
   const higher = LANES.slice(0, LANES.indexOf(record.lane)).filter((lane) => facts.ready[lane] > 0);
   const above = higher.map((lane) => `${facts.ready[lane]} in the lane ${lane}`);
   const { ahead } = facts;
-  const same = ahead === 'more' ? [`more than ${MOST_AHEAD_COUNTED} in its lane`] : ahead ? [`${ahead} in its lane`] : [];
+  const same =
+    ahead === 'more'
+      ? [`more than ${MOST_AHEAD_COUNTED} in its lane`]
+      : ahead
+        ? [`${ahead} in its lane`]
+        : [];
   const all = [...same, ...above];
   return all.length === 0 ? undefined : all.join(' and ');
 }

@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { ERROR_CODES, type ErrorCode, PopfleetError } from '../protocol/errors.ts';
 import type { AppEnv } from './app-env.ts';
 import { allows, type Scope } from './caller.ts';
+import { compact } from './compact.ts';
 
 export type Schema = v.GenericSchema<unknown, unknown>;
 /** A JSON Schema (2020-12), for what no valibot schema describes. */
@@ -58,14 +59,15 @@ export function addRoute(
     }
     return handler(c);
   };
-  app.on(method, path, Object.assign(guarded, { [uniqueSymbol]: { spec: specOf(operation, path) } }));
+  app.on(method, path, Object.assign(guarded, { [uniqueSymbol]: { spec: specOf(operation, method, path) } }));
 }
 
 /** Problems that any operation may answer, by who may call it. */
 const OF_ALL: readonly ErrorCode[] = ['bad-host', 'internal', 'redis-unavailable', 'shutting-down'];
+const OF_WRITES: readonly ErrorCode[] = ['cross-site'];
 const OF_KEYS: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'quota-exceeded'];
 
-function specOf(operation: Operation, path: string): object {
+function specOf(operation: Operation, method: string, path: string): object {
   const { id, tag, summary, description, scope, body, answers, problems = [] } = operation;
   return {
     operationId: id,
@@ -77,7 +79,12 @@ function specOf(operation: Operation, path: string): object {
     parameters: [...pathParameters(path), ...queryParameters(operation), ...headerParameters(operation)],
     ...(body ? { requestBody: { required: true, content: toContent(body) } } : {}),
     responses: {
-      ...toProblems([...OF_ALL, ...(scope === 'public' ? [] : OF_KEYS), ...problems]),
+      ...toProblems([
+        ...OF_ALL,
+        ...(method === 'GET' ? [] : OF_WRITES),
+        ...(scope === 'public' ? [] : OF_KEYS),
+        ...problems,
+      ]),
       ...Object.fromEntries(Object.entries(answers).map(([status, one]) => [status, toResponse(one)])),
     },
   };
@@ -97,13 +104,9 @@ function queryParameters({ query = {} }: Operation): object[] {
     properties?: Record<string, JsonSchema>;
     required?: readonly string[];
   };
-  return Object.entries(properties).map(([name, { description, ...schema }]) => ({
-    in: 'query',
-    name,
-    required: required.includes(name),
-    ...(description === undefined ? {} : { description }),
-    schema,
-  }));
+  return Object.entries(properties).map(([name, { description, ...schema }]) =>
+    compact({ in: 'query', name, required: required.includes(name), description, schema }),
+  );
 }
 
 function headerParameters({ headers = {} }: Operation): object[] {
@@ -123,7 +126,10 @@ function toResponse({ description, schema, content }: OperationAnswer): object {
 
 function toContent(bodies: Readonly<Record<string, Schema | JsonSchema>>): object {
   return Object.fromEntries(
-    Object.entries(bodies).map(([media, schema]) => [media, { schema: isSchema(schema) ? toJson(schema) : schema }]),
+    Object.entries(bodies).map(([media, schema]) => [
+      media,
+      { schema: isSchema(schema) ? toJson(schema) : schema },
+    ]),
   );
 }
 

@@ -101,7 +101,8 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       isStopping: () => stopping,
       ...createAccess(settings),
     });
-    const http = createServer(HTTP_LIMITS, getRequestListener(app.fetch, { errorHandler: refuseUnreadable }));
+    const handle = getRequestListener(app.fetch, { errorHandler: refuseUnreadable });
+    const http = createServer(HTTP_LIMITS, (incoming, outgoing) => void handle(incoming, outgoing));
     if (settings.maxConnections !== undefined) http.maxConnections = settings.maxConnections;
     http.on('connection', (socket: Socket) => {
       unused.add(socket);

@@ -51,8 +51,8 @@ export function createCapacity(
     return gauge;
   }
 
-  async function demand(queue: string, tasks: number, bytes: number, isShort: Taken): Promise<void> {
-    if (!(await isShort)) throw queueFull(queue, tasks, queueLimit);
+  async function demand(queue: string, tasks: number, bytes: number, hasRoom: Taken): Promise<void> {
+    if (!(await hasRoom)) throw queueFull(queue, tasks, queueLimit);
     await demandMemory(memory?.take(bytes) ?? true);
   }
 
@@ -62,8 +62,8 @@ export function createCapacity(
 
   return {
     reserve(queue, tasks, bytes) {
-      const isShort = queueLimit === 0 || depthOf(queue).take(tasks);
-      if (isShort !== true) return demand(queue, tasks, bytes, isShort);
+      const hasRoom = queueLimit === 0 || depthOf(queue).take(tasks);
+      if (hasRoom !== true) return demand(queue, tasks, bytes, hasRoom);
       const fits = memory === undefined || memory.take(bytes);
       return fits === true ? undefined : demandMemory(fits);
     },
@@ -117,7 +117,9 @@ function createGauge(look: () => Promise<number>, now: () => number): Gauge {
       const ageMs = now() - seenAt;
       if (ageMs > FRESH_MS) {
         looking ??= lookUp();
-        if (ageMs > USABLE_MS || amount > left) return looking.then(() => takeNow(amount));
+        // Where no limit was seen nobody waits to see whether there is one now.
+        const isUsable = ageMs <= USABLE_MS || left === Number.POSITIVE_INFINITY;
+        if (!isUsable || amount > left) return looking.then(() => takeNow(amount));
       }
       return takeNow(amount);
     },

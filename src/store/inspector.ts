@@ -154,14 +154,16 @@ export function createInspector(client: Redis): Inspector {
         client.hgetallBuffer(`${key}:announced`),
       ]).catch(fail);
       const names = leases.filter((_, at) => at % 2 === 0);
-      const holds = await Promise.all(names.map((name) => client.scard(`${key}:running:${name}`))).catch(fail);
-      return names.map((worker, at) => ({
-        ...readAnnouncement(worker, announced[worker]),
-        worker,
-        queue,
-        leaseUntil: Number(leases[2 * at + 1]),
-        holds: holds[at] ?? 0,
-      }));
+      const holds = await Promise.all(names.map((name) => client.scard(`${key}:running:${name}`))).catch(
+        fail,
+      );
+      return names.map((worker, at) =>
+        Object.assign(readAnnouncement(worker, announced[worker]), {
+          queue,
+          leaseUntil: Number(leases[2 * at + 1]),
+          holds: holds[at] ?? 0,
+        }),
+      );
     },
 
     async ping() {
@@ -182,8 +184,19 @@ type FactsReply = readonly [
   announced: readonly Buffer[],
 ];
 
-function readFacts([now, paused, ahead, lanes, running, liveWorkers, lease, suspect, flat]: FactsReply): RunFacts {
-  const time = (text: Buffer): number | undefined => (text.length === 0 ? undefined : Number(text.toString()));
+function readFacts([
+  now,
+  paused,
+  ahead,
+  lanes,
+  running,
+  liveWorkers,
+  lease,
+  suspect,
+  flat,
+]: FactsReply): RunFacts {
+  const time = (text: Buffer): number | undefined =>
+    text.length === 0 ? undefined : Number(text.toString());
   const names = flat.filter((_, at) => at % 2 === 0);
   return {
     now: Number(now.toString()),

@@ -75,15 +75,7 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
   const threadGate = createGate(settings.threads);
   const pool = createPool({ settings: runnerSettings, gate: threadGate, ahead, onTold, log });
   const stopping = new AbortController();
-  const announcement: Announcement = {
-    host: hostname(),
-    pid: process.pid,
-    startedAt: Date.now(),
-    version: VERSION,
-    concurrency: settings.concurrency,
-    threads: settings.threads,
-    types: [...parts.registry.keys()],
-  };
+  const announcement = announcementOf(settings, parts.registry);
   let taken: Running | undefined;
 
   /** Everything that needs Redis; made at start, so that a worker that never ran has nothing to take down. */
@@ -158,7 +150,8 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
     command.on('ready', () => {
       // Foreign programs may push to a queue that no server ever wrote to: make it known.
       command.sadd(QUEUES_KEY, ...settings.queues).catch(() => undefined);
-      for (const queue of settings.queues) announce(command, queue, name, announcement).catch(() => undefined);
+      for (const queue of settings.queues)
+        announce(command, queue, name, announcement).catch(() => undefined);
       beatAll();
       for (const timer of sweeps.values()) timer.within(0);
     });
@@ -219,6 +212,18 @@ interface Running {
   readonly heartbeat: NodeJS.Timeout;
   readonly sweeps: ReadonlyMap<string, ReturnType<typeof createSweepTimer>>;
   readonly wakes: WakeListener;
+}
+
+function announcementOf({ concurrency, threads }: WorkerSettings, registry: Registry): Announcement {
+  return {
+    host: hostname(),
+    pid: process.pid,
+    startedAt: Date.now(),
+    version: VERSION,
+    concurrency,
+    threads,
+    types: [...registry.keys()],
+  };
 }
 
 /** Tells an operator where the worker is, and is never the name of another one: neither of its past nor of a twin. */

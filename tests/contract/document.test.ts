@@ -56,7 +56,7 @@ test('every operation says what it is, who may call it, and how it fails', () =>
 test('the input of every task type stands in it', async () => {
   const forms = document.components.schemas['Call']?.['oneOf'] as readonly JsonSchema[];
   const registry = await testRegistry();
-  expect(forms.map(({ title }) => title).sort()).toEqual([...registry.keys()].sort());
+  expect(new Set(forms.map(({ title }) => title))).toEqual(new Set(registry.keys()));
   const add = forms.find(({ title }) => title === 'add') as { properties: Record<string, JsonSchema> };
   expect(add.properties['input']).toMatchObject({
     type: 'object',

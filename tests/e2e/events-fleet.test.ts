@@ -119,7 +119,7 @@ function stateOf(url: string, agent: Agent): Promise<string> {
       response.on('data', (part: string) => {
         text += part;
       });
-      response.on('end', () => resolve(String((JSON.parse(text) as { state?: string }).state)));
+      response.on('end', () => resolve((JSON.parse(text) as { state?: string }).state ?? text));
     }).once('error', reject);
   });
 }

@@ -27,9 +27,22 @@ function expectFull(answer: Answer, code: string, variable: string): void {
   expect(answer.body['retryAfterSeconds']).toBe(Number(retryAfter));
 }
 
-/** Sets `maxmemory` so that this share of it is in use. */
+async function usedMemory(redis: TestRedis): Promise<number> {
+  return Number(/^used_memory:(\d+)/m.exec(await redis.client.info('memory'))?.[1]);
+}
+
+/** Sets `maxmemory` so that this share of it is in use. What the last writes took on their way is freed bit by bit. */
 async function fillTo(redis: TestRedis, percent: number): Promise<void> {
-  const used = Number(/^used_memory:(\d+)/m.exec(await redis.client.info('memory'))?.[1]);
+  let seen = 0;
+  const used = await eventually(
+    async () => {
+      const before = seen;
+      seen = await usedMemory(redis);
+      return Math.abs(seen - before) < 100_000 && seen;
+    },
+    10_000,
+    300,
+  );
   await redis.client.config('SET', 'maxmemory', String(Math.round((used * 100) / percent)));
 }
 
@@ -41,7 +54,7 @@ test('the reserve of Redis: new tasks are refused, those that run finish and are
   const server = await stage.role('server', env);
   await stage.role('worker', env);
   const url = server.url();
-  const running = await facts.send(url, 2, 1_500);
+  const running = await facts.send(url, 2, 3_000);
   await facts.untilBegun(running);
   const waiting = await facts.send(url, 4, 20);
 
@@ -62,6 +75,7 @@ test('the reserve of Redis: new tasks are refused, those that run finish and are
   await fillTo(redis, 120);
   await expect(redis.client.set('probe', 'y')).rejects.toThrow('OOM');
   const before = await facts.counts();
+  expect(before['running']).toBe(2);
   expectFull(await facts.post(url, 0), 'redis-full', 'MEMORY_RESERVE_PERCENT');
   expect((await facts.counts())['accepted']).toBe(before['accepted']);
   await eventually(async () => (await countsOf(redis.client))['succeeded'] === before['accepted']);
@@ -128,8 +142,7 @@ test('when Redis runs full in the middle of a batch, the answer says how much it
   const redis = await stage.redis();
   const server = await stage.role('server', { REDIS_URL: redis.url, MEMORY_RESERVE_PERCENT: '0' });
   const url = `${server.url()}/v1/tasks/batch`;
-  const used = Number(/^used_memory:(\d+)/m.exec(await redis.client.info('memory'))?.[1]);
-  await redis.client.config('SET', 'maxmemory', String(used + 4_000_000));
+  await redis.client.config('SET', 'maxmemory', String((await usedMemory(redis)) + 4_000_000));
   const batch = Array.from({ length: 9_000 }, (_, at) => ({
     ...TASK,
     key: `${'k'.repeat(200)}-${at}`,

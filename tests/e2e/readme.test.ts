@@ -45,11 +45,15 @@ function blockWith(language: string, part: string): Block {
 /** Runs an example. @param id stands where it says ID */
 function run(program: string, text: string, id = ''): string {
   const script = text.replaceAll(HERE, all.url()).replaceAll('ID', id);
-  const { status, stdout, stderr } = spawnSync(program, program === 'bash' ? ['-ec', script] : ['-c', script], {
-    cwd: folder,
-    encoding: 'utf8',
-    timeout: 20_000,
-  });
+  const { status, stdout, stderr } = spawnSync(
+    program,
+    program === 'bash' ? ['-ec', script] : ['-c', script],
+    {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 20_000,
+    },
+  );
   expect(status, `${text}\n${stdout}\n${stderr}`).toBe(0);
   return stdout;
 }

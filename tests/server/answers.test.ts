@@ -213,7 +213,12 @@ test('the record of a task tells its whole way', async () => {
       backoff: { type: 'exponential', baseMs: 1_000, factor: 2, capMs: 300_000, jitter: 'full' },
     },
     errors: [],
-    links: { self: `/v1/tasks/${id}`, log: `/v1/tasks/${id}/log` },
+    links: {
+      self: `/v1/tasks/${id}`,
+      log: `/v1/tasks/${id}/log`,
+      events: `/v1/tasks/${id}/events`,
+      explain: `/v1/tasks/${id}/explain`,
+    },
   });
   const times = ['acceptedAt', 'startedAt', 'finishedAt'].map((name) => String(record[name]));
   expect(times.toSorted()).toEqual(times);
@@ -244,3 +249,24 @@ async function finished(queue: string, result: unknown): Promise<string> {
   await worker.end(id, 'succeeded', result);
   return id;
 }
+
+test.each([
+  ['application/cbor', 'application/cbor'],
+  ['application/json, application/cbor;q=0.5', 'application/json'],
+  ['application/json;q=0.1, application/cbor;q=0.9', 'application/cbor'],
+  ['application/cbor;q=0', 'application/json'],
+  ['*/*', 'application/json'],
+  ['text/html', 'application/json'],
+])('Accept: %s is answered with %s', async (accept, type) => {
+  const response = await fetch(`${server.url()}/v1/queues`, { headers: { accept } });
+  expect(response.headers.get('content-type')).toBe(type);
+  await response.arrayBuffer();
+});
+
+test('the type of a problem is where its code is explained', async () => {
+  const { body } = await call(`${server.url()}/v1/tasks/none`);
+  expect(await call(`${server.url()}${String(body['type'])}`)).toMatchObject({
+    status: 200,
+    body: { code: 'not-found', title: body['title'], status: 404 },
+  });
+});

@@ -1,10 +1,10 @@
-// Many tasks with one request: every media type, all or none, in part, and what a batch is refused for.
+// Many tasks with one request: every media type, all or none, and in part.
 
 import { decodeMultiple } from 'cbor-x';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { decodeContent } from '../../src/protocol/message.ts';
 import type { Server } from '../../src/server/server.ts';
+import { add, adds, init, inPieces, lines, MEDIA, sequence, written } from '../support/batch.ts';
 import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
@@ -14,14 +14,13 @@ import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startServer } from '../support/server.ts';
 
 const LINE_LIMIT = 4_096;
-const BATCH_LIMIT = 2_000_000;
 
 let redis: TestRedis;
 let server: Server;
 
 beforeAll(async () => {
   redis = await startRedis();
-  server = await startServer(redis.url, LINE_LIMIT, { batchLimitBytes: BATCH_LIMIT });
+  server = await startServer(redis.url, LINE_LIMIT);
   await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
 });
 
@@ -43,45 +42,6 @@ interface ItemAnswer {
   readonly replayed?: boolean;
   readonly problem?: { readonly code: string; readonly errors: readonly { readonly pointer: string }[] };
 }
-type Body = string | Uint8Array<ArrayBuffer>;
-
-const add = (one: number, more: object = {}): object => ({ type: 'add', input: { one, two: 2 }, ...more });
-const adds = (many: number, more: object = {}): object[] =>
-  Array.from({ length: many }, (_, at) => add(at, more));
-const lines = (values: readonly unknown[]): string =>
-  values.map((value) => `${JSON.stringify(value)}\n`).join('');
-const cborOf = (value: unknown): Uint8Array<ArrayBuffer> => Uint8Array.from(encodeCbor(value));
-const sequence = (values: readonly unknown[]): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(Buffer.concat(values.map(encodeCbor)));
-
-/** How each media type writes a list of tasks. */
-const WRITERS: Record<string, (values: readonly unknown[]) => Body> = {
-  'application/json': JSON.stringify,
-  'application/cbor': cborOf,
-  'application/x-ndjson': lines,
-  'application/jsonl': lines,
-  'application/cbor-seq': sequence,
-};
-const MEDIA = Object.keys(WRITERS);
-const written = (media: string, values: readonly unknown[]): Body => WRITERS[media]?.(values) ?? '';
-
-function init(media: string, body: Body, headers: Record<string, string> = {}): RequestInit {
-  return { method: 'POST', headers: { 'content-type': media, ...headers }, body };
-}
-
-/** Sends a body in pieces. */
-function inPieces(media: string, body: Body, bytes: number): RequestInit {
-  const whole = Buffer.from(body);
-  let at = 0;
-  const stream = new ReadableStream<Uint8Array>({
-    pull(controller) {
-      if (at >= whole.length) controller.close();
-      else controller.enqueue(Uint8Array.from(whole.subarray(at, (at += bytes))));
-    },
-  });
-  return { method: 'POST', headers: { 'content-type': media }, body: stream, duplex: 'half' } as RequestInit;
-}
-
 async function send(request: RequestInit, query = '', to = server) {
   const { status, headers, body } = await call(`${to.url()}/v1/tasks/batch${query}`, request);
   return { status, headers, body, items: (body['items'] ?? []) as readonly ItemAnswer[] };
@@ -165,119 +125,6 @@ test.each(MEDIA)('%s: a batch of nothing is taken', async (media) => {
     body: { accepted: 0, items: [] },
   });
   expect(await redis.client.dbsize()).toBe(0);
-});
-
-test.each(MEDIA)('%s: one wrong field refuses all, and is named with its index', async (media) => {
-  const values = adds(300);
-  values[17] = { type: 'add', input: { one: SECRET, two: 2 } };
-  values[250] = add(1, { queue: 'NO', priority: SECRET });
-  const problem = await refused(init(media, written(media, values)));
-  expect(problem).toMatchObject({
-    status: 422,
-    code: 'invalid-input',
-    pointers: ['#/17/input/one', '#/250/queue', '#/250/priority'],
-  });
-  expect(JSON.parse(problem.text)).toMatchObject({ errorCount: 3 });
-});
-
-test.each<[string, unknown, string[]]>([
-  ['a number', 5, ['#/1']],
-  ['null', null, ['#/1']],
-  ['a list', [], ['#/1/type', '#/1/input']],
-  ['nothing in it', {}, ['#/1/type', '#/1/input']],
-  ['an unknown field', add(1, { hun: SECRET }), ['#/1/hun']],
-  ['a field of the batch', add(1, { partial: true }), ['#/1/partial']],
-  ['an unknown type', { type: 'nope', input: {} }, ['#/1/type']],
-  ['a type of the prototype', { type: 'toString', input: {} }, ['#/1/type']],
-  ['a key with blanks', add(1, { key: 'a b' }), ['#/1/key']],
-  ['an input that is too large', { type: 'greet', input: { name: 'x'.repeat(LINE_LIMIT) } }, ['#/1/input']],
-])('a task that is wrong is 422: %s', async (_, value, pointers) => {
-  for (const media of ['application/json', 'application/cbor']) {
-    const problem = await refused(init(media, written(media, [add(1), value])));
-    expect(problem).toMatchObject({ status: 422, code: 'invalid-input', pointers });
-  }
-});
-
-test('a hundred faults are told, and how many there are', async () => {
-  const wrong = Array.from({ length: 300 }, () => ({ type: 'add', input: {} }));
-  const problem = await refused(init('application/json', JSON.stringify([...adds(50), ...wrong])));
-  expect(problem.pointers).toHaveLength(100);
-  expect(problem.pointers.slice(0, 3)).toEqual(['#/50/input/one', '#/50/input/two', '#/51/input/one']);
-  expect(problem.detail).toContain('300 of 350 tasks');
-  expect(JSON.parse(problem.text)).toMatchObject({ errorCount: 600 });
-});
-
-test.each<[string, string, Body, string]>([
-  ['an object', 'application/json', '{"type":"add"}', 'array'],
-  ['no JSON', 'application/json', `[{"one": ${SECRET}}]`, 'JSON'],
-  ['half an array', 'application/json', '[{"type":"add"}', 'position 15'],
-  ['nothing', 'application/json', '', 'ends too early'],
-  ['a key to a prototype', 'application/json', '[{"type":"add"},{"__proto__":1}]', 'Item 1 '],
-  ['65 levels', 'application/json', `[1,2,${'['.repeat(65)}${']'.repeat(65)}]`, 'Item 2 '],
-  ['a map', 'application/cbor', cborOf({ type: 'add' }), 'array'],
-  ['nothing', 'application/cbor', '', 'array'],
-  ['half an array', 'application/cbor', cborOf([1, 2]).subarray(0, 2), 'Item 1 '],
-  ['bytes behind it', 'application/cbor', Uint8Array.from([0x81, 0x01, 0x01]), 'follow'],
-  ['an array that never ends', 'application/cbor', Uint8Array.from([0x9f, 0x01]), 'Item 1 '],
-  ['a tag', 'application/cbor', Uint8Array.from([0x82, 0x01, 0xc1, 0x01]), 'Item 1 '],
-  ['a word', 'application/x-ndjson', `${lines(adds(4))}${SECRET}\n${lines(adds(2))}`, 'Line 5 '],
-  ['half a line', 'application/x-ndjson', `${lines(adds(2))}\n{"type":"add"`, 'Line 4 '],
-  ['two on a line', 'application/jsonl', `{}\n{}{}`, 'Line 2 '],
-  ['an array over lines', 'application/x-ndjson', '[\n{}\n]', 'Line 1 '],
-  ['broken UTF-8', 'application/x-ndjson', Uint8Array.from([0x7b, 0x7d, 0x0a, 0x22, 0xff, 0x22]), 'Line 2 '],
-  ['a key to a prototype', 'application/x-ndjson', '{}\n{"constructor":1}', 'Line 2 '],
-  ['cut in an item', 'application/cbor-seq', sequence(adds(3)).subarray(0, -1), 'Item 2 '],
-  ['cut in the first', 'application/cbor-seq', sequence(adds(1)).subarray(0, 1), 'Item 0 '],
-  ['a tag', 'application/cbor-seq', Uint8Array.from([0x01, 0xc1, 0x01]), 'Item 1 '],
-  ['a break', 'application/cbor-seq', Uint8Array.from([0x01, 0xff]), 'Item 1 '],
-])('a body that cannot be read is 400 and says where: %s (%s)', async (_, media, body, where) => {
-  for (const query of ['', '?partial=true']) {
-    const problem = await refused(init(media, body), query);
-    expect(problem).toMatchObject({ status: 400, code: 'malformed-body' });
-    expect(problem.detail).toContain(where);
-  }
-});
-
-test.each(MEDIA)('%s: a body over the limit is 413, declared or not', async (media) => {
-  const values = Array.from({ length: 1_000 }, () => ({ type: 'greet', input: { name: 'x'.repeat(2_000) } }));
-  const body = written(media, values);
-  expect(body.length).toBeGreaterThan(BATCH_LIMIT);
-  for (const request of [init(media, body), inPieces(media, body, 100_000)]) {
-    const problem = await refused(request);
-    expect(problem).toMatchObject({ status: 413, code: 'too-large' });
-    expect(problem.detail).toContain(String(BATCH_LIMIT));
-  }
-});
-
-test.each(['application/x-ndjson', 'application/cbor-seq'])(
-  '%s: an item over the limit of a body is 413 as soon as it is clear',
-  async (media) => {
-    const long = { type: 'greet', input: { name: 'x'.repeat(2 * LINE_LIMIT) } };
-    const problem = await refused(init(media, written(media, [add(1), long])));
-    expect(problem).toMatchObject({ status: 413, code: 'too-large' });
-    expect(problem.detail).toContain(String(LINE_LIMIT));
-    const endless = media === 'application/x-ndjson' ? '"'.padEnd(100_000, 'x') : cborOf('x'.repeat(150_000));
-    expect(await refused(inPieces(media, endless.slice(0, 90_000), 1_000))).toMatchObject({ status: 413 });
-  },
-);
-
-test('another media type is 415 and told which there are', async () => {
-  for (const media of ['text/plain', 'application/json-seq', '']) {
-    const problem = await refused(init(media, Uint8Array.from(Buffer.from('[]'))));
-    expect(problem).toMatchObject({ status: 415, code: 'unsupported-media-type' });
-    expect(problem.headers.get('accept')).toBe(MEDIA.join(', '));
-  }
-  const zipped = init('application/json', '[]', { 'content-encoding': 'gzip' });
-  expect(await refused(zipped)).toMatchObject({ status: 415 });
-});
-
-test('an unknown parameter of the query is 400, and so is a key for all of them', async () => {
-  const good = JSON.stringify(adds(1));
-  for (const query of ['?partial=yes', '?dryRun=true', '?partial=']) {
-    expect(await refused(init('application/json', good), query)).toMatchObject({ code: 'invalid-query' });
-  }
-  const keyed = init('application/json', good, { 'idempotency-key': 'k' });
-  expect(await refused(keyed)).toMatchObject({ status: 400, code: 'invalid-header' });
 });
 
 test('tasks for several queues and lanes, plain and special ones, each where it belongs', async () => {
@@ -439,25 +286,4 @@ test('an answer comes as the sequence that is asked for: items in order, then a 
     ]);
     expect(parts[3]).toEqual({ summary: { accepted: 2, replayed: 0, rejected: 1 } });
   }
-});
-
-test('lines are checked while they come in: a wrong one is answered before the rest is sent', async () => {
-  let sendRest = (): void => undefined;
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      controller.enqueue(Uint8Array.from(Buffer.from(`${lines(adds(100))}no JSON\n`)));
-      // Closed only once the answer is there.
-      sendRest = () => controller.close();
-    },
-  });
-  const request = {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-ndjson' },
-    body,
-    duplex: 'half',
-  };
-  const problem = await refused(request as RequestInit);
-  expect(problem).toMatchObject({ status: 400, code: 'malformed-body' });
-  expect(problem.detail).toContain('Line 101 ');
-  sendRest();
 });

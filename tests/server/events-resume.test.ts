@@ -1,8 +1,9 @@
 // Event streams of clients that were away: everything they missed, nothing twice but for an entry that was told in part.
 
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { Server } from '../../src/server/server.ts';
 import { queueKey } from '../../src/store/keys.ts';
+import { startBareServer } from '../support/bare-server.ts';
 import { createEntryWriter } from '../support/event-entries.ts';
 import { eventually } from '../support/eventually.ts';
 import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
@@ -169,6 +170,52 @@ test('an entry that was told in part is told again as a whole', async () => {
   await tell(`${ids[0]}running`);
   await third.until('state');
   expect(movesOf(third)).toEqual([`${ids[0]}running`]);
+});
+
+test.each([
+  ['behind what is read', 3, 'after'],
+  ['within what is read', 3, 'before'],
+  ['more than can be held', 300, 'after'],
+])('what happens while older entries are read is told once, and after them: %s', async (_, count, held) => {
+  // Holds the reading back, so that the world goes on meanwhile.
+  let release = (): void => undefined;
+  let reads = 0;
+  let isRead = false;
+  const bare = await startBareServer(redis.url, {
+    through: (real) => ({
+      ...real,
+      async after(...of) {
+        reads += 1;
+        const isHeld = reads === 1;
+        const waits = isHeld ? new Promise<void>((resolve) => (release = resolve)) : undefined;
+        if (held === 'before') await waits;
+        const page = await real.after(...of);
+        isRead = true;
+        await waits;
+        return page;
+      },
+    }),
+  });
+  onTestFinished(() => bare.stop());
+  const { tell, newId } = createEntryWriter(redis.client, queue);
+  const ids = Array.from({ length: count + 3 }, newId);
+  const [first, missed, last] = [ids.at(0), ids.at(1), ids.at(-1)];
+  const path = `/events?topics=queue:${queue}`;
+  const before = await open(path, {}, bare.url);
+  await tell(`${first}ready`);
+  await before.until('state');
+  before.cut();
+  await tell(`${missed}ready`);
+
+  const client = await resume(path, before.lastId(), bare.url);
+  await eventually(() => (held === 'before' ? reads === 1 : isRead));
+  for (const id of ids.slice(2, -1)) await tell(`${id}ready`);
+  await eventually(() => bare.hub.position(queue)?.number === ids.length - 1);
+  release();
+  await client.until('state', ids.length - 2);
+  await tell(`${last}ready`);
+  await client.until('state', ids.length - 1);
+  expect(movesOf(client)).toEqual(ids.slice(1).map((id) => `${id}ready`));
 });
 
 test('when entries are gone it says reset, and goes on from now', async () => {

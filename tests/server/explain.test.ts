@@ -32,13 +32,21 @@ afterAll(async () => {
 });
 
 async function send(more: Record<string, unknown> = {}): Promise<string> {
-  const { body } = await post(`${server.url()}/v1/tasks`, { type: 'add', input: { one: 1, two: 2 }, ...more });
+  const { body } = await post(`${server.url()}/v1/tasks`, {
+    type: 'add',
+    input: { one: 1, two: 2 },
+    ...more,
+  });
   return String(body['id']);
 }
 
 interface Explanation {
   readonly state: string;
-  readonly reasons: readonly { readonly code: string; readonly blocking: boolean; readonly message: string }[];
+  readonly reasons: readonly {
+    readonly code: string;
+    readonly blocking: boolean;
+    readonly message: string;
+  }[];
   readonly ahead?: { readonly count: number; readonly capped: boolean };
 }
 
@@ -77,7 +85,11 @@ test('the queue is paused', async () => {
   const id = await send();
   await call(`${server.url()}/v1/queues/default/pause`, { method: 'POST' });
   const [first] = (await explain(id)).reasons;
-  expect(first).toMatchObject({ code: 'queue_paused', blocking: true, since: expect.stringMatching(/Z$/) as string });
+  expect(first).toMatchObject({
+    code: 'queue_paused',
+    blocking: true,
+    since: expect.stringMatching(/Z$/) as string,
+  });
   await call(`${server.url()}/v1/queues/default/resume`, { method: 'POST' });
   expect(await codes(id)).toEqual(['about_to_run']);
 });
@@ -123,7 +135,9 @@ test('it runs; its worker was not heard of any more; it is finished', async () =
   expect(await codes(id)).toEqual(['lease_expired']);
   await worker.end(id, 'dead', { name: 'Error', message: 'no' });
   const { reasons } = await explain(id);
-  expect(reasons).toMatchObject([{ code: 'finished', blocking: true, fix: expect.stringContaining('/retry') as string }]);
+  expect(reasons).toMatchObject([
+    { code: 'finished', blocking: true, fix: expect.stringContaining('/retry') as string },
+  ]);
 });
 
 test('its message was popped and never claimed', async () => {

@@ -60,7 +60,10 @@ async function page(query: string): Promise<{ items: Row[]; next: string | undef
 }
 
 /** All pages of a query, one after the other; `between` runs after each. */
-async function walk(query: string, between: () => Promise<unknown> = async () => undefined): Promise<Row[][]> {
+async function walk(
+  query: string,
+  between: () => Promise<unknown> = async () => undefined,
+): Promise<Row[][]> {
   const pages: Row[][] = [];
   for (let next: string | undefined = ''; next !== undefined; ) {
     const found = await page(`${query}${next === '' ? '' : `&cursor=${next}`}`);
@@ -126,7 +129,9 @@ test('by state: each list has its own tasks and no others', async () => {
 });
 
 test('scheduled tasks come by their due time, dead ones newest first, also when a page ends among equals', async () => {
-  const later = (await Promise.all([5, 1, 3, 2, 4].map((hours) => send(1, { delayMs: hours * 3_600_000 })))).flat();
+  const later = (
+    await Promise.all([5, 1, 3, 2, 4].map((hours) => send(1, { delayMs: hours * 3_600_000 })))
+  ).flat();
   const byDue = [later[1], later[3], later[2], later[4], later[0]];
   expect((await walk('state=scheduled&limit=2')).map(ids)).toEqual([
     byDue.slice(0, 2),
@@ -136,7 +141,8 @@ test('scheduled tasks come by their due time, dead ones newest first, also when 
   const sent = await send(25);
   for (const id of sent) await redis.client.zadd('pf:{default}:dead', 1_000, id);
   const rows = await redis.client.zrevrange('pf:{default}:dead', 0, -1);
-  for (const id of rows) await redis.client.hset('pf:{default}:headers', id, 'dead 1 1 0 normal 0 1 w 1000 30');
+  for (const id of rows)
+    await redis.client.hset('pf:{default}:headers', id, 'dead 1 1 0 normal 0 1 w 1000 30');
   const pages = await walk('state=dead&limit=10');
   expect(pages.map((items) => items.length)).toEqual([10, 10, 5]);
   expect(ids(pages.flat())).toEqual(rows);
@@ -144,7 +150,9 @@ test('scheduled tasks come by their due time, dead ones newest first, also when 
 
 test('by type, and by queue', async () => {
   await send(5);
-  const greetings = (await Promise.all([1, 2].map(() => send(1, { type: 'greet', input: { name: 'a' } })))).flat();
+  const greetings = (
+    await Promise.all([1, 2].map(() => send(1, { type: 'greet', input: { name: 'a' } })))
+  ).flat();
   const [mail] = await send(1, { queue: 'mail' });
   expect(sorted(ids((await page('type=greet')).items))).toEqual(sorted(greetings));
   expect(ids((await page('queue=mail')).items)).toEqual([mail]);
@@ -171,5 +179,8 @@ test.each([
 ])('%s is refused and named', async (query, name) => {
   const { status, body } = await call(`${server.url()}/v1/tasks?${query}`);
   expect(status).toBe(400);
-  expect(body).toMatchObject({ code: 'invalid-query', detail: expect.stringContaining(`\`${name}\``) as string });
+  expect(body).toMatchObject({
+    code: 'invalid-query',
+    detail: expect.stringContaining(`\`${name}\``) as string,
+  });
 });

@@ -31,7 +31,11 @@ afterAll(async () => {
 });
 
 async function send(more: Record<string, unknown> = {}): Promise<string> {
-  const { body } = await post(`${server.url()}/v1/tasks`, { type: 'add', input: { one: 1, two: 2 }, ...more });
+  const { body } = await post(`${server.url()}/v1/tasks`, {
+    type: 'add',
+    input: { one: 1, two: 2 },
+    ...more,
+  });
   return String(body['id']);
 }
 

@@ -72,6 +72,7 @@ const ROUTES: readonly Row[] = [
   ['GET', '/healthz', 'public'],
   ['GET', '/readyz', 'public'],
   ['GET', '/openapi.json', 'public'],
+  ['GET', '/problems/not-found', 'public'],
 ];
 
 test('the table has every operation of the document, and no other', async () => {
@@ -82,6 +83,7 @@ test('the table has every operation of the document, and no other', async () => 
       .replace(/\/(?:ID|DEAD)/, '/{id}')
       .replace('/hourly', '/{name}')
       .replace('/queues/default', '/queues/{queue}')
+      .replace('/problems/not-found', '/problems/{code}')
       .replace(/^\/add$/, '/{type}');
     return `${method} ${pattern} ${scope}`;
   });
@@ -126,21 +128,22 @@ async function send(queue = 'default'): Promise<string> {
   return ((await response.json()) as { id: string }).id;
 }
 
-test.each(
-  ROUTES.map((row) => [`${row[0]} ${row[1]} needs ${row[2]}`, row] as const),
-)('%s', async (_, row) => {
-  const [method, path, scope] = row;
-  const open = scope === 'public';
-  expect(await ask(row, undefined), 'no key').toBe(open ? await ask(row, keys.admin.key) : 401);
-  for (const held of ['read', 'enqueue', 'admin'] as const) {
-    // The schedule that some rows are about.
-    if (path.includes('/hourly')) await ask(ROUTES.find(([verb]) => verb === 'PUT') as Row, keys.admin.key);
-    const status = await ask(row, keys[held].key);
-    const may = open || scope === 'any' || held === 'admin' || held === scope;
-    if (may) expect(status, `${method} ${path} with ${held}`).toBeLessThan(300);
-    else expect(status, `${method} ${path} with ${held}`).toBe(403);
-  }
-});
+test.each(ROUTES.map((row) => [`${row[0]} ${row[1]} needs ${row[2]}`, row] as const))(
+  '%s',
+  async (_, row) => {
+    const [method, path, scope] = row;
+    const open = scope === 'public';
+    expect(await ask(row, undefined), 'no key').toBe(open ? await ask(row, keys.admin.key) : 401);
+    for (const held of ['read', 'enqueue', 'admin'] as const) {
+      // The schedule that some rows are about.
+      if (path.includes('/hourly')) await ask(ROUTES.find(([verb]) => verb === 'PUT') as Row, keys.admin.key);
+      const status = await ask(row, keys[held].key);
+      const may = open || scope === 'any' || held === 'admin' || held === scope;
+      if (may) expect(status, `${method} ${path} with ${held}`).toBeLessThan(300);
+      else expect(status, `${method} ${path} with ${held}`).toBe(403);
+    }
+  },
+);
 
 test('a key for some queues knows no others: neither their tasks nor their names', async () => {
   const foreign = await send('default');
@@ -159,7 +162,9 @@ test('a key for some queues knows no others: neither their tasks nor their names
   expect(await with_(['POST', '/v1/queues/default/pause', 'admin'])).toBe(404);
   expect(await with_(['POST', '/v1/tasks', 'enqueue', { type: 'add', input: INPUT }])).toBe(403);
   expect(await with_(['POST', '/add', 'enqueue', INPUT])).toBe(403);
-  expect(await with_(['POST', '/v1/tasks', 'enqueue', { type: 'add', input: INPUT, queue: 'mail' }])).toBe(202);
+  expect(await with_(['POST', '/v1/tasks', 'enqueue', { type: 'add', input: INPUT, queue: 'mail' }])).toBe(
+    202,
+  );
   expect(
     await with_(['PUT', '/v1/schedules/mine', 'admin', { everyMs: 60_000, type: 'add', input: INPUT }]),
   ).toBe(403);

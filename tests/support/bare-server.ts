@@ -13,7 +13,7 @@ import { addTaskRoutes } from '../../src/server/routes/tasks.ts';
 import { createWaiters, type Waiters } from '../../src/server/waiters.ts';
 import { openCommandConnection } from '../../src/store/connection.ts';
 import { createEventHub, type EventHub } from '../../src/store/event-hub.ts';
-import { createEventLog } from '../../src/store/event-log.ts';
+import { createEventLog, type EventLog } from '../../src/store/event-log.ts';
 import { createEventReader } from '../../src/store/event-reader.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { listTasks, type Page, type PageQuery } from '../../src/store/lister.ts';
@@ -30,7 +30,12 @@ export interface BareServer {
 
 export async function startBareServer(
   redisUrl: string,
-  limits: { readonly most?: number; readonly heartbeatMs?: number } = {},
+  limits: {
+    readonly most?: number;
+    readonly heartbeatMs?: number;
+    /** Goes between the streams and the real one. */
+    readonly through?: (eventLog: EventLog) => EventLog;
+  } = {},
 ): Promise<BareServer> {
   const settings = silent(redisUrl);
   const command = openCommandConnection(settings, 'bare', {
@@ -41,8 +46,8 @@ export async function startBareServer(
   const inspector = createInspector(command);
   const hub = createEventHub((listener) => createEventReader(settings, command, listener));
   const waiters = createWaiters(inspector, hub);
-  const { most = 1_000, heartbeatMs = 15_000 } = limits;
-  const eventLog = createEventLog(command);
+  const { most = 1_000, heartbeatMs = 15_000, through = (one: EventLog) => one } = limits;
+  const eventLog = through(createEventLog(command));
   const events = createEventStreams({ hub, eventLog, inspector, log: settings.log, most, heartbeatMs });
   const app = new Hono<AppEnv>();
   app.use('*', (c, next) => {

@@ -29,7 +29,9 @@ export interface DocumentedOperation {
 }
 export interface OpenApiDocument {
   readonly openapi: string;
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Omit<DocumentedOperation, 'method' | 'path'>>>>>;
+  readonly paths: Readonly<
+    Record<string, Readonly<Record<string, Omit<DocumentedOperation, 'method' | 'path'>>>>
+  >;
   readonly components: { readonly schemas: Readonly<Record<string, JsonSchema>> };
 }
 
@@ -45,13 +47,20 @@ export function operationsOf({ paths, components }: OpenApiDocument): Documented
     (_, name: string) => JSON.stringify(components.schemas[name]),
   );
   return Object.entries(JSON.parse(text) as OpenApiDocument['paths']).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, one]) => ({ ...one, path, method: method.toUpperCase() })),
+    Object.entries(methods).map(([method, one]) =>
+      Object.assign(one, { path, method: method.toUpperCase() }),
+    ),
   );
 }
 
 export interface Judge {
   /** What about an answer is not as the document says; `undefined` when all is. */
-  faultOf(operation: DocumentedOperation, status: number, type: string | null, body: string): string | undefined;
+  faultOf(
+    operation: DocumentedOperation,
+    status: number,
+    type: string | null,
+    body: string,
+  ): string | undefined;
 }
 
 export function createJudge(document: OpenApiDocument): Judge {
@@ -74,7 +83,8 @@ export function createJudge(document: OpenApiDocument): Judge {
       const documented = operation.responses[String(status)];
       if (!documented) return `the status ${status} is not in the document: ${body.slice(0, 300)}`;
       const media = (type ?? '').split(';', 1)[0] ?? '';
-      if (!documented.content) return body === '' ? undefined : `a body with ${status}: ${body.slice(0, 300)}`;
+      if (!documented.content)
+        return body === '' ? undefined : `a body with ${status}: ${body.slice(0, 300)}`;
       const content = documented.content[media];
       if (!content) return `${media} is not in the document for ${status}`;
       if (!media.endsWith('json')) return undefined;

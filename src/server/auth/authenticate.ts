@@ -3,7 +3,7 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
 import type { Context } from 'hono';
 import { getCookie } from 'hono/cookie';
-import { PopfleetError } from '../../protocol/errors.ts';
+import { ERROR_CODES, PopfleetError } from '../../protocol/errors.ts';
 import type { AppEnv } from '../app-env.ts';
 import { ANYONE, type Caller } from '../caller.ts';
 import { callerOf, type ApiKey, type Keyring } from './api-keys.ts';
@@ -21,6 +21,7 @@ export const PUBLIC_PATHS: ReadonlySet<string> = new Set([
   '/docs/swagger-ui.css',
   '/docs/swagger-ui-bundle.js',
   '/docs/start.js',
+  ...Object.keys(ERROR_CODES).map((code) => `/problems/${code}`),
 ]);
 
 /** For paths that anyone may call: such a caller may do nothing anywhere else. */

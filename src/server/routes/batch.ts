@@ -8,10 +8,10 @@ import type { KeyOwners } from '../../store/key-owners.ts';
 import type { Producer } from '../../store/producer.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import type { AppEnv } from '../app-env.ts';
-import { type BadItem, type BatchItem, createItemCheck, isGood, refuseTakenKeys } from '../batch-items.ts';
-import { BATCH_MEDIA, type BatchMedia, batchMediaOf, readItems } from '../batch-body.ts';
-import { answerBatch, BatchSchema, PartialBatchSchema, toReport } from '../batch-report.ts';
-import { groupByQueue, sendItems } from '../batch-send.ts';
+import { type BadItem, type BatchItem, createItemCheck, isGood, refuseTakenKeys } from '../batch/items.ts';
+import { BATCH_MEDIA, type BatchMedia, batchMediaOf, readItems } from '../batch/body.ts';
+import { answerBatch, BatchSchema, PartialBatchSchema, toReport } from '../batch/report.ts';
+import { groupByQueue, sendItems } from '../batch/send.ts';
 import { CALL } from '../call-schema.ts';
 import { ENQUEUE_PROBLEMS } from '../enqueue-problems.ts';
 import { addRoute, type JsonSchema, type Operation, readQuery } from '../operation.ts';
@@ -45,7 +45,7 @@ const queryEntries = {
 };
 
 export function addBatchRoute(app: Hono<AppEnv>, parts: BatchParts): void {
-  addRoute(app, 'POST', '/v1/tasks/batch', batchOperation(parts.registry), async (c) => {
+  addRoute(app, 'POST', '/v1/tasks/batch', batchOperation(), async (c) => {
     const { partial } = readQuery(c, queryEntries);
     const media = mediaOrProblem(c);
     if (media instanceof Response) return media;
@@ -118,7 +118,7 @@ function refusal(items: readonly BatchItem[]): PopfleetError {
   );
 }
 
-function batchOperation(registry: Registry): Operation {
+function batchOperation(): Operation {
   const list: JsonSchema = { type: 'array', maxItems: MOST_ITEMS, items: CALL };
   const schema = v.union([BatchSchema, PartialBatchSchema]);
   const line: JsonSchema = { description: 'An item of `items` a line, then `{"summary": {…}}`.' };

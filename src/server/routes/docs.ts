@@ -4,10 +4,10 @@ import { readFileSync } from 'node:fs';
 import type { Hono } from 'hono';
 import { generateSpecs } from 'hono-openapi';
 import * as v from 'valibot';
-import { ERROR_CODES, type ErrorCode } from '../../protocol/errors.ts';
+import { ERROR_CODES, type ErrorCode, isErrorCode, PopfleetError } from '../../protocol/errors.ts';
 import { VERSION } from '../../version.ts';
 import type { Registry } from '../../tasks/registry.ts';
-import { respond } from '../answer.ts';
+import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { callComponents } from '../call-schema.ts';
 import { addRoute, toJson } from '../operation.ts';
@@ -57,7 +57,7 @@ const PAGE = `<!doctype html>
 const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#page', deepLinking: true, validatorUrl: null });
 `;
 
-/** `GET /openapi.json` and `GET /docs`. Added when all other routes are there. */
+/** `GET /openapi.json`, `GET /docs`, `GET /problems/{code}`. Added when all other routes are there. */
 export function addDocsRoutes(app: Hono<AppEnv>, registry: Registry): void {
   let document: Promise<string> | undefined;
   addRoute(
@@ -73,7 +73,34 @@ export function addDocsRoutes(app: Hono<AppEnv>, registry: Registry): void {
     },
     async (c) => {
       document ??= writeDocument(app, registry);
-      return respond(c, 200, await document, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' });
+      return respond(c, 200, await document, {
+        'Content-Type': 'application/json',
+        'Cache-Control': 'no-cache',
+      });
+    },
+  );
+  addRoute(
+    app,
+    'GET',
+    '/problems/:code',
+    {
+      id: 'getProblem',
+      tag: 'service',
+      summary: 'What a code of a problem stands for',
+      scope: 'public',
+      answers: {
+        200: {
+          description: 'Where `type` of a problem document points to.',
+          schema: v.object({ code: v.string(), title: v.string(), status: v.number() }),
+        },
+      },
+      problems: ['not-found'],
+    },
+    (c) => {
+      const code = c.req.param('code') ?? '';
+      if (!isErrorCode(code)) throw new PopfleetError('not-found', 'There is no such code.');
+      const { title, status } = ERROR_CODES[code];
+      return answer(c, 200, { code, title, status }, { 'Cache-Control': 'no-cache' });
     },
   );
   for (const [path, type, read] of FILES) {
@@ -127,10 +154,15 @@ async function writeDocument(app: Hono<AppEnv>, registry: Registry): Promise<str
       ],
       components: {
         // They are plain JSON Schema; the library types them more narrowly.
-        schemas: { Problem: toJson(ProblemSchema), ...callComponents(registry) } as Record<string, object>,
+        schemas: { Problem: toJson(ProblemSchema), ...callComponents(registry) },
         securitySchemes: {
           key: { type: 'http', scheme: 'bearer', description: 'An API key (`popfleet key`).' },
-          session: { type: 'apiKey', in: 'cookie', name: 'popfleet', description: 'From `POST /v1/session`.' },
+          session: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: 'popfleet',
+            description: 'From `POST /v1/session`.',
+          },
         },
       },
     },

@@ -10,7 +10,7 @@ import type { EventPosition } from '../../store/event-entry.ts';
 import type { Inspector } from '../../store/inspector.ts';
 import type { TaskRecord } from '../../store/record.ts';
 import type { Registry } from '../../tasks/registry.ts';
-import { plainForJson, respond } from '../answer.ts';
+import { respond, toJsonText } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { knows } from '../caller.ts';
 import type { EventWish } from '../event-client.ts';
@@ -120,7 +120,7 @@ export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void 
     // Not there when the app is called without a socket.
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: ServerResponse };
     const client = await events.open({ ...wish, cut: () => outgoing?.destroy() }, async (record) =>
-      JSON.stringify(await fullView(record, inspector, registry), plainForJson),
+      toJsonText(await fullView(record, inspector, registry)),
     );
     const { signal } = c.req.raw;
     if (signal.aborted) client.cut();

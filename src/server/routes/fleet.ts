@@ -49,7 +49,10 @@ export function addFleetRoutes(app: Hono<AppEnv>, { inspector, registry }: Fleet
       summary: 'Live workers, by the queues they serve',
       scope: 'read',
       answers: {
-        200: { description: 'One item a worker and queue.', schema: v.object({ items: v.array(WorkerSchema) }) },
+        200: {
+          description: 'One item a worker and queue.',
+          schema: v.object({ items: v.array(WorkerSchema) }),
+        },
       },
     },
     async (c) => {
@@ -83,7 +86,8 @@ export function addFleetRoutes(app: Hono<AppEnv>, { inspector, registry }: Fleet
 }
 
 function toView(live: LiveWorker): WorkerView {
-  const { worker, queue, leaseUntil, holds, host, pid, startedAt, version, concurrency, threads, types } = live;
+  const { worker, queue, leaseUntil, holds, host, pid, startedAt, version, concurrency, threads, types } =
+    live;
   return compact<WorkerView>({
     worker,
     queue,

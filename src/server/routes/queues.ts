@@ -63,7 +63,14 @@ export function addQueueRoutes(app: Hono<AppEnv>, { inspector, operator }: Queue
     app,
     'GET',
     '/v1/queues/:queue',
-    { id: 'getQueue', tag: 'queues', summary: 'One queue', scope: 'read', answers: ONE, problems: ['not-found'] },
+    {
+      id: 'getQueue',
+      tag: 'queues',
+      summary: 'One queue',
+      scope: 'read',
+      answers: ONE,
+      problems: ['not-found'],
+    },
     async (c) => answer(c, 200, await inspector.queue(await find(c))),
   );
   addRoute(

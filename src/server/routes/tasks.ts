@@ -35,14 +35,25 @@ const FINISHED_FRESH_SECONDS = 60;
 
 const ROWS = 'must be a whole number from 1 to 200';
 const listEntries = {
-  queue: v.optional(v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)), DEFAULT_QUEUE),
+  queue: v.optional(
+    v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)),
+    DEFAULT_QUEUE,
+  ),
   state: v.optional(v.picklist(TASK_STATES, `must be one of ${TASK_STATES.join(', ')}`)),
   type: v.optional(v.pipe(v.string(), v.regex(TASK_TYPE, `must match ${TASK_TYPE.source}`))),
   limit: v.optional(
-    v.pipe(v.string(), v.regex(/^(?:[1-9]\d?|1\d\d|200)$/, ROWS), v.description('Rows of a page, 1 to 200; 50 unless told.')),
+    v.pipe(
+      v.string(),
+      v.regex(/^(?:[1-9]\d?|1\d\d|200)$/, ROWS),
+      v.description('Rows of a page, 1 to 200; 50 unless told.'),
+    ),
   ),
   cursor: v.optional(
-    v.pipe(v.string(), v.regex(CURSOR, 'must be what `next` of a page said'), v.description('`next` of the page before.')),
+    v.pipe(
+      v.string(),
+      v.regex(CURSOR, 'must be what `next` of a page said'),
+      v.description('`next` of the page before.'),
+    ),
   ),
 };
 
@@ -51,7 +62,9 @@ const PageSchema = v.object({
   next: v.exactOptional(
     v.pipe(
       v.string(),
-      v.description('`cursor` of the next page; absent on the last. A page may be short, or empty, and have a next one.'),
+      v.description(
+        '`cursor` of the next page; absent on the last. A page may be short, or empty, and have a next one.',
+      ),
     ),
   ),
 });
@@ -167,7 +180,10 @@ const GET_LOG: Operation = {
   summary: 'Lines that the handler of a task has logged',
   scope: 'read',
   answers: {
-    200: { description: 'The latest lines.', schema: v.object({ id: v.string(), lines: v.array(v.string()) }) },
+    200: {
+      description: 'The latest lines.',
+      schema: v.object({ id: v.string(), lines: v.array(v.string()) }),
+    },
   },
   problems: ['not-found'],
 };
@@ -183,7 +199,8 @@ const CANCEL: Operation = {
   id: 'cancelTask',
   tag: 'tasks',
   summary: 'Cancel a task',
-  description: 'One that waits is cancelled at once (200). One that runs is asked to stop, and stopped if it does not (202).',
+  description:
+    'One that waits is cancelled at once (200). One that runs is asked to stop, and stopped if it does not (202).',
   scope: 'admin',
   answers: { 200: TASK, 202: { ...TASK, description: 'It runs and was asked to stop.' } },
   problems: ['not-found', 'invalid-state'],
@@ -200,14 +217,18 @@ const REMOVE: Operation = {
   id: 'deleteTask',
   tag: 'tasks',
   summary: 'Remove a task with all that is kept of it',
-  description: 'One that waits does not run any more. The answer is the same when there is no such task (any more).',
+  description:
+    'One that waits does not run any more. The answer is the same when there is no such task (any more).',
   scope: 'admin',
   answers: { 204: { description: 'There is no such task now.' } },
   problems: ['invalid-state'],
 };
 
 function noTask(): PopfleetError {
-  return new PopfleetError('not-found', 'There is no such task. Finished tasks are kept for a limited time only.');
+  return new PopfleetError(
+    'not-found',
+    'There is no such task. Finished tasks are kept for a limited time only.',
+  );
 }
 
 /** RFC 8288. Relative, so that it holds behind any proxy. */

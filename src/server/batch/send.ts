@@ -1,9 +1,9 @@
 // Sends the tasks of a batch, in few calls.
 
-import { PopfleetError } from '../protocol/errors.ts';
-import type { Producer, Verdict } from '../store/producer.ts';
-import type { GoodItem } from './batch-items.ts';
-import { toPopfleetError } from './problem.ts';
+import { PopfleetError } from '../../protocol/errors.ts';
+import type { Producer, Verdict } from '../../store/producer.ts';
+import type { GoodItem } from './items.ts';
+import { toPopfleetError } from '../problem.ts';
 
 /** One script call stops Redis for as long as it takes, and Lua can unpack some thousand values only. */
 const TASKS_A_CALL = 500;

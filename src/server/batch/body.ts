@@ -1,11 +1,11 @@
 // Reads the bodies of batches: arrays, and sequences of items that are parsed while they come in.
 
 import type { Context } from 'hono';
-import { decodeTrusted } from '../protocol/cbor.ts';
-import { BREAK, CborEndsEarly, CborFault, INDEFINITE, readHead, scanCbor } from '../protocol/cbor-scan.ts';
-import { PopfleetError } from '../protocol/errors.ts';
-import type { AppEnv } from './app-env.ts';
-import { demandPlain, mediaTypeOf, parseJsonText, readBytes, readChunks } from './body.ts';
+import { decodeTrusted } from '../../protocol/cbor.ts';
+import { BREAK, CborEndsEarly, CborFault, INDEFINITE, readHead, scanCbor } from '../../protocol/cbor-scan.ts';
+import { PopfleetError } from '../../protocol/errors.ts';
+import type { AppEnv } from '../app-env.ts';
+import { demandPlain, mediaTypeOf, parseJsonText, readBytes, readChunks } from '../body.ts';
 
 export interface BatchLimits {
   readonly items: number;

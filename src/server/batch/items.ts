@@ -1,16 +1,16 @@
 // The tasks of a batch: each is checked like one that is sent alone, and so are the idempotency keys of all together.
 
 import type { Context } from 'hono';
-import { type ErrorCode, type FieldFault, PopfleetError } from '../protocol/errors.ts';
-import { CallSchema } from '../protocol/options.ts';
-import type { KeyOwner, KeyOwners } from '../store/key-owners.ts';
-import type { IdempotencyKey, NewTask } from '../store/producer.ts';
-import type { Registry } from '../tasks/registry.ts';
-import type { AppEnv } from './app-env.ts';
-import { validate } from './body.ts';
-import { knows } from './caller.ts';
-import { firstState, prepareTask } from './new-task.ts';
-import { traceparentOf } from './trace-context.ts';
+import { type ErrorCode, type FieldFault, PopfleetError } from '../../protocol/errors.ts';
+import { CallSchema } from '../../protocol/options.ts';
+import type { KeyOwner, KeyOwners } from '../../store/key-owners.ts';
+import type { IdempotencyKey, NewTask } from '../../store/producer.ts';
+import type { Registry } from '../../tasks/registry.ts';
+import type { AppEnv } from '../app-env.ts';
+import { validate } from '../body.ts';
+import { knows } from '../caller.ts';
+import { firstState, prepareTask } from '../new-task.ts';
+import { traceparentOf } from '../trace-context.ts';
 
 /** Ready to be sent. */
 export interface GoodItem {

@@ -2,12 +2,12 @@
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
-import { encodeCbor } from '../protocol/cbor.ts';
-import { ERROR_CODES } from '../protocol/errors.ts';
-import type { Verdict } from '../store/producer.ts';
-import { answer, respond } from './answer.ts';
-import type { AppEnv } from './app-env.ts';
-import { type BadItem, type BatchItem, type GoodItem, isGood } from './batch-items.ts';
+import { encodeCbor } from '../../protocol/cbor.ts';
+import { ERROR_CODES } from '../../protocol/errors.ts';
+import type { Verdict } from '../../store/producer.ts';
+import { answer, respond } from '../answer.ts';
+import type { AppEnv } from '../app-env.ts';
+import { type BadItem, type BatchItem, type GoodItem, isGood } from './items.ts';
 
 const ItemProblemSchema = v.object({
   code: v.string(),
