@@ -18,7 +18,7 @@ import { createAccepting, type LimitSettings } from './accepting.ts';
 import { addSecurityHeaders } from './answer.ts';
 import { createApp } from './app.ts';
 import { type AccessSettings, createAccess } from './auth/access.ts';
-import { createEventStreams, type EventStreams } from './event-streams.ts';
+import { createEventStreams, type EventStreams } from './events/streams.ts';
 import { createWaiters, type Waiters } from './waiters.ts';
 
 export interface ServerSettings extends AccessSettings, LimitSettings {

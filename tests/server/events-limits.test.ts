@@ -108,7 +108,6 @@ test('what waits for clients that never read is little', { timeout: 60_000 }, as
     await tell(...text);
     if (count % 100 === 0) await eventually(() => patient.hub.position(queue)?.number === count + 1);
   }
-  console.log('GREW', process.memoryUsage().heapUsed - before);
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000);
 });
 

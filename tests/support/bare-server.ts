@@ -6,7 +6,7 @@ import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
 import type { AppEnv } from '../../src/server/app-env.ts';
 import { ANYONE } from '../../src/server/caller.ts';
-import { createEventStreams, type EventStreams } from '../../src/server/event-streams.ts';
+import { createEventStreams, type EventStreams } from '../../src/server/events/streams.ts';
 import { problemAnswer, toPopfleetError } from '../../src/server/problem.ts';
 import { addEventRoutes } from '../../src/server/routes/events.ts';
 import { addTaskRoutes } from '../../src/server/routes/tasks.ts';

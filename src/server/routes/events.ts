@@ -13,9 +13,9 @@ import type { Registry } from '../../tasks/registry.ts';
 import { respond, toJsonText } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { knows } from '../caller.ts';
-import type { EventWish } from '../event-client.ts';
-import { END_ID, MOST_QUEUES, parseEventId } from '../event-id.ts';
-import type { EventStreams } from '../event-streams.ts';
+import type { EventWish } from '../events/client.ts';
+import { END_ID, MOST_QUEUES, parseEventId } from '../events/id.ts';
+import type { EventStreams } from '../events/streams.ts';
 import { fullView } from '../full-view.ts';
 import { addRoute, type Operation, readQuery } from '../operation.ts';
 

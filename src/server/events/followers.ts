@@ -1,6 +1,6 @@
 // Who follows which queue and which task, so that an entry costs only those whom it concerns.
 
-import type { EventEntry, TaskMove } from '../store/event-entry.ts';
+import type { EventEntry, TaskMove } from '../../store/event-entry.ts';
 
 export interface EventIndex<Client> {
   addQueue(queue: string, client: Client): void;

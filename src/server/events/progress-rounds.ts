@@ -1,6 +1,6 @@
 // Reads what running tasks tell, for everyone who wants to know, a few times a second however often they tell it.
 
-import type { EventLog } from '../store/event-log.ts';
+import type { EventLog } from '../../store/event-log.ts';
 
 export interface ProgressListener {
   progress(queue: string, task: string, progress: unknown): void;

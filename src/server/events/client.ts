@@ -1,22 +1,22 @@
 // One client of an event stream: what it is told live, what it is told again after it was away, and when it is too slow.
 
-import { createSerial, delay } from '../lifecycle.ts';
-import type { Log } from '../log.ts';
-import { PopfleetError } from '../protocol/errors.ts';
-import { isTerminal } from '../protocol/task-state.ts';
+import { createSerial, delay } from '../../lifecycle.ts';
+import type { Log } from '../../log.ts';
+import { PopfleetError } from '../../protocol/errors.ts';
+import { isTerminal } from '../../protocol/task-state.ts';
 import {
   type EventEntry,
   type EventPosition,
   isAfter,
   STREAM_START,
   type TaskMove,
-} from '../store/event-entry.ts';
-import type { EventHub } from '../store/event-hub.ts';
-import type { EventLog } from '../store/event-log.ts';
-import type { TaskRecord } from '../store/record.ts';
-import { EventBuffer, MOST_WAITING } from './event-buffer.ts';
-import { END_ID } from './event-id.ts';
-import { createOutlet, type Outlet } from './event-outlet.ts';
+} from '../../store/event-entry.ts';
+import type { EventHub } from '../../store/event-hub.ts';
+import type { EventLog } from '../../store/event-log.ts';
+import type { TaskRecord } from '../../store/record.ts';
+import { EventBuffer, MOST_WAITING } from './buffer.ts';
+import { END_ID } from './id.ts';
+import { createOutlet, type Outlet } from './outlet.ts';
 
 export interface EventWish {
   /** Of these everything is told. */

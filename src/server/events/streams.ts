@@ -1,16 +1,16 @@
 // All event streams of this server: who follows what, how many there are, and their heartbeat.
 
-import type { Log } from '../log.ts';
-import { delay } from '../lifecycle.ts';
-import { PopfleetError } from '../protocol/errors.ts';
-import { STREAM_START } from '../store/event-entry.ts';
-import type { EventHub } from '../store/event-hub.ts';
-import type { EventLog } from '../store/event-log.ts';
-import type { Inspector } from '../store/inspector.ts';
-import type { TaskRecord } from '../store/record.ts';
-import { EventClient, type EventWish } from './event-client.ts';
-import { MOST_QUEUES } from './event-id.ts';
-import { createEventIndex } from './event-index.ts';
+import type { Log } from '../../log.ts';
+import { delay } from '../../lifecycle.ts';
+import { PopfleetError } from '../../protocol/errors.ts';
+import { STREAM_START } from '../../store/event-entry.ts';
+import type { EventHub } from '../../store/event-hub.ts';
+import type { EventLog } from '../../store/event-log.ts';
+import type { Inspector } from '../../store/inspector.ts';
+import type { TaskRecord } from '../../store/record.ts';
+import { EventClient, type EventWish } from './client.ts';
+import { MOST_QUEUES } from './id.ts';
+import { createEventIndex } from './followers.ts';
 import { createProgressRounds } from './progress-rounds.ts';
 
 export interface EventStreamParts {

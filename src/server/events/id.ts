@@ -1,8 +1,8 @@
 // The `id` of an event: where its stream stands in every queue that it follows, as `mail@1732-0@57;default@1731-2@9` (queue,
 // id of the entry in Redis, number of the entry).
 
-import { QUEUE_NAME } from '../protocol/names.ts';
-import type { EventPosition } from '../store/event-entry.ts';
+import { QUEUE_NAME } from '../../protocol/names.ts';
+import type { EventPosition } from '../../store/event-entry.ts';
 
 /** After the end of a task nothing comes: its last event is called so. */
 export const END_ID = 'end';

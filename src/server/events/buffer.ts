@@ -1,8 +1,8 @@
 // What waits for one client of an event stream, and how it is written (HTML, section 9.2: server-sent events).
 
-import type { TaskMove } from '../store/event-entry.ts';
-import { type EventPosition, timeOfPosition } from '../store/event-entry.ts';
-import { formatEventId } from './event-id.ts';
+import type { TaskMove } from '../../store/event-entry.ts';
+import { type EventPosition, timeOfPosition } from '../../store/event-entry.ts';
+import { formatEventId } from './id.ts';
 
 /** Never `error`: that is what a browser calls a broken connection. */
 export type EventName = 'snapshot' | 'state' | 'progress' | 'reset' | 'end';
