@@ -149,7 +149,6 @@ test('three thousand due at the same moment all run, moved in slices that keep n
   const became = (state: string): string[] =>
     moves.filter((move) => move.state === state).map(({ id }) => id);
   expect(new Set(became('ready'))).toEqual(new Set(ids));
-  expect(became('ready')).toHaveLength(many);
   expect(became('succeeded')).toHaveLength(many);
   // All of them were due, and yet no call moved more than its slice.
   expect(await largestSlice(redis.client, 'ready')).toBe(SLICE);

@@ -187,11 +187,12 @@ test('row 8: no source of the worker polls or sleeps', () => {
     'feed.ts': [/await delay\(retryDelayMs\(failures, /],
     'exchange.ts': [/passOnTimer \?\?= setTimeout\(/],
     'outbox.ts': [/await delay\(retryDelayMs\(failures, /, /timer \?\?= setTimeout\(flush, GATHER_MS\)/],
-    'gate.ts': [/const timer = setTimeout\(\(\) => settle\(false\), PATIENCE_MS\)/],
+    'patience.ts': [/timer (?:\?\?)?= setTimeout\(look, /],
     'inline.ts': [/grace = setTimeout\($/],
     'voice.ts': [/timer \?\?= setTimeout\(pass, TELL_EVERY_MS - sinceMs\)/],
-    'execute.ts': [/const deadline = .*setTimeout\(\(\) => held\.stop\('timed-out'\), timeoutMs\)/],
-    'pool.ts': [/grace = setTimeout\(/],
+    'gated.ts': [/setTimeout\(\(\) => stop\.stop\('timed-out'\), job\.timeoutMs\)/],
+    'pool.ts': [/grace = setTimeout\(/, /setTimeout\(\(\) => end\(run, threadLost\), LAST_WORDS_WITHIN_MS\)/],
+    'pool-run.ts': [/this\.#deadline = setTimeout\(/],
     'isolated.ts': [/grace = setTimeout\(/],
   };
   const waits = /\b(setInterval|setTimeout|delay|sleep|Atomics\.wait)\(/;

@@ -238,9 +238,10 @@ function Q.commit()
   Q.call_sliced('ZADD', Q.DEAD, Q.dead_pairs)
   for state, by in pairs(Q.deltas) do Q.count(state, by) end
   Q.count('bytes', Q.kept_bytes)
+  -- In front: what is moved alone is most often of a higher lane, or comes back, and was taken first.
   if #Q.single_moves > 0 then
-    local last = #Q.events
-    Q.events[last + 1], Q.events[last + 2] = 'm', table.concat(Q.single_moves, ' ')
+    table.insert(Q.events, 1, table.concat(Q.single_moves, ' '))
+    table.insert(Q.events, 1, 'm')
   end
   if #Q.events > 0 then Q.tell(Q.moves_made, Q.events) end
 end
