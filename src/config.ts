@@ -36,6 +36,7 @@ export interface Config {
   readonly enqueueQuota: { readonly tasks: number; readonly seconds: number } | undefined;
   readonly queueLimit: number;
   readonly memoryReservePercent: number;
+  readonly maxQueues: number;
   /** None: no key is asked for. */
   readonly apiKeys: readonly ApiKey[];
   readonly allowAnonymous: boolean;
@@ -146,6 +147,7 @@ function variables(cores: number) {
     ),
     QUEUE_LIMIT: integer(0, 0, 1e12),
     MEMORY_RESERVE_PERCENT: integer(10, 0, 90),
+    MAX_QUEUES: integer(1_000, 1, 100_000),
     ...accessVariables(),
     MAX_CONNECTIONS: integer(10_000, 1, 1_000_000),
     MAX_EVENT_STREAMS: integer(1_000, 0, 1_000_000),
@@ -232,6 +234,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     enqueueQuota: read.ENQUEUE_QUOTA,
     queueLimit: read.QUEUE_LIMIT,
     memoryReservePercent: read.MEMORY_RESERVE_PERCENT,
+    maxQueues: read.MAX_QUEUES,
     apiKeys: allKeys(read),
     allowAnonymous: read.ALLOW_ANONYMOUS,
     publicUrl: read.PUBLIC_URL,

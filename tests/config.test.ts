@@ -30,6 +30,7 @@ const DEFAULTS: Config = {
   enqueueQuota: undefined,
   queueLimit: 0,
   memoryReservePercent: 10,
+  maxQueues: 1_000,
   apiKeys: [],
   allowAnonymous: false,
   publicUrl: undefined,
@@ -95,6 +96,7 @@ test('every variable is read', () => {
     ENQUEUE_QUOTA: '1000/60',
     QUEUE_LIMIT: '5',
     MEMORY_RESERVE_PERCENT: '0',
+    MAX_QUEUES: '7',
     API_KEYS: key.entry,
     ALLOW_ANONYMOUS: 'true',
     PUBLIC_URL: 'https://tasks.example.org/',
@@ -128,6 +130,7 @@ test('every variable is read', () => {
     enqueueQuota: { tasks: 1_000, seconds: 60 },
     queueLimit: 5,
     memoryReservePercent: 0,
+    maxQueues: 7,
     apiKeys: [key.apiKey],
     allowAnonymous: true,
     publicUrl: 'https://tasks.example.org',
@@ -176,6 +179,7 @@ test.each([
   ['BATCH_LIMIT_BYTES', ['63', '268435457', '16MB']],
   ['QUEUE_LIMIT', ['-1', '1000000000001']],
   ['MEMORY_RESERVE_PERCENT', ['91', '-1', '10%']],
+  ['MAX_QUEUES', ['0', '100001', 'many']],
 ])('%s refuses %j', (name, values) => {
   for (const value of values) {
     const [fault, ...more] = faultsOf({ [name]: value });

@@ -3,6 +3,7 @@
 import { type Capacity, createCapacity } from '../store/capacity.ts';
 import { createIntake, type Intake } from '../store/intake.ts';
 import { createKeyOwners, type KeyOwners } from '../store/key-owners.ts';
+import { createQueueNames, type QueueNames } from '../store/queue-names.ts';
 import { createProducer, type Producer } from '../store/producer.ts';
 import { createQuota, type Quota, type QuotaSettings } from './quota.ts';
 
@@ -15,6 +16,8 @@ export interface LimitSettings {
   readonly queueLimit?: number;
   /** Of Redis' `maxmemory`, what new tasks may not touch. */
   readonly memoryReservePercent?: number;
+  /** Queues there may be. */
+  readonly maxQueues?: number;
 }
 
 export interface Accepting {
@@ -22,12 +25,14 @@ export interface Accepting {
   readonly producer: Producer;
   readonly keyOwners: KeyOwners;
   readonly capacity: Capacity;
+  readonly queueNames: QueueNames;
   readonly quota: Quota | undefined;
   readonly batchLimitBytes: number;
 }
 
 export const DEFAULT_BATCH_LIMIT_BYTES = 16 * 1_048_576;
 export const DEFAULT_MEMORY_RESERVE_PERCENT = 10;
+export const DEFAULT_MAX_QUEUES = 1_000;
 
 /** @param client a connection of `openCommandConnection` */
 export function createAccepting(
@@ -39,12 +44,14 @@ export function createAccepting(
     enqueueQuota,
     queueLimit = 0,
     memoryReservePercent = DEFAULT_MEMORY_RESERVE_PERCENT,
+    maxQueues = DEFAULT_MAX_QUEUES,
   } = settings;
   const producer = createProducer(client);
   return {
     intake: createIntake(producer),
     producer,
     keyOwners: createKeyOwners(client),
+    queueNames: createQueueNames(client, maxQueues),
     capacity: createCapacity(client, { queueLimit, memoryReservePercent }),
     quota: enqueueQuota && createQuota(enqueueQuota),
     batchLimitBytes,

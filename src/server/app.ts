@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { Hono } from 'hono';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { getPath } from 'hono/utils/url';
+import { whenThere } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { AppEnv } from './app-env.ts';
@@ -38,9 +39,18 @@ export interface AppParts
 
 const REQUEST_ID = /^[\w-]{1,128}$/;
 
+/** Without a regular expression: anyone may send a path of thousands of slashes. */
+function withoutSlashesAround(path: string): string {
+  let start = 0;
+  let end = path.length;
+  while (start < end && path[start] === '/') start += 1;
+  while (end > start && path[end - 1] === '/') end -= 1;
+  return `/${path.slice(start, end)}`;
+}
+
 export function createApp(parts: AppParts): Hono<AppEnv> {
   // Slashes around a path do not matter; every route and every check sees the same path.
-  const app = new Hono<AppEnv>({ getPath: (request) => `/${getPath(request).replace(/^\/+|\/+$/g, '')}` });
+  const app = new Hono<AppEnv>({ getPath: (request) => withoutSlashesAround(getPath(request)) });
 
   const checkHost = createHostCheck(parts.hostRules);
   const isHttps = parts.hostRules.publicUrl?.startsWith('https:') ?? false;
@@ -56,10 +66,11 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   // Before keys are asked for: browsers send none with the question whether they may send one.
   if (parts.corsOrigins.length > 0) app.use('*', allowOrigins(parts.corsOrigins));
   app.use('*', (c, next) => {
-    const { caller, by } = authenticate(c, parts);
-    if (by !== 'bearer') demandSameSite(c);
-    c.set('caller', caller);
-    return next();
+    return whenThere(authenticate(c, parts), ({ caller, by }) => {
+      if (by !== 'bearer') demandSameSite(c, by === 'nothing' ? parts.corsOrigins : []);
+      c.set('caller', caller);
+      return next();
+    });
   });
 
   app.use(
@@ -89,11 +100,17 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
 
   app.notFound((c) => problemAnswer(c, new PopfleetError('not-found', `Nothing is at ${c.req.path}.`)));
   app.onError((thrown, c) => {
-    const error = toPopfleetError(thrown);
+    const error = c.req.raw.signal.aborted ? callerIsGone(thrown) : toPopfleetError(thrown);
     if (error.status >= 500 && error.retryAfterSeconds === undefined) {
       parts.log.error({ err: error.cause ?? error, requestId: c.get('requestId') }, 'a request failed');
     }
     return problemAnswer(c, error);
   });
   return app;
+}
+
+/** Whoever breaks off in the middle of a body is no fault of ours, and hears no answer. */
+function callerIsGone(thrown: unknown): PopfleetError {
+  if (thrown instanceof PopfleetError) return thrown;
+  return new PopfleetError('malformed-body', 'The request was broken off.', { cause: thrown });
 }

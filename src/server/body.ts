@@ -8,6 +8,9 @@ import { type FieldFault, PopfleetError } from '../protocol/errors.ts';
 import { faultOfPlainValue } from '../protocol/plain-value.ts';
 import type { AppEnv } from './app-env.ts';
 
+/** All faults of a value with at most so many parts are told, else the first. */
+const PARTS_OF_A_SMALL_VALUE = 500;
+
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
@@ -141,13 +144,28 @@ function parseCbor(bytes: Uint8Array): unknown {
  * @throws PopfleetError `invalid-input` that names every field
  */
 export function validate<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown, at = ''): Output {
-  const parsed = v.safeParse(schema, value);
+  const first = v.safeParse(schema, value, { abortEarly: true });
+  if (first.success) return first.output;
+  // Telling every fault of a large value would take long, and nobody would read it.
+  const parsed = isSmall(value) ? v.safeParse(schema, value) : first;
   if (parsed.success) return parsed.output;
   // A field that breaks several rules with one sentence about all of them is told once.
   const told = parsed.issues.map((issue) => toFault(issue, at));
   const faults = [...new Map(told.map((fault) => [`${fault.pointer} ${fault.detail}`, fault])).values()];
   const fields = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
   throw new PopfleetError('invalid-input', `Correct these fields: ${fields}`, { faults });
+}
+
+/** Whether a value has few parts. Accepted values are at most 64 levels deep, so recursion is safe. */
+function isSmall(value: unknown): boolean {
+  let left = PARTS_OF_A_SMALL_VALUE;
+  const count = (part: unknown): boolean => {
+    left -= 1;
+    if (left < 0) return false;
+    if (typeof part !== 'object' || part === null || part instanceof Uint8Array) return true;
+    return Object.values(part).every(count);
+  };
+  return count(value);
 }
 
 function toFault(issue: v.BaseIssue<unknown>, at: string): FieldFault {

@@ -32,5 +32,6 @@ export function knows(c: Context<AppEnv>, queue: string): boolean {
 /** @throws PopfleetError `forbidden` when the caller may send nothing to this queue */
 export function demandQueue(c: Context<AppEnv>, queue: string): void {
   if (knows(c, queue)) return;
-  throw new PopfleetError('forbidden', `This key is not for the queue "${queue}".`);
+  // It may be the queue of a type, which the caller does not know: it is not named.
+  throw new PopfleetError('forbidden', 'This key is not for the queue that the task would go to.');
 }

@@ -174,7 +174,7 @@ export function readQuery<Entries extends v.ObjectEntries>(
   entries: Entries,
 ): v.InferOutput<v.ObjectSchema<Entries, undefined>> {
   const given = c.req.query();
-  const unknown = Object.keys(given).filter((name) => !(name in entries));
+  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(entries, name));
   const parsed = v.safeParse(v.object(entries), given, { abortPipeEarly: true });
   const faults = [
     ...unknown.map((name) => `\`${name.slice(0, 64)}\` is not known here`),

@@ -13,6 +13,7 @@ import { createInspector } from '../store/inspector.ts';
 import { listTasks } from '../store/lister.ts';
 import { createOperator } from '../store/operator.ts';
 import { createSchedules } from '../store/schedules.ts';
+import { createSessionSecret } from '../store/session-secret.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createAccepting, type LimitSettings } from './accepting.ts';
 import { addSecurityHeaders } from './answer.ts';
@@ -99,7 +100,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       log,
       bodyLimitBytes: settings.bodyLimitBytes,
       isStopping: () => stopping,
-      ...createAccess(settings),
+      ...createAccess(settings, createSessionSecret(command)),
     });
     const handle = getRequestListener(app.fetch, { errorHandler: refuseUnreadable });
     const http = createServer(HTTP_LIMITS, (incoming, outgoing) => void handle(incoming, outgoing));

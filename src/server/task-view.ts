@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { decodeTrusted } from '../protocol/cbor.ts';
 import { LANES } from '../protocol/lane.ts';
-import { decodeContent, type MessageOptions, readTick } from '../protocol/message.ts';
+import { decodeContent, type MessageOptions, readTick, typeOfContent } from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
 import { KILL_CAUSES, type TaskError } from '../protocol/task-error.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
@@ -134,7 +134,8 @@ export function toTaskView(
 export function toTaskRow(record: TaskRecord): TaskRow {
   return compact<TaskRow>({
     id: record.id,
-    type: readContent(record.content).type,
+    // Its content may be cut behind it.
+    type: typeOfContent(record.content) ?? 'unknown',
     state: record.state,
     queue: record.queue,
     priority: record.lane,

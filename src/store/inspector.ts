@@ -67,8 +67,8 @@ export interface Inspector {
   /** Names of all queues that ever had a task or a worker. */
   queues(): Promise<readonly string[]>;
   queue(name: string): Promise<QueueCounts>;
-  /** The record of a task, wherever it is queued. */
-  task(id: string): Promise<TaskRecord | undefined>;
+  /** The record of a task, wherever it is queued. @param within queues to look in; undefined = all */
+  task(id: string, within?: ReadonlySet<string>): Promise<TaskRecord | undefined>;
   /** How its latest attempts failed, oldest first. */
   attempts(queue: string, id: string): Promise<readonly FailedAttempt[]>;
   /** Lines that its handler has logged. */
@@ -124,11 +124,13 @@ export function createInspector(client: Redis): Inspector {
       };
     },
 
-    async task(id) {
+    async task(id, within) {
       try {
-        const fresh = performance.now() - known.at < QUEUES_FRESH_MS;
-        const found = fresh ? await findIn(known.names, id) : undefined;
-        return found ?? (await findIn(await queues(), id));
+        if (within) return await findIn([...within], id);
+        const seen = performance.now() - known.at < QUEUES_FRESH_MS ? known.names : [];
+        const found = await findIn(seen, id);
+        // It may be in a queue that came into being meanwhile.
+        return found ?? (await findIn(without(await queues(), seen), id));
       } catch (error) {
         return fail(error);
       }
@@ -209,6 +211,11 @@ function readFacts([
     missedSince: time(suspect),
     announced: names.map((name, at) => readAnnouncement(name.toString(), flat[2 * at + 1])),
   };
+}
+
+function without(names: readonly string[], others: readonly string[]): readonly string[] {
+  const left = new Set(others);
+  return names.filter((name) => !left.has(name));
 }
 
 /** As `remember_error` in lib.lua writes it: four words, then CBOR. */

@@ -3,7 +3,7 @@
 import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
 import { queueKey } from './keys.ts';
-import { HEAD_BYTES, readTasks } from './read-tasks.ts';
+import { BYTES_A_CALL, readRows } from './read-tasks.ts';
 import type { TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
 import { toStoreError } from './store-error.ts';
@@ -12,10 +12,10 @@ export interface PageQuery {
   readonly queue: string;
   /** Undefined = all. */
   readonly state: TaskState | undefined;
-  /** Whether a task is wanted; its content is cut (`HEAD_BYTES`), and it has no result. */
+  /** Whether a task is wanted; its content is cut behind its type, and it has no result. */
   readonly accept: (record: TaskRecord) => boolean;
   readonly limit: number;
-  /** `next` of the page before. */
+  /** `next` of the page before, for which `isCursor` said yes. */
   readonly cursor: string | undefined;
 }
 
@@ -25,12 +25,28 @@ export interface Page {
   readonly next: string | undefined;
 }
 
-/** Tasks that are looked at for one page. */
+/** Tasks that are looked at for one page, in all and at once; a look that finds none counts as some. */
 const LOOKED_AT = 5_000;
-const A_STEP = 500;
+const MOST_AT_ONCE = 500;
+const LEAST_AT_ONCE = 50;
 
-/** What `next` of a page may look like. */
-export const CURSOR = /^(?:o\.\d{1,16}\.\d{1,9}|w\.\d{1,20}\.[0-9a-f-]{0,36})$/;
+/** `o.<score>.<id>` is behind a member of a sorted set; `w.<cursor>.` at a bucket of a
+ * walk, and `w.<cursor>.<next>.<id>` behind an id in it. */
+const ORDERED = /^o\.\d{1,16}\.[0-9a-f-]{36}$/;
+const WALKING = /^w\.(\d{1,20})\.(?:(\d{1,20})\.[0-9a-f-]{36})?$/;
+/** Redis reads cursors as unsigned numbers of 64 bits. */
+const CURSOR_END = 2n ** 64n;
+
+/** Whether a text may be where a page of this state begins. */
+export function isCursor(text: string, state: TaskState | undefined): boolean {
+  if (isOrdered(state)) return ORDERED.test(text);
+  const numbers = WALKING.exec(text);
+  return numbers !== null && numbers.slice(1).every((number) => BigInt(number ?? 0) < CURSOR_END);
+}
+
+function isOrdered(state: TaskState | undefined): boolean {
+  return state === 'dead' || state === 'scheduled';
+}
 
 /**
  * Dead tasks come newest first, scheduled ones by their due time. All others come in no certain order, each task that is
@@ -40,90 +56,119 @@ export const CURSOR = /^(?:o\.\d{1,16}\.\d{1,9}|w\.\d{1,20}\.[0-9a-f-]{0,36})$/;
  */
 export async function listTasks(client: Redis, query: PageQuery): Promise<Page> {
   try {
-    const step = stepOf(client, query);
-    const records: TaskRecord[] = [];
-    let position = query.cursor;
-    for (let seen = 0; seen < LOOKED_AT; ) {
-      const found = await step(position);
-      seen += found.ids.length;
-      const read = await readTasks(client, query.queue, found.ids, HEAD_BYTES);
-      const wanted = read.filter((one) => isWanted(one, query));
-      const room = query.limit - records.length;
-      records.push(...wanted.slice(0, room));
-      const last = wanted[room - 1];
-      if (last) return { records, next: nextAfter(found, last, wanted.length > room) };
-      position = found.next;
-      if (position === undefined) break;
-    }
-    return { records, next: position };
+    return await fillPage(client, query);
   } catch (error) {
     throw toStoreError(error);
   }
 }
 
-function isWanted(record: TaskRecord, { state, accept }: PageQuery): boolean {
-  return (state === undefined || record.state === state) && accept(record);
+async function fillPage(client: Redis, query: PageQuery): Promise<Page> {
+  const { queue, state, accept, limit } = query;
+  const partsFrom = partsOf(client, queue, state);
+  const records: TaskRecord[] = [];
+  let position = query.cursor;
+  for (let seen = 0; seen < LOOKED_AT; ) {
+    const count = Math.min(MOST_AT_ONCE, Math.max(LEAST_AT_ONCE, 2 * (limit - records.length)));
+    const { parts, next } = await partsFrom(position, count);
+    const ids = parts.flatMap((part) => part.ids);
+    seen += Math.max(ids.length, LEAST_AT_ONCE);
+    const rows = await readAll(client, queue, ids, state);
+    for (const { ids: ofPart, start, behind, next: nextPart } of parts) {
+      const wanted = ofPart.map((id) => rows.get(id)).filter((one) => one !== undefined && accept(one));
+      const room = limit - records.length;
+      // A part is shown whole, on the next page, or it fills a page alone and is then cut.
+      if (wanted.length > room && records.length > 0) return { records, next: start };
+      records.push(...(wanted.slice(0, room) as TaskRecord[]));
+      const last = wanted[room - 1];
+      if (last) return { records, next: wanted.length > room ? behind(last.id) : nextPart };
+    }
+    position = next;
+    if (position === undefined) break;
+  }
+  return { records, next: position };
 }
 
-interface Step {
-  readonly ids: readonly string[];
-  /** Where the step after this one begins. */
-  readonly next: string | undefined;
-  /** A position behind one of `ids`. */
-  readonly behind: (id: string) => string;
-}
-
-function nextAfter({ ids, next, behind }: Step, { id }: TaskRecord, isMore: boolean): string | undefined {
-  return isMore || ids.at(-1) !== id ? behind(id) : next;
-}
-
-function stepOf(client: Redis, { queue, state }: PageQuery): (position: string | undefined) => Promise<Step> {
-  const key = queueKey(queue);
-  if (state === 'dead') return orderedSteps(client, `${key}:dead`, 'newest first');
-  if (state === 'scheduled') return orderedSteps(client, `${key}:later`, 'oldest first');
-  return walkingSteps(client, key);
-}
-
-/** Over a sorted set. Members with equal scores: the position counts how many of them were shown. */
-function orderedSteps(
+async function readAll(
   client: Redis,
-  key: string,
-  order: 'newest first' | 'oldest first',
-): (position: string | undefined) => Promise<Step> {
-  return async (position) => {
-    const [, from = order === 'newest first' ? '+inf' : '-inf', shown = '0'] = position?.split('.') ?? [];
-    const skip = Number(shown);
-    const flat =
-      order === 'newest first'
-        ? await client.zrevrangebyscore(key, from, '-inf', 'WITHSCORES', 'LIMIT', skip, A_STEP)
-        : await client.zrangebyscore(key, from, '+inf', 'WITHSCORES', 'LIMIT', skip, A_STEP);
+  queue: string,
+  ids: readonly string[],
+  state: TaskState | undefined,
+): Promise<ReadonlyMap<string, TaskRecord>> {
+  const found = new Map<string, TaskRecord>();
+  for (let at = 0; at < ids.length; ) {
+    const { lookedAt, records } = await readRows(client, queue, ids.slice(at), state);
+    for (const record of records) found.set(record.id, record);
+    at += lookedAt;
+  }
+  return found;
+}
+
+/** Tasks that a page should not divide. */
+interface Part {
+  readonly ids: readonly string[];
+  readonly start: string;
+  /** Behind one of `ids`. */
+  readonly behind: (id: string) => string;
+  /** `undefined`: it is the last one. */
+  readonly next: string | undefined;
+}
+
+/** @returns parts from a position on with about `count` tasks, and where those after them begin */
+type PartsFrom = (
+  position: string | undefined,
+  count: number,
+) => Promise<{ readonly parts: readonly Part[]; readonly next: string | undefined }>;
+
+function partsOf(client: Redis, queue: string, state: TaskState | undefined): PartsFrom {
+  const key = queueKey(queue);
+  if (state === 'dead') return membersOf(client, key, ['dead', 'down']);
+  if (state === 'scheduled') return membersOf(client, key, ['later', 'up']);
+  return bucketsOf(client, key, state === undefined || state === 'ready' ? 'all' : 'touched');
+}
+
+/** Each member of a sorted set is a part. */
+function membersOf(client: Redis, key: string, how: readonly [set: string, order: 'up' | 'down']): PartsFrom {
+  return async (position, count) => {
+    const [, score = '', member = ''] = position?.split('.') ?? [];
+    const flat = ((await runScript(client, 'page', key, [...how, count, score, member])) as Buffer[]).map(
+      String,
+    );
     const ids = flat.filter((_, at) => at % 2 === 0);
-    const scores = flat.filter((_, at) => at % 2 === 1);
-    const behind = (id: string): string => {
-      const at = ids.indexOf(id);
-      const score = scores[at];
-      const equal = scores.slice(0, at + 1).filter((one) => one === score).length;
-      return `o.${score}.${equal + (score === from ? skip : 0)}`;
-    };
-    const last = ids.at(-1);
-    return { ids, behind, next: last === undefined || ids.length < A_STEP ? undefined : behind(last) };
+    const places = ids.map((id, at) => `o.${flat[2 * at + 1]}.${id}`);
+    const next = ids.length < count ? undefined : places.at(-1);
+    const parts = ids.map((id, at): Part => {
+      const place = places[at] ?? '';
+      const isLast = at === ids.length - 1;
+      return { ids: [id], start: place, behind: () => place, next: isLast ? next : place };
+    });
+    return { parts, next };
   };
 }
 
-/** Over the hash of all contents, as `HSCAN` walks it; the ids of one step in their order, so that a page may end among them. */
-function walkingSteps(client: Redis, key: string): (position: string | undefined) => Promise<Step> {
-  return async (position) => {
-    const [, cursor = '0', after = ''] = position?.split('.') ?? [];
-    const [next, found] = (await runScript(client, 'scan', key, [cursor, A_STEP])) as [Buffer, Buffer[]];
-    const ids = found
-      .map(String)
-      .filter((id) => id > after)
-      .sort();
-    const following = next.toString();
-    return {
-      ids,
-      behind: (id) => `w.${cursor}.${id}`,
-      next: following === '0' ? undefined : `w.${following}.`,
-    };
+/** Each bucket of a hash is a part: its ids in their order, as far as they are behind the position. */
+function bucketsOf(client: Redis, key: string, which: 'all' | 'touched'): PartsFrom {
+  return async (position, count) => {
+    const [, begin = '0', nextBefore, after = ''] = position?.split('.') ?? [];
+    const [buckets, goOn] = (await runScript(client, 'scan', key, [begin, count, BYTES_A_CALL, which])) as [
+      [Buffer, Buffer, Buffer[]][],
+      Buffer,
+    ];
+    const parts = buckets.map(([from, to, found]): Part => {
+      const [cursor, next] = [from.toString(), to.toString()];
+      // The hash has another size when the bucket ends elsewhere: then it has others, and is told whole.
+      const isCut = cursor === begin && next === nextBefore;
+      const ids = found.map(String).filter((id) => !isCut || id > after);
+      return {
+        ids: ids.sort(),
+        start: `w.${cursor}.`,
+        behind: (id) => `w.${cursor}.${next}.${id}`,
+        next: walkFrom(next),
+      };
+    });
+    return { parts, next: walkFrom(goOn.toString()) };
   };
+}
+
+function walkFrom(cursor: string): string | undefined {
+  return cursor === '0' ? undefined : `w.${cursor}.`;
 }

@@ -1,28 +1,48 @@
 // Reads tasks of a queue by their ids.
 
 import type { Redis } from 'ioredis';
+import type { TaskState } from '../protocol/task-state.ts';
 import { queueKey } from './keys.ts';
 import { COLUMN_ORDER, readRecord, type TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
 
 /** Enough of a content for its type. */
-export const HEAD_BYTES = 72;
+const HEAD_BYTES = 72;
+/** Bytes of contents that one call takes up, about: Redis copies them, and does nothing else meanwhile. */
+export const BYTES_A_CALL = 1_048_576;
 
 /**
  * In the order of `ids`; tasks that are not there are left out.
- * @param bytes of each content; 0 = all of it, and the result as well
  * @throws Error of ioredis
  */
-export async function readTasks(
-  client: Redis,
-  queue: string,
-  ids: readonly string[],
-  bytes = 0,
-): Promise<TaskRecord[]> {
+export async function readTasks(client: Redis, queue: string, ids: readonly string[]): Promise<TaskRecord[]> {
   if (ids.length === 0) return [];
-  const values = (await runScript(client, 'read', queueKey(queue), [bytes, ...ids])) as (Buffer | null)[];
+  const values = (await runScript(client, 'read', queueKey(queue), ids)) as (Buffer | null)[];
   const width = COLUMN_ORDER.length;
   return ids
     .map((id, at) => readRecord(queue, id, values.slice(at * width, (at + 1) * width)))
     .filter((record) => record !== undefined);
+}
+
+/**
+ * The first of `ids` as far as one call goes, without what may be large: contents are cut behind their type.
+ * @param state undefined = any
+ * @returns how many ids were looked at (at least one), and those tasks of them that are in the state
+ * @throws Error of ioredis
+ */
+export async function readRows(
+  client: Redis,
+  queue: string,
+  ids: readonly string[],
+  state: TaskState | undefined,
+): Promise<{ readonly lookedAt: number; readonly records: readonly TaskRecord[] }> {
+  const args = [HEAD_BYTES, BYTES_A_CALL, state ?? '', ...ids];
+  const [lookedAt, rows] = (await runScript(client, 'rows', queueKey(queue), args)) as [
+    number,
+    (Buffer | null)[][],
+  ];
+  const records = rows
+    .map(([id, ...row]) => readRecord(queue, String(id), row))
+    .filter((record) => record !== undefined);
+  return { lookedAt, records };
 }

@@ -15,6 +15,8 @@ import { COLUMN_ORDER, COLUMNS } from './record.ts';
 const SCRIPTS = {
   read: { parts: ['read'], allowOom: true },
   scan: { parts: ['scan'], allowOom: true },
+  rows: { parts: ['rows'], allowOom: true },
+  page: { parts: ['page'], allowOom: true },
   enqueue: { parts: ['lib', 'accept', 'enqueue'], allowOom: false },
   claim: { parts: ['lib', 'take', 'claim'], allowOom: true },
   finish: { parts: ['lib', 'crash', 'take', 'finish'], allowOom: true },
@@ -69,7 +71,8 @@ export function buildScripts(build: ScriptBuild = { flags: true }): Record<Scrip
   const shared = `local Q = ${tables}`;
   const columnNames = [
     `local COLUMN_NAMES = ${luaList(COLUMN_ORDER.map((name) => COLUMNS[name]))}`,
-    `local CONTENT, RESULT = '${COLUMNS.content}', '${COLUMNS.result}'`,
+    `local CONTENT, HEADER = '${COLUMNS.content}', '${COLUMNS.header}'`,
+    `local RESULT, PROGRESS = '${COLUMNS.result}', '${COLUMNS.progress}'`,
   ].join('\n');
   const sources = Object.entries(SCRIPTS).map(([name, { parts, allowOom }]) => {
     const header = build.flags ? `#!lua${allowOom ? ' flags=allow-oom' : ''}\n` : '';

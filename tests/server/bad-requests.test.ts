@@ -161,3 +161,27 @@ test('what is no HTTP at all does not hurt the others', async () => {
   expect((await call(`${server.url()}/healthz`)).status).toBe(200);
   expect(await redis.client.dbsize()).toBe(0);
 });
+
+test('a path of thousands of slashes costs no more than its length', async () => {
+  const timeOf = async (path: string): Promise<number> => {
+    const begun = performance.now();
+    for (let sent = 0; sent < 10; sent += 1) await (await fetch(`${server.url()}${path}`)).arrayBuffer();
+    return performance.now() - begun;
+  };
+  await timeOf('/a');
+  const few = await timeOf(`/a${'/'.repeat(1_000)}b`);
+  const many = await timeOf(`/a${'/'.repeat(12_000)}b`);
+  // Twelve times as long: with the square of it, it would take 144 times as long.
+  expect(many).toBeLessThan(40 * few);
+});
+
+test('a large value with many faults is told the first of them', async () => {
+  const { status, body } = await call(
+    `${server.url()}/v1/tasks`,
+    post(
+      JSON.stringify({ type: 'add', input: { one: 1, two: Array.from({ length: 1_000 }, () => ''), x: 1 } }),
+    ),
+  );
+  expect(status).toBe(422);
+  expect(body['errors']).toHaveLength(1);
+});

@@ -148,6 +148,54 @@ test('scheduled tasks come by their due time, dead ones newest first, also when 
   expect(ids(pages.flat())).toEqual(rows);
 });
 
+test('what was shown may go: the others are in the pages that follow', async () => {
+  const remove = (rows: readonly Row[]): Promise<unknown> =>
+    Promise.all(rows.map(({ id }) => call(`${server.url()}/v1/tasks/${id}`, { method: 'DELETE' })));
+  const sent = await send(1_500);
+  const seen: string[] = [];
+  for (let next: string | undefined = ''; next !== undefined; ) {
+    const found = await page(`limit=50${next === '' ? '' : `&cursor=${next}`}`);
+    seen.push(...ids(found.items));
+    await remove(found.items);
+    next = found.next;
+  }
+  expect(sorted([...new Set(seen)])).toEqual(sorted(sent));
+
+  // Dead at the same moment, and removed page by page.
+  const dead = await send(120);
+  for (const id of dead) {
+    await redis.client.hset('pf:{default}:headers', id, 'dead 1 1 0 normal 0 1 w 1000 30');
+    await redis.client.zadd('pf:{default}:dead', 1_000, id);
+  }
+  await redis.client.hset('pf:{default}:count', 'dead', 120);
+  const triaged: string[] = [];
+  for (let next: string | undefined = ''; next !== undefined; ) {
+    const found = await page(`state=dead&limit=50${next === '' ? '' : `&cursor=${next}`}`);
+    triaged.push(...ids(found.items));
+    await remove(found.items);
+    next = found.next;
+  }
+  expect(sorted(triaged)).toEqual(sorted(dead));
+});
+
+test('large inputs are not read to list their tasks: a page takes Redis no long call', async () => {
+  const text = 'x'.repeat(60_000);
+  await Promise.all(
+    Array.from({ length: 100 }, () =>
+      post(`${server.url()}/v1/tasks`, { type: 'a-type-of-more-than-23-characters', input: text }),
+    ),
+  );
+  await redis.client.config('RESETSTAT');
+  const pages = await walk('limit=100');
+  expect(pages.flat()).toHaveLength(100);
+  expect(new Set(pages.flat().map(({ type }) => type))).toEqual(
+    new Set(['a-type-of-more-than-23-characters']),
+  );
+  // Six megabytes in calls of one at most.
+  const calls = Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1]);
+  expect(calls).toBeGreaterThanOrEqual(2 * 6);
+});
+
 test('by type, and by queue', async () => {
   await send(5);
   const greetings = (
@@ -174,6 +222,9 @@ test.each([
   ['type=../x', 'type'],
   ['cursor=x', 'cursor'],
   ['cursor=o.1.1', 'cursor'],
+  ['cursor=w.18446744073709551616.', 'cursor'],
+  ['cursor=w.1.99999999999999999999.01890000-0000-7000-8000-000000000000', 'cursor'],
+  ['constructor=1', 'constructor'],
   ['state=dead&cursor=w.0.', 'cursor'],
   ['colour=red', 'colour'],
 ])('%s is refused and named', async (query, name) => {

@@ -184,3 +184,36 @@ test.each([
 ])('ENQUEUE_QUOTA=%s stops the start', (text) => {
   expect(() => readConfig({ ENQUEUE_QUOTA: text }, 1)).toThrow(/^ENQUEUE_QUOTA: must be <tasks>.<seconds>/);
 });
+
+test('what a key made before is found beyond the quota, alone and in a batch', async () => {
+  const { send } = await open({ tasks: 3, seconds: 3_600 });
+  const batch = [
+    { ...TASK, key: 'a' },
+    { ...TASK, key: 'b' },
+  ];
+  const [first] = [await send(batch, {}, '/v1/tasks/batch')];
+  expect(first.body).toMatchObject({ accepted: 2, replayed: 0 });
+  const { id } = (await send({ ...TASK, key: 'c' })).body;
+  expectExceeded(await send());
+  expect(await send({ ...TASK, key: 'c' })).toMatchObject({ status: 200, body: { id, replayed: true } });
+  const again = await send(batch, {}, '/v1/tasks/batch');
+  expect(again).toMatchObject({ status: 202, body: { accepted: 0, replayed: 2 } });
+});
+
+test('so many queues may be made; those that are there go on', async () => {
+  const { send } = await open(undefined, { maxQueues: 2 });
+  for (const queue of ['one', 'two', 'one']) expect((await send({ ...TASK, queue })).status).toBe(202);
+  const refused = await send({ ...TASK, queue: 'three' });
+  expect(refused).toMatchObject({ status: 503, body: { code: 'queue-full' } });
+  expect(String(refused.body['detail'])).toContain('MAX_QUEUES');
+  const batch = await send(
+    [
+      { ...TASK, queue: 'two' },
+      { ...TASK, queue: 'three' },
+    ],
+    {},
+    '/v1/tasks/batch',
+  );
+  expect(batch.status).toBe(503);
+  expect(await countsOf(redis.client, 'two')).toMatchObject({ accepted: 1 });
+});

@@ -48,9 +48,14 @@ const session = (url: string, cookie: string, bearer: Record<string, string> = {
   call(`${url}/v1/session`, { headers: { cookie, ...bearer } });
 
 /** A token as the server makes it, with another end or signed by something else. */
-function forge(key: TestKey, endsAt: number | string, secret: Buffer | string = key.apiKey.digest): string {
+async function forge(
+  key: TestKey,
+  endsAt: number | string,
+  digest: Buffer | string = key.apiKey.digest,
+): Promise<string> {
   const claim = `${key.id}.${endsAt}`;
-  return `popfleet=${claim}.${createHmac('sha256', secret).update(claim).digest('base64url')}`;
+  const secret = Buffer.from((await redis.client.get('pf:session-secret')) ?? '', 'hex');
+  return `popfleet=${claim}.${createHmac('sha256', secret).update(digest).update(claim).digest('base64url')}`;
 }
 
 test('a sign-in answers a cookie that no script can read and no other site can send', async () => {
@@ -103,18 +108,21 @@ test('a session that is over, or that the server did not make, is nobody', async
   const [key, admin] = [makeKey(['read']), makeKey(['admin'])];
   const url = await serve({ apiKeys: [key.apiKey, admin.apiKey] });
   const later = Date.now() + 1_000_000;
-  expect((await session(url, forge(key, later))).status).toBe(200); // or the others would prove nothing
   const { cookie } = await signIn(url, key);
+  expect((await session(url, await forge(key, later))).status).toBe(200); // or the others would prove nothing
   const dot = cookie.lastIndexOf('.');
   const [claim, mac] = [cookie.slice(0, dot), cookie.slice(dot + 1)];
   for (const wrong of [
-    forge(key, Date.now() - 1),
-    forge(key, 0),
-    forge(key, ''),
-    forge(key, 'Infinity '),
-    forge(key, later, admin.apiKey.digest),
-    forge(key, later, key.text),
-    forge(key, later, ''),
+    await forge(key, Date.now() - 1),
+    await forge(key, Date.now() + HOURS_12 + 60_000),
+    await forge(key, 0),
+    // Of the entry for the key alone.
+    `popfleet=${key.id}.${later}.${createHmac('sha256', key.apiKey.digest).update(`${key.id}.${later}`).digest('base64url')}`,
+    await forge(key, ''),
+    await forge(key, 'Infinity '),
+    await forge(key, later, admin.apiKey.digest),
+    await forge(key, later, key.text),
+    await forge(key, later, ''),
     `popfleet=${admin.id}${claim.slice('popfleet='.length + 8)}.${mac}`,
     `${claim}9.${mac}`,
     `${claim}.${mac.slice(0, -1)}`,

@@ -14,7 +14,7 @@ export async function recordOf(client: Redis, queue: string, id: string): Promis
 
 /** The values of a task, one a column, as the program itself reads them: at one moment, also when Redis has no memory left. */
 export async function rowOf(client: Redis, queue: string, id: string): Promise<(Buffer | null)[]> {
-  return (await client.callBuffer('EVAL', READ, '1', queueKey(queue), 0, id)) as (Buffer | null)[];
+  return (await client.callBuffer('EVAL', READ, '1', queueKey(queue), id)) as (Buffer | null)[];
 }
 
 /** All tasks of a queue, whatever their state. */

@@ -22,12 +22,17 @@ export interface AccessParts extends AuthenticateParts {
   readonly corsOrigins: readonly string[];
 }
 
-export function createAccess(settings: AccessSettings): AccessParts {
+/** @param sessionSecret what sessions are signed with */
+export function createAccess(
+  settings: AccessSettings,
+  sessionSecret: AccessParts['sessionSecret'],
+): AccessParts {
   const { apiKeys = [], allowAnonymous = false, publicUrl, corsOrigins = [] } = settings;
   return {
     keyring: createKeyring(apiKeys),
     cookie: createSessionCookie(publicUrl?.startsWith('https:') ?? false),
     failures: createFailures(),
+    sessionSecret,
     hostRules: { hasKeys: apiKeys.length > 0, allowAnonymous, publicUrl },
     corsOrigins,
   };

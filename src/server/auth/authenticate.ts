@@ -3,6 +3,7 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
 import type { Context } from 'hono';
 import { getCookie } from 'hono/cookie';
+import type { Soon } from '../../lifecycle.ts';
 import { ERROR_CODES, PopfleetError } from '../../protocol/errors.ts';
 import type { AppEnv } from '../app-env.ts';
 import { ANYONE, type Caller } from '../caller.ts';
@@ -37,13 +38,15 @@ export interface AuthenticateParts {
   readonly keyring: Keyring;
   readonly cookie: SessionCookie;
   readonly failures: Failures;
+  /** @throws PopfleetError `redis-unavailable` */
+  readonly sessionSecret: () => Promise<Buffer>;
 }
 
 /**
  * Says who calls.
  * @throws PopfleetError `unauthenticated`, the same for every reason; `quota-exceeded` after many wrong keys
  */
-export function authenticate(c: Context<AppEnv>, parts: AuthenticateParts): Identity {
+export function authenticate(c: Context<AppEnv>, parts: AuthenticateParts): Soon<Identity> {
   const { keyring, cookie, failures } = parts;
   if (keyring.isEmpty) return { caller: ANYONE, by: 'nothing' };
   if (isPublic(c.req.method, c.req.path)) return { caller: NOBODY, by: 'nothing' };
@@ -52,12 +55,18 @@ export function authenticate(c: Context<AppEnv>, parts: AuthenticateParts): Iden
     return { caller: callerOf(keyring.verify(bearer) ?? refuseKey(c, failures)), by: 'bearer' };
   }
   const token = getCookie(c, cookie.name);
-  if (token !== undefined) {
-    const key = verifySession(keyring, token, Date.now());
-    return { caller: callerOf(key ?? refuseKey(c, failures)), by: 'cookie' };
-  }
+  if (token !== undefined) return byCookie(c, token, parts);
   // Who sends nothing guesses nothing, and is not counted.
   throw unauthenticated();
+}
+
+async function byCookie(
+  c: Context<AppEnv>,
+  token: string,
+  { keyring, failures, sessionSecret }: AuthenticateParts,
+): Promise<Identity> {
+  const key = verifySession(keyring, token, Date.now(), await sessionSecret());
+  return { caller: callerOf(key ?? refuseKey(c, failures)), by: 'cookie' };
 }
 
 /** @throws PopfleetError always */

@@ -8,10 +8,12 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
  * For callers whom a browser could speak for without their knowledge.
+ * @param trustedOrigins pages of other sites that may do everything, where no keys are asked for
  * @throws PopfleetError `cross-site` for a method that changes something, unless our own page or no page at all asks
  */
-export function demandSameSite(c: Context<AppEnv>): void {
+export function demandSameSite(c: Context<AppEnv>, trustedOrigins: readonly string[]): void {
   if (SAFE_METHODS.has(c.req.method)) return;
+  if (trustedOrigins.includes(c.req.header('origin') ?? '')) return;
   const site = c.req.header('sec-fetch-site');
   // Programs do not send it, and neither do old browsers: those send an Origin.
   const isOurs = site === undefined ? isOriginOurs(c) : site === 'same-origin' || site === 'none';

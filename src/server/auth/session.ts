@@ -1,5 +1,5 @@
-// Sessions of browsers: a cookie that stands for a key. Nothing is stored: every server of a fleet can check it, and it
-// ends with its key.
+// Sessions of browsers: a cookie that stands for a key. None is stored: every server of a fleet can check it, and it ends with
+// its key. What it is signed with is the secret of the fleet, so that nobody can make one of the entries for keys alone.
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { ApiKey, Keyring } from './api-keys.ts';
@@ -7,20 +7,26 @@ import type { ApiKey, Keyring } from './api-keys.ts';
 const SESSION_MS = 12 * 3_600_000;
 
 /** @returns `<id>.<expiry>.<HMAC of both>`; the expiry in milliseconds since 1970 */
-export function issueSession({ id, digest }: ApiKey, now: number): string {
+export function issueSession({ id, digest }: ApiKey, now: number, secret: Buffer): string {
   const claim = `${id}.${now + SESSION_MS}`;
-  return `${claim}.${sign(claim, digest).toString('base64url')}`;
+  return `${claim}.${sign(claim, digest, secret).toString('base64url')}`;
 }
 
 /** Whose session a token is; `undefined` when it is nobody's, or over. */
-export function verifySession(keyring: Keyring, token: string, now: number): ApiKey | undefined {
+export function verifySession(
+  keyring: Keyring,
+  token: string,
+  now: number,
+  secret: Buffer,
+): ApiKey | undefined {
   const [id = '', expiry = '', mac = ''] = token.split('.', 3);
   const key = keyring.find(id);
   const claim = `${id}.${expiry}`;
-  const expected = sign(claim, key.digest);
+  const expected = sign(claim, key.digest, secret);
   const given = Buffer.from(mac, 'base64url');
   const matches = given.length === expected.length && timingSafeEqual(given, expected);
-  const isOver = !/^\d{1,15}$/.test(expiry) || now >= Number(expiry);
+  const until = /^\d{1,15}$/.test(expiry) ? Number(expiry) : 0;
+  const isOver = now >= until || until > now + SESSION_MS;
   return matches && !isOver && token === `${claim}.${mac}` ? key : undefined;
 }
 
@@ -42,6 +48,6 @@ export function createSessionCookie(isHttps: boolean): SessionCookie {
   };
 }
 
-function sign(claim: string, digest: Buffer): Buffer {
-  return createHmac('sha256', digest).update(claim).digest();
+function sign(claim: string, digest: Buffer, secret: Buffer): Buffer {
+  return createHmac('sha256', secret).update(digest).update(claim).digest();
 }

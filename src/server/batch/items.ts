@@ -18,6 +18,8 @@ export interface GoodItem {
   readonly queue: string;
   readonly state: 'ready' | 'scheduled';
   readonly task: NewTask;
+  /** Its idempotency key made it before. */
+  readonly isRepeat?: true;
 }
 
 /** Will not be sent. */
@@ -94,7 +96,7 @@ interface KeyedItem {
 
 /**
  * Finds those whose idempotency key belongs to another request, in Redis or earlier in the batch.
- * @returns the items with these turned into bad ones
+ * @returns the items with these turned into bad ones, and those marked that their own key made before
  * @throws PopfleetError `redis-unavailable`
  */
 export async function refuseTakenKeys(items: readonly BatchItem[], owners: KeyOwners): Promise<BatchItem[]> {
@@ -103,6 +105,9 @@ export async function refuseTakenKeys(items: readonly BatchItem[], owners: KeyOw
     const names = [...new Set(keyed.map(({ key }) => key.key))];
     const found = await owners.of(queue, names);
     const owner = new Map(names.map((name, at) => [name, found[at]]));
+    for (const { item, key } of keyed) {
+      if (owner.get(key.key)?.print === key.print) refused[item.index] = { ...item, isRepeat: true };
+    }
     for (const one of takenIn(keyed, owner)) refused[one.index] = one;
   });
   await Promise.all(queues);

@@ -6,9 +6,17 @@ import { PopfleetError } from '../../protocol/errors.ts';
 import type { Capacity } from '../../store/capacity.ts';
 import type { KeyOwners } from '../../store/key-owners.ts';
 import type { Producer } from '../../store/producer.ts';
+import type { QueueNames } from '../../store/queue-names.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import type { AppEnv } from '../app-env.ts';
-import { type BadItem, type BatchItem, createItemCheck, isGood, refuseTakenKeys } from '../batch/items.ts';
+import {
+  type BadItem,
+  type BatchItem,
+  createItemCheck,
+  type GoodItem,
+  isGood,
+  refuseTakenKeys,
+} from '../batch/items.ts';
 import { BATCH_MEDIA, type BatchMedia, batchMediaOf, readItems } from '../batch/body.ts';
 import { answerBatch, BatchSchema, PartialBatchSchema, toReport } from '../batch/report.ts';
 import { groupByQueue, sendItems } from '../batch/send.ts';
@@ -27,10 +35,12 @@ export interface BatchParts {
   readonly batchLimitBytes: number;
   /** Without it there is no limit. */
   readonly capacity?: Capacity | undefined;
+  readonly queueNames: QueueNames;
   readonly quota?: Quota | undefined;
 }
 
 const MOST_ITEMS = 10_000;
+const MOST_QUEUES = 100;
 /** Faults that are told of a batch that is refused, and of one that is taken in part. */
 const ERRORS_TOLD = 100;
 const ERRORS_TOLD_OF_PARTS = 10_000;
@@ -56,15 +66,26 @@ export function addBatchRoute(app: Hono<AppEnv>, parts: BatchParts): void {
     const good = items.filter(isGood);
     if (!isPartial && good.length < items.length) throw refusal(items);
 
-    const spent = parts.quota?.take(quotaOwner(c), good.length);
+    // Those whose key made them before cost nothing: the same batch may be sent again and again.
+    const fresh = good.filter(({ isRepeat }) => !isRepeat);
+    const spent = parts.quota?.take(quotaOwner(c), fresh.length);
     if (spent?.error) return problemAnswer(c, spent.error, spent.headers);
-    for (const [queue, ofQueue] of groupByQueue(good)) {
-      const bytes = ofQueue.reduce((sum, { task }) => sum + task.content.length, 0);
-      await parts.capacity?.reserve(queue, ofQueue.length, bytes);
-    }
+    await demandRoom(parts, fresh);
     const verdicts = await sendItems(parts.producer, good);
     return answerBatch(c, toReport(items, verdicts, isPartial), spent?.headers);
   });
+}
+
+async function demandRoom({ capacity, queueNames }: BatchParts, items: readonly GoodItem[]): Promise<void> {
+  const queues = groupByQueue(items);
+  if (queues.size > MOST_QUEUES) {
+    throw new PopfleetError('invalid-input', `A batch may be for at most ${MOST_QUEUES} queues.`);
+  }
+  for (const [queue, ofQueue] of queues) {
+    const bytes = ofQueue.reduce((sum, { task }) => sum + task.content.length, 0);
+    await queueNames.demand(queue);
+    await capacity?.reserve(queue, ofQueue.length, bytes);
+  }
 }
 
 /** A batch of another media type is told those of batches, which are not those of a single task. */
@@ -126,6 +147,7 @@ function batchOperation(): Operation {
     'application/json': schema,
     'application/cbor': schema,
     'application/x-ndjson': line,
+    'application/jsonl': line,
     'application/cbor-seq': line,
   };
   return {

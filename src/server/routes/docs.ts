@@ -94,7 +94,8 @@ export function addDocsRoutes(app: Hono<AppEnv>, registry: Registry): void {
           schema: v.object({ code: v.string(), title: v.string(), status: v.number() }),
         },
       },
-      problems: ['not-found'],
+      // A code that does not exist is no public path.
+      problems: ['not-found', 'unauthenticated'],
     },
     (c) => {
       const code = c.req.param('code') ?? '';

@@ -7,6 +7,9 @@ import { LANES } from '../../protocol/lane.ts';
 import { type Call, CallSchema } from '../../protocol/options.ts';
 import { isTerminal } from '../../protocol/task-state.ts';
 import type { Capacity } from '../../store/capacity.ts';
+import type { KeyOwners } from '../../store/key-owners.ts';
+import type { NewTask } from '../../store/producer.ts';
+import type { QueueNames } from '../../store/queue-names.ts';
 import type { Inspector } from '../../store/inspector.ts';
 import type { Intake } from '../../store/intake.ts';
 import type { Verdict } from '../../store/producer.ts';
@@ -36,6 +39,8 @@ export interface EnqueueParts {
   readonly bodyLimitBytes: number;
   /** Without it there is no limit. */
   readonly capacity?: Capacity | undefined;
+  readonly queueNames: QueueNames;
+  readonly keyOwners: KeyOwners;
   readonly quota?: Quota | undefined;
 }
 
@@ -177,9 +182,11 @@ async function send(
   const prepared = prepare(c, parts.registry, call, inputPointer);
   const { queue, lane, task } = prepared;
   const spent = parts.quota?.take(quotaOwner(c), 1);
-  if (spent?.error) return problemAnswer(c, spent.error, spent.headers);
-  const room = parts.capacity?.reserve(queue, 1, task.content.length);
-  if (room) await room;
+  if (spent?.error && !(await isRepeat(parts, queue, task))) {
+    return problemAnswer(c, spent.error, spent.headers);
+  }
+  const room = parts.queueNames.demand(queue) ?? parts.capacity?.reserve(queue, 1, task.content.length);
+  if (room) await orRepeat(room, parts, queue, task);
   const headers = spent?.headers;
   if (wishes.dryRun) {
     return answer(c, 200, { valid: true, type: call.type, queue, priority: lane }, headers);
@@ -190,6 +197,26 @@ async function send(
   const told = message === undefined ? accepted : { message, ...accepted };
   if (wishes === NO_WISHES) return answerAccepted(c, told, headers);
   return answerAsWished(c, parts, told, wishes, headers);
+}
+
+/** A limit does not keep a caller from finding the task that its key made. */
+async function orRepeat(
+  room: Promise<void>,
+  parts: EnqueueParts,
+  queue: string,
+  task: NewTask,
+): Promise<void> {
+  try {
+    await room;
+  } catch (error) {
+    if (!(await isRepeat(parts, queue, task))) throw error;
+  }
+}
+
+async function isRepeat({ keyOwners }: EnqueueParts, queue: string, { extras }: NewTask): Promise<boolean> {
+  if (!extras?.key) return false;
+  const [owner] = await keyOwners.of(queue, [extras.key.key]);
+  return owner?.print === extras.key.print;
 }
 
 /** @throws PopfleetError `unknown-type`, `invalid-input` or `forbidden` */

@@ -100,7 +100,7 @@ export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void 
   const { inspector, events, registry } = parts;
 
   async function find(c: Context<AppEnv>, id: string): Promise<TaskRecord> {
-    const record = TASK_ID.test(id) ? await inspector.task(id) : undefined;
+    const record = TASK_ID.test(id) ? await inspector.task(id, c.get('caller').queues) : undefined;
     if (record && knows(c, record.queue)) return record;
     throw new PopfleetError(
       'not-found',
@@ -137,7 +137,9 @@ export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void 
       throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
     }
     const ids = topics.filter(([kind]) => kind === 'task').map(([, id]) => id);
-    const records = await Promise.all(ids.map((id) => find(c, id)));
+    const records: TaskRecord[] = [];
+    // One after the other: each is looked for in every queue.
+    for (const id of ids) records.push(await find(c, id));
     const single = records.filter(({ queue }) => !queues.has(queue));
     return { queues, tasks: new Map(single.map(({ id, queue }) => [id, queue])) };
   }

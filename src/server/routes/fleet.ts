@@ -2,6 +2,7 @@
 
 import type { Hono } from 'hono';
 import * as v from 'valibot';
+import { DEFAULT_QUEUE } from '../../protocol/names.ts';
 import type { Inspector, LiveWorker } from '../../store/inspector.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { answer } from '../answer.ts';
@@ -81,7 +82,10 @@ export function addFleetRoutes(app: Hono<AppEnv>, { inspector, registry }: Fleet
         200: { description: 'What this server accepts.', schema: v.object({ items: v.array(TypeSchema) }) },
       },
     },
-    (c) => answer(c, 200, { items }),
+    (c) => {
+      const known = items.filter(({ defaults }) => knows(c, defaults.queue ?? DEFAULT_QUEUE));
+      return answer(c, 200, { items: known });
+    },
   );
 }
 

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { DEFAULT_QUEUE } from '../../protocol/names.ts';
 import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
+import type { QueueNames } from '../../store/queue-names.ts';
 import type { Schedules, StoredSchedule } from '../../store/schedules.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
@@ -20,6 +21,7 @@ export interface ScheduleRouteParts {
   readonly registry: Registry;
   readonly schedules: Schedules;
   readonly bodyLimitBytes: number;
+  readonly queueNames: QueueNames;
 }
 
 const RUNS_SHOWN = 5;
@@ -82,8 +84,9 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
     const { queue = DEFAULT_QUEUE, priority, ttlMs } = definition.defaults ?? {};
     const whole = compact<Schedule>({ queue, priority, ttlMs, ...compact<Schedule>(schedule) });
     demandQueue(c, whole.queue ?? queue);
+    await parts.queueNames.demand(whole.queue ?? queue);
     const before = await schedules.find(name);
-    if (before) demandQueue(c, before.queue);
+    if (before && !knows(c, before.queue)) throw new PopfleetError('forbidden', 'The name is taken.');
     const created = await schedules.put(whole.queue ?? queue, name, whole);
     return answer(c, created ? 201 : 200, toView(await find(c)));
   });
@@ -151,6 +154,7 @@ const PUT: Operation = {
     'unsupported-media-type',
     'invalid-input',
     'redis-full',
+    'queue-full',
   ],
 };
 

@@ -5,18 +5,13 @@ import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import type { Keyring } from '../auth/api-keys.ts';
-import { refuseKey, SESSION_PATH } from '../auth/authenticate.ts';
-import type { Failures } from '../auth/failures.ts';
-import { issueSession, type SessionCookie } from '../auth/session.ts';
+import { type AuthenticateParts, refuseKey, SESSION_PATH } from '../auth/authenticate.ts';
+import { issueSession } from '../auth/session.ts';
 import { readBody, validate } from '../body.ts';
 import { SCOPES } from '../caller.ts';
 import { addRoute, type Operation } from '../operation.ts';
 
-export interface SessionRouteParts {
-  readonly keyring: Keyring;
-  readonly cookie: SessionCookie;
-  readonly failures: Failures;
+export interface SessionRouteParts extends AuthenticateParts {
   readonly bodyLimitBytes: number;
 }
 
@@ -71,13 +66,14 @@ const GET_SESSION: Operation = {
 
 /** `POST`, `GET` and `DELETE /v1/session`. */
 export function addSessionRoutes(app: Hono<AppEnv>, parts: SessionRouteParts): void {
-  const { keyring, cookie, failures, bodyLimitBytes } = parts;
+  const { keyring, cookie, failures, sessionSecret, bodyLimitBytes } = parts;
 
   addRoute(app, 'POST', SESSION_PATH, SIGN_IN, async (c) => {
     demandJson(c);
     const { key: text } = validate(SignInSchema, await readBody(c, bodyLimitBytes));
     const key = keyring.verify(text) ?? refuseKey(c, failures);
-    return respond(c, 204, null, { 'Set-Cookie': cookie.set(issueSession(key, Date.now())) });
+    const session = issueSession(key, Date.now(), await sessionSecret());
+    return respond(c, 204, null, { 'Set-Cookie': cookie.set(session) });
   });
 
   addRoute(app, 'GET', SESSION_PATH, GET_SESSION, (c) => {

@@ -1,0 +1,23 @@
+-- A part of a sorted set, behind a place in it that need not exist any more. It stands alone, because it changes nothing.
+-- ARGV: name of the set, 'up' or 'down', how many, score and member of the place ('' = from the start)
+-- Reply: members and scores, flat
+
+local key, order, count = KEYS[1] .. ':' .. ARGV[1], ARGV[2], tonumber(ARGV[3])
+local command = order == 'up' and 'ZRANGE' or 'ZREVRANGE'
+if ARGV[4] == '' then return redis.call(command, key, 0, count - 1, 'WITHSCORES') end
+
+-- Members of equal score are in the order of their bytes: the first that is not before the place, by halving.
+local score, member = ARGV[4], ARGV[5]
+local low = redis.call('ZCOUNT', key, '-inf', '(' .. score)
+local high = low + redis.call('ZCOUNT', key, score, score)
+while low < high do
+  local middle = math.floor((low + high) / 2)
+  if redis.call('ZRANGE', key, middle, middle)[1] < member then low = middle + 1 else high = middle end
+end
+local from = low
+if order == 'up' then
+  if redis.call('ZRANGE', key, low, low)[1] == member then from = low + 1 end
+else
+  from = redis.call('ZCARD', key) - low
+end
+return redis.call(command, key, from, from + count - 1, 'WITHSCORES')
