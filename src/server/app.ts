@@ -67,7 +67,8 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   if (parts.corsOrigins.length > 0) app.use('*', allowOrigins(parts.corsOrigins));
   app.use('*', (c, next) => {
     return whenThere(authenticate(c, parts), ({ caller, by }) => {
-      if (by !== 'bearer') demandSameSite(c, by === 'nothing' ? parts.corsOrigins : []);
+      // Where keys are asked for, a page of another site gets in by one only.
+      if (by !== 'bearer') demandSameSite(c, parts.keyring.isEmpty ? parts.corsOrigins : []);
       c.set('caller', caller);
       return next();
     });

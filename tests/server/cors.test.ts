@@ -135,3 +135,16 @@ test('a named origin gets in by a key only: a session stays that of our own page
   expect(signIn.status).toBe(403);
   expect(signIn.headers).not.toHaveProperty('set-cookie');
 });
+
+test('where no keys are asked for, a named origin may write, and no other one', async () => {
+  const url = await serve({ corsOrigins: [APP], apiKeys: [] });
+  const send = (origin: string): Promise<{ readonly status: number }> =>
+    rawRequest(url, {
+      method: 'POST',
+      path: '/add',
+      headers: { origin, 'sec-fetch-site': 'cross-site', 'content-type': 'application/json' },
+      body: '{"one":1,"two":2}',
+    });
+  expect((await send(APP)).status).toBe(202);
+  expect((await send('https://evil.example')).status).toBe(403);
+});

@@ -1,38 +1,16 @@
 // Why a task does not run: each reason appears when its fact is there, and only then.
 
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Server } from '../../src/server/server.ts';
+import { beforeEach, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
-import { eventually } from '../support/eventually.ts';
-import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
 import { call, post } from '../support/http.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { startServer } from '../support/server.ts';
+import { withServer } from '../support/with-server.ts';
 
 const KEY = 'pf:{default}';
-let redis: TestRedis;
-let server: Server;
-let worker: HandWorker;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  server = await startServer(redis.url);
-  worker = createHandWorker(redis.url);
-  await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
-});
-beforeEach(async () => {
-  await redis.client.flushall();
-  // The server has made its queues known already, and does so again only after a while.
-  await redis.client.sadd('pf:queues', 'default', 'mail');
-});
-afterAll(async () => {
-  worker?.close();
-  await server?.stop();
-  await redis?.stop();
-});
+const one = withServer();
+beforeEach(() => one.empty());
 
 async function send(more: Record<string, unknown> = {}): Promise<string> {
-  const { body } = await post(`${server.url()}/v1/tasks`, {
+  const { body } = await post(`${one.url()}/v1/tasks`, {
     type: 'add',
     input: { one: 1, two: 2 },
     ...more,
@@ -51,7 +29,7 @@ interface Explanation {
 }
 
 async function explain(id: string): Promise<Explanation> {
-  const { status, body } = await call(`${server.url()}/v1/tasks/${id}/explain`);
+  const { status, body } = await call(`${one.url()}/v1/tasks/${id}/explain`);
   expect(status).toBe(200);
   return body as unknown as Explanation;
 }
@@ -59,8 +37,8 @@ const codes = async (id: string): Promise<string[]> => (await explain(id)).reaso
 
 /** A worker with a lease, which knows these types. */
 async function live(types: readonly string[] | undefined, name = 'w'): Promise<void> {
-  await redis.client.zadd(`${KEY}:workers`, Date.now() + 600_000, name);
-  if (types) await redis.client.hset(`${KEY}:announced`, name, encodeCbor({ types }));
+  await one.redis().client.zadd(`${KEY}:workers`, Date.now() + 600_000, name);
+  if (types) await one.redis().client.hset(`${KEY}:announced`, name, encodeCbor({ types }));
 }
 
 test('no worker serves the queue', async () => {
@@ -68,7 +46,7 @@ test('no worker serves the queue', async () => {
 });
 
 test('a worker whose lease is over counts for nothing', async () => {
-  await redis.client.zadd(`${KEY}:workers`, 1, 'gone');
+  await one.redis().client.zadd(`${KEY}:workers`, 1, 'gone');
   expect(await codes(await send())).toEqual(['no_live_worker']);
 });
 
@@ -83,14 +61,14 @@ test('no worker has a handler for its type; one that announces nothing may', asy
 test('the queue is paused', async () => {
   await live(['add']);
   const id = await send();
-  await call(`${server.url()}/v1/queues/default/pause`, { method: 'POST' });
+  await call(`${one.url()}/v1/queues/default/pause`, { method: 'POST' });
   const [first] = (await explain(id)).reasons;
   expect(first).toMatchObject({
     code: 'queue_paused',
     blocking: true,
     since: expect.stringMatching(/Z$/) as string,
   });
-  await call(`${server.url()}/v1/queues/default/resume`, { method: 'POST' });
+  await call(`${one.url()}/v1/queues/default/resume`, { method: 'POST' });
   expect(await codes(id)).toEqual(['about_to_run']);
 });
 
@@ -119,8 +97,8 @@ test('it is due later; after a failure that is its backoff', async () => {
   await live(['add']);
   expect(await codes(await send({ delayMs: 60_000 }))).toEqual(['due_later']);
   const id = await send();
-  await worker.take();
-  await worker.end(id, 'retry', { name: 'Error', message: 'no' });
+  await one.worker().take();
+  await one.worker().end(id, 'retry', { name: 'Error', message: 'no' });
   const { state, reasons } = await explain(id);
   expect(state).toBe('scheduled');
   expect(reasons.map(({ code }) => code)).toEqual(['retry_backoff']);
@@ -129,11 +107,11 @@ test('it is due later; after a failure that is its backoff', async () => {
 test('it runs; its worker was not heard of any more; it is finished', async () => {
   await live(['add']);
   const id = await send();
-  await worker.take();
+  await one.worker().take();
   expect(await codes(id)).toEqual(['running']);
-  await redis.client.zadd(`${KEY}:workers`, 1, 'hand-worker');
+  await one.redis().client.zadd(`${KEY}:workers`, 1, 'hand-worker');
   expect(await codes(id)).toEqual(['lease_expired']);
-  await worker.end(id, 'dead', { name: 'Error', message: 'no' });
+  await one.worker().end(id, 'dead', { name: 'Error', message: 'no' });
   const { reasons } = await explain(id);
   expect(reasons).toMatchObject([
     { code: 'finished', blocking: true, fix: expect.stringContaining('/retry') as string },
@@ -143,12 +121,12 @@ test('it runs; its worker was not heard of any more; it is finished', async () =
 test('its message was popped and never claimed', async () => {
   await live(['add']);
   const id = await send();
-  await redis.client.rpop(`${KEY}:ready:normal`);
-  await redis.client.hset(`${KEY}:suspects`, id, Date.now());
+  await one.redis().client.rpop(`${KEY}:ready:normal`);
+  await one.redis().client.hset(`${KEY}:suspects`, id, Date.now());
   expect(await codes(id)).toEqual(['popped_not_claimed']);
 });
 
 test('what is not there cannot be explained', async () => {
-  const { status } = await call(`${server.url()}/v1/tasks/01890000-0000-7000-8000-000000000000/explain`);
+  const { status } = await call(`${one.url()}/v1/tasks/01890000-0000-7000-8000-000000000000/explain`);
   expect(status).toBe(404);
 });

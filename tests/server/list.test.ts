@@ -1,33 +1,11 @@
 // Lists of tasks: every task exactly where it belongs, page by page, while others come and go.
 
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Server } from '../../src/server/server.ts';
-import { eventually } from '../support/eventually.ts';
-import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
+import { beforeEach, expect, test } from 'vitest';
 import { call, post } from '../support/http.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { startServer } from '../support/server.ts';
+import { withServer } from '../support/with-server.ts';
 
-let redis: TestRedis;
-let server: Server;
-let worker: HandWorker;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  server = await startServer(redis.url);
-  worker = createHandWorker(redis.url);
-  await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
-});
-beforeEach(async () => {
-  await redis.client.flushall();
-  // The server has made its queues known already, and does so again only after a while.
-  await redis.client.sadd('pf:queues', 'default', 'mail');
-});
-afterAll(async () => {
-  worker?.close();
-  await server?.stop();
-  await redis?.stop();
-});
+const one = withServer();
+beforeEach(() => one.empty('mail'));
 
 interface Row {
   readonly id: string;
@@ -36,8 +14,8 @@ interface Row {
 }
 
 async function send(count: number, more: Record<string, unknown> = {}): Promise<string[]> {
-  const one = async (): Promise<string> => {
-    const { status, body } = await post(`${server.url()}/v1/tasks`, {
+  const sendOne = async (): Promise<string> => {
+    const { status, body } = await post(`${one.url()}/v1/tasks`, {
       type: 'add',
       input: { one: 1, two: 2 },
       ...more,
@@ -47,13 +25,13 @@ async function send(count: number, more: Record<string, unknown> = {}): Promise<
   };
   const sent: string[] = [];
   for (let left = count; left > 0; left -= 100) {
-    sent.push(...(await Promise.all(Array.from({ length: Math.min(left, 100) }, one))));
+    sent.push(...(await Promise.all(Array.from({ length: Math.min(left, 100) }, sendOne))));
   }
   return sent;
 }
 
 async function page(query: string): Promise<{ items: Row[]; next: string | undefined; link: string | null }> {
-  const { status, body, headers } = await call(`${server.url()}/v1/tasks?${query}`);
+  const { status, body, headers } = await call(`${one.url()}/v1/tasks?${query}`);
   expect(status).toBe(200);
   const { items, next } = body as { items: Row[]; next?: string };
   return { items, next, link: headers.get('link') };
@@ -90,7 +68,7 @@ test('tasks that are there all the time are in the pages, whatever comes and goe
   const pages = await walk('limit=50', async () => {
     await send(40);
     for (const id of going.splice(0, 40)) {
-      const { status } = await call(`${server.url()}/v1/tasks/${id}`, { method: 'DELETE' });
+      const { status } = await call(`${one.url()}/v1/tasks/${id}`, { method: 'DELETE' });
       expect(status).toBe(204);
     }
   });
@@ -104,14 +82,14 @@ test('by state: each list has its own tasks and no others', async () => {
     [first, 'succeeded'],
     [second, 'dead'],
   ] as const) {
-    expect(await worker.take()).toBe(id);
-    await worker.end(id ?? '', word, word === 'dead' ? { name: 'Error', message: 'no' } : 3);
+    expect(await one.worker().take()).toBe(id);
+    await one.worker().end(id ?? '', word, word === 'dead' ? { name: 'Error', message: 'no' } : 3);
   }
-  expect(await worker.take()).toBe(third);
+  expect(await one.worker().take()).toBe(third);
   const [waiting] = await send(1);
   const [later] = await send(1, { delayMs: 60_000 });
   const [cancelled] = await send(1);
-  await call(`${server.url()}/v1/tasks/${cancelled}/cancel`, { method: 'POST' });
+  await call(`${one.url()}/v1/tasks/${cancelled}/cancel`, { method: 'POST' });
   const expected = {
     succeeded: first,
     dead: second,
@@ -139,10 +117,10 @@ test('scheduled tasks come by their due time, dead ones newest first, also when 
     byDue.slice(4),
   ]);
   const sent = await send(25);
-  for (const id of sent) await redis.client.zadd('pf:{default}:dead', 1_000, id);
-  const rows = await redis.client.zrevrange('pf:{default}:dead', 0, -1);
+  for (const id of sent) await one.redis().client.zadd('pf:{default}:dead', 1_000, id);
+  const rows = await one.redis().client.zrevrange('pf:{default}:dead', 0, -1);
   for (const id of rows)
-    await redis.client.hset('pf:{default}:headers', id, 'dead 1 1 0 normal 0 1 w 1000 30');
+    await one.redis().client.hset('pf:{default}:headers', id, 'dead 1 1 0 normal 0 1 w 1000 30');
   const pages = await walk('state=dead&limit=10');
   expect(pages.map((items) => items.length)).toEqual([10, 10, 5]);
   expect(ids(pages.flat())).toEqual(rows);
@@ -150,7 +128,7 @@ test('scheduled tasks come by their due time, dead ones newest first, also when 
 
 test('what was shown may go: the others are in the pages that follow', async () => {
   const remove = (rows: readonly Row[]): Promise<unknown> =>
-    Promise.all(rows.map(({ id }) => call(`${server.url()}/v1/tasks/${id}`, { method: 'DELETE' })));
+    Promise.all(rows.map(({ id }) => call(`${one.url()}/v1/tasks/${id}`, { method: 'DELETE' })));
   const sent = await send(1_500);
   const seen: string[] = [];
   for (let next: string | undefined = ''; next !== undefined; ) {
@@ -164,10 +142,10 @@ test('what was shown may go: the others are in the pages that follow', async () 
   // Dead at the same moment, and removed page by page.
   const dead = await send(120);
   for (const id of dead) {
-    await redis.client.hset('pf:{default}:headers', id, 'dead 1 1 0 normal 0 1 w 1000 30');
-    await redis.client.zadd('pf:{default}:dead', 1_000, id);
+    await one.redis().client.hset('pf:{default}:headers', id, 'dead 1 1 0 normal 0 1 w 1000 30');
+    await one.redis().client.zadd('pf:{default}:dead', 1_000, id);
   }
-  await redis.client.hset('pf:{default}:count', 'dead', 120);
+  await one.redis().client.hset('pf:{default}:count', 'dead', 120);
   const triaged: string[] = [];
   for (let next: string | undefined = ''; next !== undefined; ) {
     const found = await page(`state=dead&limit=50${next === '' ? '' : `&cursor=${next}`}`);
@@ -182,17 +160,19 @@ test('large inputs are not read to list their tasks: a page takes Redis no long 
   const text = 'x'.repeat(60_000);
   await Promise.all(
     Array.from({ length: 100 }, () =>
-      post(`${server.url()}/v1/tasks`, { type: 'a-type-of-more-than-23-characters', input: text }),
+      post(`${one.url()}/v1/tasks`, { type: 'a-type-of-more-than-23-characters', input: text }),
     ),
   );
-  await redis.client.config('RESETSTAT');
+  await one.redis().client.config('RESETSTAT');
   const pages = await walk('limit=100');
   expect(pages.flat()).toHaveLength(100);
   expect(new Set(pages.flat().map(({ type }) => type))).toEqual(
     new Set(['a-type-of-more-than-23-characters']),
   );
   // Six megabytes in calls of one at most.
-  const calls = Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1]);
+  const calls = Number(
+    /cmdstat_evalsha:calls=(\d+)/.exec(await one.redis().client.info('commandstats'))?.[1],
+  );
   expect(calls).toBeGreaterThanOrEqual(2 * 6);
 });
 
@@ -228,7 +208,7 @@ test.each([
   ['state=dead&cursor=w.0.', 'cursor'],
   ['colour=red', 'colour'],
 ])('%s is refused and named', async (query, name) => {
-  const { status, body } = await call(`${server.url()}/v1/tasks?${query}`);
+  const { status, body } = await call(`${one.url()}/v1/tasks?${query}`);
   expect(status).toBe(400);
   expect(body).toMatchObject({
     code: 'invalid-query',

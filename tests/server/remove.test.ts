@@ -1,37 +1,15 @@
 // Removing a task: nothing of it stays, it does not run, and the counts still add up.
 
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Server } from '../../src/server/server.ts';
-import { eventually } from '../support/eventually.ts';
-import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
+import { beforeEach, expect, test } from 'vitest';
 import { call, post } from '../support/http.ts';
 import { openQueueFacts } from '../support/queue-facts.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { startServer } from '../support/server.ts';
+import { withServer } from '../support/with-server.ts';
 
-let redis: TestRedis;
-let server: Server;
-let worker: HandWorker;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  server = await startServer(redis.url);
-  worker = createHandWorker(redis.url);
-  await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
-});
-beforeEach(async () => {
-  await redis.client.flushall();
-  // The server has made its queues known already, and does so again only after a while.
-  await redis.client.sadd('pf:queues', 'default', 'mail');
-});
-afterAll(async () => {
-  worker?.close();
-  await server?.stop();
-  await redis?.stop();
-});
+const one = withServer();
+beforeEach(() => one.empty());
 
 async function send(more: Record<string, unknown> = {}): Promise<string> {
-  const { body } = await post(`${server.url()}/v1/tasks`, {
+  const { body } = await post(`${one.url()}/v1/tasks`, {
     type: 'add',
     input: { one: 1, two: 2 },
     ...more,
@@ -40,18 +18,18 @@ async function send(more: Record<string, unknown> = {}): Promise<string> {
 }
 
 const remove = async (id: string): Promise<number> =>
-  (await call(`${server.url()}/v1/tasks/${id}`, { method: 'DELETE' })).status;
+  (await call(`${one.url()}/v1/tasks/${id}`, { method: 'DELETE' })).status;
 
 /** Every key of the queue that has the id anywhere in it. */
 async function tracesOf(id: string): Promise<string[]> {
-  const keys = await redis.client.keys('pf:{default}:*');
+  const keys = await one.redis().client.keys('pf:{default}:*');
   const found = await Promise.all(
     keys.map(async (key) => {
       if (key.includes(id)) return true;
-      const type = await redis.client.type(key);
-      if (type === 'hash') return (await redis.client.hexists(key, id)) === 1;
-      if (type === 'zset') return (await redis.client.zscore(key, id)) !== null;
-      if (type === 'set') return (await redis.client.sismember(key, id)) === 1;
+      const type = await one.redis().client.type(key);
+      if (type === 'hash') return (await one.redis().client.hexists(key, id)) === 1;
+      if (type === 'zset') return (await one.redis().client.zscore(key, id)) !== null;
+      if (type === 'set') return (await one.redis().client.sismember(key, id)) === 1;
       return false;
     }),
   );
@@ -65,36 +43,36 @@ test.each([
 ])('a %s task is gone and does not run any more', async (_, more) => {
   const id = await send(more);
   expect(await remove(id)).toBe(204);
-  expect((await call(`${server.url()}/v1/tasks/${id}`)).status).toBe(404);
+  expect((await call(`${one.url()}/v1/tasks/${id}`)).status).toBe(404);
   expect(await tracesOf(id)).toEqual([]);
   const next = await send();
-  expect(await worker.take()).toBe(next);
-  expect(await openQueueFacts(redis).counts()).toEqual({ accepted: 2, running: 1, removed: 1 });
+  expect(await one.worker().take()).toBe(next);
+  expect(await openQueueFacts(one.redis()).counts()).toEqual({ accepted: 2, running: 1, removed: 1 });
 });
 
 test.each(['succeeded', 'dead'] as const)('a %s task is gone, with its errors and its log', async (word) => {
   const id = await send();
-  await worker.take();
-  await worker.end(id, word, word === 'dead' ? { name: 'Error', message: 'no' } : 3);
-  const kept = Number(await redis.client.hget('pf:{default}:count', 'bytes'));
+  await one.worker().take();
+  await one.worker().end(id, word, word === 'dead' ? { name: 'Error', message: 'no' } : 3);
+  const kept = Number(await one.redis().client.hget('pf:{default}:count', 'bytes'));
   expect(kept).toBeGreaterThan(0);
   expect(await remove(id)).toBe(204);
   expect(await tracesOf(id)).toEqual([]);
-  expect(Number(await redis.client.hget('pf:{default}:count', 'bytes'))).toBe(0);
-  expect(await openQueueFacts(redis).counts()).toEqual({ accepted: 1, removed: 1 });
+  expect(Number(await one.redis().client.hget('pf:{default}:count', 'bytes'))).toBe(0);
+  expect(await openQueueFacts(one.redis()).counts()).toEqual({ accepted: 1, removed: 1 });
 });
 
 test('a running task is not removed', async () => {
   const id = await send();
-  await worker.take();
-  const { status, body } = await call(`${server.url()}/v1/tasks/${id}`, { method: 'DELETE' });
+  await one.worker().take();
+  const { status, body } = await call(`${one.url()}/v1/tasks/${id}`, { method: 'DELETE' });
   expect({ status, code: body['code'] }).toEqual({ status: 409, code: 'invalid-state' });
-  await worker.end(id, 'succeeded', 3);
+  await one.worker().end(id, 'succeeded', 3);
   expect(await remove(id)).toBe(204);
 });
 
 test('removing again, or what never was, changes nothing and answers the same', async () => {
   const id = await send();
   expect([await remove(id), await remove(id), await remove('no-id')]).toEqual([204, 204, 204]);
-  expect(await openQueueFacts(redis).counts()).toEqual({ accepted: 1, removed: 1 });
+  expect(await openQueueFacts(one.redis()).counts()).toEqual({ accepted: 1, removed: 1 });
 });
