@@ -3,13 +3,11 @@
 import type { Redis } from 'ioredis';
 import { PopfleetError } from '../protocol/errors.ts';
 import { QUEUES_KEY } from './keys.ts';
-import { toStoreError } from './store-error.ts';
 
 export interface QueueNames {
   /**
    * Asks whether tasks may be sent to a queue: to those that are there, and to new ones while there are not too many.
-   * @returns a promise unless the queue is there for certain; it rejects with PopfleetError `queue-full` or
-   *   `redis-unavailable`
+   * @returns a promise unless the queue is there for certain; it rejects with PopfleetError `queue-full`
    */
   demand(queue: string): Promise<void> | undefined;
 }
@@ -18,13 +16,10 @@ export interface QueueNames {
 export function createQueueNames(client: Redis, most: number): QueueNames {
   /** Those that are known to be there. */
   const known = new Set<string>();
-  // Another Redis, or an emptied one, may stand behind the connection that comes back.
-  client.on('close', () => known.clear());
-
   async function look(queue: string): Promise<void> {
-    const names = await client.smembers(QUEUES_KEY).catch((error: unknown) => {
-      throw toStoreError(error);
-    });
+    const names = await client.smembers(QUEUES_KEY).catch(() => undefined);
+    // Redis that does not answer refuses nothing here: the command that sends the task will tell.
+    if (!names) return;
     for (const name of names) known.add(name);
     if (known.has(queue) || known.size < most) {
       known.add(queue);

@@ -260,7 +260,7 @@ test(`${RUNS} requests to all operations`, { timeout: 60_000 + RUNS * 60 }, asyn
   const unused = operations.filter(({ operationId }) => !seen.has(operationId));
   expect(unused.map(({ operationId }) => operationId)).toEqual([]);
   const sending = ['sendTask', 'sendTasks', 'sendTaskByPath', 'putSchedule'];
-  const statuses = new Set(sending.flatMap((operationId) => [...(seen.get(operationId) ?? [])]));
+  const statuses = new Set(sending.flatMap((operationId) => Array.from(seen.get(operationId) ?? [])));
   for (const status of [202, 400, 422]) expect([...statuses]).toContain(status);
   expect(Object.getOwnPropertyNames(Object.prototype)).not.toContain('extra0');
 });

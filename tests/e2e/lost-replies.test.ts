@@ -52,7 +52,8 @@ test.for(CASES)(
     await facts.expectAllDone(ids, { withinMs: HEALED_WITHIN_MS });
     for (const id of ids) {
       expect(facts.runs(id)).toBe(1);
-      expect(await facts.task(id)).toMatchObject({ claims: 1, failures: 0, crashes: 0 });
+      // Not the claims: one that was taken ahead, and waited too long for a place, is given back and claimed again.
+      expect(await facts.task(id)).toMatchObject({ failures: 0, crashes: 0 });
     }
     expect(worker.log().map(({ msg }) => msg)).not.toContain(
       'the outcome came too late and was not recorded',
