@@ -12,12 +12,15 @@ export interface Waiters {
    * @returns the record as it is then; `undefined` when there is no such task
    * @throws PopfleetError `overloaded` when too many wait already, `redis-unavailable`
    */
-  wait(id: string, ms: number, gone: AbortSignal): Promise<TaskRecord | undefined>;
+  wait(task: TaskPlace, ms: number, gone: AbortSignal): Promise<TaskRecord | undefined>;
   /** How many wait now. */
   count(): number;
   /** Answers everyone with what is known. */
   stop(): void;
 }
+
+/** Where a task is, as the caller knows already. */
+type TaskPlace = Pick<TaskRecord, 'id' | 'queue'>;
 
 const MOST_WAITERS = 10_000;
 /** A queue is followed this long after its last caller, so that a client that waits in turns costs no new reader. */
@@ -87,9 +90,8 @@ export function createWaiters(inspector: Inspector, hub: EventHub): Waiters {
   }
 
   return {
-    async wait(id, ms, gone) {
-      const record = await inspector.task(id);
-      if (!record || isTerminal(record.state) || ms <= 0 || stopped) return record;
+    async wait({ id, queue }, ms, gone) {
+      if (ms <= 0 || stopped) return inspector.task(id);
       if (count >= MOST_WAITERS) {
         throw new PopfleetError(
           'overloaded',
@@ -101,8 +103,8 @@ export function createWaiters(inspector: Inspector, hub: EventHub): Waiters {
       }
       count += 1;
       try {
-        await hub.watch(record.queue);
-        return await waitFor(id, ms, gone).finally(() => hub.unwatch(record.queue, LINGER_MS));
+        await hub.watch(queue);
+        return await waitFor(id, ms, gone).finally(() => hub.unwatch(queue, LINGER_MS));
       } finally {
         count -= 1;
       }

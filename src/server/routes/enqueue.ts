@@ -278,7 +278,7 @@ async function answerAsWished(
 ): Promise<Response> {
   const headers = { ...more, ...appliedPreferences(wishes) };
   if (wishes.waitSeconds > 0) {
-    const finished = await finishedView(c, parts, accepted.id, wishes.waitSeconds);
+    const finished = await finishedView(c, parts, accepted, wishes.waitSeconds);
     if (finished) return answer(c, 200, finished, acceptedHeaders(accepted, headers));
   }
   if (!wishes.minimal) return answerAccepted(c, accepted, headers);
@@ -293,11 +293,11 @@ async function answerAsWished(
 async function finishedView(
   c: Context<AppEnv>,
   { waiters, inspector, registry }: EnqueueParts,
-  id: string,
+  task: { readonly id: string; readonly queue: string },
   seconds: number,
 ): Promise<TaskView | undefined> {
   try {
-    const record = await waiters.wait(id, seconds * 1_000, c.req.raw.signal);
+    const record = await waiters.wait(task, seconds * 1_000, c.req.raw.signal);
     if (record && isTerminal(record.state)) return await fullView(record, inspector, registry);
   } catch (error) {
     if (!(error instanceof PopfleetError)) throw error;

@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { typeOfContent } from '../../protocol/message.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME, TASK_ID, TASK_TYPE } from '../../protocol/names.ts';
-import { TASK_STATES } from '../../protocol/task-state.ts';
+import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
 import type { Inspector } from '../../store/inspector.ts';
 import { isCursor, type Page, type PageQuery } from '../../store/lister.ts';
 import type { Operator } from '../../store/operator.ts';
@@ -77,7 +77,8 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
     const record = TASK_ID.test(id) ? await inspector.task(id, c.get('caller').queues) : undefined;
     // What belongs to queues of others does not exist; nor is it waited for.
     if (!record || !knows(c, record.queue)) throw noTask();
-    const latest = waitMs > 0 ? await waiters.wait(id, waitMs, c.req.raw.signal) : record;
+    if (waitMs <= 0 || isTerminal(record.state)) return record;
+    const latest = await waiters.wait(record, waitMs, c.req.raw.signal);
     if (!latest) throw noTask();
     return latest;
   }
