@@ -35,6 +35,7 @@ export interface Config {
   /** `undefined` = without limit. */
   readonly enqueueQuota: { readonly tasks: number; readonly seconds: number } | undefined;
   readonly queueLimit: number;
+  readonly queueLimitBytes: number;
   readonly memoryReservePercent: number;
   readonly maxQueues: number;
   /** None: no key is asked for. */
@@ -146,6 +147,7 @@ function variables(cores: number) {
       ),
     ),
     QUEUE_LIMIT: integer(0, 0, 1e12),
+    QUEUE_LIMIT_BYTES: integer(0, 0, 1e14),
     MEMORY_RESERVE_PERCENT: integer(10, 0, 90),
     MAX_QUEUES: integer(1_000, 1, 100_000),
     ...accessVariables(),
@@ -233,6 +235,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     batchLimitBytes: read.BATCH_LIMIT_BYTES,
     enqueueQuota: read.ENQUEUE_QUOTA,
     queueLimit: read.QUEUE_LIMIT,
+    queueLimitBytes: read.QUEUE_LIMIT_BYTES,
     memoryReservePercent: read.MEMORY_RESERVE_PERCENT,
     maxQueues: read.MAX_QUEUES,
     apiKeys: allKeys(read),

@@ -14,6 +14,8 @@ export interface LimitSettings {
   readonly enqueueQuota?: QuotaSettings | undefined;
   /** Tasks that may wait in one queue; 0 = without limit. */
   readonly queueLimit?: number;
+  /** Bytes that the inputs of the unfinished tasks of one queue may take, about; 0 = without limit. */
+  readonly queueLimitBytes?: number;
   /** Of Redis' `maxmemory`, what new tasks may not touch. */
   readonly memoryReservePercent?: number;
   /** Queues there may be. */
@@ -43,6 +45,7 @@ export function createAccepting(
     batchLimitBytes = DEFAULT_BATCH_LIMIT_BYTES,
     enqueueQuota,
     queueLimit = 0,
+    queueLimitBytes = 0,
     memoryReservePercent = DEFAULT_MEMORY_RESERVE_PERCENT,
     maxQueues = DEFAULT_MAX_QUEUES,
   } = settings;
@@ -52,7 +55,7 @@ export function createAccepting(
     producer,
     keyOwners: createKeyOwners(client),
     queueNames: createQueueNames(client, maxQueues),
-    capacity: createCapacity(client, { queueLimit, memoryReservePercent }),
+    capacity: createCapacity(client, { queueLimit, queueLimitBytes, memoryReservePercent }),
     quota: enqueueQuota && createQuota(enqueueQuota),
     batchLimitBytes,
   };

@@ -5,10 +5,13 @@ import type { Redis } from 'ioredis';
 import { within } from '../lifecycle.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import { queueKey } from './keys.ts';
+import { COLUMNS } from './record.ts';
 
 export interface CapacityLimits {
   /** Tasks that may wait in one queue; 0 = without limit. */
   readonly queueLimit: number;
+  /** Bytes that the inputs of the unfinished tasks of one queue may take, about; 0 = without limit. */
+  readonly queueLimitBytes: number;
   /** Of Redis' `maxmemory`, what new tasks may not touch; 0 = nothing. */
   readonly memoryReservePercent: number;
 }
@@ -31,28 +34,27 @@ const LOOK_WITHIN_MS = 250;
 /** Queues are named by callers: beyond so many the first is forgotten. */
 const MOST_QUEUES = 10_000;
 const RETRY_SECONDS = 10;
+/** Contents that Redis looks at to estimate all of them. */
+const SAMPLES = 50;
 
 /** @param client a connection of `openCommandConnection` */
 export function createCapacity(
   client: Redis,
-  { queueLimit, memoryReservePercent }: CapacityLimits,
+  { queueLimit, queueLimitBytes, memoryReservePercent }: CapacityLimits,
   now: () => number = () => performance.now(),
 ): Capacity {
-  const depths = new Map<string, Gauge>();
+  const depths = createGauges((queue) => queueRoom(client, queue, queueLimit), now);
+  const weights = createGauges((queue) => bytesRoom(client, queue, queueLimitBytes), now);
   const memory =
     memoryReservePercent > 0 ? createGauge(() => memoryRoom(client, memoryReservePercent), now) : undefined;
 
-  function depthOf(queue: string): Gauge {
-    const known = depths.get(queue);
-    if (known) return known;
-    const gauge = createGauge(() => queueRoom(client, queue, queueLimit), now);
-    depths.set(queue, gauge);
-    if (depths.size > MOST_QUEUES) depths.delete(depths.keys().next().value ?? '');
-    return gauge;
-  }
-
   async function demand(queue: string, tasks: number, bytes: number, hasRoom: Taken): Promise<void> {
     if (!(await hasRoom)) throw queueFull(queue, tasks, queueLimit);
+    await demandBytes(queue, bytes, queueLimitBytes === 0 || weights(queue).take(bytes));
+  }
+
+  async function demandBytes(queue: string, bytes: number, hasRoom: Taken): Promise<void> {
+    if (!(await hasRoom)) throw queueHeavy(queue, queueLimitBytes);
     await demandMemory(memory?.take(bytes) ?? true);
   }
 
@@ -62,8 +64,10 @@ export function createCapacity(
 
   return {
     reserve(queue, tasks, bytes) {
-      const hasRoom = queueLimit === 0 || depthOf(queue).take(tasks);
+      const hasRoom = queueLimit === 0 || depths(queue).take(tasks);
       if (hasRoom !== true) return demand(queue, tasks, bytes, hasRoom);
+      const isLight = queueLimitBytes === 0 || weights(queue).take(bytes);
+      if (isLight !== true) return demandBytes(queue, bytes, isLight);
       const fits = memory === undefined || memory.take(bytes);
       return fits === true ? undefined : demandMemory(fits);
     },
@@ -74,6 +78,14 @@ function queueFull(queue: string, tasks: number, limit: number): PopfleetError {
   return new PopfleetError(
     'queue-full',
     `At most ${limit} tasks may wait in the queue "${queue}" (QUEUE_LIMIT), and there is no room for ${tasks} more. Try again when workers have caught up.`,
+    { retryAfterSeconds: jittered(RETRY_SECONDS) },
+  );
+}
+
+function queueHeavy(queue: string, limitBytes: number): PopfleetError {
+  return new PopfleetError(
+    'queue-full',
+    `The inputs of the unfinished tasks in the queue "${queue}" may take at most ${limitBytes} bytes (QUEUE_LIMIT_BYTES). Try again when workers have caught up.`,
     { retryAfterSeconds: jittered(RETRY_SECONDS) },
   );
 }
@@ -126,9 +138,32 @@ function createGauge(look: () => Promise<number>, now: () => number): Gauge {
   };
 }
 
+/** One for each queue, as they are asked for. */
+function createGauges(look: (queue: string) => Promise<number>, now: () => number): (queue: string) => Gauge {
+  const gauges = new Map<string, Gauge>();
+  return (queue) => {
+    const known = gauges.get(queue);
+    if (known) return known;
+    const gauge = createGauge(() => look(queue), now);
+    gauges.set(queue, gauge);
+    if (gauges.size > MOST_QUEUES) gauges.delete(gauges.keys().next().value ?? '');
+    return gauge;
+  };
+}
+
 async function queueRoom(client: Redis, queue: string, limit: number): Promise<number> {
   const [ready, scheduled] = await client.hmget(`${queueKey(queue)}:count`, 'ready', 'scheduled');
   return limit - Number(ready ?? 0) - Number(scheduled ?? 0);
+}
+
+/** All contents, as Redis estimates them from samples, without what finished tasks keep, which is counted. */
+async function bytesRoom(client: Redis, queue: string, limitBytes: number): Promise<number> {
+  const key = queueKey(queue);
+  const [all, finished] = await Promise.all([
+    client.memory('USAGE', `${key}:${COLUMNS.content}`, 'SAMPLES', SAMPLES),
+    client.hget(`${key}:count`, 'bytes'),
+  ]);
+  return limitBytes - Math.max(0, (all ?? 0) - Number(finished ?? 0));
 }
 
 /** Counted as Redis counts it: what it owes its replicas and its append-only file does not fill `maxmemory`. */

@@ -1,5 +1,6 @@
 // Limits that keep a flood of tasks from filling Redis: what is refused, and that all goes on once there is room.
 
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { openPopfleet } from '../../src/library.ts';
 import { createAdd } from '../../src/tasks/add.ts';
@@ -45,6 +46,8 @@ async function fillTo(redis: TestRedis, percent: number): Promise<void> {
   );
   await redis.client.config('SET', 'maxmemory', String(Math.round((used * 100) / percent)));
 }
+
+const FIXTURE = fileURLToPath(new URL('../fixtures/tasks.mjs', import.meta.url));
 
 test('the reserve of Redis: new tasks are refused, those that run finish and are recorded, later all goes on', async (context) => {
   const stage = openStage(context);
@@ -184,4 +187,31 @@ test('limits are looked up now and then, not for each task', async (context) => 
   expect(calls).toBeGreaterThan(0);
   // One is this test's own.
   expect(calls).toBeLessThanOrEqual(looks + 1);
+});
+
+test('a queue whose inputs take too much: refused, drained, and taken again', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const server = await stage.role('server', {
+    REDIS_URL: redis.url,
+    QUEUE_LIMIT_BYTES: '1000000',
+    TASKS: FIXTURE,
+  });
+  const heavy = { type: 'a-type-of-more-than-23-characters', input: 'x'.repeat(100_000) };
+  const url = `${server.url()}/v1/tasks`;
+  let taken = 0;
+  const refused = await eventually(async () => {
+    const answer = await post(url, heavy);
+    if (answer.status === 503) return answer;
+    taken += 1;
+    return undefined;
+  });
+  expectFull(refused, 'queue-full', 'QUEUE_LIMIT_BYTES');
+  // About a megabyte, as Redis estimates it.
+  expect(taken).toBeGreaterThanOrEqual(7);
+  expect(taken).toBeLessThanOrEqual(11);
+
+  await stage.role('worker', { REDIS_URL: redis.url, TASKS: FIXTURE });
+  await eventually(async () => (await countsOf(redis.client))['succeeded'] === taken);
+  await eventually(async () => (await post(url, heavy)).status === 202);
 });

@@ -185,7 +185,9 @@ async function send(
   if (spent?.error && !(await isRepeat(parts, queue, task))) {
     return problemAnswer(c, spent.error, spent.headers);
   }
-  const room = parts.queueNames.demand(queue) ?? parts.capacity?.reserve(queue, 1, task.content.length);
+  const reserve = (): Promise<void> | undefined => parts.capacity?.reserve(queue, 1, task.content.length);
+  const known = parts.queueNames.demand(queue);
+  const room = known ? known.then(reserve) : reserve();
   if (room) await orRepeat(room, parts, queue, task);
   const headers = spent?.headers;
   if (wishes.dryRun) {
