@@ -1,18 +1,24 @@
 // Long polls: callers that wait until a task is finished. One event reader serves them all; none holds a connection.
 
-import { PopfleetError } from '../protocol/errors.ts';
 import { isTerminal } from '../protocol/task-state.ts';
 import type { EventHub } from '../store/event-hub.ts';
 import type { Inspector } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
+import { createAdmission } from './admission.ts';
 
 export interface Waiters {
   /**
    * Waits until the task is finished, `ms` have passed, the caller is gone, or the server stops.
+   * @param key id of the caller's API key, if it has one
    * @returns the record as it is then; `undefined` when there is no such task
-   * @throws PopfleetError `overloaded` when too many wait already, `redis-unavailable`
+   * @throws PopfleetError `overloaded`, `quota-exceeded` when too many wait already; `redis-unavailable`
    */
-  wait(task: TaskPlace, ms: number, gone: AbortSignal): Promise<TaskRecord | undefined>;
+  wait(
+    task: TaskPlace,
+    ms: number,
+    gone: AbortSignal,
+    key: string | undefined,
+  ): Promise<TaskRecord | undefined>;
   /** How many wait now. */
   count(): number;
   /** Answers everyone with what is known. */
@@ -29,7 +35,7 @@ const LINGER_MS = 30_000;
 export function createWaiters(inspector: Inspector, hub: EventHub): Waiters {
   /** Task id → everyone who waits for it. */
   const waiting = new Map<string, Set<() => void>>();
-  let count = 0;
+  const admission = createAdmission(MOST_WAITERS, 'long polls');
   let stopped = false;
 
   hub.listen({
@@ -90,27 +96,18 @@ export function createWaiters(inspector: Inspector, hub: EventHub): Waiters {
   }
 
   return {
-    async wait({ id, queue }, ms, gone) {
+    async wait({ id, queue }, ms, gone, key) {
       if (ms <= 0 || stopped) return inspector.task(id);
-      if (count >= MOST_WAITERS) {
-        throw new PopfleetError(
-          'overloaded',
-          'Too many callers wait for tasks. Ask without wait, or later.',
-          {
-            retryAfterSeconds: 5,
-          },
-        );
-      }
-      count += 1;
+      const leave = admission.enter(key);
       try {
         await hub.watch(queue);
         return await waitFor(id, ms, gone).finally(() => hub.unwatch(queue, LINGER_MS));
       } finally {
-        count -= 1;
+        leave();
       }
     },
 
-    count: () => count,
+    count: admission.count,
 
     stop() {
       stopped = true;

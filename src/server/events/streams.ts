@@ -10,6 +10,7 @@ import type { Inspector } from '../../store/inspector.ts';
 import type { TaskRecord } from '../../store/record.ts';
 import { EventClient, type EventWish } from './client.ts';
 import { MOST_QUEUES } from './id.ts';
+import { createAdmission } from '../admission.ts';
 import { createEventIndex } from './followers.ts';
 import { createProgressRounds } from './progress-rounds.ts';
 
@@ -26,19 +27,25 @@ export interface EventStreamParts {
 export interface EventStreams {
   /**
    * @param view JSON of a task, on one line
-   * @throws PopfleetError `overloaded`, `shutting-down`, `redis-unavailable`
+   * @param key id of the caller's API key, if it has one
+   * @throws PopfleetError `overloaded`, `quota-exceeded`, `shutting-down`, `redis-unavailable`
    */
-  open(wish: EventWish, view: (record: TaskRecord) => Promise<string>): Promise<EventClient>;
+  open(
+    wish: EventWish,
+    view: (record: TaskRecord) => Promise<string>,
+    key: string | undefined,
+  ): Promise<EventClient>;
   /** How many are open, or being opened. */
   count(): number;
   /** Says goodbye to everyone; who does not take it is cut. */
   stop(): Promise<void>;
 }
 
-/** The queues that a client has. */
+/** What a client has. */
 interface Seat {
   readonly watched: Set<string>;
   readonly joining: Set<string>;
+  readonly leave: () => void;
 }
 
 const GOODBYE_WITHIN_MS = 1_000;
@@ -48,7 +55,7 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
   const clients = new Map<EventClient, Seat>();
   const index = createEventIndex<EventClient>();
   const rounds = createProgressRounds(eventLog);
-  let count = 0;
+  const admission = createAdmission(parts.most, 'event streams');
   let heartbeat: NodeJS.Timeout | undefined;
   const stopping = new AbortController();
   let onLast = (): void => undefined;
@@ -66,13 +73,14 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
   });
 
   function release(client: EventClient): void {
-    for (const queue of clients.get(client)?.watched ?? []) {
+    const seat = clients.get(client);
+    for (const queue of seat?.watched ?? []) {
       index.removeQueue(queue, client);
       hub.unwatch(queue);
     }
     for (const id of client.wish.tasks.keys()) index.removeTask(id, client);
     clients.delete(client);
-    count -= 1;
+    seat?.leave();
     if (clients.size > 0) return;
     clearInterval(heartbeat);
     heartbeat = undefined;
@@ -112,25 +120,17 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
     client.follow(queue, STREAM_START);
   }
 
-  function demandRoom(): void {
-    if (stopping.signal.aborted) {
-      throw new PopfleetError('shutting-down', 'This server stops. Ask again.', { retryAfterSeconds: 1 });
-    }
-    if (count < parts.most) return;
-    throw new PopfleetError('overloaded', 'Too many event streams are open. Try again later.', {
-      retryAfterSeconds: 5,
-    });
-  }
-
   return {
-    async open(wish, view) {
-      demandRoom();
-      count += 1;
+    async open(wish, view, key) {
+      if (stopping.signal.aborted) {
+        throw new PopfleetError('shutting-down', 'This server stops. Ask again.', { retryAfterSeconds: 1 });
+      }
+      const leave = admission.enter(key);
       const queues = new Set([...wish.queues, ...wish.tasks.values()]);
       try {
         await watchAll(hub, queues);
       } catch (error) {
-        count -= 1;
+        leave();
         throw error;
       }
       const client = new EventClient(wish, {
@@ -141,7 +141,7 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
         onProgress: rounds.want,
         onOver: release,
       });
-      clients.set(client, { watched: queues, joining: new Set() });
+      clients.set(client, { watched: queues, joining: new Set(), leave });
       for (const id of wish.tasks.keys()) index.addTask(id, client);
       heartbeat ??= setInterval(beat, parts.heartbeatMs).unref();
       for (const queue of queues) {
@@ -152,7 +152,7 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
       return client;
     },
 
-    count: () => count,
+    count: admission.count,
 
     async stop() {
       stopping.abort();

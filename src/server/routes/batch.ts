@@ -134,7 +134,7 @@ function refusal(items: readonly BatchItem[]): PopfleetError {
   const told = faults.length < errorCount ? ` The first ${faults.length} are told here.` : '';
   return new PopfleetError(
     'invalid-input',
-    `${bad.length} of ${items.length} tasks are not valid (${errorCount} faults), so none was accepted.${told}`,
+    `${bad.length} of ${items.length} tasks are not valid (${errorCount} ${errorCount === 1 ? 'fault' : 'faults'}), so none was accepted.${told}`,
     { faults, extensions: { errorCount } },
   );
 }

@@ -299,7 +299,7 @@ async function finishedView(
   seconds: number,
 ): Promise<TaskView | undefined> {
   try {
-    const record = await waiters.wait(task, seconds * 1_000, c.req.raw.signal);
+    const record = await waiters.wait(task, seconds * 1_000, c.req.raw.signal, c.get('caller').key);
     if (record && isTerminal(record.state)) return await fullView(record, inspector, registry);
   } catch (error) {
     if (!(error instanceof PopfleetError)) throw error;

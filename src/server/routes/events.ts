@@ -119,8 +119,10 @@ export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void 
     if (c.req.method === 'HEAD') return respond(c, 200, null, headers);
     // Not there when the app is called without a socket.
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: ServerResponse };
-    const client = await events.open({ ...wish, cut: () => outgoing?.destroy() }, async (record) =>
-      toJsonText(await fullView(record, inspector, registry)),
+    const client = await events.open(
+      { ...wish, cut: () => outgoing?.destroy() },
+      async (record) => toJsonText(await fullView(record, inspector, registry)),
+      c.get('caller').key,
     );
     const { signal } = c.req.raw;
     if (signal.aborted) client.cut();

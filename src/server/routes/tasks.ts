@@ -78,7 +78,7 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
     // What belongs to queues of others does not exist; nor is it waited for.
     if (!record || !knows(c, record.queue)) throw noTask();
     if (waitMs <= 0 || isTerminal(record.state)) return record;
-    const latest = await waiters.wait(record, waitMs, c.req.raw.signal);
+    const latest = await waiters.wait(record, waitMs, c.req.raw.signal, c.get('caller').key);
     if (!latest) throw noTask();
     return latest;
   }
