@@ -12,22 +12,45 @@ export interface QueueNames {
   demand(queue: string): Promise<void> | undefined;
 }
 
-/** @param most queues there may be */
-export function createQueueNames(client: Redis, most: number): QueueNames {
-  /** Those that are known to be there. */
-  const known = new Set<string>();
+/** Until then a task that was let through has reached Redis, or never will (a dry run, a refusal). */
+const LET_THROUGH_MS = 10_000;
+
+/**
+ * @param most queues there may be
+ * @param now milliseconds of a clock that never goes back
+ */
+export function createQueueNames(
+  client: Redis,
+  most: number,
+  now: () => number = () => performance.now(),
+): QueueNames {
+  /** Those that were there at the last look. */
+  let known: ReadonlySet<string> = new Set();
+  /** New ones, by when the way was free for their first task. */
+  const letThrough = new Map<string, number>();
+
+  /** New ones that Redis does not have yet. */
+  function coming(): string[] {
+    for (const [name, at] of letThrough) {
+      if (known.has(name) || now() - at > LET_THROUGH_MS) letThrough.delete(name);
+    }
+    return [...letThrough.keys()];
+  }
+
   async function look(queue: string): Promise<void> {
     const names = await client.smembers(QUEUES_KEY).catch(() => undefined);
     // Redis that does not answer refuses nothing here: the command that sends the task will tell.
     if (!names) return;
-    for (const name of names) known.add(name);
-    if (known.has(queue) || known.size < most) {
-      known.add(queue);
+    known = new Set(names);
+    const count = known.size + coming().length;
+    if (known.has(queue) || letThrough.has(queue)) return;
+    if (count < most) {
+      letThrough.set(queue, now());
       return;
     }
     throw new PopfleetError(
       'queue-full',
-      `There are ${known.size} queues already, and no more may be made (MAX_QUEUES). Use one of them.`,
+      `There are ${count} queues already, and no more may be made (MAX_QUEUES). Use one of them.`,
     );
   }
 
