@@ -18,7 +18,7 @@ import {
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startServer } from '../support/server.ts';
 
-const RUNS = Number(process.env['CONTRACT_RUNS'] ?? 600);
+const RUNS = Number(process.env['CONTRACT_RUNS'] ?? 2_000);
 /** Of all requests, those with input that fits. */
 const FITTING = 0.3;
 const MEMORY_GROWTH = 1.5;

@@ -19,7 +19,7 @@ const FULL = expect.objectContaining({ code: 'queue-full' });
 
 test('names that are asked for at once are all counted', async () => {
   const names = createQueueNames(redis.client, 3);
-  const asked = Array.from({ length: 10 }, (_, at) => names.demand(`q${at}`));
+  const asked = Array.from({ length: 10 }, async (_, at) => names.demand(`q${at}`));
   const outcomes = await Promise.allSettled(asked);
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
 });
