@@ -29,12 +29,11 @@ export function createQueueNames(
   /** New ones, by when the way was free for their first task. */
   const letThrough = new Map<string, number>();
 
-  /** New ones that Redis does not have yet. */
-  function coming(): string[] {
+  /** Keeps of the new ones those that Redis does not have yet. */
+  function forget(): void {
     for (const [name, at] of letThrough) {
       if (known.has(name) || now() - at > LET_THROUGH_MS) letThrough.delete(name);
     }
-    return [...letThrough.keys()];
   }
 
   async function look(queue: string): Promise<void> {
@@ -42,8 +41,9 @@ export function createQueueNames(
     // Redis that does not answer refuses nothing here: the command that sends the task will tell.
     if (!names) return;
     known = new Set(names);
-    const count = known.size + coming().length;
+    forget();
     if (known.has(queue) || letThrough.has(queue)) return;
+    const count = known.size + letThrough.size;
     if (count < most) {
       letThrough.set(queue, now());
       return;

@@ -2,40 +2,22 @@
 
 import { connect } from 'node:net';
 import { decode } from 'cbor-x';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
-import type { Server } from '../../src/server/server.ts';
 import { eventually } from '../support/eventually.ts';
-import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
 import { call, post } from '../support/http.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { startServer } from '../support/server.ts';
+import { withServer } from '../support/with-server.ts';
 
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-let redis: TestRedis;
-let server: Server;
-let worker: HandWorker;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  server = await startServer(redis.url);
-  worker = createHandWorker(redis.url);
-  await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
-});
-
-afterAll(async () => {
-  worker?.close();
-  await server?.stop();
-  await redis?.stop();
-});
+const main = withServer();
 
 test('a fresh Redis has no queues', async () => {
-  expect((await call(`${server.url()}/v1/queues`)).body).toEqual({ items: [] });
+  expect((await call(`${main.url()}/v1/queues`)).body).toEqual({ items: [] });
 });
 
 test('POST /add answers 202 with "task sent", id, state and where to look', async () => {
-  const { status, headers, body } = await post(`${server.url()}/add`, { one: 1, two: 2 });
+  const { status, headers, body } = await post(`${main.url()}/add`, { one: 1, two: 2 });
   expect(status).toBe(202);
   const id = String(body['id']);
   expect(body).toEqual({
@@ -50,14 +32,14 @@ test('POST /add answers 202 with "task sent", id, state and where to look', asyn
   expect(headers.get('location')).toBe(`/v1/tasks/${id}`);
   expect(headers.get('content-type')).toBe('application/json');
   expect(headers.get('x-content-type-options')).toBe('nosniff');
-  expect((await call(`${server.url()}${headers.get('location')}`)).body).toMatchObject({
+  expect((await call(`${main.url()}${headers.get('location')}`)).body).toMatchObject({
     id,
     state: 'ready',
   });
 });
 
 test('POST /v1/tasks puts a task into the queue and the lane that were asked for', async () => {
-  const { status, body } = await post(`${server.url()}/v1/tasks`, {
+  const { status, body } = await post(`${main.url()}/v1/tasks`, {
     type: 'subtract',
     input: { one: 1, two: 2 },
     queue: 'mail.out_1',
@@ -65,30 +47,30 @@ test('POST /v1/tasks puts a task into the queue and the lane that were asked for
   });
   expect(status).toBe(202);
   expect(body).toMatchObject({ type: 'subtract', state: 'ready', queue: 'mail.out_1', priority: 'high' });
-  expect(await redis.client.llen('pf:{mail.out_1}:ready:high')).toBe(1);
-  const record = (await call(`${server.url()}/v1/tasks/${String(body['id'])}`)).body;
+  expect(await main.redis().client.llen('pf:{mail.out_1}:ready:high')).toBe(1);
+  const record = (await call(`${main.url()}/v1/tasks/${String(body['id'])}`)).body;
   expect(record).toMatchObject({ queue: 'mail.out_1', priority: 'high', input: { one: 1, two: 2 } });
 });
 
 test.each(['/add', '//add', '/add/', '//add//'])(
   'slashes around the path do not matter: %s',
   async (path) => {
-    const { status, body } = await post(`${server.url()}${path}`, { one: 1, two: 2 });
+    const { status, body } = await post(`${main.url()}${path}`, { one: 1, two: 2 });
     expect([status, body['type']]).toEqual([202, 'add']);
   },
 );
 
 test('a CBOR body is taken, and the same task is stored as from JSON', async () => {
-  const asCbor = await call(`${server.url()}/add`, {
+  const asCbor = await call(`${main.url()}/add`, {
     method: 'POST',
     headers: { 'content-type': 'application/cbor' },
     body: Uint8Array.from(encodeCbor({ one: -5, two: 7 })),
   });
   expect(asCbor.status).toBe(202);
-  const asJson = await post(`${server.url()}/add`, { one: -5, two: 7 });
+  const asJson = await post(`${main.url()}/add`, { one: -5, two: 7 });
   const records = await Promise.all(
     [asCbor, asJson].map(
-      async ({ body }) => (await call(`${server.url()}/v1/tasks/${String(body['id'])}`)).body,
+      async ({ body }) => (await call(`${main.url()}/v1/tasks/${String(body['id'])}`)).body,
     ),
   );
   expect(records[0]?.['input']).toEqual({ one: -5, two: 7 });
@@ -97,7 +79,7 @@ test('a CBOR body is taken, and the same task is stored as from JSON', async () 
 
 test('bytes made by hand are taken: floats with a whole value, maps without a length', async () => {
   for (const hex of ['a2636f6e65f93c006374776ffb4000000000000000', 'bf636f6e65016374776f02ff']) {
-    const { status } = await call(`${server.url()}/add`, {
+    const { status } = await call(`${main.url()}/add`, {
       method: 'POST',
       headers: { 'content-type': 'Application/CBOR' },
       body: Uint8Array.from(Buffer.from(hex, 'hex')),
@@ -107,10 +89,10 @@ test('bytes made by hand are taken: floats with a whole value, maps without a le
 });
 
 test('who accepts CBOR gets CBOR, with the same content', async () => {
-  const { body } = await post(`${server.url()}/add`, { one: 1, two: 2 });
+  const { body } = await post(`${main.url()}/add`, { one: 1, two: 2 });
   for (const path of [`/v1/tasks/${String(body['id'])}`, '/v1/queues/default', '/v1/queues']) {
-    const plain = await call(`${server.url()}${path}`);
-    const response = await fetch(`${server.url()}${path}`, { headers: { accept: 'application/cbor' } });
+    const plain = await call(`${main.url()}${path}`);
+    const response = await fetch(`${main.url()}${path}`, { headers: { accept: 'application/cbor' } });
     expect(response.headers.get('content-type')).toBe('application/cbor');
     expect(response.headers.get('vary')).toMatch(/accept/i);
     expect(decode(Buffer.from(await response.arrayBuffer()))).toEqual(plain.body);
@@ -119,8 +101,8 @@ test('who accepts CBOR gets CBOR, with the same content', async () => {
 
 test('a result of bytes is base64 in JSON and bytes in CBOR', async () => {
   const id = await finished('bytes', { data: new Uint8Array([1, 2, 250]) });
-  expect((await call(`${server.url()}/v1/tasks/${id}`)).body['result']).toEqual({ data: 'AQL6' });
-  const response = await fetch(`${server.url()}/v1/tasks/${id}`, { headers: { accept: 'application/cbor' } });
+  expect((await call(`${main.url()}/v1/tasks/${id}`)).body['result']).toEqual({ data: 'AQL6' });
+  const response = await fetch(`${main.url()}/v1/tasks/${id}`, { headers: { accept: 'application/cbor' } });
   const decoded = decode(Buffer.from(await response.arrayBuffer())) as { result: { data: Uint8Array } };
   expect([...decoded.result.data]).toEqual([1, 2, 250]);
 });
@@ -131,19 +113,19 @@ test('parameters of the content type and the identity encoding do not matter', a
     { 'content-type': 'APPLICATION/JSON' },
     { 'content-type': 'application/json', 'content-encoding': 'identity' },
   ]) {
-    expect((await post(`${server.url()}/add`, { one: 1, two: 2 }, headers)).status).toBe(202);
+    expect((await post(`${main.url()}/add`, { one: 1, two: 2 }, headers)).status).toBe(202);
   }
 });
 
 test('X-Request-Id comes back; one that is none is replaced', async () => {
   const ask = async (id: string): Promise<string | null> =>
-    (await call(`${server.url()}/healthz`, { headers: { 'x-request-id': id } })).headers.get('x-request-id');
+    (await call(`${main.url()}/healthz`, { headers: { 'x-request-id': id } })).headers.get('x-request-id');
   expect(await ask('a-Request_7')).toBe('a-Request_7');
   expect(await ask('x'.repeat(128))).toBe('x'.repeat(128));
   for (const bad of ['', 'two words', 'a"b', '<script>', 'x'.repeat(129), 'ümlaut']) {
     expect(await ask(bad)).toMatch(/^[0-9a-f-]{36}$/);
   }
-  const { headers, body } = await call(`${server.url()}/nope/nope`, {
+  const { headers, body } = await call(`${main.url()}/nope/nope`, {
     headers: { 'x-request-id': 'find-me' },
   });
   expect([headers.get('x-request-id'), body['requestId']]).toEqual(['find-me', 'find-me']);
@@ -157,14 +139,14 @@ test('GET /v1/queues counts every state of every queue', async () => {
     ['count-2', 'low'],
   ]) {
     const sent = { type: 'add', input: { one: 1, two: 2 }, queue, priority };
-    expect((await post(`${server.url()}/v1/tasks`, sent)).status).toBe(202);
+    expect((await post(`${main.url()}/v1/tasks`, sent)).status).toBe(202);
   }
-  const first = await worker.take('count-1');
-  const second = await worker.take('count-1');
-  await worker.end(first, 'succeeded', 3);
-  await worker.end(second, 'dead', { name: 'Error', message: 'x' });
-  await worker.take('count-1');
-  await redis.client.lpush('pf:{count-2}:malformed', 'x');
+  const first = await main.worker().take('count-1');
+  const second = await main.worker().take('count-1');
+  await main.worker().end(first, 'succeeded', 3);
+  await main.worker().end(second, 'dead', { name: 'Error', message: 'x' });
+  await main.worker().take('count-1');
+  await main.redis().client.lpush('pf:{count-2}:malformed', 'x');
 
   const none = { scheduled: 0, ready: 0, running: 0, succeeded: 0, dead: 0, cancelled: 0, removed: 0 };
   const one = {
@@ -183,16 +165,16 @@ test('GET /v1/queues counts every state of every queue', async () => {
     malformed: 1,
     workers: 0,
   };
-  const { items } = (await call(`${server.url()}/v1/queues`)).body as { items: { queue: string }[] };
+  const { items } = (await call(`${main.url()}/v1/queues`)).body as { items: { queue: string }[] };
   expect(items.map((item) => item.queue)).toEqual(items.map((item) => item.queue).toSorted());
   expect(items.filter((item) => item.queue.startsWith('count-'))).toEqual([one, two]);
-  expect((await call(`${server.url()}/v1/queues/count-1`)).body).toEqual(one);
-  expect((await call(`${server.url()}/v1/queues/count-2`)).body).toEqual(two);
+  expect((await call(`${main.url()}/v1/queues/count-1`)).body).toEqual(one);
+  expect((await call(`${main.url()}/v1/queues/count-2`)).body).toEqual(two);
 });
 
 test('the record of a task tells its whole way', async () => {
   const id = await finished('whole', 3);
-  const record = (await call(`${server.url()}/v1/tasks/${id}`)).body;
+  const record = (await call(`${main.url()}/v1/tasks/${id}`)).body;
   const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   expect(record).toEqual({
     id,
@@ -227,26 +209,26 @@ test('the record of a task tells its whole way', async () => {
 test('requests of one turn of the event loop share one script call', async () => {
   const body = JSON.stringify({ type: 'add', input: { one: 1, two: 1 }, queue: 'many' });
   const head = `POST /v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
-  await redis.client.config('RESETSTAT');
-  const socket = connect(Number(new URL(server.url()).port), '127.0.0.1');
+  await main.redis().client.config('RESETSTAT');
+  const socket = connect(Number(new URL(main.url()).port), '127.0.0.1');
   let answers = '';
   socket.on('data', (data) => (answers += data.toString()));
   // Pipelined, so that they arrive together.
   socket.write(`${head}\r\n\r\n${body}`.repeat(50));
   await eventually(() => answers.split('HTTP/1.1 202 ').length === 51);
   socket.destroy();
-  const stats = await redis.client.info('commandstats');
+  const stats = await main.redis().client.info('commandstats');
   const calls = Number(/cmdstat_eval(?:sha)?:calls=(\d+)/.exec(stats)?.[1]);
   expect(calls).toBeGreaterThan(0);
   expect(calls).toBeLessThan(10);
-  expect(await redis.client.llen('pf:{many}:ready:normal')).toBe(50);
+  expect(await main.redis().client.llen('pf:{many}:ready:normal')).toBe(50);
 });
 
 /** Sends a task to a queue and ends it by hand. */
 async function finished(queue: string, result: unknown): Promise<string> {
-  await post(`${server.url()}/v1/tasks`, { type: 'add', input: { one: 1, two: 2 }, queue });
-  const id = await worker.take(queue);
-  await worker.end(id, 'succeeded', result);
+  await post(`${main.url()}/v1/tasks`, { type: 'add', input: { one: 1, two: 2 }, queue });
+  const id = await main.worker().take(queue);
+  await main.worker().end(id, 'succeeded', result);
   return id;
 }
 
@@ -258,14 +240,14 @@ test.each([
   ['*/*', 'application/json'],
   ['text/html', 'application/json'],
 ])('Accept: %s is answered with %s', async (accept, type) => {
-  const response = await fetch(`${server.url()}/v1/queues`, { headers: { accept } });
+  const response = await fetch(`${main.url()}/v1/queues`, { headers: { accept } });
   expect(response.headers.get('content-type')).toBe(type);
   await response.arrayBuffer();
 });
 
 test('the type of a problem is where its code is explained', async () => {
-  const { body } = await call(`${server.url()}/v1/tasks/none`);
-  expect(await call(`${server.url()}${String(body['type'])}`)).toMatchObject({
+  const { body } = await call(`${main.url()}/v1/tasks/none`);
+  expect(await call(`${main.url()}${String(body['type'])}`)).toMatchObject({
     status: 200,
     body: { code: 'not-found', title: body['title'], status: 404 },
   });

@@ -1,26 +1,11 @@
 // Clients that send a request byte by byte: they lose their sockets in time, and nobody else feels them.
 
 import { connect, type Socket } from 'node:net';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { Server } from '../../src/server/server.ts';
-import { eventually } from '../support/eventually.ts';
-import { call, post } from '../support/http.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { startServer } from '../support/server.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { post } from '../support/http.ts';
+import { withServer } from '../support/with-server.ts';
 
-let redis: TestRedis;
-let server: Server;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  server = await startServer(redis.url);
-  await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
-});
-
-afterAll(async () => {
-  await server?.stop();
-  await redis?.stop();
-});
+const one = withServer();
 
 const POST = 'POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
 
@@ -32,7 +17,7 @@ interface Dribbler {
 
 /** Sends the beginning, then a space each second as long as it can. */
 function dribble(beginning: string): Promise<Dribbler> {
-  const { hostname, port } = new URL(server.url());
+  const { hostname, port } = new URL(one.url());
   return new Promise((resolve) => {
     const socket = connect(Number(port), hostname, () => {
       const since = performance.now();
@@ -61,7 +46,7 @@ async function medianMs(): Promise<number> {
   const times: number[] = [];
   for (let count = 0; count < 300; count += 1) {
     const before = performance.now();
-    expect((await post(`${server.url()}/add`, { one: 1, two: 2 })).status).toBe(202);
+    expect((await post(`${one.url()}/add`, { one: 1, two: 2 })).status).toBe(202);
     times.push(performance.now() - before);
   }
   return times.toSorted((a, b) => a - b)[150] ?? 0;

@@ -1,31 +1,15 @@
 // A task that is waited for by the request that sends it, and the other wishes of a request: no body, no task.
 
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createKey, readApiKeys } from '../../src/server/auth/api-keys.ts';
-import type { Server } from '../../src/server/server.ts';
 import { eventually } from '../support/eventually.ts';
-import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
 import { call, post } from '../support/http.ts';
 import { countsOf } from '../support/moves.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startRedis } from '../support/redis.ts';
 import { startServer } from '../support/server.ts';
+import { withServer } from '../support/with-server.ts';
 
-let redis: TestRedis;
-let server: Server;
-let worker: HandWorker;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  server = await startServer(redis.url);
-  worker = createHandWorker(redis.url);
-  await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
-});
-
-afterAll(async () => {
-  worker?.close();
-  await server?.stop();
-  await redis?.stop();
-});
+const one = withServer();
 
 // Each test has a queue of its own.
 let queues = 0;
@@ -41,12 +25,12 @@ async function send(
 ) {
   const before = performance.now();
   const body = { type: 'add', input: { one: 1, two: 2 }, queue, ...more };
-  const answer = await post(`${server.url()}/v1/tasks${query}`, body, headers);
+  const answer = await post(`${one.url()}/v1/tasks${query}`, body, headers);
   return { ...answer, ms: performance.now() - before };
 }
 
 /** Takes the next task of a queue once it is there. */
-const take = (queue: string): Promise<string> => eventually(() => worker.take(queue));
+const take = (queue: string): Promise<string> => eventually(() => one.worker().take(queue));
 
 test.each<[string, { query?: string; headers?: Record<string, string> }]>([
   ['?wait=20', { query: '?wait=20' }],
@@ -56,11 +40,11 @@ test.each<[string, { query?: string; headers?: Record<string, string> }]>([
   const queue = newQueue();
   const answer = send(queue, request);
   const id = await take(queue);
-  await worker.end(id, 'succeeded', 3);
+  await one.worker().end(id, 'succeeded', 3);
   const { status, headers, body, ms } = await answer;
   expect(status).toBe(200);
   expect(body).toMatchObject({ id, state: 'succeeded', result: 3, input: { one: 1, two: 2 } });
-  expect(body).toEqual((await call(`${server.url()}/v1/tasks/${id}`)).body);
+  expect(body).toEqual((await call(`${one.url()}/v1/tasks/${id}`)).body);
   expect(headers.get('location')).toBe(`/v1/tasks/${id}`);
   expect(headers.get('preference-applied')).toBe('wait=20');
   expect(ms).toBeLessThan(10_000);
@@ -70,7 +54,7 @@ test('a task that fails in time is answered with its error, as 200', async () =>
   const queue = newQueue();
   const answer = send(queue, { query: '?wait=20' });
   const id = await take(queue);
-  await worker.end(id, 'dead', { name: 'RangeError', message: 'no' });
+  await one.worker().end(id, 'dead', { name: 'RangeError', message: 'no' });
   expect(await answer).toMatchObject({
     status: 200,
     body: { state: 'dead', error: { name: 'RangeError' }, errors: [{ error: { message: 'no' } }] },
@@ -78,8 +62,8 @@ test('a task that fails in time is answered with its error, as 200', async () =>
 });
 
 test('the short route waits as well', async () => {
-  const answer = post(`${server.url()}/add?wait=20`, { one: 1, two: 2 });
-  await worker.end(await take('default'), 'succeeded', 3);
+  const answer = post(`${one.url()}/add?wait=20`, { one: 1, two: 2 });
+  await one.worker().end(await take('default'), 'succeeded', 3);
   expect(await answer).toMatchObject({ status: 200, body: { state: 'succeeded', result: 3 } });
 });
 
@@ -101,7 +85,7 @@ test('the query wins over the header; a longer wait than is offered is cut', asy
   expect(answer.ms).toBeLessThan(900);
   const queue = newQueue();
   const long = send(queue, { query: '?wait=999999' });
-  await worker.end(await take(queue), 'succeeded', 3);
+  await one.worker().end(await take(queue), 'succeeded', 3);
   expect((await long).headers.get('preference-applied')).toBe('wait=55');
 });
 
@@ -115,7 +99,7 @@ test('a preference that cannot be read is none; a query that cannot be read is 4
   for (const query of ['?wait=soon', '?wait=', '?wait=-1', '?dryRun=yes', '?minimal=true']) {
     expect(await send(queue, { query })).toMatchObject({ status: 400, body: { code: 'invalid-query' } });
   }
-  expect(await countsOf(redis.client, queue)).toEqual({});
+  expect(await countsOf(one.redis().client, queue)).toEqual({});
 });
 
 test('who finds a task by its key waits for that one', async () => {
@@ -123,7 +107,7 @@ test('who finds a task by its key waits for that one', async () => {
   const { body } = await send(queue, { more: { key: 'k' } });
   const again = send(queue, { query: '?wait=20', more: { key: 'k' } });
   const id = await take(queue);
-  await worker.end(id, 'succeeded', 3);
+  await one.worker().end(id, 'succeeded', 3);
   expect(await again).toMatchObject({ status: 200, body: { id: body['id'], state: 'succeeded' } });
   expect((await again).headers.get('idempotent-replayed')).toBe('true');
 });
@@ -132,10 +116,10 @@ test('return=minimal: no body, but where the task is', async () => {
   const queue = newQueue();
   const request = { method: 'POST', body: JSON.stringify({ type: 'add', input: { one: 1, two: 2 }, queue }) };
   const headers = { 'content-type': 'application/json', prefer: 'return=minimal' };
-  const response = await fetch(`${server.url()}/v1/tasks`, { ...request, headers });
+  const response = await fetch(`${one.url()}/v1/tasks`, { ...request, headers });
   expect([response.status, await response.text()]).toEqual([202, '']);
   expect(response.headers.get('preference-applied')).toBe('return=minimal');
-  const { body } = await call(`${server.url()}${response.headers.get('location')}`);
+  const { body } = await call(`${one.url()}${response.headers.get('location')}`);
   expect(body).toMatchObject({ state: 'ready', queue });
   // A refusal says why all the same.
   expect(await send(queue, { headers, more: { priority: 'no' } })).toMatchObject({
@@ -145,22 +129,22 @@ test('return=minimal: no body, but where the task is', async () => {
 });
 
 test('a dry run checks everything and writes nothing', async () => {
-  const before = (await redis.client.keys('*')).toSorted();
+  const before = (await one.redis().client.keys('*')).toSorted();
   const queue = newQueue();
   const good = await send(queue, { query: '?dryRun=true', more: { priority: 'high', key: 'dry' } });
   expect(good).toMatchObject({ status: 200, body: { valid: true, type: 'add', queue, priority: 'high' } });
   expect(good.headers.get('location')).toBeNull();
-  const short = await post(`${server.url()}/add?dryRun=true`, { one: 1, two: 2 });
+  const short = await post(`${one.url()}/add?dryRun=true`, { one: 1, two: 2 });
   expect(short.body).toEqual({ valid: true, type: 'add', queue: 'default', priority: 'normal' });
-  expect(await post(`${server.url()}/add?dryRun=true`, { one: 1 })).toMatchObject({ status: 422 });
+  expect(await post(`${one.url()}/add?dryRun=true`, { one: 1 })).toMatchObject({ status: 422 });
   expect(await send(queue, { query: '?dryRun=true', more: { type: 'nope' } })).toMatchObject({ status: 404 });
-  expect((await redis.client.keys('*')).toSorted()).toEqual(before);
+  expect((await one.redis().client.keys('*')).toSorted()).toEqual(before);
   expect((await send(queue, { query: '?dryRun=false' })).status).toBe(202);
 });
 
 test('a key that may only send may wait for its own task', async () => {
   const { key, entry } = createKey(['enqueue'], undefined);
-  const guarded = await startServer(redis.url, 65_536, { apiKeys: readApiKeys(entry).keys });
+  const guarded = await startServer(one.redis().url, 65_536, { apiKeys: readApiKeys(entry).keys });
   try {
     await eventually(async () => (await call(`${guarded.url()}/readyz`)).status === 200);
     const queue = newQueue();
@@ -168,7 +152,7 @@ test('a key that may only send may wait for its own task', async () => {
     const body = { type: 'add', input: { one: 1, two: 2 }, queue };
     const answer = post(`${guarded.url()}/v1/tasks?wait=20`, body, headers);
     const id = await take(queue);
-    await worker.end(id, 'succeeded', 3);
+    await one.worker().end(id, 'succeeded', 3);
     expect(await answer).toMatchObject({ status: 200, body: { id, result: 3 } });
     expect((await call(`${guarded.url()}/v1/tasks/${id}`, { headers })).status).toBe(403);
   } finally {
@@ -178,7 +162,7 @@ test('a key that may only send may wait for its own task', async () => {
 
 test('a server that stops answers those who wait with the task as it was taken', async () => {
   const queue = newQueue();
-  const stopping = await startServer(redis.url);
+  const stopping = await startServer(one.redis().url);
   await eventually(async () => (await call(`${stopping.url()}/readyz`)).status === 200);
   const body = { type: 'add', input: { one: 1, two: 2 }, queue };
   const answer = post(`${stopping.url()}/v1/tasks?wait=30`, body);

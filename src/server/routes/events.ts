@@ -16,6 +16,7 @@ import { knows } from '../caller.ts';
 import type { EventWish } from '../events/client.ts';
 import { END_ID, MOST_QUEUES, parseEventId } from '../events/id.ts';
 import type { EventStreams } from '../events/streams.ts';
+import { findTask, noTask } from '../find-task.ts';
 import { fullView } from '../full-view.ts';
 import { addRoute, type Operation, readQuery } from '../operation.ts';
 
@@ -100,12 +101,9 @@ export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void 
   const { inspector, events, registry } = parts;
 
   async function find(c: Context<AppEnv>, id: string): Promise<TaskRecord> {
-    const record = TASK_ID.test(id) ? await inspector.task(id, c.get('caller').queues) : undefined;
-    if (record && knows(c, record.queue)) return record;
-    throw new PopfleetError(
-      'not-found',
-      'There is no such task. Finished tasks are kept for a limited time only.',
-    );
+    const record = await findTask(c, inspector, id);
+    if (!record) throw noTask();
+    return record;
   }
 
   async function stream(c: Context<AppEnv>, wish: Omit<EventWish, 'cut'>): Promise<Response> {

@@ -4,7 +4,7 @@ import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { typeOfContent } from '../../protocol/message.ts';
-import { DEFAULT_QUEUE, QUEUE_NAME, TASK_ID, TASK_TYPE } from '../../protocol/names.ts';
+import { DEFAULT_QUEUE, QUEUE_NAME, TASK_TYPE } from '../../protocol/names.ts';
 import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
 import type { Inspector } from '../../store/inspector.ts';
 import { isCursor, type Page, type PageQuery } from '../../store/lister.ts';
@@ -14,6 +14,7 @@ import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { knows } from '../caller.ts';
+import { findTask, noTask } from '../find-task.ts';
 import { ExplanationSchema, explain } from '../explain.ts';
 import { fullView } from '../full-view.ts';
 import { addRoute, type Operation, readQuery } from '../operation.ts';
@@ -74,9 +75,8 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
 
   async function find(c: Context<AppEnv>, waitMs = 0): Promise<TaskRecord> {
     const id = c.req.param('id') ?? '';
-    const record = TASK_ID.test(id) ? await inspector.task(id, c.get('caller').queues) : undefined;
-    // What belongs to queues of others does not exist; nor is it waited for.
-    if (!record || !knows(c, record.queue)) throw noTask();
+    const record = await findTask(c, inspector, id);
+    if (!record) throw noTask();
     if (waitMs <= 0 || isTerminal(record.state)) return record;
     const latest = await waiters.wait(record, waitMs, c.req.raw.signal, c.get('caller').key);
     if (!latest) throw noTask();
@@ -142,8 +142,8 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
 
   addRoute(app, 'DELETE', '/v1/tasks/:id', REMOVE, async (c) => {
     const id = c.req.param('id') ?? '';
-    const record = TASK_ID.test(id) ? await inspector.task(id, c.get('caller').queues) : undefined;
-    if (record && knows(c, record.queue) && (await operator.remove(record.queue, id)) === 'running') {
+    const record = await findTask(c, inspector, id);
+    if (record && (await operator.remove(record.queue, id)) === 'running') {
       throw new PopfleetError('invalid-state', 'The task runs. Cancel it first.');
     }
     return respond(c, 204, null, {});
@@ -220,13 +220,6 @@ const REMOVE: Operation = {
   answers: { 204: { description: 'There is no such task now.' } },
   problems: ['invalid-state'],
 };
-
-function noTask(): PopfleetError {
-  return new PopfleetError(
-    'not-found',
-    'There is no such task. Finished tasks are kept for a limited time only.',
-  );
-}
 
 /** RFC 8288. Relative, so that it holds behind any proxy. */
 function nextLink(c: Context<AppEnv>, next: string): string {
