@@ -21,11 +21,16 @@ export const COLUMNS = {
   cancel: 'cancels',
   /** CBOR of `{percent, note?}`. */
   progress: 'progress',
+  /** How many leases workers have lost while the task ran in a process of its own; only scripts read it. */
+  lostLeases: 'lostleases',
 } as const;
 type Column = keyof typeof COLUMNS;
 
-/** In the order in which read.lua answers them. */
-export const COLUMN_ORDER = Object.keys(COLUMNS) as readonly Column[];
+/** In the order in which read.lua answers them: all that a reader wants. */
+export const COLUMN_ORDER = (Object.keys(COLUMNS) as readonly Column[]).filter(
+  (name) => name !== 'lostLeases',
+);
+type ReadColumn = (typeof COLUMN_ORDER)[number];
 
 /** A task as it stands in Redis. Times are milliseconds of the Redis clock. */
 export interface TaskRecord {
@@ -111,8 +116,8 @@ export function readRecord(
   id: string,
   row: readonly (Buffer | null | undefined)[],
 ): TaskRecord | undefined {
-  const value = (column: Column): Buffer | undefined => row[COLUMN_ORDER.indexOf(column)] ?? undefined;
-  const time = (column: Column): number | undefined => {
+  const value = (column: ReadColumn): Buffer | undefined => row[COLUMN_ORDER.indexOf(column)] ?? undefined;
+  const time = (column: ReadColumn): number | undefined => {
     const stored = value(column);
     return stored && Number(stored.toString());
   };

@@ -53,6 +53,11 @@ export interface ScriptBuild {
 /** Errors that scripts write by themselves, as CBOR of a `TaskError`. */
 const ERRORS = {
   POISON_ERROR: { name: 'PoisonTask', message: 'its worker was lost three times while it ran this task' },
+  LEASES_LOST_ERROR: {
+    name: 'PoisonTask',
+    message:
+      'twenty workers lost their lease while this task ran in a process of its own, which never ended by itself',
+  },
   LOST_ERROR: { name: 'WorkerLost', message: 'the worker was not heard of any more while it ran this task' },
   CANCELLED_ERROR: { name: 'Cancelled', message: 'it was cancelled while it ran' },
   EXPIRED_ERROR: { name: 'Expired', message: 'it was not started before it expired' },

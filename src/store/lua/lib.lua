@@ -31,6 +31,7 @@ Q.EXPIRES = Q.BASE .. ':' .. Q.COLUMNS.expires
 Q.DUE = Q.BASE .. ':' .. Q.COLUMNS.due
 Q.CANCELS = Q.BASE .. ':' .. Q.COLUMNS.cancel
 Q.PROGRESS = Q.BASE .. ':' .. Q.COLUMNS.progress
+Q.LOST_LEASES = Q.BASE .. ':' .. Q.COLUMNS.lostLeases
 
 function Q.ready_key(lane) return Q.BASE .. ':ready:' .. lane end
 function Q.ledger_key(lane) return Q.BASE .. ':ledger:' .. lane end

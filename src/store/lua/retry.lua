@@ -8,7 +8,7 @@ local task = Q.read_task(id)
 if not task then return 'unknown' end
 if task.state ~= 'dead' then return task.state end
 
-for _, column in ipairs({ Q.LAST_ERRORS, Q.EXPIRES, Q.CANCELS, Q.PROGRESS }) do redis.call('HDEL', column, id) end
+for _, column in ipairs({ Q.LAST_ERRORS, Q.EXPIRES, Q.CANCELS, Q.PROGRESS, Q.LOST_LEASES }) do redis.call('HDEL', column, id) end
 redis.call('ZREM', Q.DEAD, id)
 redis.call('ZREM', Q.KEPT, id)
 Q.kept_bytes = Q.kept_bytes - task.bytes

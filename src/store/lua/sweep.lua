@@ -17,16 +17,25 @@ local function again_at(time)
   if time < next_at then next_at = time end
 end
 
--- The lease clock stands still while Redis does: after a gap in the sweeps nobody could renew a lease either.
-local function leases_may_expire()
-  local seen = redis.call('HMGET', Q.CONTROL, 'swept_at', 'leases_hold_until')
+-- Leases up to this time have run out. The lease clock stands still while Redis does: after a gap in the sweeps no worker could
+-- renew its lease either, so for one lease none runs out. But the gap may also mean that no worker was alive. So a lease that an
+-- earlier gap has spared, and that was not renewed although the sweeps went on after it, is not spared again: else the tasks of a
+-- fleet that dies again and again would wait for ever. A lease renewed after `gap_at` ends no earlier than one lease later.
+local function leases_run_out_until()
+  local seen = redis.call('HMGET', Q.CONTROL, 'swept_at', 'leases_hold_until', 'gap_at', 'leases_lost_before')
   local swept_at, hold_until = tonumber(seen[1]), tonumber(seen[2]) or 0
+  local gap_at, lost_before = tonumber(seen[3]), tonumber(seen[4]) or 0
   if swept_at and Q.NOW - swept_at > lease_ms / 2 then
     hold_until = Q.NOW + lease_ms
-    redis.call('HSET', Q.CONTROL, 'leases_hold_until', hold_until)
+    if not gap_at or swept_at - gap_at >= period_ms then
+      lost_before = gap_at and gap_at + lease_ms or 0
+      gap_at = Q.NOW
+    end
+    redis.call('HSET', Q.CONTROL, 'leases_hold_until', hold_until, 'gap_at', gap_at, 'leases_lost_before', lost_before)
   end
-  if Q.NOW < hold_until then again_at(hold_until) end
-  return Q.NOW >= hold_until
+  if Q.NOW >= hold_until then return Q.NOW end
+  again_at(hold_until)
+  return math.min(Q.NOW, lost_before - 1)
 end
 
 local function move_due()
@@ -48,14 +57,15 @@ end
 local function give_back(id, worker, cancelled)
   local task = Q.read_task(id)
   if not task or task.state ~= 'running' or task.worker ~= worker then return end
-  local state = Q.after_crash(id, task, cancelled, Q.LOST_ERROR)
+  local state = Q.after_lost_lease(id, task, cancelled)
   if state == 'ready' then swept.returned = swept.returned + 1 end
   if state == 'dead' then swept.poisoned = swept.poisoned + 1 end
 end
 
 local function expire_workers()
   local budget = slice
-  local lost = redis.call('ZRANGEBYSCORE', Q.WORKERS, '-inf', Q.NOW, 'LIMIT', 0, slice)
+  local until_time = leases_run_out_until()
+  local lost = redis.call('ZRANGEBYSCORE', Q.WORKERS, '-inf', until_time, 'LIMIT', 0, slice)
   for _, worker in ipairs(lost) do
     if budget == 0 then break end
     local ids = redis.call('SPOP', Q.running_key(worker), budget)
@@ -70,7 +80,9 @@ local function expire_workers()
     end
   end
   local following = redis.call('ZRANGE', Q.WORKERS, 0, 0, 'WITHSCORES')
-  if following[2] then again_at(tonumber(following[2])) end
+  -- One that is spared is looked at again when that is over.
+  local ends_at = tonumber(following[2])
+  if ends_at and (ends_at <= until_time or ends_at > Q.NOW) then again_at(ends_at) end
 end
 
 -- Whatever stands in the ledger behind the tail of `ready` was popped. What of it is still ready at the claim number
@@ -208,9 +220,8 @@ local function due_ticks()
   return ticks
 end
 
-local may_expire = leases_may_expire()
 move_due()
-if may_expire then expire_workers() end
+expire_workers()
 check_ledgers()
 expire_unstarted()
 drop_kept()

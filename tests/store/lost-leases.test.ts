@@ -1,0 +1,167 @@
+// When the lease of a worker has run out, and what that says against the tasks it held.
+
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decodeTrusted } from '../../src/protocol/cbor.ts';
+import type { ClaimedTask } from '../../src/store/consumer.ts';
+import { createConsumer } from '../../src/store/consumer.ts';
+import { createOperator } from '../../src/store/operator.ts';
+import { buildScriptsWithClock } from '../support/model-clock.ts';
+import { toOutcome } from '../support/outcome.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
+import { openStore } from '../support/store.ts';
+
+const LEASE_MS = 10_000;
+const PERIOD_MS = 2_500;
+
+let redis: TestRedis;
+let client: Redis;
+
+beforeAll(async () => {
+  redis = await startRedis({ appendonly: 'no' });
+  client = await openStore(redis.url, buildScriptsWithClock);
+});
+
+afterAll(async () => {
+  client?.disconnect();
+  await redis?.stop();
+});
+
+const openQueue = (): Promise<ScriptedQueue> =>
+  openScriptedQueue(client, { leaseMs: LEASE_MS, periodMs: PERIOD_MS });
+
+/** A worker that claims one task and is not heard of again. */
+async function claimOne(name: string): Promise<ClaimedTask | undefined> {
+  const { tasks } = await createConsumer(client, QUEUE, name, LEASE_MS).claim([], 1);
+  return tasks[0];
+}
+
+/** Time passes while other workers sweep as they should. */
+async function sweepFor(queue: ScriptedQueue, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= PERIOD_MS) {
+    await queue.sweep();
+    await queue.clock.advance(Math.min(left, PERIOD_MS));
+  }
+  await queue.sweep();
+}
+
+async function loseLease(queue: ScriptedQueue, name: string): Promise<void> {
+  expect(await claimOne(name), `${name} finds the task`).toBeDefined();
+  await sweepFor(queue, LEASE_MS + 1);
+}
+
+describe('case 13: a lost lease says nothing against a task in a process of its own', () => {
+  test('it is ready again each time, and succeeds at last', async () => {
+    const queue = await openQueue();
+    const [id = ''] = await queue.enqueue(1);
+    await loseLease(queue, 'in-a-thread');
+    for (let times = 1; times <= 10; times += 1) await loseLease(queue, `frozen-${times}`);
+
+    expect(await queue.task(id)).toMatchObject({ state: 'ready', crashes: 1, failures: 0, claims: 11 });
+
+    const last = createConsumer(client, QUEUE, 'last', LEASE_MS);
+    const { tasks } = await last.claim([], 1);
+    await last.finish([toOutcome(tasks[0] as ClaimedTask, 'succeeded', 0)], 0);
+    expect(await queue.task(id)).toMatchObject({ state: 'succeeded', crashes: 1 });
+  });
+
+  test('the end of its process counts as before: the third crash is poison', async () => {
+    const queue = await openQueue();
+    const [id = ''] = await queue.enqueue(1);
+    await loseLease(queue, 'in-a-thread');
+    await loseLease(queue, 'frozen');
+    const worker = createConsumer(client, QUEUE, 'lives', LEASE_MS);
+    for (const crashes of [2, 3]) {
+      const { tasks } = await worker.claim([], 1);
+      await worker.finish([toOutcome(tasks[0] as ClaimedTask, 'crashed', 0)], 0);
+      expect(await queue.task(id)).toMatchObject({ crashes, state: crashes === 3 ? 'dead' : 'ready' });
+    }
+  });
+
+  test('twenty lost leases are the bound, and the error says so; a retry counts anew', async () => {
+    const queue = await openQueue();
+    const [id = ''] = await queue.enqueue(1);
+    await loseLease(queue, 'in-a-thread');
+    for (let times = 1; times < 20; times += 1) await loseLease(queue, `frozen-${times}`);
+    expect(await queue.task(id)).toMatchObject({ state: 'ready', crashes: 1 });
+
+    await loseLease(queue, 'frozen-20');
+    const dead = await queue.task(id);
+    expect(dead).toMatchObject({ state: 'dead', crashes: 1 });
+    expect(decodeTrusted(dead?.error as Buffer)).toMatchObject({
+      name: 'PoisonTask',
+      message: expect.stringContaining('twenty workers lost their lease'),
+    });
+
+    await createOperator(client).replay(QUEUE, id);
+    await loseLease(queue, 'in-a-thread-again');
+    await loseLease(queue, 'frozen-21');
+    expect(await queue.task(id)).toMatchObject({ state: 'ready', crashes: 1 });
+  });
+
+  test('one that shall be cancelled is cancelled, not run again', async () => {
+    const queue = await openQueue();
+    const [id = ''] = await queue.enqueue(1);
+    await loseLease(queue, 'in-a-thread');
+    expect(await claimOne('frozen')).toBeDefined();
+    await createOperator(client).cancel(QUEUE, id);
+    await sweepFor(queue, LEASE_MS + 1);
+    expect(await queue.task(id)).toMatchObject({ state: 'cancelled' });
+  });
+});
+
+describe('case 15: the tasks of a fleet that dies again and again', () => {
+  // Of a fleet of one worker: how long each lives, and how long it is away until the next one starts.
+  test.each([
+    [8_000, 6_000],
+    [3_000, 6_000],
+    [2_000, 6_000],
+    [9_000, 9_000],
+  ])(
+    'alive %i ms, away %i ms: they are ready again after two leases, as soon as a worker lives',
+    async (aliveMs, awayMs) => {
+      const queue = await openQueue();
+      const [id = ''] = await queue.enqueue(1);
+      expect(await claimOne('first')).toBeDefined();
+      await sweepFor(queue, aliveMs);
+      const diedAt = queue.clock.now();
+      for (;;) {
+        await queue.clock.advance(awayMs);
+        await queue.sweep();
+        if ((await queue.task(id))?.state === 'ready') break;
+        await sweepFor(queue, aliveMs);
+        if ((await queue.task(id))?.state === 'ready') break;
+        expect(queue.clock.now() - diedAt).toBeLessThan(2 * LEASE_MS);
+      }
+    },
+  );
+
+  test('the worker that lives loses nothing, however often Redis stands still', async () => {
+    const queue = await openQueue();
+    await queue.enqueue(1);
+    const worker = createConsumer(client, QUEUE, 'lives', LEASE_MS);
+    const { tasks } = await worker.claim([], 1);
+    await queue.sweep();
+    for (const stillMs of [60_000, 7_000, 30_000, 6_000]) {
+      await queue.clock.advance(stillMs);
+      // Another worker may sweep before this one is heard of again.
+      await queue.sweep();
+      expect((await worker.beat(tasks)).lost, `after ${stillMs} ms`).toEqual([]);
+      await sweepFor(queue, PERIOD_MS);
+    }
+  });
+
+  test('Redis that stands still again before a worker could be heard takes no lease', async () => {
+    const queue = await openQueue();
+    await queue.enqueue(1);
+    const worker = createConsumer(client, QUEUE, 'lives', LEASE_MS);
+    const { tasks } = await worker.claim([], 1);
+    await queue.sweep();
+    await queue.clock.advance(30_000);
+    await queue.sweep();
+    await queue.clock.advance(30_000);
+    await queue.sweep();
+    expect((await worker.beat(tasks)).lost).toEqual([]);
+  });
+});
