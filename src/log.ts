@@ -1,6 +1,7 @@
 // The log: JSON lines by pino. Anyone may import the type; only the composition root makes one.
 
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { toTaskError } from './protocol/task-error.ts';
 
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'isLevelEnabled'>;
 
@@ -28,14 +29,15 @@ export function createLog(
   );
 }
 
-/** Without further members: those of a Redis error are the command's arguments, and with them payloads. */
+/**
+ * Name, message, code, stack and causes. Without further members: those of a Redis error are the command's arguments, and
+ * with them payloads.
+ */
 function plainError(error: unknown): unknown {
-  if (!(error instanceof Error)) return maskPasswords(String(error));
-  return {
-    type: error.name,
-    message: maskPasswords(error.message),
-    stack: error.stack === undefined ? undefined : maskPasswords(error.stack),
-  };
+  const { name, ...described } = toTaskError(error);
+  const mask = (_: string, value: unknown): unknown =>
+    typeof value === 'string' ? maskPasswords(value) : value;
+  return JSON.parse(JSON.stringify({ type: name, ...described }, mask)) as unknown;
 }
 
 /** Hides the passwords of URLs in a text. */

@@ -1,5 +1,6 @@
 // What the log leaves out, whoever writes it.
 
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { createLog, maskPasswords } from '../src/log.ts';
 
@@ -22,6 +23,23 @@ test('the password of an address, in the message and in the stack of an error', 
   const err = new Error('cannot reach redis://user:canary@example.org:6379/1');
   const text = logged((log) => log.error({ err }, 'failed'));
   expect(text).toContain('redis://user:***@example.org:6379/1');
+  expect(text).not.toContain('canary');
+});
+
+test('case 41: an error says why, also one of another realm, and hides its passwords there too', () => {
+  const cause = Object.assign(new Error('WRONGPASS at redis://user:canary@host'), {
+    code: 'WRONGPASS',
+    command: 'canary',
+  });
+  const err: unknown = runInNewContext("(cause) => new TypeError('cannot start', { cause })")(cause);
+  const text = logged((log) => log.error({ err }, 'failed'));
+  expect(JSON.parse(text)).toMatchObject({
+    err: {
+      type: 'TypeError',
+      message: 'cannot start',
+      cause: { message: 'WRONGPASS at redis://user:***@host', code: 'WRONGPASS' },
+    },
+  });
   expect(text).not.toContain('canary');
 });
 

@@ -1,10 +1,11 @@
-// Groups failures that are the same: type, error name, the message without what differs from task to task, and where.
+// Groups failures that are the same: type, name, code and message (without what differs from task to task) of the error and of
+// what caused it, and where.
 
 import { createHash } from 'node:crypto';
-import type { TaskError } from './task-error.ts';
+import type { ErrorCause, TaskError } from './task-error.ts';
 
 /** Part of the digest, so that fingerprints of other rules never mix with these. */
-const RULES = 'v1';
+const RULES = 'v2';
 const MESSAGE_CHARS = 4_096;
 const FRAMES = 3;
 
@@ -22,10 +23,20 @@ const VARIABLE_PARTS: readonly (readonly [RegExp, string])[] = [
 
 /** 16 hexadecimal digits that are equal for failures with the same cause, as far as their text tells. */
 export function fingerprintOf(type: string, error: TaskError): string {
-  let message = error.message.slice(0, MESSAGE_CHARS);
-  for (const [part, name] of VARIABLE_PARTS) message = message.replace(part, name);
-  const parts = [RULES, type, error.name, message, ...ownFrames(error.stack ?? '')];
+  const parts = [RULES, type, ...tellingParts(error), ...ownFrames(error.stack ?? '')];
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
+}
+
+/** Of an error, then of its cause, then of its errors. */
+function tellingParts({ name, message, code = '', cause, errors = [] }: ErrorCause): string[] {
+  const nested = [...(cause ? [cause] : []), ...errors].flatMap(tellingParts);
+  return [name, code, withoutVariableParts(message), ...nested];
+}
+
+function withoutVariableParts(message: string): string {
+  let text = message.slice(0, MESSAGE_CHARS);
+  for (const [part, name] of VARIABLE_PARTS) text = text.replace(part, name);
+  return text;
 }
 
 /** The first frames of the handler's own code, without line numbers: those move with every edit. */

@@ -5,7 +5,7 @@ import { decodeTrusted } from '../protocol/cbor.ts';
 import { LANES } from '../protocol/lane.ts';
 import { decodeContent, type MessageOptions, readTick, typeOfContent } from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
-import { KILL_CAUSES, type TaskError } from '../protocol/task-error.ts';
+import { type ErrorCause, KILL_CAUSES, readTaskError } from '../protocol/task-error.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import type { FailedAttempt } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
@@ -14,10 +14,31 @@ import { compact } from './compact.ts';
 
 const Time = v.pipe(v.string(), v.isoTimestamp(), v.description('RFC 3339 in UTC with milliseconds'));
 
-const ErrorSchema = v.object({
+const errorEntries = {
   name: v.string(),
   message: v.string(),
+  code: v.exactOptional(
+    v.pipe(
+      v.string(),
+      v.description('its code, errno, status or statusCode, such as `ECONNREFUSED`, `23505` or `404`'),
+    ),
+  ),
   stack: v.exactOptional(v.string()),
+};
+
+const DeeperCause = v.custom<ErrorCause>(() => true);
+const CauseSchema = v.object({
+  ...errorEntries,
+  cause: v.exactOptional(v.pipe(DeeperCause, v.description('its own cause, in this same form'))),
+  errors: v.exactOptional(v.pipe(v.array(DeeperCause), v.description('its own errors, in this same form'))),
+});
+
+const ErrorSchema = v.object({
+  ...errorEntries,
+  cause: v.exactOptional(v.pipe(CauseSchema, v.description('what caused it'))),
+  errors: v.exactOptional(
+    v.pipe(v.array(CauseSchema), v.description('the errors of an `AggregateError`, the first ten')),
+  ),
   fingerprint: v.exactOptional(v.pipe(v.string(), v.description('equal for failures with the same cause'))),
   killCause: v.exactOptional(
     v.pipe(v.picklist(KILL_CAUSES), v.description('set when its thread was ended from outside, or under it')),
@@ -89,7 +110,7 @@ export const TaskRowSchema = v.object({
   dueAt: v.exactOptional(Time),
   startedAt: v.exactOptional(Time),
   finishedAt: v.exactOptional(Time),
-  error: v.exactOptional(v.omit(ErrorSchema, ['stack', 'killLatencyMs'])),
+  error: v.exactOptional(v.omit(ErrorSchema, ['stack', 'cause', 'errors', 'killLatencyMs'])),
   links: v.object({ self: v.string() }),
 });
 export type TaskRow = v.InferOutput<typeof TaskRowSchema>;
@@ -122,8 +143,7 @@ export function toTaskView(
     progress: record.progress && decodeTrusted(record.progress),
     result: record.result && decodeTrusted(record.result),
     // What an earlier attempt left; `errors` still tells it.
-    error:
-      record.error && record.state !== 'succeeded' ? (decodeTrusted(record.error) as TaskError) : undefined,
+    error: record.error && record.state !== 'succeeded' ? readTaskError(record.error) : undefined,
     errors: attempts.map(toAttemptView),
     schedule: tick && { name: tick.name, due: toTime(tick.due) },
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
@@ -151,8 +171,8 @@ export function toTaskRow(record: TaskRecord): TaskRow {
 }
 
 function toErrorRow(error: Buffer): NonNullable<TaskRow['error']> {
-  const { name, message, fingerprint, killCause } = decodeTrusted(error) as TaskError;
-  return compact<NonNullable<TaskRow['error']>>({ name, message, fingerprint, killCause });
+  const { name, message, code, fingerprint, killCause } = readTaskError(error);
+  return compact<NonNullable<TaskRow['error']>>({ name, message, code, fingerprint, killCause });
 }
 
 function attemptOf({ state, failures }: TaskRecord): number {

@@ -4,8 +4,7 @@ import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { LANES, type Lane } from '../protocol/lane.ts';
-import { decodeTrusted } from '../protocol/cbor.ts';
-import type { TaskError } from '../protocol/task-error.ts';
+import { readTaskError, type TaskError } from '../protocol/task-error.ts';
 import { QUEUES_KEY, queueKey, readyKey } from './keys.ts';
 import { type AnnouncedWorker, readAnnouncement } from './announcement.ts';
 import type { TaskRecord } from './record.ts';
@@ -228,7 +227,7 @@ function readAttempt(entry: Buffer): FailedAttempt {
     at = end + 1;
   }
   const [startedAt, endedAt, claim, worker = ''] = words;
-  const error = decodeTrusted(entry.subarray(at)) as TaskError;
+  const error = readTaskError(entry.subarray(at));
   return { startedAt: Number(startedAt), endedAt: Number(endedAt), claim: Number(claim), worker, error };
 }
 

@@ -6,6 +6,7 @@ import { encodeCbor } from '../protocol/cbor.ts';
 import { CborFault, scanCbor } from '../protocol/cbor-scan.ts';
 import { decodeContent, type MessageOptions, readTick, type TaskContent } from '../protocol/message.ts';
 import { toTaskError } from '../protocol/task-error.ts';
+import { isErrorLike, readProperty } from '../protocol/value-text.ts';
 import type { TaskContext, TaskDefinition } from '../tasks/define.ts';
 import { PermanentError } from '../tasks/permanent-error.ts';
 import type { Registry } from '../tasks/registry.ts';
@@ -97,7 +98,7 @@ function toAnswer(error: unknown, told: Told | undefined): Answer {
   if (isNamed(error, RetryLater.name)) {
     return {
       kind: 'later',
-      delayMs: Number((error as RetryLater).delayMs) || 0,
+      delayMs: Number(readProperty(error as RetryLater, 'delayMs')) || 0,
       error: toTaskError(error),
       told,
     };
@@ -109,7 +110,7 @@ function toAnswer(error: unknown, told: Told | undefined): Answer {
 
 /** By name: a program may carry two copies of this package, and their classes are not the same. */
 function isNamed(error: unknown, name: string): boolean {
-  return error instanceof Error && error.name === name;
+  return isErrorLike(error) && readProperty(error, 'name') === name;
 }
 
 /** The input may come from a program that is not popfleet, or from a release with another schema. */

@@ -16,7 +16,7 @@ function print(message: string, stack = STACK, name = 'Error', type = 'mail'): s
 
 test('it is sixteen hexadecimal digits, and stays the same from release to release', () => {
   expect(print('no such user')).toMatch(/^[0-9a-f]{16}$/);
-  expect(fingerprintOf('mail', { name: 'Error', message: 'no such user' })).toBe('ee3e0c9a588cfbf8');
+  expect(fingerprintOf('mail', { name: 'Error', message: 'no such user' })).toBe('3249983a1a855b1b');
 });
 
 test.each([
@@ -50,6 +50,40 @@ test.each<[string, string, string]>([
 ])('%s does matter', (_, one, other) => {
   expect(one).not.toBe(other);
 });
+
+test.each<[string, unknown, unknown]>([
+  [
+    'objects with another code',
+    { code: 'card_declined', message: 'no' },
+    { code: 'card_expired', message: 'no' },
+  ],
+  ['objects without a message', { error: 'invalid_grant' }, { error: 'invalid_client' }],
+  ['other causes', withoutStack('a', new Error('timeout')), withoutStack('a', new Error('refused'))],
+  ['a cause and none', withoutStack('a', new Error('timeout')), withoutStack('a')],
+  [
+    'other errors of an AggregateError',
+    new AggregateError([new Error('a')], 'm'),
+    new AggregateError([new Error('b')], 'm'),
+  ],
+  ['an empty text and nothing', '', undefined],
+])('case 41: %s are other failures', (_, one, other) => {
+  const of = (thrown: unknown): string => fingerprintOf('mail', { ...toTaskError(thrown), stack: '' });
+  expect(of(one)).not.toBe(of(other));
+});
+
+test('case 41: the same cause with other values is the same failure', () => {
+  const of = (id: number): string =>
+    fingerprintOf('mail', toTaskError(withoutStack('could not save', new Error(`duplicate key ${id}`))));
+  expect(of(471_112)).toBe(of(900_000));
+  const object = (id: number): string => fingerprintOf('mail', toTaskError({ code: 'gone', id }));
+  expect(object(471_112)).toBe(object(900_000));
+});
+
+function withoutStack(message: string, cause?: Error): Error {
+  const error = new Error(message, cause && { cause });
+  delete error.stack;
+  return error;
+}
 
 test('line numbers move with every edit and do not matter, nor do frames that are not the handler’s own', () => {
   expect(print('m', STACK.replace(':10:5', ':99:1').replace(':33:12', ':34:2'))).toBe(print('m'));
