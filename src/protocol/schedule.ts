@@ -1,8 +1,9 @@
 // Schedules: when the next tick is, and what becomes of ticks that nobody could run in time.
 
-import { Cron } from 'croner';
 import * as v from 'valibot';
+import { faultOfCron, nextCronTick } from './cron.ts';
 import { callEntries } from './options.ts';
+import { isTimeZone } from './time-zone.ts';
 
 /** A tick that is later than this was missed: the fleet was down, or Redis was. Less is catching up. */
 export const MISSED_AFTER_MS = 5_000;
@@ -14,7 +15,7 @@ const { maxAttempts, backoff, timeoutMs, resultTtlMs, priority, queue, ttlMs } =
 
 const timing = {
   /** Five fields, or six with seconds first, as croner reads them; `@daily` and its kin too. */
-  cron: v.optional(v.pipe(v.string(), v.maxLength(200, 'must have at most 200 characters'))),
+  cron: v.optional(v.pipe(v.string(), v.trim(), v.maxLength(200, 'must have at most 200 characters'))),
   /** Instead of `cron`: at every multiple of this since 1970-01-01T00:00:00Z. */
   everyMs: v.optional(
     v.pipe(
@@ -53,8 +54,8 @@ export const ScheduleSchema = v.pipe(
   ),
   v.forward(
     v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed || dataset.value.cron === undefined || !isTimeZone(dataset.value.timeZone)) return;
-      const fault = faultOfCron(dataset.value.cron, dataset.value.timeZone);
+      if (!dataset.typed || dataset.value.cron === undefined) return;
+      const fault = faultOfCron(dataset.value.cron);
       if (fault !== undefined) addIssue({ message: fault });
     }),
     ['cron'],
@@ -66,10 +67,7 @@ export const SCHEDULE_NAME = /^[a-z0-9][a-z0-9_.-]{0,63}$/;
 
 /**
  * The first tick after an instant, in milliseconds since 1970; `undefined` when there is none any more.
- *
- * When clocks go forward, a fixed time within the hour that is left out runs at the first instant after it. When they go
- * back, a fixed time runs once, at its first occurrence; steps and wildcards run in both hours. Fixed is what has neither
- * step nor wildcard in seconds, minutes and hours: lists and ranges too.
+ * @throws Error when the pattern or the time zone cannot be read
  */
 export function nextTick(
   schedule: Pick<Schedule, 'cron' | 'everyMs' | 'timeZone'>,
@@ -77,7 +75,7 @@ export function nextTick(
 ): number | undefined {
   if (schedule.everyMs !== undefined) return (Math.floor(afterMs / schedule.everyMs) + 1) * schedule.everyMs;
   if (schedule.cron === undefined) return undefined;
-  return openCron(schedule.cron, schedule.timeZone).nextRun(new Date(afterMs))?.getTime();
+  return nextCronTick(schedule.cron, schedule.timeZone, afterMs);
 }
 
 /** The next `count` ticks after an instant. */
@@ -99,30 +97,4 @@ export function planTick(
 ): { run: boolean; next: number | undefined } {
   if (now - due <= MISSED_AFTER_MS) return { run: true, next: nextTick(schedule, due) };
   return { run: schedule.misfire === 'once', next: nextTick(schedule, now) };
-}
-
-function faultOfCron(pattern: string, timeZone: string): string | undefined {
-  // croner takes years and single dates as well.
-  const fields = pattern.trim().split(/\s+/).length;
-  if (!pattern.startsWith('@') && fields !== 5 && fields !== 6) return 'must have five or six fields';
-  try {
-    const next = openCron(pattern, timeZone).nextRun();
-    return next === null ? 'never comes due' : undefined;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : 'it cannot be read';
-    return `is no cron pattern: ${reason}`;
-  }
-}
-
-function openCron(pattern: string, timezone: string): Cron {
-  return new Cron(pattern, { timezone, paused: true, fixedTimeRule: 'no-wildcard' });
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
 }

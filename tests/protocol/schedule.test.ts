@@ -195,6 +195,31 @@ test.each([
   else expect(issues[0]?.message).toMatch(message);
 });
 
+test.each([
+  ['0 0 1 13 *', 'Invalid value for month: 13'],
+  ['0 0 0 * *', 'Invalid value for day: 0'],
+  ['0 0 1 0 *', 'Invalid value for month: 0'],
+  ['0 0 1-40 * *', 'Invalid value for day: 40'],
+  ['0 0 -1 * *', 'Invalid range for day: -1'],
+  ['*/90 * * * *', 'Invalid stepping for minute: 90'],
+  ['0 0 * * 1,8#2', 'Invalid value for dayOfWeek: 8'],
+  ['0 0 1 jan,foo *', /\(jan,foo\)/],
+  ['0 0 ? DEC-JAN ?', /'DEC-JAN'/],
+  ['@Dayly', /there is no @Dayly/],
+])('case 47: what is wrong with %s is said in the words of its writer', (cron, message) => {
+  const { issues = [] } = v.safeParse(ScheduleSchema, { type: 'add', input: {}, cron: ` ${cron} ` });
+  if (typeof message === 'string') expect(issues[0]?.message).toBe(`is no cron pattern: ${message}`);
+  else expect(issues[0]?.message).toMatch(message);
+});
+
+test.each([' @daily', '@DAILY\t', '\n0 0 * * * ', '  0  0   * * *'])(
+  'case 47: blanks around %j change nothing',
+  (cron) => {
+    const noon = Date.parse('2026-06-01T12:00Z');
+    expect(nextTick(schedule({ cron }), noon)).toBe(noon + 12 * HOUR_MS);
+  },
+);
+
 test.each<[string, object, string, RegExp]>([
   ['neither cron nor everyMs', {}, 'cron', /give either cron or everyMs/],
   ['both', { cron: '* * * * *', everyMs: 1_000 }, 'cron', /give either cron or everyMs/],
