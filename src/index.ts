@@ -12,3 +12,5 @@ export type { TaskDefaults } from './protocol/options.ts';
 export { defineTask, type TaskContext, type TaskDefinition } from './tasks/define.ts';
 export { PermanentError } from './tasks/permanent-error.ts';
 export { RetryLater } from './tasks/retry-later.ts';
+/** The schema library that checks inputs, so that a module with tasks needs no package of its own for it. */
+export * as v from 'valibot';

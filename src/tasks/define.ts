@@ -47,6 +47,7 @@ const DEFINED = Symbol.for('popfleet.task');
 
 /**
  * Defines a task.
+ * @param definition an object or an instance of a class; `this` in its `run` is the object itself
  * @throws PopfleetError `bad-definition` that says which part is wrong
  */
 export function defineTask<Input, Output>(
@@ -54,7 +55,16 @@ export function defineTask<Input, Output>(
 ): TaskDefinition<Input, Output> {
   const fault = faultOf(definition ?? {});
   if (fault) throw new PopfleetError('bad-definition', fault);
-  return Object.freeze(Object.assign({ [DEFINED]: true }, definition));
+  const { type, input, defaults, runIn } = definition;
+  // Read one by one, and `run` bound to what was given: of a class instance its prototype may have them.
+  const made = Object.assign({ [DEFINED]: true }, definition, {
+    type,
+    input,
+    ...(defaults === undefined ? {} : { defaults }),
+    ...(runIn === undefined ? {} : { runIn }),
+    run: definition.run.bind(definition),
+  });
+  return Object.freeze(made);
 }
 
 /** True for what `defineTask` made. */

@@ -1,10 +1,10 @@
 // All task types a process knows: the built-in ones and those of the modules named at start.
 
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { PopfleetError } from '../protocol/errors.ts';
 import { createAdd } from './add.ts';
-import { isTaskDefinition, type TaskDefinition } from './define.ts';
+import type { TaskDefinition } from './define.ts';
+import { exportedTasks } from './exported-tasks.ts';
+import { importModule } from './import-module.ts';
 import { createMultiply } from './multiply.ts';
 import { createSubtract } from './subtract.ts';
 
@@ -32,7 +32,7 @@ export async function loadRegistry({
     source: 'popfleet itself',
   }));
   for (const module of taskModules) {
-    const definitions = await importDefinitions(module, baseDir);
+    const definitions = exportedTasks(await importModule(module, baseDir), module);
     found.push(...definitions.map((definition) => ({ definition, source: module })));
   }
   return toRegistry(found);
@@ -44,11 +44,15 @@ interface Found {
   readonly source: string;
 }
 
-/** @throws PopfleetError `bad-definition` when two definitions have one type */
+/**
+ * The same definition may come twice: a module may export it under a name and as default, or another module pass it on.
+ * @throws PopfleetError `bad-definition` when two definitions have one type
+ */
 export function toRegistry(found: readonly Found[]): Registry {
   const registry = new Map<string, TaskDefinition>();
   const sources = new Map<string, string>();
   for (const { definition, source } of found) {
+    if (registry.get(definition.type) === definition) continue;
     const earlier = sources.get(definition.type);
     if (earlier !== undefined) {
       throw new PopfleetError(
@@ -60,31 +64,4 @@ export function toRegistry(found: readonly Found[]): Registry {
     sources.set(definition.type, source);
   }
   return registry;
-}
-
-/** Every export that is a definition counts, also inside an exported array; anything else there is a mistake. */
-async function importDefinitions(module: string, baseDir: string): Promise<readonly TaskDefinition[]> {
-  const exported = await importModule(module, baseDir);
-  const values = Object.entries(exported).flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [value]).map((one: unknown) => ({ name, one })),
-  );
-  const definitions = values.filter(({ name, one }) => name === 'default' || isTaskDefinition(one));
-  if (definitions.length === 0) {
-    throw new PopfleetError('bad-definition', `${module} exports no task: export what defineTask() returns`);
-  }
-  return definitions.map(({ one }) => {
-    if (isTaskDefinition(one)) return one;
-    throw new PopfleetError('bad-definition', `the default export of ${module} was not made by defineTask()`);
-  });
-}
-
-async function importModule(module: string, baseDir: string): Promise<Record<string, unknown>> {
-  try {
-    return (await import(pathToFileURL(resolve(baseDir, module)).href)) as Record<string, unknown>;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new PopfleetError('bad-definition', `cannot load the task module ${module}: ${reason}`, {
-      cause: error,
-    });
-  }
 }

@@ -14,7 +14,6 @@ async function faultOf(...taskModules: string[]): Promise<PopfleetError> {
   const fault: unknown = await load(...taskModules).catch((error: unknown) => error);
   expect(fault).toBeInstanceOf(PopfleetError);
   expect(fault).toMatchObject({ code: 'bad-definition' });
-  expect((fault as Error).message).not.toContain('\n');
   return fault as PopfleetError;
 }
 
@@ -40,12 +39,12 @@ test.each<[string, string[], RegExp]>([
   [
     'a missing file',
     ['no-such-file.mjs'],
-    /^cannot load the task module no-such-file\.mjs: Cannot find module/,
+    /^cannot load the task module no-such-file\.mjs: there is no file \/.*no-such-file\.mjs$/,
   ],
   [
     'a module that throws',
     ['bad-throws.mjs'],
-    /^cannot load the task module bad-throws\.mjs: thrown on purpose$/,
+    /^cannot load the task module bad-throws\.mjs: thrown on purpose\n/,
   ],
   [
     'a faulty definition',
@@ -55,7 +54,7 @@ test.each<[string, string[], RegExp]>([
   [
     'no definitions',
     ['bad-no-task.mjs'],
-    /^bad-no-task\.mjs exports no task: export what defineTask\(\) returns$/,
+    /^bad-no-task\.mjs exports no task: export what defineTask\(\) returns \(task looks like/,
   ],
   [
     'a default export of another kind',
@@ -65,7 +64,7 @@ test.each<[string, string[], RegExp]>([
   [
     'an array with something else in it',
     ['bad-array.mjs'],
-    /^the default export of bad-array\.mjs was not made by defineTask\(\)$/,
+    /^default\[1\] of bad-array\.mjs was not made by defineTask\(\)$/,
   ],
   [
     'the type of a built-in task',
@@ -77,13 +76,12 @@ test.each<[string, string[], RegExp]>([
     ['task-array.mjs', 'tasks.mjs', 'bad-clash-two.mjs'],
     /^task type "greet" is defined twice: in tasks\.mjs and in bad-clash-two\.mjs$/,
   ],
-  [
-    'the same module twice',
-    ['task-array.mjs', 'task-array.mjs'],
-    /^task type "in-array-1" is defined twice: in task-array\.mjs and in task-array\.mjs$/,
-  ],
 ])('the start stops at %s', async (_, modules, message) => {
   expect((await faultOf(...modules)).message).toMatch(message);
+});
+
+test('a module that is named twice counts once', async () => {
+  expect((await load('task-array.mjs', './task-array.mjs')).has('in-array-1')).toBe(true);
 });
 
 test('a helper beside the definitions of a module is no mistake', async () => {

@@ -1,0 +1,113 @@
+// Imports a module of the user, and says what keeps it from being loaded: where in which file.
+
+import { execFile } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
+import { PopfleetError } from '../protocol/errors.ts';
+
+/** A module that takes longer is named on stderr, once; loading goes on. */
+const STILL_LOADING_MS = 10_000;
+const PARSE_WITHIN_MS = 10_000;
+const STACK_LINES = 10;
+const GUESSED_ENDINGS = ['.mjs', '.js', '.cjs', '/index.mjs', '/index.js', '/index.cjs'];
+/** Folder of this package: its lines of a stack tell a user nothing. */
+const OWN_URL = new URL('..', import.meta.url).href;
+const OWN_PATH = fileURLToPath(OWN_URL);
+
+/**
+ * @param module path relative to `baseDir`, or absolute
+ * @returns its namespace
+ * @throws PopfleetError `bad-definition`; its message has the reason in its first line, then the place in the source and the
+ *   stack within the user's files, as far as they are known
+ */
+export async function importModule(
+  module: string,
+  baseDir: string,
+  stillLoadingMs = STILL_LOADING_MS,
+): Promise<Readonly<Record<string, unknown>>> {
+  const path = resolve(baseDir, module);
+  const url = pathToFileURL(path).href;
+  const slow = setTimeout(() => {
+    process.stderr.write(`popfleet: still loading ${module} after ${stillLoadingMs / 1_000} s\n`);
+  }, stillLoadingMs);
+  // It must not keep a process alive whose module waits for nothing: see `unsettled`.
+  slow.unref();
+  const unsettled = createUnsettled();
+  try {
+    return (await Promise.race([import(url), unsettled.promise])) as Readonly<Record<string, unknown>>;
+  } catch (error) {
+    const reason = error === UNSETTLED ? UNSETTLED_REASON : await describe(error, path, url);
+    throw new PopfleetError('bad-definition', `cannot load the task module ${module}: ${reason}`, {
+      cause: error,
+    });
+  } finally {
+    clearTimeout(slow);
+    unsettled.forget();
+  }
+}
+
+const UNSETTLED = Symbol('unsettled');
+const UNSETTLED_REASON =
+  'its top-level await waits for a promise that nothing can settle any more (no timer, socket or process is open)';
+
+/**
+ * Node ends a process without a word (exit code 13) when nothing is left that could end a top-level await.
+ * @returns a promise that rejects with `UNSETTLED` then
+ */
+function createUnsettled(): { readonly promise: Promise<never>; readonly forget: () => void } {
+  let onBeforeExit = (): void => undefined;
+  const promise = new Promise<never>((_, reject) => {
+    onBeforeExit = () => reject(UNSETTLED);
+  });
+  process.once('beforeExit', onBeforeExit);
+  return { promise, forget: () => void process.off('beforeExit', onBeforeExit) };
+}
+
+async function describe(thrown: unknown, path: string, url: string): Promise<string> {
+  if (!(thrown instanceof Error)) return `it threw ${inspect(thrown, { depth: 1 })}`;
+  const { code } = thrown as NodeJS.ErrnoException;
+  if (code === 'ERR_MODULE_NOT_FOUND' && !existsSync(path)) return `there is no file ${path}${guess(path)}`;
+  if (code === 'ERR_UNSUPPORTED_DIR_IMPORT' && statSync(path).isDirectory()) {
+    return `${path} is a folder: name a file${guess(path)}`;
+  }
+  const isNamed = thrown.name !== 'Error' && thrown.name !== 'PopfleetError';
+  const reason = isNamed ? `${thrown.name}: ${thrown.message}` : thrown.message;
+  const frame = frameOf(thrown) ?? (thrown instanceof SyntaxError ? await parseAlone(url) : undefined);
+  return [reason, frame, ...userLines(thrown)].filter((part) => part !== undefined).join('\n');
+}
+
+function guess(path: string): string {
+  const ending = GUESSED_ENDINGS.find((one) => existsSync(path + one));
+  return ending === undefined ? '' : ` (there is ${path}${ending})`;
+}
+
+/** Node puts file, line and source of a syntax error in front of the stack, but not for ES modules. */
+function frameOf({ stack = '', name }: Error): string | undefined {
+  const frame = stack.slice(0, Math.max(0, stack.indexOf(`${name}: `))).trimEnd();
+  return frame.includes('\n') ? frame : undefined;
+}
+
+/**
+ * Has another process import it, because Node shows the place of a syntax error in an ES module only when it ends by it. All
+ * files of the import are parsed before the first one runs, so the module does nothing there either.
+ */
+function parseAlone(url: string): Promise<string | undefined> {
+  const args = ['--input-type=module', '--eval', `import ${JSON.stringify(url)}`];
+  return new Promise((done) => {
+    execFile(process.execPath, args, { timeout: PARSE_WITHIN_MS }, (_, __, stderr) => {
+      const end = stderr.search(/^\s*SyntaxError: /m);
+      done(end > 0 ? stderr.slice(0, end).trimEnd() : undefined);
+    });
+  });
+}
+
+/** From the first line that is not of this package to the one in which this package imported the module. */
+function userLines({ stack = '' }: Error): readonly string[] {
+  const lines = stack.split('\n').filter((line) => /^\s+at /.test(line) && !/[( ]node:/.test(line));
+  const isOwn = (line: string): boolean => line.includes(OWN_URL) || line.includes(OWN_PATH);
+  const from = lines.findIndex((line) => !isOwn(line));
+  const until = lines.findIndex((line, at) => at > from && isOwn(line));
+  return lines.slice(Math.max(0, from), until < 0 ? undefined : until).slice(0, STACK_LINES);
+}
