@@ -3,7 +3,7 @@
 import { createLog } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { type Call, type CallInput, CallSchema } from './protocol/options.ts';
-import { validate } from './server/body.ts';
+import { validate, validateInput } from './server/body.ts';
 import { type Prepared, prepareTask } from './server/new-task.ts';
 import { type TaskView, toTaskView } from './server/task-view.ts';
 import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from './store/connection.ts';
@@ -83,7 +83,7 @@ export async function openPopfleet({
     const definition = registry.get(type);
     if (!definition) throw new PopfleetError('unknown-type', `There is no task type "${type}".`);
     const call = options ? validate(CallSchema, { ...options, type, input }, at) : { type, input };
-    validate(definition.input, input, `${at}/input`);
+    validateInput(definition.input, input, `${at}/input`);
     return { call, definition };
   }
 

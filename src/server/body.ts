@@ -6,10 +6,13 @@ import { decodeCbor } from '../protocol/cbor.ts';
 import { CborFault } from '../protocol/cbor-scan.ts';
 import { type FieldFault, PopfleetError } from '../protocol/errors.ts';
 import { faultOfPlainValue } from '../protocol/plain-value.ts';
+import { checkInput, type InputSchema, pathOf } from '../tasks/input-schema.ts';
 import type { AppEnv } from './app-env.ts';
 
 /** All faults of a value with at most so many parts are told, else the first. */
 const PARTS_OF_A_SMALL_VALUE = 500;
+/** Of a schema of another library, which tells all it finds in a value of any size. */
+const FAULTS_TOLD = 100;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -139,6 +142,30 @@ function parseCbor(bytes: Uint8Array): unknown {
 }
 
 /**
+ * Validates the input of a task, by a schema of any library.
+ * @param at JSON Pointer of the value within the body, without `#`
+ * @throws PopfleetError `invalid-input` that names every field; `bad-definition` when the schema would have to be awaited
+ */
+export function validateInput(schema: InputSchema, value: unknown, at: string): void {
+  if (isOfValibot(schema)) {
+    validate(schema, value, at);
+    return;
+  }
+  const { issues } = checkInput(schema, value);
+  if (issues === undefined) return;
+  const faults = issues.slice(0, FAULTS_TOLD).map((issue) => ({
+    pointer: pointerOf(at, pathOf(issue)),
+    // arktype quotes the refused value.
+    detail: issue.message.replace(/ \(was .*\)$/s, ''),
+  }));
+  throw invalidInput(faults);
+}
+
+function isOfValibot(schema: InputSchema): schema is InputSchema & v.GenericSchema {
+  return '~run' in schema;
+}
+
+/**
  * Validates a value.
  * @param at JSON Pointer of the value within the body, without `#`
  * @throws PopfleetError `invalid-input` that names every field
@@ -151,9 +178,17 @@ export function validate<Output>(schema: v.GenericSchema<unknown, Output>, value
   if (parsed.success) return parsed.output;
   // A field that breaks several rules with one sentence about all of them is told once.
   const told = parsed.issues.map((issue) => toFault(issue, at));
-  const faults = [...new Map(told.map((fault) => [`${fault.pointer} ${fault.detail}`, fault])).values()];
+  throw invalidInput([...new Map(told.map((fault) => [`${fault.pointer} ${fault.detail}`, fault])).values()]);
+}
+
+function invalidInput(faults: readonly FieldFault[]): PopfleetError {
   const fields = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
-  throw new PopfleetError('invalid-input', `Correct these fields: ${fields}`, { faults });
+  return new PopfleetError('invalid-input', `Correct these fields: ${fields}`, { faults });
+}
+
+function pointerOf(at: string, path: readonly string[]): string {
+  const parts = path.map((key) => key.replaceAll('~', '~0').replaceAll('/', '~1'));
+  return `#${at}${parts.map((key) => `/${encodeURIComponent(key)}`).join('')}`;
 }
 
 /** Whether a value has few parts. Accepted values are at most 64 levels deep, so recursion is safe. */
@@ -169,8 +204,10 @@ function isSmall(value: unknown): boolean {
 }
 
 function toFault(issue: v.BaseIssue<unknown>, at: string): FieldFault {
-  const path = (issue.path ?? []).map(({ key }) => String(key).replaceAll('~', '~0').replaceAll('/', '~1'));
-  const pointer = `#${at}${path.map((key) => `/${encodeURIComponent(key)}`).join('')}`;
+  const pointer = pointerOf(
+    at,
+    (issue.path ?? []).map(({ key }) => String(key)),
+  );
   // The library's own words for an unknown and for a missing key tell a caller nothing.
   if (issue.type === 'strict_object' && issue.expected === 'never')
     return { pointer, detail: 'is an unknown field' };

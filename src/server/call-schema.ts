@@ -4,7 +4,7 @@ import { BackoffEntries, CallSchema } from '../protocol/options.ts';
 import { ScheduleSchema } from '../protocol/schedule.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
-import { type JsonSchema, toJson } from './operation.ts';
+import { inputToJson, type JsonSchema, toJson } from './operation.ts';
 
 /** One call: the schema stands among the components of the document. */
 export const CALL: JsonSchema = { $ref: '#/components/schemas/Call' };
@@ -40,7 +40,7 @@ function oneForEachType(json: JsonSchema, registry: Registry): JsonSchema {
   const formOf = ({ type, input }: TaskDefinition): JsonSchema => ({
     ...object,
     title: type,
-    properties: { ...properties, ...times, backoff, type: { const: type }, input: toJson(input) },
+    properties: { ...properties, ...times, backoff, type: { const: type }, input: inputToJson(input) },
   });
   return { oneOf: Array.from(registry.values(), formOf) };
 }

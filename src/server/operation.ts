@@ -6,6 +6,7 @@ import type { Context, Hono } from 'hono';
 import { uniqueSymbol } from 'hono-openapi';
 import * as v from 'valibot';
 import { ERROR_CODES, type ErrorCode, PopfleetError } from '../protocol/errors.ts';
+import type { InputSchema } from '../tasks/input-schema.ts';
 import type { AppEnv } from './app-env.ts';
 import { allows, type Scope } from './caller.ts';
 import { compact } from './compact.ts';
@@ -163,6 +164,23 @@ export function toJson(schema: Schema): JsonSchema {
     errorMode: 'ignore',
   });
   return json;
+}
+
+/** zod throws at a part that JSON Schema cannot say, unless it may let anything stand for it. */
+const JSON_SCHEMA = { target: 'draft-2020-12', libraryOptions: { unrepresentable: 'any' } } as const;
+
+/**
+ * The schema of the input of a task type, standing alone: references begin at its root.
+ * @returns `{}`, which anything fits, where the library of the schema cannot say it in JSON Schema
+ */
+export function inputToJson(schema: InputSchema): JsonSchema {
+  if ('~run' in schema) return toJson(schema as InputSchema & Schema);
+  try {
+    const { $schema: _, ...json } = schema['~standard'].jsonSchema?.input(JSON_SCHEMA) ?? {};
+    return json;
+  } catch {
+    return {};
+  }
 }
 
 /**

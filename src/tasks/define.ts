@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { PopfleetError } from '../protocol/errors.ts';
 import { TASK_TYPE } from '../protocol/names.ts';
 import { DefaultsSchema, type TaskDefaults } from '../protocol/options.ts';
+import { faultOfSchema, type InputSchema } from './input-schema.ts';
 
 /** What a running handler knows of its task, and how it speaks while it runs. */
 export interface TaskContext {
@@ -28,8 +29,11 @@ export interface TaskContext {
 export interface TaskDefinition<Input = unknown, Output = unknown> {
   /** Lower case letters, digits, `_`, `.` and `-`; begins with a letter; at most 64 characters. */
   readonly type: string;
-  /** A valibot schema: the server refuses an input that does not fit, the worker checks it again. */
-  readonly input: v.GenericSchema<unknown, Input>;
+  /**
+   * A schema of valibot (`v` of this package), zod, arktype or another library that follows Standard Schema, and needs no
+   * await. The server refuses an input that does not fit, the worker checks it again; the handler gets what the schema makes.
+   */
+  readonly input: InputSchema<Input>;
   /** Options for every task of this type; a call may override each. */
   readonly defaults?: TaskDefaults;
   /**
@@ -82,12 +86,8 @@ function faultOf({
   if (typeof type !== 'string' || !TASK_TYPE.test(type)) {
     return `the task type ${JSON.stringify(type)} must match ${TASK_TYPE.source}`;
   }
-  if (typeof input !== 'object' || input === null || !('~run' in input)) {
-    return `the input of task "${type}" must be a valibot schema`;
-  }
-  if ('async' in input && input.async === true) {
-    return `the input of task "${type}" must be a schema that needs no await`;
-  }
+  const schemaFault = faultOfSchema(input);
+  if (schemaFault !== undefined) return `the input of task "${type}" must be ${schemaFault}`;
   if (typeof run !== 'function') return `task "${type}" needs a function "run"`;
   if (runIn !== undefined && runIn !== 'thread' && runIn !== 'inline') {
     return `runIn of task "${type}" must be 'thread' or 'inline'`;

@@ -1,6 +1,5 @@
 // Runs one job where the handlers are: decodes the message, checks its input again, runs, encodes the result.
 
-import * as v from 'valibot';
 import type { Soon } from '../lifecycle.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { CborFault, scanCbor } from '../protocol/cbor-scan.ts';
@@ -8,6 +7,7 @@ import { decodeContent, type MessageOptions, readTick, type TaskContent } from '
 import { toTaskError } from '../protocol/task-error.ts';
 import { isErrorLike, readProperty } from '../protocol/value-text.ts';
 import type { TaskContext, TaskDefinition } from '../tasks/define.ts';
+import { checkInput, pathOf } from '../tasks/input-schema.ts';
 import { PermanentError } from '../tasks/permanent-error.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { RetryLater } from '../tasks/retry-later.ts';
@@ -115,11 +115,13 @@ function isNamed(error: unknown, name: string): boolean {
 
 /** The input may come from a program that is not popfleet, or from a release with another schema. */
 function parseInput(definition: TaskDefinition, content: TaskContent): unknown {
-  const parsed = v.safeParse(definition.input, content.input);
-  if (parsed.success) return parsed.output;
-  const [issue] = parsed.issues;
-  const path = v.getDotPath(issue);
-  throw new PermanentError(`the input is not valid${path ? ` at ${path}` : ''}: ${issue.message}`);
+  const result = checkInput(definition.input, content.input);
+  if (result.issues === undefined) return result.value;
+  const [issue] = result.issues;
+  const path = issue ? pathOf(issue).join('.') : '';
+  throw new PermanentError(
+    `the input is not valid${path ? ` at ${path}` : ''}: ${issue?.message ?? 'it does not fit its schema'}`,
+  );
 }
 
 /**

@@ -27,14 +27,16 @@ export interface RoleProcess {
 /**
  * Starts a role and returns at once; `startRole` also waits until it is up.
  * @param args options of the command line, which then names the role too
+ * @param cli file of the command; that of this build unless told
  */
 export function spawnRole(
   role: string,
   env: Record<string, string> = {},
   cwd = tmpdir(),
   args: readonly string[] = [],
+  cli = CLI,
 ): RoleProcess {
-  const child = spawn(process.execPath, args.length > 0 ? [CLI, role, ...args] : [CLI], {
+  const child = spawn(process.execPath, args.length > 0 ? [cli, role, ...args] : [cli], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], APP_TYPE: role, PORT: '0', TASK_DURATION_MS: '0', ...env },
@@ -73,8 +75,9 @@ export async function startRole(
   env: Record<string, string> = {},
   cwd?: string,
   args?: readonly string[],
+  cli?: string,
 ): Promise<RoleProcess> {
-  const process_ = spawnRole(role, env, cwd, args);
+  const process_ = spawnRole(role, env, cwd, args, cli);
   const up = role === 'worker' ? 'worker started' : 'server started';
   await eventually(() => {
     if (process_.child.exitCode !== null) throw new Error(`it ended: ${process_.errors()}`);

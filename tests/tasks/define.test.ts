@@ -42,7 +42,7 @@ test.each<[string, unknown, string]>([
   ['65 characters', { type: 'x'.repeat(65), input, run }, 'must match'],
   ['a line end', { type: 'add\n', input, run }, 'must match'],
   ['a type that is no text', { type: ['add'], input, run }, 'must match'],
-  ['no input', { type: 'a', run }, 'the input of task "a" must be a valibot schema'],
+  ['no input', { type: 'a', run }, 'the input of task "a" must be a schema of valibot, zod'],
   [
     'an input that is no schema',
     { type: 'a', input: { one: 'number' }, run },

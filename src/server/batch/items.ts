@@ -7,7 +7,7 @@ import type { KeyOwner, KeyOwners } from '../../store/key-owners.ts';
 import type { IdempotencyKey, NewTask } from '../../store/producer.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import type { AppEnv } from '../app-env.ts';
-import { validate } from '../body.ts';
+import { validate, validateInput } from '../body.ts';
 import { knows } from '../caller.ts';
 import { firstState, prepareTask } from '../new-task.ts';
 import { traceparentOf } from '../trace-context.ts';
@@ -61,7 +61,7 @@ export function createItemCheck(
     const definition = registry.get(call.type);
     if (!definition) return bad(index, 'unknown-type', 'type', 'is no known task type');
     // The worker checks again and may transform: what is stored is what the caller sent.
-    validate(definition.input, call.input, `/${index}/input`);
+    validateInput(definition.input, call.input, `/${index}/input`);
     const { queue, task } = prepareTask(call, definition, traceparent, owner);
     if (!knows(c, queue)) return bad(index, 'forbidden', 'queue', 'is not for this key');
     if (task.content.length > itemBytes) {

@@ -16,7 +16,7 @@ import type { Verdict } from '../../store/producer.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { readBody, validate } from '../body.ts';
+import { readBody, validate, validateInput } from '../body.ts';
 import { CALL_BODIES } from '../call-schema.ts';
 import { demandQueue } from '../caller.ts';
 import { ENQUEUE_PROBLEMS, unknownType } from '../enqueue-problems.ts';
@@ -226,7 +226,7 @@ function prepare(c: Context<AppEnv>, registry: Registry, call: Call, inputPointe
   const definition = registry.get(call.type);
   if (!definition) throw unknownType(registry, call.type);
   // The worker checks again and may transform: what is stored is what the caller sent.
-  validate(definition.input, call.input, inputPointer);
+  validateInput(definition.input, call.input, inputPointer);
   const prepared = prepareTask(call, definition, traceparentOf(c), c.get('caller').key);
   demandQueue(c, prepared.queue);
   return prepared;

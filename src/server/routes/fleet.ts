@@ -9,7 +9,7 @@ import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { knows } from '../caller.ts';
 import { compact } from '../compact.ts';
-import { addRoute, toJson } from '../operation.ts';
+import { addRoute, inputToJson } from '../operation.ts';
 
 export interface FleetRouteParts {
   readonly inspector: Inspector;
@@ -65,7 +65,7 @@ export function addFleetRoutes(app: Hono<AppEnv>, { inspector, registry }: Fleet
 
   const items = [...registry.values()].map(({ type, input, defaults = {}, runIn = 'thread' }) => ({
     type,
-    input: toJson(input),
+    input: inputToJson(input),
     defaults,
     runIn,
   }));

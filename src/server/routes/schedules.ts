@@ -10,7 +10,7 @@ import type { Schedules, StoredSchedule } from '../../store/schedules.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { readBody, validate } from '../body.ts';
+import { readBody, validate, validateInput } from '../body.ts';
 import { SCHEDULE_BODIES } from '../call-schema.ts';
 import { demandQueue, knows } from '../caller.ts';
 import { compact } from '../compact.ts';
@@ -80,7 +80,7 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
     const schedule = validate(ScheduleSchema, await readBody(c, parts.bodyLimitBytes));
     const definition = registry.get(schedule.type);
     if (!definition) throw unknownType(registry, schedule.type);
-    validate(definition.input, schedule.input, '/input');
+    validateInput(definition.input, schedule.input, '/input');
     const { queue = DEFAULT_QUEUE, priority, ttlMs } = definition.defaults ?? {};
     const whole = compact<Schedule>({ queue, priority, ttlMs, ...compact<Schedule>(schedule) });
     demandQueue(c, whole.queue ?? queue);

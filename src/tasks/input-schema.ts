@@ -1,0 +1,66 @@
+// The schema of an input: of valibot, or of any other library that follows Standard Schema (https://standardschema.dev), such
+// as zod and arktype.
+
+import { PopfleetError } from '../protocol/errors.ts';
+
+/** What popfleet uses of Standard Schema 1, and of Standard JSON Schema 1, which a library need not have. */
+export interface InputSchema<Output = unknown> {
+  readonly '~standard': {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
+    readonly jsonSchema?:
+      | { readonly input: (options: JsonSchemaOptions) => Record<string, unknown> }
+      | undefined;
+  };
+}
+
+export interface JsonSchemaOptions {
+  readonly target: 'draft-2020-12';
+  /** What only some libraries know. */
+  readonly libraryOptions: Readonly<Record<string, unknown>>;
+}
+
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+export interface SchemaIssue {
+  readonly message: string;
+  /** Keys from the outside to the inside. */
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** @returns what is wrong with the schema, to follow "the input of task … must be" */
+export function faultOfSchema(schema: unknown): string | undefined {
+  const isHolder = (typeof schema === 'object' && schema !== null) || typeof schema === 'function';
+  const standard: unknown = isHolder && '~standard' in schema ? schema['~standard'] : undefined;
+  const isSchema =
+    typeof standard === 'object' &&
+    standard !== null &&
+    'validate' in standard &&
+    typeof standard.validate === 'function' &&
+    'version' in standard &&
+    standard.version === 1;
+  if (!isSchema) return 'a schema of valibot, zod, arktype or another library that follows Standard Schema';
+  // valibot says it of the schema; others only when they validate.
+  if (isHolder && 'async' in schema && schema.async === true) return NO_AWAIT;
+  return undefined;
+}
+
+const NO_AWAIT = 'a schema that needs no await';
+
+/** @throws PopfleetError `bad-definition` when the schema would have to be awaited; whatever the schema throws */
+export function checkInput<Output>(schema: InputSchema<Output>, input: unknown): SchemaResult<Output> {
+  const result = schema['~standard'].validate(input);
+  if (!(result instanceof Promise)) return result;
+  // How it ends does not matter any more.
+  result.catch(() => undefined);
+  throw new PopfleetError('bad-definition', `The input of this task type must have ${NO_AWAIT}.`);
+}
+
+/** The keys of an issue as texts, from the outside to the inside. */
+export function pathOf({ path = [] }: SchemaIssue): readonly string[] {
+  return path.map((part) => String(typeof part === 'object' ? part.key : part));
+}
