@@ -2,6 +2,7 @@
 
 import * as v from 'valibot';
 import { accessVariables, allKeys, isLeftOpen } from './access-variables.ts';
+import { LOG_FORMATS, type LogFormat } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME } from './protocol/names.ts';
 import { type ApiKey, repeatedIds } from './server/auth/api-keys.ts';
@@ -47,6 +48,7 @@ export interface Config {
   readonly maxConnections: number;
   readonly maxEventStreams: number;
   readonly logLevel: string;
+  readonly logFormat: LogFormat;
 }
 
 const DAY_MS = 86_400_000;
@@ -160,6 +162,7 @@ function variables(cores: number) {
       ),
       'info',
     ),
+    LOG_FORMAT: v.optional(v.picklist(LOG_FORMATS, 'must be auto, json or pretty'), 'auto'),
   });
 }
 
@@ -245,5 +248,6 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     maxConnections: read.MAX_CONNECTIONS,
     maxEventStreams: read.MAX_EVENT_STREAMS,
     logLevel: read.LOG_LEVEL,
+    logFormat: read.LOG_FORMAT,
   };
 }

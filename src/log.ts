@@ -1,9 +1,17 @@
-// The log: JSON lines by pino. Anyone may import the type; only the composition root makes one.
+// The log: JSON lines by pino, or readable ones at a terminal. Anyone may import the type; only the composition root makes one.
 
+import { isatty } from 'node:tty';
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { createPrettyStream } from './pretty-log.ts';
 import { toTaskError } from './protocol/task-error.ts';
 
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'isLevelEnabled'>;
+
+/** `auto`: `pretty` at a terminal, else `json`. */
+export const LOG_FORMATS = ['auto', 'json', 'pretty'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+const STDOUT = 1;
 
 /** Nobody logs headers today; should somebody, keys stay out. */
 const SECRET_HEADERS = ['headers', '*.headers'].flatMap((place) => [
@@ -16,17 +24,25 @@ const SECRET_HEADERS = ['headers', '*.headers'].flatMap((place) => [
 export function createLog(
   level: string,
   bindings: Record<string, unknown>,
-  destination?: DestinationStream,
+  destination: DestinationStream = logDestination('auto'),
 ): Log {
   return pino(
     {
       level,
       base: { pid: process.pid, ...bindings },
-      serializers: { err: plainError },
+      serializers: { err: plainError, error: masked },
       redact: SECRET_HEADERS,
     },
     destination,
   );
+}
+
+/** Stdout in the given format. Colors only at a terminal that has them; `NO_COLOR` is respected. */
+export function logDestination(format: LogFormat): DestinationStream {
+  const stdout = pino.destination({ fd: STDOUT, sync: true });
+  const isTerminal = isatty(STDOUT);
+  if (format === 'json' || (format === 'auto' && !isTerminal)) return stdout;
+  return createPrettyStream(stdout, isTerminal && process.stdout.hasColors());
 }
 
 /**
@@ -35,9 +51,13 @@ export function createLog(
  */
 function plainError(error: unknown): unknown {
   const { name, ...described } = toTaskError(error);
-  const mask = (_: string, value: unknown): unknown =>
-    typeof value === 'string' ? maskPasswords(value) : value;
-  return JSON.parse(JSON.stringify({ type: name, ...described }, mask)) as unknown;
+  return masked({ type: name, ...described });
+}
+
+/** A copy of plain data without the passwords of the URLs in its texts. */
+function masked(value: object): unknown {
+  const mask = (_: string, part: unknown): unknown => (typeof part === 'string' ? maskPasswords(part) : part);
+  return JSON.parse(JSON.stringify(value, mask)) as unknown;
 }
 
 /** Hides the passwords of URLs in a text. */

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { type Config, readConfig } from './config.ts';
 import { createEmbeddedRedis, isListening, socketPath } from './embedded/embedded-redis.ts';
 import type { Service } from './lifecycle.ts';
-import { createLog, type Log } from './log.ts';
+import { createLog, type Log, logDestination } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { createServerRole, type Server } from './server/server.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
@@ -22,7 +22,7 @@ export async function runRole(env: Readonly<Record<string, string | undefined>>)
   let services: readonly Service[] = [];
   try {
     const config = readConfig(env, availableParallelism());
-    const log = createLog(config.logLevel, { role: config.role });
+    const log = createLog(config.logLevel, { role: config.role }, logDestination(config.logFormat));
     const stopped = stopSignal(log);
     const composed = await compose(config, log, stopped.fail);
     services = composed.services;

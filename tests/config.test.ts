@@ -39,6 +39,7 @@ const DEFAULTS: Config = {
   maxConnections: 10_000,
   maxEventStreams: 1_000,
   logLevel: 'info',
+  logFormat: 'auto',
 };
 
 test('nothing set means the defaults', () => {
@@ -106,6 +107,7 @@ test('every variable is read', () => {
     MAX_CONNECTIONS: '50',
     MAX_EVENT_STREAMS: '20',
     LOG_LEVEL: 'silent',
+    LOG_FORMAT: 'pretty',
   };
   expect(readConfig(env, CORES)).toEqual({
     role: 'worker',
@@ -141,6 +143,7 @@ test('every variable is read', () => {
     maxConnections: 50,
     maxEventStreams: 20,
     logLevel: 'silent',
+    logFormat: 'pretty',
   } satisfies Config);
 });
 

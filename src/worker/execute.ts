@@ -8,11 +8,12 @@ import { fingerprintOf } from '../protocol/fingerprint.ts';
 import { hasOptions, optionsOfContent, typeOfContent } from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
 import { type KillCause, type TaskError, toTaskError } from '../protocol/task-error.ts';
-import type { ClaimedTask, Outcome, OutcomeWord } from '../store/consumer.ts';
+import type { ClaimedTask, Outcome } from '../store/consumer.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
 import type { Ahead } from './ahead.ts';
 import type { Job } from './job.ts';
+import { type EndedRun, reportEnd, type Verdict } from './report-end.ts';
 import type { RunEnd, Runner, Stop } from './runner.ts';
 import type { HeldTask } from './slots.ts';
 
@@ -51,18 +52,20 @@ export function createExecute(parts: ExecuteParts): Execute {
     const definition = type === undefined ? undefined : registry.get(type);
     if (!definition) return postpone(task, type, log);
     const options = optionsOf(task, definition);
-    if ('fault' in options)
-      return end(task, 'dead', {
-        ...options.fault,
-        fingerprint: fingerprintOf(definition.type, options.fault),
-      });
-    const one: Case = { task, type: definition.type, options, random };
+    if ('fault' in options) {
+      const { fault } = options;
+      const error = { ...fault, fingerprint: fingerprintOf(definition.type, fault) };
+      return settle({ task, type: definition.type, maxAttempts: undefined }, { word: 'dead', error }, log);
+    }
+    const one: Case = { task, type: definition.type, maxAttempts: options.maxAttempts, options, random };
     const runner = runnerOf(task, definition);
     return whenThere(runner.run(jobOf(task, options), held), (ended) => {
-      if (ended.kind === 'not-begun') return notBegun(one, held, ahead);
-      const outcome = toOutcome(one, ended);
-      report(one, outcome, log);
-      return outcome;
+      if (ended.kind === 'not-begun') return settle(one, judgeNotBegun(one, held, ahead), log);
+      // A handler that finished in spite of being asked to stop has finished.
+      if (ended.kind === 'answered' && ended.answer.kind === 'result') {
+        return succeed(one, ended.answer.result, log);
+      }
+      return settle(one, judge(one, ended), log);
     });
   };
 }
@@ -79,10 +82,10 @@ function jobOf(task: ClaimedTask, { timeoutMs }: RunOptions): Job {
 }
 
 /** It found no place in time, or shall not run any more. */
-function notBegun(one: Case, { reason }: HeldTask, ahead: Ahead): Outcome | undefined {
-  if (reason) return toStoppedOutcome(one, { reason, latencyMs: 0 });
+function judgeNotBegun(one: Case, { reason }: HeldTask, ahead: Ahead): Verdict | undefined {
+  if (reason) return judgeStopped(one, { reason, latencyMs: 0 });
   ahead.refused();
-  return release(one.task);
+  return { word: 'released' };
 }
 
 function postpone(task: ClaimedTask, type: string | undefined, log: Log): Outcome {
@@ -94,7 +97,7 @@ function postpone(task: ClaimedTask, type: string | undefined, log: Log): Outcom
     name: 'UnknownType',
     message: `no worker that took this task knows its type "${type ?? ''}"`,
   };
-  return end(task, 'postponed', error, { delayMs: UNKNOWN_TYPE_DELAY_MS });
+  return toOutcome(task, { word: 'postponed', error, delayMs: UNKNOWN_TYPE_DELAY_MS });
 }
 
 type ReadOptions = RunOptions | { readonly fault: TaskError };
@@ -126,99 +129,98 @@ function readOptions(task: ClaimedTask, definition: TaskDefinition): ReadOptions
 }
 
 /** What the outcome of one run is judged by. */
-interface Case {
-  readonly task: ClaimedTask;
-  readonly type: string;
+interface Case extends EndedRun {
   readonly options: RunOptions;
   readonly random: () => number;
 }
 
-function toOutcome(one: Case, ended: Exclude<RunEnd, { kind: 'not-begun' }>): Outcome | undefined {
+function succeed({ task, type, options }: Case, result: Uint8Array, log: Log): Outcome {
+  if (log.isLevelEnabled('debug')) {
+    log.debug({ task: task.id, queue: task.queue, type, outcome: 'succeeded' }, 'the task ended');
+  }
+  return {
+    id: task.id,
+    token: task.token,
+    contentBytes: task.content.length,
+    word: 'succeeded',
+    payload: result.length === 0 ? NOTHING : Buffer.from(result.buffer, result.byteOffset, result.byteLength),
+    delayMs: 0,
+    resultTtlMs: options.resultTtlMs,
+  };
+}
+
+/** @param verdict `undefined`: the task belongs to another worker now */
+function settle(run: EndedRun, verdict: Verdict | undefined, log: Log): Outcome | undefined {
+  reportEnd(log, run, verdict);
+  return verdict && toOutcome(run.task, verdict);
+}
+
+function judge(one: Case, ended: Exclude<RunEnd, { kind: 'not-begun' }>): Verdict | undefined {
   switch (ended.kind) {
     case 'answered':
-      return toAnsweredOutcome(one, ended);
+      return judgeAnswer(one, ended);
     case 'killed':
-      return toStoppedOutcome(one, ended.stop);
+      return judgeStopped(one, ended.stop);
     case 'thread-lost':
       return failure(one, { ...toTaskError(ended.error), killCause: ended.cause });
     case 'process-lost':
-      return end(one.task, 'crashed', { ...toTaskError(ended.error), killCause: 'process-exit' });
+      return { word: 'crashed', error: { ...toTaskError(ended.error), killCause: 'process-exit' } };
   }
 }
 
-function toAnsweredOutcome(
+function judgeAnswer(
   one: Case,
   { answer, stop }: Extract<RunEnd, { kind: 'answered' }>,
-): Outcome | undefined {
-  const { task, options } = one;
-  // A handler that finished in spite of being asked to stop has finished.
-  if (answer.kind === 'result') {
-    const { result } = answer;
-    return {
-      id: task.id,
-      token: task.token,
-      contentBytes: task.content.length,
-      word: 'succeeded',
-      payload:
-        result.length === 0 ? NOTHING : Buffer.from(result.buffer, result.byteOffset, result.byteLength),
-      delayMs: 0,
-      resultTtlMs: options.resultTtlMs,
-    };
+): Verdict | undefined {
+  if (stop) return judgeStopped(one, stop);
+  switch (answer.kind) {
+    case 'later':
+      return { word: 'postponed', error: answer.error, delayMs: answer.delayMs };
+    case 'error':
+      return failure(one, answer.error, answer.permanent);
+    case 'result':
+      throw new TypeError('a result has no error to be judged by');
   }
-  if (stop) return toStoppedOutcome(one, stop);
-  if (answer.kind === 'later') return end(task, 'postponed', answer.error, { delayMs: answer.delayMs });
-  return failure(one, answer.error, answer.permanent);
 }
 
-function toStoppedOutcome(one: Case, stop: Stop): Outcome | undefined {
-  const { task, options } = one;
+function judgeStopped({ options, ...one }: Case, stop: Stop): Verdict | undefined {
   const killed = (killCause: KillCause, name: string, message: string): TaskError => ({
     name,
     message,
     killCause,
     killLatencyMs: Math.round(stop.latencyMs * 10) / 10,
   });
+  const { resultTtlMs } = options;
   switch (stop.reason) {
-    case 'timed-out':
-      return failure(one, killed('timeout', 'TimeoutError', `it ran longer than ${options.timeoutMs} ms`));
-    case 'cancelled':
-      return end(task, 'cancelled', killed('cancel', 'Cancelled', 'it was cancelled while it ran'), options);
+    case 'timed-out': {
+      const error = killed('timeout', 'TimeoutError', `it ran longer than ${options.timeoutMs} ms`);
+      return failure({ options, ...one }, error);
+    }
+    case 'cancelled': {
+      const error = killed('cancel', 'Cancelled', 'it was cancelled while it ran');
+      return { word: 'cancelled', error, resultTtlMs };
+    }
     case 'shutting-down':
-      return release(task);
+      return { word: 'released' };
     case 'lease-lost':
       return undefined;
   }
 }
 
 /** A failure of the handler: it uses up an attempt. */
-function failure({ task, type, options, random }: Case, error: TaskError, permanent = false): Outcome {
+function failure({ task, type, options, random }: Case, error: TaskError, permanent = false): Verdict {
   const failures = task.failures + 1;
   const marked = { ...error, fingerprint: fingerprintOf(type, error) };
-  if (permanent || failures >= options.maxAttempts) return end(task, 'dead', marked, options);
-  return end(task, 'retry', marked, { delayMs: backoffMs(options.backoff, failures, random) });
+  if (permanent || failures >= options.maxAttempts) {
+    return { word: 'dead', error: marked, resultTtlMs: options.resultTtlMs };
+  }
+  return { word: 'retry', error: marked, delayMs: backoffMs(options.backoff, failures, random) };
 }
 
-function end(
-  task: ClaimedTask,
-  word: OutcomeWord,
-  error: TaskError,
-  { delayMs = 0, resultTtlMs }: { readonly delayMs?: number; readonly resultTtlMs?: number | undefined } = {},
+function toOutcome(
+  { id, token, content }: ClaimedTask,
+  { word, error, delayMs = 0, resultTtlMs }: Verdict,
 ): Outcome {
-  return { ...tokenOf(task), word, payload: encodeCbor(error), delayMs, resultTtlMs };
-}
-
-function release(task: ClaimedTask): Outcome {
-  return { ...tokenOf(task), word: 'released', payload: NOTHING, delayMs: 0 };
-}
-
-function tokenOf({ id, token, content }: ClaimedTask): Pick<Outcome, 'id' | 'token' | 'contentBytes'> {
-  return { id, token, contentBytes: content.length };
-}
-
-function report({ task, type }: Case, outcome: Outcome | undefined, log: Log): void {
-  const fields = (): object => ({ task: task.id, queue: task.queue, type, claim: task.claim });
-  if (!outcome) log.warn(fields(), 'stopped: another worker holds this task now');
-  else if (outcome.word === 'dead' || outcome.word === 'crashed')
-    log.warn({ ...fields(), outcome: outcome.word }, 'the task failed');
-  else if (log.isLevelEnabled('debug')) log.debug({ ...fields(), outcome: outcome.word }, 'the task ended');
+  const payload = error ? encodeCbor(error) : NOTHING;
+  return { id, token, contentBytes: content.length, word, payload, delayMs, resultTtlMs };
 }

@@ -3,6 +3,7 @@
 import { decode } from 'cbor-x';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
+import { createLog } from '../../src/log.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import type { ClaimedTask, Outcome } from '../../src/store/consumer.ts';
 import { defineTask, type TaskDefinition } from '../../src/tasks/define.ts';
@@ -11,7 +12,6 @@ import { createExecute } from '../../src/worker/execute.ts';
 import type { Answer, Job, StopReason } from '../../src/worker/job.ts';
 import type { RunEnd, Runner } from '../../src/worker/runner.ts';
 import { createSlots, type HeldTask } from '../../src/worker/slots.ts';
-import { silentLog } from '../support/store.ts';
 
 const ID = '01890000-0000-7000-8000-000000000000';
 const TOKEN = 'running 7 0 0 normal 0 1 worker';
@@ -45,6 +45,7 @@ interface Setting {
   readonly random?: number;
   /** Runs the job instead of ending it with `end`. */
   readonly run?: Runner['run'];
+  readonly logLevel?: string;
 }
 
 interface Result {
@@ -52,6 +53,8 @@ interface Result {
   /** What the outcome's payload says. */
   readonly payload: unknown;
   readonly jobs: readonly { readonly where: string; readonly job: Job }[];
+  /** The lines of the log. */
+  readonly logged: readonly Record<string, unknown>[];
 }
 
 function hold(setting: Setting): HeldTask {
@@ -73,18 +76,20 @@ async function execute(setting: Setting): Promise<Result> {
       return setting.end;
     },
   });
-  const { random = 0.5 } = setting;
+  const { random = 0.5, logLevel = 'info' } = setting;
+  const logged: Record<string, unknown>[] = [];
+  const write = (line: string): void => void logged.push(JSON.parse(line) as Record<string, unknown>);
   const run = createExecute({
     registry,
     threads: runner('thread'),
     inline: runner('inline'),
     isolated: runner('process'),
     ahead: createAhead(1),
-    log: silentLog,
+    log: createLog(logLevel, {}, { write }),
     random: () => random,
   });
   const outcome = await run(hold(setting));
-  return { outcome, payload: outcome?.payload.length ? decode(outcome.payload) : undefined, jobs };
+  return { outcome, payload: outcome?.payload.length ? decode(outcome.payload) : undefined, jobs, logged };
 }
 
 function answered(answer: Partial<Answer> & { kind: Answer['kind'] }, reason?: StopReason): RunEnd {
@@ -282,4 +287,13 @@ test('a run that found no place goes back, one that was stopped before ends as s
     },
   });
   expect(outcome).toMatchObject({ word: 'cancelled' });
+});
+
+test('case 18: a failed attempt is logged with the task, its error and the delay', async () => {
+  const { logged } = await execute({ end: failed, failures: 1 });
+  expect(logged).toEqual([
+    expect.objectContaining({ task: ID, type: 'known', attempt: 2, maxAttempts: 5, retryInMs: 300 }),
+  ]);
+  expect(logged[0]?.['error']).toEqual({ name: 'TypeError', message: 'broken' });
+  expect((await execute({ end: result })).logged).toEqual([]);
 });
