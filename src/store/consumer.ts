@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
 import type { Lane, LowerShare } from '../protocol/lane.ts';
 import { queueKey } from './keys.ts';
-import { readHeader, type TaskHeader } from './record.ts';
+import { bytesKept, readHeader, type TaskHeader } from './record.ts';
 import { runScript, type ScriptArgument, type ScriptName } from './scripts.ts';
 
 export interface ClaimedTask {
@@ -42,6 +42,8 @@ export interface Outcome {
   readonly delayMs: number;
   /** How long the finished task is kept; `undefined` = as long as the fleet keeps tasks. */
   readonly resultTtlMs?: number | undefined;
+  /** A log, progress or errors of earlier attempts may be kept beside its row: finish.lua looks how much that is. */
+  readonly hasHistory?: boolean | undefined;
 }
 
 export interface Claims {
@@ -153,8 +155,8 @@ function turns({ low = 0, normal = 0 }: LowerShare): readonly number[] {
 }
 
 /** The outcome that most tasks have, for which finish.lua has a short form. */
-function isPlainSuccess({ word, resultTtlMs }: Outcome): boolean {
-  return word === 'succeeded' && resultTtlMs === undefined;
+function isPlainSuccess({ word, resultTtlMs, hasHistory }: Outcome): boolean {
+  return word === 'succeeded' && resultTtlMs === undefined && hasHistory !== true;
 }
 
 /** As finish.lua reads them. Tasks that were claimed together often have one token and one size: they make a group. */
@@ -164,7 +166,7 @@ function successArguments(successes: readonly Outcome[]): ScriptArgument[] {
   const groups: { readonly token: string; readonly bytes: number; count: number }[] = [];
   const results: ScriptArgument[] = [];
   for (const { id, token, contentBytes, payload } of successes) {
-    const own = contentBytes + payload.length;
+    const own = bytesKept(contentBytes, payload.length);
     bytes += own;
     ids.push(id);
     const group = groups.at(-1);

@@ -26,6 +26,19 @@ export const COLUMNS = {
 } as const;
 type Column = keyof typeof COLUMNS;
 
+/**
+ * Bytes of Redis' memory that a finished task takes beside what it holds, so that the retention by size counts what Redis
+ * uses: the entries of its content, its header and its place on a list, and one entry more for each further value.
+ * Measured as the growth of `used_memory` a task on Redis 7.0.15 (jemalloc), 30,000 and 60,000 tasks.
+ */
+export const ROW_BYTES = 310;
+export const VALUE_BYTES = 100;
+
+/** What a finished task with nothing but a content and perhaps a result is counted as; lib.lua counts all others. */
+export function bytesKept(contentBytes: number, resultBytes: number): number {
+  return ROW_BYTES + contentBytes + (resultBytes > 0 ? VALUE_BYTES + resultBytes : 0);
+}
+
 /** In the order in which read.lua answers them: all that a reader wants. */
 export const COLUMN_ORDER = (Object.keys(COLUMNS) as readonly Column[]).filter(
   (name) => name !== 'lostLeases',
@@ -52,7 +65,7 @@ export interface TaskRecord {
   readonly dueAt: number | undefined;
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;
-  /** Bytes that a finished task keeps, as counted against the retention by size. */
+  /** Bytes of Redis' memory that a finished task takes, about, as counted against the retention by size. */
   readonly bytes: number;
   /** CBOR. */
   readonly result: Buffer | undefined;

@@ -6,7 +6,7 @@ import { encodeCbor } from '../protocol/cbor.ts';
 import { LANES, LANES_FROM } from '../protocol/lane.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { TRANSITIONS } from '../protocol/task-state.ts';
-import { COLUMN_ORDER, COLUMNS } from './record.ts';
+import { COLUMN_ORDER, COLUMNS, ROW_BYTES, VALUE_BYTES } from './record.ts';
 
 /**
  * Each script with the files it is made of and whether it must run when Redis is at `maxmemory`: acknowledging must
@@ -71,6 +71,8 @@ export function buildScripts(build: ScriptBuild = { flags: true }): Record<Scrip
     ['LANES', luaList(LANES)],
     ['LANES_FROM', luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))],
     ['COLUMNS', luaTable(Object.entries(COLUMNS).map(([name, key]) => [name, `'${key}'`]))],
+    ['ROW_BYTES', String(ROW_BYTES)],
+    ['VALUE_BYTES', String(VALUE_BYTES)],
     ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
   ]);
   const shared = `local Q = ${tables}`;

@@ -78,7 +78,8 @@ export function createExchange(parts: ExchangeParts): Exchange {
 
   function ended(held: HeldTask, outcome: Outcome | undefined): void {
     if (outcome) {
-      outbox.push(outcome);
+      const hasHistory = held.hasReported || held.task.claim > 1;
+      outbox.push(hasHistory ? { ...outcome, hasHistory } : outcome);
     } else {
       slots.drop(queue, held.task.id, held.task.token);
     }
@@ -162,6 +163,8 @@ export function createExchange(parts: ExchangeParts): Exchange {
       }),
 
     tell(told) {
+      const held = slots.find(queue, told.id);
+      if (held) held.hasReported = true;
       const before = untold.get(told.id);
       const merged = before
         ? { ...told, progress: told.progress ?? before.progress, lines: [...before.lines, ...told.lines] }

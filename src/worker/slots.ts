@@ -6,6 +6,8 @@ import { StopSource } from './stop-source.ts';
 /** A task with what tells its run to stop. */
 export class HeldTask extends StopSource {
   readonly task: ClaimedTask;
+  /** Its handler has logged, or said how far it is. */
+  hasReported = false;
 
   constructor(task: ClaimedTask) {
     super();

@@ -144,7 +144,7 @@ test.concurrent('beyond the retention by size the oldest go first, in slices, an
   const runs = await send(url, 'where', { ms: 600_000 });
   await eventually(async () => (await look(url, runs)).state === 'running');
 
-  // Each keeps about 380 bytes; all of them are finished before the next sweep, or soon after.
+  // Each keeps about 790 bytes; all of them are finished before the next sweep, or soon after.
   const ids: string[] = [];
   for (let batch = 0; batch < 6; batch += 1) {
     ids.push(...(await Promise.all(Array.from({ length: 100 }, () => send(url, 'sized', { chars: 300 })))));
@@ -177,4 +177,14 @@ test.concurrent('beyond the retention by size the oldest go first, in slices, an
   expect(await look(url, waits)).toMatchObject({ state: 'scheduled' });
   expect(await countsOf(client)).toMatchObject({ accepted: 603, running: 1, scheduled: 1, dead: 1 });
   await expectBalanced(client);
+});
+
+test.concurrent('case 17: what a succeeded task has logged counts against the retention by size', async (context) => {
+  const { redis, url } = await openFleet(context);
+  const before = (await countsOf(redis.client))['bytes'] ?? 0;
+  const id = await send(url, 'talkative', { calls: 200 });
+  expect(await finished(url, id)).toMatchObject({ state: 'succeeded' });
+  const log = (await redis.client.call('MEMORY', 'USAGE', `pf:{default}:log:${id}`)) as number;
+  expect(log).toBeGreaterThan(200);
+  expect(((await countsOf(redis.client))['bytes'] ?? 0) - before).toBeGreaterThan(log);
 });

@@ -133,7 +133,7 @@ test('by age finished tasks go in slices, those with a time of their own when it
 
 test('by size the oldest go first, in slices, as few as will do; dead ones only when nothing else is left', async () => {
   const kilobyte = encodeCbor('x'.repeat(1_000));
-  const settings = { retentionBytes: 10 * 1_100 };
+  const settings = { retentionBytes: 25_000 };
   const { clock, enqueue, take, finish, sweep, sweepAll, task } = await openScriptedQueue(client, settings);
   const dead = await enqueue(5);
   await finish(await take(5), 'dead', { payload: encodeCbor({ name: 'Error', message: 'x'.repeat(1_000) }) });
@@ -166,7 +166,7 @@ test('by size the oldest go first, in slices, as few as will do; dead ones only 
   await expectBalanced(client, QUEUE);
 
   // Less than the dead ones take alone.
-  await sweepsWith(client, 2 * 1_100)();
+  await sweepsWith(client, 2 * 3_500)();
   expect(await Promise.all(done.map(task))).toEqual(done.map(() => undefined));
   expect((await Promise.all(dead.map(task))).filter((record) => record !== undefined)).toHaveLength(2);
   for (const id of [...waiting, ...later, ...running]) expect(await task(id)).toBeDefined();

@@ -29,7 +29,13 @@ export interface ScriptedQueue {
   finish(
     tasks: readonly { id: string; claim: number }[],
     word?: OutcomeWord,
-    more?: { payload?: Buffer; resultTtlMs?: number; delayMs?: number },
+    more?: { payload?: Buffer; resultTtlMs?: number; delayMs?: number; hasHistory?: boolean },
+  ): Promise<void>;
+  /** Writes progress and log lines of each. */
+  report(
+    tasks: readonly { id: string; claim: number }[],
+    progress: { percent: number; note: string },
+    lines: readonly string[],
   ): Promise<void>;
   /** Sweeps once, as soon as it is its turn. */
   sweep(): Promise<Swept>;
@@ -86,7 +92,12 @@ export async function openScriptedQueue(
       for (const { id, claim, token } of tasks) tokens.set(`${id} ${claim}`, token);
       return tasks.map(({ id, claim }) => ({ id, claim }));
     },
-    async finish(tasks, word = 'succeeded', { payload = RESULT, delayMs = 0, resultTtlMs } = {}) {
+    async report(tasks, progress, lines) {
+      const tokenOf = ({ id, claim }: { id: string; claim: number }): string =>
+        tokens.get(`${id} ${claim}`) ?? 'none';
+      await worker.report(tasks.map((task) => ({ id: task.id, token: tokenOf(task), progress, lines })));
+    },
+    async finish(tasks, word = 'succeeded', { payload = RESULT, delayMs = 0, resultTtlMs, hasHistory } = {}) {
       await worker.finish(
         tasks.map(({ id, claim }) => ({
           id,
@@ -96,6 +107,7 @@ export async function openScriptedQueue(
           payload,
           delayMs,
           resultTtlMs,
+          hasHistory,
         })),
         0,
       );

@@ -260,10 +260,25 @@ function Q.list_ended(id, to, bytes, kept_ms)
   Q.kept_bytes = Q.kept_bytes + bytes
 end
 
+-- Bytes of Redis' memory that a task takes once it has ended, about. bytesKept in record.ts counts the plain ones.
+function Q.bytes_kept(id, to, content_bytes, payload, kept_ms)
+  local bytes = Q.ROW_BYTES + content_bytes
+  if payload ~= '' then bytes = bytes + Q.VALUE_BYTES + #payload end
+  local progress = redis.call('HSTRLEN', Q.PROGRESS, id)
+  if progress > 0 then bytes = bytes + Q.VALUE_BYTES + progress end
+  -- Sorted sets need more than a list.
+  if to == 'dead' then bytes = bytes + Q.VALUE_BYTES end
+  if kept_ms then bytes = bytes + Q.VALUE_BYTES end
+  for _, key in ipairs({ Q.errors_key(id), Q.log_key(id) }) do
+    bytes = bytes + (redis.call('MEMORY', 'USAGE', key) or 0)
+  end
+  return bytes
+end
+
 -- Ends a task: moves it to a terminal state and lists it there. `payload` goes to `column`, the result or the last error.
 function Q.end_task(id, task, to, column, payload, content_bytes, kept_ms)
   if payload ~= '' then Q.put(column, id, payload) end
-  task.finished, task.bytes = Q.NOW, content_bytes + #payload
+  task.finished, task.bytes = Q.NOW, Q.bytes_kept(id, to, content_bytes, payload, kept_ms)
   Q.move_task(id, task, to)
   Q.list_ended(id, to, task.bytes, kept_ms)
 end
