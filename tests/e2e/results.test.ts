@@ -180,7 +180,7 @@ test.concurrent('beyond the retention by size the oldest go first, in slices, an
 });
 
 test.concurrent('case 17: what a succeeded task has logged counts against the retention by size', async (context) => {
-  const { redis, url } = await openFleet(context);
+  const { redis, url } = await openFleet(context, {});
   const before = (await countsOf(redis.client))['bytes'] ?? 0;
   const id = await send(url, 'talkative', { calls: 200 });
   expect(await finished(url, id)).toMatchObject({ state: 'succeeded' });

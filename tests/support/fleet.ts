@@ -79,13 +79,18 @@ export async function startRole(
 ): Promise<RoleProcess> {
   const process_ = spawnRole(role, env, cwd, args, cli);
   const up = role === 'worker' ? 'worker started' : 'server started';
-  await eventually(() => {
-    if (process_.child.exitCode !== null) throw new Error(`it ended: ${process_.errors()}`);
-    return process_.log().some((line) => line['msg'] === up);
-  }, 15_000);
-  // Until its connection to Redis stands it answers 503.
-  if (role !== 'worker') await eventually(async () => (await fetch(`${process_.url()}/readyz`)).ok);
-  return process_;
+  try {
+    await eventually(() => {
+      if (process_.child.exitCode !== null) throw new Error(`it ended: ${process_.errors()}`);
+      return process_.log().some((line) => line['msg'] === up);
+    }, 60_000);
+    // Until its connection to Redis stands it answers 503.
+    if (role !== 'worker') await eventually(async () => (await fetch(`${process_.url()}/readyz`)).ok);
+    return process_;
+  } catch (error) {
+    await endAll([process_]);
+    throw error;
+  }
 }
 
 /** Ends processes however they are, also stopped ones, and waits until they are gone. */
