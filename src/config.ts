@@ -2,7 +2,7 @@
 
 import * as v from 'valibot';
 import { accessVariables, allKeys, isLeftOpen } from './access-variables.ts';
-import { LOG_FORMATS, type LogFormat } from './log.ts';
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME } from './protocol/names.ts';
 import { type ApiKey, repeatedIds } from './server/auth/api-keys.ts';
@@ -156,10 +156,7 @@ function variables(cores: number) {
     MAX_CONNECTIONS: integer(10_000, 1, 1_000_000),
     MAX_EVENT_STREAMS: integer(1_000, 0, 1_000_000),
     LOG_LEVEL: v.optional(
-      v.picklist(
-        ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
-        'must be trace, debug, info, warn, error, fatal or silent',
-      ),
+      v.picklist(LOG_LEVELS, 'must be trace, debug, info, warn, error, fatal or silent'),
       'info',
     ),
     LOG_FORMAT: v.optional(v.picklist(LOG_FORMATS, 'must be auto, json or pretty'), 'auto'),

@@ -1,18 +1,21 @@
 // popfleet without HTTP: for a Node program that has Redis at hand and wants to send tasks and look after them itself.
 
-import { createLog } from './log.ts';
-import { PopfleetError } from './protocol/errors.ts';
+import * as v from 'valibot';
+import { createLog, LOG_LEVELS } from './log.ts';
+import { type FieldFault, PopfleetError } from './protocol/errors.ts';
 import { type Call, type CallInput, CallSchema } from './protocol/options.ts';
+import { readPlain } from './protocol/plain-value.ts';
 import { validate, validateInput } from './server/body.ts';
 import { type Prepared, prepareTask } from './server/new-task.ts';
 import { type TaskView, toTaskView } from './server/task-view.ts';
 import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from './store/connection.ts';
 import { createInspector } from './store/inspector.ts';
 import { type CancelAnswer, createOperator, type ReplayAnswer } from './store/operator.ts';
+import type { TaskRecord } from './store/record.ts';
 import { createIntake } from './store/intake.ts';
 import { createProducer, type NewTask, type Producer, type Verdict } from './store/producer.ts';
 import { toRegistry } from './tasks/registry.ts';
-import type { TaskDefinition } from './tasks/define.ts';
+import { isTaskDefinition, type TaskDefinition } from './tasks/define.ts';
 
 /** Options of one task, as `POST /v1/tasks` takes them beside type and input. */
 export type TaskOptions = Omit<CallInput, 'type' | 'input'>;
@@ -57,16 +60,30 @@ const OPEN_WITHIN_MS = 2_000;
 /** Tasks of `enqueueMany` that go in one call. */
 const TASKS_A_CALL = 250;
 
+const SettingsSchema = v.strictObject(
+  {
+    redisUrl: v.pipe(
+      v.string('must be text'),
+      v.minLength(1, 'is missing'),
+      v.regex(/^(?:rediss?:\/\/.|\/.)/, 'must begin with redis://, rediss:// or / (a unix socket)'),
+    ),
+    tasks: v.array(
+      v.custom<TaskDefinition>(isTaskDefinition, 'was not made by defineTask()'),
+      'must be an array of what defineTask() returns',
+    ),
+    logLevel: v.optional(v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`), 'warn'),
+  },
+  'must be an object',
+);
+
 /**
  * Opens a connection that reconnects by itself; calls fail while Redis is away. Resolves once it is there, or after two
  * seconds without it.
- * @throws PopfleetError `bad-definition` when two definitions have one type
+ * @throws PopfleetError `bad-config` that names the setting that is missing or wrong, `bad-definition` when two definitions
+ *   have one type
  */
-export async function openPopfleet({
-  redisUrl,
-  tasks,
-  logLevel = 'warn',
-}: PopfleetSettings): Promise<Popfleet> {
+export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet> {
+  const { redisUrl, tasks, logLevel } = readSettings(settings);
   const registry = toRegistry(tasks.map((definition) => ({ definition, source: 'the list of tasks' })));
   const log = createLog(logLevel, { role: 'library' });
   const command = openCommandConnection({ url: redisUrl, log }, 'library', FRONT_DOOR_TIMING);
@@ -79,29 +96,42 @@ export async function openPopfleet({
   await whenReady(command, OPEN_WITHIN_MS);
 
   /** @param at JSON Pointer of the call within what the caller gave */
-  function check(type: string, input: unknown, options: TaskOptions | undefined, at: string): Checked {
+  function check(type: unknown, given: unknown, options: object | undefined, at: string): Checked {
+    if (typeof type !== 'string') throw wrong({ pointer: `#${at}/type`, detail: 'must be text' });
     const definition = registry.get(type);
     if (!definition) throw new PopfleetError('unknown-type', `There is no task type "${type}".`);
-    const call = options ? validate(CallSchema, { ...options, type, input }, at) : { type, input };
+    // What the worker will read, not what the caller may change meanwhile.
+    const input = demandPlain(given, `${at}/input`);
+    const call = options
+      ? validate(CallSchema, { ...demandOptions(options, at), type, input }, at)
+      : { type, input };
     validateInput(definition.input, input, `${at}/input`);
     return { call, definition };
   }
 
-  async function queueOf(id: string): Promise<string | undefined> {
-    return (await inspector.task(id))?.queue;
+  async function find(id: unknown): Promise<TaskRecord | undefined> {
+    if (typeof id !== 'string') throw wrong({ pointer: '#/id', detail: 'must be text' });
+    return inspector.task(id);
   }
 
   return {
     async enqueue(type, input, options) {
-      const { call, definition } = check(type, input, options, '');
+      const { call, definition } = check(
+        type,
+        input,
+        options === undefined ? undefined : demandObject(options, ''),
+        '',
+      );
       const { id, queue, task } = prepareTask(call, definition, undefined);
       return toSent(id, await intake.accept(queue, task));
     },
 
     async enqueueMany(many) {
-      const checked = many.map(({ type, input, ...options }, at) =>
-        check(type, input, hasFields(options) ? options : undefined, `/${at}`),
-      );
+      if (!Array.isArray(many)) throw wrong({ pointer: '#', detail: 'must be an array of tasks' });
+      const checked = Array.from(many as readonly ManyTask[], (task, at) => {
+        const { type, input, ...options } = demandObject(task, `/${at}`);
+        return check(type, input, hasFields(options) ? options : undefined, `/${at}`);
+      });
       const sending: Promise<Sent[]>[] = [];
       for (let from = 0; from < checked.length; from += TASKS_A_CALL) {
         sending.push(sendSome(producer, checked.slice(from, from + TASKS_A_CALL)));
@@ -110,24 +140,63 @@ export async function openPopfleet({
     },
 
     async get(id) {
-      const record = await inspector.task(id);
+      const record = await find(id);
       return record && toTaskView(record, await inspector.attempts(record.queue, id), registry);
     },
 
     async cancel(id) {
-      const queue = await queueOf(id);
-      return queue === undefined ? 'unknown' : operator.cancel(queue, id);
+      const record = await find(id);
+      return record ? operator.cancel(record.queue, id) : 'unknown';
     },
 
     async retry(id) {
-      const queue = await queueOf(id);
-      return queue === undefined ? 'unknown' : operator.replay(queue, id);
+      const record = await find(id);
+      return record ? operator.replay(record.queue, id) : 'unknown';
     },
 
     close() {
       command.disconnect();
     },
   };
+}
+
+/** @throws PopfleetError `bad-config`. It repeats no value: an address may hold a password. */
+function readSettings(given: unknown): v.InferOutput<typeof SettingsSchema> {
+  const parsed = v.safeParse(SettingsSchema, given, { abortPipeEarly: true });
+  if (parsed.success) return parsed.output;
+  const faults = parsed.issues.map((issue) => {
+    const name = v.getDotPath(issue) ?? 'the argument';
+    if (issue.type === 'strict_object' && issue.expected === 'never') return `${name} is no setting`;
+    // Without an address ioredis would take the Redis of this machine.
+    return `${name} ${issue.input === undefined || issue.input === null ? 'is missing' : issue.message}`;
+  });
+  throw new PopfleetError('bad-config', `openPopfleet: ${faults.join('; ')}`);
+}
+
+function wrong(fault: FieldFault): PopfleetError {
+  return new PopfleetError('invalid-input', `Correct these fields: ${fault.pointer} ${fault.detail}`, {
+    faults: [fault],
+  });
+}
+
+/** @throws PopfleetError `invalid-input` that names the part that is not plain @param at JSON Pointer, without `#` */
+function demandPlain(value: unknown, at: string): unknown {
+  const plain = readPlain(value);
+  if ('fault' in plain) throw wrong({ ...plain.fault, pointer: `#${at}${plain.fault.pointer.slice(1)}` });
+  return plain.value;
+}
+
+function demandObject<Value extends object>(value: Value, at: string): Value {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw wrong({ pointer: `#${at}`, detail: 'must be an object' });
+}
+
+/** Options beside type and input, which stand elsewhere. */
+function demandOptions(options: object, at: string): object {
+  const plain = demandPlain(options, at) as Readonly<Record<string, unknown>>;
+  const misplaced = ['type', 'input'].find((name) => Object.hasOwn(plain, name));
+  if (misplaced === undefined) return plain;
+  throw wrong({ pointer: `#${at}/${misplaced}`, detail: 'is no option' });
 }
 
 /** A call that was checked. */

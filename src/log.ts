@@ -5,6 +5,9 @@ import { type DestinationStream, type Logger, pino } from 'pino';
 import { createPrettyStream } from './pretty-log.ts';
 import { toTaskError } from './protocol/task-error.ts';
 
+/** The levels of pino, and none of them. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'isLevelEnabled'>;
 
 /** `auto`: `pretty` at a terminal, else `json`. */

@@ -1,13 +1,17 @@
 // The library: the same tasks and options as over HTTP, without a server.
 
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openPopfleet, type Popfleet } from '../src/index.ts';
-import type { PopfleetError } from '../src/protocol/errors.ts';
+import * as v from 'valibot';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { defineTask, openPopfleet, type Popfleet } from '../src/index.ts';
+import { PopfleetError } from '../src/protocol/errors.ts';
 import { createAdd } from '../src/tasks/add.ts';
 import type { TaskDefinition } from '../src/tasks/define.ts';
 import { eventually } from './support/eventually.ts';
 import { endAll, type RoleProcess, startRole } from './support/fleet.ts';
 import { startRedis, type TestRedis } from './support/redis.ts';
+
+const anything = defineTask({ type: 'anything', input: v.any(), run: () => 1 });
+const dated = defineTask({ type: 'dated', input: v.object({ at: v.date() }), run: () => 1 });
 
 let redis: TestRedis;
 let popfleet: Popfleet;
@@ -15,7 +19,7 @@ let worker: RoleProcess;
 
 beforeAll(async () => {
   redis = await startRedis();
-  const tasks = [createAdd(0) as TaskDefinition];
+  const tasks = [createAdd(0) as TaskDefinition, anything as TaskDefinition, dated as TaskDefinition];
   popfleet = await openPopfleet({ redisUrl: redis.url, tasks, logLevel: 'silent' });
   // A worker of another queue would leave these alone: "waiting" has none.
   worker = await startRole('worker', { REDIS_URL: redis.url });
@@ -123,6 +127,143 @@ test('what is wrong is named, and nothing is sent', async () => {
   expect(await popfleet.get('01a20000-0000-7000-8000-000000000000')).toBeUndefined();
   expect(await popfleet.cancel('01a20000-0000-7000-8000-000000000000')).toBe('unknown');
   expect(await redis.client.hget('pf:{default}:count', 'accepted')).toBe(accepted);
+});
+
+describe('case 42: what no worker could read is refused at once', () => {
+  const accepted = (): Promise<string | null> => redis.client.hget('pf:{default}:count', 'accepted');
+  const cycle: Record<string, unknown> = {};
+  cycle['self'] = cycle;
+  let deep: unknown = 1;
+  for (let level = 0; level < 100; level += 1) deep = [deep];
+
+  async function refusal(call: () => Promise<unknown>): Promise<{ code: string; message: string }> {
+    const before = await accepted();
+    const error: unknown = await call().then(
+      () => 'accepted',
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(PopfleetError);
+    expect(await accepted()).toBe(before);
+    const { code, message, faults } = error as PopfleetError;
+    for (const { pointer } of faults) expect(message).toContain(pointer);
+    return { code, message };
+  }
+
+  it.each<[string, unknown, string]>([
+    ['a Date', { at: new Date(0) }, '#/input/at is a Date (give its toISOString())'],
+    ['a Map', new Map([['a', 1]]), '#/input is a Map (give Object.fromEntries(map))'],
+    ['a Set', { tags: new Set(['a']) }, '#/input/tags is a Set (give Array.from(set))'],
+    ['a BigInt', { id: 2n ** 70n }, '#/input/id is a BigInt (give its text)'],
+    ['an Error', [new Error('x')], '#/input/0 is an Error (give its message)'],
+    ['100 levels', deep, `#/input${'/0'.repeat(64)} is nested deeper than 64 levels`],
+    ['a key', { constructor: 'Ferrari' }, '#/input/constructor is a key that is not allowed'],
+    [
+      'half of an emoji',
+      { text: 'x\ud83d' },
+      '#/input/text is text with half of a character (a lone surrogate)',
+    ],
+    ['a URL', { url: new URL('http://a/') }, '#/input/url is a URL'],
+    ['a cycle', cycle, '#/input/self is a cycle: it is one of those that it stands in'],
+    ['a function', { f() {} }, '#/input/f is a function'],
+  ])('case 42: %s as input', async (_, input, fault) => {
+    const refused = { code: 'invalid-input', message: `Correct these fields: ${fault}` };
+    expect(await refusal(() => popfleet.enqueue('anything', input))).toEqual(refused);
+    const many = () =>
+      popfleet.enqueueMany([
+        { type: 'add', input: sum },
+        { type: 'anything', input },
+      ]);
+    const inMany = { ...refused, message: refused.message.replace('#/', '#/1/') };
+    expect(await refusal(many)).toEqual(inMany);
+  });
+
+  it('case 42: a Date is refused also where the schema wants one, for the worker would not get one', async () => {
+    const { message } = await refusal(() => popfleet.enqueue('dated', { at: new Date(0) }));
+    expect(message).toContain('#/input/at is a Date');
+  });
+
+  it('case 42: undefined as a member is taken, and what is sent is what was checked', async () => {
+    const input = { one: 1, two: 2, three: undefined };
+    const { id } = await popfleet.enqueue('anything', input, { queue: 'waiting' });
+    input.one = 5;
+    expect((await popfleet.get(id))?.input).toEqual({ one: 1, two: 2 });
+  });
+
+  // What a program without types may give.
+  const any = (value: unknown): never => value as never;
+  it.each<[string, () => Promise<unknown>, RegExp]>([
+    ['a type that is no text', () => popfleet.enqueue(any(Symbol('add')), sum), /#\/type must be text/],
+    ['options that are no object', () => popfleet.enqueue('add', sum, any('high')), /# must be an object/],
+    ['options that are a list', () => popfleet.enqueue('add', sum, any([])), /# must be an object/],
+    [
+      'an unknown option',
+      () => popfleet.enqueue('add', sum, any({ delay: 1 })),
+      /#\/delay is an unknown field/,
+    ],
+    [
+      'a type among the options',
+      () => popfleet.enqueue('add', sum, any({ type: 'x' })),
+      /#\/type is no option/,
+    ],
+    [
+      'an option that is a Map',
+      () => popfleet.enqueue('add', sum, any({ backoff: new Map() })),
+      /#\/backoff is a Map/,
+    ],
+    ['a delay that is NaN', () => popfleet.enqueue('add', sum, { delayMs: Number.NaN }), /#\/delayMs is NaN/],
+    [
+      'no list of tasks',
+      () => popfleet.enqueueMany(any({ type: 'add', input: sum })),
+      /# must be an array of tasks/,
+    ],
+    [
+      'a list with nothing in it',
+      () =>
+        popfleet.enqueueMany(
+          any(Array.from({ length: 2 }, (_, at) => (at === 0 ? { type: 'add', input: sum } : undefined))),
+        ),
+      /#\/1 must be an object/,
+    ],
+    ['an id that is no text', () => popfleet.get(any(undefined)), /#\/id must be text/],
+    ['an id that is a number', () => popfleet.cancel(any(5)), /#\/id must be text/],
+  ])('case 42: %s', async (_, call, message) => {
+    const refused = await refusal(call);
+    expect(refused.code).toBe('invalid-input');
+    expect(refused.message).toMatch(message);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['no address', { redisUrl: undefined, tasks: [] }, 'openPopfleet: redisUrl is missing'],
+    ['an address without text', { redisUrl: '', tasks: [] }, 'openPopfleet: redisUrl is missing'],
+    ['no settings', undefined, 'openPopfleet: the argument is missing'],
+    [
+      'an unknown setting',
+      { redisUrl: 'redis://h', tasks: [], redis: 1 },
+      'openPopfleet: redis is no setting',
+    ],
+    ['no tasks', { redisUrl: 'redis://h' }, 'openPopfleet: tasks is missing'],
+    [
+      'tasks that are none',
+      { redisUrl: 'redis://h', tasks: [{}] },
+      'openPopfleet: tasks.0 was not made by defineTask()',
+    ],
+    [
+      'an unknown level',
+      { redisUrl: 'redis://h', tasks: [], logLevel: 'loud' },
+      'openPopfleet: logLevel must be one of trace, debug, info, warn, error, fatal, silent',
+    ],
+  ])('case 42: it does not open with %s', async (_, settings, message) => {
+    const opened = openPopfleet(settings as Parameters<typeof openPopfleet>[0]);
+    await expect(opened).rejects.toMatchObject({ name: 'PopfleetError', code: 'bad-config', message });
+  });
+
+  it('case 42: an address that is none is refused, and its password stands nowhere', async () => {
+    for (const redisUrl of ['localhost:6379', 'http://:secret@h', 'secret']) {
+      const error = await openPopfleet({ redisUrl, tasks: [] }).catch((thrown: PopfleetError) => thrown);
+      expect(error).toMatchObject({ code: 'bad-config' });
+      expect(String((error as Error).message)).not.toContain('secret');
+    }
+  });
 });
 
 test('two definitions of one type are refused', async () => {

@@ -1,6 +1,8 @@
 // Checks untrusted CBOR bytes (RFC 8949) before any decoder sees them: well formed, plain types, bounded depth and size.
 // The decoder alone would build dates, sets and regular expressions for a hostile sender, and has no depth limit.
 
+import { isUtf8 } from 'node:buffer';
+
 export interface ScanLimits {
   /** Nested arrays and maps. */
   readonly depth: number;
@@ -29,6 +31,7 @@ export class CborEndsEarly extends CborFault {
 }
 
 export const BREAK = 0xff;
+const UNDEFINED = 0xf7;
 export const INDEFINITE = -1;
 
 interface Container {
@@ -41,8 +44,9 @@ interface Container {
 /**
  * Walks one CBOR item and returns the offset behind it.
  *
- * Plain means: integers within ±(2^53 − 1), floats, text, byte strings, arrays, maps with text keys, booleans,
- * null and undefined. Tags, other simple values and keys that reach a prototype are refused.
+ * Plain is what plain-value.ts says: integers within ±(2^53 − 1), finite floats, text in UTF-8, byte strings, arrays, maps
+ * with text keys, booleans, null, and undefined but not as an item of an array. Tags, other simple values and keys that
+ * reach a prototype are refused.
  *
  * @throws CborFault when the bytes are not plain, not complete, too deep or too many.
  */
@@ -63,6 +67,8 @@ export function scanCbor(bytes: Uint8Array, start = 0, limits: ScanLimits = DEFA
     const isKey = top?.map === true && top.key;
     const head = readHead(bytes, at);
     if (isKey && head.major !== 3) throw new CborFault('a map key that is not text', at);
+    // JSON would make null of it.
+    if (top?.map === false && bytes[at] === UNDEFINED) throw new CborFault('undefined in an array', at);
     const opened = openContainer(head, at);
     if (opened) {
       countItem(top);
@@ -127,19 +133,43 @@ function skipScalar(bytes: Uint8Array, head: Head, at: number): number {
     case 3:
       if (head.argument === INDEFINITE) throw new CborFault('a string in chunks (send it in one piece)', at);
       if (head.next + head.argument > bytes.length) throw new CborEndsEarly(at);
+      if (head.major === 3 && !isText(bytes, head.next, head.next + head.argument))
+        throw new CborFault('text that is not UTF-8', at);
       return head.next + head.argument;
     case 6:
       throw new CborFault('a tag (only plain values are accepted)', at);
     default:
-      return skipSimple(head, at);
+      return skipSimple(bytes, head, at);
   }
 }
 
 /** Major type 7: false, true, null, undefined and the three widths of floats. */
-function skipSimple(head: Head, at: number): number {
+function skipSimple(bytes: Uint8Array, head: Head, at: number): number {
   const plain = (head.info >= 20 && head.info <= 23) || (head.info >= 25 && head.info <= 27);
   if (!plain) throw new CborFault('a simple value that is not plain', at);
+  if (head.info >= 25 && !isFinite(bytes, head.info, at + 1))
+    throw new CborFault('a float that is infinite or no number', at);
   return head.next;
+}
+
+/** Whether not all bits of the exponent are set (IEEE 754): they are 5, 8 or 11 behind the sign. */
+function isFinite(bytes: Uint8Array, info: number, at: number): boolean {
+  const [first = 0, second = 0] = [bytes[at], bytes[at + 1]];
+  if (info === 25) return (first & 0x7c) !== 0x7c;
+  if ((first & 0x7f) !== 0x7f) return true;
+  return info === 26 ? (second & 0x80) !== 0x80 : (second & 0xf0) !== 0xf0;
+}
+
+/** Below that, looking at each byte is faster than a call of native code. */
+const SHORT_TEXT = 32;
+
+function isText(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start <= SHORT_TEXT) {
+    let at = start;
+    while (at < end && (bytes[at] as number) < 0x80) at += 1;
+    if (at === end) return true;
+  }
+  return isUtf8(bytes.subarray(start, end));
 }
 
 function countItem(container: Container | undefined): void {

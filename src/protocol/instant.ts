@@ -4,15 +4,15 @@ import * as v from 'valibot';
 
 const RFC_3339 =
   /^\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
-/** The last millisecond that has four digits for its year. */
-const LAST_MS = 253_402_300_799_999;
+/** The last millisecond that has four digits for its year: RFC 3339 has no form for a later one. */
+export const LAST_INSTANT_MS = 253_402_300_799_999;
 const EXPECTED = 'must be an RFC 3339 time such as 2026-11-23T10:00:00Z, or milliseconds since 1970';
 
 /** Becomes milliseconds. */
 export const InstantSchema = v.pipe(
   v.union([v.string(), v.number()], EXPECTED),
   v.transform((given) => (typeof given === 'number' ? given : parseTime(given))),
-  v.check((ms) => Number.isInteger(ms) && ms >= 0 && ms <= LAST_MS, EXPECTED),
+  v.check((ms) => Number.isInteger(ms) && ms >= 0 && ms <= LAST_INSTANT_MS, EXPECTED),
 );
 
 /** `NaN` when the text is no time, or of a day that does not exist. */

@@ -4,7 +4,7 @@
 // under the id and lists `[id, 1, type]`; a whole message comes from another program (take.lua reads it).
 
 import { decodeCbor, decodeTrusted, encodeCbor } from './cbor.ts';
-import { CborFault, DEFAULT_SCAN_LIMITS, scanCbor } from './cbor-scan.ts';
+import { CborFault, scanCbor } from './cbor-scan.ts';
 import { TASK_TYPE } from './names.ts';
 
 /** Bytes of a whole message beside its content: the id with its head, and the version. */
@@ -70,9 +70,8 @@ export function optionsOfContent(bytes: Uint8Array): MessageOptions {
 export function decodeContent(bytes: Uint8Array): TaskContent {
   const type = typeOfContent(bytes);
   if (type === undefined) throw new CborFault('not an array [type, input, options?]', 0);
-  // One level and two items more than a body may have: the array itself, and the type.
-  const limits = { depth: DEFAULT_SCAN_LIMITS.depth + 1, nodes: DEFAULT_SCAN_LIMITS.nodes + 16 };
-  const end = scanCbor(bytes, 0, limits);
+  const inputEnd = scanCbor(bytes, typeEnd(bytes));
+  const end = hasOptions(bytes) ? scanCbor(bytes, inputEnd) : inputEnd;
   if (end !== bytes.length) throw new CborFault('bytes follow the message', end);
   const fields = decodeTrusted(bytes) as readonly unknown[];
   return { type, input: fields[1], options: toOptions(fields[2] ?? {}) };

@@ -2,10 +2,11 @@
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
+import { BIG_INTEGER_FAULT, findBigInteger } from '../protocol/big-integers.ts';
 import { decodeCbor } from '../protocol/cbor.ts';
 import { CborFault } from '../protocol/cbor-scan.ts';
 import { type FieldFault, PopfleetError } from '../protocol/errors.ts';
-import { faultOfPlainValue } from '../protocol/plain-value.ts';
+import { faultText, readPlain } from '../protocol/plain-value.ts';
 import { checkInput, type InputSchema, pathOf } from '../tasks/input-schema.ts';
 import type { AppEnv } from './app-env.ts';
 
@@ -100,12 +101,12 @@ export function tooLarge(limitBytes: number): PopfleetError {
 
 function parseJson(bytes: Uint8Array): unknown {
   const value = parseJsonText(bytes, 'The body');
-  demandPlain(value, 'The body');
+  createPlainCheck(bytes)(value, 'The body');
   return value;
 }
 
 /**
- * Parses bytes whose value was not looked at yet (`demandPlain`).
+ * Parses bytes whose value was not looked at yet (`createPlainCheck`).
  * @param what they are, for the message
  * @throws PopfleetError `malformed-body`
  */
@@ -118,11 +119,34 @@ export function parseJsonText(bytes: Uint8Array, what: string): unknown {
   }
 }
 
-/** @throws PopfleetError `malformed-body` when a value of `JSON.parse` is too deep, too large or not to be stored */
-export function demandPlain(value: unknown, what: string): void {
-  const fault = faultOfPlainValue(value);
-  if (fault === undefined) return;
-  throw new PopfleetError('malformed-body', `${what} cannot be accepted: ${fault}.`);
+/** @throws PopfleetError `malformed-body` that names the part that is not plain */
+export type PlainCheck = (value: unknown, what: string, at?: string) => void;
+
+/**
+ * Makes the check of values that `JSON.parse` made of a text: not too deep or too large, plain, no integer changed.
+ * @param bytes the whole text. The check is for it, or for parts of it, with their JSON Pointer as `at`
+ */
+export function createPlainCheck(bytes: Uint8Array): PlainCheck {
+  /** Where in the text; `undefined` = it was not looked for yet. */
+  let bigInteger: { readonly pointer: string | undefined } | undefined;
+  return (value, what, at = '') => {
+    const plain = readPlain(value);
+    if ('fault' in plain) {
+      const pointer = `#${at}${plain.fault.pointer.slice(1)}`;
+      throw notPlain({ ...plain.fault, pointer }, what);
+    }
+    if (!plain.hasLarge) return;
+    bigInteger ??= { pointer: findBigInteger(utf8.decode(bytes)) };
+    const { pointer } = bigInteger;
+    // One of a later part is found again with that part.
+    if (`${pointer}/`.startsWith(`#${at}/`))
+      throw notPlain({ pointer: String(pointer), detail: BIG_INTEGER_FAULT }, what);
+  };
+}
+
+function notPlain(fault: FieldFault, what: string): PopfleetError {
+  const message = `${what} cannot be accepted: ${faultText(fault, 'it')}.`;
+  return new PopfleetError('malformed-body', message, { faults: [fault] });
 }
 
 /** The parser's own words may quote the body, an answer never does: the place has to do. */

@@ -2,8 +2,9 @@
 
 import type { Soon } from '../lifecycle.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
-import { CborFault, scanCbor } from '../protocol/cbor-scan.ts';
+import { CborFault } from '../protocol/cbor-scan.ts';
 import { decodeContent, type MessageOptions, readTick, type TaskContent } from '../protocol/message.ts';
+import { faultText, toPlain } from '../protocol/plain-value.ts';
 import { toTaskError } from '../protocol/task-error.ts';
 import { isErrorLike, readProperty } from '../protocol/value-text.ts';
 import type { TaskContext, TaskDefinition } from '../tasks/define.ts';
@@ -126,18 +127,20 @@ function parseInput(definition: TaskDefinition, content: TaskContent): unknown {
 
 /**
  * The bytes may be a slice of a larger buffer.
- * @throws PermanentError when the result cannot be told to a caller as JSON or CBOR, or is too large
+ * @throws PermanentError when the result cannot be told to a caller as JSON or CBOR, or is too large. Its work is done:
+ *   running it again would bring the same.
  */
 function encodeResult(result: unknown, limitBytes: number): Uint8Array {
   if (result === undefined) return NOTHING;
-  let bytes: Uint8Array;
-  try {
-    bytes = encodeCbor(result);
-    scanCbor(bytes);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new PermanentError(`the handler's result is no plain value (${reason})`);
+  const plain = toPlain(result);
+  if ('fault' in plain) {
+    throw new PermanentError(
+      `the handler ran to its end, but its result cannot be kept: ${faultText(plain.fault, 'it')}`,
+    );
   }
+  // What a class tells of itself may be nothing.
+  if (plain.value === undefined) return NOTHING;
+  const bytes = encodeCbor(plain.value);
   if (bytes.length > limitBytes) {
     throw new PermanentError(
       `the handler's result has ${bytes.length} bytes, ${limitBytes} are allowed: store it elsewhere and return where`,

@@ -1,5 +1,6 @@
 // How a handler speaks while it runs: progress and log lines, passed on a few times a second however often it calls.
 
+import { cutText, valueText } from '../protocol/value-text.ts';
 import type { Job, Told } from './job.ts';
 
 const TELL_EVERY_MS = 200;
@@ -52,14 +53,14 @@ export function createVoice({ queue, id, claim }: Job, tell: (told: Told) => voi
       if (typeof percent !== 'number' || !(percent >= 0 && percent <= 100)) {
         throw new RangeError('progress takes a percentage from 0 to 100');
       }
-      progress = { percent, note: note === undefined ? undefined : String(note).slice(0, NOTE_CHARS) };
+      progress = { percent, note: note === undefined ? undefined : toLine(note, NOTE_CHARS) };
       said();
     },
 
     log(line) {
       logged += 1;
       if (logged > MOST_LINES) return;
-      lines.push(String(line).slice(0, LINE_CHARS));
+      lines.push(toLine(line, LINE_CHARS));
       said();
     },
 
@@ -69,4 +70,15 @@ export function createVoice({ queue, id, claim }: Job, tell: (told: Told) => voi
       return take();
     },
   };
+}
+
+/** A handler may give anything instead of a text: then it is what JSON shows of it, in short. Never throws. */
+function toLine(value: unknown, chars: number): string {
+  try {
+    const json = typeof value === 'object' && value !== null ? valueText(value) : undefined;
+    // An object without members may have words of its own.
+    return cutText(json ?? String(value), chars);
+  } catch {
+    return 'a value that cannot be read';
+  }
 }

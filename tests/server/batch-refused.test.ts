@@ -207,3 +207,15 @@ test('a queue that is not for the key is a fault at its task, and 403 in part', 
     await redis.client.flushall();
   }
 });
+
+test('case 44: an integer that a number cannot hold refuses the batch, and its item is named', async () => {
+  const item = (one: string): string => `{"type":"add","input":{"one":${one},"two":2}}`;
+  const items = Array.from({ length: 300 }, (_, at) => item(at === 3 ? '1e300' : String(at)));
+  items[270] = item('9007199254740993');
+  const array = await refused(init('application/json', Buffer.from(`[${items.join()}]`)));
+  expect(array).toMatchObject({ status: 400, code: 'malformed-body', pointers: ['#/270/input/one'] });
+  expect(array.detail).toMatch(/^Item 270 cannot be accepted: #\/270\/input\/one is an integer beyond/);
+  const ndjson = await refused(init('application/x-ndjson', Buffer.from(items.join('\n'))));
+  expect(ndjson).toMatchObject({ status: 400, code: 'malformed-body', pointers: ['#/input/one'] });
+  expect(ndjson.detail).toMatch(/^Line 271 cannot be accepted: #\/input\/one is an integer beyond/);
+});

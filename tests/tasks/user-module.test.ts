@@ -93,6 +93,8 @@ test.each<[string, unknown]>([
   ['plain', { a: [1, 'two', null, true], b: { c: 1.5 } }],
   ['bytes', 'AQID'],
   ['instance', { x: 1 }],
+  ['date', { at: '1970-01-01T00:00:00.000Z' }],
+  ['class', { user: { name: 'Ada' } }],
 ])('a result that is %s comes back', async (kind, result) => {
   expect(await run('result', { kind })).toMatchObject({ state: 'succeeded', result });
 });
@@ -101,16 +103,28 @@ test('a result that is nothing at all is a success', async () => {
   expect((await run('result', { kind: 'nothing' }))['state']).toBe('succeeded');
 });
 
-test.each(['function', 'function-inside', 'cycle', 'date', 'map', 'deep', 'proto', 'big-integer'])(
-  'a result that cannot be told to a caller ends dead with a clear sentence: %s',
-  async (kind) => {
-    const task = await run('result', { kind });
-    expect(task).toMatchObject({ state: 'dead', error: { name: 'PermanentError' } });
-    expect(task.error?.['message']).toMatch(/^the handler's result is no plain value \(.+\)$/);
-    // The thread that made it works on.
-    expect(await run('greet', { name: 'Ada' })).toMatchObject({ state: 'succeeded' });
-  },
-);
+test.each([
+  ['function', 'it is a function'],
+  ['function-inside', '#/call is a function'],
+  ['cycle', '#/next is a cycle: it is one of those that it stands in'],
+  ['map', 'it is a Map (give Object.fromEntries(map))'],
+  ['map-inside', '#/rows/1/at is a Map (give Object.fromEntries(map))'],
+  ['error', '#/failed is an Error (give its message)'],
+  ['proto', '#/__proto__ is a key that is not allowed'],
+  ['big-integer', '#/id is a BigInt (give its text)'],
+  ['nan', '#/0 is NaN: a number beyond the range of a double, or none'],
+])('case 28: a result that cannot be kept ends dead, and its part is named: %s', async (kind, fault) => {
+  const task = await run('result', { kind });
+  expect(task).toMatchObject({ state: 'dead', error: { name: 'PermanentError' } });
+  expect(task.error?.['message']).toBe(`the handler ran to its end, but its result cannot be kept: ${fault}`);
+  // The thread that made it works on.
+  expect(await run('greet', { name: 'Ada' })).toMatchObject({ state: 'succeeded' });
+});
+
+test('a result that is too deep ends dead', async () => {
+  const task = await run('result', { kind: 'deep' });
+  expect(task.error?.['message']).toMatch(/cannot be kept: #(?:\/0){64} is nested deeper than 64 levels$/);
+});
 
 test('process.exit() in a handler fails its task alone', async () => {
   const neighbour = run('burn', { ms: 700 });

@@ -104,11 +104,11 @@ test('long lines and notes are cut, and whatever is said becomes text', () => {
   voice.log(42 as unknown as string);
   voice.progress(2, { toString: () => 'an object' } as unknown as string);
   const rest = voice.rest();
-  expect(told[0]?.lines).toEqual(['x'.repeat(2_000)]);
+  expect(told[0]?.lines).toEqual([`${'x'.repeat(1_999)}…`]);
   expect(rest).toMatchObject({ progress: { percent: 2, note: 'an object' }, lines: ['42'] });
   const again = createVoice(job, (one) => told.push(one));
   again.progress(1, 'y'.repeat(500));
-  expect(told.at(-1)?.progress?.note).toBe('y'.repeat(256));
+  expect(told.at(-1)?.progress?.note).toBe(`${'y'.repeat(255)}…`);
 });
 
 test.each([-1, 100.1, Number.NaN, Number.POSITIVE_INFINITY, '50', undefined, null])(
@@ -124,3 +124,42 @@ function skip(ms: number): void {
   const now = performance.now() + ms;
   vi.spyOn(performance, 'now').mockReturnValue(now);
 }
+
+test('case 42: notes and lines of anything are text that can be kept', () => {
+  class User {
+    readonly password = 'hidden';
+    toJSON(): object {
+      return { name: 'Ada' };
+    }
+  }
+  const hostile = new Proxy(
+    {},
+    {
+      get() {
+        throw new Error('no');
+      },
+    },
+  );
+  const given: unknown[] = [
+    'half \ud83d',
+    { at: new Date(0) },
+    new User(),
+    new Map(),
+    5n,
+    undefined,
+    hostile,
+  ];
+  for (const one of given) voice.log(one as string);
+  voice.progress(1, `${'y'.repeat(254)}😀😀`);
+  const { lines = [], progress } = voice.rest() ?? {};
+  expect([...told.flatMap((one) => one.lines), ...lines]).toEqual([
+    'half \ufffd',
+    '{"at":"1970-01-01T00:00:00.000Z"}',
+    '{"name":"Ada"}',
+    '[object Map]',
+    '5',
+    'undefined',
+    'a value that cannot be read',
+  ]);
+  expect(progress?.note).toBe(`${'y'.repeat(254)}\ufffd…`);
+});

@@ -5,7 +5,7 @@ import { decodeTrusted } from '../../protocol/cbor.ts';
 import { BREAK, CborEndsEarly, CborFault, INDEFINITE, readHead, scanCbor } from '../../protocol/cbor-scan.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import type { AppEnv } from '../app-env.ts';
-import { demandPlain, mediaTypeOf, parseJsonText, readBytes, readChunks } from '../body.ts';
+import { createPlainCheck, mediaTypeOf, parseJsonText, readBytes, readChunks } from '../body.ts';
 
 export interface BatchLimits {
   readonly items: number;
@@ -52,12 +52,14 @@ export async function* readItems(c: Context<AppEnv>, media: BatchMedia, limits: 
 }
 
 async function* readJsonArray(c: Context<AppEnv>, { bodyBytes, items }: BatchLimits): Slices {
-  const values = parseJsonText(await readBytes(c, bodyBytes), 'The body');
+  const bytes = await readBytes(c, bodyBytes);
+  const values = parseJsonText(bytes, 'The body');
   if (!Array.isArray(values)) throw noArray();
   if (values.length > items) throw tooMany({ items });
+  const check = createPlainCheck(bytes);
   for (let from = 0; from < values.length; from += ITEMS_A_SLICE) {
     const slice: unknown[] = values.slice(from, from + ITEMS_A_SLICE);
-    for (const [at, value] of slice.entries()) demandPlain(value, `Item ${from + at}`);
+    for (const [at, value] of slice.entries()) check(value, `Item ${from + at}`, `/${from + at}`);
     yield slice;
   }
 }
@@ -103,7 +105,7 @@ async function* readLines(c: Context<AppEnv>, limits: BatchLimits): Slices {
     if (bytes.length > limits.itemBytes) throw itemTooLarge(`Line ${line}`, limits);
     if (isBlank(bytes)) return [];
     const value = parseJsonText(bytes, `Line ${line}`);
-    demandPlain(value, `Line ${line}`);
+    createPlainCheck(bytes)(value, `Line ${line}`);
     return [value];
   };
   /** Of a line whose end has not come yet; put together only then, so that a byte at a time costs no more. */
