@@ -268,5 +268,7 @@ describe('case 42: what no worker could read is refused at once', () => {
 
 test('two definitions of one type are refused', async () => {
   const add = createAdd(0) as TaskDefinition;
-  await expect(openPopfleet({ redisUrl: redis.url, tasks: [add, add] })).rejects.toThrow(/defined twice/);
+  await expect(
+    openPopfleet({ redisUrl: redis.url, tasks: [add, createAdd(0) as TaskDefinition] }),
+  ).rejects.toThrow(/defined twice/);
 });

@@ -85,7 +85,7 @@ test('what it throws may be no error, or a hostile one', async () => {
   const hostile = await run('fail', { how: 'hostile' });
   expect(hostile).toMatchObject({
     state: 'dead',
-    error: { message: 'the handler threw a value that cannot be read' },
+    error: { message: 'an error without a message' },
   });
 });
 
