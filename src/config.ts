@@ -20,6 +20,7 @@ export interface Config {
   readonly queues: readonly string[];
   readonly concurrency: number;
   readonly threads: number;
+  readonly threadMemoryMb: number;
   readonly taskDurationMs: number;
   readonly taskModules: readonly string[];
   readonly leaseMs: number;
@@ -122,6 +123,7 @@ function variables(cores: number) {
     ),
     CONCURRENCY: integer(cores, 1, 1_024),
     THREADS: v.optional(integer(1, 1, 1_024)),
+    THREAD_MEMORY_MB: integer(512, 32, 1_048_576),
     TASK_DURATION_MS: integer(20_000, 0, DAY_MS),
     TASKS: v.optional(list, ''),
     LEASE_MS: integer(10_000, 300, DAY_MS),
@@ -220,6 +222,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     queues: [...new Set(read.QUEUES)],
     concurrency: read.CONCURRENCY,
     threads: read.THREADS ?? read.CONCURRENCY,
+    threadMemoryMb: read.THREAD_MEMORY_MB,
     taskDurationMs: read.TASK_DURATION_MS,
     taskModules: read.TASKS,
     leaseMs: read.LEASE_MS,

@@ -54,6 +54,12 @@ export class BundleStates {
     return Atomics.compareExchange(this.#states, index, PENDING, WITHDRAWN) === PENDING;
   }
 
+  /** It runs, or has ended. */
+  hasBegun(index: number): boolean {
+    const state = Atomics.load(this.#states, index);
+    return state === BEGUN || state === ENDED;
+  }
+
   isRunning(index: number): boolean {
     return Atomics.load(this.#states, index) === BEGUN;
   }

@@ -59,7 +59,7 @@ export function createExecute(parts: ExecuteParts): Execute {
     }
     const one: Case = { task, type: definition.type, maxAttempts: options.maxAttempts, options, random };
     const runner = runnerOf(task, definition);
-    return whenThere(runner.run(jobOf(task, options), held), (ended) => {
+    return whenThere(runner.run(jobOf(one), held), (ended) => {
       if (ended.kind === 'not-begun') return settle(one, judgeNotBegun(one, held, ahead), log);
       // A handler that finished in spite of being asked to stop has finished.
       if (ended.kind === 'answered' && ended.answer.kind === 'result') {
@@ -70,10 +70,11 @@ export function createExecute(parts: ExecuteParts): Execute {
   };
 }
 
-function jobOf(task: ClaimedTask, { timeoutMs }: RunOptions): Job {
+function jobOf({ task, type, options: { timeoutMs } }: Case): Job {
   return {
     queue: task.queue,
     id: task.id,
+    type,
     claim: task.claim,
     content: task.content,
     attempt: task.failures + 1,
@@ -161,6 +162,8 @@ function judge(one: Case, ended: Exclude<RunEnd, { kind: 'not-begun' }>): Verdic
       return judgeAnswer(one, ended);
     case 'killed':
       return judgeStopped(one, ended.stop);
+    case 'displaced':
+      return { word: 'released' };
     case 'thread-lost':
       return failure(one, { ...toTaskError(ended.error), killCause: ended.cause });
     case 'process-lost':

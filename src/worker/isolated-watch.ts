@@ -1,11 +1,13 @@
-// A thread that ends its process when the worker that started it is gone, also while the handler never yields.
+// A thread that hears what the worker says, and ends its process when that worker is gone, also while the handler never
+// yields.
 
 import { Socket } from 'node:net';
+import { parentPort } from 'node:worker_threads';
+import { createFrameReader, TO_ISOLATED } from './frames.ts';
 
-/** Of the pipe that isolated.ts opens: it closes with the worker. */
-const PIPE_TO_WORKER = 4;
+const read = createFrameReader((message) => parentPort?.postMessage(message));
 
-new Socket({ fd: PIPE_TO_WORKER, readable: true, writable: false })
+new Socket({ fd: TO_ISOLATED, readable: true, writable: false })
   .on('error', () => undefined) // It closes as well.
   .on('close', () => process.kill(process.pid, 'SIGKILL'))
-  .resume();
+  .on('data', read);

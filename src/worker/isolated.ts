@@ -1,80 +1,142 @@
 // Runs a task in a process of its own: one that lost its worker before. If it does so again, nobody else is harmed, it is
 // known for certain who did it, and the process can tell how it ended.
 
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { Answer, RunnerSettings, StopReason, Told } from './job.ts';
-import type { ToIsolated } from './isolated-entry.ts';
 import { builtEntry } from './built-entry.ts';
+import { createFrameReader, FROM_ISOLATED, TO_ISOLATED, toFrame } from './frames.ts';
 import { handlerEnv } from './handler-env.ts';
-import { type Runner, STOP_GRACE_MS } from './runner.ts';
+import type { Answer, Job, RunnerSettings, StopReason, Told } from './job.ts';
+import { type RunEnd, type Runner, STOP_GRACE_MS } from './runner.ts';
+import type { StopSource } from './stop-source.ts';
+import { isFromThread } from './thread-messages.ts';
+
+/** What the process is told: first the task, later perhaps to stop. */
+export type ToIsolated =
+  | { readonly kind: 'run'; readonly settings: RunnerSettings; readonly job: Job }
+  | { readonly kind: 'stop'; readonly reason: StopReason };
 
 /** The last words of a process that are kept. */
 const LAST_WORDS_CHARS = 2_000;
+/** A process that it has started may hold its pipes open for ever. They are not read for longer than this after its end. */
+const READ_WITHIN_MS = 1_000;
 
-type FromIsolated = { readonly told: Told } | { readonly answer: Answer };
-
-export function createIsolated(
-  settings: Omit<RunnerSettings, 'stopChannel'>,
-  onTold: (told: Told) => void,
-): Runner {
-  return {
-    async run(job, stop) {
-      const child = fork(fileURLToPath(builtEntry('isolated-entry')), {
-        serialization: 'advanced',
-        env: handlerEnv(),
-        // The last one carries nothing: it closes when this process ends, however that may be (isolated-watch.ts).
-        stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
-      });
-      let answer: Answer | undefined;
-      let lastWords = '';
-      child.stderr?.on('data', (text: Buffer) => {
-        lastWords = (lastWords + text.toString()).slice(-LAST_WORDS_CHARS);
-      });
-      child.on('message', (message: FromIsolated) => {
-        if ('answer' in message) answer = message.answer;
-        const told = 'answer' in message ? message.answer.told : message.told;
-        if (told) onTold(told);
-      });
-      child.on('error', () => undefined); // Its exit says the same.
-      const send = (message: ToIsolated): void => void child.send(message, () => undefined);
-      send({
-        kind: 'run',
-        settings: { ...settings, stopChannel: '' },
-        job: { ...job, content: Uint8Array.from(job.content) },
-      });
-
-      let asked: { readonly reason: StopReason; readonly at: number } | undefined;
-      let killedAt: number | undefined;
-      let grace: NodeJS.Timeout | undefined;
-      const off = stop.onStop((reason) => {
-        asked = { reason, at: performance.now() };
-        send({ kind: 'stop', request: { id: job.id, claim: job.claim, reason } });
-        grace = setTimeout(() => {
-          killedAt = performance.now();
-          child.kill('SIGKILL');
-        }, STOP_GRACE_MS);
-      });
-
-      const [code, signalName] = (await once(child, 'close').catch(() => [null, null])) as [
-        number | null,
-        string | null,
-      ];
-      clearTimeout(grace);
-      off();
-      const latencyMs = performance.now() - (killedAt ?? asked?.at ?? performance.now());
-      if (answer) return { kind: 'answered', answer, stop: asked && { reason: asked.reason, latencyMs } };
-      if (asked && killedAt !== undefined)
-        return { kind: 'killed', stop: { reason: asked.reason, latencyMs } };
-      return { kind: 'process-lost', error: lostError(code, signalName, lastWords) };
-    },
-  };
+export function createIsolated(settings: RunnerSettings, onTold: (told: Told) => void): Runner {
+  return { run: (job, stop) => new Promise((resolve) => runIsolated(settings, job, stop, onTold, resolve)) };
 }
 
-function lostError(code: number | null, signal: string | null, lastWords: string): Error {
+function runIsolated(
+  settings: RunnerSettings,
+  job: Job,
+  stop: StopSource,
+  onTold: (told: Told) => void,
+  resolve: (end: RunEnd) => void,
+): void {
+  const child = start(settings);
+  let answer: Answer | undefined;
+  let asked: { readonly reason: StopReason; readonly at: number } | undefined;
+  let killedAt: number | undefined;
+  let grace: NodeJS.Timeout | undefined;
+
+  const tell = (message: ToIsolated): void => {
+    (child.stdio[TO_ISOLATED] as Writable).write(toFrame(message));
+  };
+  hear(child, (message) => {
+    if (!isFromThread(message)) return;
+    if (message.kind === 'told') onTold(message.told);
+    if (message.kind !== 'answered') return;
+    answer = message.answer;
+    if (answer.told) onTold(answer.told);
+  });
+  const lastWords = readLastWords(child);
+  tell({ kind: 'run', settings, job: { ...job, content: Uint8Array.from(job.content) } });
+
+  const off = stop.onStop((reason) => {
+    asked = { reason, at: performance.now() };
+    tell({ kind: 'stop', reason });
+    grace = setTimeout(() => {
+      killedAt = performance.now();
+      child.kill('SIGKILL');
+    }, STOP_GRACE_MS);
+  });
+
+  whenGone(child, (how) => {
+    clearTimeout(grace);
+    off();
+    const latencyMs = performance.now() - (killedAt ?? asked?.at ?? performance.now());
+    const stopped = asked && { reason: asked.reason, latencyMs };
+    if (answer) resolve({ kind: 'answered', answer, stop: stopped });
+    // Asked to end, it did: by force, or on its own in the time that it was given for that.
+    else if (stopped && (killedAt !== undefined || stopped.reason !== 'timed-out'))
+      resolve({ kind: 'killed', stop: stopped });
+    else if (how === undefined) resolve({ kind: 'not-begun' });
+    else resolve({ kind: 'process-lost', error: lostError(how, lastWords()) });
+  });
+}
+
+function start({ threadMemoryMb }: RunnerSettings): ChildProcess {
+  const args = [
+    ...process.execArgv,
+    `--max-old-space-size=${threadMemoryMb}`,
+    fileURLToPath(builtEntry('isolated-entry')),
+  ];
+  const child = spawn(process.execPath, args, {
+    env: handlerEnv(),
+    // The last one closes when this process ends, however that may be (isolated-watch.ts).
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+  });
+  // A pipe breaks when the process ends, and that is heard of anyway.
+  for (const pipe of child.stdio) pipe?.on('error', () => undefined);
+  return child;
+}
+
+/** Takes what the process says. One that writes something else there is ended: nothing is understood any more. */
+function hear(child: ChildProcess, take: (message: unknown) => void): void {
+  const read = createFrameReader(take);
+  (child.stdio[FROM_ISOLATED] as Readable).on('data', (piece: Buffer) => {
+    try {
+      read(piece);
+    } catch {
+      child.kill('SIGKILL');
+    }
+  });
+}
+
+function readLastWords(child: ChildProcess): () => string {
+  let words = '';
+  child.stderr?.on('data', (text: Buffer) => {
+    words = (words + text.toString()).slice(-LAST_WORDS_CHARS);
+  });
+  return () => words.trim();
+}
+
+interface HowItEnded {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** @param done called once, with `undefined` when the process could not be started */
+function whenGone(child: ChildProcess, done: (how: HowItEnded | undefined) => void): void {
+  let isDone = false;
+  const once = (how: HowItEnded | undefined): void => {
+    if (isDone) return;
+    isDone = true;
+    for (const pipe of child.stdio) pipe?.destroy();
+    done(how);
+  };
+  child.on('error', () => {
+    if (child.pid === undefined) once(undefined);
+  });
+  child.on('close', (code, signal) => once({ code, signal }));
+  child.on('exit', (code, signal) => {
+    setTimeout(() => once({ code, signal }), READ_WITHIN_MS).unref();
+  });
+}
+
+function lostError({ code, signal }: HowItEnded, lastWords: string): Error {
   const end = signal === null ? `exited with code ${code}` : `was ended by ${signal}`;
-  const error = new Error(`its process ${end}${lastWords.trim() ? `; last words: ${lastWords.trim()}` : ''}`);
+  const error = new Error(`its process ${end}${lastWords ? `; last words: ${lastWords}` : ''}`);
   error.name = 'ProcessLost';
   delete error.stack;
   return error;

@@ -8,13 +8,14 @@ export interface RunnerSettings {
   readonly tasks: TaskSettings;
   /** Bytes that a result may have. */
   readonly resultLimitBytes: number;
-  /** Name of the channel on which threads are asked to stop. */
-  readonly stopChannel: string;
+  /** Megabytes of objects that a thread, or a process of its own, may keep. */
+  readonly threadMemoryMb: number;
 }
 
 export interface Job {
   readonly queue: string;
   readonly id: string;
+  readonly type: string;
   readonly claim: number;
   /** CBOR `[type, input, options?]`, in a buffer of its own. */
   readonly content: Uint8Array;
@@ -22,9 +23,6 @@ export interface Job {
   /** Milliseconds that it may run. */
   readonly timeoutMs: number | undefined;
 }
-
-/** No task: resolves when a thread has loaded its handlers. */
-export const WARM_UP = 'warm-up';
 
 export type Answer =
   | { readonly kind: 'result'; readonly result: Uint8Array; readonly told: Told | undefined }
@@ -50,24 +48,6 @@ export interface Told {
   readonly claim: number;
   readonly progress: { readonly percent: number; readonly note: string | undefined } | undefined;
   readonly lines: readonly string[];
-}
-
-/** What a thread says: once that it has loaded its handlers (its id), then how runs ended, and before that what they tell. */
-export type FromThread = { readonly loaded: number } | Answered | Told;
-
-export interface Answered {
-  /** The number of the job. */
-  readonly run: number;
-  readonly answer: Answer;
-  /** Milliseconds that it ran. */
-  readonly ranMs: number;
-}
-
-/** Asks the handler of one run to end by itself: its signal fires with `reason`. */
-export interface StopRequest {
-  readonly id: string;
-  readonly claim: number;
-  readonly reason: StopReason;
 }
 
 /** Why a running task is stopped from outside; each reason ends it differently. */

@@ -1,22 +1,47 @@
-// One job on its way through the pool: it waits, a thread has it, it ended.
+// One job on its way through the pool: it waits, a thread has it, it ended. And the jobs that one thread gets at once.
 
 import type { Run } from './ahead.ts';
-import type { BundleStates, NumberedJob } from './bundle.ts';
+import { type Bundle, BundleStates, type NumberedJob } from './bundle.ts';
 import type { Job, StopReason } from './job.ts';
 import type { RunEnd } from './runner.ts';
 import type { StopSource } from './stop-source.ts';
+import type { Thread } from './thread.ts';
 
-export interface SentBundle {
+export class SentBundle {
   readonly runs: readonly PoolRun[];
-  readonly states: BundleStates;
-  readonly kill: AbortController;
+  readonly states = new BundleStates();
+  /** Takes the wish for a thread back. */
+  unwish: () => void = () => undefined;
+  /** The thread that has it. */
+  thread: Thread | undefined;
   /** The run that its thread was ended for. */
-  killed: { readonly run: PoolRun; readonly goneMs: Promise<number> } | undefined;
+  killed: PoolRun | undefined;
+  /** Runs that have not ended. */
+  open: number;
+
+  constructor(runs: readonly PoolRun[]) {
+    this.runs = runs;
+    this.open = runs.length;
+  }
+
+  hasBegun(): boolean {
+    return this.runs.some((_, index) => this.states.hasBegun(index));
+  }
+
+  /** Takes all runs back when none has begun. @returns those that were open until now */
+  withdrawUnbegun(): readonly PoolRun[] {
+    if (this.hasBegun()) return [];
+    return this.runs.filter((_, index) => this.states.withdraw(index));
+  }
+
+  toBundle(): Bundle {
+    return { jobs: this.runs.map((run) => run.toNumbered()), memory: this.states.memory };
+  }
 }
 
 export class PoolRun {
   readonly number: number;
-  /** Where it is, once a thread has it. */
+  /** Where it is, once it is given to a thread. */
   sent: { readonly bundle: SentBundle; readonly index: number; readonly run: Run } | undefined;
   /** It was asked to end by itself, and is ended when `grace` is over. */
   asked: { readonly reason: StopReason; readonly at: number; readonly grace: NodeJS.Timeout } | undefined;

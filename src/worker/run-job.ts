@@ -95,7 +95,8 @@ class RunContext implements TaskContext {
   }
 }
 
-function toAnswer(error: unknown, told: Told | undefined): Answer {
+/** What a run answers that has failed with `error`. */
+export function toAnswer(error: unknown, told: Told | undefined): Answer {
   if (isNamed(error, RetryLater.name)) {
     return {
       kind: 'later',

@@ -13,6 +13,8 @@ export type RunEnd =
   | { readonly kind: 'thread-lost'; readonly cause: KillCause; readonly error: unknown }
   /** The process of its own ended under the task. */
   | { readonly kind: 'process-lost'; readonly error: Error }
+  /** Its thread ended under it, because of an error that another task had left behind: it runs again. */
+  | { readonly kind: 'displaced' }
   /** It was stopped before, or found no place in time. */
   | { readonly kind: 'not-begun' };
 

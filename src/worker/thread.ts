@@ -1,50 +1,163 @@
-// The entry of every worker thread.
+// One thread: how it starts, what it is sent, what is heard from it, and how it ends.
 
-import { BroadcastChannel, parentPort, threadId, workerData } from 'node:worker_threads';
-import { loadRegistry } from '../tasks/registry.ts';
-import { type Bundle, BundleStates } from './bundle.ts';
-import { type FromThread, type Job, type RunnerSettings, type StopRequest, WARM_UP } from './job.ts';
-import { ownBytes, runJob } from './run-job.ts';
-import { stopError } from './stop-source.ts';
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { KillCause } from '../protocol/task-error.ts';
+import { builtEntry } from './built-entry.ts';
+import type { Bundle } from './bundle.ts';
+import { handlerEnv } from './handler-env.ts';
+import type { RunnerSettings, StopReason, Told } from './job.ts';
+import type { ThreadStart } from './thread-entry.ts';
+import { type Answered, isFromThread, type LeftBehind, type ToThread } from './thread-messages.ts';
 
-const settings = workerData as RunnerSettings;
+/** Who gets what a thread says of the jobs it was given. */
+export interface ThreadUser {
+  answered(message: Answered): void;
+  told(told: Told): void;
+  /** The thread is gone, and all was heard that it said before. Called once. */
+  lost(lost: ThreadLost): void;
+}
 
-/** The one that runs here: a thread runs one task at a time. */
-let current: { readonly job: Job; readonly controller: AbortController } | undefined;
+export interface ThreadLost {
+  readonly cause: KillCause;
+  readonly error: unknown;
+  /** Milliseconds from `end` until it was gone; 0 when it went by itself. */
+  readonly latencyMs: number;
+  /** It went because of an error that a job before had left behind. */
+  readonly isLeftBehind: boolean;
+}
 
-// Begun once when the thread starts, not at its first task.
-const loading = loadRegistry(settings.tasks).then((registry) => {
-  const stops = new BroadcastChannel(settings.stopChannel);
-  stops.addEventListener('message', (event: unknown) => stop((event as { data: StopRequest }).data));
-  stops.unref();
-  return registry;
-});
-// One that failed is told as well: each job awaits it, and reports it.
-const sayLoaded = (): void => say({ loaded: threadId });
-loading.then(sayLoaded, sayLoaded);
+export interface Thread {
+  /** Gives it jobs. It must have loaded, and have no others. */
+  send(bundle: Bundle, user: ThreadUser): void;
+  /** Asks the handler of one run to end by itself. */
+  ask(run: number, reason: StopReason): void;
+  /** Its user is done with it. */
+  free(): void;
+  /** Ends it, whatever it does. It must have loaded: Node aborts the whole process when a thread ends while it loads modules. */
+  end(): void;
+  /** It was ended, or has closed its side, and will be gone soon. */
+  isEnding(): boolean;
+  /** Resolves when it is gone. */
+  readonly gone: Promise<void>;
+}
 
-/** Runs the jobs of a bundle and says how each ended; called by the pool. */
-export default async function runInThread(bundle: Bundle | typeof WARM_UP): Promise<void> {
-  const registry = await loading;
-  if (bundle === WARM_UP) return;
-  const states = new BundleStates(bundle.memory);
-  for (const [index, job] of bundle.jobs.entries()) {
-    if (!states.begin(index)) continue;
-    const begunAt = performance.now();
-    current = { job, controller: new AbortController() };
-    const running = runJob(registry, settings.resultLimitBytes, job, current.controller, say);
-    const answer = running instanceof Promise ? await running : running;
-    current = undefined;
-    states.end(index);
-    // At once: if the next one hangs, this thread is ended, and with it what it has not said.
-    say({ run: job.run, answer: ownBytes(answer), ranMs: performance.now() - begunAt });
+export interface ThreadEvents {
+  loaded(thread: Thread): void;
+  /** @param reason why it has not loaded; `undefined` when it had */
+  gone(thread: Thread, reason: string | undefined): void;
+  leftBehind(fault: LeftBehind): void;
+}
+
+/** Handing a buffer over costs more than copying a small one once more. */
+const TRANSFERRED_FROM_BYTES = 16_384;
+/** A thread that waits in the kernel may not end at once. It counts as gone after this time. */
+const GONE_WITHIN_MS = 2_000;
+
+export function startThread(settings: RunnerSettings, events: ThreadEvents): Thread {
+  const { port1: port, port2 } = new MessageChannel();
+  // A thread cannot load TypeScript on every supported Node, so the entry is always the built file.
+  const worker = new Worker(new URL(builtEntry('thread-entry')), {
+    env: handlerEnv(),
+    workerData: { settings, port: port2 } satisfies ThreadStart,
+    transferList: [port2],
+    resourceLimits: { maxOldGenerationSizeMb: settings.threadMemoryMb },
+  });
+  let user: ThreadUser | undefined;
+  let hasLoaded = false;
+  let isGone = false;
+  let endedAt: number | undefined;
+  let error: unknown;
+  let isLeftBehind = false;
+  let notLoaded: string | undefined;
+  let sayGone = (): void => undefined;
+  const gone = new Promise<void>((resolve) => {
+    sayGone = resolve;
+  });
+
+  function hear(message: unknown): void {
+    if (isGone || !isFromThread(message)) return;
+    switch (message.kind) {
+      case 'loaded':
+        hasLoaded = true;
+        events.loaded(thread);
+        break;
+      case 'not-loaded':
+        notLoaded = message.reason;
+        break;
+      case 'left-behind':
+        isLeftBehind = true;
+        end();
+        events.leftBehind(message);
+        break;
+      case 'answered':
+        if (message.ends) end();
+        user?.answered(message);
+        break;
+      case 'told':
+        user?.told(message.told);
+        break;
+    }
   }
+
+  function leave(exit: unknown): void {
+    if (isGone) return;
+    // What it said before it went.
+    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) hear(next.message);
+    isGone = true;
+    port.close();
+    const latencyMs = endedAt === undefined ? 0 : performance.now() - endedAt;
+    user?.lost({ cause: causeOf(exit), error: exit, latencyMs, isLeftBehind });
+    user = undefined;
+    events.gone(thread, hasLoaded ? undefined : (notLoaded ?? messageOf(exit)));
+    sayGone();
+  }
+
+  function end(): void {
+    if (endedAt !== undefined || isGone) return;
+    endedAt = performance.now();
+    setTimeout(() => leave(new Error('the thread does not end')), GONE_WITHIN_MS).unref();
+    worker.terminate().catch(() => undefined);
+  }
+
+  const thread: Thread = {
+    send(bundle, nextUser) {
+      user = nextUser;
+      const message: ToThread = { kind: 'run', ...bundle };
+      port.postMessage(
+        message,
+        bundle.jobs.flatMap(({ content }) =>
+          content.length < TRANSFERRED_FROM_BYTES ? [] : [content.buffer as ArrayBuffer],
+        ),
+      );
+    },
+    ask: (run, reason) => port.postMessage({ kind: 'stop', run, reason } satisfies ToThread),
+    free() {
+      user = undefined;
+    },
+    end,
+    isEnding: () => endedAt !== undefined,
+    gone,
+  };
+
+  // Before 'exit': an error that was thrown, or that there is no memory left.
+  worker.on('error', (thrown) => {
+    error = thrown;
+  });
+  worker.on('exit', (code) => leave(error ?? new Error(`the thread exited with code ${code}`)));
+  port.on('message', hear);
+  // Its side is closed: it has ended, or nothing will be heard of it again.
+  port.on('close', () => {
+    if (hasLoaded) end();
+  });
+  return thread;
 }
 
-function stop({ id, claim, reason }: StopRequest): void {
-  if (current?.job.id === id && current.job.claim === claim) current.controller.abort(stopError(reason));
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
-function say(message: FromThread): void {
-  parentPort?.postMessage(message);
+function causeOf(error: unknown): KillCause {
+  return (error as { code?: unknown } | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY'
+    ? 'out-of-memory'
+    : 'thread-exit';
 }

@@ -22,7 +22,7 @@ import { createGate } from './gate.ts';
 import { createGated } from './gated.ts';
 import { createInline } from './inline.ts';
 import { createIsolated } from './isolated.ts';
-import type { Told } from './job.ts';
+import type { RunnerSettings, Told } from './job.ts';
 import { createLaneTurn } from './lane-turn.ts';
 import { createPool } from './pool.ts';
 import { createSlots } from './slots.ts';
@@ -34,6 +34,7 @@ export interface WorkerSettings {
   readonly concurrency: number;
   /** Threads that run them; those beyond run inline. */
   readonly threads: number;
+  readonly threadMemoryMb: number;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
   readonly blockMs: number;
@@ -68,7 +69,7 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
   const name = workerName();
   const ahead = createAhead(settings.concurrency);
   const slots = createSlots(ahead.limit);
-  const runnerSettings = { tasks: settings.tasks, resultLimitBytes: settings.resultLimitBytes };
+  const runnerSettings = runnerSettingsOf(settings);
   const onTold = (told: Told): void => {
     taken?.exchanges.find(({ queue }) => queue === told.queue)?.tell(told);
   };
@@ -212,6 +213,11 @@ interface Running {
   readonly heartbeat: NodeJS.Timeout;
   readonly sweeps: ReadonlyMap<string, ReturnType<typeof createSweepTimer>>;
   readonly wakes: WakeListener;
+}
+
+/** What handlers may see of the settings: nothing else goes into their threads. */
+function runnerSettingsOf({ tasks, resultLimitBytes, threadMemoryMb }: WorkerSettings): RunnerSettings {
+  return { tasks, resultLimitBytes, threadMemoryMb };
 }
 
 function announcementOf({ concurrency, threads }: WorkerSettings, registry: Registry): Announcement {

@@ -51,7 +51,7 @@ test('process.exit: the thread ends, the worker does not, and the next attempt r
   expect(task.errors.map(({ claim, error }) => [claim, error.killCause])).toEqual(
     [1, 2, 3].map((claim) => [claim, 'thread-exit']),
   );
-  expect(task.error?.message).toMatch(/exited with code: 7/);
+  expect(task.error?.message).toMatch(/exited with code 7/);
   expect(await run(url, 'where')).toMatchObject({ state: 'succeeded', result: { pid: worker.pid } });
 });
 

@@ -11,6 +11,7 @@ import { StopSource } from '../../src/worker/stop-source.ts';
 const job: Job = {
   queue: 'default',
   id: '01890000-0000-7000-8000-000000000000',
+  type: 'tiny',
   claim: 1,
   content: Uint8Array.of(0),
   attempt: 1,

@@ -25,10 +25,12 @@ const settings = {
     taskDurationMs: 0,
   },
   resultLimitBytes: 100_000,
+  threadMemoryMb: 64,
 };
 const job: Job = {
   queue: 'default',
   id: '01890000-0000-7000-8000-000000000001',
+  type: 'environment',
   claim: 1,
   content: encodeContent('environment', {}, {}),
   attempt: 1,

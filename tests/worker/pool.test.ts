@@ -28,6 +28,7 @@ async function startPool(patienceMs = 10_000): Promise<void> {
     settings: {
       tasks: { taskModules: [MODULE], baseDir: folder, taskDurationMs: 10 },
       resultLimitBytes: 1_000,
+      threadMemoryMb: 64,
     },
     gate: createGate(1),
     ahead,
@@ -63,6 +64,7 @@ function sendTogether(
     const job = {
       queue: 'default',
       id: `01890000-0000-7000-8000-${String(index).padStart(12, '0')}`,
+      type,
       claim: 1,
       content: encodeContent(type, input, {}),
       attempt: 1,

@@ -10,6 +10,7 @@ const MOST_LINES = 1_000;
 const job: Job = {
   queue: 'default',
   id: '01890000-0000-7000-8000-000000000000',
+  type: 'tiny',
   claim: 4,
   content: new Uint8Array(),
   attempt: 2,

@@ -1,0 +1,111 @@
+// The entry of every worker thread.
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { toTaskError } from '../protocol/task-error.ts';
+import { loadRegistry, type Registry } from '../tasks/registry.ts';
+import { type Bundle, BundleStates, type NumberedJob } from './bundle.ts';
+import type { RunnerSettings, Told } from './job.ts';
+import { ownBytes, runJob, toAnswer } from './run-job.ts';
+import { stopError } from './stop-source.ts';
+import type { FromThread, ToThread } from './thread-messages.ts';
+
+/** What a thread is given when it starts. */
+export interface ThreadStart {
+  readonly settings: RunnerSettings;
+  readonly port: MessagePort;
+}
+
+/** A run, as far as code that it leaves behind may keep it in memory. */
+interface Run {
+  readonly number: number;
+  readonly queue: string;
+  readonly id: string;
+  readonly type: string;
+  readonly begunAt: number;
+  readonly controller: AbortController;
+  end(): void;
+}
+
+const { settings, port } = workerData as ThreadStart;
+// Handlers find neither: what they post, close or listen to can do no harm.
+Reflect.deleteProperty(workerData as ThreadStart, 'port');
+parentPort?.close();
+const exit = process.exit.bind(process);
+
+/** The one that runs here: a thread runs one task at a time. */
+let current: Run | undefined;
+/** The run whose code executes, also in callbacks long after it has ended. */
+const runs = new AsyncLocalStorage<Run>();
+let hasLoaded = false;
+
+// An unhandled rejection comes here too, in the asynchronous context of its promise.
+process.on('uncaughtException', fail);
+loadRegistry(settings.tasks).then(serve, fail);
+
+function serve(registry: Registry): void {
+  port.on('message', (message: ToThread) => {
+    if (message.kind === 'run') runAll(registry, message).catch(fail);
+    else if (current?.number === message.run) current.controller.abort(stopError(message.reason));
+  });
+  hasLoaded = true;
+  say({ kind: 'loaded' });
+}
+
+/** Runs the jobs of a bundle and says how each ended. */
+async function runAll(registry: Registry, { jobs, memory }: Bundle): Promise<void> {
+  const states = new BundleStates(memory);
+  for (const [index, job] of jobs.entries()) {
+    if (!states.begin(index)) continue;
+    const run = begin(job, () => states.end(index));
+    current = run;
+    const running = runs.run(run, runJob, registry, settings.resultLimitBytes, job, run.controller, tell);
+    const answer = running instanceof Promise ? await running : running;
+    current = undefined;
+    states.end(index);
+    // At once: if the next one hangs, this thread is ended, and with it what it has not said.
+    say({
+      kind: 'answered',
+      run: job.run,
+      answer: ownBytes(answer),
+      ranMs: performance.now() - run.begunAt,
+      ends: false,
+    });
+  }
+}
+
+function begin({ run: number, queue, id, type }: NumberedJob, end: () => void): Run {
+  return { number, queue, id, type, begunAt: performance.now(), controller: new AbortController(), end };
+}
+
+/**
+ * Ends the thread because of an error that nothing has caught. It fails the run that it belongs to. When that one has
+ * ended, the run that is under way is not to blame, and runs again elsewhere.
+ */
+function fail(error: unknown): void {
+  const guilty = runs.getStore() ?? current;
+  if (!hasLoaded) say({ kind: 'not-loaded', reason: toTaskError(error).message });
+  else if (guilty && guilty === current) {
+    guilty.end();
+    const answer = toAnswer(error, undefined);
+    say({
+      kind: 'answered',
+      run: guilty.number,
+      answer,
+      ranMs: performance.now() - guilty.begunAt,
+      ends: true,
+    });
+  } else {
+    const by = guilty && { queue: guilty.queue, id: guilty.id, type: guilty.type };
+    say({ kind: 'left-behind', by, error: toTaskError(error) });
+  }
+  exit(1);
+}
+
+function tell(told: Told): void {
+  say({ kind: 'told', told });
+}
+
+function say(message: FromThread): void {
+  port.postMessage(message);
+}

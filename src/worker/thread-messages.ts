@@ -1,0 +1,96 @@
+// What passes between the worker and a thread, or a process of its own, on a channel that handlers do not see.
+
+import type { TaskError } from '../protocol/task-error.ts';
+import type { Bundle } from './bundle.ts';
+import type { Answer, StopReason, Told } from './job.ts';
+
+export type ToThread =
+  | ({ readonly kind: 'run' } & Bundle)
+  /** The signal of this run fires with `reason`. */
+  | { readonly kind: 'stop'; readonly run: number; readonly reason: StopReason };
+
+export type FromThread =
+  /** Its handlers are loaded: it takes jobs. */
+  | { readonly kind: 'loaded' }
+  /** They cannot be loaded, and the thread ends. */
+  | { readonly kind: 'not-loaded'; readonly reason: string }
+  | Answered
+  | { readonly kind: 'told'; readonly told: Told }
+  | LeftBehind;
+
+export interface Answered {
+  readonly kind: 'answered';
+  /** The number of the job. */
+  readonly run: number;
+  readonly answer: Answer;
+  /** Milliseconds that it ran. */
+  readonly ranMs: number;
+  /** The thread ends now: its code failed where nothing could catch the error. */
+  readonly ends: boolean;
+}
+
+/** An error of code that an earlier run left behind, a timer for example. The thread ends for it. */
+export interface LeftBehind {
+  readonly kind: 'left-behind';
+  /** `undefined`: it belongs to no run, but to a task module. */
+  readonly by: { readonly queue: string; readonly id: string; readonly type: string } | undefined;
+  readonly error: TaskError;
+}
+
+/** Whether a message has the shape that its kind promises: nothing else may reach the code of the main thread. */
+export function isFromThread(message: unknown): message is FromThread {
+  if (!isObject(message)) return false;
+  switch (message['kind']) {
+    case 'loaded':
+      return true;
+    case 'not-loaded':
+      return typeof message['reason'] === 'string';
+    case 'answered':
+      return (
+        typeof message['run'] === 'number' &&
+        typeof message['ranMs'] === 'number' &&
+        isAnswer(message['answer'])
+      );
+    case 'told':
+      return isTold(message['told']);
+    case 'left-behind':
+      return (message['by'] === undefined || isObject(message['by'])) && isError(message['error']);
+    default:
+      return false;
+  }
+}
+
+function isAnswer(answer: unknown): answer is Answer {
+  if (!isObject(answer) || !(answer['told'] === undefined || isTold(answer['told']))) return false;
+  switch (answer['kind']) {
+    case 'result':
+      return answer['result'] instanceof Uint8Array;
+    case 'error':
+      return isError(answer['error']) && typeof answer['permanent'] === 'boolean';
+    case 'later':
+      return isError(answer['error']) && typeof answer['delayMs'] === 'number';
+    default:
+      return false;
+  }
+}
+
+function isTold(told: unknown): told is Told {
+  if (!isObject(told)) return false;
+  const { queue, id, claim, progress, lines } = told;
+  return (
+    typeof queue === 'string' &&
+    typeof id === 'string' &&
+    typeof claim === 'number' &&
+    (progress === undefined || (isObject(progress) && typeof progress['percent'] === 'number')) &&
+    Array.isArray(lines) &&
+    lines.every((line) => typeof line === 'string')
+  );
+}
+
+function isError(error: unknown): boolean {
+  return isObject(error) && typeof error['name'] === 'string' && typeof error['message'] === 'string';
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
