@@ -1,6 +1,6 @@
 // Tiny tasks that go to a thread together: whatever one of them does, the others lose nothing and none runs twice.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,7 @@ import { createGate } from '../../src/worker/gate.ts';
 import { createPool, type Pool } from '../../src/worker/pool.ts';
 import type { RunEnd } from '../../src/worker/runner.ts';
 import { StopSource } from '../../src/worker/stop-source.ts';
+import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';
 
 const MODULE = fileURLToPath(new URL('../fixtures/life.mjs', import.meta.url));
@@ -97,10 +98,19 @@ test('all run one after the other, each once, and each has its own result', asyn
 
 test('a thread is ended for one of them: those before have ended, those after go back and have not begun', async () => {
   await startPool();
-  const sent = sendTogether([numbered(0), numbered(1), { type: 'spin' }, numbered(3), numbered(4)]);
-  const [first, second, spinning, ...after] = sent;
+  const begun = join(folder, 'begun');
+  const spin = { type: 'spin', input: { file: begun } };
+  const [first, second, spinning, ...after] = sendTogether([
+    numbered(0),
+    numbered(1),
+    spin,
+    numbered(3),
+    numbered(4),
+  ]);
   expect(first && (await endOf(first))).toBe(0);
   expect(second && (await endOf(second))).toBe(1);
+  // Before it has begun it would go back like the others.
+  await eventually(() => existsSync(begun));
   spinning?.stop.stop('cancelled');
   expect(spinning && (await spinning.ended)).toMatchObject({ kind: 'killed', stop: { reason: 'cancelled' } });
   expect(await Promise.all(after.map(endOf))).toEqual(['not-begun', 'not-begun']);
