@@ -5,6 +5,7 @@ import { createLog, LOG_LEVELS } from './log.ts';
 import { type FieldFault, PopfleetError } from './protocol/errors.ts';
 import { type Call, type CallInput, CallSchema } from './protocol/options.ts';
 import { readPlain } from './protocol/plain-value.ts';
+import { readTaskId } from './protocol/task-id.ts';
 import { validate, validateInput } from './server/body.ts';
 import { type Prepared, prepareTask } from './server/new-task.ts';
 import { type TaskView, toTaskView } from './server/task-view.ts';
@@ -109,9 +110,10 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
     return { call, definition };
   }
 
+  /** @param id in any case */
   async function find(id: unknown): Promise<TaskRecord | undefined> {
     if (typeof id !== 'string') throw wrong({ pointer: '#/id', detail: 'must be text' });
-    return inspector.task(id);
+    return inspector.task(readTaskId(id) ?? id);
   }
 
   return {
@@ -141,17 +143,17 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
 
     async get(id) {
       const record = await find(id);
-      return record && toTaskView(record, await inspector.attempts(record.queue, id), registry);
+      return record && toTaskView(record, await inspector.attempts(record.queue, record.id), registry);
     },
 
     async cancel(id) {
-      const record = await find(id);
-      return record ? operator.cancel(record.queue, id) : 'unknown';
+      const task = await find(id);
+      return task ? operator.cancel(task.queue, task.id) : 'unknown';
     },
 
     async retry(id) {
-      const record = await find(id);
-      return record ? operator.replay(record.queue, id) : 'unknown';
+      const task = await find(id);
+      return task ? operator.replay(task.queue, task.id) : 'unknown';
     },
 
     close() {

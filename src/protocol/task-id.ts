@@ -2,6 +2,7 @@
 
 import { randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
+import { TASK_ID } from './names.ts';
 
 const ID_BYTES = 16;
 /** Random bytes are fetched for many ids at once: fetching them for each took five times as long as making the id. */
@@ -27,6 +28,15 @@ export function newTaskId(): string {
     sequence += 1;
   }
   return v7({ random, msecs: lastMs, seq: sequence });
+}
+
+/**
+ * An id that a caller gives, in the form in which it is stored. Capital letters mean the same (RFC 9562, section 4).
+ * @returns `undefined` when the text is no id
+ */
+export function readTaskId(text: string): string | undefined {
+  const id = text.toLowerCase();
+  return TASK_ID.test(id) ? id : undefined;
 }
 
 /** When an id was made, in milliseconds since 1970: the first 48 bits of a UUIDv7 (RFC 9562, section 5.7). */

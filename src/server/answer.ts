@@ -1,11 +1,13 @@
 // Writes answers in the format the caller asked for: JSON, or CBOR.
 
 import type { Context } from 'hono';
-import { accepts } from 'hono/accepts';
 import { encodeCbor } from '../protocol/cbor.ts';
+import { preferredMedia } from './accept.ts';
 import type { AppEnv } from './app-env.ts';
 
-const FORMATS = ['application/json', 'application/cbor'];
+const FORMATS = ['application/json', 'application/cbor'] as const;
+/** A header that names neither of them likes both the same. */
+const NAMES_A_FORMAT = /cbor|json/i;
 
 /** Answers `value` as CBOR when `Accept` prefers it, otherwise as JSON: an answer that was not asked for is better than none. */
 export function answer(
@@ -22,12 +24,11 @@ export function answer(
   return respond(c, status, text, { Vary: 'Accept', 'Content-Type': 'application/json', ...headers });
 }
 
-/** Nearly nobody names it: only then is the header taken apart, with its weights (RFC 9110, section 12.4.2). */
+/** Few callers name a format: only then is the header taken apart. */
 function wantsCbor(c: Context<AppEnv>): boolean {
   const accept = c.req.header('accept');
-  if (accept === undefined || !accept.includes('cbor')) return false;
-  const format = accepts(c, { header: 'Accept', supports: FORMATS, default: 'application/json' });
-  return format === 'application/cbor';
+  if (accept === undefined || accept === 'application/json' || !NAMES_A_FORMAT.test(accept)) return false;
+  return preferredMedia(accept, FORMATS) === 'application/cbor';
 }
 
 /**

@@ -7,6 +7,8 @@ export interface AppEnv {
     /** A UUID, or what the caller sent as `X-Request-Id`. */
     requestId: string;
     caller: Caller;
+    /** Whether the session of a caller with a cookie still holds; `undefined` for all others. */
+    isSignedIn: (() => Promise<boolean>) | undefined;
     /** Whether browsers use https. */
     isHttps: boolean;
     /** True once the server drains. */

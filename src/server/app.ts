@@ -66,10 +66,11 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   // Before keys are asked for: browsers send none with the question whether they may send one.
   if (parts.corsOrigins.length > 0) app.use('*', allowOrigins(parts.corsOrigins));
   app.use('*', (c, next) => {
-    return whenThere(authenticate(c, parts), ({ caller, by }) => {
+    return whenThere(authenticate(c, parts), ({ caller, by, isSignedIn }) => {
       // Where keys are asked for, a page of another site gets in by one only.
       if (by !== 'bearer') demandSameSite(c, parts.keyring.isEmpty ? parts.corsOrigins : []);
       c.set('caller', caller);
+      c.set('isSignedIn', isSignedIn);
       return next();
     });
   });

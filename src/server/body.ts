@@ -1,21 +1,28 @@
 // Reads request bodies that anyone may send: bounded, JSON or CBOR, plain values only.
 
+import type { IncomingMessage } from 'node:http';
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import { BIG_INTEGER_FAULT, findBigInteger } from '../protocol/big-integers.ts';
 import { decodeCbor } from '../protocol/cbor.ts';
 import { CborFault } from '../protocol/cbor-scan.ts';
 import { type FieldFault, PopfleetError } from '../protocol/errors.ts';
+import { JsonFault, scanJson, skipJsonSpace, withoutByteOrderMark } from '../protocol/json-scan.ts';
 import { faultText, readPlain } from '../protocol/plain-value.ts';
 import { checkInput, type InputSchema, pathOf } from '../tasks/input-schema.ts';
 import type { AppEnv } from './app-env.ts';
+import { createGrowingBytes } from './growing-bytes.ts';
+import { listElements } from './header-list.ts';
 
 /** All faults of a value with at most so many parts are told, else the first. */
 const PARTS_OF_A_SMALL_VALUE = 500;
 /** Of a schema of another library, which tells all it finds in a value of any size. */
 const FAULTS_TOLD = 100;
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** Larger bodies, and those of unknown length, are put together while they come in. */
+const SMALL_BODY_BYTES = 65_536;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Reads and parses the body.
@@ -32,7 +39,8 @@ export async function readBody(c: Context<AppEnv>, limitBytes: number): Promise<
  */
 export function mediaTypeOf(c: Context<AppEnv>): string {
   const encoding = c.req.header('content-encoding');
-  if (encoding !== undefined && encoding !== 'identity') {
+  // Names of codings are the same in any case (RFC 9110, section 8.4.1).
+  if (encoding !== undefined && !listElements(encoding).every((one) => one.toLowerCase() === 'identity')) {
     throw new PopfleetError('unsupported-media-type', 'Send the body without Content-Encoding.');
   }
   return (c.req.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
@@ -40,7 +48,7 @@ export function mediaTypeOf(c: Context<AppEnv>): string {
 
 function parserOf(c: Context<AppEnv>): (bytes: Uint8Array) => unknown {
   const type = mediaTypeOf(c);
-  if (type === 'application/json') return parseJson;
+  if (type === 'application/json') return (bytes) => parseJson(bytes, 'The body');
   if (type === 'application/cbor') return parseCbor;
   throw new PopfleetError(
     'unsupported-media-type',
@@ -48,50 +56,45 @@ function parserOf(c: Context<AppEnv>): (bytes: Uint8Array) => unknown {
   );
 }
 
-/** Counts what really arrives: a declared length may be missing (chunked) or wrong. */
+/**
+ * The whole body. What really arrives is counted: a declared length may be missing (chunked).
+ * @throws PopfleetError `too-large`, before anything is read when the declared length says so; `malformed-body` when the
+ *   caller breaks off
+ */
 export async function readBytes(c: Context<AppEnv>, limitBytes: number): Promise<Uint8Array> {
-  const declared = c.req.header('content-length');
-  if (declared !== undefined) {
-    if (Number(declared) > limitBytes) throw tooLarge(limitBytes);
+  const declared = Number(c.req.header('content-length') ?? Number.POSITIVE_INFINITY);
+  if (declared <= Math.min(limitBytes, SMALL_BODY_BYTES)) {
     // The HTTP parser passes on exactly the declared number of bytes, so the fast path is safe.
     return new Uint8Array(await c.req.arrayBuffer());
   }
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of readChunks(c, limitBytes)) chunks.push(chunk);
-  return Buffer.concat(chunks);
+  const body = createGrowingBytes();
+  for await (const chunk of readChunks(c, limitBytes)) body.append(chunk);
+  return body.take();
 }
 
 /**
- * The body as it comes in.
- * @throws PopfleetError `too-large` as soon as more than `limitBytes` have come, or were announced
+ * The body as it comes in. Whoever stops reading leaves the rest where it is: the HTTP server takes it off the connection
+ * within half a second, or closes that.
+ * @throws PopfleetError `too-large` as soon as more than `limitBytes` have come, or were announced; `malformed-body` when the
+ *   caller breaks off
  */
 export async function* readChunks(c: Context<AppEnv>, limitBytes: number): AsyncGenerator<Uint8Array> {
   if (Number(c.req.header('content-length') ?? 0) > limitBytes) throw tooLarge(limitBytes);
-  const reader = c.req.raw.body?.getReader();
-  if (!reader) return;
+  const { incoming } = c.env as { readonly incoming: IncomingMessage };
   let bytes = 0;
-  let isWhole = false;
-  try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      bytes += part.value.byteLength;
-      if (bytes > limitBytes) throw tooLarge(limitBytes);
-      yield part.value;
-    }
-    isWhole = true;
-  } finally {
-    if (!isWhole) void discard(reader);
+  for await (const chunk of wholePieces(incoming)) {
+    bytes += chunk.byteLength;
+    if (bytes > limitBytes) throw tooLarge(limitBytes);
+    yield chunk;
   }
 }
 
-/**
- * Reads what nobody wants any more: left where it is, it would stand in front of the next request of this connection. The
- * HTTP server cuts a caller who does not come to an end.
- */
-async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+/** What has come since the last piece is one piece, however small its parts were. */
+async function* wholePieces(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
   try {
-    while (!(await reader.read()).done);
-  } catch {
-    // The caller is gone.
+    for await (const chunk of incoming.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
+  } catch (error) {
+    throw new PopfleetError('malformed-body', 'The request was broken off.', { cause: error });
   }
 }
 
@@ -99,18 +102,39 @@ export function tooLarge(limitBytes: number): PopfleetError {
   return new PopfleetError('too-large', `The body may have at most ${limitBytes} bytes.`);
 }
 
-function parseJson(bytes: Uint8Array): unknown {
-  const value = parseJsonText(bytes, 'The body');
-  createPlainCheck(bytes)(value, 'The body');
-  return value;
+/**
+ * Parses a JSON text. It is counted first: one that is too deep or too large is never made a value.
+ * @param what it is, for the message
+ * @throws PopfleetError `malformed-body`
+ */
+export function parseJson(bytes: Uint8Array, what: string): unknown {
+  const text = withoutByteOrderMark(bytes);
+  scanJsonValue(text, skipJsonSpace(text, 0), what);
+  return parseScannedJson(text, what);
 }
 
 /**
- * Parses bytes whose value was not looked at yet (`createPlainCheck`).
- * @param what they are, for the message
- * @throws PopfleetError `malformed-body`
+ * The offset behind a JSON value within bytes.
+ * @param at JSON Pointer of the value within the body
+ * @throws PopfleetError `malformed-body` when it is too deep or too large
  */
-export function parseJsonText(bytes: Uint8Array, what: string): unknown {
+export function scanJsonValue(bytes: Uint8Array, start: number, what: string, at = ''): number {
+  try {
+    return scanJson(bytes, start);
+  } catch (error) {
+    if (!(error instanceof JsonFault)) throw error;
+    throw notPlain({ pointer: '#', detail: error.message }, what, at);
+  }
+}
+
+/** Parses bytes that `scanJsonValue` has walked. @throws PopfleetError `malformed-body` */
+export function parseScannedJson(bytes: Uint8Array, what: string, at = ''): unknown {
+  const value = parseText(bytes, what);
+  demandPlain(value, bytes, what, at);
+  return value;
+}
+
+function parseText(bytes: Uint8Array, what: string): unknown {
   try {
     return JSON.parse(utf8.decode(bytes));
   } catch (error) {
@@ -119,33 +143,22 @@ export function parseJsonText(bytes: Uint8Array, what: string): unknown {
   }
 }
 
-/** @throws PopfleetError `malformed-body` that names the part that is not plain */
-export type PlainCheck = (value: unknown, what: string, at?: string) => void;
-
 /**
- * Makes the check of values that `JSON.parse` made of a text: not too deep or too large, plain, no integer changed.
- * @param bytes the whole text. The check is for it, or for parts of it, with their JSON Pointer as `at`
+ * @param bytes the text of the value alone
+ * @throws PopfleetError `malformed-body` that names the part that is not plain, or that is an integer which was changed
  */
-export function createPlainCheck(bytes: Uint8Array): PlainCheck {
-  /** Where in the text; `undefined` = it was not looked for yet. */
-  let bigInteger: { readonly pointer: string | undefined } | undefined;
-  return (value, what, at = '') => {
-    const plain = readPlain(value);
-    if ('fault' in plain) {
-      const pointer = `#${at}${plain.fault.pointer.slice(1)}`;
-      throw notPlain({ ...plain.fault, pointer }, what);
-    }
-    if (!plain.hasLarge) return;
-    bigInteger ??= { pointer: findBigInteger(utf8.decode(bytes)) };
-    const { pointer } = bigInteger;
-    // One of a later part is found again with that part.
-    if (`${pointer}/`.startsWith(`#${at}/`))
-      throw notPlain({ pointer: String(pointer), detail: BIG_INTEGER_FAULT }, what);
-  };
+function demandPlain(value: unknown, bytes: Uint8Array, what: string, at: string): void {
+  const plain = readPlain(value);
+  if ('fault' in plain) throw notPlain(plain.fault, what, at);
+  if (!plain.hasLarge) return;
+  const pointer = findBigInteger(utf8.decode(bytes));
+  if (pointer !== undefined) throw notPlain({ pointer, detail: BIG_INTEGER_FAULT }, what, at);
 }
 
-function notPlain(fault: FieldFault, what: string): PopfleetError {
-  const message = `${what} cannot be accepted: ${faultText(fault, 'it')}.`;
+function notPlain({ pointer, detail }: FieldFault, what: string, at: string): PopfleetError {
+  const fault = { pointer: `#${at}${pointer.slice(1)}`, detail };
+  // A value that is at fault as a whole has been named by `what`.
+  const message = `${what} cannot be accepted: ${faultText(pointer === '#' ? { pointer, detail } : fault, 'it')}.`;
   return new PopfleetError('malformed-body', message, { faults: [fault] });
 }
 

@@ -2,19 +2,20 @@
 
 import type { Context } from 'hono';
 import { PopfleetError } from '../protocol/errors.ts';
-import { TASK_ID } from '../protocol/names.ts';
+import { readTaskId } from '../protocol/task-id.ts';
 import type { Inspector } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
 import type { AppEnv } from './app-env.ts';
 import { knows } from './caller.ts';
 
-/** @returns `undefined` when there is none; to a caller, what belongs to queues of others does not exist */
+/** @param given an id, in any case @returns `undefined` when there is none; to a caller, what belongs to queues of others does not exist */
 export async function findTask(
   c: Context<AppEnv>,
   inspector: Inspector,
-  id: string,
+  given: string,
 ): Promise<TaskRecord | undefined> {
-  const record = TASK_ID.test(id) ? await inspector.task(id, c.get('caller').queues) : undefined;
+  const id = readTaskId(given);
+  const record = id === undefined ? undefined : await inspector.task(id, c.get('caller').queues);
   return record && knows(c, record.queue) ? record : undefined;
 }
 

@@ -3,6 +3,7 @@
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import type { AppEnv } from './app-env.ts';
+import { listElements } from './header-list.ts';
 
 /** Below the 60 s after which load balancers usually give up on an answer. */
 const LONGEST_WAIT_SECONDS = 55;
@@ -40,7 +41,7 @@ export function preferencesOf(c: Context<AppEnv>, wait: number | undefined): Pre
   };
 }
 
-/** The headers that say which preferences were followed. */
+/** The headers that say which preferences were followed. @param applied only those that show in the answer (RFC 7240, section 3) */
 export function appliedPreferences({ waitSeconds, minimal }: Preferences): Readonly<Record<string, string>> {
   const applied = [
     ...(waitSeconds > 0 ? [`wait=${waitSeconds}`] : []),
@@ -55,7 +56,7 @@ const PREFERENCE = /^\s*([\w!#$%&'*+.^`|~-]+)\s*(?:=\s*(?:"([^"\\]*)"|([\w!#$%&'
 /** Names are the same in any case, and the first of a name counts. */
 function readPrefer(header: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const part of header.split(',')) {
+  for (const part of listElements(header)) {
     const [, name, quoted, bare] = PREFERENCE.exec(part) ?? [];
     if (name !== undefined && !found.has(name.toLowerCase())) {
       found.set(name.toLowerCase(), quoted ?? bare ?? '');

@@ -1,7 +1,12 @@
 // The server role: an HTTP listener in front of the app, and its orderly end.
 
 import type { AddressInfo, Socket } from 'node:net';
-import { type Server as HttpServer, createServer } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server as HttpServer,
+  type ServerResponse,
+} from 'node:http';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
@@ -13,13 +18,16 @@ import { createInspector } from '../store/inspector.ts';
 import { listTasks } from '../store/lister.ts';
 import { createOperator } from '../store/operator.ts';
 import { createSchedules } from '../store/schedules.ts';
-import { createSessionSecret } from '../store/session-secret.ts';
+import { createSessions } from '../store/sessions.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createAccepting, type LimitSettings } from './accepting.ts';
 import { addSecurityHeaders } from './answer.ts';
 import { createApp } from './app.ts';
 import { type AccessSettings, createAccess } from './auth/access.ts';
+import { SESSION_MS } from './auth/session.ts';
 import { createEventStreams, type EventStreams } from './events/streams.ts';
+import { inPipelines } from './pipelines.ts';
+import { createSlowReaders, SLOW_READER_LIMITS, type SlowReaderLimits } from './slow-readers.ts';
 import { createWaiters, type Waiters } from './waiters.ts';
 
 export interface ServerSettings extends AccessSettings, LimitSettings {
@@ -33,6 +41,8 @@ export interface ServerSettings extends AccessSettings, LimitSettings {
   readonly maxEventStreams?: number;
   /** How often an event stream shows that it lives. */
   readonly eventHeartbeatMs?: number;
+  /** When connections are cut that take nothing of their answers. */
+  readonly slowReaders?: SlowReaderLimits;
 }
 
 interface Running {
@@ -65,6 +75,10 @@ const HTTP_LIMITS = {
 const DEFAULT_MAX_EVENT_STREAMS = 1_000;
 /** Below the idle time of usual proxies. */
 const EVENT_HEARTBEAT_MS = 15_000;
+/** How often connections are looked at. */
+const LOOK_EVERY_MS = 1_000;
+/** For requests that name no host, as HTTP/1.0 allows. */
+const UNNAMED_HOST = 'localhost';
 /** Requests that are still under way after this long are cut. */
 const CLOSE_WITHIN_MS = 10_000;
 
@@ -100,12 +114,22 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       log,
       bodyLimitBytes: settings.bodyLimitBytes,
       isStopping: () => stopping,
-      ...createAccess(settings, createSessionSecret(command)),
+      ...createAccess(settings, createSessions(command, SESSION_MS)),
     });
-    const handle = getRequestListener(app.fetch, { errorHandler: refuseUnreadable });
-    const http = createServer(HTTP_LIMITS, (incoming, outgoing) => void handle(incoming, outgoing));
+    const handle = getRequestListener(app.fetch, { errorHandler: refuseUnreadable, hostname: UNNAMED_HOST });
+    const http = createServer(
+      HTTP_LIMITS,
+      inPipelines((incoming, outgoing) => {
+        if (isPing(incoming)) answerPing(outgoing);
+        else void handle(incoming, outgoing);
+      }),
+    );
     if (settings.maxConnections !== undefined) http.maxConnections = settings.maxConnections;
+    const slowReaders = createSlowReaders(settings.slowReaders ?? SLOW_READER_LIMITS);
+    const looking = setInterval(slowReaders.look, LOOK_EVERY_MS).unref();
+    http.once('close', () => clearInterval(looking));
     http.on('connection', (socket: Socket) => {
+      slowReaders.watch(socket);
       unused.add(socket);
       socket.once('close', () => unused.delete(socket));
     });
@@ -143,6 +167,17 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
     },
   };
+}
+
+/** `OPTIONS *` asks the server as a whole whether it is there (RFC 9110, section 9.3.7). */
+function isPing({ method, url }: IncomingMessage): boolean {
+  return method === 'OPTIONS' && url === '*';
+}
+
+function answerPing(outgoing: ServerResponse): void {
+  const headers = { Allow: 'GET, HEAD, POST, PUT, DELETE' };
+  addSecurityHeaders(headers, false);
+  outgoing.writeHead(204, headers).end();
 }
 
 /** Answers a request whose target or host name is no URL, before there is anything that the app could be asked. */

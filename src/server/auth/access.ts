@@ -1,5 +1,6 @@
 // Everything that decides who gets in, made of the settings.
 
+import type { Sessions } from '../../store/sessions.ts';
 import { type ApiKey, createKeyring } from './api-keys.ts';
 import type { AuthenticateParts } from './authenticate.ts';
 import { createFailures } from './failures.ts';
@@ -22,17 +23,13 @@ export interface AccessParts extends AuthenticateParts {
   readonly corsOrigins: readonly string[];
 }
 
-/** @param sessionSecret what sessions are signed with */
-export function createAccess(
-  settings: AccessSettings,
-  sessionSecret: AccessParts['sessionSecret'],
-): AccessParts {
+export function createAccess(settings: AccessSettings, sessions: Sessions): AccessParts {
   const { apiKeys = [], allowAnonymous = false, publicUrl, corsOrigins = [] } = settings;
   return {
     keyring: createKeyring(apiKeys),
     cookie: createSessionCookie(publicUrl?.startsWith('https:') ?? false),
     failures: createFailures(),
-    sessionSecret,
+    sessions,
     hostRules: { hasKeys: apiKeys.length > 0, allowAnonymous, publicUrl },
     corsOrigins,
   };

@@ -7,9 +7,10 @@ import type { Soon } from '../../lifecycle.ts';
 import { ERROR_CODES, PopfleetError } from '../../protocol/errors.ts';
 import type { AppEnv } from '../app-env.ts';
 import { ANYONE, type Caller } from '../caller.ts';
-import { callerOf, type ApiKey, type Keyring } from './api-keys.ts';
+import { callerOf, type Keyring } from './api-keys.ts';
 import type { Failures } from './failures.ts';
-import { type SessionCookie, verifySession } from './session.ts';
+import type { Sessions } from '../../store/sessions.ts';
+import { type Session, type SessionCookie, verifySession } from './session.ts';
 
 export const SESSION_PATH = '/v1/session';
 
@@ -32,14 +33,15 @@ export interface Identity {
   readonly caller: Caller;
   /** A browser sends a cookie, or nothing, by itself and for any site; a bearer key it never does. */
   readonly by: 'bearer' | 'cookie' | 'nothing';
+  /** Of a cookie. @throws PopfleetError `redis-unavailable` */
+  readonly isSignedIn?: () => Promise<boolean>;
 }
 
 export interface AuthenticateParts {
   readonly keyring: Keyring;
   readonly cookie: SessionCookie;
   readonly failures: Failures;
-  /** @throws PopfleetError `redis-unavailable` */
-  readonly sessionSecret: () => Promise<Buffer>;
+  readonly sessions: Sessions;
 }
 
 /**
@@ -54,25 +56,45 @@ export function authenticate(c: Context<AppEnv>, parts: AuthenticateParts): Soon
   if (bearer !== undefined) {
     return { caller: callerOf(keyring.verify(bearer) ?? refuseKey(c, failures)), by: 'bearer' };
   }
-  const token = getCookie(c, cookie.name);
-  if (token !== undefined) return byCookie(c, token, parts);
-  // Who sends nothing guesses nothing, and is not counted.
+  if (getCookie(c, cookie.name) !== undefined) return byCookie(c, parts);
+  // A request without any key is no guess, and is not counted.
   throw unauthenticated();
 }
 
-async function byCookie(
-  c: Context<AppEnv>,
-  token: string,
-  { keyring, failures, sessionSecret }: AuthenticateParts,
-): Promise<Identity> {
-  const key = verifySession(keyring, token, Date.now(), await sessionSecret());
-  return { caller: callerOf(key ?? refuseKey(c, failures)), by: 'cookie' };
+async function byCookie(c: Context<AppEnv>, parts: AuthenticateParts): Promise<Identity> {
+  const session = await sessionOf(c, parts);
+  const isSignedIn = async (): Promise<boolean> => (await sessionOf(c, parts)) !== undefined;
+  return { caller: callerOf(session?.key ?? refuseKey(c, parts.failures)), by: 'cookie', isSignedIn };
 }
 
-/** @throws PopfleetError always */
-export function refuseKey(c: Context<AppEnv>, failures: Failures): ApiKey {
+/**
+ * The session that the cookie of a request stands for.
+ * @returns `undefined` when there is none, or it is over, or was signed out
+ * @throws PopfleetError `redis-unavailable`
+ */
+export async function sessionOf(
+  c: Context<AppEnv>,
+  { keyring, cookie, sessions }: AuthenticateParts,
+): Promise<Session | undefined> {
+  const token = getCookie(c, cookie.name);
+  if (token === undefined) return undefined;
+  const session = verifySession(keyring, token, Date.now(), await sessions.secret());
+  return session && !(await sessions.isEnded(session.name)) ? session : undefined;
+}
+
+/** @throws PopfleetError always: `unauthenticated`, or `quota-exceeded` after many */
+export function refuseKey(c: Context<AppEnv>, failures: Failures): never {
+  noteFailure(c, failures);
+  throw unauthenticated();
+}
+
+/**
+ * Counts a wrong key, or a sign-in that cannot even be read, against the address that it came from.
+ * @throws PopfleetError `quota-exceeded` after many
+ */
+export function noteFailure(c: Context<AppEnv>, failures: Failures): void {
   const retryAfterSeconds = failures.note(getConnInfo(c).remote.address ?? '');
-  if (retryAfterSeconds === undefined) throw unauthenticated();
+  if (retryAfterSeconds === undefined) return;
   throw new PopfleetError('quota-exceeded', 'Too many wrong keys came from this address.', {
     retryAfterSeconds,
   });

@@ -24,7 +24,9 @@ export function createHostCheck(rules: HostRules): (c: Context<AppEnv>) => void 
   const loopbackOnly = !rules.hasKeys && !rules.allowAnonymous;
 
   return (c) => {
-    const host = c.req.header('host') ?? '';
+    // HTTP/1.0 has no need of the header (RFC 9112, section 3.2, asks for it in HTTP/1.1, and Node refuses such a request
+    // without it). Browsers always send it, so nothing that this check is for comes without. The target may name a host.
+    const host = c.req.header('host') ?? new URL(c.req.url).host;
     const name = HOST.exec(host)?.[1]?.toLowerCase();
     if (name === undefined || !isTargetOf(host, c.req.url)) throw badHost('is not valid');
     if (isLoopback(name)) return;

@@ -1,10 +1,11 @@
-// Sessions of browsers: a cookie that stands for a key. None is stored: every server of a fleet can check it, and it ends with
-// its key. What it is signed with is the secret of the fleet, so that nobody can make one of the entries for keys alone.
+// Sessions of browsers: a cookie that stands for a key. Only those that were signed out are stored: every server of a fleet can
+// check one, and it ends with its key. It is signed with a secret of the fleet: the entries for keys do not suffice to make one.
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { SessionName } from '../../store/sessions.ts';
 import type { ApiKey, Keyring } from './api-keys.ts';
 
-const SESSION_MS = 12 * 3_600_000;
+export const SESSION_MS = 12 * 3_600_000;
 
 /** @returns `<id>.<expiry>.<HMAC of both>`; the expiry in milliseconds since 1970 */
 export function issueSession({ id, digest }: ApiKey, now: number, secret: Buffer): string {
@@ -12,13 +13,18 @@ export function issueSession({ id, digest }: ApiKey, now: number, secret: Buffer
   return `${claim}.${sign(claim, digest, secret).toString('base64url')}`;
 }
 
-/** Whose session a token is; `undefined` when it is nobody's, or over. */
+export interface Session {
+  readonly key: ApiKey;
+  readonly name: SessionName;
+}
+
+/** Whose session a token is; `undefined` when it is of no key, or over. It may have been signed out all the same. */
 export function verifySession(
   keyring: Keyring,
   token: string,
   now: number,
   secret: Buffer,
-): ApiKey | undefined {
+): Session | undefined {
   const [id = '', expiry = '', mac = ''] = token.split('.', 3);
   const key = keyring.find(id);
   const claim = `${id}.${expiry}`;
@@ -27,7 +33,8 @@ export function verifySession(
   const matches = given.length === expected.length && timingSafeEqual(given, expected);
   const until = /^\d{1,15}$/.test(expiry) ? Number(expiry) : 0;
   const isOver = now >= until || until > now + SESSION_MS;
-  return matches && !isOver && token === `${claim}.${mac}` ? key : undefined;
+  if (!matches || isOver || token !== `${claim}.${mac}`) return undefined;
+  return { key, name: { key: key.id, endsAt: until } };
 }
 
 export interface SessionCookie {

@@ -4,8 +4,11 @@ import type { Context } from 'hono';
 import { decodeTrusted } from '../../protocol/cbor.ts';
 import { BREAK, CborEndsEarly, CborFault, INDEFINITE, readHead, scanCbor } from '../../protocol/cbor-scan.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
+import { skipJsonSpace, withoutByteOrderMark } from '../../protocol/json-scan.ts';
 import type { AppEnv } from '../app-env.ts';
-import { createPlainCheck, mediaTypeOf, parseJsonText, readBytes, readChunks } from '../body.ts';
+import { mediaTypeOf, parseJson, parseScannedJson, readBytes, readChunks, scanJsonValue } from '../body.ts';
+import { createGrowingBytes } from '../growing-bytes.ts';
+import { nextTurn } from './next-turn.ts';
 
 export interface BatchLimits {
   readonly items: number;
@@ -28,7 +31,13 @@ export type BatchMedia = keyof typeof READERS;
 export const BATCH_MEDIA = Object.keys(READERS) as readonly BatchMedia[];
 
 const ITEMS_A_SLICE = 250;
+const BYTES_A_SLICE = 65_536;
+/** Empty ones are skipped, but not for ever. */
+const LINES_AN_ITEM = 10;
 const NEWLINE = 0x0a;
+const COMMA = 0x2c;
+const ARRAY_OPEN = 0x5b;
+const ARRAY_CLOSE = 0x5d;
 
 /** @throws PopfleetError `unsupported-media-type` */
 export function batchMediaOf(c: Context<AppEnv>): BatchMedia {
@@ -51,39 +60,93 @@ export async function* readItems(c: Context<AppEnv>, media: BatchMedia, limits: 
   }
 }
 
-async function* readJsonArray(c: Context<AppEnv>, { bodyBytes, items }: BatchLimits): Slices {
-  const bytes = await readBytes(c, bodyBytes);
-  const values = parseJsonText(bytes, 'The body');
-  if (!Array.isArray(values)) throw noArray();
-  if (values.length > items) throw tooMany({ items });
-  const check = createPlainCheck(bytes);
-  for (let from = 0; from < values.length; from += ITEMS_A_SLICE) {
-    const slice: unknown[] = values.slice(from, from + ITEMS_A_SLICE);
-    for (const [at, value] of slice.entries()) check(value, `Item ${from + at}`, `/${from + at}`);
-    yield slice;
+/** From the first byte of an item to behind its last. */
+type Range = readonly [from: number, to: number];
+
+/** Bytes that are looked at in one turn of the event loop. */
+const BYTES_A_TURN = 1_048_576;
+
+/**
+ * The whole array is walked before anything of it is parsed: a batch that is refused for its shape costs no more than that.
+ */
+async function* readJsonArray(c: Context<AppEnv>, limits: BatchLimits): Slices {
+  const bytes = withoutByteOrderMark(await readBytes(c, limits.bodyBytes));
+  const ranges: Range[] = [];
+  for await (const range of jsonItems(bytes)) {
+    if (ranges.push(range) > limits.items) throw tooMany(limits);
   }
+  yield* slicesOf(ranges, ([from, to], index) =>
+    parseScannedJson(bytes.subarray(from, to), `Item ${index}`, `/${index}`),
+  );
 }
 
+async function* jsonItems(bytes: Uint8Array): AsyncGenerator<Range> {
+  let at = skipJsonSpace(bytes, 0);
+  if (at === bytes.length)
+    throw new PopfleetError('malformed-body', 'The body is no JSON: it ends too early.');
+  if (bytes[at] !== ARRAY_OPEN) throw noArray();
+  at = skipJsonSpace(bytes, at + 1);
+  const isEmpty = bytes[at] === ARRAY_CLOSE;
+  const turns = createTurns();
+  for (let index = 0; !isEmpty; index += 1) {
+    const from = at;
+    const to = scanJsonValue(bytes, from, `Item ${index}`, `/${index}`);
+    yield [from, to];
+    if (turns.isOver(to)) await nextTurn();
+    at = skipJsonSpace(bytes, to);
+    if (bytes[at] !== COMMA) break;
+    at = skipJsonSpace(bytes, at + 1);
+  }
+  const end = skipJsonSpace(bytes, at + 1);
+  if (bytes[at] === ARRAY_CLOSE && end === bytes.length) return;
+  const place = bytes[at] === ARRAY_CLOSE ? end : at;
+  throw new PopfleetError('malformed-body', `The body is no JSON: it cannot be read at position ${place}.`);
+}
+
+/** As `readJsonArray`. */
 async function* readCborArray(c: Context<AppEnv>, limits: BatchLimits): Slices {
   const bytes = await readBytes(c, limits.bodyBytes);
   const head = arrayHead(bytes);
-  const count = head.argument === INDEFINITE ? Number.POSITIVE_INFINITY : head.argument;
-  if (count !== Number.POSITIVE_INFINITY && count > limits.items) throw tooMany(limits);
-  let slice: unknown[] = [];
+  const isOpen = head.argument === INDEFINITE;
+  const count = isOpen ? Number.POSITIVE_INFINITY : head.argument;
+  if (!isOpen && count > limits.items) throw tooMany(limits);
+  const ranges: Range[] = [];
+  const turns = createTurns();
   let at = head.next;
-  let index = 0;
-  while (index < count && !(head.argument === INDEFINITE && bytes[at] === BREAK)) {
-    const end = itemEnd(bytes, at, index);
-    slice.push(decodeTrusted(bytes.subarray(at, end)));
+  while (ranges.length < count && !(isOpen && bytes[at] === BREAK)) {
+    const end = itemEnd(bytes, at, ranges.length);
+    if (ranges.push([at, end]) > limits.items) throw tooMany(limits);
     at = end;
-    index += 1;
-    if (slice.length === ITEMS_A_SLICE) {
-      yield slice;
-      slice = [];
-    }
+    if (turns.isOver(at)) await nextTurn();
   }
-  if (head.argument === INDEFINITE) at += 1;
+  if (isOpen) at += 1;
   if (at !== bytes.length) throw new PopfleetError('malformed-body', 'Bytes follow the array.');
+  yield* slicesOf(ranges, ([from, to]) => decodeTrusted(bytes.subarray(from, to)));
+}
+
+/** Says when enough was looked at for one turn. */
+function createTurns(): { isOver(at: number): boolean } {
+  let since = 0;
+  return {
+    isOver(at) {
+      if (at - since < BYTES_A_TURN) return false;
+      since = at;
+      return true;
+    },
+  };
+}
+
+async function* slicesOf(ranges: readonly Range[], parse: (range: Range, index: number) => unknown): Slices {
+  let slice: unknown[] = [];
+  let bytes = 0;
+  for (const [index, range] of ranges.entries()) {
+    slice.push(parse(range, index));
+    bytes += range[1] - range[0];
+    if (slice.length < ITEMS_A_SLICE && bytes < BYTES_A_SLICE) continue;
+    yield slice;
+    slice = [];
+    bytes = 0;
+  }
   yield slice;
 }
 
@@ -103,22 +166,18 @@ async function* readLines(c: Context<AppEnv>, limits: BatchLimits): Slices {
   const parse = (bytes: Uint8Array): unknown[] => {
     line += 1;
     if (bytes.length > limits.itemBytes) throw itemTooLarge(`Line ${line}`, limits);
-    if (isBlank(bytes)) return [];
-    const value = parseJsonText(bytes, `Line ${line}`);
-    createPlainCheck(bytes)(value, `Line ${line}`);
-    return [value];
+    if (line > limits.items * LINES_AN_ITEM) throw tooMany(limits);
+    return isBlank(bytes) ? [] : [parseJson(bytes, `Line ${line}`)];
   };
-  /** Of a line whose end has not come yet; put together only then, so that a byte at a time costs no more. */
-  let pending: Uint8Array[] = [];
-  let pendingBytes = 0;
+  /** Of a line whose end has not come yet. */
+  const pending = createGrowingBytes();
   for await (const chunk of readChunks(c, limits.bodyBytes)) {
     let slice: unknown[] = [];
     let from = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
       const bytes = chunk.subarray(from, end);
-      slice.push(...parse(pendingBytes === 0 ? bytes : Buffer.concat([...pending, bytes])));
-      pending = [];
-      pendingBytes = 0;
+      if (pending.length > 0) pending.append(bytes);
+      slice.push(...parse(pending.length > 0 ? pending.take() : bytes));
       from = end + 1;
       if (slice.length === ITEMS_A_SLICE) {
         yield slice;
@@ -127,16 +186,15 @@ async function* readLines(c: Context<AppEnv>, limits: BatchLimits): Slices {
     }
     yield slice;
     if (from === chunk.length) continue;
-    pending.push(chunk.subarray(from));
-    pendingBytes += chunk.length - from;
-    if (pendingBytes > limits.itemBytes) throw itemTooLarge(`Line ${line + 1}`, limits);
+    pending.append(chunk.subarray(from));
+    if (pending.length > limits.itemBytes) throw itemTooLarge(`Line ${line + 1}`, limits);
   }
-  yield parse(Buffer.concat(pending));
+  yield parse(pending.take());
 }
 
 /** A line of white space, as JSON knows it. */
 function isBlank(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
+  return skipJsonSpace(bytes, 0) === bytes.length;
 }
 
 /** Bytes that are looked at together: less is only looked at when the body ends. */
@@ -158,12 +216,11 @@ async function* readCborSequence(c: Context<AppEnv>, limits: BatchLimits): Slice
     }
     return at;
   };
-  let chunks: Uint8Array[] = [];
-  let bytes = 0;
+  const pending = createGrowingBytes();
   /** An item that was not whole is looked at again when there is twice as much of it: the walk begins at its start. */
   let enough = SCANNED_BYTES;
   async function* takeAll(): Slices {
-    let left: Uint8Array = Buffer.concat(chunks);
+    let left = pending.take();
     for (;;) {
       const slice: unknown[] = [];
       left = left.subarray(take(left, slice));
@@ -171,17 +228,15 @@ async function* readCborSequence(c: Context<AppEnv>, limits: BatchLimits): Slice
       if (slice.length < ITEMS_A_SLICE) break;
     }
     if (left.length > limits.itemBytes) throw itemTooLarge(`Item ${index}`, limits);
-    chunks = [left];
-    bytes = left.length;
-    enough = Math.max(SCANNED_BYTES, 2 * bytes);
+    pending.append(left);
+    enough = Math.max(SCANNED_BYTES, 2 * left.length);
   }
   for await (const chunk of readChunks(c, limits.bodyBytes)) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes >= enough) yield* takeAll();
+    pending.append(chunk);
+    if (pending.length >= enough) yield* takeAll();
   }
   yield* takeAll();
-  if (bytes > 0)
+  if (pending.length > 0)
     throw new PopfleetError('malformed-body', `Item ${index} is not whole: the body ends in it.`);
 }
 

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { encodeCbor } from '../../protocol/cbor.ts';
 import { ERROR_CODES } from '../../protocol/errors.ts';
 import type { Verdict } from '../../store/producer.ts';
+import { preferredMedia } from '../accept.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { type BadItem, type BatchItem, type GoodItem, isGood } from './items.ts';
@@ -102,13 +103,14 @@ function statusOf(final: SentView | BadItem): ItemStatus {
   return final.replayed ? 200 : 202;
 }
 
-/** Writes the report as one document, or as a sequence when `Accept` names one. */
+/** Writes the report as one document, or as a sequence when `Accept` prefers one. */
 export function answerBatch(
   c: Context<AppEnv>,
   { status, summary: counts, items }: BatchReport,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  const sequence = SEQUENCES.find(({ media }) => c.req.header('accept')?.includes(media));
+  const preferred = preferredMedia(c.req.header('accept'), FORMATS);
+  const sequence = SEQUENCES.find(({ media }) => media === preferred);
   if (!sequence) return answer(c, status, { ...counts, items }, headers);
   const body = sequence.write([...items, { summary: counts }]);
   return respond(c, status, body, { Vary: 'Accept', 'Content-Type': sequence.media, ...headers });
@@ -121,6 +123,14 @@ const SEQUENCES = [
     media: 'application/cbor-seq',
     write: (values: readonly unknown[]) => Uint8Array.from(Buffer.concat(values.map(encodeCbor))),
   },
+] as const;
+
+const FORMATS = [
+  'application/json',
+  'application/cbor',
+  'application/x-ndjson',
+  'application/jsonl',
+  'application/cbor-seq',
 ] as const;
 
 function toLines(values: readonly unknown[]): string {

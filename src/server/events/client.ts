@@ -33,6 +33,8 @@ export interface EventWish {
   readonly only: string | undefined;
   /** Destroys the connection. */
   readonly cut: () => void;
+  /** Whether the session of a browser still holds; asked at the heartbeat. */
+  readonly isSignedIn?: (() => Promise<boolean>) | undefined;
 }
 
 export interface ClientParts {
@@ -149,6 +151,10 @@ export class EventClient {
     }
     if (this.#buffer.beat()) this.#outlet.offer();
     else this.cut();
+    this.wish.isSignedIn?.().then(
+      (isSignedIn) => isSignedIn || this.bye(),
+      () => undefined, // Redis is away: the next heartbeat asks again.
+    );
   }
 
   /** Ends the stream in good order, as far as the client takes it. */

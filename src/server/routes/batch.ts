@@ -18,6 +18,7 @@ import {
   refuseTakenKeys,
 } from '../batch/items.ts';
 import { BATCH_MEDIA, type BatchMedia, batchMediaOf, readItems } from '../batch/body.ts';
+import { nextTurn } from '../batch/next-turn.ts';
 import { answerBatch, BatchSchema, PartialBatchSchema, toReport } from '../batch/report.ts';
 import { groupByQueue, sendItems } from '../batch/send.ts';
 import { CALL } from '../call-schema.ts';
@@ -117,14 +118,10 @@ async function readBatch(
   const items: BatchItem[] = [];
   for await (const slice of readItems(c, media, limits)) {
     for (const value of slice) items.push(check(value, items.length));
+    // Ten thousand tasks take a while to check.
     await nextTurn();
   }
   return items;
-}
-
-/** Ten thousand tasks take a while to check: the requests of others go on meanwhile. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function refusal(items: readonly BatchItem[]): PopfleetError {

@@ -59,7 +59,7 @@ const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#page', deepLink
 
 /** `GET /openapi.json`, `GET /docs`, `GET /problems/{code}`. Added when all other routes are there. */
 export function addDocsRoutes(app: Hono<AppEnv>, registry: Registry): void {
-  let document: Promise<string> | undefined;
+  let document: Promise<Uint8Array<ArrayBuffer>> | undefined;
   addRoute(
     app,
     'GET',
@@ -115,25 +115,31 @@ export function addDocsRoutes(app: Hono<AppEnv>, registry: Registry): void {
   }
 }
 
-const FILES: readonly (readonly [path: string, type: string, read: () => string])[] = [
-  ['/docs', 'text/html; charset=utf-8', () => PAGE],
-  ['/docs/start.js', 'text/javascript; charset=utf-8', () => START],
+/** Made once: every answer sends the same bytes, and none has a copy of its own. */
+const FILES: readonly (readonly [path: string, type: string, read: () => Uint8Array<ArrayBuffer>])[] = [
+  ['/docs', 'text/html; charset=utf-8', bytesOf(PAGE)],
+  ['/docs/start.js', 'text/javascript; charset=utf-8', bytesOf(START)],
   ['/docs/swagger-ui.css', 'text/css; charset=utf-8', reader('swagger-ui.css')],
   ['/docs/swagger-ui-bundle.js', 'text/javascript; charset=utf-8', reader('swagger-ui-bundle.js')],
 ];
 
 /** Reads a file that the build has put into `dist/docs`, when it is asked for the first time. */
-function reader(name: string): () => string {
-  let text: string | undefined;
+function reader(name: string): () => Uint8Array<ArrayBuffer> {
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
   return () => {
     const here = import.meta.url;
     const folder = here.endsWith('.ts') ? '../../../dist/docs/' : '../../docs/';
-    text ??= readFileSync(new URL(folder + name, here), 'utf8');
-    return text;
+    bytes ??= Uint8Array.from(readFileSync(new URL(folder + name, here)));
+    return bytes;
   };
 }
 
-async function writeDocument(app: Hono<AppEnv>, registry: Registry): Promise<string> {
+function bytesOf(text: string): () => Uint8Array<ArrayBuffer> {
+  const bytes = Uint8Array.from(Buffer.from(text));
+  return () => bytes;
+}
+
+async function writeDocument(app: Hono<AppEnv>, registry: Registry): Promise<Uint8Array<ArrayBuffer>> {
   const document = await generateSpecs(app, {
     excludeStaticFile: false,
     documentation: {
@@ -168,5 +174,5 @@ async function writeDocument(app: Hono<AppEnv>, registry: Registry): Promise<str
       },
     },
   });
-  return JSON.stringify(document);
+  return bytesOf(JSON.stringify(document))();
 }

@@ -278,31 +278,40 @@ async function answerAsWished(
   wishes: Wishes,
   more: Readonly<Record<string, string>> = {},
 ): Promise<Response> {
-  const headers = { ...more, ...appliedPreferences(wishes) };
-  if (wishes.waitSeconds > 0) {
-    const finished = await finishedView(c, parts, accepted, wishes.waitSeconds);
-    if (finished) return answer(c, 200, finished, acceptedHeaders(accepted, headers));
-  }
-  if (!wishes.minimal) return answerAccepted(c, accepted, headers);
+  const { waitSeconds, minimal } = wishes;
+  const waited = waitSeconds > 0 ? await waitForEnd(c, parts, accepted, waitSeconds) : NOT_WAITED;
+  const applied = { waitSeconds: waited.hasWaited ? waitSeconds : 0, minimal: minimal && !waited.finished };
+  const headers = { ...more, ...appliedPreferences(applied) };
+  // Who waits for a task wants its result: it is told in full.
+  if (waited.finished) return answer(c, 200, waited.finished, acceptedHeaders(accepted, headers));
+  if (!minimal) return answerAccepted(c, accepted, headers);
   return respond(c, accepted.replayed ? 200 : 202, null, acceptedHeaders(accepted, headers));
 }
 
+interface Waited {
+  /** False when it could not be waited for. */
+  readonly hasWaited: boolean;
+  /** The task, when it is finished. */
+  readonly finished?: TaskView;
+}
+const NOT_WAITED: Waited = { hasWaited: false };
+
 /**
- * Waits for the end of a task that this caller has just sent.
- * @returns `undefined` when it is not finished in time. Whatever goes wrong here is no fault of the request: Redis has the
- *   task, and the caller must be told its id.
+ * Waits for the end of a task that this caller has just sent. Whatever goes wrong here is no fault of the request: Redis has
+ * the task, and the answer has to carry its id.
  */
-async function finishedView(
+async function waitForEnd(
   c: Context<AppEnv>,
   { waiters, inspector, registry }: EnqueueParts,
   task: { readonly id: string; readonly queue: string },
   seconds: number,
-): Promise<TaskView | undefined> {
+): Promise<Waited> {
   try {
     const record = await waiters.wait(task, seconds * 1_000, c.req.raw.signal, c.get('caller').key);
-    if (record && isTerminal(record.state)) return await fullView(record, inspector, registry);
+    if (!record || !isTerminal(record.state)) return { hasWaited: true };
+    return { hasWaited: true, finished: await fullView(record, inspector, registry) };
   } catch (error) {
     if (!(error instanceof PopfleetError)) throw error;
+    return NOT_WAITED;
   }
-  return undefined;
 }

@@ -4,7 +4,8 @@ import type { Context, Hono } from 'hono';
 import type { ServerResponse } from 'node:http';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { QUEUE_NAME, TASK_ID } from '../../protocol/names.ts';
+import { QUEUE_NAME } from '../../protocol/names.ts';
+import { readTaskId } from '../../protocol/task-id.ts';
 import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
 import type { EventPosition } from '../../store/event-entry.ts';
 import type { Inspector } from '../../store/inspector.ts';
@@ -106,7 +107,7 @@ export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void 
     return record;
   }
 
-  async function stream(c: Context<AppEnv>, wish: Omit<EventWish, 'cut'>): Promise<Response> {
+  async function stream(c: Context<AppEnv>, wish: Omit<EventWish, 'cut' | 'isSignedIn'>): Promise<Response> {
     const headers = {
       'Content-Type': 'text/event-stream; charset=utf-8',
       'Cache-Control': 'no-store, no-transform',
@@ -118,7 +119,7 @@ export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void 
     // Not there when the app is called without a socket.
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: ServerResponse };
     const client = await events.open(
-      { ...wish, cut: () => outgoing?.destroy() },
+      { ...wish, cut: () => outgoing?.destroy(), isSignedIn: c.get('isSignedIn') },
       async (record) => toJsonText(await fullView(record, inspector, registry)),
       c.get('caller').key,
     );
@@ -203,5 +204,5 @@ function lastEventIdOf(c: Context<AppEnv>, query: string | undefined): string | 
 function isTopic(text: string): boolean {
   const [kind, name = '', ...rest] = text.split(':');
   if (rest.length > 0) return false;
-  return (kind === 'queue' && QUEUE_NAME.test(name)) || (kind === 'task' && TASK_ID.test(name));
+  return (kind === 'queue' && QUEUE_NAME.test(name)) || (kind === 'task' && readTaskId(name) !== undefined);
 }

@@ -5,15 +5,20 @@ import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { type AuthenticateParts, refuseKey, SESSION_PATH } from '../auth/authenticate.ts';
+import {
+  type AuthenticateParts,
+  noteFailure,
+  refuseKey,
+  SESSION_PATH,
+  sessionOf,
+} from '../auth/authenticate.ts';
 import { issueSession } from '../auth/session.ts';
-import { readBody, validate } from '../body.ts';
+import { mediaTypeOf, readBody, validate } from '../body.ts';
 import { SCOPES } from '../caller.ts';
 import { addRoute, type Operation } from '../operation.ts';
 
-export interface SessionRouteParts extends AuthenticateParts {
-  readonly bodyLimitBytes: number;
-}
+/** A key has some 60 bytes. Anyone may send such a body, so it costs next to nothing to read. */
+const SIGN_IN_LIMIT_BYTES = 1_024;
 
 const SignInSchema = v.strictObject({
   key: v.pipe(
@@ -52,6 +57,7 @@ const SIGN_OUT: Operation = {
   id: 'signOut',
   tag: 'session',
   summary: 'Sign out a browser',
+  description: 'The cookie is of no use any more: at once on this server, within a second on the others.',
   scope: 'any',
   answers: { 204: { description: 'Signed out' } },
   problems: ['cross-site'],
@@ -65,14 +71,23 @@ const GET_SESSION: Operation = {
 };
 
 /** `POST`, `GET` and `DELETE /v1/session`. */
-export function addSessionRoutes(app: Hono<AppEnv>, parts: SessionRouteParts): void {
-  const { keyring, cookie, failures, sessionSecret, bodyLimitBytes } = parts;
+export function addSessionRoutes(app: Hono<AppEnv>, parts: AuthenticateParts): void {
+  const { keyring, cookie, failures, sessions } = parts;
+
+  /** @throws PopfleetError; what a caller without a key sends wrong counts like a wrong key */
+  async function readKey(c: Context<AppEnv>): Promise<string> {
+    try {
+      demandJson(c);
+      return validate(SignInSchema, await readBody(c, SIGN_IN_LIMIT_BYTES)).key;
+    } catch (error) {
+      noteFailure(c, failures);
+      throw error;
+    }
+  }
 
   addRoute(app, 'POST', SESSION_PATH, SIGN_IN, async (c) => {
-    demandJson(c);
-    const { key: text } = validate(SignInSchema, await readBody(c, bodyLimitBytes));
-    const key = keyring.verify(text) ?? refuseKey(c, failures);
-    const session = issueSession(key, Date.now(), await sessionSecret());
+    const key = keyring.verify(await readKey(c)) ?? refuseKey(c, failures);
+    const session = issueSession(key, Date.now(), await sessions.secret());
     return respond(c, 204, null, { 'Set-Cookie': cookie.set(session) });
   });
 
@@ -85,15 +100,16 @@ export function addSessionRoutes(app: Hono<AppEnv>, parts: SessionRouteParts): v
     });
   });
 
-  addRoute(app, 'DELETE', SESSION_PATH, SIGN_OUT, (c) =>
-    respond(c, 204, null, { 'Set-Cookie': cookie.clear() }),
-  );
+  addRoute(app, 'DELETE', SESSION_PATH, SIGN_OUT, async (c) => {
+    const session = keyring.isEmpty ? undefined : await sessionOf(c, parts);
+    if (session) await sessions.end(session.name);
+    return respond(c, 204, null, { 'Set-Cookie': cookie.clear() });
+  });
 }
 
 /** A form of another site cannot send JSON without asking first. */
 function demandJson(c: Context<AppEnv>): void {
-  const type = c.req.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
-  if (type !== 'application/json') {
+  if (mediaTypeOf(c) !== 'application/json') {
     throw new PopfleetError('unsupported-media-type', 'Send Content-Type: application/json.');
   }
 }

@@ -74,8 +74,7 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
   const { inspector, operator, waiters } = parts;
 
   async function find(c: Context<AppEnv>, waitMs = 0): Promise<TaskRecord> {
-    const id = c.req.param('id') ?? '';
-    const record = await findTask(c, inspector, id);
+    const record = await findTask(c, inspector, c.req.param('id') ?? '');
     if (!record) throw noTask();
     if (waitMs <= 0 || isTerminal(record.state)) return record;
     const latest = await waiters.wait(record, waitMs, c.req.raw.signal, c.get('caller').key);
@@ -141,9 +140,8 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
   });
 
   addRoute(app, 'DELETE', '/v1/tasks/:id', REMOVE, async (c) => {
-    const id = c.req.param('id') ?? '';
-    const record = await findTask(c, inspector, id);
-    if (record && (await operator.remove(record.queue, id)) === 'running') {
+    const record = await findTask(c, inspector, c.req.param('id') ?? '');
+    if (record && (await operator.remove(record.queue, record.id)) === 'running') {
       throw new PopfleetError('invalid-state', 'The task runs. Cancel it first.');
     }
     return respond(c, 204, null, {});
