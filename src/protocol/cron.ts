@@ -25,9 +25,11 @@ interface Pattern {
   next(localTime: number): number | undefined;
   /** Neither wildcard nor step in seconds, minutes and hours: it means times of day. */
   readonly isFixed: boolean;
-  /** The last answer: many schedules have the same pattern. */
-  last: { readonly zone: string; readonly after: number; readonly tick: number | undefined } | undefined;
+  /** The latest answers: many schedules have the same pattern. By zone and instant. */
+  readonly answers: Map<string, number | undefined>;
 }
+
+const ANSWERS_KEPT = 20;
 
 const patterns = new Map<string, Pattern>();
 
@@ -41,10 +43,11 @@ const patterns = new Map<string, Pattern>();
  */
 export function nextCronTick(cron: string, zone: string, after: number): number | undefined {
   const pattern = patternOf(cron);
-  const { last } = pattern;
-  if (last?.after === after && last.zone === zone) return last.tick;
+  const question = `${zone} ${after}`;
+  if (pattern.answers.has(question)) return pattern.answers.get(question);
   const tick = pattern.isFixed ? nextFixed(pattern, zone, after) : nextShown(pattern, zone, after);
-  pattern.last = { zone, after, tick };
+  if (pattern.answers.size >= ANSWERS_KEPT) pattern.answers.clear();
+  pattern.answers.set(question, tick);
   return tick;
 }
 
@@ -86,7 +89,7 @@ function patternOf(cron: string): Pattern {
   const pattern: Pattern = {
     next: (localTime) => parsed.nextRun(new Date(localTime))?.getTime(),
     isFixed: hasFixedTimes(cron),
-    last: undefined,
+    answers: new Map(),
   };
   if (patterns.size >= PATTERNS_KEPT) patterns.delete(patterns.keys().next().value ?? '');
   patterns.set(cron, pattern);
@@ -99,8 +102,18 @@ function hasFixedTimes(cron: string): boolean {
   return !/[*?/]/.test(fields.slice(0, fields.length - 3).join(' '));
 }
 
-/** What is wrong with a pattern, in the words of its writer; `undefined` when it is right. `cron` has no blanks around. */
+/**
+ * What is wrong with a pattern, in the words of its writer; `undefined` when it is right.
+ * @param cron without blanks around
+ */
 export function faultOfCron(cron: string): string | undefined {
+  return (
+    faultOfPattern(cron) ?? (patternOf(cron).next(Date.now()) === undefined ? 'never comes due' : undefined)
+  );
+}
+
+/** As `faultOfCron`, but a pattern that names a day that never comes can be read. */
+export function faultOfPattern(cron: string): string | undefined {
   if (cron.startsWith('@')) {
     if (NICKNAMES.includes(cron.toLowerCase())) return undefined;
     return `is no cron pattern: there is no ${cron}, only ${NICKNAMES.join(', ')}`;
@@ -111,7 +124,8 @@ export function faultOfCron(cron: string): string | undefined {
   const fault = faultOfNumbers(fields);
   if (fault !== undefined) return `is no cron pattern: ${fault}`;
   try {
-    return patternOf(cron).next(Date.now()) === undefined ? 'never comes due' : undefined;
+    patternOf(cron);
+    return undefined;
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : 'it cannot be read';
     return `is no cron pattern: ${asWritten(reason, fields)}`;

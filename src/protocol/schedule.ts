@@ -1,12 +1,19 @@
 // Schedules: when the next tick is, and what becomes of ticks that nobody could run in time.
 
 import * as v from 'valibot';
-import { faultOfCron, nextCronTick } from './cron.ts';
+import { decodeCbor } from './cbor.ts';
+import { DEFAULT_SCAN_LIMITS } from './cbor-scan.ts';
+import { faultOfCron, faultOfPattern, nextCronTick } from './cron.ts';
+import { TASK_TYPE } from './names.ts';
 import { callEntries } from './options.ts';
 import { isTimeZone } from './time-zone.ts';
 
 /** A tick that is later than this was missed: the fleet was down, or Redis was. Less is catching up. */
 export const MISSED_AFTER_MS = 5_000;
+/** A tick that is later than this was missed, also when the fleet was busy with other ticks all the time. */
+export const LONGEST_CATCH_UP_MS = 60_000;
+/** Skipped ticks of a pattern are counted up to here, for each time that some are skipped. */
+const MOST_COUNTED = 100;
 
 const SHORTEST_EVERY_MS = 1_000;
 const YEAR_MS = 365 * 86_400_000;
@@ -35,21 +42,24 @@ const timing = {
   paused: v.optional(v.boolean('must be true or false'), false),
 };
 
+const entries = {
+  ...timing,
+  type: v.string(),
+  input: v.unknown(),
+  maxAttempts,
+  backoff,
+  timeoutMs,
+  resultTtlMs,
+  priority,
+  queue,
+  ttlMs,
+};
+const EITHER = 'give either cron or everyMs';
+
 export const ScheduleSchema = v.pipe(
-  v.strictObject({
-    ...timing,
-    type: v.string(),
-    input: v.unknown(),
-    maxAttempts,
-    backoff,
-    timeoutMs,
-    resultTtlMs,
-    priority,
-    queue,
-    ttlMs,
-  }),
+  v.strictObject(entries),
   v.forward(
-    v.check((one) => (one.cron === undefined) !== (one.everyMs === undefined), 'give either cron or everyMs'),
+    v.check((one) => (one.cron === undefined) !== (one.everyMs === undefined), EITHER),
     ['cron'],
   ),
   v.forward(
@@ -62,6 +72,29 @@ export const ScheduleSchema = v.pipe(
   ),
 );
 export type Schedule = v.InferOutput<typeof ScheduleSchema>;
+
+/** What Redis may have: a later release may know more. */
+const StoredSchema = v.looseObject({ ...entries, type: v.pipe(v.string(), v.regex(TASK_TYPE)) });
+/** As in `decodeContent`: a schedule adds a few items to the body it came in. */
+const STORED_LIMITS = { depth: DEFAULT_SCAN_LIMITS.depth + 1, nodes: DEFAULT_SCAN_LIMITS.nodes + 64 };
+
+/** Reads what is stored of a schedule; a text says why it cannot be read. Any program may have written it. */
+export function readSchedule(bytes: Uint8Array): Schedule | string {
+  let stored: unknown;
+  try {
+    stored = decodeCbor(bytes, STORED_LIMITS);
+  } catch (error) {
+    return `its definition is no plain CBOR: ${error instanceof Error ? error.message : 'it cannot be read'}`;
+  }
+  const { success, output, issues = [] } = v.safeParse(StoredSchema, stored);
+  const [issue] = issues;
+  if (issue) return `its definition is not valid: ${v.getDotPath(issue) ?? 'it'} ${issue.message}`;
+  if (!success) return 'its definition is not valid';
+  if ((output.cron === undefined) === (output.everyMs === undefined))
+    return `its definition is not valid: ${EITHER}`;
+  const fault = output.cron === undefined ? undefined : faultOfPattern(output.cron);
+  return fault === undefined ? output : `its definition is not valid: cron ${fault}`;
+}
 
 export const SCHEDULE_NAME = /^[a-z0-9][a-z0-9_.-]{0,63}$/;
 
@@ -89,12 +122,47 @@ export function nextTicks(schedule: Schedule, afterMs: number, count: number): n
   return ticks;
 }
 
-/** What to do with a tick that is due: whether its task runs, and which tick comes next. */
+/**
+ * What to do with a tick that is due: whether its task runs, and which tick comes next.
+ * @param lateSince how late it is counts from here: while the fleet works off more ticks than fit into one call, they are
+ *   not missed
+ */
 export function planTick(
   schedule: Schedule,
   due: number,
   now: number,
+  lateSince: number = now,
 ): { run: boolean; next: number | undefined } {
-  if (now - due <= MISSED_AFTER_MS) return { run: true, next: nextTick(schedule, due) };
+  const isMissed = lateSince - due > MISSED_AFTER_MS || now - due > LONGEST_CATCH_UP_MS;
+  if (!isMissed) return { run: true, next: nextTick(schedule, due) };
   return { run: schedule.misfire === 'once', next: nextTick(schedule, now) };
+}
+
+/** Ticks that were dropped together. Times are milliseconds since 1970. */
+export interface SkippedTicks {
+  /** Of a pattern at most 100. */
+  readonly count: number;
+  readonly from: number;
+  readonly until: number;
+}
+
+/** The ticks from one that is due until now. */
+export function countSkipped(schedule: Schedule, due: number, now: number): SkippedTicks {
+  if (schedule.everyMs !== undefined) {
+    const more = Math.max(0, Math.floor(now / schedule.everyMs) - Math.floor(due / schedule.everyMs));
+    return { count: more + 1, from: due, until: due + more * schedule.everyMs };
+  }
+  let count = 1;
+  let until = due;
+  for (; count < MOST_COUNTED; count += 1) {
+    const next = nextTick(schedule, until);
+    if (next === undefined || next > now) break;
+    until = next;
+  }
+  return { count, from: due, until };
+}
+
+/** Whether two schedules tick at the same times. */
+export function haveSameTiming(one: Schedule, other: Schedule): boolean {
+  return one.cron === other.cron && one.everyMs === other.everyMs && one.timeZone === other.timeZone;
 }

@@ -31,8 +31,12 @@ export async function announce(
   await client.hset(`${queueKey(queue)}:announced`, worker, encodeCbor(announcement));
 }
 
-/** A worker of another release may have announced less, or nothing. */
+/** A worker of another release may have announced less, or nothing; what cannot be read is nothing. */
 export function readAnnouncement(worker: string, bytes: Buffer | undefined): AnnouncedWorker {
   if (!bytes) return { worker };
-  return { ...(decodeTrusted(bytes) as Partial<Announcement>), worker };
+  try {
+    return { ...(decodeTrusted(bytes) as Partial<Announcement>), worker };
+  } catch {
+    return { worker };
+  }
 }

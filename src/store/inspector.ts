@@ -5,6 +5,7 @@ import type { TaskState } from '../protocol/task-state.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { LANES, type Lane } from '../protocol/lane.ts';
 import { readTaskError, type TaskError } from '../protocol/task-error.ts';
+import { readHash } from './hash.ts';
 import { QUEUES_KEY, queueKey, readyKey } from './keys.ts';
 import { type AnnouncedWorker, readAnnouncement } from './announcement.ts';
 import type { TaskRecord } from './record.ts';
@@ -152,14 +153,14 @@ export function createInspector(client: Redis): Inspector {
       const key = queueKey(queue);
       const [leases, announced] = await Promise.all([
         client.zrangebyscore(`${key}:workers`, '-inf', '+inf', 'WITHSCORES'),
-        client.hgetallBuffer(`${key}:announced`),
+        readHash(client, `${key}:announced`),
       ]).catch(fail);
       const names = leases.filter((_, at) => at % 2 === 0);
       const holds = await Promise.all(names.map((name) => client.scard(`${key}:running:${name}`))).catch(
         fail,
       );
       return names.map((worker, at) =>
-        Object.assign(readAnnouncement(worker, announced[worker]), {
+        Object.assign(readAnnouncement(worker, announced.get(Buffer.from(worker).toString('latin1'))), {
           queue,
           leaseUntil: Number(leases[2 * at + 1]),
           holds: holds[at] ?? 0,

@@ -1,88 +1,176 @@
-// Schedules as they stand in Redis, and the ticks that make tasks of them.
+// Writes and deletes schedules. What reads them is schedule-reader.ts, what makes tasks of them ticks.ts.
 
 import type { Redis } from 'ioredis';
-import { decodeTrusted, encodeCbor } from '../protocol/cbor.ts';
-import { encodeContent } from '../protocol/message.ts';
-import { toMessageOptions } from '../protocol/options.ts';
+import { encodeCbor } from '../protocol/cbor.ts';
+import { requestPrint } from '../protocol/request-print.ts';
 import { DEFAULT_LANE } from '../protocol/lane.ts';
-import { nextTick, planTick, type Schedule } from '../protocol/schedule.ts';
-import { newTaskId } from '../protocol/task-id.ts';
+import {
+  countSkipped,
+  haveSameTiming,
+  MISSED_AFTER_MS,
+  nextTick,
+  readSchedule,
+  type Schedule,
+  type SkippedTicks,
+} from '../protocol/schedule.ts';
 import { QUEUES_KEY, queueKey } from './keys.ts';
-import { toMore } from './producer.ts';
+import { digestOf, writeSkipped } from './schedule-record.ts';
+import { createScheduleReader, type Place, type StoredSchedule } from './schedule-reader.ts';
 import { runScript } from './scripts.ts';
 import { toStoreError } from './store-error.ts';
-import type { DueTick } from './sweeper.ts';
 
-export interface StoredSchedule {
-  readonly name: string;
-  readonly queue: string;
-  readonly schedule: Schedule;
-  /** Milliseconds since 1970. */
-  readonly lastRun: { readonly due: number; readonly task: string } | undefined;
+export interface PutSchedule {
+  readonly isNew: boolean;
+  /** Ticks that were skipped because the schedule was paused when they were due. */
+  readonly skipped: SkippedTicks | undefined;
 }
 
 /** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Schedules {
-  /** Writes a schedule; one of that name in another queue is replaced. @returns whether it is new */
-  put(queue: string, name: string, schedule: Schedule): Promise<boolean>;
+  /**
+   * Writes a schedule. What stands in Redis already is kept as far as it can be: all of it when nothing is changed, the
+   * last run and skipped ticks always, the planned tick unless the new definition ticks at other times, and also then when
+   * it is due already. One of that name in another queue moves.
+   */
+  put(queue: string, name: string, schedule: Schedule): Promise<PutSchedule>;
   find(name: string): Promise<StoredSchedule | undefined>;
   list(): Promise<readonly StoredSchedule[]>;
   /** @returns whether there was one */
   delete(name: string): Promise<boolean>;
 }
 
+/** A schedule was changed by other callers this often while one call tried to change it. */
+const MOST_TRIES = 20;
+/** What goes with a schedule to another queue; '' for nothing. */
+interface Carried {
+  readonly planned: string;
+  readonly lastRun: string;
+  readonly skipped: string;
+}
+const NOTHING: Carried = { planned: '', lastRun: '', skipped: '' };
+
+/** What becomes of the planned tick, as schedule.lua reads it. */
+interface Plan {
+  readonly which: 'same' | 'owed' | 'new';
+  readonly next: number | undefined;
+  readonly skipped: SkippedTicks | undefined;
+}
+
 /** @param client a connection of `openCommandConnection` */
 export function createSchedules(client: Redis): Schedules {
+  const { find, list, placesOf } = createScheduleReader(client);
+
   async function write(
     queue: string,
     name: string,
-    definition: Buffer | '',
-    next: number | '',
+    before: Buffer | undefined,
+    definition: Buffer,
+    isPaused: boolean,
+    { which, next, skipped }: Plan,
+    carried: Carried = NOTHING,
   ): Promise<string> {
-    return String(await runScript(client, 'schedule', queueKey(queue), [name, definition, next]));
-  }
-
-  async function listQueue(queue: string): Promise<StoredSchedule[]> {
-    const [schedules, lastRuns] = await Promise.all([
-      client.hgetallBuffer(`${queueKey(queue)}:schedules`),
-      client.hgetall(`${queueKey(queue)}:lastrun`),
-    ]);
-    return Object.entries(schedules).map(([name, bytes]) => ({
+    const [word] = (await runScript(client, 'schedule', queueKey(queue), [
       name,
-      queue,
-      schedule: decodeTrusted(bytes) as Schedule,
-      lastRun: readLastRun(lastRuns[name]),
-    }));
+      digestOf(before),
+      definition,
+      isPaused ? 'paused' : 'active',
+      which,
+      next ?? '',
+      skipped ? writeSkipped(skipped) : '',
+      carried.planned,
+      carried.lastRun,
+      carried.skipped,
+    ])) as Buffer[];
+    return String(word);
   }
 
-  async function list(): Promise<readonly StoredSchedule[]> {
-    const queues = await client.smembers(QUEUES_KEY);
-    const found = await Promise.all(queues.map(listQueue));
-    return found.flat().sort((one, other) => (one.name < other.name ? -1 : 1));
+  async function drop({ queue, name, definition }: Place): Promise<Carried | undefined> {
+    const args = [name, digestOf(definition), '', '', '', '', '', '', '', ''];
+    const [word, planned, lastRun, skipped] = (
+      (await runScript(client, 'schedule', queueKey(queue), args)) as (Buffer | null)[]
+    ).map((item) => item?.toString() ?? '');
+    return word === 'changed'
+      ? undefined
+      : { planned: planned ?? '', lastRun: lastRun ?? '', skipped: skipped ?? '' };
   }
 
-  async function find(name: string): Promise<StoredSchedule | undefined> {
-    return (await list()).find((schedule) => schedule.name === name);
+  /** `undefined` when the schedule was changed meanwhile. */
+  async function tryPut(queue: string, name: string, schedule: Schedule): Promise<PutSchedule | undefined> {
+    const places = await placesOf(name);
+    const [seconds] = await client.time();
+    const now = Number(seconds) * 1_000;
+    const here = places.find((place) => place.queue === queue);
+    const others = places.filter((place) => place.queue !== queue);
+    const before = here ?? others[0];
+    const old = before && readSchedule(before.definition);
+    const known = typeof old === 'string' ? undefined : old;
+    const plan = planAfter(known, schedule, before?.parked, now);
+    const isSame = here !== undefined && known !== undefined && canonical(known) === canonical(schedule);
+    const bytes = isSame ? here.definition : encodeCbor(schedule);
+    if (others.length === 0) {
+      const word = await write(queue, name, here?.definition, bytes, schedule.paused, plan);
+      return word === 'changed' ? undefined : { isNew: !before, skipped: plan.skipped };
+    }
+    // It is there before it leaves, so that it is never lost; and it ticks only after that, so that nothing runs twice.
+    const arrived = await write(queue, name, here?.definition, bytes, true, {
+      which: 'same',
+      next: undefined,
+      skipped: undefined,
+    });
+    if (arrived === 'changed') return undefined;
+    let carried: Carried | undefined = NOTHING;
+    for (const other of others) {
+      carried = await drop(other);
+      if (!carried) return undefined;
+    }
+    const word = await write(queue, name, bytes, bytes, schedule.paused, plan, carried);
+    return word === 'changed' ? undefined : { isNew: false, skipped: plan.skipped };
   }
 
   const calls: Schedules = {
     async put(queue, name, schedule) {
-      const before = await find(name);
       await client.sadd(QUEUES_KEY, queue);
-      const [seconds] = await client.time();
-      const next = schedule.paused ? undefined : nextTick(schedule, Number(seconds) * 1_000);
-      await write(queue, name, encodeCbor(schedule), next ?? '');
-      if (before && before.queue !== queue) await write(before.queue, name, '', '');
-      return before === undefined;
+      for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+        const put = await tryPut(queue, name, schedule);
+        if (put) return put;
+      }
+      throw new Error(`the schedule ${name} is changed all the time`);
     },
     find,
     list,
     async delete(name) {
-      const before = await find(name);
-      return before !== undefined && (await write(before.queue, name, '', '')) === 'deleted';
+      const places = await placesOf(name);
+      for (const place of places) {
+        let current: Place | undefined = place;
+        while (current && !(await drop(current))) {
+          current = (await placesOf(name)).find(({ queue }) => queue === place.queue);
+        }
+      }
+      return places.length > 0;
     },
   };
   return mapErrors(calls);
+}
+
+/** The rule that docs/protocol.md states: what is kept of a schedule that is written again. */
+function planAfter(
+  old: Schedule | undefined,
+  schedule: Schedule,
+  parked: number | undefined,
+  now: number,
+): Plan {
+  const next = nextTick(schedule, now);
+  if (!old) return { which: 'new', next, skipped: undefined };
+  const isMissed = old.paused && !schedule.paused && parked !== undefined && now - parked > MISSED_AFTER_MS;
+  if (isMissed && schedule.misfire === 'skip') {
+    return { which: 'new', next, skipped: countSkipped(old, parked, now) };
+  }
+  return { which: haveSameTiming(old, schedule) ? 'same' : 'owed', next, skipped: undefined };
+}
+
+/** Equal for schedules that mean the same, in whatever order, and whether defaults are spelled out or not. */
+function canonical({ priority = DEFAULT_LANE, ...schedule }: Schedule): string {
+  return requestPrint({ priority, ...schedule });
 }
 
 function mapErrors(calls: Schedules): Schedules {
@@ -95,41 +183,4 @@ function mapErrors(calls: Schedules): Schedules {
     list: () => calls.list().catch(fail),
     delete: (name) => calls.delete(name).catch(fail),
   };
-}
-
-/**
- * Runs a tick that a sweep has named: whoever comes first makes its task and plans the next one.
- * @param now milliseconds since 1970
- * @returns the id of the task, or `undefined` when the tick was somebody else's, was skipped, or its schedule is gone
- * @throws Error of the store
- */
-export async function runTick(
-  client: Redis,
-  queue: string,
-  tick: DueTick,
-  now: number,
-): Promise<string | undefined> {
-  const bytes = await client.hgetBuffer(`${queueKey(queue)}:schedules`, tick.name);
-  if (!bytes) return undefined;
-  const schedule = decodeTrusted(bytes) as Schedule;
-  const { run, next } = planTick(schedule, tick.due, now);
-  const id = newTaskId();
-  const options = { ...toMessageOptions(schedule), schedule: { name: tick.name, due: tick.due } };
-  const task = run
-    ? [
-        id,
-        encodeContent(schedule.type, schedule.input, options),
-        schedule.priority ?? DEFAULT_LANE,
-        JSON.stringify(toMore(schedule)),
-      ]
-    : [''];
-  const args = [tick.name, tick.due, next ?? '', ...task];
-  const word = await runScript(client, 'tick', queueKey(queue), args);
-  return run && String(word) === 'ticked' ? id : undefined;
-}
-
-/** Due time and task id, as tick.lua wrote them. */
-function readLastRun(text: string | undefined): StoredSchedule['lastRun'] {
-  const [due, task] = (text ?? '').split(' ');
-  return due && task ? { due: Number(due), task } : undefined;
 }

@@ -37,37 +37,68 @@ export interface Swept {
   /** The time of day in Redis, in milliseconds since 1970. */
   readonly now: number;
   readonly counts: SweptCounts;
-  /** Schedules with a tick to run. */
-  readonly ticks: readonly DueTick[];
+  /** Ticks that are due. */
+  readonly ticks: readonly PlannedTick[];
+  /** How late these are counts from this time of day, in milliseconds since 1970. */
+  readonly lateSince: number;
+  /** Schedules whose plan may be wrong. */
+  readonly plans: readonly PlannedTick[];
+  /** How far the clock of the scripts is ahead of the time of day. */
+  readonly skewMs: number;
 }
 
-export interface DueTick {
-  readonly name: string;
-  /** Milliseconds since 1970. */
-  readonly due: number;
+/** A schedule as a sweep found it, in the bytes that Redis has. */
+export interface PlannedTick {
+  readonly name: Buffer;
+  /** The time of day of its next tick, as Redis writes a score; `undefined` when none is planned. */
+  readonly due: string | undefined;
+  /** `undefined`: there is no such schedule. */
+  readonly definition: Buffer | undefined;
 }
 
-/** @param client a connection of `openCommandConnection` */
-export function createSweeper(client: Redis, settings: SweepSettings): (queue: string) => Promise<Swept> {
+/**
+ * @param client a connection of `openCommandConnection`
+ * @returns sweeps a queue, with or without looking at its schedules
+ */
+export function createSweeper(
+  client: Redis,
+  settings: SweepSettings,
+): (queue: string, wantsTicks?: boolean) => Promise<Swept> {
   const { leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs } = settings;
-  return async (queue) => {
-    const args = [leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs];
+  return async (queue, wantsTicks = true) => {
+    const args = [leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs, wantsTicks ? 1 : 0];
     const reply = await runScript(client, 'sweep', queueKey(queue), args);
-    const [nextMs, now, counts, ticks] = reply as [number, number, number[], Buffer[]];
+    const [nextMs, now, counts, ticks, lateSince, plans, skewMs] = reply as [
+      number,
+      number,
+      number[],
+      (Buffer | null)[],
+      number,
+      (Buffer | null)[],
+      number,
+    ];
     const [due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0] = counts;
     return {
       nextMs,
       now,
       counts: { due, returned, poisoned, repaired, expired, removed },
       ticks: readTicks(ticks),
+      lateSince,
+      plans: readTicks(plans),
+      skewMs,
     };
   };
 }
 
-/** Flat: name, due time. */
-function readTicks(flat: readonly Buffer[]): DueTick[] {
-  const ticks: DueTick[] = [];
-  for (let at = 0; at < flat.length; at += 2)
-    ticks.push({ name: String(flat[at]), due: Number(flat[at + 1]) });
+/** Flat: name, planned time, definition. */
+function readTicks(flat: readonly (Buffer | null)[]): PlannedTick[] {
+  const ticks: PlannedTick[] = [];
+  for (let at = 0; at < flat.length; at += 3) {
+    ticks.push({
+      name: flat[at] ?? Buffer.alloc(0),
+      due: flat[at + 1]?.toString(),
+      definition: flat[at + 2] ?? undefined,
+    });
+  }
   return ticks;
 }

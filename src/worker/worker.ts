@@ -10,8 +10,8 @@ import { type ConnectionSettings, openCommandConnection } from '../store/connect
 import { createConsumer } from '../store/consumer.ts';
 import { QUEUES_KEY } from '../store/keys.ts';
 import { createSweeper, type Swept } from '../store/sweeper.ts';
+import { runTicks, type TickReport } from '../store/ticks.ts';
 import { listenForWakes, type WakeListener } from '../store/wake-listener.ts';
-import { runTick } from '../store/schedules.ts';
 import type { Registry, TaskSettings } from '../tasks/registry.ts';
 import { VERSION } from '../version.ts';
 import { createAhead } from './ahead.ts';
@@ -26,6 +26,7 @@ import type { RunnerSettings, Told } from './job.ts';
 import { createLaneTurn } from './lane-turn.ts';
 import { createPool } from './pool.ts';
 import { createSlots } from './slots.ts';
+import { createSweepAndTick } from './sweep-and-tick.ts';
 import { createSweepTimer } from './sweep-timer.ts';
 
 export interface WorkerSettings {
@@ -114,19 +115,15 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
       retentionBytes: settings.retentionBytes,
       periodMs: settings.heartbeatMs,
     });
-    /** A sweep names the ticks that are due; running one twice, or on two workers, changes nothing. */
-    async function sweepAndTick(queue: string): Promise<Swept> {
-      const swept = await sweep(queue);
-      for (const tick of swept.ticks) {
-        const task = await runTick(command, queue, tick, swept.now);
-        log.debug({ queue, schedule: tick.name, task }, 'tick');
-      }
-      return swept;
-    }
+    const tick = (queue: string, swept: Swept): Promise<TickReport[]> => runTicks(command, queue, swept);
     const sweeps = new Map(
       settings.queues.map((queue) => [
         queue,
-        createSweepTimer(() => sweepAndTick(queue), settings.heartbeatMs, log),
+        createSweepTimer(
+          createSweepAndTick({ queue, sweep, tick, retryMs: settings.heartbeatMs, log }),
+          settings.heartbeatMs,
+          log,
+        ),
       ]),
     );
     const feed = createFeed({

@@ -5,9 +5,10 @@ import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LANES } from '../../src/protocol/lane.ts';
+import { queueKey } from '../../src/store/keys.ts';
 import { createProducer, type Producer } from '../../src/store/producer.ts';
-import { createModelClock, buildScriptsWithClock } from '../support/model-clock.ts';
-import { QueueModel, type Step } from '../support/queue-model.ts';
+import { createModelClock, buildScriptsWithClock, watchScriptsClock } from '../support/model-clock.ts';
+import { QUEUE, QueueModel, type Step } from '../support/queue-model.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { openStore } from '../support/store.ts';
 
@@ -80,7 +81,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('sweep') }) },
   {
     weight: 5,
-    arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(30, 150, 450, 1_100) }),
+    arbitrary: fc.record({
+      do: fc.constant('advance'),
+      ms: fc.constantFrom(30, 150, 450, 450, 1_100, -7, -2_500),
+    }),
   },
 ) as fc.Arbitrary<Step>;
 
@@ -92,9 +96,11 @@ test('whatever happens in whatever order, nothing is lost and nothing is finishe
     fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 150, size: 'max' }), async (steps) => {
       await client.flushall();
       const model = new QueueModel(client, producer, await createModelClock(client), WORKERS);
+      const checkClock = watchScriptsClock(client, queueKey(QUEUE));
       for (const one of steps) {
         await model.run(one);
         await model.checkConservation();
+        await checkClock();
       }
       await model.settle();
       await model.checkEnd();

@@ -5,7 +5,9 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeContent } from '../../src/protocol/message.ts';
 import { MISSED_AFTER_MS, type Schedule, ScheduleSchema } from '../../src/protocol/schedule.ts';
-import { createSchedules, runTick } from '../../src/store/schedules.ts';
+import { createSchedules } from '../../src/store/schedules.ts';
+import type { PlannedTick } from '../../src/store/sweeper.ts';
+import { runTicks } from '../../src/store/ticks.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -41,8 +43,25 @@ async function plan(one: Schedule, due: number): Promise<void> {
   await client.zadd(`${KEY}:ticks`, due, NAME);
 }
 
-async function plannedAt(): Promise<number | undefined> {
-  const score = await client.zscore(`${KEY}:ticks`, NAME);
+/** One tick as a sweep names it; answers the id of its task, if it made one. */
+async function runTick(
+  worker: Redis,
+  queue: string,
+  { name, due }: { name: string; due: number },
+  now: number,
+): Promise<string | undefined> {
+  const definition = (await worker.hgetBuffer(`pf:{${queue}}:schedules`, name)) ?? undefined;
+  const ticks = [{ name: Buffer.from(name), due: String(due), definition }];
+  const [report] = await runTicks(worker, queue, { ticks, plans: [], now, lateSince: now });
+  return report?.word === 'ran' ? report.task : undefined;
+}
+
+function named(ticks: readonly PlannedTick[]): { name: string; due: number }[] {
+  return ticks.map(({ name, due }) => ({ name: name.toString(), due: Number(due) }));
+}
+
+async function plannedAt(name = NAME): Promise<number | undefined> {
+  const score = await client.zscore(`${KEY}:ticks`, name);
   return score === null ? undefined : Number(score);
 }
 
@@ -56,9 +75,9 @@ test('a sweep names what is due and says when to look again, and ticks change no
   await plan(schedule({}), now + 500);
   expect(await sweep()).toMatchObject({ ticks: [], nextMs: 500, now });
   await clock.advance(500);
-  expect((await sweep()).ticks).toEqual([{ name: NAME, due: now + 500 }]);
+  expect(named((await sweep()).ticks)).toEqual([{ name: NAME, due: now + 500 }]);
   // Named again until somebody ran it.
-  expect((await sweep()).ticks).toEqual([{ name: NAME, due: now + 500 }]);
+  expect(named((await sweep()).ticks)).toEqual([{ name: NAME, due: now + 500 }]);
   expect(await countsOf(client, QUEUE)).toEqual({});
 });
 
@@ -116,7 +135,11 @@ test('a schedule that was deleted, paused or moved in time meanwhile does not ti
   expect(await schedules.delete(NAME)).toBe(true);
   expect(await runTick(client, QUEUE, tick, now)).toBeUndefined();
   expect(await countsOf(client, QUEUE)).toEqual({});
-  expect(await client.exists(`${KEY}:ticks`, `${KEY}:schedules`, `${KEY}:lastrun`)).toBe(0);
+  expect(
+    await client.exists(
+      ...['ticks', 'schedules', 'lastrun', 'parked', 'skipped'].map((one) => `${KEY}:${one}`),
+    ),
+  ).toBe(0);
 });
 
 test.each([
@@ -138,8 +161,8 @@ test.each([
 test('a schedule of one name is in one queue only', async () => {
   await opened();
   const schedules = createSchedules(client);
-  expect(await schedules.put('one', NAME, schedule({ queue: 'one' }))).toBe(true);
-  expect(await schedules.put('other', NAME, schedule({ queue: 'other' }))).toBe(false);
+  expect(await schedules.put('one', NAME, schedule({ queue: 'one' }))).toMatchObject({ isNew: true });
+  expect(await schedules.put('other', NAME, schedule({ queue: 'other' }))).toMatchObject({ isNew: false });
   expect((await schedules.list()).map(({ queue }) => queue)).toEqual(['other']);
   expect(await client.exists('pf:{one}:ticks', 'pf:{one}:schedules')).toBe(0);
   expect(await schedules.delete(NAME)).toBe(true);

@@ -41,3 +41,14 @@ export async function createModelClock(client: Redis, startMs = 1_000_000): Prom
     },
   };
 }
+
+/** Checks, each time that it is called, that the scripts' clock of a queue has not gone back. */
+export function watchScriptsClock(client: Redis, key: string): () => Promise<void> {
+  let latest = 0;
+  return async () => {
+    const [wall, skew] = await client.hmget(`${key}:control`, 'wall', 'skew');
+    const now = Number(wall) + Number(skew);
+    if (now < latest) throw new Error(`the clock of the scripts went back by ${latest - now} ms`);
+    latest = now;
+  };
+}

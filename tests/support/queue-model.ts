@@ -23,7 +23,7 @@ import { toOutcome } from './outcome.ts';
 import { recordOf } from './records.ts';
 
 const LEASE_MS = 1_000;
-const QUEUE = 'model';
+export const QUEUE = 'model';
 
 /** One step of the world. Numbers choose among what there is at that moment. */
 export type Step =
@@ -54,6 +54,7 @@ export type Step =
   | { readonly do: 'crash'; readonly worker: number }
   | { readonly do: 'cancel' | 'replay'; readonly task: number }
   | { readonly do: 'pause' | 'resume' | 'sweep' }
+  /** Less than 0: the clock of Redis is set back. */
   | { readonly do: 'advance'; readonly ms: number };
 
 interface ModelWorker {

@@ -2,11 +2,13 @@
 
 import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
+import type { Log } from '../../log.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { DEFAULT_QUEUE } from '../../protocol/names.ts';
 import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
 import type { QueueNames } from '../../store/queue-names.ts';
-import type { Schedules, StoredSchedule } from '../../store/schedules.ts';
+import type { StoredSchedule } from '../../store/schedule-reader.ts';
+import type { Schedules } from '../../store/schedules.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
@@ -22,6 +24,7 @@ export interface ScheduleRouteParts {
   readonly schedules: Schedules;
   readonly bodyLimitBytes: number;
   readonly queueNames: QueueNames;
+  readonly log: Log;
 }
 
 const RUNS_SHOWN = 5;
@@ -36,9 +39,27 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
     throw new PopfleetError('not-found', 'There is no such schedule. GET /v1/schedules lists them.');
   }
 
+  async function put(queue: string, name: string, schedule: Schedule): Promise<boolean> {
+    const { isNew, skipped } = await schedules.put(queue, name, schedule);
+    if (skipped) {
+      const { count: ticks, from, until } = skipped;
+      parts.log.warn(
+        { queue, schedule: name, ticks, from: toTime(from), until: toTime(until) },
+        'ticks that were missed during a pause were skipped',
+      );
+    }
+    return isNew;
+  }
+
   async function setPaused(c: Context<AppEnv>, paused: boolean): Promise<Response> {
-    const { name, queue, schedule } = await find(c);
-    await schedules.put(queue, name, { ...schedule, paused });
+    const { name, queue, schedule, fault } = await find(c);
+    if (!schedule) {
+      throw new PopfleetError(
+        'invalid-input',
+        `The schedule cannot be read: ${fault}. Put it again, or delete it.`,
+      );
+    }
+    await put(queue, name, { ...schedule, paused });
     return answer(c, 200, toView(await find(c)));
   }
 
@@ -55,7 +76,10 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
     },
     async (c) => {
       const all = await schedules.list();
-      return answer(c, 200, { items: all.filter(({ queue }) => knows(c, queue)).map(toView) });
+      const now = Date.now();
+      return answer(c, 200, {
+        items: all.filter(({ queue }) => knows(c, queue)).map((one) => toView(one, now)),
+      });
     },
   );
   addRoute(
@@ -87,7 +111,7 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
     await parts.queueNames.demand(whole.queue ?? queue);
     const before = await schedules.find(name);
     if (before && !knows(c, before.queue)) throw new PopfleetError('forbidden', 'The name is taken.');
-    const created = await schedules.put(whole.queue ?? queue, name, whole);
+    const created = await put(whole.queue ?? queue, name, whole);
     return answer(c, created ? 201 : 200, toView(await find(c)));
   });
   addRoute(
@@ -119,10 +143,10 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
       {
         id: `${verb}Schedule`,
         tag: 'schedules',
-        summary: paused ? 'Make no tasks any more' : 'Go on with the ticks to come',
+        summary: paused ? 'Make no tasks any more' : 'Go on; ticks that were missed follow `misfire`',
         scope: 'admin',
         answers: ONE,
-        problems: ['not-found', 'redis-full'],
+        problems: ['not-found', 'invalid-input', 'redis-full'],
       },
       (c) => setPaused(c, paused),
     );
@@ -131,12 +155,23 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
 
 const ViewSchema = v.looseObject({
   name: v.string(),
-  type: v.string(),
-  input: v.unknown(),
   queue: v.string(),
-  paused: v.boolean(),
+  type: v.exactOptional(v.pipe(v.string(), v.description('missing when the schedule cannot be read'))),
+  input: v.exactOptional(v.unknown()),
+  paused: v.exactOptional(v.boolean()),
   next: v.pipe(v.array(v.string()), v.description('the next ticks, RFC 3339')),
   last: v.exactOptional(v.object({ due: v.string(), task: v.string() })),
+  skipped: v.exactOptional(
+    v.pipe(
+      v.object({ count: v.number(), from: v.string(), until: v.string() }),
+      v.description(
+        'how many ticks were skipped so far; when the first and the last of the latest of them were due',
+      ),
+    ),
+  ),
+  fault: v.exactOptional(
+    v.pipe(v.string(), v.description('what of the schedule cannot be read: put it again, or delete it')),
+  ),
 });
 const ONE = { 200: { description: 'The schedule.', schema: ViewSchema } } as const;
 
@@ -158,15 +193,20 @@ const PUT: Operation = {
   ],
 };
 
-function toView({ name, queue, schedule, lastRun }: StoredSchedule): object {
-  const next = schedule.paused ? [] : nextTicks(schedule, Date.now(), RUNS_SHOWN);
-  return {
-    name,
+function toView(
+  { name, queue, schedule, fault, lastRun, skipped }: StoredSchedule,
+  now = Date.now(),
+): object {
+  const next = schedule && !schedule.paused ? nextTicks(schedule, now, RUNS_SHOWN) : [];
+  return compact({
     ...schedule,
+    name,
     queue,
     next: next.map(toTime),
-    ...(lastRun ? { last: { due: toTime(lastRun.due), task: lastRun.task } } : {}),
-  };
+    last: lastRun && { due: toTime(lastRun.due), task: lastRun.task },
+    skipped: skipped && { ...skipped, from: toTime(skipped.from), until: toTime(skipped.until) },
+    fault,
+  });
 }
 
 function toTime(ms: number): string {

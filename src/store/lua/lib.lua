@@ -39,19 +39,24 @@ function Q.errors_key(id) return Q.BASE .. ':errors:' .. id end
 function Q.log_key(id) return Q.BASE .. ':log:' .. id end
 function Q.running_key(worker) return Q.BASE .. ':running:' .. worker end
 
--- NOW is in milliseconds and never goes backwards. When the host's clock is set back, the difference is kept as a skew that is
--- paid back at half speed, so leases only ever get longer and the fleet's time finds back to the host's.
+-- The clock of the host has to be set back by this much before plans by the time of day are checked.
+Q.SET_BACK_MS = 1000
+
+-- NOW is in milliseconds and never goes backwards. When the host's clock is set back, the difference is kept as a skew. It is paid
+-- back by one millisecond in ten, so leases and delays are longer by a ninth at most, and never shorter (docs/decisions/0015).
 function Q.read_clock(seen_wall, seen_skew)
   local time = redis.call('TIME')
   local wall = time[1] * 1000 + math.floor(time[2] / 1000)
-  local elapsed = wall - (tonumber(seen_wall) or wall)
+  local seen = tonumber(seen_wall) or wall
   local skew = tonumber(seen_skew) or 0
-  if elapsed < 0 then
-    skew = skew - elapsed
+  if wall < seen then
+    skew = skew + seen - wall
+    if seen - wall > Q.SET_BACK_MS then redis.call('HSET', Q.CONTROL, 'set_back', wall) end
   elseif skew > 0 then
-    skew = math.max(0, skew - math.floor(elapsed / 2))
+    -- Counted by full hundredths of a second that have passed: calls that follow each other within one pay nothing twice.
+    skew = math.max(0, skew - math.floor(wall / 10) + math.floor(seen / 10))
   end
-  if elapsed ~= 0 or not seen_wall then redis.call('HSET', Q.CONTROL, 'wall', wall, 'skew', skew) end
+  if wall ~= seen or not seen_wall then redis.call('HSET', Q.CONTROL, 'wall', wall, 'skew', skew) end
   return wall + skew, wall
 end
 

@@ -1,16 +1,35 @@
--- Writes or deletes a schedule.
--- ARGV: name, definition ('' = delete), its next due time as time of day ('' = none, it is paused)
--- Reply: 'created', 'replaced', 'deleted' or 'unknown'
+-- Writes or deletes a schedule, unless it was changed since the caller read it.
+-- ARGV: name; digest of the definition that was read ('' = there was none); definition ('' = delete);
+--       'paused' or 'active'; which tick comes next: 'same' (the one that is planned, or was when it was paused), 'owed' (that one
+--       if it is due already, else the time given), 'new' (the time given); that time ('' = none);
+--       ticks that are skipped by this (count_skipped), or '';
+--       of the same schedule in the queue that it leaves: planned tick, last run and skipped ticks, each '' = none
+-- Reply: 'changed', 'created', 'replaced', 'deleted' or 'unknown'; then planned tick, last run and skipped ticks as they were
 
-local name, definition, next_due = ARGV[1], ARGV[2], ARGV[3]
-redis.call('ZREM', Q.TICKS, name)
+local name, definition, state, which, time = ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+if not Q.is_as_read(name, ARGV[2]) then return { 'changed', '', '', '' } end
+
+local planned = redis.call('ZSCORE', Q.TICKS, name) or redis.call('HGET', Q.PARKED, name) or ARGV[8]
+local last_run = redis.call('HGET', Q.LAST_RUNS, name) or ARGV[9]
+local skipped = redis.call('HGET', Q.SKIPPED, name) or ARGV[10]
+
+local function set_or_drop(key, value)
+  if value and value ~= '' then redis.call('HSET', key, name, value) else redis.call('HDEL', key, name) end
+end
+
 if definition == '' then
-  redis.call('HDEL', Q.BASE .. ':lastrun', name)
-  return redis.call('HDEL', Q.BASE .. ':schedules', name) == 1 and 'deleted' or 'unknown'
+  redis.call('ZREM', Q.TICKS, name)
+  for _, key in ipairs({ Q.PARKED, Q.LAST_RUNS, Q.SKIPPED }) do redis.call('HDEL', key, name) end
+  local word = redis.call('HDEL', Q.SCHEDULES, name) == 1 and 'deleted' or 'unknown'
+  return { word, planned, last_run, skipped }
 end
-local created = redis.call('HSET', Q.BASE .. ':schedules', name, definition) == 1
-if next_due ~= '' then
-  redis.call('ZADD', Q.TICKS, next_due, name)
-  Q.wake_at(tonumber(next_due) + Q.NOW - Q.WALL)
-end
-return created and 'created' or 'replaced'
+
+local was_due = (tonumber(planned) or math.huge) <= Q.WALL
+if which == 'new' or planned == '' or (which == 'owed' and not was_due) then planned = time end
+local created = redis.call('HSET', Q.SCHEDULES, name, definition) == 1
+set_or_drop(Q.LAST_RUNS, last_run)
+set_or_drop(Q.SKIPPED, skipped)
+if ARGV[7] ~= '' then Q.count_skipped(name, ARGV[7]) end
+set_or_drop(Q.PARKED, state == 'paused' and planned)
+if state == 'paused' or planned == '' then redis.call('ZREM', Q.TICKS, name) else Q.plan_tick(name, planned) end
+return { created and 'created' or 'replaced', planned, last_run, skipped }

@@ -1,15 +1,18 @@
 -- Keeps a queue whole. Each part does at most one slice; what is left over makes the next sweep due at once.
 -- Gated: a call before the planned time answers how long to wait, so many workers do the work of one.
 -- ARGV: lease in ms, slice, grace of an unclaimed pop in ms, retention in ms, retention in bytes (0 = without limit),
---       longest time between sweeps in ms
+--       longest time between sweeps in ms, whether ticks of schedules are wanted (1 or 0)
 -- Reply: ms until the next sweep; the time of day in ms; what was done: due, returned, poisoned, repaired, expired, removed;
---        then name and due time of each schedule that has a tick to run
+--        ticks that are due, the time that says how late they are, and plans to check (sweep-ticks.lua); ms that the clock of the
+--        scripts is ahead of the time of day
 
 local lease_ms, slice, grace_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local retention_ms, retention_bytes, period_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local planned = tonumber(Q.control[4]) or 0
-if Q.NOW < planned and planned - Q.NOW <= period_ms then return { planned - Q.NOW, Q.WALL, { 0, 0, 0, 0, 0, 0 }, {} } end
+if Q.NOW < planned and planned - Q.NOW <= period_ms then
+  return { planned - Q.NOW, Q.WALL, { 0, 0, 0, 0, 0, 0 }, {}, Q.WALL, {}, Q.NOW - Q.WALL }
+end
 
 local swept = { due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0 }
 local next_at = Q.NOW + period_ms
@@ -212,14 +215,6 @@ local function drop_excess()
   if held > retention_bytes then again_at(Q.NOW) end
 end
 
--- Ticks are only named here: the worker that swept computes the next one, and tick.lua makes sure that it counts once.
-local function due_ticks()
-  local ticks = redis.call('ZRANGEBYSCORE', Q.TICKS, '-inf', Q.WALL, 'WITHSCORES', 'LIMIT', 0, slice)
-  local following = redis.call('ZRANGEBYSCORE', Q.TICKS, '(' .. Q.WALL, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-  if following[2] then again_at(tonumber(following[2]) + Q.NOW - Q.WALL) end
-  return ticks
-end
-
 move_due()
 expire_workers()
 check_ledgers()
@@ -228,8 +223,12 @@ drop_kept()
 drop_old_done()
 drop_old_dead()
 drop_excess()
-local ticks = due_ticks()
+local ticks, late_since, plans = {}, Q.WALL, {}
+if ARGV[7] == '1' then
+  ticks, late_since = Q.due_ticks(slice, again_at)
+  plans = Q.plans_to_check(again_at)
+end
 redis.call('HSET', Q.CONTROL, 'swept_at', Q.NOW, 'sweep_at', next_at)
 Q.commit()
 return { math.max(0, next_at - Q.NOW), Q.WALL, { swept.due, swept.returned, swept.poisoned, swept.repaired, swept.expired, swept.removed },
-  ticks }
+  ticks, late_since, plans, Q.NOW - Q.WALL }

@@ -1,24 +1,30 @@
--- One tick of a schedule: whichever worker comes first enqueues its task and plans the next tick; the others change nothing.
--- ARGV: schedule name, the due time it was read with, the next due time ('' = none), both as time of day,
---       id, content, lane and JSON of `more` (accept.lua) of its task; id '' = a missed tick that does not run
--- Reply: 'ticked', or 'stale' when somebody else did it or the schedule was changed
+-- Ticks of schedules: whichever worker comes first makes the task of a tick and plans the next one; the others change nothing.
+-- ARGV, for each tick: name of the schedule; the time for which it is planned, as the sweep answered it ('' = it is not);
+--       digest of the definition it was read with ('' = there is none); the next time ('' = none);
+--       ticks that are skipped by this (count_skipped), or '';
+--       id, content, lane and JSON of `more` (accept.lua) of its task; id '' = this tick makes none
+-- Reply: for each 'ticked', or 'stale' when another worker did it or the schedule was changed
 
-local name, due, next_due = ARGV[1], ARGV[2], ARGV[3]
-local planned = redis.call('ZSCORE', Q.TICKS, name)
-if not planned or tonumber(planned) ~= tonumber(due) then return 'stale' end
+local ids = {}
+for at = 6, #ARGV, 9 do
+  if ARGV[at] ~= '' then ids[#ids + 1] = ARGV[at] end
+end
+Q.load(Q.CONTENTS, Q.contents, ids)
 
-if next_due == '' then
-  redis.call('ZREM', Q.TICKS, name)
-else
-  redis.call('ZADD', Q.TICKS, next_due, name)
-  Q.wake_at(tonumber(next_due) + Q.NOW - Q.WALL)
+local function tick(at)
+  local name, due, next_due, id = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 5]
+  if (redis.call('ZSCORE', Q.TICKS, name) or '') ~= due or not Q.is_as_read(name, ARGV[at + 2]) then return 'stale' end
+  if next_due == '' then redis.call('ZREM', Q.TICKS, name) else Q.plan_tick(name, next_due) end
+  if ARGV[at + 4] ~= '' then Q.count_skipped(name, ARGV[at + 4]) end
+  if id ~= '' then
+    Q.accept(id, ARGV[at + 6], ARGV[at + 7], Q.is_made_now(id), cjson.decode(ARGV[at + 8]))
+    redis.call('HSET', Q.LAST_RUNS, name, due .. ' ' .. id)
+  end
+  return 'ticked'
 end
-if ARGV[4] ~= '' then
-  local id = ARGV[4]
-  Q.load(Q.CONTENTS, Q.contents, { id })
-  Q.accept(id, ARGV[5], ARGV[6], Q.is_made_now(id), cjson.decode(ARGV[7]))
-  redis.call('HSET', Q.BASE .. ':lastrun', name, due .. ' ' .. id)
-  Q.push_accepted()
-end
+
+local words = {}
+for at = 1, #ARGV, 9 do words[#words + 1] = tick(at) end
+if #ids > 0 then Q.push_accepted() end
 Q.commit()
-return 'ticked'
+return words

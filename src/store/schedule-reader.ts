@@ -1,0 +1,128 @@
+// Finds and lists schedules as they stand in Redis, also those that cannot be read.
+
+import type { Redis } from 'ioredis';
+import { readSchedule, type Schedule, type SkippedTicks } from '../protocol/schedule.ts';
+import { readHash } from './hash.ts';
+import { QUEUES_KEY, queueKey } from './keys.ts';
+import { type LastRun, readLastRun, readSkipped } from './schedule-record.ts';
+
+export interface StoredSchedule {
+  readonly name: string;
+  readonly queue: string;
+  /** `undefined` when it cannot be read: `fault` says why. It does not tick then. */
+  readonly schedule: Schedule | undefined;
+  /** What is wrong with what Redis has of it. */
+  readonly fault: string | undefined;
+  readonly lastRun: LastRun | undefined;
+  /** All that were skipped so far, and when those that were skipped most recently were due. */
+  readonly skipped: SkippedTicks | undefined;
+}
+
+/** How a name shows that is no UTF-8. */
+const NOT_UTF8 = '\uFFFD';
+
+/** What a change of a schedule is based on. */
+export interface Place {
+  readonly queue: string;
+  /** The name in the bytes that Redis has. */
+  readonly name: Buffer;
+  readonly definition: Buffer;
+  /** The tick it had when it was paused. */
+  readonly parked: number | undefined;
+}
+
+export interface ScheduleReader {
+  list(): Promise<readonly StoredSchedule[]>;
+  find(name: string): Promise<StoredSchedule | undefined>;
+  /** Where schedules of a name are: more than one when a move between queues broke off. */
+  placesOf(name: string): Promise<readonly Place[]>;
+}
+
+/**
+ * @param client a connection of `openCommandConnection`
+ * @throws Error of ioredis from every method
+ */
+export function createScheduleReader(client: Redis): ScheduleReader {
+  async function listQueue(queue: string): Promise<StoredSchedule[]> {
+    const key = queueKey(queue);
+    const [definitions, lastRuns, skipped] = await Promise.all([
+      readHash(client, `${key}:schedules`),
+      readHash(client, `${key}:lastrun`),
+      readHash(client, `${key}:skipped`),
+    ]);
+    return Array.from(definitions, ([name, definition]) =>
+      toStored(
+        queue,
+        Buffer.from(name, 'latin1').toString(),
+        definition,
+        lastRuns.get(name),
+        skipped.get(name),
+      ),
+    );
+  }
+
+  async function list(): Promise<readonly StoredSchedule[]> {
+    const queues = await client.smembers(QUEUES_KEY);
+    const found = await Promise.all(queues.map(listQueue));
+    return found.flat().sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
+  async function nameIn(queue: string, name: string): Promise<Buffer> {
+    if (!name.includes(NOT_UTF8)) return Buffer.from(name);
+    const names = [...(await readHash(client, `${queueKey(queue)}:schedules`)).keys()];
+    const bytes = names.map((one) => Buffer.from(one, 'latin1')).find((one) => one.toString() === name);
+    return bytes ?? Buffer.from(name);
+  }
+
+  async function placesOf(name: string): Promise<Place[]> {
+    const queues = (await client.smembers(QUEUES_KEY)).sort();
+    const places = await Promise.all(
+      queues.map(async (queue) => {
+        const bytes = await nameIn(queue, name);
+        const [definition, parked] = await Promise.all([
+          client.hgetBuffer(`${queueKey(queue)}:schedules`, bytes),
+          client.hget(`${queueKey(queue)}:parked`, bytes),
+        ]);
+        return definition ? { queue, name: bytes, definition, parked: timeOf(parked) } : undefined;
+      }),
+    );
+    return places.filter((place) => place !== undefined);
+  }
+
+  async function find(name: string): Promise<StoredSchedule | undefined> {
+    const [place] = await placesOf(name);
+    if (!place) return undefined;
+    const [lastRun, skipped] = await Promise.all([
+      client.hgetBuffer(`${queueKey(place.queue)}:lastrun`, place.name),
+      client.hgetBuffer(`${queueKey(place.queue)}:skipped`, place.name),
+    ]);
+    return toStored(place.queue, name, place.definition, lastRun ?? undefined, skipped ?? undefined);
+  }
+
+  return { list, find, placesOf };
+}
+
+function toStored(
+  queue: string,
+  name: string,
+  definition: Buffer,
+  lastRun: Buffer | undefined,
+  skipped: Buffer | undefined,
+): StoredSchedule {
+  const schedule = readSchedule(definition);
+  const run = lastRun && readLastRun(lastRun.toString());
+  const isReadable = typeof schedule !== 'string';
+  return {
+    name,
+    queue,
+    schedule: isReadable ? schedule : undefined,
+    fault: isReadable ? (lastRun && !run ? 'its last run cannot be read' : undefined) : schedule,
+    lastRun: run,
+    skipped: skipped && readSkipped(skipped.toString()),
+  };
+}
+
+function timeOf(text: string | null): number | undefined {
+  const time = Number(text ?? Number.NaN);
+  return Number.isSafeInteger(time) ? time : undefined;
+}

@@ -1,0 +1,137 @@
+// Runs the ticks of schedules that a sweep has named, and plans anew what is planned wrongly. One call a sweep.
+
+import type { Redis } from 'ioredis';
+import { encodeContent } from '../protocol/message.ts';
+import { toMessageOptions } from '../protocol/options.ts';
+import { DEFAULT_LANE } from '../protocol/lane.ts';
+import {
+  countSkipped,
+  MISSED_AFTER_MS,
+  nextTick,
+  planTick,
+  readSchedule,
+  type Schedule,
+  type SkippedTicks,
+} from '../protocol/schedule.ts';
+import { newTaskId } from '../protocol/task-id.ts';
+import { queueKey } from './keys.ts';
+import { toMore } from './producer.ts';
+import { digestOf, writeSkipped } from './schedule-record.ts';
+import { runScript, type ScriptArgument } from './scripts.ts';
+import type { PlannedTick, Swept } from './sweeper.ts';
+
+/** What came of a tick, or of looking at a plan. */
+export type TickReport = { readonly name: string } & (
+  | { readonly word: 'ran'; readonly task: string }
+  | { readonly word: 'skipped'; readonly skipped: SkippedTicks }
+  /** It cannot tick: looked at again an hour later. */
+  | { readonly word: 'faulty'; readonly fault: string }
+  /** A tick of no schedule; it is gone. */
+  | { readonly word: 'orphan' }
+  | { readonly word: 'planned-anew'; readonly from: string | undefined; readonly next: number | undefined }
+);
+
+/** A schedule that cannot be read is looked at again after this long: a later release may be able to. */
+const FAULTY_AGAIN_MS = 3_600_000;
+
+/** One step of tick.lua, and what to report of it unless another worker was faster. */
+interface Step {
+  readonly args: readonly ScriptArgument[];
+  readonly report: TickReport;
+}
+
+/**
+ * Makes the tasks of ticks that are due, and plans the next ones: whoever comes first, once for the whole fleet.
+ * @throws Error of ioredis; then nothing has happened, or all of it with its reply lost
+ */
+export async function runTicks(
+  client: Redis,
+  queue: string,
+  { ticks, plans, now, lateSince }: Pick<Swept, 'ticks' | 'plans' | 'now' | 'lateSince'>,
+): Promise<TickReport[]> {
+  const steps = [
+    ...ticks.map((tick) => stepOfTick(tick, now, lateSince)),
+    ...plans.flatMap((plan) => stepOfPlan(plan, now)),
+  ];
+  if (steps.length === 0) return [];
+  const words = (await runScript(
+    client,
+    'tick',
+    queueKey(queue),
+    steps.flatMap(({ args }) => args),
+  )) as Buffer[];
+  return steps.filter((_, at) => String(words[at]) === 'ticked').map(({ report }) => report);
+}
+
+function stepOfTick(tick: PlannedTick, now: number, lateSince: number): Step {
+  const name = tick.name.toString();
+  if (!tick.definition) return { args: argsOf(tick, undefined), report: { name, word: 'orphan' } };
+  const schedule = readSchedule(tick.definition);
+  if (typeof schedule === 'string') return faultyStep(tick, schedule, now);
+  try {
+    return schedule.paused
+      ? {
+          args: argsOf(tick, undefined),
+          report: { name, word: 'planned-anew', from: tick.due, next: undefined },
+        }
+      : stepOfSchedule(tick, schedule, now, lateSince);
+  } catch (error) {
+    // Its time zone is unknown to this Node, or its input cannot be encoded.
+    return faultyStep(tick, error instanceof Error ? error.message : String(error), now);
+  }
+}
+
+function stepOfSchedule(tick: PlannedTick, schedule: Schedule, now: number, lateSince: number): Step {
+  const name = tick.name.toString();
+  const due = Number(tick.due);
+  if (!Number.isSafeInteger(due) || due < 0) return anewStep(tick, nextTick(schedule, now));
+  const { run, next } = planTick(schedule, due, now, lateSince);
+  if (!run) {
+    const skipped = countSkipped(schedule, due, now);
+    return { args: argsOf(tick, next, writeSkipped(skipped)), report: { name, word: 'skipped', skipped } };
+  }
+  const id = newTaskId();
+  const options = { ...toMessageOptions(schedule), schedule: { name, due } };
+  const task = [
+    id,
+    encodeContent(schedule.type, schedule.input, options),
+    schedule.priority ?? DEFAULT_LANE,
+    JSON.stringify(toMore(schedule)),
+  ];
+  return { args: argsOf(tick, next, '', task), report: { name, word: 'ran', task: id } };
+}
+
+/** A tick may be further away than the clock says by as much as makes a tick late: such jumps happen, and nothing runs twice. */
+function stepOfPlan(plan: PlannedTick, now: number): Step[] {
+  const schedule = plan.definition ? readSchedule(plan.definition) : undefined;
+  if (schedule === undefined || typeof schedule === 'string' || schedule.paused) return [];
+  try {
+    const latest = nextTick(schedule, now + MISSED_AFTER_MS);
+    const isRight = plan.due === undefined ? latest === undefined : Number(plan.due) <= (latest ?? Infinity);
+    return isRight ? [] : [anewStep(plan, nextTick(schedule, now))];
+  } catch {
+    return []; // Its time zone is unknown to this Node: its tick says so.
+  }
+}
+
+function anewStep(tick: PlannedTick, next: number | undefined): Step {
+  const report = { name: tick.name.toString(), word: 'planned-anew', from: tick.due, next } as const;
+  return { args: argsOf(tick, next), report };
+}
+
+function faultyStep(tick: PlannedTick, fault: string, now: number): Step {
+  return {
+    args: argsOf(tick, now + FAULTY_AGAIN_MS),
+    report: { name: tick.name.toString(), word: 'faulty', fault },
+  };
+}
+
+/** @param task id, content, lane and JSON of what else is special about it */
+function argsOf(
+  { name, due = '', definition }: PlannedTick,
+  next: number | undefined,
+  skipped = '',
+  task: readonly ScriptArgument[] = ['', '', '', ''],
+): ScriptArgument[] {
+  return [name, due, digestOf(definition), next ?? '', skipped, ...task];
+}

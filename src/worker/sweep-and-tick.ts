@@ -1,0 +1,99 @@
+// Sweeps one queue and runs the ticks of schedules that the sweep has named; says what it finds in the log.
+
+import type { Log } from '../log.ts';
+import type { Swept } from '../store/sweeper.ts';
+import type { TickReport } from '../store/ticks.ts';
+
+export interface SweepAndTickParts {
+  readonly queue: string;
+  sweep(queue: string, wantsTicks: boolean): Promise<Swept>;
+  tick(queue: string, swept: Swept): Promise<readonly TickReport[]>;
+  /** After ticks that failed, the next ones are tried this much later. */
+  readonly retryMs: number;
+  readonly log: Log;
+}
+
+/** The clock of the scripts is named when it is ahead of the time of day by more than this. */
+const NAMED_SKEW_MS = 1_000;
+
+/** @returns one sweep with its ticks; running a tick twice, or on two workers, changes nothing */
+export function createSweepAndTick(parts: SweepAndTickParts): () => Promise<Swept> {
+  const { queue, log } = parts;
+  let waitsUntil = 0;
+  let failure: string | undefined;
+  const watchSkew = createSkewWatch(queue, log);
+
+  async function tick(swept: Swept): Promise<void> {
+    try {
+      for (const report of await parts.tick(queue, swept)) tell(queue, report, log);
+      failure = undefined;
+    } catch (error) {
+      // The other duties of the sweep go on meanwhile: they may be what makes room in a full Redis.
+      waitsUntil = performance.now() + parts.retryMs;
+      const message = error instanceof Error ? error.message : String(error);
+      if (message !== failure)
+        log.warn({ queue, err: error }, 'ticks of schedules failed, they are tried again');
+      failure = message;
+    }
+  }
+
+  return async () => {
+    const swept = await parts.sweep(queue, performance.now() >= waitsUntil);
+    watchSkew(swept.skewMs);
+    if (swept.ticks.length + swept.plans.length > 0) await tick(swept);
+    return swept;
+  };
+}
+
+function tell(queue: string, report: TickReport, log: Log): void {
+  const { name, word } = report;
+  const schedule = { queue, schedule: name };
+  switch (word) {
+    case 'ran':
+      log.debug({ ...schedule, task: report.task }, 'tick');
+      break;
+    case 'skipped':
+      log.warn(
+        {
+          ...schedule,
+          ticks: report.skipped.count,
+          from: toTime(report.skipped.from),
+          until: toTime(report.skipped.until),
+        },
+        'missed ticks were skipped',
+      );
+      break;
+    case 'faulty':
+      log.error({ ...schedule, fault: report.fault }, 'a schedule cannot tick: put it again, or delete it');
+      break;
+    case 'orphan':
+      log.warn(schedule, 'a tick of a schedule that is not there was dropped');
+      break;
+    case 'planned-anew':
+      log.warn(
+        { ...schedule, planned: toTime(Number(report.from)), next: toTime(report.next) },
+        'the tick of a schedule was not where it should be, it is planned anew',
+      );
+      break;
+  }
+}
+
+/** Says when the clock of Redis was set back, and when the clock of the scripts shows the time of day again. */
+function createSkewWatch(queue: string, log: Log): (skewMs: number) => void {
+  let named = 0;
+  return (skewMs) => {
+    if (skewMs > named + NAMED_SKEW_MS) {
+      log.warn(
+        { queue, aheadMs: skewMs },
+        'the clock of Redis was set back: until the queue’s clock shows the time of day again, leases and delays are up to a ninth longer',
+      );
+    }
+    if (named > 0 && skewMs === 0) log.info({ queue }, 'the queue’s clock shows the time of day again');
+    named = skewMs > NAMED_SKEW_MS || named > 0 ? skewMs : 0;
+  };
+}
+
+/** `undefined` for what no time can be made of. */
+function toTime(ms: number | undefined): string | undefined {
+  return ms !== undefined && Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : undefined;
+}
