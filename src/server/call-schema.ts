@@ -1,27 +1,96 @@
-// What sends tasks, as JSON Schema: one form for each task type, with the schema of its input.
+// What sends tasks, as JSON Schema: the options once, and for each task type its name with the schema of its input.
 
 import { BackoffEntries, CallSchema } from '../protocol/options.ts';
 import { ScheduleSchema } from '../protocol/schedule.ts';
-import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
+import { refTo } from './component.ts';
 import { inputToJson, type JsonSchema, toJson } from './operation.ts';
 
 /** One call: the schema stands among the components of the document. */
-export const CALL: JsonSchema = { $ref: '#/components/schemas/Call' };
+export const CALL: JsonSchema = { $ref: refTo('TaskRequest') };
 /** By media type. */
 export const CALL_BODIES = bodies(CALL);
-export const SCHEDULE_BODIES = bodies({ $ref: '#/components/schemas/Schedule' });
-
-/** The components that the bodies refer to. */
-export function callComponents(registry: Registry): Readonly<Record<'Call' | 'Schedule', JsonSchema>> {
-  return {
-    Call: oneForEachType(toJson(CallSchema), registry),
-    Schedule: oneForEachType(toJson(ScheduleSchema), registry),
-  };
-}
+export const SCHEDULE_BODIES = bodies({ $ref: refTo('ScheduleRequest') });
 
 function bodies(schema: JsonSchema): Readonly<Record<string, JsonSchema>> {
   return { 'application/json': schema, 'application/cbor': schema };
+}
+
+/** The components that the bodies refer to. What is for one type alone is small: a fleet may have hundreds. */
+export function callComponents(registry: Registry): Readonly<Record<string, JsonSchema>> {
+  const names = componentNames([...registry.keys()]);
+  const components: Record<string, JsonSchema> = {};
+  for (const { type, input } of registry.values()) {
+    const name = names.get(type) ?? type;
+    components[`${name}Task`] = {
+      type: 'object',
+      properties: { type: { const: type }, input: { $ref: refTo(`${name}Input`) } },
+      required: ['type', 'input'],
+    };
+    Object.assign(components, toComponents(`${name}Input`, inputToJson(input)));
+  }
+  return {
+    ...components,
+    TaskCall: {
+      description: 'A task type and its input.',
+      // The constant `type` of each tells them apart. With a `discriminator` openapi-typescript takes the name of whatever
+      // refers to this for another type.
+      oneOf: Array.from(registry.keys(), (type) => ({ $ref: refTo(`${names.get(type) ?? type}Task`) })),
+    },
+    BackoffOptions: withoutDefaults(toJson(BackoffEntries)),
+    TaskOptions: optionsOf(toJson(CallSchema)),
+    TaskRequest: together('TaskOptions'),
+    ScheduleOptions: optionsOf(toJson(ScheduleSchema)),
+    ScheduleRequest: together('ScheduleOptions'),
+  };
+}
+
+function together(options: string): JsonSchema {
+  return {
+    allOf: [{ $ref: refTo('TaskCall') }, { $ref: refTo(options) }],
+    unevaluatedProperties: false,
+  };
+}
+
+/** @returns a name that begins with a capital letter, for each type */
+function componentNames(types: readonly string[]): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  const taken = new Set<string>();
+  for (const type of types) {
+    const name = pascalCase(type);
+    let free = name;
+    for (let count = 2; taken.has(free); count += 1) free = `${name}${count}`;
+    taken.add(free);
+    names.set(type, free);
+  }
+  return names;
+}
+
+function pascalCase(text: string): string {
+  const words = text.split(/[^A-Za-z0-9]+/).filter((word) => word !== '');
+  return words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+}
+
+/** A schema that stands alone, and its definitions, as components: its references begin at its own root. */
+function toComponents(name: string, schema: JsonSchema): Record<string, JsonSchema> {
+  const { $defs = {}, ...root } = schema as { readonly $defs?: Readonly<Record<string, JsonSchema>> };
+  const nameOf = (key: string): string => `${name}${pascalCase(key)}`;
+  const move = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(move);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, member]) => [key, key === '$ref' ? moveRef(member) : move(member)]),
+    );
+  };
+  const moveRef = (ref: unknown): unknown => {
+    if (typeof ref !== 'string' || !ref.startsWith('#')) return move(ref);
+    const [, key, rest = ''] = /^#\/\$defs\/([^/]+)(.*)$/.exec(ref) ?? [];
+    return refTo(key === undefined ? `${name}${ref.slice(1)}` : `${nameOf(key)}${rest}`);
+  };
+  return Object.fromEntries([
+    [name, move(root) as JsonSchema],
+    ...Object.entries($defs).map(([key, definition]) => [nameOf(key), move(definition) as JsonSchema]),
+  ]);
 }
 
 const INSTANT: JsonSchema = {
@@ -32,15 +101,23 @@ const INSTANT: JsonSchema = {
   ],
 };
 
-function oneForEachType(json: JsonSchema, registry: Registry): JsonSchema {
-  const { properties, ...object } = json as { properties: Readonly<Record<string, JsonSchema>> };
+/** What stands beside type and input. */
+function optionsOf(json: JsonSchema): JsonSchema {
+  const { type: _, input: __, ...properties } = json['properties'] as Readonly<Record<string, JsonSchema>>;
   // Of these a check or a transformation says more than their schema can.
-  const backoff = toJson(BackoffEntries);
   const times = properties['runAt'] ? { runAt: INSTANT, expiresAt: INSTANT } : {};
-  const formOf = ({ type, input }: TaskDefinition): JsonSchema => ({
-    ...object,
-    title: type,
-    properties: { ...properties, ...times, backoff, type: { const: type }, input: inputToJson(input) },
+  const backoff = { $ref: refTo('BackoffOptions') };
+  return withoutDefaults({ type: 'object', properties: { ...properties, ...times, backoff } });
+}
+
+/** A field of a request that has a default need not be sent, but generators take a field with `default` for one that is there. */
+function withoutDefaults(schema: JsonSchema): JsonSchema {
+  const { properties } = schema as { readonly properties: Readonly<Record<string, JsonSchema>> };
+  const plain = Object.entries(properties).map(([name, { default: value, ...rest }]) => {
+    if (value === undefined) return [name, rest];
+    const { description } = rest as { readonly description?: string };
+    const text = `Default: ${JSON.stringify(value)}.`;
+    return [name, { ...rest, description: description === undefined ? text : `${description} ${text}` }];
   });
-  return { oneOf: Array.from(registry.values(), formOf) };
+  return { ...schema, properties: Object.fromEntries(plain) as Readonly<Record<string, JsonSchema>> };
 }

@@ -2,11 +2,12 @@
 
 import * as v from 'valibot';
 import { LANES } from '../protocol/lane.ts';
-import { TASK_STATES } from '../protocol/task-state.ts';
 import type { RunFacts } from '../store/inspector.ts';
 import { MOST_AHEAD_COUNTED } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
 import { compact } from './compact.ts';
+import { named } from './component.ts';
+import { taskEntries } from './task-view.ts';
 
 const REASON_CODES = [
   'running',
@@ -31,12 +32,12 @@ const ReasonSchema = v.object({
 });
 type Reason = v.InferOutput<typeof ReasonSchema>;
 
-export const ExplanationSchema = v.object({
+const ExplanationEntries = v.object({
   id: v.string(),
-  state: v.picklist(TASK_STATES),
+  state: taskEntries.state,
   queue: v.string(),
   now: v.string(),
-  reasons: v.pipe(v.array(ReasonSchema), v.description('the first is the one to act on')),
+  reasons: v.pipe(v.array(named('Reason', ReasonSchema)), v.description('the first is the one to act on')),
   ahead: v.exactOptional(
     v.pipe(
       v.object({ count: v.number(), capped: v.boolean() }),
@@ -44,7 +45,8 @@ export const ExplanationSchema = v.object({
     ),
   ),
 });
-export type Explanation = v.InferOutput<typeof ExplanationSchema>;
+export const ExplanationSchema = named('Explanation', ExplanationEntries);
+export type Explanation = v.InferOutput<typeof ExplanationEntries>;
 
 /** @param type of the task */
 export function explain(record: TaskRecord, type: string, facts: RunFacts): Explanation {

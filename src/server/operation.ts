@@ -23,7 +23,7 @@ export interface Operation {
   readonly description?: string;
   /** What the caller's key must allow; with `any` every key will do. */
   readonly scope: Scope | 'any' | 'public';
-  /** Query parameters; all values are texts. Others are refused by `readQuery`. */
+  /** Query parameters; all values come as texts. Others are refused by `readQuery`. */
   readonly query?: v.ObjectEntries;
   /** Request headers beside the usual ones, with what they are for. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -78,7 +78,7 @@ function specOf(operation: Operation, method: string, path: string): object {
     'x-scope': scope,
     ...(scope === 'public' ? { security: [] } : {}),
     parameters: [...pathParameters(path), ...queryParameters(operation), ...headerParameters(operation)],
-    ...(body ? { requestBody: { required: true, content: toContent(body) } } : {}),
+    ...(body ? { requestBody: { required: true, content: toContent(body, 'input') } } : {}),
     responses: {
       ...toProblems([
         ...OF_ALL,
@@ -122,14 +122,14 @@ function headerParameters({ headers = {} }: Operation): object[] {
 
 function toResponse({ description, schema, content }: OperationAnswer): object {
   const bodies = content ?? (schema ? { 'application/json': schema, 'application/cbor': schema } : undefined);
-  return { description, ...(bodies ? { content: toContent(bodies) } : {}) };
+  return { description, ...(bodies ? { content: toContent(bodies, 'output') } : {}) };
 }
 
-function toContent(bodies: Readonly<Record<string, Schema | JsonSchema>>): object {
+function toContent(bodies: Readonly<Record<string, Schema | JsonSchema>>, mode: 'input' | 'output'): object {
   return Object.fromEntries(
     Object.entries(bodies).map(([media, schema]) => [
       media,
-      { schema: isSchema(schema) ? toJson(schema) : schema },
+      { schema: isSchema(schema) ? toJson(schema, mode) : schema },
     ]),
   );
 }
@@ -156,11 +156,14 @@ function isSchema(schema: Schema | JsonSchema): schema is Schema {
   return '~run' in schema;
 }
 
-/** What cannot be said in JSON Schema (a check, a transformation) is left out: the server is then stricter than the document. */
-export function toJson(schema: Schema): JsonSchema {
+/**
+ * What cannot be said in JSON Schema (a check, a transformation) is left out: the server is then stricter than the document.
+ * @param mode what a caller sends, or what the server makes of it and answers: a field with a default is always there
+ */
+export function toJson(schema: Schema, mode: 'input' | 'output' = 'input'): JsonSchema {
   const { $schema: _, ...json } = toJsonSchema(schema, {
     target: 'draft-2020-12',
-    typeMode: 'input',
+    typeMode: mode,
     errorMode: 'ignore',
   });
   return json;
@@ -181,6 +184,18 @@ export function inputToJson(schema: InputSchema): JsonSchema {
   } catch {
     return {};
   }
+}
+
+/** Metadata of a query parameter that comes as a text and is shown as a whole number. */
+export function shownAsInteger(minimum: number, maximum: number): Metadata {
+  return v.metadata({ type: 'integer', minimum, maximum, pattern: undefined });
+}
+type Metadata = v.MetadataAction<string, Readonly<Record<string, unknown>>>;
+
+/** A query parameter that is `true` or `false`. */
+export function booleanEntry(description: string) {
+  const word = v.picklist(['true', 'false'], 'must be true or false');
+  return v.optional(v.pipe(word, v.metadata({ type: 'boolean', enum: undefined, description })));
 }
 
 /**

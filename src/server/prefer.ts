@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import * as v from 'valibot';
 import type { AppEnv } from './app-env.ts';
 import { listElements } from './header-list.ts';
+import { shownAsInteger } from './operation.ts';
 
 /** Below the 60 s after which load balancers usually give up on an answer. */
 const LONGEST_WAIT_SECONDS = 55;
@@ -13,10 +14,11 @@ export const waitEntry = v.optional(
   v.pipe(
     v.string(),
     v.regex(/^\d{1,6}$/, 'must be a whole number of seconds'),
-    v.transform(Number),
     v.description(
       `Seconds to wait until the task is finished; cut at ${LONGEST_WAIT_SECONDS}. Wins over \`Prefer: wait=\`.`,
     ),
+    shownAsInteger(0, 999_999),
+    v.transform(Number),
   ),
 );
 

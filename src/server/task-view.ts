@@ -11,8 +11,28 @@ import type { FailedAttempt } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { compact } from './compact.ts';
+import { named, refTo } from './component.ts';
 
 const Time = v.pipe(v.string(), v.isoTimestamp(), v.description('RFC 3339 in UTC with milliseconds'));
+
+const State = named('TaskState', v.picklist(TASK_STATES));
+const Priority = named('Priority', v.picklist(LANES));
+
+const RunOptionsSchema = v.object({
+  maxAttempts: v.number(),
+  backoff: named(
+    'Backoff',
+    v.object({
+      type: v.picklist(['fixed', 'exponential']),
+      baseMs: v.number(),
+      factor: v.number(),
+      capMs: v.number(),
+      jitter: v.picklist(['full', 'none']),
+    }),
+  ),
+  timeoutMs: v.optional(v.number()),
+  resultTtlMs: v.optional(v.number()),
+});
 
 const errorEntries = {
   name: v.string(),
@@ -26,12 +46,18 @@ const errorEntries = {
   stack: v.exactOptional(v.string()),
 };
 
-const DeeperCause = v.custom<ErrorCause>(() => true);
-const CauseSchema = v.object({
-  ...errorEntries,
-  cause: v.exactOptional(v.pipe(DeeperCause, v.description('its own cause, in this same form'))),
-  errors: v.exactOptional(v.pipe(v.array(DeeperCause), v.description('its own errors, in this same form'))),
-});
+const DeeperCause = v.pipe(
+  v.custom<ErrorCause>(() => true),
+  v.metadata({ $ref: refTo('ErrorCause') }),
+);
+const CauseSchema = named(
+  'ErrorCause',
+  v.object({
+    ...errorEntries,
+    cause: v.exactOptional(v.pipe(DeeperCause, v.description('its own cause'))),
+    errors: v.exactOptional(v.pipe(v.array(DeeperCause), v.description('its own errors'))),
+  }),
+);
 
 const ErrorSchema = v.object({
   ...errorEntries,
@@ -46,19 +72,21 @@ const ErrorSchema = v.object({
   killLatencyMs: v.exactOptional(v.number()),
 });
 
+const NamedError = named('TaskError', ErrorSchema);
+
 const Links = v.object({ self: v.string(), log: v.string(), events: v.string(), explain: v.string() });
 
 /** What is not known, or does not apply, is absent. */
-export const TaskSchema = v.object({
+export const taskEntries = {
   id: v.string(),
   type: v.string(),
-  state: v.picklist(TASK_STATES),
+  state: State,
   queue: v.string(),
-  priority: v.picklist(LANES),
+  priority: Priority,
   input: v.unknown(),
   options: v.exactOptional(
     v.pipe(
-      v.custom<RunOptions>(() => true),
+      named('RunOptions', RunOptionsSchema),
       v.description("what holds for its runs: the call's options, else the type's, else the defaults"),
     ),
   ),
@@ -76,16 +104,19 @@ export const TaskSchema = v.object({
   cancelRequestedAt: v.exactOptional(Time),
   progress: v.exactOptional(v.unknown()),
   result: v.exactOptional(v.unknown()),
-  error: v.exactOptional(ErrorSchema),
+  error: v.exactOptional(NamedError),
   errors: v.pipe(
     v.array(
-      v.object({
-        claim: v.number(),
-        worker: v.string(),
-        startedAt: Time,
-        endedAt: Time,
-        error: ErrorSchema,
-      }),
+      named(
+        'FailedAttempt',
+        v.object({
+          claim: v.number(),
+          worker: v.string(),
+          startedAt: Time,
+          endedAt: Time,
+          error: NamedError,
+        }),
+      ),
     ),
     v.description('how its latest attempts failed, oldest first'),
   ),
@@ -94,16 +125,17 @@ export const TaskSchema = v.object({
   ),
   traceparent: v.exactOptional(v.string()),
   links: Links,
-});
+};
+export const TaskSchema = named('Task', v.object(taskEntries));
 export type TaskView = v.InferOutput<typeof TaskSchema>;
 
 /** A row of a list: no payload, no stack. */
-export const TaskRowSchema = v.object({
+const RowSchema = v.object({
   id: v.string(),
   type: v.string(),
-  state: v.picklist(TASK_STATES),
+  state: State,
   queue: v.string(),
-  priority: v.picklist(LANES),
+  priority: Priority,
   attempt: v.number(),
   crashes: v.number(),
   acceptedAt: Time,
@@ -113,7 +145,8 @@ export const TaskRowSchema = v.object({
   error: v.exactOptional(v.omit(ErrorSchema, ['stack', 'cause', 'errors', 'killLatencyMs'])),
   links: v.object({ self: v.string() }),
 });
-export type TaskRow = v.InferOutput<typeof TaskRowSchema>;
+export const TaskRowSchema = named('TaskSummary', RowSchema);
+export type TaskRow = v.InferOutput<typeof RowSchema>;
 
 export function toTaskView(
   record: TaskRecord,

@@ -54,11 +54,20 @@ test('every operation says what it is, who may call it, and how it fails', () =>
 });
 
 test('the input of every task type stands in it', async () => {
-  const forms = document.components.schemas['Call']?.['oneOf'] as readonly JsonSchema[];
-  const registry = await testRegistry();
-  expect(new Set(forms.map(({ title }) => title))).toEqual(new Set(registry.keys()));
-  const add = forms.find(({ title }) => title === 'add') as { properties: Record<string, JsonSchema> };
-  expect(add.properties['input']).toMatchObject({
+  const { schemas } = document.components;
+  const forms = schemas['TaskCall']?.['oneOf'] as readonly { readonly $ref: string }[];
+  const types = forms.map(({ $ref }) => {
+    const { properties } = schemas[$ref.split('/').at(-1) ?? ''] as {
+      properties: Record<string, JsonSchema>;
+    };
+    return properties['type']?.['const'];
+  });
+  expect(new Set(types)).toEqual(new Set((await testRegistry()).keys()));
+  expect(schemas['AddTask']?.['properties']).toEqual({
+    type: { const: 'add' },
+    input: { $ref: '#/components/schemas/AddInput' },
+  });
+  expect(schemas['AddInput']).toMatchObject({
     type: 'object',
     required: ['one', 'two'],
     additionalProperties: false,
@@ -88,7 +97,7 @@ test('every schema compiles by the rules of 2020-12, and has only keywords that 
 });
 
 function keywordsOf(schema: JsonSchema): string[] {
-  const below = ['properties', 'items', 'anyOf', 'oneOf', 'additionalProperties'].flatMap((name) => {
+  const below = ['properties', 'items', 'anyOf', 'oneOf', 'allOf', 'additionalProperties'].flatMap((name) => {
     const value = schema[name];
     if (typeof value !== 'object' || value === null) return [];
     const children = name === 'items' || name === 'additionalProperties' ? [value] : Object.values(value);

@@ -6,7 +6,8 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** The keywords that are read; the test of the document fails when it has another one. */
 export const READ_KEYWORDS: ReadonlySet<string> = new Set(
-  `type properties required additionalProperties propertyNames items enum const anyOf oneOf minimum maximum minLength
+  `type properties required additionalProperties propertyNames items enum const anyOf oneOf allOf unevaluatedProperties
+  minimum maximum minLength
   maxLength minItems maxItems pattern format title description default $ref`.split(/\s+/),
 );
 
@@ -27,6 +28,9 @@ function make(schema: JsonSchema): fc.Arbitrary<unknown> {
   if (choices) return fc.constantFrom(...choices);
   const either = (schema['anyOf'] ?? schema['oneOf']) as readonly JsonSchema[] | undefined;
   if (either) return fc.oneof(...either.map(valid));
+  const all = schema['allOf'] as readonly JsonSchema[] | undefined;
+  // Together they describe the members of one object.
+  if (all) return fc.tuple(...all.map(valid)).map((parts) => Object.assign({}, ...parts) as object);
   switch (schema['type']) {
     case 'object':
       return object(schema);

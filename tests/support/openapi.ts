@@ -42,15 +42,25 @@ export async function documentOf(url: string): Promise<OpenApiDocument> {
 
 /** With what their bodies refer to in place. */
 export function operationsOf({ paths, components }: OpenApiDocument): DocumentedOperation[] {
-  const text = JSON.stringify(paths).replaceAll(
-    /\{"\$ref":"#\/components\/schemas\/(Call|Schedule)"\}/g,
-    (_, name: string) => JSON.stringify(components.schemas[name]),
-  );
-  return Object.entries(JSON.parse(text) as OpenApiDocument['paths']).flatMap(([path, methods]) =>
+  return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, one]) =>
-      Object.assign(one, { path, method: method.toUpperCase() }),
+      Object.assign(structuredClone(one), {
+        path,
+        method: method.toUpperCase(),
+        ...(one.requestBody && { requestBody: resolveRefs(one.requestBody, components.schemas) }),
+      }),
     ),
   );
+}
+
+/** Puts in place what is referred to. Schemas that refer to themselves cannot be written so. */
+function resolveRefs<Value>(value: Value, schemas: OpenApiDocument['components']['schemas']): Value {
+  if (Array.isArray(value)) return value.map((item: unknown) => resolveRefs(item, schemas)) as Value;
+  if (typeof value !== 'object' || value === null) return value;
+  const ref = '$ref' in value ? /^#\/components\/schemas\/(\w+)$/.exec(String(value.$ref))?.[1] : undefined;
+  if (ref !== undefined) return resolveRefs(schemas[ref] as Value, schemas);
+  const members = Object.entries(value).map(([name, member]) => [name, resolveRefs(member, schemas)]);
+  return Object.fromEntries(members) as Value;
 }
 
 export interface Judge {

@@ -8,6 +8,7 @@ import type { Verdict } from '../../store/producer.ts';
 import { preferredMedia } from '../accept.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import { named } from '../component.ts';
 import { type BadItem, type BatchItem, type GoodItem, isGood } from './items.ts';
 
 const ItemProblemSchema = v.object({
@@ -15,39 +16,36 @@ const ItemProblemSchema = v.object({
   detail: v.string(),
   errors: v.array(v.object({ pointer: v.string(), detail: v.string() })),
 });
-const told = {
+const ItemSchema = v.object({
+  index: v.exactOptional(v.pipe(v.number(), v.description('with `partial`: its place in the request'))),
+  status: v.exactOptional(
+    v.pipe(v.picklist([202, 200, 422, 404, 403]), v.description('with `partial`: as if it had come alone')),
+  ),
   id: v.exactOptional(v.string()),
   queue: v.exactOptional(v.string()),
   state: v.exactOptional(v.picklist(['ready', 'scheduled'])),
   replayed: v.exactOptional(
     v.pipe(v.literal(true), v.description('its key found a task that was made by the same request before')),
   ),
-};
-const ItemSchema = v.object({
-  ...told,
   problem: v.exactOptional(
-    v.pipe(ItemProblemSchema, v.description('its key was taken by another request in just this moment')),
+    v.pipe(
+      ItemProblemSchema,
+      v.description(
+        'why it was not accepted; without `partial`: its key was taken by another request in just this moment',
+      ),
+    ),
   ),
 });
-const PartialItemSchema = v.object({
-  index: v.number(),
-  status: v.picklist([202, 200, 422, 404, 403]),
-  ...told,
-  problem: v.exactOptional(ItemProblemSchema),
-});
-type ItemView = v.InferOutput<typeof ItemSchema> | v.InferOutput<typeof PartialItemSchema>;
+type ItemView = v.InferOutput<typeof ItemSchema>;
 
 const summary = { accepted: v.number(), replayed: v.number(), rejected: v.number() };
-const IN_ORDER = 'in the order of the request';
-/** All or none. */
-export const BatchSchema = v.object({
-  ...summary,
-  items: v.pipe(v.array(ItemSchema), v.description(IN_ORDER)),
-});
-export const PartialBatchSchema = v.object({
-  ...summary,
-  items: v.pipe(v.array(PartialItemSchema), v.description(IN_ORDER)),
-});
+export const BatchReportSchema = named(
+  'BatchReport',
+  v.object({
+    ...summary,
+    items: v.pipe(v.array(named('BatchItem', ItemSchema)), v.description('in the order of the request')),
+  }),
+);
 
 export interface BatchReport {
   readonly status: 202 | 422;
@@ -96,7 +94,7 @@ function toProblem({ code, detail, errors }: BadItem): v.InferOutput<typeof Item
   return { code, detail, errors: errors.slice() };
 }
 
-type ItemStatus = v.InferOutput<typeof PartialItemSchema>['status'];
+type ItemStatus = NonNullable<ItemView['status']>;
 
 function statusOf(final: SentView | BadItem): ItemStatus {
   if ('code' in final) return ERROR_CODES[final.code].status as ItemStatus;

@@ -1,7 +1,6 @@
 // Accepting many tasks with one request: `POST /v1/tasks/batch`.
 
 import type { Context, Hono } from 'hono';
-import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import type { Capacity } from '../../store/capacity.ts';
 import type { KeyOwners } from '../../store/key-owners.ts';
@@ -19,11 +18,11 @@ import {
 } from '../batch/items.ts';
 import { BATCH_MEDIA, type BatchMedia, batchMediaOf, readItems } from '../batch/body.ts';
 import { nextTurn } from '../batch/next-turn.ts';
-import { answerBatch, BatchSchema, PartialBatchSchema, toReport } from '../batch/report.ts';
+import { answerBatch, BatchReportSchema, toReport } from '../batch/report.ts';
 import { groupByQueue, sendItems } from '../batch/send.ts';
 import { CALL } from '../call-schema.ts';
 import { ENQUEUE_PROBLEMS } from '../enqueue-problems.ts';
-import { addRoute, type JsonSchema, type Operation, readQuery } from '../operation.ts';
+import { addRoute, booleanEntry, type JsonSchema, type Operation, readQuery } from '../operation.ts';
 import { problemAnswer } from '../problem.ts';
 import { type Quota, quotaOwner } from '../quota.ts';
 
@@ -47,12 +46,7 @@ const ERRORS_TOLD = 100;
 const ERRORS_TOLD_OF_PARTS = 10_000;
 
 const queryEntries = {
-  partial: v.optional(
-    v.pipe(
-      v.picklist(['true', 'false'], 'must be true or false'),
-      v.description('Takes the tasks that are valid, and tells of each what became of it.'),
-    ),
-  ),
+  partial: booleanEntry('Takes the tasks that are valid, and tells of each what became of it.'),
 };
 
 export function addBatchRoute(app: Hono<AppEnv>, parts: BatchParts): void {
@@ -138,21 +132,14 @@ function refusal(items: readonly BatchItem[]): PopfleetError {
 
 function batchOperation(): Operation {
   const list: JsonSchema = { type: 'array', maxItems: MOST_ITEMS, items: CALL };
-  const schema = v.union([BatchSchema, PartialBatchSchema]);
-  const line: JsonSchema = { description: 'An item of `items` a line, then `{"summary": {…}}`.' };
-  const content = {
-    'application/json': schema,
-    'application/cbor': schema,
-    'application/x-ndjson': line,
-    'application/jsonl': line,
-    'application/cbor-seq': line,
-  };
+  // Answers as a sequence have no schema: generated clients would take every answer for anything.
+  const content = { 'application/json': BatchReportSchema, 'application/cbor': BatchReportSchema };
   return {
     id: 'sendTasks',
     tag: 'tasks',
     summary: `Send up to ${MOST_ITEMS} tasks`,
     description:
-      'All or none, unless `partial` is true. Sequences (NDJSON, and CBOR by RFC 8742) are read while they come in; their media types in `Accept` bring the answer in the same form.',
+      'All or none, unless `partial` is true. Sequences (NDJSON, and CBOR by RFC 8742) are read while they come in; their media types in `Accept` bring the answer in the same form: an item of `items` a line, then `{"summary": {…}}`.',
     scope: 'enqueue',
     query: queryEntries,
     body: {

@@ -10,7 +10,8 @@ import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { callComponents } from '../call-schema.ts';
-import { addRoute, toJson } from '../operation.ts';
+import { hoistComponents } from '../component.ts';
+import { addRoute, type JsonSchema, toJson } from '../operation.ts';
 
 const ProblemSchema = v.object({
   type: v.pipe(v.string(), v.description('`/problems/<code>`')),
@@ -161,7 +162,7 @@ async function writeDocument(app: Hono<AppEnv>, registry: Registry): Promise<Uin
       ],
       components: {
         // They are plain JSON Schema; the library types them more narrowly.
-        schemas: { Problem: toJson(ProblemSchema), ...callComponents(registry) },
+        schemas: { Problem: toJson(ProblemSchema, 'output') },
         securitySchemes: {
           key: { type: 'http', scheme: 'bearer', description: 'An API key (`popfleet key`).' },
           session: {
@@ -174,5 +175,15 @@ async function writeDocument(app: Hono<AppEnv>, registry: Registry): Promise<Uin
       },
     },
   });
-  return bytesOf(JSON.stringify(document))();
+  return bytesOf(JSON.stringify(withComponents(document, callComponents(registry))))();
+}
+
+/** @param ofTypes components for the task types, which name theirs themselves */
+function withComponents(document: object, ofTypes: Readonly<Record<string, JsonSchema>>): object {
+  const found = new Map<string, JsonSchema>();
+  const { components, ...rest } = hoistComponents(document, found) as {
+    readonly components: { readonly schemas: Readonly<Record<string, JsonSchema>> };
+  };
+  const schemas = { ...Object.fromEntries(found), ...components.schemas, ...ofTypes };
+  return { ...rest, components: { ...components, schemas } };
 }

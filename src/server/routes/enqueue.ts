@@ -1,9 +1,7 @@
 // Accepting one task: `POST /v1/tasks` and the short routes `POST /{type}`.
 
 import type { Context, Hono } from 'hono';
-import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { LANES } from '../../protocol/lane.ts';
 import { type Call, CallSchema } from '../../protocol/options.ts';
 import { isTerminal } from '../../protocol/task-state.ts';
 import type { Capacity } from '../../store/capacity.ts';
@@ -12,7 +10,6 @@ import type { NewTask } from '../../store/producer.ts';
 import type { QueueNames } from '../../store/queue-names.ts';
 import type { Inspector } from '../../store/inspector.ts';
 import type { Intake } from '../../store/intake.ts';
-import type { Verdict } from '../../store/producer.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
@@ -22,12 +19,13 @@ import { demandQueue } from '../caller.ts';
 import { ENQUEUE_PROBLEMS, unknownType } from '../enqueue-problems.ts';
 import { fullView } from '../full-view.ts';
 import { keyOfHeader, sameKey } from '../idempotency-key.ts';
-import { firstState, type Prepared, prepareTask } from '../new-task.ts';
-import { addRoute, type OperationAnswer, readQuery } from '../operation.ts';
+import { type Prepared, prepareTask } from '../new-task.ts';
+import { addRoute, booleanEntry, type OperationAnswer, readQuery } from '../operation.ts';
 import { appliedPreferences, type Preferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { problemAnswer } from '../problem.ts';
 import { type Quota, quotaOwner } from '../quota.ts';
-import { TaskSchema, type TaskView, taskPath } from '../task-view.ts';
+import { type Accepted, CheckedSchema, ReceiptSchema, toAccepted } from '../receipt.ts';
+import type { TaskView } from '../task-view.ts';
 import { traceparentOf } from '../trace-context.ts';
 import type { Waiters } from '../waiters.ts';
 
@@ -44,49 +42,15 @@ export interface EnqueueParts {
   readonly quota?: Quota | undefined;
 }
 
-const AcceptedSchema = v.object({
-  id: v.string(),
-  type: v.string(),
-  queue: v.string(),
-  state: v.exactOptional(
-    v.pipe(
-      v.picklist(['ready', 'scheduled']),
-      v.description('not told for a task that was there already: it may have gone on'),
-    ),
-  ),
-  priority: v.picklist(LANES),
-  replayed: v.exactOptional(
-    v.pipe(
-      v.literal(true),
-      v.description('the idempotency key found a task that was made by the same request before'),
-    ),
-  ),
-  links: v.object({ self: v.string(), events: v.string() }),
-});
-type Accepted = v.InferOutput<typeof AcceptedSchema> & { readonly message?: string };
-
-const DryRunSchema = v.object({
-  valid: v.literal(true),
-  type: v.string(),
-  queue: v.string(),
-  priority: v.picklist(LANES),
-});
-
-const queryEntries = {
-  wait: waitEntry,
-  dryRun: v.optional(
-    v.pipe(
-      v.picklist(['true', 'false'], 'must be true or false'),
-      v.description('Only checks: nothing is written.'),
-    ),
-  ),
-};
+const waitQuery = { wait: waitEntry };
+const queryEntries = { ...waitQuery, dryRun: booleanEntry('Only checks.') };
 
 /** What both routes have in common. */
 const SENDING = {
   tag: 'tasks',
   scope: 'enqueue',
-  query: queryEntries,
+  // Without `dryRun`: its answer has no id, and a client would have to tell two kinds of answers apart.
+  query: waitQuery,
   headers: {
     'Idempotency-Key':
       'The same key finds the task that was made with it, as `key` in the body of `POST /v1/tasks`.',
@@ -97,12 +61,12 @@ const SENDING = {
   answers: {
     202: {
       description: 'Redis has the task. `Location` is where it can be asked for.',
-      schema: AcceptedSchema,
+      schema: ReceiptSchema,
     },
     200: {
       description:
-        'The idempotency key found this task (`Idempotent-Replayed: true`); or the task is finished and was waited for; or it is valid, and this was a dry run.',
-      schema: v.union([AcceptedSchema, TaskSchema, DryRunSchema]),
+        'The idempotency key found this task (`Idempotent-Replayed: true`); or the task is finished and was waited for, and the receipt is the whole task.',
+      schema: ReceiptSchema,
     },
   } satisfies Record<number, OperationAnswer>,
   problems: ENQUEUE_PROBLEMS,
@@ -117,7 +81,8 @@ export function addEnqueueRoutes(app: Hono<AppEnv>, parts: EnqueueParts): void {
     {
       id: 'sendTask',
       summary: 'Send a task',
-      description: 'Answers as soon as Redis has it. What a worker will check again is checked here.',
+      description:
+        'Answers as soon as Redis has it. What a worker will check again is checked here. With `?dryRun=true` it does the same as `POST /v1/tasks/check`.',
       body: CALL_BODIES,
       ...SENDING,
     },
@@ -125,6 +90,28 @@ export function addEnqueueRoutes(app: Hono<AppEnv>, parts: EnqueueParts): void {
       const wishes = wishesOf(c);
       const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
       return send(c, parts, call, wishes, '/input');
+    },
+  );
+  addRoute(
+    app,
+    'POST',
+    '/v1/tasks/check',
+    {
+      id: 'checkTask',
+      tag: 'tasks',
+      summary: 'Check a task without sending it',
+      description:
+        'Refuses what `POST /v1/tasks` refuses, but for the idempotency key, and writes nothing. It counts for the quota.',
+      scope: 'enqueue',
+      query: {},
+      body: CALL_BODIES,
+      answers: { 200: { description: 'It would be accepted.', schema: CheckedSchema } },
+      problems: ENQUEUE_PROBLEMS,
+    },
+    async (c) => {
+      readQuery(c, {});
+      const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
+      return send(c, parts, call, { ...NO_WISHES, dryRun: true }, '/input');
     },
   );
 }
@@ -239,20 +226,6 @@ function keyReused(owner: string, isKeyInBody: boolean): PopfleetError {
     `The key was used for another request (task ${owner}). Use a new key, or send the same request again.`,
     isKeyInBody ? { faults: [{ pointer: '#/key', detail: 'belongs to another request' }] } : {},
   );
-}
-
-function toAccepted(call: Call, { id, queue, lane }: Prepared, verdict: Verdict | undefined): Accepted {
-  const { type } = call;
-  if (verdict?.word === 'replayed') {
-    return { id: verdict.id, type, queue, priority: lane, replayed: true, links: linksOf(verdict.id) };
-  }
-  return { id, type, state: firstState(call), queue, priority: lane, links: linksOf(id) };
-}
-
-/** Of those of the task, what a caller goes on with who may only send. */
-function linksOf(id: string): Accepted['links'] {
-  const self = taskPath(id);
-  return { self, events: `${self}/events` };
 }
 
 function answerAccepted(

@@ -9,6 +9,7 @@ import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { knows } from '../caller.ts';
 import { compact } from '../compact.ts';
+import { named } from '../component.ts';
 import { addRoute, inputToJson } from '../operation.ts';
 
 export interface FleetRouteParts {
@@ -52,7 +53,7 @@ export function addFleetRoutes(app: Hono<AppEnv>, { inspector, registry }: Fleet
       answers: {
         200: {
           description: 'One item a worker and queue.',
-          schema: v.object({ items: v.array(WorkerSchema) }),
+          schema: v.object({ items: v.array(named('Worker', WorkerSchema)) }),
         },
       },
     },
@@ -79,7 +80,10 @@ export function addFleetRoutes(app: Hono<AppEnv>, { inspector, registry }: Fleet
       summary: 'Task types with the schema of their input',
       scope: 'read',
       answers: {
-        200: { description: 'What this server accepts.', schema: v.object({ items: v.array(TypeSchema) }) },
+        200: {
+          description: 'What this server accepts.',
+          schema: v.object({ items: v.array(named('TaskType', TypeSchema)) }),
+        },
       },
     },
     (c) => {

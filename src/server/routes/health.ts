@@ -6,6 +6,7 @@ import { within } from '../../lifecycle.ts';
 import type { Inspector } from '../../store/inspector.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import { named } from '../component.ts';
 import { addRoute } from '../operation.ts';
 
 const NO_STORE = { 'Cache-Control': 'no-store' };
@@ -13,10 +14,13 @@ const PING_WITHIN_MS = 1_000;
 /** Many probes at once cost one ping. */
 const FRESH_MS = 500;
 
-const ReadinessSchema = v.object({
-  status: v.picklist(['ready', 'not ready']),
-  checks: v.array(v.object({ name: v.string(), ok: v.boolean() })),
-});
+const ReadinessSchema = named(
+  'Readiness',
+  v.object({
+    status: v.picklist(['ready', 'not ready']),
+    checks: v.array(v.object({ name: v.string(), ok: v.boolean() })),
+  }),
+);
 
 /** @param isStopping true once the server drains */
 export function addHealthRoutes(app: Hono<AppEnv>, inspector: Inspector, isStopping: () => boolean): void {

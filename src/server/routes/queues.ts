@@ -9,6 +9,7 @@ import type { Operator } from '../../store/operator.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { knows } from '../caller.ts';
+import { named } from '../component.ts';
 import { addRoute, readQuery } from '../operation.ts';
 
 export interface QueueRouteParts {
@@ -16,17 +17,20 @@ export interface QueueRouteParts {
   readonly operator: Operator;
 }
 
-const QueueSchema = v.object({
-  queue: v.string(),
-  paused: v.boolean(),
-  counts: v.pipe(
-    v.record(v.string(), v.number()),
-    v.description('tasks by state; `accepted` is the sum of all states and `removed`'),
-  ),
-  ready: v.pipe(v.record(v.string(), v.number()), v.description('length of each lane')),
-  malformed: v.pipe(v.number(), v.description('messages that are none of popfleet')),
-  workers: v.number(),
-});
+const QueueSchema = named(
+  'Queue',
+  v.object({
+    queue: v.string(),
+    paused: v.boolean(),
+    counts: v.pipe(
+      v.record(v.string(), v.number()),
+      v.description('tasks by state; `accepted` is the sum of all states and `removed`'),
+    ),
+    ready: v.pipe(v.record(v.string(), v.number()), v.description('length of each lane')),
+    malformed: v.pipe(v.number(), v.description('messages that are none of popfleet')),
+    workers: v.number(),
+  }),
+);
 
 const ONE = { 200: { description: 'The numbers of the queue.', schema: QueueSchema } } as const;
 

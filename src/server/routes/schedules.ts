@@ -16,6 +16,7 @@ import { readBody, validate, validateInput } from '../body.ts';
 import { SCHEDULE_BODIES } from '../call-schema.ts';
 import { demandQueue, knows } from '../caller.ts';
 import { compact } from '../compact.ts';
+import { named } from '../component.ts';
 import { addRoute, type Operation } from '../operation.ts';
 import { unknownType } from '../enqueue-problems.ts';
 
@@ -72,7 +73,9 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
       tag: 'schedules',
       summary: 'All schedules',
       scope: 'read',
-      answers: { 200: { description: 'By name.', schema: v.object({ items: v.array(ViewSchema) }) } },
+      answers: {
+        200: { description: 'By name.', schema: v.object({ items: v.array(named('Schedule', ViewSchema)) }) },
+      },
     },
     async (c) => {
       const all = await schedules.list();
@@ -173,7 +176,7 @@ const ViewSchema = v.looseObject({
     v.pipe(v.string(), v.description('what of the schedule cannot be read: put it again, or delete it')),
   ),
 });
-const ONE = { 200: { description: 'The schedule.', schema: ViewSchema } } as const;
+const ONE = { 200: { description: 'The schedule.', schema: named('Schedule', ViewSchema) } } as const;
 
 const PUT: Operation = {
   id: 'putSchedule',
@@ -181,7 +184,7 @@ const PUT: Operation = {
   summary: 'Create or replace a schedule',
   scope: 'admin',
   body: SCHEDULE_BODIES,
-  answers: { ...ONE, 201: { description: 'It is new.', schema: ViewSchema } },
+  answers: { ...ONE, 201: { description: 'It is new.', schema: named('Schedule', ViewSchema) } },
   problems: [
     'malformed-body',
     'unknown-type',

@@ -15,6 +15,7 @@ import {
 import { issueSession } from '../auth/session.ts';
 import { mediaTypeOf, readBody, validate } from '../body.ts';
 import { SCOPES } from '../caller.ts';
+import { named } from '../component.ts';
 import { addRoute, type Operation } from '../operation.ts';
 
 /** A key has some 60 bytes. Anyone may send such a body, so it costs next to nothing to read. */
@@ -67,7 +68,7 @@ const GET_SESSION: Operation = {
   tag: 'session',
   summary: 'What the key of the caller allows',
   scope: 'any',
-  answers: { 200: { description: 'The key', schema: CallerSchema } },
+  answers: { 200: { description: 'The key', schema: named('Session', CallerSchema) } },
 };
 
 /** `POST`, `GET` and `DELETE /v1/session`. */

@@ -14,10 +14,11 @@ import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { knows } from '../caller.ts';
+import { named } from '../component.ts';
 import { findTask, noTask } from '../find-task.ts';
 import { ExplanationSchema, explain } from '../explain.ts';
 import { fullView } from '../full-view.ts';
-import { addRoute, type Operation, readQuery } from '../operation.ts';
+import { addRoute, type Operation, readQuery, shownAsInteger } from '../operation.ts';
 import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { TaskRowSchema, TaskSchema, type TaskView, toTaskRow } from '../task-view.ts';
 import type { Waiters } from '../waiters.ts';
@@ -48,6 +49,7 @@ const listEntries = {
       v.string(),
       v.regex(/^(?:[1-9]\d?|1\d\d|200)$/, ROWS),
       v.description('Rows of a page, 1 to 200; 50 unless told.'),
+      shownAsInteger(1, 200),
     ),
   ),
   cursor: v.optional(
@@ -55,17 +57,20 @@ const listEntries = {
   ),
 };
 
-const PageSchema = v.object({
-  items: v.array(TaskRowSchema),
-  next: v.exactOptional(
-    v.pipe(
-      v.string(),
-      v.description(
-        '`cursor` of the next page; absent on the last. A page may be short, or empty, and have a next one.',
+const PageSchema = named(
+  'TaskPage',
+  v.object({
+    items: v.array(TaskRowSchema),
+    next: v.exactOptional(
+      v.pipe(
+        v.string(),
+        v.description(
+          '`cursor` of the next page; absent on the last. A page may be short, or empty, and have a next one.',
+        ),
       ),
     ),
-  ),
-});
+  }),
+);
 
 const TASK = { description: 'The task as it is now.', schema: TaskSchema } as const;
 
@@ -177,7 +182,7 @@ const GET_LOG: Operation = {
   answers: {
     200: {
       description: 'The latest lines.',
-      schema: v.object({ id: v.string(), lines: v.array(v.string()) }),
+      schema: named('TaskLog', v.object({ id: v.string(), lines: v.array(v.string()) })),
     },
   },
   problems: ['not-found'],

@@ -1,0 +1,80 @@
+// What a caller is told of a task that was sent.
+
+import * as v from 'valibot';
+import type { Lane } from '../protocol/lane.ts';
+import type { Call } from '../protocol/options.ts';
+import type { Verdict } from '../store/producer.ts';
+import { named } from './component.ts';
+import { firstState, type Prepared } from './new-task.ts';
+import { taskEntries, taskPath } from './task-view.ts';
+
+/** One form for every task that was sent, whatever is known of it: a union would hide its members from generated clients. */
+export const ReceiptSchema = named(
+  'TaskReceipt',
+  v.object({
+    ...v.partial(v.object(taskEntries)).entries,
+    id: v.string(),
+    type: v.string(),
+    queue: v.string(),
+    priority: taskEntries.priority,
+    state: v.exactOptional(
+      v.pipe(
+        taskEntries.state,
+        v.description('absent for a task that was there already: it may have gone on meanwhile'),
+      ),
+    ),
+    replayed: v.exactOptional(
+      v.pipe(
+        v.literal(true),
+        v.description('the idempotency key found a task that was made by the same request before'),
+      ),
+    ),
+    message: v.exactOptional(v.string()),
+    links: v.object({
+      self: v.string(),
+      events: v.string(),
+      log: v.exactOptional(v.string()),
+      explain: v.exactOptional(v.string()),
+    }),
+  }),
+);
+
+/** What is told of a task that Redis has just taken, or had already. */
+export interface Accepted {
+  readonly id: string;
+  readonly type: string;
+  readonly queue: string;
+  readonly priority: Lane;
+  readonly state?: 'ready' | 'scheduled';
+  readonly replayed?: true;
+  readonly message?: string;
+  readonly links: { readonly self: string; readonly events: string };
+}
+
+export const CheckedSchema = named(
+  'CheckedCall',
+  v.object({
+    valid: v.literal(true),
+    type: v.string(),
+    queue: v.string(),
+    priority: taskEntries.priority,
+  }),
+);
+
+export function toAccepted(
+  call: Call,
+  { id, queue, lane }: Prepared,
+  verdict: Verdict | undefined,
+): Accepted {
+  const { type } = call;
+  if (verdict?.word === 'replayed') {
+    return { id: verdict.id, type, queue, priority: lane, replayed: true, links: linksOf(verdict.id) };
+  }
+  return { id, type, state: firstState(call), queue, priority: lane, links: linksOf(id) };
+}
+
+/** Of those of the task, what a caller goes on with who may only send. */
+function linksOf(id: string): Accepted['links'] {
+  const self = taskPath(id);
+  return { self, events: `${self}/events` };
+}
