@@ -34,6 +34,15 @@ export function decodeCbor(bytes: Uint8Array, limits: ScanLimits = DEFAULT_SCAN_
   return decodeTrusted(bytes);
 }
 
+/** Decodes what stands in Redis for a reader: `undefined` when it is no plain value, so none of popfleet's. */
+export function decodeStored(bytes: Uint8Array): unknown {
+  try {
+    return decodeCbor(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Decodes bytes that this program wrote or has scanned already. */
 export function decodeTrusted(bytes: Uint8Array): unknown {
   try {

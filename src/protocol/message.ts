@@ -5,6 +5,7 @@
 
 import { decodeCbor, decodeTrusted, encodeCbor } from './cbor.ts';
 import { CborFault, scanCbor } from './cbor-scan.ts';
+import { isInstant } from './instant.ts';
 import { TASK_TYPE } from './names.ts';
 
 /** Bytes of a whole message beside its content: the id with its head, and the version. */
@@ -86,7 +87,7 @@ export interface TickOfSchedule {
 /** What made the task: the option `schedule`, when popfleet wrote it. A foreign program may have written anything. */
 export function readTick({ schedule }: MessageOptions): TickOfSchedule | undefined {
   const { name, due } = (schedule ?? {}) as Partial<TickOfSchedule>;
-  return typeof name === 'string' && Number.isSafeInteger(due) ? { name, due: due as number } : undefined;
+  return typeof name === 'string' && isInstant(due) ? { name, due } : undefined;
 }
 
 function toOptions(options: unknown): MessageOptions {

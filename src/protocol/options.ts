@@ -1,12 +1,11 @@
 // What a caller or a definition may ask for a task. The call overrides the definition, the definition the defaults here.
 
 import * as v from 'valibot';
-import { InstantSchema } from './instant.ts';
+import { InstantSchema, LONGEST_DELAY_MS } from './instant.ts';
 import { LANES } from './lane.ts';
 import { IDEMPOTENCY_KEY, QUEUE_NAME } from './names.ts';
 
 const DAY_MS = 86_400_000;
-const YEAR_MS = 365 * DAY_MS;
 
 function integer(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
@@ -48,7 +47,7 @@ const runEntries = {
   /** The handler is stopped this long after it has begun. No timer of Node waits for 25 days. */
   timeoutMs: integer(1, 24 * DAY_MS),
   /** How long the finished task is kept. */
-  resultTtlMs: integer(0, YEAR_MS),
+  resultTtlMs: integer(0, LONGEST_DELAY_MS),
 };
 
 /** What the server acts on when it accepts the task. */
@@ -56,9 +55,9 @@ const enqueueEntries = {
   queue: v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)),
   priority: v.picklist(LANES, `must be one of ${LANES.join(', ')}`),
   /** How long the idempotency key of a task finds it. */
-  keyWindowMs: integer(1, YEAR_MS),
+  keyWindowMs: integer(1, LONGEST_DELAY_MS),
   /** A task that was not started for this long does not run any more. */
-  ttlMs: integer(1, YEAR_MS),
+  ttlMs: integer(1, LONGEST_DELAY_MS),
 };
 
 const key = v.pipe(
@@ -70,7 +69,7 @@ const key = v.pipe(
 export const callEntries = {
   ...partial({ ...runEntries, ...enqueueEntries }),
   ...partial({
-    delayMs: integer(0, YEAR_MS),
+    delayMs: integer(0, LONGEST_DELAY_MS),
     runAt: InstantSchema,
     expiresAt: InstantSchema,
     /** Idempotency key: the same key in the same queue finds the task that was made with it. */

@@ -2,6 +2,7 @@
 
 import * as v from 'valibot';
 import { LANES } from '../protocol/lane.ts';
+import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import type { RunFacts } from '../store/inspector.ts';
 import { MOST_AHEAD_COUNTED } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
@@ -21,6 +22,7 @@ const REASON_CODES = [
   'popped_not_claimed',
   'behind_others',
   'about_to_run',
+  'unknown_state',
 ] as const;
 
 const ReasonSchema = v.object({
@@ -80,6 +82,15 @@ function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] 
       return [...pauseReasons(record, facts), laterReason(record), ...workerReasons(type, facts)];
     case 'ready':
       return readyReasons(record, type, facts);
+    default:
+      return [
+        {
+          code: 'unknown_state',
+          blocking: true,
+          message: `This release does not know the state "${String(record.state)}".`,
+          fix: 'look at it with the release that wrote it',
+        },
+      ];
   }
 }
 
@@ -89,7 +100,7 @@ function runningReason({ worker, startedAt }: TaskRecord, { leaseUntil, now }: R
       code: 'running',
       blocking: false,
       message: `The worker ${worker ?? ''} runs it.`,
-      since: startedAt === undefined ? undefined : toTime(startedAt),
+      since: toOptionalTime(startedAt),
     });
   }
   return {
@@ -189,8 +200,4 @@ function othersBefore(record: TaskRecord, facts: RunFacts): string | undefined {
 function aheadOf({ state }: TaskRecord, { ahead }: RunFacts): Explanation['ahead'] | undefined {
   if (state !== 'ready' || ahead === undefined) return undefined;
   return ahead === 'more' ? { count: MOST_AHEAD_COUNTED, capped: true } : { count: ahead, capped: false };
-}
-
-function toTime(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -1,12 +1,13 @@
 // A task as callers see it.
 
 import * as v from 'valibot';
-import { decodeTrusted } from '../protocol/cbor.ts';
+import { decodeStored } from '../protocol/cbor.ts';
 import { LANES } from '../protocol/lane.ts';
 import { decodeContent, type MessageOptions, readTick, typeOfContent } from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
 import { type ErrorCause, KILL_CAUSES, readTaskError } from '../protocol/task-error.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
+import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import type { FailedAttempt } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
 import type { Registry } from '../tasks/registry.ts';
@@ -92,7 +93,9 @@ export const taskEntries = {
   ),
   attempt: v.pipe(
     v.number(),
-    v.description('the attempt that runs, or the last one that ran; workers that were lost do not count'),
+    v.description(
+      'the attempt that runs, or the last one that ran; of a task that waits, how many were made; 0 when it never ran. Workers that were lost do not count',
+    ),
   ),
   crashes: v.pipe(v.number(), v.description('workers that were lost while they ran it')),
   worker: v.exactOptional(v.string()),
@@ -168,13 +171,13 @@ export function toTaskView(
     crashes: record.crashes,
     worker: record.worker,
     acceptedAt: toTime(record.acceptedAt),
-    dueAt: toTime(record.dueAt),
-    expiresAt: toTime(record.expiresAt),
-    startedAt: toTime(record.startedAt),
-    finishedAt: toTime(record.finishedAt),
-    cancelRequestedAt: toTime(record.cancelAt),
-    progress: record.progress && decodeTrusted(record.progress),
-    result: record.result && decodeTrusted(record.result),
+    dueAt: toOptionalTime(record.dueAt),
+    expiresAt: toOptionalTime(record.expiresAt),
+    startedAt: toOptionalTime(record.startedAt),
+    finishedAt: toOptionalTime(record.finishedAt),
+    cancelRequestedAt: toOptionalTime(record.cancelAt),
+    progress: record.progress && decodeStored(record.progress),
+    result: record.result && decodeStored(record.result),
     // What an earlier attempt left; `errors` still tells it.
     error: record.error && record.state !== 'succeeded' ? readTaskError(record.error) : undefined,
     errors: attempts.map(toAttemptView),
@@ -195,9 +198,9 @@ export function toTaskRow(record: TaskRecord): TaskRow {
     attempt: attemptOf(record),
     crashes: record.crashes,
     acceptedAt: toTime(record.acceptedAt),
-    dueAt: record.state === 'scheduled' ? toTime(record.dueAt) : undefined,
-    startedAt: toTime(record.startedAt),
-    finishedAt: toTime(record.finishedAt),
+    dueAt: record.state === 'scheduled' ? toOptionalTime(record.dueAt) : undefined,
+    startedAt: toOptionalTime(record.startedAt),
+    finishedAt: toOptionalTime(record.finishedAt),
     error: record.error && record.state !== 'succeeded' ? toErrorRow(record.error) : undefined,
     links: { self: taskPath(record.id) },
   });
@@ -208,8 +211,26 @@ function toErrorRow(error: Buffer): NonNullable<TaskRow['error']> {
   return compact<NonNullable<TaskRow['error']>>({ name, message, code, fingerprint, killCause });
 }
 
-function attemptOf({ state, failures }: TaskRecord): number {
-  return state === 'dead' ? Math.max(1, failures) : failures + 1;
+/**
+ * The attempt that runs or has run last, 0 when there was none; of a task that waits, how many were made. An attempt that
+ * ended without a failure before the task did (a lost worker, `RetryLater`, a shutdown) is made again under its number.
+ */
+function attemptOf({ state, claims, failures }: TaskRecord): number {
+  if (claims === 0) return 0;
+  switch (state) {
+    case 'scheduled':
+    case 'ready':
+      return failures;
+    case 'dead':
+      return Math.max(1, failures);
+    case 'cancelled':
+      // While it ran, or while it waited for its next attempt: then it was claimed no more often than it has failed.
+      return Math.min(claims, failures + 1);
+    case 'running':
+    case 'succeeded':
+    default:
+      return failures + 1;
+  }
 }
 
 export function taskPath(id: string): string {
@@ -240,17 +261,11 @@ function runOptions(options: MessageOptions, type: string, registry: Registry): 
   }
 }
 
-/** A message of another program may be no plain CBOR behind its head; its record is shown all the same. */
+/** A message of another program may be no plain CBOR behind its type; its record is shown all the same. */
 function readContent(content: Buffer): { type: string; input: unknown; options: MessageOptions } {
   try {
     return decodeContent(content);
   } catch {
-    return { type: 'unknown', input: null, options: {} };
+    return { type: typeOfContent(content) ?? 'unknown', input: null, options: {} };
   }
-}
-
-function toTime(ms: number): string;
-function toTime(ms: number | undefined): string | undefined;
-function toTime(ms: number | undefined): string | undefined {
-  return ms === undefined ? undefined : new Date(ms).toISOString();
 }

@@ -1,7 +1,8 @@
 // What a worker says of itself: kept in `pf:{q}:announced`, a hash from its name to CBOR, as long as it has a lease.
 
 import type { Redis } from 'ioredis';
-import { decodeTrusted, encodeCbor } from '../protocol/cbor.ts';
+import * as v from 'valibot';
+import { decodeStored, encodeCbor } from '../protocol/cbor.ts';
 import { queueKey } from './keys.ts';
 
 export interface Announcement {
@@ -31,12 +32,23 @@ export async function announce(
   await client.hset(`${queueKey(queue)}:announced`, worker, encodeCbor(announcement));
 }
 
-/** A worker of another release may have announced less, or nothing; what cannot be read is nothing. */
+const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const TOLD = {
+  host: v.string(),
+  pid: whole,
+  startedAt: whole,
+  version: v.string(),
+  concurrency: whole,
+  threads: whole,
+  types: v.array(v.string()),
+} satisfies Record<keyof Announcement, v.GenericSchema>;
+
+/** A worker of another release may have announced less, nothing, or in another way: what cannot be read is left out. */
 export function readAnnouncement(worker: string, bytes: Buffer | undefined): AnnouncedWorker {
-  if (!bytes) return { worker };
-  try {
-    return { ...(decodeTrusted(bytes) as Partial<Announcement>), worker };
-  } catch {
-    return { worker };
-  }
+  const stored = (bytes && decodeStored(bytes)) ?? {};
+  const told = Object.entries(TOLD).flatMap(([name, schema]) => {
+    const value = (stored as Readonly<Record<string, unknown>>)[name];
+    return v.is(schema, value) ? [[name, value] as const] : [];
+  });
+  return { ...(Object.fromEntries(told) as Partial<Announcement>), worker };
 }

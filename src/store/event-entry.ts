@@ -43,9 +43,9 @@ export function readEntry(queue: string, [id, fields]: readonly [string, readonl
   };
 }
 
-/** `n` is the first field. */
+/** `n` is the first field; 0 stands for what is no number, in an entry of another program. */
 export function readPosition([id, fields]: readonly [string, readonly string[]]): EventPosition {
-  return { id, number: Number(fields[1]) };
+  return { id, number: Number(fields[1]) || 0 };
 }
 
 /** Milliseconds of the Redis clock. */

@@ -1,7 +1,7 @@
 // Looks things up in the event streams: what came after a position, and what holds at one.
 
 import type { Redis } from 'ioredis';
-import { decodeTrusted } from '../protocol/cbor.ts';
+import { decodeStored } from '../protocol/cbor.ts';
 import {
   type EventEntry,
   type EventPosition,
@@ -71,7 +71,8 @@ export function createEventLog(client: Redis): EventLog {
       const told = new Map<string, unknown>();
       for (const [at, id] of ids.entries()) {
         const value = values[at];
-        if (value) told.set(id, decodeTrusted(value));
+        const progress = value && decodeStored(value);
+        if (progress !== undefined && progress !== null) told.set(id, progress);
       }
       return told;
     },

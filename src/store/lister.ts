@@ -32,7 +32,7 @@ const LEAST_AT_ONCE = 50;
 
 /** `o.<score>.<id>` is behind a member of a sorted set; `w.<cursor>.` at a bucket of a
  * walk, and `w.<cursor>.<next>.<id>` behind an id in it. */
-const ORDERED = /^o\.\d{1,16}\.[0-9a-f-]{36}$/;
+const ORDERED = /^o\.(-?[\d.]{1,20}(?:e-?\d{1,3})?|-?inf)\.([0-9a-f-]{36})$/;
 const WALKING = /^w\.(\d{1,20})\.(?:(\d{1,20})\.[0-9a-f-]{36})?$/;
 /** Redis reads cursors as unsigned numbers of 64 bits. */
 const CURSOR_END = 2n ** 64n;
@@ -129,13 +129,15 @@ function partsOf(client: Redis, queue: string, state: TaskState | undefined): Pa
 /** Each member of a sorted set is a part. */
 function membersOf(client: Redis, key: string, how: readonly [set: string, order: 'up' | 'down']): PartsFrom {
   return async (position, count) => {
-    const [, score = '', member = ''] = position?.split('.') ?? [];
+    const [, score = '', member = ''] = ORDERED.exec(position ?? '') ?? [];
     const flat = ((await runScript(client, 'page', key, [...how, count, score, member])) as Buffer[]).map(
       String,
     );
     const ids = flat.filter((_, at) => at % 2 === 0);
-    const places = ids.map((id, at) => `o.${flat[2 * at + 1]}.${id}`);
-    const next = ids.length < count ? undefined : places.at(-1);
+    // A plus would be a blank in a query.
+    const places = ids.map((id, at) => `o.${flat[2 * at + 1]?.replace('+', '')}.${id}`);
+    // A member that another program has written need not be an id.
+    const next = ids.length < count ? undefined : places.findLast((place) => ORDERED.test(place));
     const parts = ids.map((id, at): Part => {
       const place = places[at] ?? '';
       const isLast = at === ids.length - 1;

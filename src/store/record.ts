@@ -1,9 +1,9 @@
 // A task as it stands in Redis: a row over a few hashes (columns), whose names are spelled out here and nowhere else.
 // Scripts receive this map.
 
-import { DEFAULT_LANE, type Lane } from '../protocol/lane.ts';
+import { DEFAULT_LANE, type Lane, LANES } from '../protocol/lane.ts';
 import { timeOfTaskId } from '../protocol/task-id.ts';
-import { isTaskState, type TaskState } from '../protocol/task-state.ts';
+import type { TaskState } from '../protocol/task-state.ts';
 
 /** Each is `pf:{queue}:<name>`, a hash from task id to value. A task has only the values that it needs. */
 export const COLUMNS = {
@@ -88,6 +88,9 @@ export interface TaskHeader
   readonly acceptedAt: number | undefined;
 }
 
+/** Of a state that this release does not know. */
+const STATE_CHARS = 32;
+
 const NEW: TaskHeader = {
   state: 'ready',
   claims: 0,
@@ -104,22 +107,23 @@ const NEW: TaskHeader = {
 /**
  * Reads the words of a header, which lib.lua writes: state, claims, failures, crashes, lane, accepted, started, worker,
  * and for a finished task when it finished and the bytes it keeps. 0 and `-` stand for nothing.
+ * Never throws: one row that another program has spoilt must not hide the others.
  */
 export function readHeader(text: string): TaskHeader {
   const [state = '', claims, failures, crashes, lane, accepted, started, worker, finished, bytes] =
     text.split(' ');
-  if (!isTaskState(state)) throw new TypeError(`a task is in no known state: ${state}`);
   return {
-    state,
-    claims: Number(claims),
-    failures: Number(failures),
-    crashes: Number(crashes),
-    lane: lane as Lane,
+    // Readers show the word as it is: a later release may know more states.
+    state: (state === '' ? 'unknown' : state.slice(0, STATE_CHARS)) as TaskState,
+    claims: Number(claims) || 0,
+    failures: Number(failures) || 0,
+    crashes: Number(crashes) || 0,
+    lane: LANES.find((one) => one === lane) ?? DEFAULT_LANE,
     acceptedAt: Number(accepted) || undefined,
     startedAt: Number(started) || undefined,
     worker: worker === '-' ? undefined : worker,
-    finishedAt: finished === undefined ? undefined : Number(finished),
-    bytes: Number(bytes ?? 0),
+    finishedAt: Number(finished) || undefined,
+    bytes: Number(bytes) || 0,
   };
 }
 

@@ -3,6 +3,7 @@
 import type { Soon } from '../lifecycle.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { CborFault } from '../protocol/cbor-scan.ts';
+import { LONGEST_DELAY_MS } from '../protocol/instant.ts';
 import { decodeContent, type MessageOptions, readTick, type TaskContent } from '../protocol/message.ts';
 import { faultText, toPlain } from '../protocol/plain-value.ts';
 import { toTaskError } from '../protocol/task-error.ts';
@@ -100,7 +101,11 @@ export function toAnswer(error: unknown, told: Told | undefined): Answer {
   if (isNamed(error, RetryLater.name)) {
     return {
       kind: 'later',
-      delayMs: Number(readProperty(error as RetryLater, 'delayMs')) || 0,
+      // Only the name is certain: its class may be that of another copy, or of the program itself.
+      delayMs: Math.min(
+        Math.max(Math.round(Number(readProperty(error as RetryLater, 'delayMs'))) || 0, 0),
+        LONGEST_DELAY_MS,
+      ),
       error: toTaskError(error),
       told,
     };

@@ -34,7 +34,7 @@ test('a task that waits is cancelled at once, and never runs', async (context) =
 
   for (const id of [queued, scheduled]) {
     const { status, body } = await act(other.url(), id, 'cancel');
-    expect({ status, body }).toMatchObject({ status: 200, body: { id, state: 'cancelled', attempt: 1 } });
+    expect({ status, body }).toMatchObject({ status: 200, body: { id, state: 'cancelled', attempt: 0 } });
     expect(body).toHaveProperty('finishedAt');
   }
   expect(await facts.counts()).toMatchObject({ accepted: 2, cancelled: 2 });

@@ -74,7 +74,7 @@ test.concurrent('a task that is due sooner wakes the timer, also that of a fleet
     expect(task.state).toBe('succeeded');
     expect(lateness(task)).toBeLessThan(1_000);
   }
-  expect(await look(url, far)).toMatchObject({ state: 'scheduled', attempt: 1 });
+  expect(await look(url, far)).toMatchObject({ state: 'scheduled', attempt: 0 });
   // One that is cancelled does not come any more.
   const never = await send(url, 'add', ADD, { delayMs: 1_500 });
   expect((await post(`${url}/v1/tasks/${never}/cancel`, {})).body).toMatchObject({ state: 'cancelled' });

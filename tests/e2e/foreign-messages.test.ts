@@ -111,6 +111,56 @@ test('an input that its task refuses, or that is no CBOR, ends dead under its id
   await expectHealthy();
 });
 
+test('case 51: a foreign message whose times mean nothing is run, and shown beside the others', async () => {
+  const id = newTaskId();
+  // {"text": "x"} and {"schedule": {"name": "x", "due": 2^53 - 1}}
+  const input = Buffer.from('a1646e616d6561 78'.replaceAll(' ', ''), 'hex');
+  const options = Buffer.from(
+    'a1687363686564756c65a2646e616d6561786364 75651b001fffffffffffff'.replaceAll(' ', ''),
+    'hex',
+  );
+  await redis.client.lpush(READY, foreignMessage(id, 'greet', Buffer.concat([input, options]), 5));
+  const task = await eventually(async () => {
+    const { status, body } = await call(`${server.url()}/v1/tasks/${id}?wait=5`);
+    return status === 200 && body;
+  });
+  expect(task).toMatchObject({ state: 'succeeded', result: 'Hello, x!' });
+  expect(task).not.toHaveProperty('schedule');
+  expect(await call(`${server.url()}/v1/tasks`)).toMatchObject({ status: 200 });
+});
+
+test("case 51: rows that were spoilt are in nobody's way", async () => {
+  const { client } = redis;
+  const ids = Array.from({ length: 5 }, newTaskId);
+  const [onList = '', inDone = '', inDead = '', inKept = '', later = ''] = ids;
+  for (const id of ids) {
+    await client.hset('pf:{default}:contents', id, Buffer.from('8263616464a0', 'hex'));
+    await client.hset('pf:{default}:headers', id, id === later ? 'ready 0 0' : 'gone 1 2 3 x');
+  }
+  await client.hset('pf:{default}:headers', onList, 'ready 0 zero');
+  await client.lpush(READY, foreignMessage(onList, 'add', Buffer.alloc(0), 3));
+  await client.zadd('pf:{default}:unstarted', 1, onList);
+  await client.lpush('pf:{default}:done', inDone);
+  await client.zadd('pf:{default}:dead', 1, inDead);
+  await client.zadd('pf:{default}:kept', 1, inKept);
+  await client.zadd('pf:{default}:later', 1, later);
+  // They are swept away from where they stood.
+  await eventually(async () => {
+    const left = await Promise.all([
+      client.zscore('pf:{default}:kept', inKept),
+      client.zscore('pf:{default}:later', later),
+      client.zscore('pf:{default}:dead', inDead),
+    ]);
+    return left.every((score) => score === null);
+  });
+  await expectHealthy();
+  for (const id of ids) {
+    expect((await call(`${server.url()}/v1/tasks/${id}`)).status).toBe(200);
+    expect((await call(`${server.url()}/v1/tasks/${id}`, { method: 'DELETE' })).status).toBe(204);
+    expect((await call(`${server.url()}/v1/tasks/${id}`)).status).toBe(404);
+  }
+});
+
 test('a type that nobody knows is postponed, never dead, and never in the way of others', async () => {
   const id = newTaskId();
   const before = (await queue()).counts;
@@ -121,7 +171,7 @@ test('a type that nobody knows is postponed, never dead, and never in the way of
     return body['state'] === 'scheduled' && body;
   });
   expect(task).toMatchObject({
-    attempt: 1,
+    attempt: 0,
     error: { name: 'UnknownType', message: expect.stringContaining('of-a-newer-release') },
   });
   expect(Date.parse(String(task['dueAt']))).toBeGreaterThan(Date.now() + 5_000);

@@ -35,7 +35,7 @@ test('a replay sets the budget back, and keeps what is known of the attempts bef
   const { status, body } = await act(url, dead.id, 'retry');
   expect({ status, body }).toMatchObject({
     status: 202,
-    body: { id: dead.id, state: 'ready', attempt: 1, errors: dead.errors },
+    body: { id: dead.id, state: 'ready', attempt: 0, errors: dead.errors },
   });
   expect(body).not.toHaveProperty('finishedAt');
   expect(body).not.toHaveProperty('error');

@@ -69,7 +69,7 @@ function somebodyWaits(servers = 1): Promise<unknown> {
 test('without wait the record comes at once, whatever its state', async () => {
   const answer = await wait(await send(), '');
   expect(answer.status).toBe(200);
-  expect(answer.body).toMatchObject({ state: 'ready', type: 'add', input: { one: 1, two: 2 }, attempt: 1 });
+  expect(answer.body).toMatchObject({ state: 'ready', type: 'add', input: { one: 1, two: 2 }, attempt: 0 });
   expect(answer.ms).toBeLessThan(1_000);
 });
 

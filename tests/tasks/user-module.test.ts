@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, spawnRole, startRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 
@@ -124,6 +125,19 @@ test.each([
 test('a result that is too deep ends dead', async () => {
   const task = await run('result', { kind: 'deep' });
   expect(task.error?.['message']).toMatch(/cannot be kept: #(?:\/0){64} is nested deeper than 64 levels$/);
+});
+
+test('case 51: a handler that asks for a time that no calendar has waits for a year, and is shown', async () => {
+  const sent = await post(`${all.url()}/v1/tasks`, { type: 'much-later', input: null, queue: 'default' });
+  const id = String(sent.body['id']);
+  const row = await eventually(async () => {
+    const { status, body } = await call(`${all.url()}/v1/tasks?state=scheduled`);
+    expect(status).toBe(200);
+    return (body['items'] as Task[]).find((item) => item['id'] === id);
+  });
+  const days = (Date.parse(String(row['dueAt'])) - Date.now()) / 86_400_000;
+  expect(Math.round(days)).toBe(365);
+  await post(`${all.url()}/v1/tasks/${id}/cancel`, {});
 });
 
 test('process.exit() in a handler fails its task alone', async () => {

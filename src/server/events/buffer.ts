@@ -1,5 +1,6 @@
 // What waits for one client of an event stream, and how it is written (HTML, section 9.2: server-sent events).
 
+import { toTime } from '../../protocol/time-text.ts';
 import type { TaskMove } from '../../store/event-entry.ts';
 import { type EventPosition, timeOfPosition } from '../../store/event-entry.ts';
 import { formatEventId } from './id.ts';
@@ -46,7 +47,7 @@ export class EventBuffer {
   moves(queue: string, moves: readonly TaskMove[], position: EventPosition, isWhole = true): void {
     if (isWhole) this.handed.set(queue, position);
     if (moves.length === 0) return;
-    const content = { moves, at: new Date(timeOfPosition(position)).toISOString() };
+    const content = { moves, at: toTime(timeOfPosition(position)) };
     this.#add(moves.length, content, isWhole ? { queue, position } : undefined);
   }
 

@@ -3,6 +3,7 @@
 import type { Hono } from 'hono';
 import * as v from 'valibot';
 import { DEFAULT_QUEUE } from '../../protocol/names.ts';
+import { toOptionalTime, toTime } from '../../protocol/time-text.ts';
 import type { Inspector, LiveWorker } from '../../store/inspector.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { answer } from '../answer.ts';
@@ -99,11 +100,11 @@ function toView(live: LiveWorker): WorkerView {
   return compact<WorkerView>({
     worker,
     queue,
-    leaseUntil: new Date(leaseUntil).toISOString(),
+    leaseUntil: toTime(leaseUntil),
     holds,
     host,
     pid,
-    startedAt: startedAt === undefined ? undefined : new Date(startedAt).toISOString(),
+    startedAt: toOptionalTime(startedAt),
     version,
     concurrency,
     threads,

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import type { Log } from '../../log.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { DEFAULT_QUEUE } from '../../protocol/names.ts';
+import { toTime } from '../../protocol/time-text.ts';
 import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
 import type { QueueNames } from '../../store/queue-names.ts';
 import type { StoredSchedule } from '../../store/schedule-reader.ts';
@@ -210,8 +211,4 @@ function toView(
     skipped: skipped && { ...skipped, from: toTime(skipped.from), until: toTime(skipped.until) },
     fault,
   });
-}
-
-function toTime(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -123,7 +123,7 @@ end
 -- ('-' = none), and once it is finished when, and the bytes it keeps. A task without one is ready for the first time, in the normal lane.
 Q.HEADER = '^(%l+) (%d+) (%d+) (%d+) (%l+) (%d+) (%d+) (%S+)%s?(%d*)%s?(%d*)$'
 
--- The header as a table, or nil when there is no such task. Both columns of the task were loaded.
+-- The header as a table, or nil when there is no such task, or its header is none. Both columns of the task were loaded.
 function Q.read_task(id)
   local header = Q.headers[id]
   if not header then
@@ -131,6 +131,8 @@ function Q.read_task(id)
     return { state = 'ready', claims = 0, failures = 0, crashes = 0, lane = 'normal', accepted = 0, started = 0, worker = '-' }
   end
   local state, claims, failures, crashes, lane, accepted, started, worker, finished, bytes = string.match(header, Q.HEADER)
+  -- Another program has spoilt it: nothing is done with this task but to show it, and to remove it.
+  if not state then return nil end
   return {
     state = state, claims = tonumber(claims), failures = tonumber(failures), crashes = tonumber(crashes), lane = lane,
     accepted = accepted, started = started, worker = worker, finished = tonumber(finished), bytes = tonumber(bytes) or 0,

@@ -5,7 +5,13 @@
 local id = ARGV[1]
 Q.load_tasks({ id })
 local task = Q.read_task(id)
-if not task then return 'unknown' end
+if not task then
+  if not Q.contents[id] then return 'unknown' end
+  -- Its header is none, so it is in no state that could be counted down.
+  Q.removed[1] = id
+  Q.commit()
+  return 'removed'
+end
 if task.state == 'running' then return 'running' end
 
 local state = task.state

@@ -151,7 +151,9 @@ end
 
 -- Drops the row of a finished task. A task that was replayed meanwhile stays.
 local function remove(id, task)
-  if not task or not Q.TRANSITIONS[task.state]['removed'] then return end
+  -- A later release may know more states.
+  local moves = task and Q.TRANSITIONS[task.state]
+  if not moves or not moves['removed'] then return end
   Q.move(id, task.state, 'removed')
   Q.kept_bytes = Q.kept_bytes - task.bytes
   swept.removed = swept.removed + 1

@@ -55,7 +55,8 @@ function Q.is_expired(id)
   if not expires then return false end
   redis.call('ZREM', Q.UNSTARTED, id)
   if tonumber(expires) > Q.NOW then return false end
-  Q.expire(id, Q.read_task(id))
+  local task = Q.read_task(id)
+  if task then Q.expire(id, task) end
   return true
 end
 
@@ -68,6 +69,7 @@ function Q.take(worker, lane, id, message)
   local first_time = not header or string.sub(header, 1, 8) == 'ready 0 '
   if first_time and Q.may_expire_unstarted and Q.is_expired(id) then return false end
   local task = Q.read_task(id)
+  if not task then return false end
   task.claims, task.worker, task.started = task.claims + 1, worker, Q.NOW
   Q.move_task(id, task, 'running')
   return true
