@@ -16,6 +16,11 @@ export function isReplyLost(error: unknown): boolean {
   return !(error instanceof ReplyError);
 }
 
+/** True when the command was refused because there is no connection: it has not run. */
+export function isNotSent(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('enableOfflineQueue');
+}
+
 /** The error to show a caller for a failed command. Replies that name neither an outage nor a limit are faults of ours. */
 export function toStoreError(error: unknown): PopfleetError {
   if (error instanceof PopfleetError) return error;

@@ -8,6 +8,7 @@ import type { Execute } from './execute.ts';
 import type { Told } from './job.ts';
 import { type LaneTurn, takeTurns } from './lane-turn.ts';
 import { createOutbox } from './outbox.ts';
+import { createReports } from './reports.ts';
 import type { HeldTask, Slots } from './slots.ts';
 
 export interface Exchange {
@@ -37,16 +38,11 @@ export interface ExchangeParts {
   readonly log: Log;
 }
 
-/** Progress and log lines of all tasks share one call in this time. */
-const PASS_ON_EVERY_MS = 250;
-
 export function createExchange(parts: ExchangeParts): Exchange {
   const { consumer, slots, execute, wantsMore, laneTurn, places, log } = parts;
   const { queue } = consumer;
   const oneAtATime = createSerial();
-  /** What handlers told since it was last passed on, by task. */
-  const untold = new Map<string, Told>();
-  let passOnTimer: NodeJS.Timeout | undefined;
+  const reports = createReports(consumer, slots);
   const toBegin: HeldTask[] = [];
   const outbox = createOutbox({
     send: (batch) => oneAtATime(() => finish(batch)),
@@ -89,7 +85,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
     if (inDoubt) await lookAgain();
     const want = wantsMore() && !paused ? slots.reserve(Number.POSITIVE_INFINITY, batch.length) : 0;
     // What their handlers told last goes first: it counts only while they run.
-    if (untold.size > 0) void passOn();
+    reports.passOn();
     try {
       const answer = await inDoubtUntilAnswered(consumer.finish(batch, want, takeTurns(laneTurn, want)));
       paused = answer.paused;
@@ -100,19 +96,6 @@ export function createExchange(parts: ExchangeParts): Exchange {
     } finally {
       slots.unreserve(want);
     }
-  }
-
-  /** Progress and log lines are worth no retry: the next ones come soon. */
-  async function passOn(): Promise<void> {
-    clearTimeout(passOnTimer);
-    passOnTimer = undefined;
-    const told = [...untold.values()];
-    untold.clear();
-    const reports = told.flatMap(({ id, claim, progress, lines }) => {
-      const task = slots.find(queue, id)?.task;
-      return task?.claim === claim ? [{ id, token: task.token, progress, lines }] : [];
-    });
-    if (reports.length > 0) await consumer.report(reports).catch(() => undefined);
   }
 
   async function inDoubtUntilAnswered<T>(call: Promise<T>): Promise<T> {
@@ -162,16 +145,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         if (answer.held !== mine.length - answer.lost.length) await lookAgain();
       }),
 
-    tell(told) {
-      const held = slots.find(queue, told.id);
-      if (held) held.hasReported = true;
-      const before = untold.get(told.id);
-      const merged = before
-        ? { ...told, progress: told.progress ?? before.progress, lines: [...before.lines, ...told.lines] }
-        : told;
-      untold.set(told.id, merged);
-      passOnTimer ??= setTimeout(() => void passOn(), PASS_ON_EVERY_MS);
-    },
+    tell: (told) => reports.tell(told),
 
     settled: () => outbox.settled(),
 

@@ -1,28 +1,50 @@
 // Runs tasks on the main thread: only for tiny ones, whose type says so. Nothing can end them but themselves.
 
 import { type Soon, whenThere } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
 import type { Registry } from '../tasks/registry.ts';
-import type { Answer, StopReason, Told } from './job.ts';
+import { createInlineOutput } from './inline-output.ts';
+import type { Answer, Job, StopReason, Told } from './job.ts';
 import { runJob } from './run-job.ts';
 import { type RunEnd, type Runner, STOP_GRACE_MS } from './runner.ts';
 import { stopError, type StopSource } from './stop-source.ts';
+import type { KeepProgress } from './voice.ts';
 
-/** @param onTold what handlers tell while they run */
+export interface Inline extends Runner {
+  /** Leaves stdout and stderr to the process again. */
+  stop(): void;
+}
+
+/**
+ * @param onTold what handlers tell while they run
+ * @param log gets what they write to stdout and stderr
+ */
 export function createInline(
   registry: Registry,
   resultLimitBytes: number,
   onTold: (told: Told) => void,
-): Runner {
+  log: Log,
+): Inline {
+  const output = createInlineOutput(log);
+
   return {
     run(job, stop) {
-      const answer = runJob(registry, resultLimitBytes, job, new LazySignal(stop), onTold);
+      const { queue, id, claim } = job;
+      const keep: KeepProgress = (percent, note) =>
+        onTold({ queue, id, claim, progress: { percent, note }, lines: [] });
+      const answer = output.run(job, () =>
+        runJob(registry, resultLimitBytes, job, new LazySignal(stop), onTold, keep),
+      );
       const ended: Soon<RunEnd> =
         answer instanceof Promise ? orGivenUp(answer, stop) : { kind: 'answered', answer, stop: undefined };
-      return whenThere(ended, passOn);
+      return whenThere(ended, (end) => passOn(job, end));
     },
+
+    stop: () => output.stop(),
   };
 
-  function passOn(ended: RunEnd): RunEnd {
+  function passOn(job: Job, ended: RunEnd): RunEnd {
+    output.end(job);
     if (ended.kind === 'answered' && ended.answer.told) onTold(ended.answer.told);
     return ended;
   }

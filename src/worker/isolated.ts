@@ -6,6 +6,9 @@ import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { builtEntry } from './built-entry.ts';
 import { createFrameReader, FROM_ISOLATED, TO_ISOLATED, toFrame } from './frames.ts';
+import type { Log } from '../log.ts';
+import { createOutputLog } from './log-output.ts';
+import { OutputBudget, OutputLines } from './output.ts';
 import { handlerEnv } from './handler-env.ts';
 import type { Answer, Job, RunnerSettings, StopReason, Told } from './job.ts';
 import { type RunEnd, type Runner, STOP_GRACE_MS } from './runner.ts';
@@ -22,15 +25,17 @@ const LAST_WORDS_CHARS = 2_000;
 /** A process that it has started may hold its pipes open for ever. They are not read for longer than this after its end. */
 const READ_WITHIN_MS = 1_000;
 
-export function createIsolated(settings: RunnerSettings, onTold: (told: Told) => void): Runner {
-  return { run: (job, stop) => new Promise((resolve) => runIsolated(settings, job, stop, onTold, resolve)) };
+export function createIsolated(settings: RunnerSettings, onTold: (told: Told) => void, log: Log): Runner {
+  return {
+    run: (job, stop) => new Promise((resolve) => runIsolated(settings, job, stop, { onTold, log }, resolve)),
+  };
 }
 
 function runIsolated(
   settings: RunnerSettings,
   job: Job,
   stop: StopSource,
-  onTold: (told: Told) => void,
+  { onTold, log }: { readonly onTold: (told: Told) => void; readonly log: Log },
   resolve: (end: RunEnd) => void,
 ): void {
   const child = start(settings);
@@ -50,6 +55,7 @@ function runIsolated(
     if (answer.told) onTold(answer.told);
   });
   const lastWords = readLastWords(child);
+  const output = readOutput(child, new OutputLines(createOutputLog(log, job, false), new OutputBudget()));
   tell({ kind: 'run', settings, job: { ...job, content: Uint8Array.from(job.content) } });
 
   const off = stop.onStop((reason) => {
@@ -64,6 +70,7 @@ function runIsolated(
   whenGone(child, (how) => {
     clearTimeout(grace);
     off();
+    output.flush();
     const latencyMs = performance.now() - (killedAt ?? asked?.at ?? performance.now());
     const stopped = asked && { reason: asked.reason, latencyMs };
     if (answer) resolve({ kind: 'answered', answer, stop: stopped });
@@ -84,7 +91,7 @@ function start({ threadMemoryMb }: RunnerSettings): ChildProcess {
   const child = spawn(process.execPath, args, {
     env: handlerEnv(),
     // The last one closes when this process ends, however that may be (isolated-watch.ts).
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
   });
   // A pipe breaks when the process ends, and that is heard of anyway.
   for (const pipe of child.stdio) pipe?.on('error', () => undefined);
@@ -109,6 +116,13 @@ function readLastWords(child: ChildProcess): () => string {
     words = (words + text.toString()).slice(-LAST_WORDS_CHARS);
   });
   return () => words.trim();
+}
+
+/** Also what programs write that it has started and that share its streams. */
+function readOutput(child: ChildProcess, lines: OutputLines): OutputLines {
+  child.stdout?.on('data', (text: Buffer) => lines.write('stdout', text));
+  child.stderr?.on('data', (text: Buffer) => lines.write('stderr', text));
+  return lines;
 }
 
 interface HowItEnded {

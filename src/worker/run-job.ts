@@ -14,7 +14,7 @@ import { PermanentError } from '../tasks/permanent-error.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { RetryLater } from '../tasks/retry-later.ts';
 import type { Answer, Job, Told } from './job.ts';
-import { createVoice, type Voice } from './voice.ts';
+import { createVoice, type KeepProgress, type Voice } from './voice.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -30,8 +30,9 @@ export function runJob(
   job: Job,
   source: { readonly signal: AbortSignal },
   tell: (told: Told) => void,
+  keep: KeepProgress,
 ): Soon<Answer> {
-  const voice = createVoice(job, tell);
+  const voice = createVoice(job, tell, keep);
   const succeed = (result: unknown): Answer => ({
     kind: 'result',
     result: encodeResult(result, resultLimitBytes),

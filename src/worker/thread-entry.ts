@@ -6,14 +6,18 @@ import { toTaskError } from '../protocol/task-error.ts';
 import { loadRegistry, type Registry } from '../tasks/registry.ts';
 import { type Bundle, BundleStates, type NumberedJob } from './bundle.ts';
 import type { RunnerSettings, Told } from './job.ts';
+import { captureStreams, OutputBudget, OutputLines, type OutputSink } from './output.ts';
 import { ownBytes, runJob, toAnswer } from './run-job.ts';
 import { stopError } from './stop-source.ts';
-import type { FromThread, ToThread } from './thread-messages.ts';
+import { ThreadMemory } from './thread-memory.ts';
+import type { FromThread, Output, ToThread } from './thread-messages.ts';
 
 /** What a thread is given when it starts. */
 export interface ThreadStart {
   readonly settings: RunnerSettings;
   readonly port: MessagePort;
+  /** Of its `ThreadMemory`. */
+  readonly memory: SharedArrayBuffer;
 }
 
 /** A run, as far as code that it leaves behind may keep it in memory. */
@@ -24,12 +28,15 @@ interface Run {
   readonly type: string;
   readonly begunAt: number;
   readonly controller: AbortController;
+  /** Made when it writes something for the first time. */
+  output: OutputLines | undefined;
   end(): void;
 }
 
-const { settings, port } = workerData as ThreadStart;
-// Handlers find neither: what they post, close or listen to can do no harm.
+const { settings, port, memory: sharedMemory } = workerData as ThreadStart;
+// Handlers find none of them: what they post, close or listen to can do no harm.
 Reflect.deleteProperty(workerData as ThreadStart, 'port');
+Reflect.deleteProperty(workerData as ThreadStart, 'memory');
 parentPort?.close();
 const exit = process.exit.bind(process);
 
@@ -38,6 +45,14 @@ let current: Run | undefined;
 /** The run whose code executes, also in callbacks long after it has ended. */
 const runs = new AsyncLocalStorage<Run>();
 let hasLoaded = false;
+const lastWords = new ThreadMemory(sharedMemory);
+const outputBudget = new OutputBudget();
+/** Of code that belongs to no run. */
+const otherOutput = createOutput(undefined);
+captureStreams(() => {
+  const run = runs.getStore() ?? current;
+  return run ? (run.output ??= createOutput(run)) : otherOutput;
+});
 
 // An unhandled rejection comes here too, in the asynchronous context of its promise.
 process.on('uncaughtException', fail);
@@ -59,8 +74,18 @@ async function runAll(registry: Registry, { jobs, memory }: Bundle): Promise<voi
     if (!states.begin(index)) continue;
     const run = begin(job, () => states.end(index));
     current = run;
-    const running = runs.run(run, runJob, registry, settings.resultLimitBytes, job, run.controller, tell);
+    const running = runs.run(
+      run,
+      runJob,
+      registry,
+      settings.resultLimitBytes,
+      job,
+      run.controller,
+      tell,
+      keep,
+    );
     const answer = running instanceof Promise ? await running : running;
+    run.output?.flush();
     current = undefined;
     states.end(index);
     // At once: if the next one hangs, this thread is ended, and with it what it has not said.
@@ -75,7 +100,19 @@ async function runAll(registry: Registry, { jobs, memory }: Bundle): Promise<voi
 }
 
 function begin({ run: number, queue, id, type }: NumberedJob, end: () => void): Run {
-  return { number, queue, id, type, begunAt: performance.now(), controller: new AbortController(), end };
+  const controller = new AbortController();
+  return { number, queue, id, type, begunAt: performance.now(), controller, output: undefined, end };
+}
+
+function createOutput(run: Run | undefined): OutputLines {
+  const by = run && { queue: run.queue, id: run.id, type: run.type };
+  const pass = (said: Output['said']): void =>
+    say({ kind: 'output', by, isLate: run !== undefined && run !== current, said });
+  const sink: OutputSink = {
+    line: (stream, line) => pass({ stream, line }),
+    dropped: (dropped) => pass({ dropped }),
+  };
+  return new OutputLines(sink, outputBudget, lastWords);
 }
 
 /**
@@ -84,6 +121,8 @@ function begin({ run: number, queue, id, type }: NumberedJob, end: () => void): 
  */
 function fail(error: unknown): void {
   const guilty = runs.getStore() ?? current;
+  otherOutput.flush();
+  guilty?.output?.flush();
   if (!hasLoaded) say({ kind: 'not-loaded', reason: toTaskError(error).message });
   else if (guilty && guilty === current) {
     guilty.end();
@@ -100,6 +139,10 @@ function fail(error: unknown): void {
     say({ kind: 'left-behind', by, error: toTaskError(error) });
   }
   exit(1);
+}
+
+function keep(percent: number, note: string | undefined): void {
+  if (current) lastWords.setProgress(current.number, percent, note);
 }
 
 function tell(told: Told): void {

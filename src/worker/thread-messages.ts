@@ -3,6 +3,8 @@
 import type { TaskError } from '../protocol/task-error.ts';
 import type { Bundle } from './bundle.ts';
 import type { Answer, StopReason, Told } from './job.ts';
+import type { OutputOwner } from './log-output.ts';
+import type { OutputStream } from './output.ts';
 
 export type ToThread =
   | ({ readonly kind: 'run' } & Bundle)
@@ -16,6 +18,7 @@ export type FromThread =
   | { readonly kind: 'not-loaded'; readonly reason: string }
   | Answered
   | { readonly kind: 'told'; readonly told: Told }
+  | Output
   | LeftBehind;
 
 export interface Answered {
@@ -29,11 +32,21 @@ export interface Answered {
   readonly ends: boolean;
 }
 
+/** A line that code of a run has written to stdout or stderr, or how many lines before it were dropped. */
+export interface Output {
+  readonly kind: 'output';
+  /** `undefined`: it belongs to no run, but to a task module. */
+  readonly by: OutputOwner | undefined;
+  /** The run has ended, and its code writes all the same. */
+  readonly isLate: boolean;
+  readonly said: { readonly stream: OutputStream; readonly line: string } | { readonly dropped: number };
+}
+
 /** An error of code that an earlier run left behind, a timer for example. The thread ends for it. */
 export interface LeftBehind {
   readonly kind: 'left-behind';
   /** `undefined`: it belongs to no run, but to a task module. */
-  readonly by: { readonly queue: string; readonly id: string; readonly type: string } | undefined;
+  readonly by: OutputOwner | undefined;
   readonly error: TaskError;
 }
 
@@ -53,6 +66,8 @@ export function isFromThread(message: unknown): message is FromThread {
       );
     case 'told':
       return isTold(message['told']);
+    case 'output':
+      return (message['by'] === undefined || isObject(message['by'])) && isOutput(message['said']);
     case 'left-behind':
       return (message['by'] === undefined || isObject(message['by'])) && isError(message['error']);
     default:
@@ -84,6 +99,14 @@ function isTold(told: unknown): told is Told {
     (progress === undefined || (isObject(progress) && typeof progress['percent'] === 'number')) &&
     Array.isArray(lines) &&
     lines.every((line) => typeof line === 'string')
+  );
+}
+
+function isOutput(said: unknown): boolean {
+  if (!isObject(said)) return false;
+  const { stream, line, dropped } = said;
+  return (
+    typeof dropped === 'number' || (typeof line === 'string' && (stream === 'stdout' || stream === 'stderr'))
   );
 }
 

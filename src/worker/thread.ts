@@ -3,11 +3,18 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { KillCause } from '../protocol/task-error.ts';
 import { builtEntry } from './built-entry.ts';
-import type { Bundle } from './bundle.ts';
+import { type Bundle, BundleStates } from './bundle.ts';
 import { handlerEnv } from './handler-env.ts';
 import type { RunnerSettings, StopReason, Told } from './job.ts';
 import type { ThreadStart } from './thread-entry.ts';
-import { type Answered, isFromThread, type LeftBehind, type ToThread } from './thread-messages.ts';
+import { ThreadMemory } from './thread-memory.ts';
+import {
+  type Answered,
+  isFromThread,
+  type LeftBehind,
+  type Output,
+  type ToThread,
+} from './thread-messages.ts';
 
 /** Who gets what a thread says of the jobs it was given. */
 export interface ThreadUser {
@@ -46,6 +53,7 @@ export interface ThreadEvents {
   /** @param reason why it has not loaded; `undefined` when it had */
   gone(thread: Thread, reason: string | undefined): void;
   leftBehind(fault: LeftBehind): void;
+  output(output: Output): void;
 }
 
 /** Handing a buffer over costs more than copying a small one once more. */
@@ -55,14 +63,16 @@ const GONE_WITHIN_MS = 2_000;
 
 export function startThread(settings: RunnerSettings, events: ThreadEvents): Thread {
   const { port1: port, port2 } = new MessageChannel();
+  const memory = new ThreadMemory();
   // A thread cannot load TypeScript on every supported Node, so the entry is always the built file.
   const worker = new Worker(new URL(builtEntry('thread-entry')), {
     env: handlerEnv(),
-    workerData: { settings, port: port2 } satisfies ThreadStart,
+    workerData: { settings, port: port2, memory: memory.memory } satisfies ThreadStart,
     transferList: [port2],
     resourceLimits: { maxOldGenerationSizeMb: settings.threadMemoryMb },
   });
   let user: ThreadUser | undefined;
+  let bundle: Bundle | undefined;
   let hasLoaded = false;
   let isGone = false;
   let endedAt: number | undefined;
@@ -90,12 +100,37 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
         events.leftBehind(message);
         break;
       case 'answered':
-        if (message.ends) end();
+        if (message.ends) {
+          end();
+          tellLastProgress();
+        }
         user?.answered(message);
         break;
       case 'told':
         user?.told(message.told);
         break;
+      case 'output':
+        events.output(message);
+        break;
+    }
+  }
+
+  /** Of progress only a part is told by messages. */
+  function tellLastProgress(): void {
+    const last = memory.progress();
+    const job = bundle?.jobs.find(({ run }) => run === last?.run);
+    if (!last || !job) return;
+    const { queue, id, claim } = job;
+    user?.told({ queue, id, claim, progress: { percent: last.percent, note: last.note }, lines: [] });
+  }
+
+  /** What it wrote to its streams before it went, and could not send any more. */
+  function passLastOutput(): void {
+    const states = bundle && new BundleStates(bundle.memory);
+    const by = bundle?.jobs.find((_, index) => states?.isRunning(index));
+    const lines = memory.rest().split('\n');
+    for (const line of lines.filter((one) => one !== '')) {
+      events.output({ kind: 'output', by, isLate: false, said: { stream: 'stdout', line } });
     }
   }
 
@@ -104,6 +139,8 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
     // What it said before it went.
     for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) hear(next.message);
     isGone = true;
+    tellLastProgress();
+    passLastOutput();
     port.close();
     const latencyMs = endedAt === undefined ? 0 : performance.now() - endedAt;
     user?.lost({ cause: causeOf(exit), error: exit, latencyMs, isLeftBehind });
@@ -120,12 +157,13 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
   }
 
   const thread: Thread = {
-    send(bundle, nextUser) {
+    send(nextBundle, nextUser) {
       user = nextUser;
-      const message: ToThread = { kind: 'run', ...bundle };
+      bundle = nextBundle;
+      const message: ToThread = { kind: 'run', ...nextBundle };
       port.postMessage(
         message,
-        bundle.jobs.flatMap(({ content }) =>
+        nextBundle.jobs.flatMap(({ content }) =>
           content.length < TRANSFERRED_FROM_BYTES ? [] : [content.buffer as ArrayBuffer],
         ),
       );
@@ -133,6 +171,7 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
     ask: (run, reason) => port.postMessage({ kind: 'stop', run, reason } satisfies ToThread),
     free() {
       user = undefined;
+      bundle = undefined;
     },
     end,
     isEnding: () => endedAt !== undefined,

@@ -4,8 +4,9 @@ import { retryDelayMs, type Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { RunnerSettings } from './job.ts';
+import { createOutputLog } from './log-output.ts';
 import { startThread, type Thread } from './thread.ts';
-import type { LeftBehind } from './thread-messages.ts';
+import type { LeftBehind, Output } from './thread-messages.ts';
 
 export interface Threads extends Service {
   /** @throws PopfleetError `bad-definition` when the threads cannot load the task modules */
@@ -39,7 +40,7 @@ export function createThreads(count: number, settings: RunnerSettings, log: Log)
   let isStopped = false;
 
   function startOne(): void {
-    const thread = startThread(settings, { loaded, gone, leftBehind });
+    const thread = startThread(settings, { loaded, gone, leftBehind, output });
     loading.add(thread);
     present.add(thread);
   }
@@ -81,6 +82,12 @@ export function createThreads(count: number, settings: RunnerSettings, log: Log)
         ? 'a task has left code behind that failed later: its thread is replaced'
         : 'code of a task module failed outside of tasks: its thread is replaced',
     );
+  }
+
+  function output({ by, isLate, said }: Output): void {
+    const entries = createOutputLog(log, by, isLate);
+    if ('dropped' in said) entries.dropped(said.dropped);
+    else entries.line(said.stream, said.line);
   }
 
   /** Gives it to whoever waits longest. */

@@ -1,4 +1,5 @@
-// How a handler speaks while it runs: progress and log lines, passed on a few times a second however often it calls.
+// How a handler speaks while it runs. Log lines are passed on at once, so that those before a kill are there; progress a few
+// times a second however often it calls, and its latest value is kept where it survives the handler.
 
 import { cutText, valueText } from '../protocol/value-text.ts';
 import type { Job, Told } from './job.ts';
@@ -16,36 +17,35 @@ export interface Voice {
   rest(): Told | undefined;
 }
 
-/** @param tell passes something on to the main thread */
-export function createVoice({ queue, id, claim }: Job, tell: (told: Told) => void): Voice {
+/** Takes each progress at once. It is called as often as the handler tells. */
+export type KeepProgress = (percent: number, note: string | undefined) => void;
+
+/**
+ * @param tell passes something on to the main thread
+ */
+export function createVoice(
+  { queue, id, claim }: Job,
+  tell: (told: Told) => void,
+  keep: KeepProgress,
+): Voice {
   let progress: Told['progress'];
-  let lines: string[] = [];
   let logged = 0;
   let toldAt = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
 
-  function take(): Told | undefined {
+  /** The progress that was not passed on yet, and a line, if there is one. */
+  function take(lines: readonly string[]): Told {
     clearTimeout(timer);
     timer = undefined;
-    if (!progress && lines.length === 0) return undefined;
     const told = { queue, id, claim, progress, lines };
     progress = undefined;
-    lines = [];
     toldAt = performance.now();
     return told;
   }
 
-  function pass(): void {
-    const told = ended ? undefined : take();
-    if (told) tell(told);
-  }
-
-  /** A handler that never yields has no timers: then the clock is looked at. */
-  function said(): void {
-    const sinceMs = performance.now() - toldAt;
-    if (sinceMs >= TELL_EVERY_MS) pass();
-    else timer ??= setTimeout(pass, TELL_EVERY_MS - sinceMs).unref();
+  function passProgress(): void {
+    if (!ended && progress) tell(take([]));
   }
 
   return {
@@ -54,20 +54,24 @@ export function createVoice({ queue, id, claim }: Job, tell: (told: Told) => voi
         throw new RangeError('progress takes a percentage from 0 to 100');
       }
       progress = { percent, note: note === undefined ? undefined : toLine(note, NOTE_CHARS) };
-      said();
+      if (ended) return;
+      keep(percent, progress.note);
+      // A handler that never yields has no timers: then the clock is looked at.
+      const sinceMs = performance.now() - toldAt;
+      if (sinceMs >= TELL_EVERY_MS) passProgress();
+      else timer ??= setTimeout(passProgress, TELL_EVERY_MS - sinceMs).unref();
     },
 
     log(line) {
+      if (ended) return;
       logged += 1;
-      if (logged > MOST_LINES) return;
-      lines.push(toLine(line, LINE_CHARS));
-      said();
+      if (logged <= MOST_LINES) tell(take([toLine(line, LINE_CHARS)]));
     },
 
     rest() {
-      if (logged > MOST_LINES) lines.push(`${logged - MOST_LINES} more lines were not kept`);
       ended = true;
-      return take();
+      const lines = logged > MOST_LINES ? [`${logged - MOST_LINES} more lines were not kept`] : [];
+      return progress || lines.length > 0 ? take(lines) : undefined;
     },
   };
 }

@@ -20,7 +20,7 @@ import { createExecute } from './execute.ts';
 import { createFeed } from './feed.ts';
 import { createGate } from './gate.ts';
 import { createGated } from './gated.ts';
-import { createInline } from './inline.ts';
+import { createInline, type Inline } from './inline.ts';
 import { createIsolated } from './isolated.ts';
 import type { RunnerSettings, Told } from './job.ts';
 import { createLaneTurn } from './lane-turn.ts';
@@ -83,13 +83,13 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
   /** Everything that needs Redis; made at start, so that a worker that never ran has nothing to take down. */
   function run(): Running {
     const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
-    const inline = createInline(parts.registry, settings.resultLimitBytes, onTold);
+    const inline = createInline(parts.registry, settings.resultLimitBytes, onTold, log);
     const execute = createExecute({
       registry: parts.registry,
       threads: pool,
       inline: createGated(inline, createGate(settings.concurrency), ahead),
       // A process takes the place of a thread.
-      isolated: createGated(createIsolated(runnerSettings, onTold), threadGate, ahead),
+      isolated: createGated(createIsolated(runnerSettings, onTold, log), threadGate, ahead),
       ahead,
       log,
     });
@@ -161,7 +161,7 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
       if (exchange) void beatOnce(exchange);
     });
     feed.start();
-    return { command, exchanges, feed, heartbeat, sweeps, wakes };
+    return { command, exchanges, feed, heartbeat, inline, sweeps, wakes };
   }
 
   async function drain({ exchanges }: Running): Promise<void> {
@@ -196,6 +196,7 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
         const farewells = running.exchanges.map((exchange) => exchange.leave().catch(() => undefined));
         await within(Promise.all(farewells), FAREWELL_MS);
         running.command.disconnect();
+        running.inline.stop();
       }
       await pool.stop();
       log.info({ worker: name }, 'worker stopped');
@@ -208,6 +209,7 @@ interface Running {
   readonly exchanges: readonly Exchange[];
   readonly feed: ReturnType<typeof createFeed>;
   readonly heartbeat: NodeJS.Timeout;
+  readonly inline: Inline;
   readonly sweeps: ReadonlyMap<string, ReturnType<typeof createSweepTimer>>;
   readonly wakes: WakeListener;
 }

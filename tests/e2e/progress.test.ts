@@ -2,11 +2,14 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { finished, LIFE_TASKS, linesOf, look, run, send } from '../support/life.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+
+const LAST_WORDS = fileURLToPath(new URL('../fixtures/last-words.mjs', import.meta.url));
 
 let redis: TestRedis;
 let server: RoleProcess;
@@ -14,7 +17,7 @@ let worker: RoleProcess;
 
 beforeAll(async () => {
   redis = await startRedis();
-  const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+  const env = { TASKS: `${LIFE_TASKS.TASKS},${LAST_WORDS}`, REDIS_URL: redis.url, CONCURRENCY: '2' };
   [server, worker] = await Promise.all([startRole('server', env), startRole('worker', env)]);
 });
 
@@ -62,3 +65,20 @@ test('what is no percentage fails the attempt with a clear error', async () => {
     error: { name: 'RangeError', message: 'progress takes a percentage from 0 to 100' },
   });
 });
+
+test.each(['throws', 'hangs', 'exits', 'hogs'])(
+  'case 40: a handler that %s: its last lines and progress are there as soon as its end is',
+  async (ending) => {
+    const task = await run(server.url(), 'speaks', { ending }, { maxAttempts: 1, timeoutMs: 3_000 });
+    expect(task).toMatchObject({ state: 'dead', progress: { percent: 20, note: 'at 20' } });
+    const lines = await linesOf(server.url(), task.id);
+    expect(lines).toEqual(Array.from({ length: 20 }, (_, at) => `step ${at + 1}`));
+    // Case 18: the log of the worker has what it printed and why it failed, with the id of the task.
+    const entries = worker.log().filter((entry) => entry['task'] === task.id);
+    expect(entries.map(({ msg }) => msg)).toEqual(
+      expect.arrayContaining(['printed 1', 'printed 20', 'a warning', 'half a line']) as string[],
+    );
+    const failed = entries.find(({ msg }) => msg === 'an attempt failed, the task is dead');
+    expect(failed).toMatchObject({ attempt: 1, maxAttempts: 1, error: { name: task.error?.name } });
+  },
+);

@@ -78,7 +78,7 @@ test('in a thread', async () => {
 });
 
 test('in a process of its own', async () => {
-  const { isMainThread, env } = await seenBy(createIsolated(settings, () => undefined));
+  const { isMainThread, env } = await seenBy(createIsolated(settings, () => undefined, silentLog));
   expect(isMainThread).toBe(true);
   expectNoSecrets(env);
 });

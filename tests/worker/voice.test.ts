@@ -1,4 +1,4 @@
-// The voice of a handler: passed on a few times a second however often it speaks, and cut where it says too much.
+// The voice of a handler: lines are passed on at once, progress a few times a second however often it speaks.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Job, Told } from '../../src/worker/job.ts';
@@ -18,12 +18,23 @@ const job: Job = {
 };
 
 let told: Told[];
+/** Each progress, as it is kept for the case that the thread is ended. */
+let kept: unknown[];
 let voice: Voice;
+
+function newVoice(): Voice {
+  return createVoice(
+    job,
+    (one) => told.push(one),
+    (...progress) => kept.push(progress),
+  );
+}
 
 beforeEach(() => {
   vi.useFakeTimers();
   told = [];
-  voice = createVoice(job, (one) => told.push(one));
+  kept = [];
+  voice = newVoice();
 });
 
 afterEach(() => {
@@ -63,30 +74,42 @@ test('a handler that never yields, so that no timer fires, is heard as well', ()
   expect(told.length).toBeLessThanOrEqual(6);
 });
 
-test('log lines keep their order, none is lost and none told twice', () => {
+test('case 40: each log line is passed on at once, with the latest progress', () => {
   const lines = Array.from({ length: 100 }, (_, nth) => `line ${nth}`);
-  for (const line of lines) {
+  voice.progress(1);
+  for (const [percent, line] of lines.entries()) {
+    voice.progress(percent);
     voice.log(line);
-    vi.advanceTimersByTime(15);
   }
-  const rest = voice.rest();
-  expect([...told, ...(rest ? [rest] : [])].flatMap((one) => one.lines)).toEqual(lines);
-  expect(told.length).toBeLessThan(12);
+  expect(told.slice(1).map(({ progress, lines: [line] }) => [progress?.percent, line])).toEqual([
+    ...lines.entries(),
+  ]);
+  expect(voice.rest()).toBeUndefined();
+});
+
+test('case 40: each progress is kept at once', () => {
+  for (let percent = 0; percent <= 100; percent += 1)
+    voice.progress(percent, percent === 100 ? 'done' : undefined);
+  expect(kept).toHaveLength(101);
+  expect(kept.at(-1)).toEqual([100, 'done']);
+  voice.rest();
+  voice.progress(7);
+  expect(kept).toHaveLength(101);
 });
 
 test('the rest is what was not passed on; after it nothing is', () => {
   voice.progress(10);
   voice.progress(20);
-  voice.log('almost there');
-  expect(voice.rest()).toMatchObject({ progress: { percent: 20 }, lines: ['almost there'] });
+  expect(voice.rest()).toMatchObject({ progress: { percent: 20 }, lines: [] });
   voice.progress(30);
+  voice.log('too late');
   vi.advanceTimersByTime(10 * EVERY_MS);
   expect(percents()).toEqual([10]);
 });
 
 test('a run that said nothing more has no rest, one that said nothing at all neither', () => {
   expect(voice.rest()).toBeUndefined();
-  const other = createVoice(job, (one) => told.push(one));
+  const other = newVoice();
   other.log('all of it');
   expect(told).toHaveLength(1);
   expect(other.rest()).toBeUndefined();
@@ -105,9 +128,9 @@ test('long lines and notes are cut, and whatever is said becomes text', () => {
   voice.log(42 as unknown as string);
   voice.progress(2, { toString: () => 'an object' } as unknown as string);
   const rest = voice.rest();
-  expect(told[0]?.lines).toEqual([`${'x'.repeat(1_999)}…`]);
-  expect(rest).toMatchObject({ progress: { percent: 2, note: 'an object' }, lines: ['42'] });
-  const again = createVoice(job, (one) => told.push(one));
+  expect(told.flatMap(({ lines }) => lines)).toEqual([`${'x'.repeat(1_999)}…`, '42']);
+  expect(rest).toMatchObject({ progress: { percent: 2, note: 'an object' } });
+  const again = newVoice();
   again.progress(1, 'y'.repeat(500));
   expect(told.at(-1)?.progress?.note).toBe(`${'y'.repeat(255)}…`);
 });
