@@ -19,8 +19,15 @@ export function accessVariables() {
     PUBLIC_URL: v.optional(
       v.pipe(
         v.string(),
-        v.transform((text) => text.replace(/\/$/, '')),
-        v.check(isHttpOrigin, 'must be like https://tasks.example.org, without a path'),
+        v.check(
+          isHttpUrl,
+          'must be like https://tasks.example.org or https://example.org/tasks, without a query or credentials',
+        ),
+        v.check(
+          (text) => !isHttpUrl(text) || !/^\/+(?:v1|docs|problems)(?:\/|$)/.test(new URL(text).pathname),
+          'must not have a path that begins like one of the server (v1, docs, problems)',
+        ),
+        v.transform((text) => text.replace(/\/+$/, '')),
       ),
     ),
     CORS_ORIGINS: v.optional(
@@ -54,6 +61,14 @@ function apiKeys(read: (value: string) => string) {
 
 function isHttpOrigin(text: string): boolean {
   return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
+/** Its path may go into headers and pages as it is: what has to be written with escapes is left to no one's reading. */
+function isHttpUrl(text: string): boolean {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) return false;
+  const { origin, pathname } = new URL(text);
+  const written = text.replace(/\/+$/, '');
+  return written === `${origin}${pathname}`.replace(/\/+$/, '') && /^(?:\/[\w.~-]+)*\/*$/.test(pathname);
 }
 
 interface KeyVariables {

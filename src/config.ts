@@ -43,7 +43,7 @@ export interface Config {
   /** None: no key is asked for. */
   readonly apiKeys: readonly ApiKey[];
   readonly allowAnonymous: boolean;
-  /** Origin at which browsers find the server. */
+  /** Where browsers find the server: an origin, and a path when a proxy has it under one. No slash at the end. */
   readonly publicUrl: string | undefined;
   readonly corsOrigins: readonly string[];
   readonly maxConnections: number;

@@ -8,7 +8,7 @@ import { whenThere } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { AppEnv } from './app-env.ts';
-import type { AccessParts } from './auth/access.ts';
+import { type AccessParts, basePathOf } from './auth/access.ts';
 import { authenticate } from './auth/authenticate.ts';
 import { demandSameSite } from './auth/cross-site.ts';
 import { createHostCheck } from './auth/host.ts';
@@ -48,9 +48,19 @@ function withoutSlashesAround(path: string): string {
   return `/${path.slice(start, end)}`;
 }
 
+/** The prefix alone may as well be a short route: it stays. */
+function withoutPrefix(path: string, prefix: string): string {
+  const isUnder = prefix !== '' && path.startsWith(prefix) && path[prefix.length] === '/';
+  return isUnder ? withoutSlashesAround(path.slice(prefix.length)) : path;
+}
+
 export function createApp(parts: AppParts): Hono<AppEnv> {
-  // Slashes around a path do not matter; every route and every check sees the same path.
-  const app = new Hono<AppEnv>({ getPath: (request) => withoutSlashesAround(getPath(request)) });
+  const basePath = basePathOf(parts.hostRules.publicUrl);
+  // Slashes around a path do not matter, nor whether a proxy has taken its prefix away; every route and every check sees the
+  // same path.
+  const app = new Hono<AppEnv>({
+    getPath: (request) => withoutPrefix(withoutSlashesAround(getPath(request)), basePath),
+  });
 
   const checkHost = createHostCheck(parts.hostRules);
   const isHttps = parts.hostRules.publicUrl?.startsWith('https:') ?? false;
@@ -59,6 +69,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
     c.set('requestId', requestId);
     c.set('isHttps', isHttps);
+    c.set('basePath', basePath);
     c.set('isStopping', parts.isStopping);
     checkHost(c);
     return next();
@@ -96,7 +107,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   addFleetRoutes(app, parts);
   addScheduleRoutes(app, parts);
   addSessionRoutes(app, parts);
-  addDocsRoutes(app, parts.registry);
+  addDocsRoutes(app, parts.registry, parts.hostRules.publicUrl, parts.cookie.name);
   // Last: its path is one segment of any name.
   addShortRoute(app, parts);
 

@@ -20,7 +20,7 @@ export function problemAnswer(
   const requestId = c.get('requestId');
   const body = {
     ...error.extensions,
-    type: `/problems/${error.code}`,
+    type: `${c.get('basePath')}/problems/${error.code}`,
     title,
     status,
     detail: error.message,

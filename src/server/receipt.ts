@@ -65,16 +65,24 @@ export function toAccepted(
   call: Call,
   { id, queue, lane }: Prepared,
   verdict: Verdict | undefined,
+  basePath: string,
 ): Accepted {
   const { type } = call;
   if (verdict?.word === 'replayed') {
-    return { id: verdict.id, type, queue, priority: lane, replayed: true, links: linksOf(verdict.id) };
+    return {
+      id: verdict.id,
+      type,
+      queue,
+      priority: lane,
+      replayed: true,
+      links: linksOf(verdict.id, basePath),
+    };
   }
-  return { id, type, state: firstState(call), queue, priority: lane, links: linksOf(id) };
+  return { id, type, state: firstState(call), queue, priority: lane, links: linksOf(id, basePath) };
 }
 
 /** Of those of the task, what a caller goes on with who may only send. */
-function linksOf(id: string): Accepted['links'] {
-  const self = taskPath(id);
+function linksOf(id: string, basePath: string): Accepted['links'] {
+  const self = taskPath(id, basePath);
   return { self, events: `${self}/events` };
 }

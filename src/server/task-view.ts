@@ -155,6 +155,7 @@ export function toTaskView(
   record: TaskRecord,
   attempts: readonly FailedAttempt[],
   registry: Registry,
+  basePath = '',
 ): TaskView {
   const { type, input, options } = readContent(record.content);
   const { traceparent } = options;
@@ -183,11 +184,11 @@ export function toTaskView(
     errors: attempts.map(toAttemptView),
     schedule: tick && { name: tick.name, due: toTime(tick.due) },
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
-    links: linksOf(record.id),
+    links: linksOf(record.id, basePath),
   });
 }
 
-export function toTaskRow(record: TaskRecord): TaskRow {
+export function toTaskRow(record: TaskRecord, basePath: string): TaskRow {
   return compact<TaskRow>({
     id: record.id,
     // Its content may be cut behind it.
@@ -202,7 +203,7 @@ export function toTaskRow(record: TaskRecord): TaskRow {
     startedAt: toOptionalTime(record.startedAt),
     finishedAt: toOptionalTime(record.finishedAt),
     error: record.error && record.state !== 'succeeded' ? toErrorRow(record.error) : undefined,
-    links: { self: taskPath(record.id) },
+    links: { self: taskPath(record.id, basePath) },
   });
 }
 
@@ -233,12 +234,13 @@ function attemptOf({ state, claims, failures }: TaskRecord): number {
   }
 }
 
-export function taskPath(id: string): string {
-  return `/v1/tasks/${id}`;
+/** @param basePath under which the server is found */
+export function taskPath(id: string, basePath: string): string {
+  return `${basePath}/v1/tasks/${id}`;
 }
 
-function linksOf(id: string): TaskView['links'] {
-  const self = taskPath(id);
+function linksOf(id: string, basePath: string): TaskView['links'] {
+  const self = taskPath(id, basePath);
   return { self, log: `${self}/log`, events: `${self}/events`, explain: `${self}/explain` };
 }
 

@@ -7,6 +7,7 @@ import { hasBrowser, startBrowser } from '../support/browser.ts';
 import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startPathProxy } from '../support/path-proxy.ts';
 import { startServer } from '../support/server.ts';
 
 let redis: TestRedis;
@@ -44,4 +45,36 @@ test.skipIf(!hasBrowser)('it shows every operation, and stays with this server',
   expect(asked.filter((url) => !url.startsWith(server.url()) && !url.startsWith('data:'))).toEqual([]);
   expect(complaints).toEqual([]);
   await page.close();
+});
+
+test.skipIf(!hasBrowser).each([
+  ['without PUBLIC_URL', undefined, true, '/docs'],
+  ['without PUBLIC_URL, with a slash at the end', undefined, true, '/docs/'],
+  ['with PUBLIC_URL, when the proxy leaves the prefix', '/apps', false, '/docs'],
+])('case 25: under a path it works as well: %s', async (_, publicPath, strips, path) => {
+  const publicUrl = publicPath && `http://127.0.0.1${publicPath}`;
+  const under = await startServer(redis.url, undefined, { publicUrl });
+  const proxy = await startPathProxy(under.url(), '/apps', strips);
+  const page = await browser.newPage();
+  try {
+    const complaints: string[] = [];
+    page.on('pageerror', (error) => complaints.push(error.message));
+    const answers: string[] = [];
+    page.on('response', (answer) => answers.push(`${answer.status()} ${answer.url()}`));
+    await page.goto(`${proxy.url}${path}`);
+    await page.getByText('Send a task', { exact: true }).waitFor({ timeout: 15_000 });
+    expect(answers.filter((answer) => !answer.startsWith('200 '))).toEqual([]);
+    // What the page sends by itself goes to the same server; a `PUBLIC_URL` of the test has no port.
+    if (publicUrl === undefined) {
+      await page.locator('#operations-service-getHealth').click();
+      await page.getByRole('button', { name: 'Try it out' }).click();
+      await page.getByRole('button', { name: 'Execute' }).click();
+      await eventually(() => answers.includes(`200 ${proxy.url}/healthz`));
+    }
+    expect(complaints).toEqual([]);
+  } finally {
+    await page.close();
+    await proxy.close();
+    await under.stop();
+  }
 });

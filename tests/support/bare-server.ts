@@ -54,6 +54,7 @@ export async function startBareServer(
     c.set('requestId', 'bare');
     c.set('caller', ANYONE);
     c.set('isHttps', false);
+    c.set('basePath', '');
     c.set('isStopping', () => false);
     return next();
   });

@@ -12,7 +12,7 @@ export interface AccessSettings {
   readonly apiKeys?: readonly ApiKey[];
   /** Without keys: take requests for any host name, not only for this machine's own. */
   readonly allowAnonymous?: boolean;
-  /** Origin at which browsers find the server. */
+  /** Where browsers find the server: an origin, and a path when a proxy has it under one. No slash at the end. */
   readonly publicUrl?: string | undefined;
   /** Origins of pages that may read answers. */
   readonly corsOrigins?: readonly string[];
@@ -23,11 +23,16 @@ export interface AccessParts extends AuthenticateParts {
   readonly corsOrigins: readonly string[];
 }
 
+/** @returns the path under which browsers find the server, such as `/tasks`; empty for the root */
+export function basePathOf(publicUrl: string | undefined): string {
+  return publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/+$/, '');
+}
+
 export function createAccess(settings: AccessSettings, sessions: Sessions): AccessParts {
   const { apiKeys = [], allowAnonymous = false, publicUrl, corsOrigins = [] } = settings;
   return {
     keyring: createKeyring(apiKeys),
-    cookie: createSessionCookie(publicUrl?.startsWith('https:') ?? false),
+    cookie: createSessionCookie(publicUrl?.startsWith('https:') ?? false, basePathOf(publicUrl)),
     failures: createFailures(),
     sessions,
     hostRules: { hasKeys: apiKeys.length > 0, allowAnonymous, publicUrl },

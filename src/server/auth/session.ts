@@ -44,10 +44,15 @@ export interface SessionCookie {
   clear(): string;
 }
 
-/** @param isHttps what browsers use; they then refuse this cookie from anything else, also from a sibling host */
-export function createSessionCookie(isHttps: boolean): SessionCookie {
-  const name = isHttps ? '__Host-popfleet' : 'popfleet';
-  const attributes = `Path=/; HttpOnly; SameSite=Strict${isHttps ? '; Secure' : ''}`;
+/**
+ * @param isHttps what browsers use; they then refuse this cookie from anything else, at the root also from a sibling host
+ * @param basePath under which browsers find the server: others of that host do not get the cookie. The prefix `__Host-` is
+ *   for the root alone (RFC 6265bis, section 4.1.3.2)
+ */
+export function createSessionCookie(isHttps: boolean, basePath: string): SessionCookie {
+  const prefix = basePath === '' ? '__Host-' : '__Secure-';
+  const name = isHttps ? `${prefix}popfleet` : 'popfleet';
+  const attributes = `Path=${basePath || '/'}; HttpOnly; SameSite=Strict${isHttps ? '; Secure' : ''}`;
   return {
     name,
     set: (token) => `${name}=${token}; Max-Age=${SESSION_MS / 1_000}; ${attributes}`,

@@ -1,7 +1,7 @@
 // The OpenAPI document, and a page that shows it.
 
 import { readFileSync } from 'node:fs';
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import { generateSpecs } from 'hono-openapi';
 import * as v from 'valibot';
 import { ERROR_CODES, type ErrorCode, isErrorCode, PopfleetError } from '../../protocol/errors.ts';
@@ -49,17 +49,28 @@ const PAGE = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>popfleet API</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="stylesheet" href="FOLDER/swagger-ui.css">
 <div id="page"></div>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
+<script src="FOLDER/swagger-ui-bundle.js"></script>
+<script src="FOLDER/start.js"></script>
 </html>
 `;
-const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#page', deepLinking: true, validatorUrl: null });
+/** Where it stands itself says where the document is, whatever prefix a proxy has put in front of both. */
+const START = `const url = new URL('../openapi.json', document.currentScript.src).href;
+SwaggerUIBundle({ url, dom_id: '#page', deepLinking: true, validatorUrl: null });
 `;
 
-/** `GET /openapi.json`, `GET /docs`, `GET /problems/{code}`. Added when all other routes are there. */
-export function addDocsRoutes(app: Hono<AppEnv>, registry: Registry): void {
+/**
+ * `GET /openapi.json`, `GET /docs`, `GET /problems/{code}`. Added when all other routes are there.
+ * @param publicUrl where browsers find the server; without it the document says: where it is itself
+ * @param cookieName of the session
+ */
+export function addDocsRoutes(
+  app: Hono<AppEnv>,
+  registry: Registry,
+  publicUrl: string | undefined,
+  cookieName: string,
+): void {
   let document: Promise<Uint8Array<ArrayBuffer>> | undefined;
   addRoute(
     app,
@@ -73,7 +84,7 @@ export function addDocsRoutes(app: Hono<AppEnv>, registry: Registry): void {
       answers: { 200: { description: 'OpenAPI 3.1.', content: { 'application/json': {} } } },
     },
     async (c) => {
-      document ??= writeDocument(app, registry);
+      document ??= writeDocument(app, registry, publicUrl ?? '.', cookieName);
       return respond(c, 200, await document, {
         'Content-Type': 'application/json',
         'Cache-Control': 'no-cache',
@@ -105,20 +116,25 @@ export function addDocsRoutes(app: Hono<AppEnv>, registry: Registry): void {
       return answer(c, 200, { code, title, status }, { 'Cache-Control': 'no-cache' });
     },
   );
-  for (const [path, type, read] of FILES) {
-    app.get(path, (c) =>
-      respond(c, 200, read(), {
-        'Content-Type': type,
-        'Content-Security-Policy': PAGE_POLICY,
-        'Cache-Control': 'no-cache',
-      }),
-    );
-  }
+  for (const [path, type, read] of FILES) app.get(path, (c) => file(c, type, read()));
+  // Relative to the page, whose path may end in a slash.
+  const [page, pageOfFolder] = ['docs', '.'].map((folder) => bytesOf(PAGE.replaceAll('FOLDER', folder))());
+  app.get('/docs', (c) => {
+    const isFolder = new URL(c.req.url).pathname.endsWith('/');
+    return file(c, 'text/html; charset=utf-8', (isFolder ? pageOfFolder : page) ?? new Uint8Array());
+  });
+}
+
+function file(c: Context<AppEnv>, type: string, bytes: Uint8Array<ArrayBuffer>): Response {
+  return respond(c, 200, bytes, {
+    'Content-Type': type,
+    'Content-Security-Policy': PAGE_POLICY,
+    'Cache-Control': 'no-cache',
+  });
 }
 
 /** Made once: every answer sends the same bytes, and none has a copy of its own. */
 const FILES: readonly (readonly [path: string, type: string, read: () => Uint8Array<ArrayBuffer>])[] = [
-  ['/docs', 'text/html; charset=utf-8', bytesOf(PAGE)],
   ['/docs/start.js', 'text/javascript; charset=utf-8', bytesOf(START)],
   ['/docs/swagger-ui.css', 'text/css; charset=utf-8', reader('swagger-ui.css')],
   ['/docs/swagger-ui-bundle.js', 'text/javascript; charset=utf-8', reader('swagger-ui-bundle.js')],
@@ -140,7 +156,13 @@ function bytesOf(text: string): () => Uint8Array<ArrayBuffer> {
   return () => bytes;
 }
 
-async function writeDocument(app: Hono<AppEnv>, registry: Registry): Promise<Uint8Array<ArrayBuffer>> {
+/** @param serverUrl may be relative to the URL of the document (OpenAPI 3.1, section 4.8.5) */
+async function writeDocument(
+  app: Hono<AppEnv>,
+  registry: Registry,
+  serverUrl: string,
+  cookieName: string,
+): Promise<Uint8Array<ArrayBuffer>> {
   const document = await generateSpecs(app, {
     excludeStaticFile: false,
     documentation: {
@@ -150,7 +172,7 @@ async function writeDocument(app: Hono<AppEnv>, registry: Registry): Promise<Uin
         description: DESCRIPTION,
         license: { name: 'MIT', identifier: 'MIT' },
       },
-      servers: [{ url: '/' }],
+      servers: [{ url: serverUrl }],
       security: [{ key: [] }, { session: [] }],
       tags: [
         { name: 'tasks', description: 'Send tasks, look at them, stop them.' },
@@ -168,7 +190,7 @@ async function writeDocument(app: Hono<AppEnv>, registry: Registry): Promise<Uin
           session: {
             type: 'apiKey',
             in: 'cookie',
-            name: 'popfleet',
+            name: cookieName,
             description: 'From `POST /v1/session`.',
           },
         },

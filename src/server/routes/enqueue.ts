@@ -182,7 +182,7 @@ async function send(
   }
   const verdict = await parts.intake.accept(queue, task);
   if (verdict?.word === 'conflict') throw keyReused(verdict.id, given.key !== undefined);
-  const accepted = toAccepted(call, prepared, verdict);
+  const accepted = toAccepted(call, prepared, verdict, c.get('basePath'));
   const told = message === undefined ? accepted : { message, ...accepted };
   if (wishes === NO_WISHES) return answerAccepted(c, told, headers);
   return answerAsWished(c, parts, told, wishes, headers);
@@ -282,7 +282,7 @@ async function waitForEnd(
   try {
     const record = await waiters.wait(task, seconds * 1_000, c.req.raw.signal, c.get('caller').key);
     if (!record || !isTerminal(record.state)) return { hasWaited: true };
-    return { hasWaited: true, finished: await fullView(record, inspector, registry) };
+    return { hasWaited: true, finished: await fullView(record, inspector, registry, c.get('basePath')) };
   } catch (error) {
     if (!(error instanceof PopfleetError)) throw error;
     return NOT_WAITED;

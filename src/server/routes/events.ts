@@ -120,7 +120,7 @@ export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void 
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: ServerResponse };
     const client = await events.open(
       { ...wish, cut: () => outgoing?.destroy(), isSignedIn: c.get('isSignedIn') },
-      async (record) => toJsonText(await fullView(record, inspector, registry)),
+      async (record) => toJsonText(await fullView(record, inspector, registry, c.get('basePath'))),
       c.get('caller').key,
     );
     const { signal } = c.req.raw;

@@ -87,7 +87,8 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
     return latest;
   }
 
-  const view = (record: TaskRecord): Promise<TaskView> => fullView(record, inspector, parts.registry);
+  const view = (c: Context<AppEnv>, record: TaskRecord): Promise<TaskView> =>
+    fullView(record, inspector, parts.registry, c.get('basePath'));
 
   addRoute(app, 'GET', '/v1/tasks', LIST, async (c) => {
     const { queue, state, type, limit = String(ROWS_A_PAGE), cursor } = readQuery(c, listEntries);
@@ -102,7 +103,10 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
       limit: Number(limit),
       cursor,
     });
-    const page = { items: records.map(toTaskRow), ...(next === undefined ? {} : { next }) };
+    const page = {
+      items: records.map((record) => toTaskRow(record, c.get('basePath'))),
+      ...(next === undefined ? {} : { next }),
+    };
     return answer(c, 200, page, next === undefined ? {} : { Link: nextLink(c, next) });
   });
 
@@ -110,7 +114,7 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
     const { waitSeconds } = preferencesOf(c, readQuery(c, { wait: waitEntry }).wait);
     const record = await find(c, waitSeconds * 1_000);
     const isFinal = record.state === 'succeeded' || record.state === 'cancelled';
-    return answer(c, 200, await view(record), {
+    return answer(c, 200, await view(c, record), {
       'Cache-Control': isFinal ? `private, max-age=${FINISHED_FRESH_SECONDS}` : 'no-store',
       ...appliedPreferences({ waitSeconds, minimal: false }),
     });
@@ -134,14 +138,14 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
     const word = await operator.cancel(queue, id);
     if (word === 'succeeded' || word === 'dead') throw finished(word, 'cancelled');
     // A running one was only asked to stop; ask for the task to see that it has.
-    return answer(c, word === 'requested' ? 202 : 200, await view(await find(c)));
+    return answer(c, word === 'requested' ? 202 : 200, await view(c, await find(c)));
   });
 
   addRoute(app, 'POST', '/v1/tasks/:id/retry', RETRY, async (c) => {
     const { queue, id } = await find(c);
     const word = await operator.replay(queue, id);
     if (word !== 'replayed' && word !== 'unknown') throw finished(word, 'replayed: only dead tasks can be');
-    return answer(c, 202, await view(await find(c)));
+    return answer(c, 202, await view(c, await find(c)));
   });
 
   addRoute(app, 'DELETE', '/v1/tasks/:id', REMOVE, async (c) => {
@@ -224,10 +228,10 @@ const REMOVE: Operation = {
   problems: ['invalid-state'],
 };
 
-/** RFC 8288. Relative, so that it holds behind any proxy. */
+/** RFC 8288. */
 function nextLink(c: Context<AppEnv>, next: string): string {
   const query = new URLSearchParams({ ...c.req.query(), cursor: next });
-  return `</v1/tasks?${query.toString()}>; rel="next"`;
+  return `<${c.get('basePath')}/v1/tasks?${query.toString()}>; rel="next"`;
 }
 
 function finished(state: string, verb: string): PopfleetError {
