@@ -34,6 +34,17 @@ export type TickReport = { readonly name: string } & (
 /** A schedule that cannot be read is looked at again after this long: a later release may be able to. */
 const FAULTY_AGAIN_MS = 3_600_000;
 
+/** Definitions that are kept as they were read, and the bytes that each may have: most schedules of a fleet tick again soon. */
+const DEFINITIONS_KEPT = 1_000;
+const DEFINITION_KEPT_BYTES = 1_000;
+
+/** What was read of a definition. */
+interface Definition {
+  readonly schedule: ReturnType<typeof readSchedule>;
+  readonly digest: string;
+}
+const definitions = new Map<string, Definition>();
+
 /** One step of tick.lua, and what to report of it unless another worker was faster. */
 interface Step {
   readonly args: readonly ScriptArgument[];
@@ -63,10 +74,23 @@ export async function runTicks(
   return steps.filter((_, at) => String(words[at]) === 'ticked').map(({ report }) => report);
 }
 
+function readDefinition(bytes: Buffer): Definition {
+  const key = bytes.length > DEFINITION_KEPT_BYTES ? undefined : bytes.toString('latin1');
+  const known = key === undefined ? undefined : definitions.get(key);
+  if (known) return known;
+  // A copy: what is read may hold on to its bytes, and these are part of a whole reply.
+  const read = { schedule: readSchedule(Buffer.from(bytes)), digest: digestOf(bytes) };
+  if (key !== undefined) {
+    if (definitions.size >= DEFINITIONS_KEPT) definitions.clear();
+    definitions.set(key, read);
+  }
+  return read;
+}
+
 function stepOfTick(tick: PlannedTick, now: number, lateSince: number): Step {
   const name = tick.name.toString();
   if (!tick.definition) return { args: argsOf(tick, undefined), report: { name, word: 'orphan' } };
-  const schedule = readSchedule(tick.definition);
+  const { schedule } = readDefinition(tick.definition);
   if (typeof schedule === 'string') return faultyStep(tick, schedule, now);
   try {
     return schedule.paused
@@ -103,7 +127,7 @@ function stepOfSchedule(tick: PlannedTick, schedule: Schedule, now: number, late
 
 /** A tick may be further away than the clock says by as much as makes a tick late: such jumps happen, and nothing runs twice. */
 function stepOfPlan(plan: PlannedTick, now: number): Step[] {
-  const schedule = plan.definition ? readSchedule(plan.definition) : undefined;
+  const schedule = plan.definition ? readDefinition(plan.definition).schedule : undefined;
   if (schedule === undefined || typeof schedule === 'string' || schedule.paused) return [];
   try {
     const latest = nextTick(schedule, now + MISSED_AFTER_MS);
@@ -133,5 +157,5 @@ function argsOf(
   skipped = '',
   task: readonly ScriptArgument[] = ['', '', '', ''],
 ): ScriptArgument[] {
-  return [name, due, digestOf(definition), next ?? '', skipped, ...task];
+  return [name, due, definition ? readDefinition(definition).digest : '', next ?? '', skipped, ...task];
 }

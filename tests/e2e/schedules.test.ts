@@ -1,6 +1,7 @@
 // Schedules: one task a tick for the whole fleet, whatever comes and goes.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { decodeContent, readTick } from '../../src/protocol/message.ts';
 import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { type Answer, call } from '../support/http.ts';
@@ -157,6 +158,69 @@ test('ticks missed while nobody was there are skipped, or run once', { timeout: 
     // Regular ticks come at full seconds; the one run for all that were missed comes when the fleet does.
     const gap = (after[1] ?? 0) - (after[0] ?? 0);
     if (misfire === 'skip') expect(Math.round(gap / 1_000)).toBe(1);
+    const { skipped } = (await request('GET', `/missed-${misfire}`)).body as { skipped?: { count: number } };
+    if (misfire === 'skip') expect(skipped?.count).toBeGreaterThanOrEqual(5);
+    else expect(skipped).toBeUndefined();
     expect((after[2] ?? 0) - (after[0] ?? 0)).toBeLessThan(3_500);
   }
+});
+
+/** Of each task of a queue: the tick it stands for, and how late it was accepted. */
+async function latenessOf(queue: string): Promise<{ due: number; lateMs: number }[]> {
+  return (await recordsOf(redis.client, queue)).flatMap(({ content, acceptedAt }) => {
+    const tick = readTick(decodeContent(content).options);
+    return tick ? [{ due: tick.due, lateMs: acceptedAt - tick.due }] : [];
+  });
+}
+
+test('case 1: 300 schedules that tick at the same time, two idle workers: every tick makes its task, in time', {
+  timeout: 120_000,
+}, async () => {
+  const [many, everyMs] = [300, 6_000];
+  await Promise.all([startWorker('many'), startWorker('many')]);
+  const names = Array.from({ length: many }, (_, at) => `many-${at}`);
+  for (let at = 0; at < many; at += 20) {
+    const answers = await Promise.all(
+      names.slice(at, at + 20).map((name) => request('PUT', `/${name}`, { ...task, everyMs, queue: 'many' })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201));
+  }
+  const first = (Math.floor(Date.now() / everyMs) + 1) * everyMs;
+  const isOf = (due: number): boolean => due === first || due === first + everyMs;
+  const ran = await eventually(
+    async () => {
+      const both = (await latenessOf('many')).filter(({ due }) => isOf(due));
+      return both.length >= 2 * many && both;
+    },
+    60_000,
+    500,
+  );
+  for (const due of [first, first + everyMs]) expect(ran.filter((one) => one.due === due)).toHaveLength(many);
+  const late = ran.map(({ lateMs }) => lateMs).toSorted((one, other) => one - other);
+  // The second hundred used to come a whole heartbeat (2.5 s) late, the third two.
+  expect(late[Math.floor(late.length * 0.99)]).toBeLessThan(2_000);
+  for (const worker of workers) {
+    const skipped = worker.log().filter(({ msg }) => msg === 'missed ticks were skipped');
+    expect(skipped.filter(({ queue }) => queue === 'many')).toEqual([]);
+  }
+  await Promise.all(names.map((name) => request('DELETE', `/${name}`)));
+});
+
+test('case 5: a schedule that cannot be read is logged once, and its neighbours tick', async () => {
+  const worker = await startWorker('broken');
+  await redis.client.hset('pf:{broken}:schedules', 'bad', Buffer.from([0xff]));
+  await redis.client.zadd('pf:{broken}:ticks', 1, 'bad', 1, 'nothing');
+  await request('PUT', '/beside-it', { ...task, everyMs: 1_000, queue: 'broken' });
+  await eventually(async () => (await acceptanceTimes('broken')).length >= 5, 30_000);
+  const said = worker.log().filter(({ schedule }) => schedule === 'bad' || schedule === 'nothing');
+  expect(said.map(({ schedule, msg }) => [schedule, msg])).toEqual(
+    expect.arrayContaining([
+      ['bad', 'a schedule cannot tick: put it again, or delete it'],
+      ['nothing', 'a tick of a schedule that is not there was dropped'],
+    ]),
+  );
+  expect(said).toHaveLength(2);
+  expect((await request('GET', '/bad')).body).toMatchObject({ name: 'bad', queue: 'broken', next: [] });
+  expect((await request('DELETE', '/bad')).status).toBe(204);
+  await request('DELETE', '/beside-it');
 });
