@@ -129,6 +129,28 @@ test('what is wrong is named, and nothing is sent', async () => {
   expect(await redis.client.hget('pf:{default}:count', 'accepted')).toBe(accepted);
 });
 
+it('case 39: how long a task is kept is stored with it, whether the call or the type says so', async () => {
+  const brief = defineTask({
+    type: 'brief',
+    input: v.any(),
+    defaults: { resultTtlMs: 40_000 },
+    run: () => 1,
+  });
+  const other = await openPopfleet({ redisUrl: redis.url, tasks: [brief, anything] });
+  const options = { queue: 'brief' };
+  const sent = await Promise.all([
+    other.enqueue('brief', 1, options),
+    other.enqueue('brief', 1, { ...options, resultTtlMs: 0 }),
+    other.enqueue('anything', 1, options),
+    other.enqueue('anything', 1, { ...options, resultTtlMs: 50, key: 'k', delayMs: 1_000 }),
+  ]);
+  const [many] = await other.enqueueMany([{ type: 'brief', input: 1, queue: 'brief' }]);
+  const ids = [...sent, many].map((one) => one?.id ?? '');
+  const stored = await redis.client.hmget('pf:{brief}:resultttls', ...ids);
+  expect(stored).toEqual(['40000', '0', null, '50', '40000']);
+  other.close();
+});
+
 describe('case 42: what no worker could read is refused at once', () => {
   const accepted = (): Promise<string | null> => redis.client.hget('pf:{default}:count', 'accepted');
   const cycle: Record<string, unknown> = {};

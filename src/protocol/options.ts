@@ -131,6 +131,14 @@ export function resolveRunOptions(message: unknown, defaults: TaskDefaults): Run
   };
 }
 
+/** How long a task is kept whose options, for another reason, are not valid; in milliseconds. */
+export function resultTtlOf(
+  { resultTtlMs }: Readonly<Record<string, unknown>>,
+  defaults: TaskDefaults,
+): number | undefined {
+  return v.is(runEntries.resultTtlMs, resultTtlMs) ? resultTtlMs : defaults.resultTtlMs;
+}
+
 const RUN_OPTION_NAMES = Object.keys(runEntries) as (keyof typeof runEntries)[];
 
 /** The part of a call's options that travels in the message; `undefined` when there is none. */

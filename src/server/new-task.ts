@@ -48,15 +48,24 @@ function toExtras(
 ): TaskExtras | undefined {
   const { delayMs, runAt, expiresAt } = call;
   const ttlMs = expiresAt === undefined ? (call.ttlMs ?? defaults.ttlMs) : undefined;
-  if (call.key === undefined) {
-    const plain =
-      delayMs === undefined && runAt === undefined && expiresAt === undefined && ttlMs === undefined;
-    return plain ? undefined : { delayMs, runAt, ttlMs, expiresAt };
+  // The worker finds it in the message or in the definition; but a task may end without one.
+  const resultTtlMs = call.resultTtlMs ?? defaults.resultTtlMs;
+  if (
+    call.key === undefined &&
+    delayMs === undefined &&
+    runAt === undefined &&
+    expiresAt === undefined &&
+    ttlMs === undefined &&
+    resultTtlMs === undefined
+  ) {
+    return undefined;
   }
+  const times = { delayMs, runAt, ttlMs, expiresAt, resultTtlMs };
+  if (call.key === undefined) return times;
   const { key, keyWindowMs, ...request } = call;
   const windowMs = keyWindowMs ?? defaults.keyWindowMs ?? DEFAULT_KEY_WINDOW_MS;
   const name = owner === undefined ? key : `${owner}:${key}`;
-  return { delayMs, runAt, ttlMs, expiresAt, key: { key: name, windowMs, print: requestPrint(request) } };
+  return { ...times, key: { key: name, windowMs, print: requestPrint(request) } };
 }
 
 /** The state in which Redis accepts it. */

@@ -22,6 +22,8 @@ export interface TaskExtras {
   /** Not started for this long, or by then, it is dead. */
   readonly ttlMs?: number | undefined;
   readonly expiresAt?: number | undefined;
+  /** How long it is kept once it has ended, whichever way it ends. */
+  readonly resultTtlMs?: number | undefined;
   readonly key?: IdempotencyKey | undefined;
 }
 
@@ -110,12 +112,13 @@ function writeTasks(tasks: readonly NewTask[]): {
 }
 
 /** What is special about a task, as accept.lua reads it. */
-export function toMore({ delayMs, runAt, ttlMs, expiresAt, key }: TaskExtras): object {
+export function toMore({ delayMs, runAt, ttlMs, expiresAt, resultTtlMs, key }: TaskExtras): object {
   return {
     delay: delayMs,
     at: runAt,
     ttl: ttlMs,
     expires: expiresAt,
+    kept: resultTtlMs,
     key: key?.key,
     window: key?.windowMs,
     print: key?.print,

@@ -23,6 +23,8 @@ export const COLUMNS = {
   progress: 'progress',
   /** How many leases workers have lost while the task ran in a process of its own; only scripts read it. */
   lostLeases: 'lostleases',
+  /** How long it is kept once it has ended, in milliseconds, when its call or its type says so; only scripts read it. */
+  resultTtl: 'resultttls',
 } as const;
 type Column = keyof typeof COLUMNS;
 
@@ -41,7 +43,7 @@ export function bytesKept(contentBytes: number, resultBytes: number): number {
 
 /** In the order in which read.lua answers them: all that a reader wants. */
 export const COLUMN_ORDER = (Object.keys(COLUMNS) as readonly Column[]).filter(
-  (name) => name !== 'lostLeases',
+  (name) => name !== 'lostLeases' && name !== 'resultTtl',
 );
 type ReadColumn = (typeof COLUMN_ORDER)[number];
 

@@ -5,8 +5,8 @@ import type { Log } from '../log.ts';
 import { backoffMs } from '../protocol/backoff.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { fingerprintOf } from '../protocol/fingerprint.ts';
-import { hasOptions, optionsOfContent, typeOfContent } from '../protocol/message.ts';
-import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
+import { hasOptions, type MessageOptions, optionsOfContent, typeOfContent } from '../protocol/message.ts';
+import { type RunOptions, resolveRunOptions, resultTtlOf } from '../protocol/options.ts';
 import { type KillCause, type TaskError, toTaskError } from '../protocol/task-error.ts';
 import type { ClaimedTask, Outcome } from '../store/consumer.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
@@ -53,11 +53,13 @@ export function createExecute(parts: ExecuteParts): Execute {
     if (!definition) return postpone(task, type, log);
     const options = optionsOf(task, definition);
     if ('fault' in options) {
-      const { fault } = options;
+      const { fault, resultTtlMs } = options;
       const error = { ...fault, fingerprint: fingerprintOf(definition.type, fault) };
-      return settle({ task, type: definition.type, maxAttempts: undefined }, { word: 'dead', error }, log);
+      const run = { task, type: definition.type, maxAttempts: undefined, resultTtlMs };
+      return settle(run, { word: 'dead', error }, log);
     }
-    const one: Case = { task, type: definition.type, maxAttempts: options.maxAttempts, options, random };
+    const { maxAttempts, resultTtlMs } = options;
+    const one: Case = { task, type: definition.type, maxAttempts, resultTtlMs, options, random };
     const runner = runnerOf(task, definition);
     return whenThere(runner.run(jobOf(one), held), (ended) => {
       if (ended.kind === 'not-begun') return settle(one, judgeNotBegun(one, held, ahead), log);
@@ -101,7 +103,7 @@ function postpone(task: ClaimedTask, type: string | undefined, log: Log): Outcom
   return toOutcome(task, { word: 'postponed', error, delayMs: UNKNOWN_TYPE_DELAY_MS });
 }
 
-type ReadOptions = RunOptions | { readonly fault: TaskError };
+type ReadOptions = RunOptions | { readonly fault: TaskError; readonly resultTtlMs: number | undefined };
 
 /** What holds for the runs of a task. Most calls bring no options: what holds then is resolved once for each type. */
 function createRunOptions(): (task: ClaimedTask, definition: TaskDefinition) => ReadOptions {
@@ -119,12 +121,16 @@ function createRunOptions(): (task: ClaimedTask, definition: TaskDefinition) => 
 
 /** A foreign program may have written options that mean nothing. */
 function readOptions(task: ClaimedTask, definition: TaskDefinition): ReadOptions {
+  const { defaults = {} } = definition;
+  let own: MessageOptions = {};
   try {
-    return resolveRunOptions(optionsOfContent(task.content), definition.defaults ?? {});
+    own = optionsOfContent(task.content);
+    return resolveRunOptions(own, defaults);
   } catch (error) {
     const { message } = toTaskError(error);
     return {
       fault: { name: 'InvalidOptions', message: `the options of the message are not valid: ${message}` },
+      resultTtlMs: resultTtlOf(own, defaults),
     };
   }
 }
@@ -153,7 +159,8 @@ function succeed({ task, type, options }: Case, result: Uint8Array, log: Log): O
 /** @param verdict `undefined`: the task belongs to another worker now */
 function settle(run: EndedRun, verdict: Verdict | undefined, log: Log): Outcome | undefined {
   reportEnd(log, run, verdict);
-  return verdict && toOutcome(run.task, verdict);
+  // Also of a run that is to be repeated: its task may have been cancelled meanwhile, or be poison.
+  return verdict && toOutcome(run.task, verdict, run.resultTtlMs);
 }
 
 function judge(one: Case, ended: Exclude<RunEnd, { kind: 'not-begun' }>): Verdict | undefined {
@@ -193,7 +200,6 @@ function judgeStopped({ options, ...one }: Case, stop: Stop): Verdict | undefine
     killCause,
     killLatencyMs: Math.round(stop.latencyMs * 10) / 10,
   });
-  const { resultTtlMs } = options;
   switch (stop.reason) {
     case 'timed-out': {
       const error = killed('timeout', 'TimeoutError', `it ran longer than ${options.timeoutMs} ms`);
@@ -201,7 +207,7 @@ function judgeStopped({ options, ...one }: Case, stop: Stop): Verdict | undefine
     }
     case 'cancelled': {
       const error = killed('cancel', 'Cancelled', 'it was cancelled while it ran');
-      return { word: 'cancelled', error, resultTtlMs };
+      return { word: 'cancelled', error };
     }
     case 'shutting-down':
       return { word: 'released' };
@@ -215,14 +221,15 @@ function failure({ task, type, options, random }: Case, error: TaskError, perman
   const failures = task.failures + 1;
   const marked = { ...error, fingerprint: fingerprintOf(type, error) };
   if (permanent || failures >= options.maxAttempts) {
-    return { word: 'dead', error: marked, resultTtlMs: options.resultTtlMs };
+    return { word: 'dead', error: marked };
   }
   return { word: 'retry', error: marked, delayMs: backoffMs(options.backoff, failures, random) };
 }
 
 function toOutcome(
   { id, token, content }: ClaimedTask,
-  { word, error, delayMs = 0, resultTtlMs }: Verdict,
+  { word, error, delayMs = 0 }: Verdict,
+  resultTtlMs?: number,
 ): Outcome {
   const payload = error ? encodeCbor(error) : NOTHING;
   return { id, token, contentBytes: content.length, word, payload, delayMs, resultTtlMs };

@@ -10,6 +10,8 @@ export interface EndedRun {
   readonly type: string;
   /** `undefined`: its options could not be read. */
   readonly maxAttempts: number | undefined;
+  /** How long the task is kept once it has ended; `undefined` = as long as the fleet keeps tasks. */
+  readonly resultTtlMs?: number | undefined;
 }
 
 /** How a run that has not succeeded counts. */
@@ -19,7 +21,6 @@ export interface Verdict {
   readonly error?: TaskError;
   /** Milliseconds until the task runs again, for `retry` and `postponed`. */
   readonly delayMs?: number;
-  readonly resultTtlMs?: number | undefined;
 }
 
 /**

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeContent } from '../../src/protocol/message.ts';
 import { MISSED_AFTER_MS, type Schedule, ScheduleSchema } from '../../src/protocol/schedule.ts';
+import { createOperator } from '../../src/store/operator.ts';
 import { createSchedules } from '../../src/store/schedules.ts';
 import type { PlannedTick } from '../../src/store/sweeper.ts';
 import { runTicks } from '../../src/store/ticks.ts';
@@ -167,4 +168,14 @@ test('a schedule of one name is in one queue only', async () => {
   expect(await client.exists('pf:{one}:ticks', 'pf:{one}:schedules')).toBe(0);
   expect(await schedules.delete(NAME)).toBe(true);
   expect(await schedules.delete(NAME)).toBe(false);
+});
+
+test('case 39: the task of a tick is kept as its schedule says, also when it never runs', async () => {
+  const { now, sweep, task } = await opened();
+  await plan(schedule({ resultTtlMs: 0 }), now);
+  const id = (await runTick(client, QUEUE, { name: NAME, due: now }, now)) ?? '';
+  expect(await createOperator(client).cancel(QUEUE, id)).toBe('cancelled');
+  expect(await task(id)).toMatchObject({ state: 'cancelled' });
+  await sweep();
+  expect(await task(id)).toBeUndefined();
 });

@@ -231,13 +231,17 @@ test('failures with the same cause have the same fingerprint, and no other outco
   expect(await fingerprint({ end: killed('cancelled') })).toBeUndefined();
 });
 
-test('the time to live goes with the end of a task, not with its retries', async () => {
+test('case 39: the time to live goes with every outcome: its task may be cancelled, or be poison', async () => {
   const ttl = async (setting: Setting): Promise<unknown> => (await execute(setting)).outcome?.resultTtlMs;
   expect(await ttl({ end: result })).toBe(70_000);
   expect(await ttl({ end: result, options: { resultTtlMs: 5 } })).toBe(5);
   expect(await ttl({ end: failed, failures: 4 })).toBe(70_000);
   expect(await ttl({ end: killed('cancelled') })).toBe(70_000);
-  expect(await ttl({ end: failed })).toBeUndefined();
+  expect(await ttl({ end: failed })).toBe(70_000);
+  expect(await ttl({ end: later })).toBe(70_000);
+  expect(await ttl({ end: killed('shutting-down') })).toBe(70_000);
+  expect(await ttl({ options: { maxAttempts: 0 } })).toBe(70_000);
+  expect(await ttl({ options: { maxAttempts: 0, resultTtlMs: 5 } })).toBe(5);
   expect(await ttl({ end: result, type: 'limited' })).toBeUndefined();
 });
 

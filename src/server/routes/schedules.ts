@@ -109,8 +109,8 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
     const definition = registry.get(schedule.type);
     if (!definition) throw unknownType(registry, schedule.type);
     validateInput(definition.input, schedule.input, '/input');
-    const { queue = DEFAULT_QUEUE, priority, ttlMs } = definition.defaults ?? {};
-    const whole = compact<Schedule>({ queue, priority, ttlMs, ...compact<Schedule>(schedule) });
+    const { queue = DEFAULT_QUEUE, priority, ttlMs, resultTtlMs } = definition.defaults ?? {};
+    const whole = compact<Schedule>({ queue, priority, ttlMs, resultTtlMs, ...compact<Schedule>(schedule) });
     demandQueue(c, whole.queue ?? queue);
     await parts.queueNames.demand(whole.queue ?? queue);
     const before = await schedules.find(name);

@@ -44,7 +44,7 @@ function Q.push_later(lane, id, content)
 end
 
 -- Accepts a task whose content was looked for (`load`).
--- `more` has nothing that most tasks have: delay, at, ttl, expires (ms), key, window (ms), print (what the key's request was).
+-- `more` has nothing that most tasks have: delay, at, ttl, expires, kept (ms), key, window (ms), print (what the key's request was).
 -- `made_now` is what `is_made_now` answered. Returns 'accepted', 'known', 'replayed' or 'conflict', and the id.
 function Q.accept(id, content, lane, made_now, more)
   if more.key then
@@ -61,6 +61,7 @@ function Q.accept(id, content, lane, made_now, more)
     redis.call('ZADD', Q.UNSTARTED, expires, id)
     Q.wake_at(expires)
   end
+  if more.kept then Q.put(Q.RESULT_TTLS, id, more.kept) end
   local due = Q.instant(more.delay, more.at)
   if due and due > Q.NOW then
     Q.move(id, 'new', 'scheduled', 'scheduled 0 0 0 ' .. lane .. ' ' .. Q.NOW .. ' 0 -')

@@ -7,11 +7,11 @@ Q.POISON_CRASHES = 3
 Q.LOST_LEASES_ALLOWED = 20
 
 -- Gives the task back to the head of its lane, or ends it when it shall be cancelled or `verdict` (CBOR of an error) is given.
-local function give_back(id, task, cancelled, verdict)
+local function give_back(id, task, cancelled, verdict, kept_ms)
   if cancelled then
-    Q.end_task(id, task, 'cancelled', Q.LAST_ERRORS, '', #Q.contents[id])
+    Q.end_task(id, task, 'cancelled', Q.LAST_ERRORS, '', #Q.contents[id], kept_ms)
   elseif verdict then
-    Q.end_task(id, task, 'dead', Q.LAST_ERRORS, verdict, #Q.contents[id])
+    Q.end_task(id, task, 'dead', Q.LAST_ERRORS, verdict, #Q.contents[id], kept_ms)
   else
     Q.move_task(id, task, 'ready')
     Q.push('RPUSH', task.lane, id, task.claims)
@@ -20,12 +20,13 @@ local function give_back(id, task, cancelled, verdict)
 end
 
 -- The process of its own that ran the task has ended, or it took down the worker that ran it in a thread.
--- `task` is what `read_task` answered, its content was loaded; `cancelled` whether it was asked to be; `payload` is CBOR of what is known.
+-- `task` is what `read_task` answered, its content was loaded; `cancelled` whether it was asked to be; `payload` is CBOR of what is known,
+-- `kept_ms` as in `end_task`.
 -- Returns the state it is in then.
-function Q.after_crash(id, task, cancelled, payload)
+function Q.after_crash(id, task, cancelled, payload, kept_ms)
   Q.remember_error(id, task, payload)
   task.crashes = task.crashes + 1
-  return give_back(id, task, cancelled, task.crashes >= Q.POISON_CRASHES and Q.POISON_ERROR)
+  return give_back(id, task, cancelled, task.crashes >= Q.POISON_CRASHES and Q.POISON_ERROR, kept_ms)
 end
 
 -- The lease of its worker has run out. A task with a crash before ran in a process of its own: had that process ended, the worker

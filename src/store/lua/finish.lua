@@ -57,7 +57,7 @@ local record_outcome = {
     Q.move_task(o.id, o.task, 'ready')
     Q.push('RPUSH', o.task.lane, o.id, o.task.claims)
   end,
-  crashed = function(o) Q.after_crash(o.id, o.task, o.cancelled, o.payload) end,
+  crashed = function(o) Q.after_crash(o.id, o.task, o.cancelled, o.payload, o.ttl) end,
 }
 local RUNS_AGAIN = { retry = true, postponed = true, released = true }
 

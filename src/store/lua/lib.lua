@@ -31,6 +31,7 @@ Q.EXPIRES = Q.BASE .. ':' .. Q.COLUMNS.expires
 Q.DUE = Q.BASE .. ':' .. Q.COLUMNS.due
 Q.CANCELS = Q.BASE .. ':' .. Q.COLUMNS.cancel
 Q.PROGRESS = Q.BASE .. ':' .. Q.COLUMNS.progress
+Q.RESULT_TTLS = Q.BASE .. ':' .. Q.COLUMNS.resultTtl
 Q.LOST_LEASES = Q.BASE .. ':' .. Q.COLUMNS.lostLeases
 
 function Q.ready_key(lane) return Q.BASE .. ':ready:' .. lane end
@@ -282,8 +283,16 @@ function Q.bytes_kept(id, to, content_bytes, payload, kept_ms)
   return bytes
 end
 
+-- What the task was accepted with: how long it is kept once it has ended, in ms; nil = as long as the fleet keeps tasks.
+function Q.result_ttl(id)
+  if Q.has_result_ttls == nil then Q.has_result_ttls = redis.call('EXISTS', Q.RESULT_TTLS) == 1 end
+  return Q.has_result_ttls and tonumber(redis.call('HGET', Q.RESULT_TTLS, id)) or nil
+end
+
 -- Ends a task: moves it to a terminal state and lists it there. `payload` goes to `column`, the result or the last error.
+-- `kept_ms` is the time to live that a worker has read in its message, or nil: not every task ends with a worker.
 function Q.end_task(id, task, to, column, payload, content_bytes, kept_ms)
+  kept_ms = kept_ms or Q.result_ttl(id)
   if payload ~= '' then Q.put(column, id, payload) end
   task.finished, task.bytes = Q.NOW, Q.bytes_kept(id, to, content_bytes, payload, kept_ms)
   Q.move_task(id, task, to)
