@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { addKeyCommand } from './key-command.ts';
 import { addLoadCommand } from './load/command.ts';
 import { runRole } from './main.ts';
+import { tolerateLostReaders } from './standard-streams.ts';
 import { VERSION } from './version.ts';
 
 const ROLES = {
@@ -58,4 +59,5 @@ function toVariables(options: Readonly<Record<string, string>>): Record<string, 
   return variables;
 }
 
+tolerateLostReaders();
 await createProgram((code) => process.exit(code)).parseAsync();

@@ -28,6 +28,7 @@ export interface Config {
   readonly blockMs: number;
   readonly popGraceMs: number;
   readonly shutdownGraceMs: number;
+  readonly drainMs: number;
   readonly resultTtlMs: number;
   readonly resultLimitBytes: number;
   readonly retentionBytes: number;
@@ -111,7 +112,15 @@ function variables(cores: number) {
       ),
     ),
     DATA_DIR: v.optional(v.pipe(v.string(), v.nonEmpty('must name a folder')), '.popfleet'),
-    HOST: v.optional(v.pipe(v.string(), v.nonEmpty('must name an address')), '127.0.0.1'),
+    // Brackets belong to an IPv6 address within a URL; here it stands alone.
+    HOST: v.optional(
+      v.pipe(
+        v.string(),
+        v.transform((text) => text.trim().replace(/^\[(.*)\]$/, '$1')),
+        v.nonEmpty('must name an address'),
+      ),
+      '127.0.0.1',
+    ),
     PORT: integer(3_000, 0, 65_535),
     QUEUES: v.optional(
       v.pipe(
@@ -131,6 +140,7 @@ function variables(cores: number) {
     BLOCK_MS: integer(5_000, 10, 60_000),
     POP_GRACE_MS: integer(2_000, 50, DAY_MS),
     SHUTDOWN_GRACE_MS: integer(25_000, 0, DAY_MS),
+    DRAIN_MS: integer(3_000, 0, DAY_MS),
     RESULT_TTL_MS: integer(DAY_MS, 1_000, 365 * DAY_MS),
     RESULT_LIMIT_BYTES: integer(1_048_576, 64, 256 * 1_048_576),
     RETENTION_BYTES: integer(268_435_456, 0, 1e12),
@@ -230,6 +240,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     blockMs: read.BLOCK_MS,
     popGraceMs: read.POP_GRACE_MS,
     shutdownGraceMs: read.SHUTDOWN_GRACE_MS,
+    drainMs: read.DRAIN_MS,
     resultTtlMs: read.RESULT_TTL_MS,
     resultLimitBytes: read.RESULT_LIMIT_BYTES,
     retentionBytes: read.RETENTION_BYTES,

@@ -3,7 +3,8 @@
 /** Tolerates being stopped without having been started, and being stopped twice. */
 export interface Service {
   start(): Promise<void>;
-  stop(): Promise<void>;
+  /** @param hurry fires when what still runs shall not be waited for any longer */
+  stop(hurry?: AbortSignal): Promise<void>;
 }
 
 /** Resolves after `ms`, or at once when the signal fires. Never rejects. Only for backing off, never for polling. */

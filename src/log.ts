@@ -4,6 +4,7 @@ import { isatty } from 'node:tty';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { createPrettyStream } from './pretty-log.ts';
 import { toTaskError } from './protocol/task-error.ts';
+import { createLineWriter } from './standard-streams.ts';
 
 /** The levels of pino, and none of them. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -42,7 +43,7 @@ export function createLog(
 
 /** Stdout in the given format. Colors only at a terminal that has them; `NO_COLOR` is respected. */
 export function logDestination(format: LogFormat): DestinationStream {
-  const stdout = pino.destination({ fd: STDOUT, sync: true });
+  const stdout = createLineWriter(STDOUT);
   const isTerminal = isatty(STDOUT);
   if (format === 'json' || (format === 'auto' && !isTerminal)) return stdout;
   return createPrettyStream(stdout, isTerminal && process.stdout.hasColors());

@@ -2,7 +2,9 @@
 
 import { availableParallelism } from 'node:os';
 import { type Config, readConfig } from './config.ts';
-import { createEmbeddedRedis, isListening, socketPath } from './embedded/embedded-redis.ts';
+import { createEmbeddedRedis } from './embedded/embedded-redis.ts';
+import { isListening, socketPath } from './embedded/socket.ts';
+import { createEnding, type Ending, endNow } from './ending.ts';
 import type { Service } from './lifecycle.ts';
 import { createLog, type Log, logDestination } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
@@ -13,39 +15,61 @@ import { createWorker } from './worker/worker.ts';
 /** Bad usage, as sysexits(3) numbers it: a supervisor should not start the program again as it is. */
 const EXIT_CONFIG = 78;
 
+/** Between the end of the patience for tasks and requests, and the end of the process. */
+const STOP_MARGIN_MS = 9_000;
+
 /**
- * Runs a role until a signal ends it.
+ * Runs a role until a signal, or a failure, ends it.
  * @param env variables; the command line has put its options into them
  * @returns the exit code
  */
 export async function runRole(env: Readonly<Record<string, string | undefined>>): Promise<number> {
-  let services: readonly Service[] = [];
+  let config: Config;
   try {
-    const config = readConfig(env, availableParallelism());
-    const log = createLog(config.logLevel, { role: config.role }, logDestination(config.logFormat));
-    const stopped = stopSignal(log);
-    const composed = await compose(config, log, stopped.fail);
-    services = composed.services;
-    for (const service of services) await service.start();
-    welcome(config, composed.server);
-    const code = await stopped.code;
-    await stopAll(services);
-    return code;
+    config = readConfig(env, availableParallelism());
   } catch (error) {
-    await stopAll(services);
-    if (!(error instanceof PopfleetError) && !isListenError(error)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    return error instanceof PopfleetError ? EXIT_CONFIG : 1;
+    return report(error);
   }
+  const log = createLog(config.logLevel, { role: config.role }, logDestination(config.logFormat));
+  const stopWithinMs = Math.max(config.shutdownGraceMs, config.drainMs) + STOP_MARGIN_MS;
+  const ending = createEnding({ log, stopWithinMs });
+  const up: Service[][] = [];
+  let fault: unknown;
+  try {
+    // A task module may hang while it loads, and the rest while it starts: a signal ends that as well.
+    await Promise.race([start(config, log, ending, up), ending.asked]);
+    await ending.asked;
+  } catch (error) {
+    fault = error;
+    ending.fail();
+  }
+  const isStopped = stopAll(up, ending.hurry).then(() => true);
+  if (!(await Promise.race([isStopped, ending.overdue]))) {
+    log.fatal('the stop took too long: ending without it');
+    endNow();
+  }
+  return fault === undefined ? ending.exitCode() : report(fault);
+}
+
+/** @param up gets the services before they start, stage by stage: those of one stage stop side by side */
+async function start(config: Config, log: Log, ending: Ending, up: Service[][]): Promise<void> {
+  const { embedded, worker, server } = await compose(config, log, ending);
+  for (const service of [embedded, worker, server]) {
+    if (service === undefined || ending.isAsked()) continue;
+    if (service === server && worker) up.at(-1)?.push(service);
+    else up.push([service]);
+    await service.start();
+  }
+  if (!ending.isAsked()) welcome(config, server);
 }
 
 interface Composed {
-  /** In the order in which they start; they stop in reverse. */
-  readonly services: readonly Service[];
+  readonly embedded: Service | undefined;
+  readonly worker: Service | undefined;
   readonly server: Server | undefined;
 }
 
-async function compose(config: Config, log: Log, fail: () => void): Promise<Composed> {
+async function compose(config: Config, log: Log, ending: Ending): Promise<Composed> {
   const tasks: TaskSettings = {
     taskDurationMs: config.taskDurationMs,
     taskModules: config.taskModules,
@@ -54,14 +78,17 @@ async function compose(config: Config, log: Log, fail: () => void): Promise<Comp
   const registry = await loadRegistry(tasks);
   const { url, embedded } = await findRedis(config, log);
   const connection = { url, log };
+  const onStuck = (): void => {
+    log.fatal('nothing could be fetched for long: ending, so that a new process can try');
+    ending.fail();
+  };
   const worker =
     config.role === 'server'
       ? undefined
-      : createWorker({ ...config, tasks }, { connection, registry, log, onStuck: fail });
+      : createWorker({ ...config, tasks }, { connection, registry, log, onStuck });
   const server =
     config.role === 'worker' ? undefined : createServerRole(config, { connection, registry, log });
-  const services = [embedded, worker, server].filter((service) => service !== undefined);
-  return { services, server };
+  return { embedded, worker, server };
 }
 
 /** Without `REDIS_URL`, `all` brings its own Redis; the other roles use the one that `all` runs in the same folder. */
@@ -79,31 +106,23 @@ async function findRedis(config: Config, log: Log): Promise<{ url: string; embed
   );
 }
 
-async function stopAll(services: readonly Service[]): Promise<void> {
-  for (const service of services.toReversed()) await service.stop();
+/** The last stage first. A service that fails to stop does not keep the others from it. */
+async function stopAll(stages: readonly (readonly Service[])[], hurry: AbortSignal): Promise<void> {
+  for (const stage of stages.toReversed()) {
+    await Promise.allSettled(stage.map((service) => service.stop(hurry)));
+  }
 }
 
-/** Resolves with the exit code when a signal, or `fail`, asks the program to end. A second signal ends it at once. */
-function stopSignal(log: Log): { code: Promise<number>; fail: () => void } {
-  let fail = (): void => undefined;
-  const code = new Promise<number>((resolve) => {
-    fail = () => {
-      log.fatal('nothing could be fetched for long: ending, so that a new process can try');
-      resolve(1);
-    };
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        log.info({ signal }, 'stopping');
-        process.once(signal, () => process.exit(1));
-        resolve(0);
-      });
-    }
-  });
-  return { code, fail };
-}
-
-function isListenError(error: unknown): error is Error {
-  return error instanceof Error && 'syscall' in error && error.syscall === 'listen';
+/** Says what kept the role from starting. @returns the exit code */
+function report(fault: unknown): number {
+  if (fault instanceof PopfleetError) {
+    process.stderr.write(`${fault.message}\n`);
+    // A port is free again when the program that has it ends: trying once more makes sense.
+    const isPassing = (fault.cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE';
+    return isPassing ? 1 : EXIT_CONFIG;
+  }
+  process.stderr.write(`${fault instanceof Error ? fault.stack : String(fault)}\n`);
+  return 1;
 }
 
 /** For a person at a terminal; a supervisor has the log. */

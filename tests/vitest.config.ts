@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     include: ['tests/**/*.test.ts'],
+    globalSetup: ['tests/support/nothing-left.ts'],
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 120_000,

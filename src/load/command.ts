@@ -7,6 +7,7 @@ import { LOAD_DEFAULTS } from './options.ts';
 import { EXIT_CODES } from './verdict.ts';
 
 const USAGE_EXIT_CODE = 2;
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 const MAX_TASKS = 10_000_000;
 const MAX_IN_FLIGHT = 10_000;
 const MAX_DRAIN_SECONDS = 604_800;
@@ -74,8 +75,8 @@ export function addLoadCommand(program: Command): void {
 async function runCommand({ drainTimeout, ...options }: ParsedOptions): Promise<void> {
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
-  // Once: the first Ctrl-C ends the run with a summary, the second one ends the process as usual.
-  process.once('SIGINT', onInterrupt);
+  // Once: the first signal ends the run with a summary, the second one of its kind ends the process as usual.
+  for (const signal of INTERRUPTS) process.once(signal, onInterrupt);
   try {
     const summary = await runLoad(
       { ...LOAD_DEFAULTS, ...options, drainTimeoutMs: drainTimeout * 1_000, signal: interrupt.signal },
@@ -83,7 +84,7 @@ async function runCommand({ drainTimeout, ...options }: ParsedOptions): Promise<
     );
     process.exitCode = EXIT_CODES[summary.outcome];
   } finally {
-    process.removeListener('SIGINT', onInterrupt);
+    for (const signal of INTERRUPTS) process.removeListener(signal, onInterrupt);
   }
 }
 

@@ -19,12 +19,14 @@ import { listTasks } from '../store/lister.ts';
 import { createOperator } from '../store/operator.ts';
 import { createSchedules } from '../store/schedules.ts';
 import { createSessions } from '../store/sessions.ts';
+import { PopfleetError } from '../protocol/errors.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createAccepting, type LimitSettings } from './accepting.ts';
 import { addSecurityHeaders } from './answer.ts';
 import { createApp } from './app.ts';
 import { type AccessSettings, createAccess } from './auth/access.ts';
 import { SESSION_MS } from './auth/session.ts';
+import { type Connections, createConnections } from './connections.ts';
 import { createEventStreams, type EventStreams } from './events/streams.ts';
 import { inPipelines } from './pipelines.ts';
 import { createSlowReaders, SLOW_READER_LIMITS, type SlowReaderLimits } from './slow-readers.ts';
@@ -35,6 +37,8 @@ export interface ServerSettings extends AccessSettings, LimitSettings {
   /** 0 = any free port. */
   readonly port: number;
   readonly bodyLimitBytes: number;
+  /** How long a stopping server still takes requests; none by default. */
+  readonly drainMs?: number;
   /** Further connections are closed at once. */
   readonly maxConnections?: number;
   /** Event streams at once; further ones are refused. */
@@ -50,6 +54,7 @@ interface Running {
   readonly waiters: Waiters;
   readonly events: EventStreams;
   readonly hub: EventHub;
+  readonly connections: Connections;
   readonly disconnect: () => void;
 }
 
@@ -79,14 +84,12 @@ const EVENT_HEARTBEAT_MS = 15_000;
 const LOOK_EVERY_MS = 1_000;
 /** For requests that name no host, as HTTP/1.0 allows. */
 const UNNAMED_HOST = 'localhost';
-/** Requests that are still under way after this long are cut. */
+/** Requests that are still under way this long after the drain are cut. */
 const CLOSE_WITHIN_MS = 10_000;
 
 export function createServerRole(settings: ServerSettings, parts: ServerParts): Server {
   const { connection, registry, log } = parts;
   let stopping = false;
-  /** Connections that have not sent a request yet, as browsers open them: Node does not count them as idle. */
-  const unused = new Set<Socket>();
   let running: Running | undefined;
 
   function build(): Running {
@@ -117,46 +120,41 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       ...createAccess(settings, createSessions(command, SESSION_MS)),
     });
     const handle = getRequestListener(app.fetch, { errorHandler: refuseUnreadable, hostname: UNNAMED_HOST });
-    const http = createServer(
-      HTTP_LIMITS,
-      inPipelines((incoming, outgoing) => {
-        if (isPing(incoming)) answerPing(outgoing);
-        else void handle(incoming, outgoing);
-      }),
-    );
+    const listener = inPipelines((incoming, outgoing) => {
+      if (isPing(incoming)) answerPing(outgoing, stopping);
+      else void handle(incoming, outgoing);
+    });
+    const http = createServer(HTTP_LIMITS);
     if (settings.maxConnections !== undefined) http.maxConnections = settings.maxConnections;
     const slowReaders = createSlowReaders(settings.slowReaders ?? SLOW_READER_LIMITS);
     const looking = setInterval(slowReaders.look, LOOK_EVERY_MS).unref();
     http.once('close', () => clearInterval(looking));
-    http.on('connection', (socket: Socket) => {
-      slowReaders.watch(socket);
-      unused.add(socket);
-      socket.once('close', () => unused.delete(socket));
-    });
-    http.on('request', ({ socket }) => unused.delete(socket));
-    return { http, waiters, events, hub, disconnect: () => command.disconnect() };
+    http.on('connection', (socket: Socket) => slowReaders.watch(socket));
+    const connections = createConnections(http, listener);
+    return { http, waiters, events, hub, connections, disconnect: () => command.disconnect() };
   }
 
   return {
     async start() {
       running = build();
       await listen(running.http, settings.port, settings.host);
+      if (stopping) return;
       log.info({ url: this.url() }, 'server started');
     },
 
-    async stop() {
+    async stop(hurry = new AbortController().signal) {
       if (stopping) return;
       stopping = true;
       if (!running) return;
-      const { http, waiters, events, hub, disconnect } = running;
-      const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+      const { http, waiters, events, hub, connections, disconnect } = running;
+      await drain(connections, settings.drainMs ?? 0, hurry);
+      const closed = connections.close();
       waiters.stop();
       await Promise.all([events.stop(), hub.stop()]);
-      http.closeIdleConnections();
-      for (const socket of unused) socket.destroy();
-      const cut = setTimeout(() => http.closeAllConnections(), CLOSE_WITHIN_MS);
+      const late = AbortSignal.any([AbortSignal.timeout(CLOSE_WITHIN_MS), hurry]);
+      late.addEventListener('abort', () => http.closeAllConnections(), { once: true });
+      if (late.aborted) http.closeAllConnections();
       await closed;
-      clearTimeout(cut);
       disconnect();
       log.info('server stopped');
     },
@@ -174,8 +172,9 @@ function isPing({ method, url }: IncomingMessage): boolean {
   return method === 'OPTIONS' && url === '*';
 }
 
-function answerPing(outgoing: ServerResponse): void {
-  const headers = { Allow: 'GET, HEAD, POST, PUT, DELETE' };
+function answerPing(outgoing: ServerResponse, isStopping: boolean): void {
+  const headers: Record<string, string> = { Allow: 'GET, HEAD, POST, PUT, DELETE' };
+  if (isStopping) headers['Connection'] = 'close';
   addSecurityHeaders(headers, false);
   outgoing.writeHead(204, headers).end();
 }
@@ -187,13 +186,40 @@ function refuseUnreadable(error: unknown): Response {
   return new Response(null, { status: error instanceof RequestError ? 400 : 500, headers });
 }
 
-/** @throws Error of `listen`: the address is in use, or not of this machine */
+/**
+ * Requests are answered as before, but each answer closes its connection (`respond`), and `/readyz` says that no more should
+ * be sent here. A connection that were closed at once could have a request on its way.
+ */
+async function drain(connections: Connections, ms: number, hurry: AbortSignal): Promise<void> {
+  if (ms > 0) await connections.whenQuiet(AbortSignal.any([AbortSignal.timeout(ms), hurry]));
+}
+
+/** @throws PopfleetError `bad-config` that says what to change */
 function listen(http: HttpServer, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    http.once('error', reject);
+    const onError = (error: NodeJS.ErrnoException): void => {
+      reject(new PopfleetError('bad-config', listenFault(error, port, host), { cause: error }));
+    };
+    http.once('error', onError);
     http.listen(port, host, () => {
-      http.off('error', reject);
+      http.off('error', onError);
       resolve();
     });
   });
+}
+
+function listenFault({ code = '', message }: NodeJS.ErrnoException, port: number, host: string): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return `PORT: another program listens on port ${port} of ${host}: stop it, or set PORT to a free one (0 = any)`;
+    case 'EACCES':
+      return `PORT: this user may not listen on port ${port}: set PORT to one from 1024 on`;
+    case 'EADDRNOTAVAIL':
+      return `HOST: ${host} is no address of this machine`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `HOST: no address is known for ${host}`;
+    default:
+      return `HOST, PORT: cannot listen on port ${port} of ${host}: ${message}`;
+  }
 }

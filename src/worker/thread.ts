@@ -44,8 +44,10 @@ export interface Thread {
   end(): void;
   /** It was ended, or has closed its side, and will be gone soon. */
   isEnding(): boolean;
-  /** Resolves when it is gone. */
+  /** Resolves when it is gone, or is taken for gone because a system call holds it. */
   readonly gone: Promise<void>;
+  /** Resolves when it has really ended. */
+  readonly exited: Promise<void>;
 }
 
 export interface ThreadEvents {
@@ -176,6 +178,7 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
     end,
     isEnding: () => endedAt !== undefined,
     gone,
+    exited: new Promise((resolve) => worker.once('exit', () => resolve())),
   };
 
   // Before 'exit': an error that was thrown, or that there is no memory left.

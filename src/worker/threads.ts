@@ -31,6 +31,8 @@ export function createThreads(count: number, settings: RunnerSettings, log: Log)
   const loading = new Set<Thread>();
   const idle: Thread[] = [];
   const present = new Set<Thread>();
+  /** Of all that have not ended, those that are taken for gone too. */
+  const exits = new Set<Promise<void>>();
   const wishes = new Set<(thread: Thread) => void>();
   const watchers = new Set<() => void>();
   const retries = new Set<NodeJS.Timeout>();
@@ -43,6 +45,8 @@ export function createThreads(count: number, settings: RunnerSettings, log: Log)
     const thread = startThread(settings, { loaded, gone, leftBehind, output });
     loading.add(thread);
     present.add(thread);
+    exits.add(thread.exited);
+    void thread.exited.then(() => exits.delete(thread.exited));
   }
 
   function loaded(thread: Thread): void {
@@ -157,7 +161,8 @@ export function createThreads(count: number, settings: RunnerSettings, log: Log)
       await when(() => loading.size === 0, LOADED_WITHIN_MS);
       const rest = [...present];
       for (const thread of rest) thread.end();
-      await Promise.all(rest.map(({ gone: isGone }) => isGone));
+      // The process cannot exit either while a system call holds a thread: whoever stops it must know.
+      await Promise.all(exits);
     },
   };
 }

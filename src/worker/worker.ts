@@ -164,8 +164,8 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
     return { command, exchanges, feed, heartbeat, inline, sweeps, wakes };
   }
 
-  async function drain({ exchanges }: Running): Promise<void> {
-    const patience = AbortSignal.timeout(settings.shutdownGraceMs);
+  async function drain({ exchanges }: Running, hurry: AbortSignal): Promise<void> {
+    const patience = AbortSignal.any([AbortSignal.timeout(settings.shutdownGraceMs), hurry]);
     await slots.whenEmpty(patience);
     for (const held of slots.held()) held.stop('shutting-down');
     // Outcomes of what was stopped are still on their way.
@@ -176,6 +176,7 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
   return {
     async start() {
       await pool.start();
+      if (stopping.signal.aborted) return;
       taken = run();
       log.info(
         { worker: name, queues: settings.queues, concurrency: settings.concurrency },
@@ -183,13 +184,13 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
       );
     },
 
-    async stop() {
+    async stop(hurry = new AbortController().signal) {
       if (stopping.signal.aborted) return;
       stopping.abort();
       if (taken) {
         const running = taken;
         await within(running.feed.stop(), settings.blockMs + FAREWELL_MS);
-        await drain(running);
+        await drain(running, hurry);
         clearInterval(running.heartbeat);
         running.wakes.stop();
         await Promise.all([...running.sweeps.values()].map((timer) => within(timer.stop(), FAREWELL_MS)));

@@ -5,18 +5,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  act,
-  finished,
-  isAlive,
-  LIFE_TASKS,
-  linesOf,
-  look,
-  millis,
-  pidsIn,
-  run,
-  send,
-} from '../support/life.ts';
+import { act, finished, LIFE_TASKS, linesOf, look, millis, pidsIn, run, send } from '../support/life.ts';
+import { isAlive } from '../support/processes.ts';
 import { openQueueFacts } from '../support/queue-facts.ts';
 import { openStage } from '../support/stage.ts';
 

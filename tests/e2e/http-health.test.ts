@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
+import { type RoleProcess, startRole, stopRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 
 const THREADS = 2;
@@ -22,9 +22,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  all?.signal('SIGTERM');
-  await all?.exited;
-  await endAll([all]);
+  await stopRole(all);
   rmSync(cwd, { recursive: true, force: true });
 });
 

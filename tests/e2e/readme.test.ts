@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
+import { type RoleProcess, startRole, stopRole } from '../support/fleet.ts';
 
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
 const HERE = 'http://127.0.0.1:3000';
@@ -32,7 +32,7 @@ beforeAll(async () => {
   all = await startRole('all', { TASKS: './my-tasks.mjs' }, folder);
 });
 afterAll(async () => {
-  await endAll([all]);
+  await stopRole(all);
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -8,6 +8,7 @@ import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { call, post } from '../support/http.ts';
+import { isAlive } from '../support/processes.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { openStage } from '../support/stage.ts';
 
@@ -96,7 +97,6 @@ test('the role all ends its Redis with it, keeps what it accepted and leaves no 
     CONCURRENCY: '1',
   };
   const socket = join(dir, 'data', 'redis.sock');
-  stage.atEnd(() => endRedis(socket)); // When the test fails, it may still be there.
   const first = await stage.role('all', env, dir);
   const { body } = await post(`${first.url()}/add`, { one: 1, two: 2 });
   await eventually(async () => (await call(taskUrl(first.url(), body))).body['state'] === 'running');
@@ -133,18 +133,4 @@ async function pidOfRedis(socket: string): Promise<number> {
   const info = await client.info('server');
   client.disconnect();
   return Number(/process_id:(\d+)/.exec(info)?.[1]);
-}
-
-async function endRedis(socket: string): Promise<void> {
-  if (!existsSync(socket)) return;
-  process.kill(await pidOfRedis(socket), 'SIGKILL');
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
-import { finished, isAlive, LIFE_TASKS, look, pidsIn, run, send } from '../support/life.ts';
+import { finished, LIFE_TASKS, look, pidsIn, run, send } from '../support/life.ts';
+import { isAlive } from '../support/processes.ts';
 import { openQueueFacts } from '../support/queue-facts.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 

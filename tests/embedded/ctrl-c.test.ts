@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { BARE_ENV } from '../support/bare-env.ts';
 import { eventually } from '../support/eventually.ts';
 import { post } from '../support/http.ts';
 
@@ -18,7 +19,7 @@ test('Redis stays until the running tasks are recorded', async () => {
     cwd,
     detached: true, // a process group of its own, as a shell makes one
     stdio: ['ignore', 'pipe', 'ignore'],
-    env: { PATH: process.env['PATH'], TASK_DURATION_MS: '600', HEARTBEAT_MS: '300', LEASE_MS: '1500' },
+    env: { ...BARE_ENV, TASK_DURATION_MS: '600', HEARTBEAT_MS: '300', LEASE_MS: '1500' },
   });
   const exited = once(child, 'exit');
   try {

@@ -1,114 +1,26 @@
 // The role `all` without REDIS_URL: a private Redis in `.popfleet/` of the folder it was started in.
 
-import { execFileSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { socketPath } from '../../src/embedded/embedded-redis.ts';
+import { expect, test } from 'vitest';
+import { socketPath } from '../../src/embedded/socket.ts';
+import {
+  ask,
+  BLOCKED,
+  cwd,
+  endAfterTest,
+  expectAllSucceeded,
+  QUICK,
+  redisPids,
+  running,
+  send,
+  socket,
+  start,
+  stop,
+} from '../support/embedded.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RoleProcess, spawnRole, startRole } from '../support/fleet.ts';
+import { type RoleProcess, spawnRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
-
-/** Leases that run out soon, so that work of a killed program runs again within the test. */
-const QUICK = { CONCURRENCY: '2', LEASE_MS: '1200', HEARTBEAT_MS: '400', POP_GRACE_MS: '200' };
-const BLOCKED = { ...QUICK, TASK_DURATION_MS: '60000', SHUTDOWN_GRACE_MS: '0' };
-
-let cwd: string;
-let processes: RoleProcess[] = [];
-
-beforeEach(() => {
-  cwd = mkdtempSync(join(tmpdir(), 'popfleet-all-'));
-});
-
-afterEach(async () => {
-  for (const one of processes.toReversed()) await stop(one);
-  processes = [];
-  // Whatever a test killed, no Redis of it may stay.
-  expect(redisPids()).toEqual([]);
-  rmSync(cwd, { recursive: true, force: true });
-});
-
-async function start(role: string, env: Record<string, string> = QUICK, folder = cwd): Promise<RoleProcess> {
-  const started = await startRole(role, env, folder);
-  processes.push(started);
-  return started;
-}
-
-async function stop(one: RoleProcess): Promise<number | string> {
-  one.signal('SIGTERM');
-  const code = await one.exited;
-  processes = processes.filter((other) => other !== one);
-  return code;
-}
-
-const socket = (): string => join(cwd, '.popfleet', 'redis.sock');
-
-/** Redis servers that were started for a socket: its path stands in their command line. */
-function redisPids(path = socket()): number[] {
-  const lines = existsSync('/proc/self/cmdline') ? commandLinesOfProc() : commandLinesOfPs();
-  return lines
-    .filter((line) => /(redis|valkey)-server/.test(line) && line.includes(path))
-    .map((line) => Number.parseInt(line, 10));
-}
-
-function commandLinesOfProc(): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => {
-      try {
-        return `${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8')}`;
-      } catch {
-        return ''; // It ended meanwhile.
-      }
-    });
-}
-
-/** Where there is no /proc, as on macOS. */
-function commandLinesOfPs(): string[] {
-  return execFileSync('ps', ['-A', '-o', 'pid=,args='], { encoding: 'utf8' }).split('\n');
-}
-
-async function ask(path: string, ...command: [string, ...string[]]): Promise<unknown> {
-  const client = new Redis(path, { lazyConnect: true, disableClientInfo: true, retryStrategy: null });
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    return await client.call(...command);
-  } finally {
-    client.disconnect();
-  }
-}
-
-async function send(at: RoleProcess, count: number): Promise<string[]> {
-  const sent = Array.from({ length: count }, (_, one) => post(`${at.url()}/add`, { one, two: 1 }));
-  const answers = await Promise.all(sent);
-  for (const { status } of answers) expect(status).toBe(202);
-  return answers.map(({ body }) => String(body['id']));
-}
-
-async function expectAllSucceeded(at: RoleProcess, ids: readonly string[]): Promise<void> {
-  const tasks = await Promise.all(ids.map((id) => call(`${at.url()}/v1/tasks/${id}?wait=20`)));
-  expect(tasks.map(({ body }) => body['state'])).toEqual(ids.map(() => 'succeeded'));
-  const { body } = await call(`${at.url()}/v1/queues/default`);
-  expect(body['counts']).toMatchObject({
-    accepted: ids.length,
-    succeeded: ids.length,
-    dead: 0,
-    running: 0,
-    ready: 0,
-  });
-}
 
 const settings = async (name: string): Promise<unknown> =>
   ((await ask(socket(), 'CONFIG', 'GET', name)) as unknown[])[1];
@@ -146,69 +58,12 @@ test('tasks survive a restart, those that were running too, and no attempt is lo
   }
 });
 
-test('a program killed by kill -9 leaves its Redis behind: the next start takes it over and no task is lost', async () => {
-  const first = await start('all', BLOCKED);
-  const ids = await send(first, 6);
-  await eventually(async () => (await running(first)) === 2);
-  const [orphan] = redisPids();
-  first.signal('SIGKILL');
-  await first.exited;
-  processes = [];
-  expect(await ask(socket(), 'PING')).toBe('PONG');
-
-  const second = await start('all');
-  expect(redisPids()).toHaveLength(1);
-  expect(redisPids()).not.toContain(orphan);
-  await expectAllSucceeded(second, ids);
-  expect(second.log().some((line) => /earlier run/.test(String(line['msg'])))).toBe(true);
-});
-
-/** While a disk is slow, Redis puts the writing of its file off for up to two seconds after it has answered. */
-async function untilWritten(): Promise<void> {
-  const client = new Redis(socket(), { disableClientInfo: true });
-  await eventually(async () => {
-    const info = await client.info('persistence');
-    return info.includes('aof_buffer_length:0\r') && info.includes('aof_pending_bio_fsync:0\r');
-  });
-  client.disconnect();
-}
-
-test('program and Redis killed by kill -9 leave a stale socket: the next start goes on', async () => {
-  const first = await start('all', BLOCKED);
-  const ids = await send(first, 4);
-  await eventually(async () => (await running(first)) === 2);
-  first.signal('SIGKILL');
-  await first.exited;
-  processes = [];
-  await untilWritten();
-  for (const pid of redisPids()) process.kill(pid, 'SIGKILL');
-  await eventually(() => redisPids().length === 0);
-  expect(statSync(socket()).isSocket()).toBe(true);
-
-  await expectAllSucceeded(await start('all'), ids);
-});
-
 test('an owner whose number belongs to another program by now is none', async () => {
   mkdirSync(join(cwd, '.popfleet'));
   writeFileSync(join(cwd, '.popfleet', 'owner.pid'), `${process.pid}\n`);
   writeFileSync(socket(), 'not even a socket');
   const all = await start('all');
   await expectAllSucceeded(all, await send(all, 1));
-});
-
-test('a Redis that is killed under the program is started again, and no task is lost', async () => {
-  const all = await start('all', { ...QUICK, TASK_DURATION_MS: '300' });
-  const ids = await send(all, 5);
-  await eventually(async () => (await running(all)) === 2);
-  await untilWritten();
-  for (const pid of redisPids()) process.kill(pid, 'SIGKILL');
-  await eventually(async () => (await call(`${all.url()}/readyz`)).status === 503);
-  await eventually(async () => (await call(`${all.url()}/readyz`)).status === 200);
-  await eventually(async () => {
-    const { body } = await call(`${all.url()}/v1/queues/default`);
-    return (body['counts'] as Record<string, number>)['succeeded'] === ids.length;
-  });
-  await expectAllSucceeded(all, ids);
 });
 
 test('a second start in the same folder ends with one clear sentence, and the first goes on', async () => {
@@ -230,7 +85,7 @@ test('a second start in the same folder ends with one clear sentence, and the fi
 
 test('of several programs started in the same moment one stays', async () => {
   const started = [1, 2, 3].map(() => spawnRole('all', { ...QUICK, CONCURRENCY: '1' }, cwd));
-  processes.push(...started);
+  endAfterTest(...started);
   const up = (): RoleProcess[] =>
     started.filter((one) => one.log().some((line) => line['msg'] === 'server started'));
   await eventually(
@@ -290,7 +145,7 @@ test.each<[string, Record<string, string>, RegExp]>([
   mkdirSync(folder, { recursive: true });
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
   const lost = spawnRole('all', QUICK, cwd);
-  processes.push(lost);
+  endAfterTest(lost);
   expect(await lost.exited).toBe(78);
   expect(lost.errors()).toMatch(
     /^the embedded Redis does not start in .*; nothing there was deleted\. It said:\n/,
@@ -328,8 +183,3 @@ test('two long paths have two sockets, and a path of exactly 107 bytes its own',
   expect(socketPath(longest)).toBe(`${longest}/redis.sock`);
   expect(socketPath(`${longest}a`)).not.toContain(longest);
 });
-
-async function running(at: RoleProcess): Promise<number> {
-  const { body } = await call(`${at.url()}/v1/queues/default`);
-  return (body['counts'] as Record<string, number>)['running'] ?? 0;
-}

@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BARE_ENV } from '../support/bare-env.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -48,7 +49,7 @@ function node(args: readonly string[], env: Record<string, string> = {}): Run {
   return spawnSync(process.execPath, args, {
     cwd: copy,
     encoding: 'utf8',
-    env: { PATH: process.env['PATH'], ...env },
+    env: { ...BARE_ENV, ...env },
   });
 }
 

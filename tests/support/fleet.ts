@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { BARE_ENV } from './bare-env.ts';
 import { eventually } from './eventually.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
@@ -39,7 +40,7 @@ export function spawnRole(
   const child = spawn(process.execPath, args.length > 0 ? [cli, role, ...args] : [cli], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], APP_TYPE: role, PORT: '0', TASK_DURATION_MS: '0', ...env },
+    env: { ...BARE_ENV, APP_TYPE: role, PORT: '0', TASK_DURATION_MS: '0', DRAIN_MS: '0', ...env },
   });
   let out = '';
   let errors = '';
@@ -91,6 +92,12 @@ export async function startRole(
     await endAll([process_]);
     throw error;
   }
+}
+
+/** Ends a process as a supervisor does, and waits until it is gone. @returns its exit code, or the signal's name */
+export async function stopRole(one: RoleProcess | undefined): Promise<number | string | undefined> {
+  one?.signal('SIGTERM');
+  return one?.exited;
 }
 
 /** Ends processes however they are, also stopped ones, and waits until they are gone. */

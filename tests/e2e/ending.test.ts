@@ -1,0 +1,244 @@
+// Every way to end, in every phase of every role: no process is left, and no task counts as lost that could be given back.
+
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { endAll, type RoleProcess, spawnRole, startRole } from '../support/fleet.ts';
+import { call, post } from '../support/http.ts';
+import { LIFE_TASKS, look, pidsIn, send } from '../support/life.ts';
+import { isAlive, runningProcesses } from '../support/processes.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
+const ROLES = ['server', 'worker', 'all'] as const;
+type Role = (typeof ROLES)[number];
+const NEVER_LOADS = fileURLToPath(new URL('../fixtures/never-loads.mjs', import.meta.url));
+const STRAY = fileURLToPath(new URL('../fixtures/stray.mjs', import.meta.url));
+/** Longer than a second signal is taken for the same press as the first. */
+const NEXT_PRESS_MS = 600;
+
+let redis: TestRedis;
+let server: RoleProcess;
+let folders = 0;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  server = await startRole('server', { ...LIFE_TASKS, REDIS_URL: redis.url });
+});
+afterAll(async () => {
+  await endAll([server]);
+  await redis?.stop();
+});
+
+/** Settings of a role with data of its own: a queue, or a Redis. */
+function own(role: Role): { readonly env: Record<string, string>; readonly data: string } {
+  folders += 1;
+  const data = join(redis.dir, `data-${folders}`);
+  const shared = { CONCURRENCY: '1', QUEUES: `own-${folders}`, LEASE_MS: '6000', HEARTBEAT_MS: '500' };
+  return {
+    env: { ...shared, ...(role === 'all' ? { DATA_DIR: data } : { REDIS_URL: redis.url }) },
+    data,
+  };
+}
+
+async function started(role: string, env: Record<string, string>): Promise<RoleProcess> {
+  const one = await startRole(role, env);
+  onTestFinished(() => endAll([one]));
+  return one;
+}
+
+const says = (one: RoleProcess, msg: string): boolean => one.log().some((line) => line['msg'] === msg);
+/** Processes that have the folder in their command line: the Redis there, and what watches it. */
+const around = (folder: string): string[] =>
+  runningProcesses().flatMap(({ command }) => (command.includes(`${folder}/`) ? [command] : []));
+
+async function untilRunning(url: string, id: string): Promise<void> {
+  await eventually(async () => (await look(url, id)).state === 'running', 20_000);
+}
+
+describe.each(ROLES)('role %s', (role) => {
+  it.each(SIGNALS)('case 46: %s while its modules load ends it', async (signal) => {
+    const { env, data } = own(role);
+    const one = spawnRole(role, { ...env, TASKS: NEVER_LOADS });
+    onTestFinished(() => endAll([one]));
+    await eventually(() => says(one, 'loading'), 20_000);
+    one.signal(signal);
+    expect(await one.exited).toBe(0);
+    expect(one.errors()).toBe('');
+    expect(around(data)).toEqual([]);
+  });
+
+  it('case 37: each signal while it runs ends it and gives its task back', { timeout: 90_000 }, async () => {
+    await Promise.all(SIGNALS.map((signal) => endWhileRunning(role, signal)));
+  });
+
+  it.each(['exception', 'rejection'])(
+    'case 37: an uncaught %s is logged and ends it like a stop, with 1',
+    async (stray) => {
+      const { env, data } = own(role);
+      const one = await started(role, { ...env, TASKS: STRAY, STRAY: stray });
+      one.signal('SIGUSR2');
+      expect(await one.exited).toBe(1);
+      const fatal = one.log().find(({ level }) => level === 60);
+      expect(fatal).toMatchObject({ err: { type: 'RangeError', message: 'strayed' } });
+      expect((fatal?.['err'] as Error | undefined)?.stack).toContain('stray.mjs');
+      expect(says(one, role === 'server' ? 'server stopped' : 'worker stopped')).toBe(true);
+      expect(around(data)).toEqual([]);
+    },
+  );
+});
+
+async function endWhileRunning(role: Role, signal: NodeJS.Signals): Promise<void> {
+  const { env, data } = own(role);
+  const one = await started(role, { ...env, ...LIFE_TASKS, SHUTDOWN_GRACE_MS: '0' });
+  const url = role === 'all' ? one.url() : server.url();
+  const id = await send(url, 'spin', {}, { queue: env['QUEUES'] });
+  if (role !== 'server') await untilRunning(url, id);
+  one.signal(signal);
+  expect(await one.exited, signal).toBe(0);
+  expect(around(data), signal).toEqual([]);
+  if (role === 'all') {
+    const again = await started('server', { ...LIFE_TASKS, REDIS_URL: await redisOver(data) });
+    expect(await look(again.url(), id), signal).toMatchObject({ state: 'ready', crashes: 0 });
+  } else {
+    expect(await look(server.url(), id), signal).toMatchObject({ state: 'ready', crashes: 0 });
+  }
+}
+
+/** Reads what an embedded Redis has left. */
+async function redisOver(dir: string): Promise<string> {
+  const second = await startRedis({ dir });
+  onTestFinished(() => second.stop());
+  return second.url;
+}
+
+it('case 46: a signal while the threads load ends worker and Redis', { timeout: 90_000 }, async () => {
+  await Promise.all(
+    (['worker', 'all'] as const).flatMap((role) =>
+      (['SIGTERM', 'SIGHUP'] as const).map(async (signal) => {
+        const { env, data } = own(role);
+        const one = spawnRole(role, { ...env, TASKS: NEVER_LOADS, NEVER_LOADS: 'threads' });
+        onTestFinished(() => endAll([one]));
+        await eventually(() => says(one, 'loading'), 30_000);
+        one.signal(signal);
+        expect(await one.exited).toBe(0);
+        expect(around(data)).toEqual([]);
+      }),
+    ),
+  );
+});
+
+it.each(['worker', 'all'] as const)(
+  'case 37: a second signal to %s gives the running task back instead of waiting for it',
+  { timeout: 60_000 },
+  async (role) => {
+    const { env, data } = own(role);
+    const one = await started(role, { ...env, ...LIFE_TASKS, SHUTDOWN_GRACE_MS: '600000' });
+    const url = role === 'all' ? one.url() : server.url();
+    const id = await send(url, 'spin', {}, { queue: env['QUEUES'] });
+    await untilRunning(url, id);
+    one.signal('SIGINT');
+    // npm passes on what the terminal has sent to it as well: that is one press.
+    one.signal('SIGINT');
+    await eventually(() => says(one, 'stopping'));
+    await sleep(NEXT_PRESS_MS);
+    expect(says(one, 'stopping at once: running tasks are given back')).toBe(false);
+    one.signal('SIGINT');
+    expect(await one.exited).toBe(0);
+    expect(around(data)).toEqual([]);
+    if (role === 'worker') expect(await look(url, id)).toMatchObject({ state: 'ready', crashes: 0 });
+  },
+);
+
+it('case 37: a second signal ends the process of an isolated task, and its crash is not counted again', {
+  timeout: 90_000,
+}, async () => {
+  const { env } = own('worker');
+  const settings = { ...env, ...LIFE_TASKS, LEASE_MS: '1500', SHUTDOWN_GRACE_MS: '600000' };
+  const file = join(redis.dir, 'isolated-runs');
+  const first = await started('worker', settings);
+  const id = await send(server.url(), 'spin', { file }, { queue: env['QUEUES'] });
+  await eventually(() => pidsIn(file).length === 1);
+  first.signal('SIGKILL');
+  const second = await started('worker', settings);
+  const [, isolated = 0] = await eventually(() => pidsIn(file).length === 2 && pidsIn(file), 20_000);
+  expect(isolated).not.toBe(second.pid);
+  second.signal('SIGHUP');
+  await eventually(() => says(second, 'stopping'));
+  await sleep(NEXT_PRESS_MS);
+  second.signal('SIGTERM');
+  expect(await second.exited).toBe(0);
+  await eventually(() => !isAlive(isolated));
+  expect(await look(server.url(), id)).toMatchObject({ state: 'ready', crashes: 1 });
+});
+
+it('case 37: where nothing can be given back a second signal ends it soon, and a third at once', {
+  timeout: 60_000,
+}, async () => {
+  const { env } = own('worker');
+  const frozen = await startRedis();
+  onTestFinished(() => frozen.stop());
+  const hung = { ...env, REDIS_URL: frozen.url, SHUTDOWN_GRACE_MS: '600000', BLOCK_MS: '60000' };
+  const [patient, pressed] = await Promise.all([started('worker', hung), started('worker', hung)]);
+  await frozen.signal('SIGSTOP');
+  for (const one of [patient, pressed]) one.signal('SIGTERM');
+  await eventually(() => [patient, pressed].every((one) => says(one, 'stopping')));
+  await sleep(NEXT_PRESS_MS);
+  for (const one of [patient, pressed]) one.signal('SIGTERM');
+  await eventually(() => says(pressed, 'stopping at once: running tasks are given back'));
+  await sleep(NEXT_PRESS_MS);
+  pressed.signal('SIGTERM');
+  expect(await Promise.all([patient.exited, pressed.exited])).toEqual(['SIGKILL', 'SIGKILL']);
+  expect(says(patient, 'the stop took too long: ending without it')).toBe(true);
+  expect(says(pressed, 'ending without a stop')).toBe(true);
+  await frozen.signal('SIGCONT');
+});
+
+it('case 37: a thread that a system call holds does not keep the process from ending', {
+  timeout: 60_000,
+}, async () => {
+  const { env } = own('worker');
+  const one = await started('worker', { ...env, ...LIFE_TASKS, SHUTDOWN_GRACE_MS: '0' });
+  const pipe = join(redis.dir, 'pipe');
+  spawnSync('mkfifo', [pipe]);
+  const id = await send(server.url(), 'in-the-kernel', { pipe }, { queue: env['QUEUES'] });
+  await untilRunning(server.url(), id);
+  one.signal('SIGTERM');
+  await one.exited;
+  expect(await look(server.url(), id)).toMatchObject({ state: 'ready', crashes: 0 });
+});
+
+it.each(SIGNALS)('case 37: %s ends a load run with its summary', async (signal) => {
+  const queue = `load-${signal.toLowerCase()}`;
+  const one = spawnRole('load', {}, undefined, [
+    '--url',
+    server.url(),
+    '-n',
+    '1',
+    '--queue',
+    queue,
+    '--json',
+  ]);
+  onTestFinished(() => endAll([one]));
+  await eventually(async () => {
+    const { body } = await call(`${server.url()}/v1/queues/${queue}`);
+    return ((body['counts'] ?? {}) as Record<string, number>)['ready'] !== undefined;
+  });
+  one.signal(signal);
+  expect(await one.exited).toBe(130);
+});
+
+it('case 37: a request under way is answered when the server is asked to end', async () => {
+  const { env } = own('server');
+  const one = await started('server', { ...env, ...LIFE_TASKS });
+  const id = await send(one.url(), 'spin', {}, { queue: env['QUEUES'] });
+  const poll = call(`${one.url()}/v1/tasks/${id}?wait=50`);
+  const sent = post(`${one.url()}/v1/tasks`, { type: 'spin', input: {}, queue: env['QUEUES'] });
+  expect((await sent).status).toBe(202);
+  one.signal('SIGHUP');
+  expect((await poll).status).toBe(200);
+  expect(await one.exited).toBe(0);
+});

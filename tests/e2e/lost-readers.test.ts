@@ -1,0 +1,143 @@
+// Whoever reads the outputs of a role goes away. It works on without its log, and ends when it is asked to.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { createLineWriter } from '../../src/standard-streams.ts';
+import { BARE_ENV } from '../support/bare-env.ts';
+import { eventually } from '../support/eventually.ts';
+import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
+import { call, post } from '../support/http.ts';
+import { isAlive, runningProcesses } from '../support/processes.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const CHATTY = { TASKS: fileURLToPath(new URL('../fixtures/chatty.mjs', import.meta.url)) };
+const ROLES = ['server', 'worker', 'all'] as const;
+
+let redis: TestRedis;
+let server: RoleProcess;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  server = await startRole('server', { ...CHATTY, REDIS_URL: redis.url });
+});
+afterAll(async () => {
+  await endAll([server]);
+  await redis?.stop();
+});
+
+/** On a busy machine a request may find Redis slow: it is repeated. */
+async function runChatty(url: string, queue: string): Promise<void> {
+  const sent = await eventually(async () => {
+    const { status, body } = await post(`${url}/v1/tasks`, { type: 'chatty', input: 500, queue });
+    return status === 202 && String(body['id']);
+  });
+  await eventually(async () => (await call(`${url}/v1/tasks/${sent}`)).body['state'] === 'succeeded');
+}
+
+describe.each(ROLES)('role %s', (role) => {
+  it.each([[['stdout']], [['stderr']], [['stdout', 'stderr']]] as const)(
+    'case 48: %j closes',
+    { timeout: 60_000 },
+    async (streams) => {
+      const queue = `${role}-${streams.join('-')}`;
+      const own = role === 'all' ? { DATA_DIR: join(redis.dir, queue) } : { REDIS_URL: redis.url };
+      // Debug: a line for every task.
+      const one = await startRole(role, {
+        ...CHATTY,
+        ...own,
+        QUEUES: queue,
+        LOG_LEVEL: 'debug',
+        CONCURRENCY: '1',
+      });
+      onTestFinished(() => endAll([one]));
+      for (const stream of streams) one.child[stream]?.destroy();
+
+      const url = role === 'worker' ? server.url() : one.url();
+      if (role === 'server')
+        expect((await post(`${url}/v1/tasks`, { type: 'none', input: 1 })).status).toBe(404);
+      else for (const _ of [1, 2]) await runChatty(url, queue);
+
+      one.signal('SIGTERM');
+      expect(await one.exited).toBe(0);
+    },
+  );
+});
+
+it.runIf(process.platform === 'linux')('case 48: the terminal goes away', { timeout: 60_000 }, async () => {
+  const data = join(redis.dir, 'terminal');
+  // script(1) gives its command a terminal, which is gone when script is killed.
+  const command = `exec ${process.execPath} ${CLI} all`;
+  const terminal = spawn('script', ['-qec', command, join(redis.dir, 'typescript')], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    env: {
+      ...BARE_ENV,
+      ...CHATTY,
+      DATA_DIR: data,
+      PORT: '0',
+      CONCURRENCY: '1',
+      LOG_LEVEL: 'debug',
+      SHELL: '/bin/sh',
+    },
+  });
+  onTestFinished(() => void terminal.kill('SIGKILL'));
+  const inside = (): number[] =>
+    runningProcesses().flatMap(({ pid, env }) =>
+      env.includes(`DATA_DIR=${data}`) && pid !== terminal.pid ? [pid] : [],
+    );
+  await eventually(
+    () =>
+      runningProcesses().some(
+        ({ command: line }) => line.startsWith('redis-server') && line.includes(`${data}/`),
+      ),
+    20_000,
+  );
+  const pids = inside();
+  terminal.kill('SIGKILL');
+  await once(terminal, 'exit');
+  await eventually(() => inside().length === 0 && pids.every((pid) => !isAlive(pid)), 30_000);
+});
+
+describe('a line writer', () => {
+  const error = (code: string): Error => Object.assign(new Error(code), { code });
+
+  it.each(['EPIPE', 'EIO', 'ENOSPC', 'EBADF'])(
+    'case 48: drops lines at %s, and writes again when it can',
+    (code) => {
+      let fault: string | undefined = code;
+      let out = '';
+      const writer = createLineWriter(1, (_, bytes) => {
+        if (fault !== undefined) throw error(fault);
+        out += bytes.toString();
+        return bytes.length;
+      });
+      writer.write('lost\n');
+      fault = undefined;
+      writer.write('kept\n');
+      expect(out).toBe('kept\n');
+    },
+  );
+
+  it('case 48: a reader that has stopped costs the patience once, and finds whole lines when it goes on', () => {
+    let room = 7;
+    let out = '';
+    const writer = createLineWriter(1, (_, bytes, from) => {
+      const taken = Math.min(room, bytes.length - from);
+      if (taken === 0) throw error('EAGAIN');
+      room -= taken;
+      out += bytes.subarray(from, from + taken).toString();
+      return taken;
+    });
+    writer.write('whole\n');
+    writer.write('split\n');
+    const before = performance.now();
+    for (let line = 0; line < 1_000; line += 1) writer.write('dropped\n');
+    expect(performance.now() - before).toBeLessThan(1_000);
+    room = 100;
+    writer.write('next\n');
+    expect(out).toBe('whole\nsplit\nnext\n');
+  });
+});
