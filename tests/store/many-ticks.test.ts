@@ -47,6 +47,23 @@ test('case 1: what is left of many ticks is due again at once, and each makes it
   expect(await countsOf(client, QUEUE)).toEqual({ accepted: MANY, ready: MANY });
 });
 
+test('case 1: workers that sweep at the same time are given different ticks', async () => {
+  const ticking = await openTicking(client);
+  await planMany(ticking);
+  await ticking.clock.advance(500);
+  const [one, other] = [await ticking.sweep(), await ticking.sweep()];
+  const names = [...one.ticks, ...other.ticks].map(({ name }) => name.toString());
+  expect(new Set(names).size).toBe(2 * SLICE);
+  // Both are behind: what is left is due at once.
+  expect([one.nextMs, other.nextMs]).toEqual([0, 0]);
+  // The second one is faster; then the first one dies, and its ticks are named again.
+  expect(await runTicks(client, QUEUE, other)).toHaveLength(SLICE);
+  await ticking.clock.advance(500);
+  const { reports } = await ticking.tickAll();
+  expect(reports.filter(({ word }) => word === 'ran')).toHaveLength(MANY - SLICE);
+  expect(await countsOf(client, QUEUE)).toEqual({ accepted: MANY, ready: MANY });
+});
+
 test('case 1: ticks that are late because others were before them are not missed', async () => {
   const ticking = await openTicking(client);
   const due = await planMany(ticking, { misfire: 'skip' });

@@ -8,10 +8,21 @@ Q.CHECKED_AT_ONCE = 20
 -- How often all plans are checked, beside each time when the clock was set back.
 Q.CHECK_EVERY_MS = 3600000
 
--- Name, time and definition of each tick that is due, in the order of their times, a slice at most; and the time of day that says
--- how late they are: the one at which the sweeps began that have found more than one slice, one after the other, since then.
+-- Ticks that a sweep has named are left to its worker for so long; tick.lua says sooner that they are run.
+Q.NAMED_FOR_MS = 500
+
+-- How many ticks, the first of those that are due, other sweeps have named just now.
+function Q.named_ticks()
+  local seen = redis.call('HMGET', Q.CONTROL, 'ticks_named', 'ticks_named_at')
+  local is_past = Q.NOW - (tonumber(seen[2]) or 0) >= Q.NAMED_FOR_MS
+  return is_past and 0 or math.max(0, tonumber(seen[1]) or 0)
+end
+
+-- Name, time and definition of ticks that are due, in the order of their times, a slice at most; and the time of day that says how
+-- late they are: the one at which the sweeps began that have found more than one slice, one after the other, since then.
 function Q.due_ticks(slice, again_at)
-  local found = redis.call('ZRANGEBYSCORE', Q.TICKS, '-inf', Q.WALL, 'WITHSCORES', 'LIMIT', 0, slice)
+  local named = Q.named_ticks()
+  local found = redis.call('ZRANGEBYSCORE', Q.TICKS, '-inf', Q.WALL, 'WITHSCORES', 'LIMIT', named, slice)
   local ticks, bytes = {}, 0
   for at = 1, #found, 2 do
     local definition = redis.call('HGET', Q.SCHEDULES, found[at])
@@ -21,10 +32,13 @@ function Q.due_ticks(slice, again_at)
   end
   local following = redis.call('ZRANGEBYSCORE', Q.TICKS, '(' .. Q.WALL, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   if following[2] then again_at(tonumber(following[2]) + Q.NOW - Q.WALL) end
+  if #ticks > 0 then
+    named = named + #ticks / 3
+    redis.call('HSET', Q.CONTROL, 'ticks_named', named, 'ticks_named_at', Q.NOW)
+  end
 
   local behind_since = tonumber(redis.call('HGET', Q.CONTROL, 'behind_since'))
-  local is_behind = #ticks > 0 and redis.call('ZCOUNT', Q.TICKS, '-inf', Q.WALL) > #ticks / 3
-  if is_behind then
+  if #ticks > 0 and redis.call('ZCOUNT', Q.TICKS, '-inf', Q.WALL) > named then
     again_at(Q.NOW)
     if not behind_since then redis.call('HSET', Q.CONTROL, 'behind_since', Q.WALL) end
   elseif behind_since then

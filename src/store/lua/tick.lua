@@ -23,8 +23,13 @@ local function tick(at)
   return 'ticked'
 end
 
-local words = {}
-for at = 1, #ARGV, 9 do words[#words + 1] = tick(at) end
+local words, were_due = {}, 0
+for at = 1, #ARGV, 9 do
+  if (tonumber(ARGV[at + 1]) or math.huge) <= Q.WALL then were_due = were_due + 1 end
+  words[#words + 1] = tick(at)
+end
+-- Sweeps may name the ticks behind them as the first ones now.
+if were_due > 0 then redis.call('HINCRBY', Q.CONTROL, 'ticks_named', -were_due) end
 if #ids > 0 then Q.push_accepted() end
 Q.commit()
 return words
