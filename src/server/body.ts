@@ -11,6 +11,7 @@ import { JsonFault, scanJson, skipJsonSpace, withoutByteOrderMark } from '../pro
 import { faultText, readPlain } from '../protocol/plain-value.ts';
 import { checkInput, type InputSchema, pathOf } from '../tasks/input-schema.ts';
 import type { AppEnv } from './app-env.ts';
+import { bodyPieces } from './body-pieces.ts';
 import { createGrowingBytes } from './growing-bytes.ts';
 import { listElements } from './header-list.ts';
 
@@ -73,8 +74,7 @@ export async function readBytes(c: Context<AppEnv>, limitBytes: number): Promise
 }
 
 /**
- * The body as it comes in. Whoever stops reading leaves the rest where it is: the HTTP server takes it off the connection
- * within half a second, or closes that.
+ * The body as it comes in.
  * @throws PopfleetError `too-large` as soon as more than `limitBytes` have come, or were announced; `malformed-body` when the
  *   caller breaks off
  */
@@ -82,19 +82,10 @@ export async function* readChunks(c: Context<AppEnv>, limitBytes: number): Async
   if (Number(c.req.header('content-length') ?? 0) > limitBytes) throw tooLarge(limitBytes);
   const { incoming } = c.env as { readonly incoming: IncomingMessage };
   let bytes = 0;
-  for await (const chunk of wholePieces(incoming)) {
+  for await (const chunk of bodyPieces(incoming)) {
     bytes += chunk.byteLength;
     if (bytes > limitBytes) throw tooLarge(limitBytes);
     yield chunk;
-  }
-}
-
-/** What has come since the last piece is one piece, however small its parts were. */
-async function* wholePieces(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const chunk of incoming.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
-  } catch (error) {
-    throw new PopfleetError('malformed-body', 'The request was broken off.', { cause: error });
   }
 }
 

@@ -8,7 +8,7 @@ export interface GrowingBytes {
   take(): Uint8Array;
 }
 
-const FIRST_BYTES = 65_536;
+const FIRST_BYTES = 4_096;
 
 export function createGrowingBytes(): GrowingBytes {
   let bytes = Buffer.alloc(0);

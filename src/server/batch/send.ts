@@ -7,8 +7,8 @@ import { toPopfleetError } from '../problem.ts';
 
 /** One script call stops Redis for as long as it takes, and Lua can unpack some thousand values only. */
 const TASKS_A_CALL = 500;
-/** So that other requests get their turn between two calls. */
-const CALLS_AT_ONCE = 4;
+/** Redis works on one while the next is on its way. More would only wait there, and keep the calls of other requests waiting. */
+const CALLS_AT_ONCE = 2;
 
 /**
  * Sends them, in the order of each queue.

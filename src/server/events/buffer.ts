@@ -1,8 +1,8 @@
 // What waits for one client of an event stream, and how it is written (HTML, section 9.2: server-sent events).
 
-import { toTime } from '../../protocol/time-text.ts';
 import type { TaskMove } from '../../store/event-entry.ts';
 import { type EventPosition, timeOfPosition } from '../../store/event-entry.ts';
+import { bytesOf, type Frame, framesOf } from './frames.ts';
 import { formatEventId } from './id.ts';
 
 /** Never `error`: that is what a browser calls a broken connection. */
@@ -10,15 +10,16 @@ export type EventName = 'snapshot' | 'state' | 'progress' | 'reset' | 'end';
 
 /** Events that may wait when more come. */
 export const MOST_WAITING = 256;
-const EVENTS_A_WRITE = 256;
+/** Pieces that are written together. */
+const PIECES_A_WRITE = 16;
 /** A browser that was cut off comes back after this long. */
 const RETRY_MS = 2_000;
 
-/** One or more events. The last of them may say where the client then stands. */
+/** One or more events. They may say where the client then stands. */
 interface Waiting {
-  readonly content: string | { readonly moves: readonly TaskMove[]; readonly at: string };
+  readonly events: number;
+  readonly content: string | Frame;
   readonly stands?: { readonly queue: string; readonly position: EventPosition } | string;
-  written: number;
 }
 
 export class EventBuffer {
@@ -46,9 +47,11 @@ export class EventBuffer {
   /** Moves of one entry. @param isWhole false when the client is not done with the entry once it has read them */
   moves(queue: string, moves: readonly TaskMove[], position: EventPosition, isWhole = true): void {
     if (isWhole) this.handed.set(queue, position);
-    if (moves.length === 0) return;
-    const content = { moves, at: toTime(timeOfPosition(position)) };
-    this.#add(moves.length, content, isWhole ? { queue, position } : undefined);
+    const frames = framesOf(moves, timeOfPosition(position));
+    for (const frame of frames) {
+      const isLast = frame === frames.at(-1);
+      this.#add(frame.events, frame, isWhole && isLast ? { queue, position } : undefined);
+    }
   }
 
   /** @param json on one line, as `JSON.stringify` writes it @param stands an id, or where the client then stands */
@@ -88,40 +91,41 @@ export class EventBuffer {
     this.#empty();
   }
 
-  /** What is written next; '' = nothing. */
-  take(): string {
-    let text = '';
+  /** What is written next; none = nothing. Other clients may be given the same bytes. */
+  take(): readonly Buffer[] {
+    const pieces: Buffer[] = [];
     if (this.#opening !== undefined) {
-      text = `${this.#opening}${idLine(formatEventId(this.#told))}\n`;
+      pieces.push(Buffer.from(`${this.#opening}${idLine(formatEventId(this.#told))}\n`));
       this.#opening = undefined;
     }
-    for (let written = 0; written < EVENTS_A_WRITE && this.#waiting.length > 0; written += 1)
-      text += this.#next();
+    for (let taken = 0; taken < PIECES_A_WRITE && this.#waiting.length > 0; taken += 1)
+      pieces.push(this.#next());
     if (this.#waiting.length === 0) this.#empty();
-    if (text === '' && this.#beatIsDue) text = `: \n${idLine(this.#standing())}\n`;
-    if (text !== '') this.#beatIsDue = false;
-    return text;
+    if (pieces.length === 0 && this.#beatIsDue) pieces.push(Buffer.from(`: \n${idLine(this.#standing())}\n`));
+    if (pieces.length > 0) this.#beatIsDue = false;
+    return pieces;
   }
 
   #add(events: number, content: Waiting['content'], stands?: Waiting['stands']): void {
     this.#events += events;
-    this.#waiting.push({ content, written: 0, ...(stands === undefined ? {} : { stands }) });
+    this.#waiting.push({ events, content, ...(stands === undefined ? {} : { stands }) });
   }
 
-  #next(): string {
-    const [first] = this.#waiting;
-    if (!first) return '';
-    const { content, stands } = first;
-    this.#events -= 1;
-    first.written += 1;
-    if (typeof content === 'object' && first.written < content.moves.length)
-      return `${eventOf(content, first.written)}\n`;
-    this.#waiting.shift();
-    const event = typeof content === 'string' ? content : eventOf(content, first.written);
-    if (stands === undefined) return `${event}\n`;
-    if (typeof stands === 'string') return `${event}${idLine(stands)}\n`;
+  #next(): Buffer {
+    const first = this.#waiting.shift();
+    if (!first) return Buffer.alloc(0);
+    this.#events -= first.events;
+    const id = idLine(this.#idAfter(first));
+    const { content } = first;
+    return typeof content === 'string' ? Buffer.from(`${content}${id}\n`) : bytesOf(content, id);
+  }
+
+  /** '' = none. */
+  #idAfter({ stands }: Waiting): string {
+    if (stands === undefined) return '';
+    if (typeof stands === 'string') return stands;
     this.#told.set(stands.queue, stands.position);
-    return `${event}${idLine(this.#standing())}\n`;
+    return this.#standing();
   }
 
   /** When nothing waits, all that was handed in was told. */
@@ -136,16 +140,6 @@ export class EventBuffer {
     this.#onEmpty = [];
     for (const resolve of resolvers) resolve();
   }
-}
-
-/** @param count 1 = the first */
-function eventOf(
-  { moves, at }: { readonly moves: readonly TaskMove[]; readonly at: string },
-  count: number,
-): string {
-  const move = moves[count - 1];
-  if (!move) return '';
-  return `event: state\ndata: ${JSON.stringify({ queue: move.queue, task: move.id, state: move.state, at })}\n`;
 }
 
 function idLine(id: string): string {

@@ -13,10 +13,11 @@ import {
 } from '../../store/event-entry.ts';
 import type { EventHub } from '../../store/event-hub.ts';
 import type { EventLog } from '../../store/event-log.ts';
-import type { TaskRecord } from '../../store/record.ts';
 import { EventBuffer, MOST_WAITING } from './buffer.ts';
+import { movesTo } from './frames.ts';
 import { END_ID } from './id.ts';
 import { createOutlet, type Outlet } from './outlet.ts';
+import type { TaskLook } from './task-looks.ts';
 
 export interface EventWish {
   /** Of these everything is told. */
@@ -40,8 +41,8 @@ export interface EventWish {
 export interface ClientParts {
   readonly hub: EventHub;
   readonly eventLog: EventLog;
-  /** JSON of a task, on one line. */
-  readonly view: (record: TaskRecord) => Promise<string>;
+  /** @throws PopfleetError `redis-unavailable` */
+  readonly look: (queue: string, id: string) => Promise<TaskLook>;
   readonly log: Log;
   /** Somebody wants to know what these tasks tell. */
   readonly onProgress: (client: EventClient, queue: string, ids: readonly string[]) => void;
@@ -134,10 +135,10 @@ export class EventClient {
     else this.#read(queue, track);
   }
 
-  /** One that waits is as good: the next will tell more. */
-  progress(queue: string, task: string, progress: unknown): void {
+  /** One that waits is as good: the next will tell more. @param json the event, on one line */
+  progress(json: string): void {
     if (this.#isEnding || this.#buffer.isFull) return;
-    this.#buffer.event('progress', JSON.stringify({ queue, task, progress }));
+    this.#buffer.event('progress', json);
     this.#outlet.offer();
   }
 
@@ -193,7 +194,7 @@ export class EventClient {
   #chosen(queue: string, moves: readonly TaskMove[]): readonly TaskMove[] {
     const { queues, tasks, states } = this.wish;
     const mine = queues.has(queue) || this.wish.later ? moves : moves.filter(({ id }) => tasks.has(id));
-    return states ? mine.filter(({ state }) => states.has(state)) : mine;
+    return states ? movesTo(mine, states) : mine;
   }
 
   #wantProgress(queue: string, ids: readonly string[]): void {
@@ -253,12 +254,8 @@ export class EventClient {
 
   /** Tells the task as it is now, and ends the stream when the task has ended. */
   async #look(queue: string, why: Look): Promise<void> {
-    const { eventLog, view } = this.#parts;
     const id = this.wish.only ?? '';
-    const seen = await this.#persist(async () => {
-      const { record, position } = await eventLog.task(queue, id);
-      return { record, position, json: record && (await view(record)) };
-    });
+    const seen = await this.#persist(() => this.#parts.look(queue, id));
     if (!seen || this.#isEnding) return;
     const { record, position, json } = seen;
     const ended = !record || isTerminal(record.state);

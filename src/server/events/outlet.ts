@@ -1,4 +1,4 @@
-// The body of an event stream: takes text from its source only when the socket has room, and says when it is over.
+// The body of an event stream: takes bytes from its source only when the socket has room, and says when it is over.
 
 export interface Outlet {
   readonly stream: ReadableStream<Uint8Array>;
@@ -11,10 +11,10 @@ export interface Outlet {
 }
 
 /**
- * @param take everything that can be written now; '' = nothing
+ * @param take what can be written now; none = nothing
  * @param onOver called once, whoever ended it
  */
-export function createOutlet(take: () => string, onOver: () => void): Outlet {
+export function createOutlet(take: () => readonly Uint8Array[], onOver: () => void): Outlet {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   let hasRoom = false;
   let ending = false;
@@ -28,10 +28,10 @@ export function createOutlet(take: () => string, onOver: () => void): Outlet {
 
   function offer(): void {
     if (over || !hasRoom) return;
-    const text = take();
-    if (text !== '') {
+    const pieces = take();
+    if (pieces.length > 0) {
       hasRoom = false;
-      controller?.enqueue(Buffer.from(text));
+      for (const piece of pieces) controller?.enqueue(piece);
     } else if (ending) {
       controller?.close();
       finish();

@@ -3,7 +3,8 @@
 import type { EventLog } from '../../store/event-log.ts';
 
 export interface ProgressListener {
-  progress(queue: string, task: string, progress: unknown): void;
+  /** @param json `{queue, task, progress}`, made once for all listeners */
+  progress(json: string): void;
 }
 
 export interface ProgressRounds {
@@ -22,8 +23,9 @@ export function createProgressRounds(eventLog: EventLog): ProgressRounds {
 
   async function tell(queue: string, tasks: ReadonlyMap<string, Set<ProgressListener>>): Promise<void> {
     const told = await eventLog.progress(queue, [...tasks.keys()]);
-    for (const [id, progress] of told) {
-      for (const listener of tasks.get(id) ?? []) listener.progress(queue, id, progress);
+    for (const [task, progress] of told) {
+      const json = JSON.stringify({ queue, task, progress });
+      for (const listener of tasks.get(task) ?? []) listener.progress(json);
     }
   }
 

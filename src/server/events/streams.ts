@@ -13,6 +13,7 @@ import { MOST_QUEUES } from './id.ts';
 import { createAdmission } from '../admission.ts';
 import { createEventIndex } from './followers.ts';
 import { createProgressRounds } from './progress-rounds.ts';
+import { createTaskLooks } from './task-looks.ts';
 
 export interface EventStreamParts {
   readonly hub: EventHub;
@@ -55,6 +56,7 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
   const clients = new Map<EventClient, Seat>();
   const index = createEventIndex<EventClient>();
   const rounds = createProgressRounds(eventLog);
+  const look = createTaskLooks(eventLog);
   const admission = createAdmission(parts.most, 'event streams');
   let heartbeat: NodeJS.Timeout | undefined;
   const stopping = new AbortController();
@@ -136,7 +138,7 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
       const client = new EventClient(wish, {
         hub,
         eventLog,
-        view,
+        look: (queue, id) => look(queue, id, view),
         log,
         onProgress: rounds.want,
         onOver: release,
