@@ -5,6 +5,7 @@ import { accessVariables, allKeys, isLeftOpen } from './access-variables.ts';
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME } from './protocol/names.ts';
+import { readRedisUrl } from './store/redis-url.ts';
 import { type ApiKey, repeatedIds } from './server/auth/api-keys.ts';
 
 export type Role = 'server' | 'worker' | 'all';
@@ -65,15 +66,13 @@ const list = v.pipe(
   ),
 );
 
-/** The client decodes user and password. */
-function isRedisUrl(text: string): boolean {
-  if (text.startsWith('/')) return true;
+/** What is wrong with an address of Redis; `undefined` when nothing is. */
+function redisUrlFault(text: string): string | undefined {
   try {
-    const { username, password } = new URL(text);
-    decodeURIComponent(username + password);
-    return true;
-  } catch {
-    return false;
+    readRedisUrl(text);
+    return undefined;
+  } catch (error) {
+    return (error as PopfleetError).message;
   }
 }
 
@@ -107,8 +106,10 @@ function variables(cores: number) {
     REDIS_URL: v.optional(
       v.pipe(
         v.string(),
-        v.regex(/^(rediss?:\/\/|\/)./, 'must begin with redis://, rediss:// or / (a unix socket)'),
-        v.check(isRedisUrl, 'is not a valid URL; in user and password write special characters as %XX'),
+        v.check(
+          (url) => redisUrlFault(url) === undefined,
+          (issue) => redisUrlFault(issue.input) ?? '',
+        ),
       ),
     ),
     DATA_DIR: v.optional(v.pipe(v.string(), v.nonEmpty('must name a folder')), '.popfleet'),

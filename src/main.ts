@@ -9,6 +9,7 @@ import type { Service } from './lifecycle.ts';
 import { createLog, type Log, logDestination } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { createServerRole, type Server } from './server/server.ts';
+import { checkAtStart } from './store/connection.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
 import { createWorker } from './worker/worker.ts';
 
@@ -93,7 +94,10 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
 
 /** Without `REDIS_URL`, `all` brings its own Redis; the other roles use the one that `all` runs in the same folder. */
 async function findRedis(config: Config, log: Log): Promise<{ url: string; embedded: Service | undefined }> {
-  if (config.redisUrl !== undefined) return { url: config.redisUrl, embedded: undefined };
+  if (config.redisUrl !== undefined) {
+    await checkAtStart({ url: config.redisUrl, log });
+    return { url: config.redisUrl, embedded: undefined };
+  }
   if (config.role === 'all') {
     const embedded = createEmbeddedRedis(config.dataDir, log);
     return { url: embedded.socket, embedded };

@@ -7,6 +7,7 @@ import { getPath } from 'hono/utils/url';
 import { whenThere } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
+import type { AskReadiness } from '../store/readiness.ts';
 import type { AppEnv } from './app-env.ts';
 import { type AccessParts, basePathOf } from './auth/access.ts';
 import { authenticate } from './auth/authenticate.ts';
@@ -34,6 +35,7 @@ export interface AppParts
     ScheduleRouteParts,
     AccessParts {
   readonly log: Log;
+  readonly askReadiness: AskReadiness;
   readonly isStopping: () => boolean;
 }
 
@@ -98,7 +100,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     }),
   );
 
-  addHealthRoutes(app, parts.inspector, parts.isStopping);
+  addHealthRoutes(app, parts.askReadiness, parts.isStopping);
   addEnqueueRoutes(app, parts);
   addBatchRoute(app, parts);
   addTaskRoutes(app, parts);

@@ -17,6 +17,7 @@ import { createEventReader } from '../store/event-reader.ts';
 import { createInspector } from '../store/inspector.ts';
 import { listTasks } from '../store/lister.ts';
 import { createOperator } from '../store/operator.ts';
+import { createReadiness } from '../store/readiness.ts';
 import { createSchedules } from '../store/schedules.ts';
 import { createSessions } from '../store/sessions.ts';
 import { PopfleetError } from '../protocol/errors.ts';
@@ -116,6 +117,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       events,
       log,
       bodyLimitBytes: settings.bodyLimitBytes,
+      askReadiness: createReadiness(command, log),
       isStopping: () => stopping,
       ...createAccess(settings, createSessions(command, SESSION_MS)),
     });

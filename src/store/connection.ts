@@ -1,9 +1,15 @@
 // Opens connections to Redis and says in one place how they behave when Redis is away.
 
 import { Redis, type RedisOptions } from 'ioredis';
-import { delay, retryDelayMs } from '../lifecycle.ts';
-import { type Log, maskPasswords } from '../log.ts';
+import { delay, retryDelayMs, within } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import { PopfleetError } from '../protocol/errors.ts';
+import { createOutage, type Outage, reasonOf } from './outage.ts';
+import { readRedisUrl } from './redis-url.ts';
+import { explainBroken } from './refusal.ts';
 import { buildScripts, defineScripts, type ScriptBuild } from './scripts.ts';
+import { checkBeforeReady, SCRIPT_FLAGS_MAJOR, versionOf, warnOfServer } from './server-check.ts';
+import { asksForNewConnection, faultOf, type RedisFault } from './store-error.ts';
 
 export interface ConnectionSettings {
   /** `redis://`, `rediss://`, or the path of a unix socket. */
@@ -20,6 +26,12 @@ export interface CommandTiming {
   readonly socketTimeoutMs: number;
 }
 
+/** A peer that does not answer the end of a connection holds it no longer than this. */
+const DISCONNECT_WITHIN_MS = 300;
+
+/** Replies have the shapes of RESP2. */
+type ClientOptions = RedisOptions & { readonly replyMapping?: 'legacy' };
+
 /** In-flight commands fail at the first close, and nothing is queued or sent again behind the caller's back. */
 const FAIL_FAST = {
   enableOfflineQueue: false,
@@ -27,9 +39,9 @@ const FAIL_FAST = {
   maxRetriesPerRequest: 0,
   disableClientInfo: true,
   connectTimeout: 5_000,
-  maxLoadingRetryTime: 1_000,
+  disconnectTimeout: DISCONNECT_WITHIN_MS,
   lazyConnect: true,
-} satisfies RedisOptions;
+} satisfies ClientOptions;
 
 /** For whoever a person waits for: an answer within two seconds, also when Redis gives none. */
 export const FRONT_DOOR_TIMING: CommandTiming = { commandTimeoutMs: 1_000, socketTimeoutMs: 1_500 };
@@ -37,14 +49,67 @@ export const FRONT_DOOR_TIMING: CommandTiming = { commandTimeoutMs: 1_000, socke
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_CAP_MS = 1_000;
 const UNBLOCK_RETRY_MS = 5;
+/** A connection is thrown away for what Redis answers once in this time: a server that answers so on each new one still serves reads. */
+const THROW_AWAY_EVERY_MS = 1_000;
+const SUBSCRIBER_SOCKET_TIMEOUT_MS = 3_000;
+/** A program that starts waits for a look at its Redis no longer than this. */
+const START_CHECK_MS = 2_000;
 
-/** The oldest Redis that can run popfleet (counted `RPOP`), and the one whose scripts may run at `maxmemory`. */
-const OLDEST_VERSION = [6, 2] as const;
-const SCRIPT_FLAGS_MAJOR = 7;
+/** Events of a client beside those of ioredis. */
+const THROWN_AWAY = 'popfleet:thrown-away';
+const NOT_PERMITTED = 'popfleet:not-permitted';
+
+const outages = new WeakMap<Redis, Outage>();
+
+/**
+ * Makes a client as all of popfleet's are. What Redis answers is looked at here, for every command: an answer that only a
+ * new connection can change (a primary has become a replica, Redis is loading, …) throws the connection away, so that the
+ * address is looked up anew. ioredis hands each error reply to `reconnectOnError`, of scripts and blocked commands too.
+ */
+function createClient(settings: ConnectionSettings, name: string, options: ClientOptions): Redis {
+  const outage = createOutage(name, settings.log);
+  let thrownAwayAt = Number.NEGATIVE_INFINITY;
+  const all: ClientOptions = {
+    ...readRedisUrl(settings.url),
+    ...FAIL_FAST,
+    ...options,
+    connectionName: `popfleet:${name}`,
+    reconnectOnError: (error: Error) => {
+      if (faultOf(error) === 'not permitted') client.emit(NOT_PERMITTED, error);
+      const now = performance.now();
+      if (!asksForNewConnection(error) || now - thrownAwayAt < THROW_AWAY_EVERY_MS) return false;
+      thrownAwayAt = now;
+      outage.blame(error);
+      client.emit(THROWN_AWAY);
+      return true;
+    },
+  };
+  const client = new Redis(all);
+  outages.set(client, outage);
+  client.on('error', (error: Error) => outage.blame(error));
+  client.on('ready', () => outage.back());
+  return client;
+}
+
+/** Why the client cannot be used just now; `undefined` when it can. */
+export function faultOfConnection(client: Redis): RedisFault | undefined {
+  return isReady(client) ? undefined : (outages.get(client)?.fault() ?? 'unreachable');
+}
+
+/** Calls back when the connection is thrown away for what Redis has answered: others that lead there are as useless. */
+export function onThrownAway(client: Redis, listener: () => void): void {
+  client.on(THROWN_AWAY, listener);
+}
+
+/** Calls back with each reply that says that this user of Redis may not do something. */
+export function onNotPermitted(client: Redis, listener: (error: Error) => void): void {
+  client.on(NOT_PERMITTED, listener);
+}
 
 /**
  * Opens a connection for commands and scripts that reconnects by itself for ever. Commands fail at once while it is
  * away. The caller closes it with `disconnect()`.
+ * @throws PopfleetError `bad-config` when the address cannot be read
  */
 export function openCommandConnection(
   settings: ConnectionSettings,
@@ -52,24 +117,28 @@ export function openCommandConnection(
   timing: CommandTiming,
 ): Redis {
   const build = settings.buildScripts ?? buildScripts;
-  const client = new Redis(settings.url, {
-    ...FAIL_FAST,
-    connectionName: `popfleet:${name}`,
+  const client = createClient(settings, name, {
     socketTimeout: timing.socketTimeoutMs,
     ...(timing.commandTimeoutMs === undefined ? {} : { commandTimeout: timing.commandTimeoutMs }),
-    retryStrategy: (attempt) => retryDelayMs(attempt, RECONNECT_FIRST_MS, RECONNECT_CAP_MS),
+    retryStrategy: reconnectDelayMs,
   });
-  defineScripts(client, build({ flags: true }));
-  client.on('ready', () => {
-    checkServer(client, settings.log)
-      .then((server) => {
-        if (server.major < SCRIPT_FLAGS_MAJOR) defineScripts(client, build({ flags: false }));
-      })
-      .catch(() => undefined); // The connection broke again: the next `ready` asks anew.
+  let flags = true;
+  defineScripts(client, build({ flags }));
+  checkBeforeReady(client, (facts) => {
+    warnOfServer(facts, settings.log);
+    // Another Redis may stand behind the connection that comes back.
+    const knowsFlags = versionOf(facts)[0] >= SCRIPT_FLAGS_MAJOR;
+    if (knowsFlags !== flags) defineScripts(client, build({ flags: knowsFlags }));
+    flags = knowsFlags;
   });
-  reportOutages(client, name, settings.log);
+  const address = readRedisUrl(settings.url);
+  client.on('reconnecting', () => outages.get(client)?.away((error) => explainBroken(address, error)));
   client.connect().catch(() => undefined); // The retry strategy goes on; the outage is reported by its events.
   return client;
+}
+
+function reconnectDelayMs(attempt: number): number {
+  return retryDelayMs(attempt, RECONNECT_FIRST_MS, RECONNECT_CAP_MS);
 }
 
 /** Waits until the connection can take commands; false when it cannot within `ms`. */
@@ -100,36 +169,74 @@ export async function openBlockingConnection(
   name: string,
   socketTimeoutMs: number,
 ): Promise<Redis> {
-  const client = new Redis(settings.url, {
-    ...FAIL_FAST,
-    connectionName: `popfleet:${name}`,
-    socketTimeout: socketTimeoutMs,
-    retryStrategy: null,
+  const client = createClient(settings, name, { socketTimeout: socketTimeoutMs, retryStrategy: null });
+  let cause: Error | undefined;
+  client.on('error', (error: Error) => {
+    cause = error;
   });
-  client.on('error', () => undefined); // Every command in flight rejects with the reason; an event says nothing more.
+  checkBeforeReady(client, () => undefined);
   try {
     await client.connect();
   } catch (error) {
     client.disconnect();
-    throw error;
+    // The promise knows only that the connection was closed.
+    throw (await explainBroken(readRedisUrl(settings.url), cause)) ?? error;
   }
   return client;
 }
 
-/** Opens a connection that listens to channels and comes back by itself; messages sent meanwhile are missed. */
-export function openSubscriber(settings: ConnectionSettings, channels: readonly string[]): Redis {
-  const client = new Redis(settings.url, {
-    ...FAIL_FAST,
-    connectionName: 'popfleet:wake',
+/**
+ * Opens a connection that listens to channels and comes back by itself; messages sent meanwhile are missed.
+ * @param command a connection to the same Redis: it sends no commands itself, so it is thrown away together with that one
+ */
+export function openSubscriber(
+  settings: ConnectionSettings,
+  channels: readonly string[],
+  command: Redis,
+): Redis {
+  const client = createClient(settings, 'wake', {
     autoResubscribe: false,
-    retryStrategy: (attempt) => retryDelayMs(attempt, RECONNECT_FIRST_MS, RECONNECT_CAP_MS),
+    socketTimeout: SUBSCRIBER_SOCKET_TIMEOUT_MS,
+    retryStrategy: reconnectDelayMs,
   });
-  client.on('error', () => undefined); // The command connection reports the same outage.
+  checkBeforeReady(client, () => undefined);
+  onThrownAway(command, () => {
+    // One that is connecting anew already is left alone: ioredis would give it up.
+    if (client.status === 'ready' || client.status === 'connect') client.disconnect(true);
+  });
   client.on('ready', () => {
-    client.subscribe(...channels).catch(() => undefined); // It broke again: the next `ready` subscribes.
+    client.subscribe(...channels).catch((error: unknown) => {
+      // When it broke again the next `ready` subscribes, and the command connection reports the outage.
+      if (faultOf(error) === 'not permitted')
+        settings.log.error({ err: error }, 'cannot hear of what is due sooner');
+    });
   });
   client.connect().catch(() => undefined);
   return client;
+}
+
+/**
+ * Looks at the Redis of a program that starts. One that does not answer now may do so later, but what no wait can mend
+ * should stop the start.
+ * @throws PopfleetError `bad-config`: it is a node of a cluster, or has no such database
+ */
+export async function checkAtStart(settings: ConnectionSettings): Promise<void> {
+  const opening = openBlockingConnection(settings, 'start', START_CHECK_MS);
+  opening.then(
+    (client) => client.disconnect(),
+    () => undefined,
+  );
+  try {
+    await within(opening, START_CHECK_MS);
+  } catch (error) {
+    const fault = faultOf(error);
+    if (fault !== 'cluster node' && fault !== 'no such database') return;
+    const reason = reasonOf(error as Error);
+    throw new PopfleetError(
+      'bad-config',
+      `REDIS_URL: ${fault === 'cluster node' ? reason : `there is no such database (${reason})`}`,
+    );
+  }
 }
 
 /**
@@ -144,52 +251,4 @@ export async function unblock(command: Redis, connectionId: number, isBlocked: (
     if (ended === 1) return;
     await delay(UNBLOCK_RETRY_MS); // The command is written, but Redis has not blocked on it yet.
   }
-}
-
-/** Looks at the Redis behind a fresh connection and says loudly what would lose tasks there. */
-async function checkServer(client: Redis, log: Log): Promise<{ major: number }> {
-  const [info, policy] = await Promise.all([
-    client.info('server'),
-    // Managed services may forbid CONFIG: then nothing is known, and nothing is said.
-    client.config('GET', 'maxmemory-policy').catch(() => [] as unknown[]),
-  ]);
-  const version = /redis_version:(\d+)\.(\d+)/.exec(info);
-  const [major, minor] = version ? [Number(version[1]), Number(version[2])] : [SCRIPT_FLAGS_MAJOR, 0];
-  if (major < OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1])) {
-    log.error(
-      { version: `${major}.${minor}` },
-      'this Redis is too old: popfleet needs 6.2, better 7.0 or later',
-    );
-  } else if (major < SCRIPT_FLAGS_MAJOR) {
-    log.warn(
-      { version: `${major}.${minor}` },
-      'before Redis 7.0 running tasks cannot be recorded while memory is full',
-    );
-  }
-  const eviction = (policy as unknown[])[1];
-  if (typeof eviction === 'string' && eviction !== 'noeviction') {
-    log.error({ policy: eviction }, 'this Redis may evict tasks: set maxmemory-policy to noeviction');
-  }
-  return { major };
-}
-
-/** Says once that Redis is away, and once that it is back and for how long it was gone. */
-function reportOutages(client: Redis, name: string, log: Log): void {
-  let awaySince: number | undefined;
-  let reason = 'closed';
-  client.on('error', (error: Error) => {
-    reason = maskPasswords(error.message);
-  });
-  client.on('reconnecting', () => {
-    if (awaySince !== undefined) return;
-    awaySince = performance.now();
-    log.warn({ connection: name, reason }, 'Redis is away, trying again until it is back');
-  });
-  client.on('ready', () => {
-    if (awaySince !== undefined) {
-      const downtimeMs = Math.round(performance.now() - awaySince);
-      log.info({ connection: name, downtimeMs }, 'Redis is online again');
-    }
-    awaySince = undefined;
-  });
 }

@@ -62,6 +62,8 @@ export interface Beat {
   readonly held: number;
   readonly lost: readonly string[];
   readonly cancel: readonly string[];
+  /** Whether Redis has what the worker says of itself (`announce`). */
+  readonly isAnnounced: boolean;
 }
 
 export interface TaskReport {
@@ -125,8 +127,14 @@ export function createConsumer(client: Redis, queue: string, worker: string, lea
 
     async beat(held) {
       const reply = await call('beat', [leaseMs, ...held.flatMap(({ id, token }) => [id, token])]);
-      const [word, count, lost, cancel] = reply as [Buffer, number, Buffer[], Buffer[]];
-      return { paused: isPaused(word), held: count, lost: lost.map(String), cancel: cancel.map(String) };
+      const [word, count, lost, cancel, announced] = reply as [Buffer, number, Buffer[], Buffer[], number];
+      return {
+        paused: isPaused(word),
+        held: count,
+        lost: lost.map(String),
+        cancel: cancel.map(String),
+        isAnnounced: announced === 1,
+      };
     },
 
     async report(reports) {

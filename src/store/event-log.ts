@@ -13,7 +13,8 @@ import {
   STREAM_START,
 } from './event-entry.ts';
 import { queueKey } from './keys.ts';
-import { COLUMN_ORDER, COLUMNS, readRecord, type TaskRecord } from './record.ts';
+import { COLUMNS, readRecord, type TaskRecord } from './record.ts';
+import { runScript } from './scripts.ts';
 import { toStoreError } from './store-error.ts';
 
 export interface EventPage {
@@ -54,15 +55,11 @@ export function createEventLog(client: Redis): EventLog {
     },
 
     async task(queue, id) {
-      const prefix = queueKey(queue);
-      const transaction = client.multi().xrevrange(eventsKey(prefix), '+', '-', 'COUNT', 1);
-      for (const column of COLUMN_ORDER) transaction.hgetBuffer(`${prefix}:${COLUMNS[column]}`, id);
-      const replies = await transaction.exec().catch(fail);
-      const [newest, ...row] = (replies ?? []).map(([error, value]) => (error ? fail(error) : value));
-      const [last] = newest as [string, string[]][];
+      const reply = await runScript(client, 'snapshot', queueKey(queue), [id]).catch(fail);
+      const [entry, number, ...row] = reply as (Buffer | null)[];
       return {
-        record: readRecord(queue, id, row as (Buffer | null)[]),
-        position: last ? readPosition(last) : STREAM_START,
+        record: readRecord(queue, id, row),
+        position: { id: String(entry), number: Number(String(number)) },
       };
     },
 

@@ -2,7 +2,8 @@
 
 import type { Redis } from 'ioredis';
 import { delay, retryDelayMs } from '../lifecycle.ts';
-import { type ConnectionSettings, openBlockingConnection, unblock } from './connection.ts';
+import { PopfleetError } from '../protocol/errors.ts';
+import { type ConnectionSettings, onThrownAway, openBlockingConnection, unblock } from './connection.ts';
 import {
   type EventEntry,
   type EventPosition,
@@ -13,6 +14,7 @@ import {
 } from './event-entry.ts';
 import { latestPosition } from './event-log.ts';
 import { queueKey } from './keys.ts';
+import { faultOf, isOutage } from './store-error.ts';
 
 export interface EventListener {
   /** In the order in which Redis made them, per queue. */
@@ -49,10 +51,19 @@ export function createEventReader(
   let session: { readonly client: Redis; readonly id: number } | undefined;
   let blocked = false;
   let loop: Promise<void> | undefined;
+  let loggedCause: string | undefined;
+
+  // A replica answers this connection as if it were the primary, and may be told nothing any more.
+  onThrownAway(command, () => session?.client.disconnect());
 
   async function open(): Promise<{ readonly client: Redis; readonly id: number }> {
     const client = await openBlockingConnection(settings, 'events', BLOCK_MS + SOCKET_MARGIN_MS);
-    return { client, id: await client.client('ID') };
+    try {
+      return { client, id: await client.client('ID') };
+    } catch (error) {
+      client.disconnect();
+      throw error;
+    }
   }
 
   async function read(client: Redis): Promise<void> {
@@ -94,16 +105,30 @@ export function createEventReader(
       try {
         session = await open();
         if (failures > 0) await startOver();
-        failures = 0;
-        while (positions.size > 0 && !stopping.signal.aborted) await read(session.client);
-      } catch {
+        while (positions.size > 0 && !stopping.signal.aborted) {
+          await read(session.client);
+          failures = 0;
+          loggedCause = undefined;
+        }
+      } catch (error) {
         failures += 1;
+        report(error);
         await delay(retryDelayMs(failures, 50, 1_000), stopping.signal);
       } finally {
         session?.client.disconnect();
         session = undefined;
       }
     }
+  }
+
+  /** Logs each cause once; why Redis is away, the command connection says. */
+  function report(thrown: unknown): void {
+    const error = thrown instanceof PopfleetError ? thrown.cause : thrown;
+    const cause = faultOf(error) ?? String(error);
+    if (!stopping.signal.aborted && cause !== loggedCause && !isOutage(error)) {
+      settings.log.error({ err: error }, 'cannot follow events, trying again until it works');
+    }
+    loggedCause = cause;
   }
 
   /** The streams may have been trimmed or lost meanwhile: read on from where they are now. */

@@ -77,8 +77,6 @@ export interface Inspector {
   explain(queue: string, id: string): Promise<RunFacts>;
   /** Workers with a lease in the queue. */
   workers(queue: string): Promise<readonly LiveWorker[]>;
-  /** Resolves when Redis answers. */
-  ping(): Promise<void>;
 }
 
 /** Queues come rarely: their list is read again when an id is not found, and after this long. */
@@ -166,10 +164,6 @@ export function createInspector(client: Redis): Inspector {
           holds: holds[at] ?? 0,
         }),
       );
-    },
-
-    async ping() {
-      await client.ping().catch(fail);
     },
   };
 }

@@ -5,6 +5,9 @@ import type { Lane } from '../protocol/lane.ts';
 /** Set of queue names. It has no hash tag: only commands of their own touch it, never a script. */
 export const QUEUES_KEY = 'pf:queues';
 
+/** Where the probe tries what this user of Redis may do; no queue can have this name. */
+export const PROBE_KEY = 'pf:{-}';
+
 /** The prefix of every key of a queue; scripts get it as their only declared key and build the rest. */
 export function queueKey(queue: string): string {
   return `pf:{${queue}}`;

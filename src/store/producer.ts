@@ -3,9 +3,10 @@
 import type { Redis } from 'ioredis';
 import { DEFAULT_LANE, type Lane } from '../protocol/lane.ts';
 import { whenReady } from './connection.ts';
-import { QUEUES_KEY, queueKey } from './keys.ts';
+import { queueKey } from './keys.ts';
+import { registerQueues } from './queue-names.ts';
 import { runScript, type ScriptArgument } from './scripts.ts';
-import { isReplyLost, toStoreError } from './store-error.ts';
+import { asksForNewConnection, isReplyLost, toStoreError } from './store-error.ts';
 
 export interface NewTask {
   readonly id: string;
@@ -51,7 +52,7 @@ export interface Producer {
   enqueue(queue: string, tasks: readonly NewTask[]): Promise<ReadonlyMap<number, Verdict>>;
 }
 
-/** A queue is made known again from time to time: its Redis may have been emptied under the connection. */
+/** A queue is made known again from time to time, should only its name be gone. */
 const REGISTERED_FOR_MS = 5_000;
 /** How long after the first fault it is repeated; the front door must answer within two seconds. */
 const REPEAT_WITHIN_MS = 500;
@@ -66,10 +67,13 @@ export function createProducer(client: Redis): Producer {
   client.on('close', () => registered.clear());
 
   async function send(queue: string, args: readonly ScriptArgument[]): Promise<unknown> {
-    const fresh = performance.now() - (registered.get(queue) ?? Number.NEGATIVE_INFINITY) < REGISTERED_FOR_MS;
-    const known = fresh ? undefined : client.sadd(QUEUES_KEY, queue);
+    const isFresh =
+      performance.now() - (registered.get(queue) ?? Number.NEGATIVE_INFINITY) < REGISTERED_FOR_MS;
+    const known = isFresh ? undefined : registerQueues(client, [queue]);
     const [reply] = await Promise.all([runScript(client, 'enqueue', queueKey(queue), args), known]);
-    if (!fresh) registered.set(queue, performance.now());
+    if (!isFresh) registered.set(queue, performance.now());
+    // Redis was emptied since the queue was made known.
+    else if (isFirst(reply)) await registerQueues(client, [queue]);
     return reply;
   }
 
@@ -82,7 +86,9 @@ export function createProducer(client: Redis): Producer {
         } catch (error) {
           giveUpAt = Math.min(giveUpAt, performance.now() + REPEAT_WITHIN_MS);
           const leftMs = giveUpAt - performance.now();
-          const again = isReplyLost(error) && leftMs > 0 && (await whenReady(client, leftMs));
+          // A connection that was thrown away for its answer comes back, perhaps from another server.
+          const mayWork = isReplyLost(error) || asksForNewConnection(error);
+          const again = mayWork && leftMs > 0 && (await whenReady(client, leftMs));
           if (!again) throw toStoreError(error);
         }
       }
@@ -123,6 +129,12 @@ export function toMore({ delayMs, runAt, ttlMs, expiresAt, resultTtlMs, key }: T
     window: key?.windowMs,
     print: key?.print,
   };
+}
+
+/** The last word of the reply of enqueue.lua, when there were no tasks in the queue before. */
+function isFirst(reply: unknown): boolean {
+  const flat = reply as readonly (Buffer | number)[];
+  return flat.length > 0 && String(flat[flat.length - 2]) === 'first';
 }
 
 /** Flat: position from 1, word, id. `known` is a task of this very call, accepted by its first try. */

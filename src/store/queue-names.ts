@@ -14,6 +14,13 @@ export interface QueueNames {
 
 /** Until then a task that was let through has reached Redis, or never will (a dry run, a refusal). */
 const LET_THROUGH_MS = 10_000;
+/** What was seen is looked at anew after this long: Redis may have been emptied or replaced by an older copy. */
+const FRESH_MS = 2_500;
+
+/** Makes queues known, so that their tasks are found. @throws Error of ioredis */
+export async function registerQueues(client: Redis, queues: readonly string[]): Promise<void> {
+  await client.sadd(QUEUES_KEY, ...queues);
+}
 
 /**
  * @param most queues there may be
@@ -26,6 +33,7 @@ export function createQueueNames(
 ): QueueNames {
   /** Those that were there at the last look. */
   let known: ReadonlySet<string> = new Set();
+  let seenAt = Number.NEGATIVE_INFINITY;
   /** New ones, by when the way was free for their first task. */
   const letThrough = new Map<string, number>();
 
@@ -41,6 +49,7 @@ export function createQueueNames(
     // Redis that does not answer refuses nothing here: the command that sends the task will tell.
     if (!names) return;
     known = new Set(names);
+    seenAt = now();
     forget();
     if (known.has(queue) || letThrough.has(queue)) return;
     const count = known.size + letThrough.size;
@@ -54,5 +63,15 @@ export function createQueueNames(
     );
   }
 
-  return { demand: (queue) => (known.has(queue) ? undefined : look(queue)) };
+  return {
+    demand(queue) {
+      if (!known.has(queue)) return look(queue);
+      if (now() - seenAt > FRESH_MS) {
+        // In the background, and once: requests of known queues never wait for it.
+        seenAt = now();
+        void look(queue).catch(() => undefined);
+      }
+      return undefined;
+    },
+  };
 }

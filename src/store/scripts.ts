@@ -15,6 +15,8 @@ import { COLUMN_ORDER, COLUMNS, ROW_BYTES, VALUE_BYTES } from './record.ts';
 const SCRIPTS = {
   read: { parts: ['read'], allowOom: true },
   scan: { parts: ['scan'], allowOom: true },
+  snapshot: { parts: ['snapshot'], allowOom: true },
+  probe: { parts: ['probe'], allowOom: true },
   rows: { parts: ['rows'], allowOom: true },
   page: { parts: ['page'], allowOom: true },
   enqueue: { parts: ['lib', 'accept', 'enqueue'], allowOom: false },

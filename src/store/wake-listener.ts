@@ -1,5 +1,6 @@
 // Hears what cannot wait for the next heartbeat: a task due sooner, a cancelled task, a queue that is open again.
 
+import type { Redis } from 'ioredis';
 import { type ConnectionSettings, openSubscriber } from './connection.ts';
 import { queueKey } from './keys.ts';
 
@@ -9,16 +10,18 @@ export interface WakeListener {
 
 /**
  * Listens to the queues' wake channels.
+ * @param command a connection of `openCommandConnection` to the same Redis
  * @param onWake called with a queue and in how many ms something is due there; also with 0 after each (re)connect,
  *   because messages may have been missed
  */
 export function listenForWakes(
   settings: ConnectionSettings,
+  command: Redis,
   queues: readonly string[],
   onWake: (queue: string, dueMs: number) => void,
 ): WakeListener {
   const channels = new Map(queues.map((queue) => [`${queueKey(queue)}:wake`, queue]));
-  const client = openSubscriber(settings, [...channels.keys()]);
+  const client = openSubscriber(settings, [...channels.keys()], command);
   client.on('message', (channel: string, message: string) => {
     const queue = channels.get(channel);
     if (queue !== undefined) onWake(queue, Number(message) || 0);

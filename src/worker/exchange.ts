@@ -6,6 +6,7 @@ import type { Log } from '../log.ts';
 import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/consumer.ts';
 import type { Execute } from './execute.ts';
 import type { Told } from './job.ts';
+import type { CallWatch } from './call-watch.ts';
 import { type LaneTurn, takeTurns } from './lane-turn.ts';
 import { createOutbox } from './outbox.ts';
 import { createReports } from './reports.ts';
@@ -16,7 +17,10 @@ export interface Exchange {
   isPaused(): boolean;
   /** Claims popped messages and fills the free slots. @throws Error of the store; what was popped comes back by itself */
   claim(popped: readonly PoppedMessage[]): Promise<void>;
-  /** Renews the lease, stops what was lost or cancelled, and adopts what a lost reply has hidden. @throws Error of the store */
+  /**
+   * Renews the lease and, when Redis has lost it, the announcement; stops what was lost or cancelled, and adopts what a lost
+   * reply has hidden. @throws Error of the store
+   */
   beat(): Promise<void>;
   /** Takes what a running handler tells, to be written with the next batch. */
   tell(told: Told): void;
@@ -28,6 +32,8 @@ export interface Exchange {
 
 export interface ExchangeParts {
   readonly consumer: Consumer;
+  /** Writes what the worker says of itself. @throws Error of the store */
+  readonly announce: () => Promise<void>;
   readonly slots: Slots;
   readonly execute: Execute;
   /** Whether `finish` may bring the next tasks: not while stopping, nor when it is another queue's turn. */
@@ -35,12 +41,14 @@ export interface ExchangeParts {
   readonly laneTurn: LaneTurn;
   /** Tasks that can run at the same time. */
   readonly places: number;
+  readonly watch: CallWatch;
   readonly log: Log;
 }
 
 export function createExchange(parts: ExchangeParts): Exchange {
-  const { consumer, slots, execute, wantsMore, laneTurn, places, log } = parts;
+  const { consumer, slots, execute, wantsMore, laneTurn, places, announce, watch, log } = parts;
   const { queue } = consumer;
+  const claiming = `claim of ${queue}`;
   const oneAtATime = createSerial();
   const reports = createReports(consumer, slots);
   const toBegin: HeldTask[] = [];
@@ -49,6 +57,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
     slots,
     places,
     queue,
+    watch,
     log,
   });
   let paused = false;
@@ -127,8 +136,12 @@ export function createExchange(parts: ExchangeParts): Exchange {
           const answer = await inDoubtUntilAnswered(
             consumer.claim(popped, extra, takeTurns(laneTurn, extra)),
           );
+          watch.worked(claiming);
           paused = answer.paused;
           adopt(answer.tasks);
+        } catch (error) {
+          watch.failed(claiming, error); // The fetch loop, which asked for it, logs it.
+          throw error;
         } finally {
           slots.unreserve(extra);
         }
@@ -142,6 +155,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         paused = answer.paused;
         for (const id of answer.lost) slots.find(queue, id)?.stop('lease-lost');
         for (const id of answer.cancel) slots.find(queue, id)?.stop('cancelled');
+        if (!answer.isAnnounced) await announce();
         if (answer.held !== mine.length - answer.lost.length) await lookAgain();
       }),
 

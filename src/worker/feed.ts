@@ -3,6 +3,7 @@
 import { delay, retryDelayMs } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { BlockingPop } from '../store/blocking-pop.ts';
+import type { CallWatch } from './call-watch.ts';
 import type { Exchange } from './exchange.ts';
 import type { LaneTurn } from './lane-turn.ts';
 import type { Slots } from './slots.ts';
@@ -13,10 +14,8 @@ export interface FeedParts {
   readonly exchanges: readonly Exchange[];
   readonly slots: Slots;
   readonly laneTurn: LaneTurn;
+  readonly watch: CallWatch;
   readonly log: Log;
-  /** Called when nothing could be fetched for `stuckMs` although slots were free all the time. */
-  readonly onStuck: () => void;
-  readonly stuckMs: number;
 }
 
 export interface Feed {
@@ -27,8 +26,10 @@ export interface Feed {
   nudge(): void;
 }
 
+const FETCHING = 'fetch';
+
 export function createFeed(parts: FeedParts): Feed {
-  const { exchanges, slots, laneTurn, log } = parts;
+  const { exchanges, slots, laneTurn, watch, log } = parts;
   const stopping = new AbortController();
   let session: BlockingPop | undefined;
   let loop: Promise<void> | undefined;
@@ -37,22 +38,18 @@ export function createFeed(parts: FeedParts): Feed {
   let turn = 0;
 
   async function run(): Promise<void> {
-    let failingSince: number | undefined;
     for (let failures = 0; !stopping.signal.aborted; ) {
       try {
         session = await parts.open();
         while (!stopping.signal.aborted) {
           await fetchOnce(session);
-          if (failingSince !== undefined) log.info('fetching again');
           failures = 0;
-          failingSince = undefined;
         }
       } catch (error) {
         if (stopping.signal.aborted) break;
         failures += 1;
-        failingSince ??= performance.now();
-        if (failures === 1) log.warn({ err: error }, 'cannot fetch, trying again until it works');
-        if (performance.now() - failingSince > parts.stuckMs) parts.onStuck();
+        if (watch.failed(FETCHING, error))
+          log.warn({ err: error }, 'cannot fetch, trying again until it works');
         await delay(retryDelayMs(failures, 50, 1_000), stopping.signal);
       } finally {
         session?.close();
@@ -76,6 +73,7 @@ export function createFeed(parts: FeedParts): Feed {
       const first = turn % open.length;
       const queues = [...open.slice(first), ...open.slice(0, first)].map(({ queue }) => queue);
       const popped = await pop.pop(queues, laneTurn());
+      watch.worked(FETCHING);
       if (!popped) return;
       await exchanges.find(({ queue }) => queue === popped.queue)?.claim([popped]);
     } finally {

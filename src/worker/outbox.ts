@@ -3,6 +3,7 @@
 import { delay, retryDelayMs } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Outcome } from '../store/consumer.ts';
+import type { CallWatch } from './call-watch.ts';
 import type { Slots } from './slots.ts';
 
 export interface Outbox {
@@ -18,6 +19,7 @@ export interface OutboxParts {
   /** Tasks that can run at the same time. */
   readonly places: number;
   readonly queue: string;
+  readonly watch: CallWatch;
   readonly log: Log;
 }
 
@@ -27,7 +29,8 @@ const PARTS = 2;
 const GATHER_MS = 2;
 const OUTCOMES_A_CALL = 1_000;
 
-export function createOutbox({ send, slots, places, queue, log }: OutboxParts): Outbox {
+export function createOutbox({ send, slots, places, queue, watch, log }: OutboxParts): Outbox {
+  const recording = `outcomes of ${queue}`;
   const outcomes: Outcome[] = [];
   let sending: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -66,10 +69,11 @@ export function createOutbox({ send, slots, places, queue, log }: OutboxParts): 
     for (let failures = 0; batch.length > 0; ) {
       try {
         await send(batch);
+        watch.worked(recording);
         return;
       } catch (error) {
         failures += 1;
-        if (failures === 1)
+        if (watch.failed(recording, error))
           log.warn({ queue, err: error, outcomes: batch.length }, 'outcomes wait for Redis');
         await delay(retryDelayMs(failures, 50, 1_000));
         batch.push(...outcomes.splice(0, Math.max(0, OUTCOMES_A_CALL - batch.length)));

@@ -8,18 +8,21 @@ import { type Announcement, announce } from '../store/announcement.ts';
 import { openBlockingPop } from '../store/blocking-pop.ts';
 import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
 import { createConsumer } from '../store/consumer.ts';
-import { QUEUES_KEY } from '../store/keys.ts';
+import { registerQueues } from '../store/queue-names.ts';
 import { createSweeper, type Swept } from '../store/sweeper.ts';
 import { runTicks, type TickReport } from '../store/ticks.ts';
 import { listenForWakes, type WakeListener } from '../store/wake-listener.ts';
 import type { Registry, TaskSettings } from '../tasks/registry.ts';
 import { VERSION } from '../version.ts';
+import { watchPermissions } from '../store/permissions.ts';
 import { createAhead } from './ahead.ts';
+import { createCallWatch } from './call-watch.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { createExecute } from './execute.ts';
 import { createFeed } from './feed.ts';
 import { createGate } from './gate.ts';
 import { createGated } from './gated.ts';
+import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
 import { createInline, type Inline } from './inline.ts';
 import { createIsolated } from './isolated.ts';
 import type { RunnerSettings, Told } from './job.ts';
@@ -52,13 +55,15 @@ export interface WorkerParts {
   readonly connection: ConnectionSettings;
   readonly registry: Registry;
   readonly log: Log;
-  /** Called when the worker cannot fetch for long and a new process should try. */
+  /** Called when the worker cannot fetch, claim, record or be heard of for long, and a new process should try. */
   readonly onStuck: () => void;
+  /** For tests: five minutes. */
+  readonly stuckMs?: number;
 }
 
 /** Tasks of each kind that one sweep handles; a slice takes Redis about a millisecond. */
 const SWEEP_SLICE = 100;
-/** A worker that could fetch nothing for this long, while it wanted to, asks to be replaced. */
+/** A worker whose calls of one kind have all failed for this long asks to be replaced. */
 const STUCK_MS = 300_000;
 /** A call that gets no answer for this long is given up with its connection, and looked after by `held`. */
 const SOCKET_TIMEOUT_MS = 3_000;
@@ -93,17 +98,21 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
       ahead,
       log,
     });
+    const watch = createCallWatch(parts.stuckMs ?? STUCK_MS, log, parts.onStuck);
+    watchPermissions(command, log);
     const laneTurn = createLaneTurn(settings.lowLanesPercent);
     const alone = settings.queues.length === 1;
     const exchanges = settings.queues.map((queue) =>
       createExchange({
         consumer: createConsumer(command, queue, name, settings.leaseMs),
+        announce: () => announce(command, queue, name, announcement),
         slots,
         execute,
         // With several queues the fetch loop decides whose turn it is, so that a busy one cannot starve the others.
         wantsMore: () => alone && !stopping.signal.aborted,
         laneTurn,
         places: settings.concurrency,
+        watch,
         log,
       }),
     );
@@ -131,34 +140,25 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
       exchanges,
       slots,
       laneTurn,
+      watch,
       log,
-      onStuck: parts.onStuck,
-      stuckMs: STUCK_MS,
     });
 
-    async function beatOnce(exchange: Exchange): Promise<void> {
-      const wasPaused = exchange.isPaused();
-      await exchange.beat().catch(() => undefined); // Redis is away: its connection says so, once.
-      if (wasPaused && !exchange.isPaused()) feed.nudge();
-    }
-    const beatAll = (): void => {
-      for (const exchange of exchanges) void beatOnce(exchange);
-    };
-
+    const heartbeat = startHeartbeat({
+      registerQueues: () => registerQueues(command, settings.queues),
+      exchanges,
+      everyMs: settings.heartbeatMs,
+      onOpen: () => feed.nudge(),
+      watch,
+      log,
+    });
     command.on('ready', () => {
-      // Foreign programs may push to a queue that no server ever wrote to: make it known.
-      command.sadd(QUEUES_KEY, ...settings.queues).catch(() => undefined);
-      for (const queue of settings.queues)
-        announce(command, queue, name, announcement).catch(() => undefined);
-      beatAll();
+      heartbeat.beat();
       for (const timer of sweeps.values()) timer.within(0);
     });
-    const heartbeat = setInterval(beatAll, settings.heartbeatMs);
-    const wakes = listenForWakes(connection, settings.queues, (queue, dueMs) => {
+    const wakes = listenForWakes(connection, command, settings.queues, (queue, dueMs) => {
       sweeps.get(queue)?.within(dueMs);
-      if (dueMs > 0) return;
-      const exchange = exchanges.find((one) => one.queue === queue);
-      if (exchange) void beatOnce(exchange);
+      if (dueMs <= 0) heartbeat.beat(queue);
     });
     feed.start();
     return { command, exchanges, feed, heartbeat, inline, sweeps, wakes };
@@ -191,7 +191,7 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
         const running = taken;
         await within(running.feed.stop(), settings.blockMs + FAREWELL_MS);
         await drain(running, hurry);
-        clearInterval(running.heartbeat);
+        running.heartbeat.stop();
         running.wakes.stop();
         await Promise.all([...running.sweeps.values()].map((timer) => within(timer.stop(), FAREWELL_MS)));
         const farewells = running.exchanges.map((exchange) => exchange.leave().catch(() => undefined));
@@ -209,7 +209,7 @@ interface Running {
   readonly command: ReturnType<typeof openCommandConnection>;
   readonly exchanges: readonly Exchange[];
   readonly feed: ReturnType<typeof createFeed>;
-  readonly heartbeat: NodeJS.Timeout;
+  readonly heartbeat: Heartbeat;
   readonly inline: Inline;
   readonly sweeps: ReadonlyMap<string, ReturnType<typeof createSweepTimer>>;
   readonly wakes: WakeListener;

@@ -19,6 +19,8 @@ export interface RedisProxy {
   loseReply(name: CallName, k: number): Promise<void>;
   /** Keeps the next call of this name from Redis, and all behind it on its connection. */
   hold(name: CallName): Hold;
+  /** What connects from now on is led to another Redis; what is connected stays where it is. */
+  leadTo(port: number): void;
   /** Half-open: what is connected now carries nothing any more, in either direction, and stays connected. */
   silence(): void;
   close(): Promise<void>;
@@ -53,6 +55,7 @@ const NOTHING = Buffer.alloc(0);
 const SUBSCRIBING = new Set(['SUBSCRIBE', 'UNSUBSCRIBE']);
 
 export async function startProxy(redisPort: number): Promise<RedisProxy> {
+  let port = redisPort;
   const scripts = await scriptsByDigest();
   const counts = new Map<CallName, number>();
   const links = new Set<Link>();
@@ -105,7 +108,7 @@ export async function startProxy(redisPort: number): Promise<RedisProxy> {
   }
 
   const server = createServer({ noDelay: true }, (client) => {
-    const redis = connect({ port: redisPort, host: '127.0.0.1', noDelay: true });
+    const redis = connect({ port, host: '127.0.0.1', noDelay: true });
     const link: Link = {
       client,
       redis,
@@ -158,6 +161,10 @@ export async function startProxy(redisPort: number): Promise<RedisProxy> {
           forwardRequests(caught, NOTHING);
         },
       };
+    },
+
+    leadTo(other) {
+      port = other;
     },
 
     silence() {

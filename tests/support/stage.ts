@@ -2,14 +2,16 @@
 // fails the logs of its processes are shown.
 
 import type { TestContext } from 'vitest';
-import { endAll, type RoleProcess, startRole } from './fleet.ts';
+import { endAll, type RoleProcess, spawnRole, startRole } from './fleet.ts';
 import { type RedisProxy, startProxy } from './proxy.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 
 export interface Stage {
   redis(settings?: Record<string, string>): Promise<TestRedis>;
-  proxy(redis: TestRedis): Promise<RedisProxy>;
+  proxy(redis: Pick<TestRedis, 'port'>): Promise<RedisProxy>;
   role(role: string, env: Record<string, string>, cwd?: string): Promise<RoleProcess>;
+  /** Starts a role that may not come up. */
+  spawn(role: string, env: Record<string, string>): RoleProcess;
   /** Runs when the processes have ended. */
   atEnd(close: () => Promise<void>): void;
 }
@@ -42,6 +44,12 @@ export function openStage(context: TestContext): Stage {
 
     async role(role, env, cwd) {
       const started = await startRole(role, env, cwd);
+      processes.push(started);
+      return started;
+    },
+
+    spawn(role, env) {
+      const started = spawnRole(role, env);
       processes.push(started);
       return started;
     },

@@ -2,42 +2,27 @@
 
 import type { Hono } from 'hono';
 import * as v from 'valibot';
-import { within } from '../../lifecycle.ts';
-import type { Inspector } from '../../store/inspector.ts';
+import type { AskReadiness } from '../../store/readiness.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { named } from '../component.ts';
 import { addRoute } from '../operation.ts';
 
 const NO_STORE = { 'Cache-Control': 'no-store' };
-const PING_WITHIN_MS = 1_000;
-/** Many probes at once cost one ping. */
-const FRESH_MS = 500;
 
 const ReadinessSchema = named(
   'Readiness',
   v.object({
     status: v.picklist(['ready', 'not ready']),
-    checks: v.array(v.object({ name: v.string(), ok: v.boolean() })),
+    checks: v.array(v.object({ name: v.string(), ok: v.boolean(), detail: v.optional(v.string()) })),
   }),
 );
 
-/** @param isStopping true once the server drains */
-export function addHealthRoutes(app: Hono<AppEnv>, inspector: Inspector, isStopping: () => boolean): void {
-  let last: { readonly at: number; readonly ok: Promise<boolean> } | undefined;
-
-  function redisAnswers(): Promise<boolean> {
-    if (!last || performance.now() - last.at > FRESH_MS) {
-      const ping = inspector.ping().then(() => true);
-      const ok = within(ping, PING_WITHIN_MS).then(
-        (answered) => answered === true,
-        () => false,
-      );
-      last = { at: performance.now(), ok };
-    }
-    return last.ok;
-  }
-
+/**
+ * @param redis what a server needs of Redis
+ * @param isStopping true once the server drains
+ */
+export function addHealthRoutes(app: Hono<AppEnv>, redis: AskReadiness, isStopping: () => boolean): void {
   addRoute(
     app,
     'GET',
@@ -63,7 +48,8 @@ export function addHealthRoutes(app: Hono<AppEnv>, inspector: Inspector, isStopp
       answers: {
         200: { description: 'They should.', schema: ReadinessSchema },
         503: {
-          description: 'Redis does not answer, or the server is stopping.',
+          description:
+            'Redis does not answer or cannot be used, as `detail` says, or the server is stopping.',
           content: {
             'application/json': ReadinessSchema,
             'application/cbor': ReadinessSchema,
@@ -73,9 +59,10 @@ export function addHealthRoutes(app: Hono<AppEnv>, inspector: Inspector, isStopp
       },
     },
     async (c) => {
+      const fault = await redis();
       const checks = [
         { name: 'accepting', ok: !isStopping() },
-        { name: 'redis', ok: await redisAnswers() },
+        fault === undefined ? { name: 'redis', ok: true } : { name: 'redis', ok: false, detail: fault },
       ];
       const ready = checks.every(({ ok }) => ok);
       return answer(c, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks }, NO_STORE);

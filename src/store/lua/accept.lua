@@ -74,10 +74,11 @@ function Q.accept(id, content, lane, made_now, more)
   return 'accepted', id
 end
 
+-- Returns how many tasks the queue has accepted in all; nil when none were accepted now.
 function Q.push_accepted()
   for lane, pushed in pairs(Q.references) do
     Q.call_sliced('LPUSH', Q.ready_key(lane), pushed)
     Q.call_sliced('LPUSH', Q.ledger_key(lane), Q.entries[lane])
   end
-  Q.count('accepted', Q.accepted)
+  return Q.count('accepted', Q.accepted)
 end

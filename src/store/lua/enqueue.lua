@@ -5,6 +5,7 @@
 --   known     this call is a repeat of one whose reply was lost
 --   replayed  its idempotency key belongs to that task, made by the same request: nothing new was accepted
 --   conflict  its idempotency key belongs to that task, made by another request: nothing new was accepted
+--        Then 0, 'first' and '' when these are the first tasks of the queue: Redis has not known it, or has lost its data.
 
 local plain = tonumber(ARGV[1])
 local PAIRS_FROM, OTHERS_FROM = 2 + plain, 2 + 3 * plain
@@ -58,6 +59,6 @@ for at = OTHERS_FROM, #ARGV, 4 do
   local verdict, owner = Q.accept(id, ARGV[at + 1], ARGV[at + 2], Q.is_made_now(id), cjson.decode(ARGV[at + 3]))
   except(plain + (at - OTHERS_FROM) / 4 + 1, verdict, owner)
 end
-Q.push_accepted()
+if Q.push_accepted() == Q.accepted then except(0, 'first', '') end
 Q.commit()
 return exceptions

@@ -211,8 +211,9 @@ function Q.tell(moves, fields)
   redis.call('XADD', Q.BASE .. ':events', 'MAXLEN', '=', kept, '*', 'n', number, unpack(fields))
 end
 
+-- Returns the new count.
 function Q.count(name, by)
-  if by ~= 0 then redis.call('HINCRBY', Q.BASE .. ':count', name, by) end
+  if by ~= 0 then return redis.call('HINCRBY', Q.BASE .. ':count', name, by) end
 end
 
 function Q.write_headers()

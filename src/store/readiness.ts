@@ -1,0 +1,61 @@
+// Whether a server could do its work with this Redis just now: it asks for a write, because tasks are accepted by writes.
+
+import type { Redis } from 'ioredis';
+import { within } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import { faultOfConnection, onNotPermitted } from './connection.ts';
+import { PROBE_KEY } from './keys.ts';
+import { watchPermissions } from './permissions.ts';
+import { runScript } from './scripts.ts';
+import { faultOf } from './store-error.ts';
+
+/** Resolves with what is wrong with Redis, in a few words; `undefined` when nothing is. Never rejects. */
+export type AskReadiness = () => Promise<string | undefined>;
+
+const ANSWERS_WITHIN_MS = 1_000;
+/** Many probes at once cost one look. */
+const FRESH_MS = 500;
+
+/** @param client a connection of `openCommandConnection` */
+export function createReadiness(client: Redis, log: Log): AskReadiness {
+  const permissions = watchPermissions(client, log);
+  let last: { readonly at: number; readonly fault: Promise<string | undefined> } | undefined;
+
+  async function look(): Promise<string | undefined> {
+    const refused = await permissions();
+    if (refused.length > 0) return `not permitted: ${refused.join(', ')}`;
+    await runScript(client, 'probe', PROBE_KEY, ['write']);
+    return undefined;
+  }
+
+  function wordsFor(error: unknown): string | undefined {
+    // At `maxmemory` scripts of Redis 6.2 cannot write. A server is of use then: it says `redis-full`, and shows tasks.
+    if (error instanceof Error && /(^|-)OOM/.test(error.message)) return undefined;
+    const fault = faultOf(error);
+    if (fault === undefined) log.error({ err: error }, 'readiness could not be asked for');
+    return fault ?? 'internal error';
+  }
+
+  // What was seen before is worth nothing then.
+  const forget = (): void => {
+    last = undefined;
+  };
+  client.on('close', forget);
+  onNotPermitted(client, forget);
+
+  return async () => {
+    const away = faultOfConnection(client);
+    if (away !== undefined) return away;
+    if (!last || performance.now() - last.at > FRESH_MS) {
+      const answered = look().then(
+        (fault) => ({ fault }),
+        (error: unknown) => ({ fault: wordsFor(error) }),
+      );
+      const fault = within(answered, ANSWERS_WITHIN_MS).then((answer) =>
+        answer ? answer.fault : 'unreachable',
+      );
+      last = { at: performance.now(), fault };
+    }
+    return last.fault;
+  };
+}

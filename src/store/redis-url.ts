@@ -1,0 +1,115 @@
+// Reads REDIS_URL. ioredis never sees the text: it would take a wrong one for something else, and show parts of it.
+
+import type { ConnectionOptions } from 'node:tls';
+import { PopfleetError } from '../protocol/errors.ts';
+
+/** Where Redis is, and who connects: as ioredis takes it. */
+export interface RedisAddress {
+  /** A unix socket; then there is neither host nor port. */
+  readonly path?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly username?: string;
+  readonly password?: string;
+  readonly db: number;
+  /** Given for TLS. */
+  readonly tls?: ConnectionOptions;
+}
+
+const DEFAULT_PORT = 6_379;
+/** Redis numbers its databases by an int (`databases` in redis.conf). */
+const MOST_DATABASES = 2 ** 31;
+
+/** Scheme, user and password, host, port, database, options. No part holds a character that ends it. */
+const URL_PARTS =
+  /^(?<scheme>rediss?):\/\/(?:(?<user>[^@/?#:]*)(?::(?<password>[^@/?#]*))?@)?(?<host>\[[\da-f:.]+\]|[\p{L}\p{N}._-]+)(?::(?<port>\d+))?(?:\/(?<db>[^/?#]*))?(?:\?(?<query>[^#]*))?$/iu;
+
+/** A path may itself have a question mark in it: only what follows the last one, without a slash, can be options. */
+const SOCKET_PARTS = /^(?<path>\/.*?)(?:\?(?<query>[a-z]+=[^/?]*))?$/is;
+
+/**
+ * Reads `redis://[user[:password]@]host[:port][/database]`, the same with `rediss` (TLS), or the path of a unix socket,
+ * which may end with `?db=`, `username=` and `password=`. User and password are percent-encoded (RFC 3986, section 2.1).
+ * @throws PopfleetError `bad-config` whose message says what is wrong with the text, and repeats no part of it: it goes on
+ *   from the name of the setting (`REDIS_URL: must …`)
+ */
+export function readRedisUrl(text: string): RedisAddress {
+  const trimmed = text.trim();
+  return trimmed.startsWith('/') ? readSocket(trimmed) : readUrl(trimmed);
+}
+
+function readSocket(text: string): RedisAddress {
+  const { path = text, query } = SOCKET_PARTS.exec(text)?.groups ?? {};
+  const { db, username, password } = readOptions(query, ['db', 'username', 'password']);
+  return {
+    path,
+    db: readDatabase(db),
+    ...(username === undefined ? {} : { username: decode(username) }),
+    ...(password === undefined ? {} : { password: decode(password) }),
+  };
+}
+
+function readUrl(text: string): RedisAddress {
+  if (!/^rediss?:\/\/./i.test(text)) throw fault('must begin with redis://, rediss:// or / (a unix socket)');
+  if (/[\s\p{Cc}]/u.test(text)) throw fault('has white space in it: write it as %20');
+  const at = text.indexOf('@');
+  const isInPassword = at !== text.lastIndexOf('@') || /[/?#].*@/.test(text.slice(text.indexOf('//') + 2));
+  if (isInPassword) {
+    throw fault('has @, /, ? or # in the user or the password: write them as %40, %2F, %3F and %23');
+  }
+  const parts = URL_PARTS.exec(text)?.groups;
+  if (!parts) {
+    throw fault('is not a valid URL: write redis://user:password@host:port/database');
+  }
+  const { scheme = '', user = '', password, host = '', port, query } = parts;
+  const options = readOptions(query, ['db']);
+  if (user !== '' && password === undefined)
+    throw fault('names a user without a password: write user:password@');
+  return {
+    host: host.replace(/^\[(.*)\]$/, '$1'),
+    port: port === undefined ? DEFAULT_PORT : readPort(port),
+    ...(user === '' ? {} : { username: decode(user) }),
+    ...(password === undefined || (user === '' && password === '') ? {} : { password: decode(password) }),
+    db: readDatabase(parts['db'] || options['db']),
+    ...(scheme.toLowerCase() === 'rediss' ? { tls: {} } : {}),
+  };
+}
+
+function readPort(digits: string): number {
+  const port = Number(digits);
+  if (port < 1 || port > 65_535) throw fault('must have a port from 1 to 65535');
+  return port;
+}
+
+function readDatabase(digits: string | undefined): number {
+  if (digits === undefined) return 0;
+  const db = /^\d{1,10}$/.test(digits) ? Number(digits) : MOST_DATABASES;
+  if (db >= MOST_DATABASES)
+    throw fault('must name the database by a whole number, such as redis://host:6379/1');
+  return db;
+}
+
+/** @param known names that may stand there, each once */
+function readOptions(query: string | undefined, known: readonly string[]): Readonly<Record<string, string>> {
+  const options = new Map<string, string>();
+  for (const option of query ? query.split('&') : []) {
+    const [name = '', ...value] = option.split('=');
+    if (!known.includes(name) || options.has(name)) {
+      throw fault(`may have no options behind the question mark but ${known.join(', ')}, each once`);
+    }
+    options.set(name, value.join('='));
+  }
+  return Object.fromEntries(options);
+}
+
+function decode(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    throw fault('has a % in the user or the password that begins no character: write it as %25');
+  }
+}
+
+function fault(sentence: string): PopfleetError {
+  return new PopfleetError('bad-config', sentence);
+}
