@@ -80,7 +80,7 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
   const { url, embedded } = await findRedis(config, log);
   const connection = { url, log };
   const onStuck = (): void => {
-    log.fatal('nothing could be fetched for long: ending, so that a new process can try');
+    log.fatal('the worker cannot do its work: ending, so that a new process can try');
     ending.fail();
   };
   const worker =

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import * as v from 'valibot';
 import { decodeStored, encodeCbor } from '../protocol/cbor.ts';
 import { queueKey } from './keys.ts';
+import { registerQueues } from './queue-names.ts';
 
 export interface Announcement {
   readonly host: string;
@@ -22,14 +23,21 @@ export interface AnnouncedWorker extends Partial<Announcement> {
   readonly worker: string;
 }
 
-/** @throws Error of ioredis */
+/**
+ * Says what a worker is, and makes its queue known: foreign programs may push to one that no server ever wrote to. In this
+ * order, so that a copy of Redis that has the announcement has the queue too.
+ * @throws Error of ioredis
+ */
 export async function announce(
   client: Redis,
   queue: string,
   worker: string,
   announcement: Announcement,
 ): Promise<void> {
-  await client.hset(`${queueKey(queue)}:announced`, worker, encodeCbor(announcement));
+  await Promise.all([
+    registerQueues(client, [queue]),
+    client.hset(`${queueKey(queue)}:announced`, worker, encodeCbor(announcement)),
+  ]);
 }
 
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

@@ -55,7 +55,7 @@ function readUrl(text: string): RedisAddress {
   const at = text.indexOf('@');
   const isInPassword = at !== text.lastIndexOf('@') || /[/?#].*@/.test(text.slice(text.indexOf('//') + 2));
   if (isInPassword) {
-    throw fault('has @, /, ? or # in the user or the password: write them as %40, %2F, %3F and %23');
+    throw fault('is not a valid URL: in user and password write @, /, ? and # as %40, %2F, %3F and %23');
   }
   const parts = URL_PARTS.exec(text)?.groups;
   if (!parts) {

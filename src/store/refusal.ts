@@ -18,7 +18,7 @@ export async function explainBroken(
   address: RedisAddress,
   error: Error | undefined,
 ): Promise<Error | undefined> {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  const code = (error as { readonly code?: unknown } | undefined)?.code;
   const isBroken = error === undefined || code === 'ECONNRESET' || code === 'EPIPE';
   // Over TLS Redis closes without a word.
   if (!isBroken || address.tls) return error;

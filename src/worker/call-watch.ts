@@ -32,7 +32,11 @@ export function createCallWatch(stuckMs: number, log: Log, onStuck: () => void):
   return {
     worked(call) {
       // Nearly always there is nothing to forget, and this is called for every batch of tasks.
-      if (failing.size > 0 && failing.delete(call)) log.info({ call }, 'works again');
+      if (failing.size === 0) return;
+      const state = failing.get(call);
+      failing.delete(call);
+      // That Redis is back its connection says.
+      if (state && state.cause !== 'unreachable') log.info({ call }, 'works again');
     },
 
     failed(call, error) {

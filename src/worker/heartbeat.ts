@@ -12,8 +12,6 @@ export interface Heartbeat {
 }
 
 export interface HeartbeatParts {
-  /** Makes the queues known in Redis. @throws Error of the store */
-  readonly registerQueues: () => Promise<void>;
   readonly exchanges: readonly Exchange[];
   readonly everyMs: number;
   /** Called when a queue is no longer paused. */
@@ -22,14 +20,7 @@ export interface HeartbeatParts {
   readonly log: Log;
 }
 
-export function startHeartbeat({
-  registerQueues,
-  exchanges,
-  everyMs,
-  onOpen,
-  watch,
-  log,
-}: HeartbeatParts): Heartbeat {
+export function startHeartbeat({ exchanges, everyMs, onOpen, watch, log }: HeartbeatParts): Heartbeat {
   async function beatOnce(exchange: Exchange): Promise<void> {
     const wasPaused = exchange.isPaused();
     const call = `heartbeat of ${exchange.queue}`;
@@ -45,10 +36,6 @@ export function startHeartbeat({
   }
 
   function beat(queue?: string): void {
-    if (queue === undefined) {
-      // Foreign programs may push to a queue that no server ever wrote to, and Redis may have been emptied: make it known.
-      registerQueues().catch(() => undefined); // Fails as the beats do, which say why.
-    }
     for (const exchange of exchanges) {
       if (queue === undefined || queue === exchange.queue) void beatOnce(exchange);
     }

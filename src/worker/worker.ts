@@ -8,7 +8,6 @@ import { type Announcement, announce } from '../store/announcement.ts';
 import { openBlockingPop } from '../store/blocking-pop.ts';
 import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
 import { createConsumer } from '../store/consumer.ts';
-import { registerQueues } from '../store/queue-names.ts';
 import { createSweeper, type Swept } from '../store/sweeper.ts';
 import { runTicks, type TickReport } from '../store/ticks.ts';
 import { listenForWakes, type WakeListener } from '../store/wake-listener.ts';
@@ -145,7 +144,6 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
     });
 
     const heartbeat = startHeartbeat({
-      registerQueues: () => registerQueues(command, settings.queues),
       exchanges,
       everyMs: settings.heartbeatMs,
       onOpen: () => feed.nudge(),

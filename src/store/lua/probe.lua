@@ -8,7 +8,7 @@ local hash, list, set, sorted, stream, text =
   base .. ':hash', base .. ':list', base .. ':set', base .. ':sorted', base .. ':stream', base .. ':text'
 -- In an order in which none of them fails: what reads follows what writes, what takes away comes last.
 local calls = {
-  { 'SET', text, '1', 'PX', 1000 }, { 'GET', text }, { 'MGET', text }, { 'EXISTS', text }, { 'TIME' },
+  { 'SET', text, '1', 'PX', 1000 }, { 'GET', text }, { 'MGET', text }, { 'EXISTS', text }, { 'PEXPIRE', text, 1000 }, { 'TIME' },
   { 'HSET', hash, 'f', 'v' }, { 'HSETNX', hash, 'n', 1 }, { 'HINCRBY', hash, 'n', 1 }, { 'HGET', hash, 'f' },
   { 'HMGET', hash, 'f' }, { 'HGETALL', hash }, { 'HEXISTS', hash, 'f' }, { 'HSTRLEN', hash, 'f' }, { 'HSCAN', hash, 0 },
   { 'MEMORY', 'USAGE', hash }, { 'HDEL', hash, 'f', 'n' },
@@ -16,7 +16,9 @@ local calls = {
   { 'LPOS', list, 'a' }, { 'LTRIM', list, 0, 1 }, { 'LPOP', list }, { 'RPOP', list },
   { 'SADD', set, 'm', 'n' }, { 'SCARD', set }, { 'SMEMBERS', set }, { 'SREM', set, 'm' }, { 'SPOP', set },
   { 'ZADD', sorted, 1, 'm' }, { 'ZCARD', sorted }, { 'ZCOUNT', sorted, 0, 1 }, { 'ZSCORE', sorted, 'm' },
+  { 'ZMSCORE', sorted, 'm' },
   { 'ZRANGE', sorted, 0, 0 }, { 'ZRANGEBYSCORE', sorted, 0, 1 }, { 'ZREM', sorted, 'm' },
+  { 'ZREMRANGEBYSCORE', sorted, 0, 1 },
   { 'XADD', stream, '*', 'f', 'v' }, { 'XRANGE', stream, '-', '+' }, { 'XREVRANGE', stream, '+', '-' },
   { 'XREAD', 'STREAMS', stream, '0' },
   { 'PUBLISH', base, '' }, { 'UNLINK', hash, list, set, sorted, stream }, { 'DEL', text },
