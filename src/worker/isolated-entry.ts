@@ -11,6 +11,7 @@ import { ownBytes, runJob, toAnswer } from './run-job.ts';
 import { stopError } from './stop-source.ts';
 import type { FromThread } from './thread-messages.ts';
 import type { KeepProgress } from './voice.ts';
+import { watchChildren } from './watch-children.ts';
 
 const controller = new AbortController();
 const budget = new OutputBudget();
@@ -19,6 +20,10 @@ const exit = process.exit.bind(process);
 captureStreams(() => ({
   write: (stream, chunk) => writeAll(stream === 'stdout' ? 1 : 2, Buffer.from(chunk)),
 }));
+watchChildren(
+  (mark) => say({ kind: 'child', run: 0, mark }),
+  (pid) => say({ kind: 'child-gone', pid }),
+);
 // All code here belongs to the one task: what it does not catch fails it.
 process.on('uncaughtException', (error) => answer(toAnswer(error, undefined)));
 

@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { builtEntry } from './built-entry.ts';
+import { descendantsOf, endProcesses, type ProcessMark } from './child-processes.ts';
 import { createFrameReader, FROM_ISOLATED, TO_ISOLATED, toFrame } from './frames.ts';
 import type { Log } from '../log.ts';
 import { createOutputLog } from './log-output.ts';
@@ -43,6 +44,8 @@ function runIsolated(
   let asked: { readonly reason: StopReason; readonly at: number } | undefined;
   let killedAt: number | undefined;
   let grace: NodeJS.Timeout | undefined;
+  /** Processes that the task has started, by their number. */
+  const started = new Map<number, ProcessMark>();
 
   const tell = (message: ToIsolated): void => {
     (child.stdio[TO_ISOLATED] as Writable).write(toFrame(message));
@@ -50,6 +53,8 @@ function runIsolated(
   hear(child, (message) => {
     if (!isFromThread(message)) return;
     if (message.kind === 'told') onTold(message.told);
+    if (message.kind === 'child') started.set(message.mark.pid, message.mark);
+    if (message.kind === 'child-gone') started.delete(message.pid);
     if (message.kind !== 'answered') return;
     answer = message.answer;
     if (answer.told) onTold(answer.told);
@@ -63,6 +68,8 @@ function runIsolated(
     tell({ kind: 'stop', reason });
     grace = setTimeout(() => {
       killedAt = performance.now();
+      // Also those that it waits for in `spawnSync`. When it is gone, nothing shows any more that they were its own.
+      for (const mark of child.pid === undefined ? [] : descendantsOf(child.pid)) started.set(mark.pid, mark);
       child.kill('SIGKILL');
     }, STOP_GRACE_MS);
   });
@@ -73,12 +80,19 @@ function runIsolated(
     output.flush();
     const latencyMs = performance.now() - (killedAt ?? asked?.at ?? performance.now());
     const stopped = asked && { reason: asked.reason, latencyMs };
-    if (answer) resolve({ kind: 'answered', answer, stop: stopped });
-    // Asked to end, it did: by force, or on its own in the time that it was given for that.
-    else if (stopped && (killedAt !== undefined || stopped.reason !== 'timed-out'))
-      resolve({ kind: 'killed', stop: stopped });
-    else if (how === undefined) resolve({ kind: 'not-begun' });
-    else resolve({ kind: 'process-lost', error: lostError(how, lastWords()) });
+    const end = endOf(how);
+    // A handler that has finished, or failed by itself, may leave a process behind.
+    if (end.kind === 'answered' && (!stopped || end.answer.kind === 'result')) resolve(end);
+    else void endProcesses([...started.values()]).then(() => resolve(end));
+
+    function endOf(ended: HowItEnded | undefined): RunEnd {
+      if (answer) return { kind: 'answered', answer, stop: stopped };
+      // Asked to end, it did: by force, or on its own in the time that it was given for that.
+      if (stopped && (killedAt !== undefined || stopped.reason !== 'timed-out'))
+        return { kind: 'killed', stop: stopped };
+      if (ended === undefined) return { kind: 'not-begun' };
+      return { kind: 'process-lost', error: lostError(ended, lastWords()) };
+    }
   });
 }
 

@@ -3,7 +3,7 @@
 import type { Run } from './ahead.ts';
 import { type Bundle, BundleStates, type NumberedJob } from './bundle.ts';
 import type { Job, StopReason } from './job.ts';
-import type { RunEnd } from './runner.ts';
+import type { RunEnd, Stop } from './runner.ts';
 import type { StopSource } from './stop-source.ts';
 import type { Thread } from './thread.ts';
 
@@ -16,6 +16,7 @@ export class SentBundle {
   thread: Thread | undefined;
   /** The run that its thread was ended for. */
   killed: PoolRun | undefined;
+  #isEndingChildren = false;
   /** Runs that have not ended. */
   open: number;
 
@@ -32,6 +33,21 @@ export class SentBundle {
   withdrawUnbegun(): readonly PoolRun[] {
     if (this.hasBegun()) return [];
     return this.runs.filter((_, index) => this.states.withdraw(index));
+  }
+
+  /** Ends the thread for one of its runs. */
+  kill(run: PoolRun): void {
+    this.killed = run;
+    // Its processes first: only while the thread is there it takes notice of their end, or they would stay as zombies.
+    const ending = this.thread?.endChildren(run.number);
+    this.#isEndingChildren = ending !== undefined;
+    if (ending) void ending.then(() => this.thread?.end());
+    else this.thread?.end();
+  }
+
+  /** The processes of the run are being ended, and then its thread: what its handler makes of that is no answer. */
+  isEndingChildrenOf(run: PoolRun): boolean {
+    return this.#isEndingChildren && this.killed === run;
   }
 
   toBundle(): Bundle {
@@ -69,6 +85,11 @@ export class PoolRun {
   sendWith(bundle: SentBundle, index: number, run: Run): void {
     this.sent = { bundle, index, run };
     this.#armDeadline(this.job.timeoutMs);
+  }
+
+  /** Why it was asked to end, and how long ago. */
+  stopped(): Stop | undefined {
+    return this.asked && { reason: this.asked.reason, latencyMs: performance.now() - this.asked.at };
   }
 
   end(ended: RunEnd): void {

@@ -53,11 +53,10 @@ export function createPool({ settings, gate, ahead, onTold, log, patienceMs }: P
     const run = runs.get(number);
     if (run?.sent?.bundle !== bundle) return;
     if (answer.told) onTold(answer.told);
-    const stop = run.asked && {
-      reason: run.asked.reason,
-      latencyMs: performance.now() - run.asked.at,
-    };
-    end(run, { kind: 'answered', answer, stop }, ranMs);
+    if (bundle.isEndingChildrenOf(run)) return;
+    // A handler that has finished may leave a process behind; one that was stopped may not.
+    if (run.asked && answer.kind !== 'result') void bundle.thread?.endChildren(number);
+    end(run, { kind: 'answered', answer, stop: run.stopped() }, ranMs);
   }
 
   function end(run: PoolRun, ended: RunEnd, ranMs?: number): void {
@@ -165,8 +164,7 @@ export function createPool({ settings, gate, ahead, onTold, log, patienceMs }: P
     for (const other of bundle.runs) if (other !== run && runs.has(other.number)) takeBack(other);
     // Nothing else can begin now. If it has ended meanwhile, its answer is on its way.
     if (bundle.killed || !bundle.states.isRunning(index)) return;
-    bundle.killed = run;
-    bundle.thread?.end();
+    bundle.kill(run);
   }
 
   function loseAll(bundle: SentBundle, lost: ThreadLost): void {

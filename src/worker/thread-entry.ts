@@ -1,6 +1,7 @@
 // The entry of every worker thread.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { readlinkSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { toTaskError } from '../protocol/task-error.ts';
 import { loadRegistry, type Registry } from '../tasks/registry.ts';
@@ -11,6 +12,7 @@ import { ownBytes, runJob, toAnswer } from './run-job.ts';
 import { stopError } from './stop-source.ts';
 import { ThreadMemory } from './thread-memory.ts';
 import type { FromThread, Output, ToThread } from './thread-messages.ts';
+import { watchChildren } from './watch-children.ts';
 
 /** What a thread is given when it starts. */
 export interface ThreadStart {
@@ -53,6 +55,10 @@ captureStreams(() => {
   const run = runs.getStore() ?? current;
   return run ? (run.output ??= createOutput(run)) : otherOutput;
 });
+watchChildren(
+  (mark) => say({ kind: 'child', run: (runs.getStore() ?? current)?.number ?? 0, mark }),
+  (pid) => say({ kind: 'child-gone', pid }),
+);
 
 // An unhandled rejection comes here too, in the asynchronous context of its promise.
 process.on('uncaughtException', fail);
@@ -64,7 +70,15 @@ function serve(registry: Registry): void {
     else if (current?.number === message.run) current.controller.abort(stopError(message.reason));
   });
   hasLoaded = true;
-  say({ kind: 'loaded' });
+  say({ kind: 'loaded', proc: procPath() });
+}
+
+function procPath(): string | undefined {
+  try {
+    return readlinkSync('/proc/thread-self');
+  } catch {
+    return undefined;
+  }
 }
 
 /** Runs the jobs of a bundle and says how each ended. */

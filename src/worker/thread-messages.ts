@@ -2,6 +2,7 @@
 
 import type { TaskError } from '../protocol/task-error.ts';
 import type { Bundle } from './bundle.ts';
+import type { ProcessMark } from './child-processes.ts';
 import type { Answer, StopReason, Told } from './job.ts';
 import type { OutputOwner } from './log-output.ts';
 import type { OutputStream } from './output.ts';
@@ -13,12 +14,18 @@ export type ToThread =
 
 export type FromThread =
   /** Its handlers are loaded: it takes jobs. */
-  | { readonly kind: 'loaded' }
+  | {
+      readonly kind: 'loaded';
+      /** Where its children stand below `/proc`; `undefined` on other systems than Linux. */
+      readonly proc: string | undefined;
+    }
   /** They cannot be loaded, and the thread ends. */
   | { readonly kind: 'not-loaded'; readonly reason: string }
   | Answered
   | { readonly kind: 'told'; readonly told: Told }
   | Output
+  | Child
+  | { readonly kind: 'child-gone'; readonly pid: number }
   | LeftBehind;
 
 export interface Answered {
@@ -42,6 +49,14 @@ export interface Output {
   readonly said: { readonly stream: OutputStream; readonly line: string } | { readonly dropped: number };
 }
 
+/** A process that code of a run has started. */
+export interface Child {
+  readonly kind: 'child';
+  /** 0: it belongs to no run, but to a task module. */
+  readonly run: number;
+  readonly mark: ProcessMark;
+}
+
 /** An error of code that an earlier run left behind, a timer for example. The thread ends for it. */
 export interface LeftBehind {
   readonly kind: 'left-behind';
@@ -55,7 +70,10 @@ export function isFromThread(message: unknown): message is FromThread {
   if (!isObject(message)) return false;
   switch (message['kind']) {
     case 'loaded':
-      return true;
+      return (
+        message['proc'] === undefined ||
+        (typeof message['proc'] === 'string' && /^\d+\/task\/\d+$/.test(message['proc']))
+      );
     case 'not-loaded':
       return typeof message['reason'] === 'string';
     case 'answered':
@@ -68,6 +86,10 @@ export function isFromThread(message: unknown): message is FromThread {
       return isTold(message['told']);
     case 'output':
       return (message['by'] === undefined || isObject(message['by'])) && isOutput(message['said']);
+    case 'child':
+      return typeof message['run'] === 'number' && isMark(message['mark']);
+    case 'child-gone':
+      return isPid(message['pid']);
     case 'left-behind':
       return (message['by'] === undefined || isObject(message['by'])) && isError(message['error']);
     default:
@@ -108,6 +130,17 @@ function isOutput(said: unknown): boolean {
   return (
     typeof dropped === 'number' || (typeof line === 'string' && (stream === 'stdout' || stream === 'stderr'))
   );
+}
+
+function isMark(mark: unknown): boolean {
+  if (!isObject(mark)) return false;
+  const { pid, startTime } = mark;
+  return isPid(pid) && (startTime === undefined || typeof startTime === 'string');
+}
+
+/** Numbers below that stand for groups of processes, or for the first one of the machine. */
+function isPid(pid: unknown): boolean {
+  return typeof pid === 'number' && Number.isInteger(pid) && pid > 1 && pid !== process.pid;
 }
 
 function isError(error: unknown): boolean {

@@ -3,10 +3,11 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { KillCause } from '../protocol/task-error.ts';
 import { builtEntry } from './built-entry.ts';
-import { type Bundle, BundleStates } from './bundle.ts';
+import { type Bundle, BundleStates, type NumberedJob } from './bundle.ts';
 import { handlerEnv } from './handler-env.ts';
 import type { RunnerSettings, StopReason, Told } from './job.ts';
 import type { ThreadStart } from './thread-entry.ts';
+import { ThreadChildren } from './thread-children.ts';
 import { ThreadMemory } from './thread-memory.ts';
 import {
   type Answered,
@@ -38,6 +39,11 @@ export interface Thread {
   send(bundle: Bundle, user: ThreadUser): void;
   /** Asks the handler of one run to end by itself. */
   ask(run: number, reason: StopReason): void;
+  /**
+   * Ends the processes that a run has started and that are still there.
+   * @returns resolves when they have ended; `undefined` when there are none
+   */
+  endChildren(run: number): Promise<void> | undefined;
   /** Its user is done with it. */
   free(): void;
   /** Ends it, whatever it does. It must have loaded: Node aborts the whole process when a thread ends while it loads modules. */
@@ -75,6 +81,7 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
   });
   let user: ThreadUser | undefined;
   let bundle: Bundle | undefined;
+  const children = new ThreadChildren();
   let hasLoaded = false;
   let isGone = false;
   let endedAt: number | undefined;
@@ -91,6 +98,7 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
     switch (message.kind) {
       case 'loaded':
         hasLoaded = true;
+        children.proc = message.proc;
         events.loaded(thread);
         break;
       case 'not-loaded':
@@ -114,6 +122,12 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
       case 'output':
         events.output(message);
         break;
+      case 'child':
+        children.add(message);
+        break;
+      case 'child-gone':
+        children.remove(message.pid);
+        break;
     }
   }
 
@@ -126,12 +140,16 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
     user?.told({ queue, id, claim, progress: { percent: last.percent, note: last.note }, lines: [] });
   }
 
+  /** The job that it was at when it went. */
+  function runningJob(): NumberedJob | undefined {
+    const states = bundle && new BundleStates(bundle.memory);
+    return bundle?.jobs.find((_, index) => states?.isRunning(index));
+  }
+
   /** What it wrote to its streams before it went, and could not send any more. */
   function passLastOutput(): void {
-    const states = bundle && new BundleStates(bundle.memory);
-    const by = bundle?.jobs.find((_, index) => states?.isRunning(index));
-    const lines = memory.rest().split('\n');
-    for (const line of lines.filter((one) => one !== '')) {
+    const by = runningJob();
+    for (const line of memory.rest().split('\n').filter(Boolean)) {
       events.output({ kind: 'output', by, isLate: false, said: { stream: 'stdout', line } });
     }
   }
@@ -143,6 +161,8 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
     isGone = true;
     tellLastProgress();
     passLastOutput();
+    children.proc = undefined;
+    void children.end(runningJob()?.run ?? Number.NaN);
     port.close();
     const latencyMs = endedAt === undefined ? 0 : performance.now() - endedAt;
     user?.lost({ cause: causeOf(exit), error: exit, latencyMs, isLeftBehind });
@@ -170,6 +190,7 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
         ),
       );
     },
+    endChildren: (run) => children.end(run),
     ask: (run, reason) => port.postMessage({ kind: 'stop', run, reason } satisfies ToThread),
     free() {
       user = undefined;

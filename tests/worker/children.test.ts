@@ -1,0 +1,151 @@
+// Programs that a handler has started end with it when it is ended, and only then.
+
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { encodeContent } from '../../src/protocol/message.ts';
+import { createAhead } from '../../src/worker/ahead.ts';
+import { descendantsOf } from '../../src/worker/child-processes.ts';
+import { createGate } from '../../src/worker/gate.ts';
+import { createIsolated } from '../../src/worker/isolated.ts';
+import type { Job } from '../../src/worker/job.ts';
+import { createPool, type Pool } from '../../src/worker/pool.ts';
+import type { RunEnd, Runner } from '../../src/worker/runner.ts';
+import { StopSource } from '../../src/worker/stop-source.ts';
+import { eventually } from '../support/eventually.ts';
+import { silentLog } from '../support/store.ts';
+
+const settings = {
+  tasks: {
+    taskModules: [fileURLToPath(new URL('../fixtures/children.mjs', import.meta.url))],
+    baseDir: '/',
+    taskDurationMs: 0,
+  },
+  resultLimitBytes: 100_000,
+  threadMemoryMb: 64,
+};
+
+let pool: Pool;
+let isolated: Runner;
+let folder: string;
+let file: string;
+
+beforeAll(async () => {
+  const onTold = (): void => undefined;
+  isolated = createIsolated(settings, onTold, silentLog);
+  pool = createPool({ settings, gate: createGate(1), ahead: createAhead(1), onTold, log: silentLog });
+  await pool.start();
+});
+
+afterAll(() => pool.stop());
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'popfleet-children-'));
+  file = join(folder, 'pids');
+});
+
+afterEach(() => {
+  for (const pid of pids()) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+  rmSync(folder, { recursive: true });
+});
+
+/** @param processes it is stopped when it has started so many; 0 = it ends by itself */
+async function run(where: string, type: string, input: object, processes: number): Promise<RunEnd> {
+  const id = '01890000-0000-7000-8000-000000000001';
+  const content = encodeContent(type, { file, ...input }, {});
+  const job: Job = { queue: 'mail', id, type, claim: 1, content, attempt: 1, timeoutMs: undefined };
+  const stop = new StopSource();
+  const ended = (where === 'thread' ? pool : isolated).run(job, stop);
+  if (processes > 0) {
+    await eventually(() => pids().length === processes);
+    stop.stop('cancelled');
+  }
+  return ended;
+}
+
+function pids(): number[] {
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean).map(Number) : [];
+}
+
+/** Whether a process runs; one that has ended and only waits for its parent to notice does not. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+const PLACES = ['thread', 'process'];
+
+test.each<[string, string, string, number]>([
+  ['thread', 'waits', 'spawn', 1],
+  ['thread', 'waits', 'detached', 1],
+  ['thread', 'waits', 'exec', 1],
+  ['thread', 'waits', 'stubborn', 2],
+  ['thread', 'hangs', 'spawn', 1],
+  ['process', 'waits', 'stubborn', 2],
+])(
+  'case 45: in a %s, a handler that %s for what %s has started is ended: so is that',
+  async (where, ending, what, processes) => {
+    // A shell starts its command a moment later.
+    const end = await run(where, 'starts', { ending, what }, processes);
+    expect(end.kind).toBe('killed');
+    await eventually(() => !pids().some(isAlive));
+    expect(pids().flatMap(descendantsOf)).toEqual([]);
+  },
+);
+
+test.each(PLACES)(
+  'case 45: in a %s, one that waits in spawnSync is ended: so is the program',
+  async (where) => {
+    expect((await run(where, 'blocks', {}, 1)).kind).toBe('killed');
+    await eventually(() => !pids().some(isAlive));
+  },
+);
+
+test.each(PLACES)(
+  'case 45: in a %s, one that gives up when it is asked to: its program ends',
+  async (where) => {
+    expect(await run(where, 'gives-up', {}, 1)).toMatchObject({
+      kind: 'answered',
+      stop: { reason: 'cancelled' },
+    });
+    await eventually(() => !pids().some(isAlive));
+  },
+);
+
+test.each(PLACES)('case 45: a %s that is lost takes its programs along', async (where) => {
+  const { kind } = await run(where, 'starts', { ending: 'exits', what: 'spawn' }, 0);
+  expect(kind).toBe(where === 'thread' ? 'thread-lost' : 'process-lost');
+  await eventually(() => !pids().some(isAlive));
+});
+
+test.each([
+  ['thread', 'returns'],
+  ['thread', 'throws'],
+  ['process', 'returns'],
+])(
+  'case 45: in a %s, what a handler that %s has left behind stays, also when its thread is ended later',
+  async (where, ending) => {
+    expect((await run(where, 'starts', { ending, what: 'spawn' }, 0)).kind).toBe('answered');
+    const [left] = pids();
+    rmSync(file);
+    expect((await run(where, 'starts', { ending: 'waits', what: 'spawn' }, 1)).kind).toBe('killed');
+    await eventually(() => !pids().some(isAlive));
+    expect(left !== undefined && isAlive(left)).toBe(true);
+    if (left !== undefined) process.kill(left, 'SIGKILL');
+  },
+);
+
+test('case 45: no zombies pile up in the worker', async () => {
+  for (let time = 0; time < 3; time += 1) {
+    rmSync(file, { force: true });
+    expect((await run('thread', 'starts', { ending: 'waits', what: 'spawn' }, 1)).kind).toBe('killed');
+    const [pid] = pids();
+    await eventually(() => !existsSync(`/proc/${pid}`));
+  }
+});
