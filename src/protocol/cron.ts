@@ -29,7 +29,8 @@ interface Pattern {
   readonly answers: Map<string, number | undefined>;
 }
 
-const ANSWERS_KEPT = 20;
+/** More than the ticks that are counted of those that were skipped. */
+const ANSWERS_KEPT = 200;
 
 const patterns = new Map<string, Pattern>();
 
