@@ -29,9 +29,19 @@ export function knows(c: Context<AppEnv>, queue: string): boolean {
   return queues === undefined || queues.has(queue);
 }
 
-/** @throws PopfleetError `forbidden` when the caller may send nothing to this queue */
-export function demandQueue(c: Context<AppEnv>, queue: string): void {
-  if (knows(c, queue)) return;
-  // It may be the queue of a type, which the caller does not know: it is not named.
-  throw new PopfleetError('forbidden', 'This key is not for the queue that the task would go to.');
+const QUEUES_TOLD = 10;
+
+/**
+ * @param field where the caller may name another queue
+ * @throws PopfleetError `forbidden` when the caller may send nothing to this queue
+ */
+export function demandQueue(c: Context<AppEnv>, queue: string, field: '`queue`' | '`?queue=`'): void {
+  const { queues } = c.get('caller');
+  if (queues === undefined || queues.has(queue)) return;
+  // The queue may be that of a type, which the caller does not know: only its own are named.
+  const own = [...queues].slice(0, QUEUES_TOLD).join(', ');
+  throw new PopfleetError(
+    'forbidden',
+    `This key is not for the queue that the task would go to. Name one of its own with ${field}: ${own}.`,
+  );
 }

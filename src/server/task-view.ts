@@ -19,18 +19,21 @@ const Time = v.pipe(v.string(), v.isoTimestamp(), v.description('RFC 3339 in UTC
 const State = named('TaskState', v.picklist(TASK_STATES));
 const Priority = named('Priority', v.picklist(LANES));
 
+/** With everything that a caller left open. */
+export const BackoffView = named(
+  'Backoff',
+  v.object({
+    type: v.picklist(['fixed', 'exponential']),
+    baseMs: v.number(),
+    factor: v.number(),
+    capMs: v.number(),
+    jitter: v.picklist(['full', 'none']),
+  }),
+);
+
 const RunOptionsSchema = v.object({
   maxAttempts: v.number(),
-  backoff: named(
-    'Backoff',
-    v.object({
-      type: v.picklist(['fixed', 'exponential']),
-      baseMs: v.number(),
-      factor: v.number(),
-      capMs: v.number(),
-      jitter: v.picklist(['full', 'none']),
-    }),
-  ),
+  backoff: BackoffView,
   timeoutMs: v.optional(v.number()),
   resultTtlMs: v.optional(v.number()),
 });

@@ -57,10 +57,7 @@ export function createQueueNames(
       letThrough.set(queue, now());
       return;
     }
-    throw new PopfleetError(
-      'queue-full',
-      `There are ${count} queues already, and no more may be made (MAX_QUEUES). Use one of them.`,
-    );
+    throw new PopfleetError('queue-full', 'No more queues may be made (MAX_QUEUES). Use one that is there.');
   }
 
   return {

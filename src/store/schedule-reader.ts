@@ -1,6 +1,7 @@
 // Finds and lists schedules as they stand in Redis, also those that cannot be read.
 
 import type { Redis } from 'ioredis';
+import { PopfleetError } from '../protocol/errors.ts';
 import { readSchedule, type Schedule, type SkippedTicks } from '../protocol/schedule.ts';
 import { readHash } from './hash.ts';
 import { QUEUES_KEY, queueKey } from './keys.ts';
@@ -29,13 +30,19 @@ export interface Place {
   readonly definition: Buffer;
   /** The tick it had when it was paused. */
   readonly parked: number | undefined;
+  /** Whether a tick is planned. */
+  readonly isPlanned: boolean;
 }
+
+/** Whether a queue is one of those that are meant; a name is looked for in these alone. */
+export type Among = (queue: string) => boolean;
 
 export interface ScheduleReader {
   list(): Promise<readonly StoredSchedule[]>;
-  find(name: string): Promise<StoredSchedule | undefined>;
-  /** Where schedules of a name are: more than one when a move between queues broke off. */
-  placesOf(name: string): Promise<readonly Place[]>;
+  /** @throws PopfleetError `ambiguous-name` when several queues have one of that name */
+  find(name: string, among: Among): Promise<StoredSchedule | undefined>;
+  /** Where schedules of a name are: more than one when several callers chose it, or when a move between queues broke off. */
+  placesOf(name: string, among: Among): Promise<readonly Place[]>;
 }
 
 /**
@@ -74,23 +81,25 @@ export function createScheduleReader(client: Redis): ScheduleReader {
     return bytes ?? Buffer.from(name);
   }
 
-  async function placesOf(name: string): Promise<Place[]> {
-    const queues = (await client.smembers(QUEUES_KEY)).sort();
+  async function placesOf(name: string, among: Among): Promise<Place[]> {
+    const queues = (await client.smembers(QUEUES_KEY)).filter(among).sort();
     const places = await Promise.all(
       queues.map(async (queue) => {
         const bytes = await nameIn(queue, name);
-        const [definition, parked] = await Promise.all([
+        const [definition, parked, planned] = await Promise.all([
           client.hgetBuffer(`${queueKey(queue)}:schedules`, bytes),
           client.hget(`${queueKey(queue)}:parked`, bytes),
+          client.zscore(`${queueKey(queue)}:ticks`, bytes),
         ]);
-        return definition ? { queue, name: bytes, definition, parked: timeOf(parked) } : undefined;
+        if (!definition) return undefined;
+        return { queue, name: bytes, definition, parked: timeOf(parked), isPlanned: planned !== null };
       }),
     );
     return places.filter((place) => place !== undefined);
   }
 
-  async function find(name: string): Promise<StoredSchedule | undefined> {
-    const [place] = await placesOf(name);
+  async function find(name: string, among: Among): Promise<StoredSchedule | undefined> {
+    const place = onlyOne(await placesOf(name, among));
     if (!place) return undefined;
     const [lastRun, skipped] = await Promise.all([
       client.hgetBuffer(`${queueKey(place.queue)}:lastrun`, place.name),
@@ -100,6 +109,17 @@ export function createScheduleReader(client: Redis): ScheduleReader {
   }
 
   return { list, find, placesOf };
+}
+
+/** @throws PopfleetError `ambiguous-name` */
+export function onlyOne(places: readonly Place[]): Place | undefined {
+  const [place, ...others] = places;
+  if (others.length === 0) return place;
+  const queues = places.map(({ queue }) => queue).join(', ');
+  throw new PopfleetError(
+    'ambiguous-name',
+    `There are schedules of this name in several queues (${queues}). Say with \`?queue=\` which one is meant.`,
+  );
 }
 
 function toStored(

@@ -15,7 +15,13 @@ import {
 } from '../protocol/schedule.ts';
 import { QUEUES_KEY, queueKey } from './keys.ts';
 import { digestOf, writeSkipped } from './schedule-record.ts';
-import { createScheduleReader, type Place, type StoredSchedule } from './schedule-reader.ts';
+import {
+  type Among,
+  createScheduleReader,
+  onlyOne,
+  type Place,
+  type StoredSchedule,
+} from './schedule-reader.ts';
 import { runScript } from './scripts.ts';
 import { toStoreError } from './store-error.ts';
 
@@ -30,14 +36,22 @@ export interface Schedules {
   /**
    * Writes a schedule. What stands in Redis already is kept as far as it can be: all of it when nothing is changed, the
    * last run and skipped ticks always, the planned tick unless the new definition ticks at other times, and also then when
-   * it is due already. One of that name in another queue moves.
+   * it is due already. Unless the queue has one of that name, the one that another queue has moves.
+   * @param among queues from which it may move; all unless given
+   * @throws PopfleetError `ambiguous-name` when several might move
    */
-  put(queue: string, name: string, schedule: Schedule): Promise<PutSchedule>;
-  find(name: string): Promise<StoredSchedule | undefined>;
+  put(queue: string, name: string, schedule: Schedule, among?: Among): Promise<PutSchedule>;
+  /** @throws PopfleetError `ambiguous-name` when several of these queues have one of that name */
+  find(name: string, among?: Among): Promise<StoredSchedule | undefined>;
   list(): Promise<readonly StoredSchedule[]>;
-  /** @returns whether there was one */
-  delete(name: string): Promise<boolean>;
+  /**
+   * @returns whether there was one
+   * @throws PopfleetError `ambiguous-name` as `find`
+   */
+  delete(name: string, among?: Among): Promise<boolean>;
 }
+
+const EVERYWHERE: Among = () => true;
 
 /** A schedule was changed by other callers this often while one call tried to change it. */
 const MOST_TRIES = 20;
@@ -95,19 +109,26 @@ export function createSchedules(client: Redis): Schedules {
   }
 
   /** `undefined` when the schedule was changed meanwhile. */
-  async function tryPut(queue: string, name: string, schedule: Schedule): Promise<PutSchedule | undefined> {
-    const places = await placesOf(name);
+  async function tryPut(
+    queue: string,
+    name: string,
+    schedule: Schedule,
+    among: Among,
+  ): Promise<PutSchedule | undefined> {
+    const places = await placesOf(name, (one) => one === queue || among(one));
     const [seconds] = await client.time();
     const now = Number(seconds) * 1_000;
     const here = places.find((place) => place.queue === queue);
-    const others = places.filter((place) => place.queue !== queue);
-    const before = here ?? others[0];
+    const other =
+      here && hasArrived(here) ? undefined : onlyOne(places.filter((place) => place.queue !== queue));
+    await client.sadd(QUEUES_KEY, queue);
+    const before = here ?? other;
     const old = before && readSchedule(before.definition);
     const known = typeof old === 'string' ? undefined : old;
     const plan = planAfter(known, schedule, before?.parked, now);
     const isSame = here !== undefined && known !== undefined && canonical(known) === canonical(schedule);
     const bytes = isSame ? here.definition : encodeCbor(schedule);
-    if (others.length === 0) {
+    if (!other) {
       const word = await write(queue, name, here?.definition, bytes, schedule.paused, plan);
       return word === 'changed' ? undefined : { isNew: !before, skipped: plan.skipped };
     }
@@ -118,38 +139,37 @@ export function createSchedules(client: Redis): Schedules {
       skipped: undefined,
     });
     if (arrived === 'changed') return undefined;
-    let carried: Carried | undefined = NOTHING;
-    for (const other of others) {
-      carried = await drop(other);
-      if (!carried) return undefined;
-    }
+    const carried = await drop(other);
+    if (!carried) return undefined;
     const word = await write(queue, name, bytes, bytes, schedule.paused, plan, carried);
     return word === 'changed' ? undefined : { isNew: false, skipped: plan.skipped };
   }
 
   const calls: Schedules = {
-    async put(queue, name, schedule) {
-      await client.sadd(QUEUES_KEY, queue);
+    async put(queue, name, schedule, among = EVERYWHERE) {
       for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-        const put = await tryPut(queue, name, schedule);
+        const put = await tryPut(queue, name, schedule, among);
         if (put) return put;
       }
       throw new Error(`the schedule ${name} is changed all the time`);
     },
-    find,
+    find: (name, among = EVERYWHERE) => find(name, among),
     list,
-    async delete(name) {
-      const places = await placesOf(name);
-      for (const place of places) {
-        let current: Place | undefined = place;
-        while (current && !(await drop(current))) {
-          current = (await placesOf(name)).find(({ queue }) => queue === place.queue);
-        }
+    async delete(name, among = EVERYWHERE) {
+      const place = onlyOne(await placesOf(name, among));
+      let current = place;
+      while (current && !(await drop(current))) {
+        [current] = await placesOf(name, (queue) => queue === place?.queue);
       }
-      return places.length > 0;
+      return place !== undefined;
     },
   };
   return mapErrors(calls);
+}
+
+/** A move writes the schedule without a tick first. One that broke off then is completed by the same `put`. */
+function hasArrived({ definition, isPlanned, parked }: Place): boolean {
+  return isPlanned || parked !== undefined || typeof readSchedule(definition) === 'string';
 }
 
 /** The rule that docs/protocol.md states: what is kept of a schedule that is written again. */
@@ -178,9 +198,9 @@ function mapErrors(calls: Schedules): Schedules {
     throw toStoreError(error);
   };
   return {
-    put: (queue, name, schedule) => calls.put(queue, name, schedule).catch(fail),
-    find: (name) => calls.find(name).catch(fail),
+    put: (queue, name, schedule, among) => calls.put(queue, name, schedule, among).catch(fail),
+    find: (name, among) => calls.find(name, among).catch(fail),
     list: () => calls.list().catch(fail),
-    delete: (name) => calls.delete(name).catch(fail),
+    delete: (name, among) => calls.delete(name, among).catch(fail),
   };
 }

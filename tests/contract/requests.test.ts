@@ -279,6 +279,9 @@ test('input that fits is taken, whichever form it has', async () => {
     const statuses = await Promise.all(sent.map(send));
     // A check of two fields together (runAt and delayMs) has no form in the document.
     expect(statuses.filter((status) => status < 300).length, operation.operationId).toBeGreaterThan(0);
-    expect(statuses.filter((status) => status !== 422 && status >= 400)).toEqual([]);
+    // The one name of all schedules may come to stand in several queues, by `?queue=` and by two requests at once.
+    const isAmbiguous = (status: number): boolean =>
+      status === 409 && operation.operationId === 'putSchedule';
+    expect(statuses.filter((status) => status !== 422 && status >= 400 && !isAmbiguous(status))).toEqual([]);
   }
 });

@@ -1,7 +1,9 @@
 // Accepting one task: `POST /v1/tasks` and the short routes `POST /{type}`.
 
 import type { Context, Hono } from 'hono';
+import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
+import { QUEUE_NAME } from '../../protocol/names.ts';
 import { type Call, CallSchema } from '../../protocol/options.ts';
 import { isTerminal } from '../../protocol/task-state.ts';
 import type { Capacity } from '../../store/capacity.ts';
@@ -44,6 +46,17 @@ export interface EnqueueParts {
 
 const waitQuery = { wait: waitEntry };
 const queryEntries = { ...waitQuery, dryRun: booleanEntry('Only checks.') };
+const shortQuery = {
+  ...waitQuery,
+  queue: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`),
+      v.description('Where the task waits; else in the queue of its type. The body is the input alone.'),
+    ),
+  ),
+};
+const shortEntries = { ...queryEntries, ...shortQuery };
 
 /** What both routes have in common. */
 const SENDING = {
@@ -127,13 +140,15 @@ export function addShortRoute(app: Hono<AppEnv>, parts: EnqueueParts): void {
       summary: 'Send a task whose type is the path; the body is its input',
       body: { 'application/json': {}, 'application/cbor': {} },
       ...SENDING,
+      query: shortQuery,
     },
     async (c) => {
       const type = c.req.param('type') ?? '';
       if (!parts.registry.has(type)) throw unknownType(parts.registry, type);
-      const wishes = wishesOf(c);
+      const wishes = wishesOf(c, shortEntries);
       const input = await readBody(c, parts.bodyLimitBytes);
-      return send(c, parts, { type, input }, wishes, '', 'task sent');
+      const call = wishes.queue === undefined ? { type, input } : { type, input, queue: wishes.queue };
+      return send(c, parts, call, wishes, '', 'task sent');
     },
   );
 }
@@ -143,16 +158,23 @@ interface Wishes extends Preferences {
   /** Idempotency key of the header. */
   readonly key: string | undefined;
   readonly dryRun: boolean;
+  /** Of the query of a short route. */
+  readonly queue?: string | undefined;
 }
 const NO_WISHES: Wishes = { key: undefined, dryRun: false, waitSeconds: 0, minimal: false };
 
+type Asked = v.InferOutput<v.ObjectSchema<typeof shortEntries, undefined>>;
+
 /** Nearly every request has none of them, and costs no more than the question. */
-function wishesOf(c: Context<AppEnv>): Wishes {
+function wishesOf(
+  c: Context<AppEnv>,
+  entries: typeof queryEntries | typeof shortEntries = queryEntries,
+): Wishes {
   const hasQuery = c.req.url.includes('?');
   const key = keyOfHeader(c);
   if (!hasQuery && key === undefined && c.req.header('prefer') === undefined) return NO_WISHES;
-  const { wait, dryRun } = hasQuery ? readQuery(c, queryEntries) : {};
-  return { key, dryRun: dryRun === 'true', ...preferencesOf(c, wait) };
+  const { wait, dryRun, queue }: Asked = hasQuery ? readQuery(c, entries) : {};
+  return { key, dryRun: dryRun === 'true', queue, ...preferencesOf(c, wait) };
 }
 
 /** @param inputPointer JSON Pointer of the input within the body */
@@ -215,7 +237,7 @@ function prepare(c: Context<AppEnv>, registry: Registry, call: Call, inputPointe
   // The worker checks again and may transform: what is stored is what the caller sent.
   validateInput(definition.input, call.input, inputPointer);
   const prepared = prepareTask(call, definition, traceparentOf(c), c.get('caller').key);
-  demandQueue(c, prepared.queue);
+  demandQueue(c, prepared.queue, inputPointer === '' ? '`?queue=`' : '`queue`');
   return prepared;
 }
 

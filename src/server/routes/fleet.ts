@@ -1,8 +1,8 @@
 // What the fleet is made of: its workers, and the task types this server knows.
 
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
-import { DEFAULT_QUEUE } from '../../protocol/names.ts';
+import type { TaskDefaults } from '../../protocol/options.ts';
 import { toOptionalTime, toTime } from '../../protocol/time-text.ts';
 import type { Inspector, LiveWorker } from '../../store/inspector.ts';
 import type { Registry } from '../../tasks/registry.ts';
@@ -87,11 +87,14 @@ export function addFleetRoutes(app: Hono<AppEnv>, { inspector, registry }: Fleet
         },
       },
     },
-    (c) => {
-      const known = items.filter(({ defaults }) => knows(c, defaults.queue ?? DEFAULT_QUEUE));
-      return answer(c, 200, { items: known });
-    },
+    (c) => answer(c, 200, { items: items.map((item) => withoutForeignQueue(c, item)) }),
   );
+}
+
+/** A type is no secret, but the queue that its definition names may be. */
+function withoutForeignQueue(c: Context<AppEnv>, item: { readonly defaults: TaskDefaults }): object {
+  const { queue, ...defaults } = item.defaults;
+  return queue === undefined || knows(c, queue) ? item : { ...item, defaults };
 }
 
 function toView(live: LiveWorker): WorkerView {

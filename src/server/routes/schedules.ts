@@ -4,11 +4,11 @@ import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
 import type { Log } from '../../log.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { DEFAULT_QUEUE } from '../../protocol/names.ts';
+import { DEFAULT_QUEUE, QUEUE_NAME } from '../../protocol/names.ts';
 import { toTime } from '../../protocol/time-text.ts';
 import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
 import type { QueueNames } from '../../store/queue-names.ts';
-import type { StoredSchedule } from '../../store/schedule-reader.ts';
+import type { Among, StoredSchedule } from '../../store/schedule-reader.ts';
 import type { Schedules } from '../../store/schedules.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
@@ -18,8 +18,9 @@ import { SCHEDULE_BODIES } from '../call-schema.ts';
 import { demandQueue, knows } from '../caller.ts';
 import { compact } from '../compact.ts';
 import { named } from '../component.ts';
-import { addRoute, type Operation } from '../operation.ts';
+import { addRoute, type Operation, readQuery } from '../operation.ts';
 import { unknownType } from '../enqueue-problems.ts';
+import { BackoffView, taskEntries } from '../task-view.ts';
 
 export interface ScheduleRouteParts {
   readonly registry: Registry;
@@ -31,18 +32,29 @@ export interface ScheduleRouteParts {
 
 const RUNS_SHOWN = 5;
 
+const queueQuery = {
+  queue: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`),
+      v.description('Looks in this queue alone: several may have a schedule of the same name.'),
+    ),
+  ),
+};
+const ONE_PROBLEMS = ['not-found', 'ambiguous-name', 'invalid-query'] as const;
+
 /** `PUT`, `GET` and `DELETE /v1/schedules/{name}`, `GET /v1/schedules`, `POST …/pause` and `…/resume`. */
 export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts): void {
   const { registry, schedules } = parts;
 
-  async function find(c: Context<AppEnv>): Promise<StoredSchedule> {
-    const found = await schedules.find(c.req.param('name') ?? '');
-    if (found && knows(c, found.queue)) return found;
+  async function find(c: Context<AppEnv>, among = amongOf(c)): Promise<StoredSchedule> {
+    const found = await schedules.find(c.req.param('name') ?? '', among);
+    if (found) return found;
     throw new PopfleetError('not-found', 'There is no such schedule. GET /v1/schedules lists them.');
   }
 
-  async function put(queue: string, name: string, schedule: Schedule): Promise<boolean> {
-    const { isNew, skipped } = await schedules.put(queue, name, schedule);
+  async function put(queue: string, name: string, schedule: Schedule, among: Among): Promise<boolean> {
+    const { isNew, skipped } = await schedules.put(queue, name, schedule, among);
     if (skipped) {
       const { count: ticks, from, until } = skipped;
       parts.log.warn(
@@ -61,8 +73,9 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
         `The schedule cannot be read: ${fault}. Put it again, or delete it.`,
       );
     }
-    await put(queue, name, { ...schedule, paused });
-    return answer(c, 200, toView(await find(c)));
+    const there = (one: string): boolean => one === queue;
+    await put(queue, name, { ...schedule, paused }, there);
+    return answer(c, 200, toView(await find(c, there)));
   }
 
   addRoute(
@@ -74,15 +87,18 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
       tag: 'schedules',
       summary: 'All schedules',
       scope: 'read',
+      query: queueQuery,
+      problems: ['invalid-query'],
       answers: {
         200: { description: 'By name.', schema: v.object({ items: v.array(named('Schedule', ViewSchema)) }) },
       },
     },
     async (c) => {
+      const among = amongOf(c);
       const all = await schedules.list();
       const now = Date.now();
       return answer(c, 200, {
-        items: all.filter(({ queue }) => knows(c, queue)).map((one) => toView(one, now)),
+        items: all.filter(({ queue }) => among(queue)).map((one) => toView(one, now)),
       });
     },
   );
@@ -95,8 +111,9 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
       tag: 'schedules',
       summary: 'One schedule',
       scope: 'read',
+      query: queueQuery,
       answers: ONE,
-      problems: ['not-found'],
+      problems: ONE_PROBLEMS,
     },
     async (c) => answer(c, 200, toView(await find(c))),
   );
@@ -105,18 +122,18 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
     if (!SCHEDULE_NAME.test(name)) {
       throw new PopfleetError('invalid-input', `The name of a schedule must match ${SCHEDULE_NAME.source}.`);
     }
+    const among = amongOf(c);
     const schedule = validate(ScheduleSchema, await readBody(c, parts.bodyLimitBytes));
     const definition = registry.get(schedule.type);
     if (!definition) throw unknownType(registry, schedule.type);
     validateInput(definition.input, schedule.input, '/input');
     const { queue = DEFAULT_QUEUE, priority, ttlMs, resultTtlMs } = definition.defaults ?? {};
     const whole = compact<Schedule>({ queue, priority, ttlMs, resultTtlMs, ...compact<Schedule>(schedule) });
-    demandQueue(c, whole.queue ?? queue);
-    await parts.queueNames.demand(whole.queue ?? queue);
-    const before = await schedules.find(name);
-    if (before && !knows(c, before.queue)) throw new PopfleetError('forbidden', 'The name is taken.');
-    const created = await put(whole.queue ?? queue, name, whole);
-    return answer(c, created ? 201 : 200, toView(await find(c)));
+    const target = whole.queue ?? queue;
+    demandQueue(c, target, '`queue`');
+    await parts.queueNames.demand(target);
+    const created = await put(target, name, whole, among);
+    return answer(c, created ? 201 : 200, toView(await find(c, (one) => one === target)));
   });
   addRoute(
     app,
@@ -127,12 +144,13 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
       tag: 'schedules',
       summary: 'Delete a schedule',
       scope: 'admin',
+      query: queueQuery,
       answers: { 204: { description: 'It is gone. Tasks that it made stay.' } },
-      problems: ['not-found'],
+      problems: ONE_PROBLEMS,
     },
     async (c) => {
-      const { name } = await find(c);
-      await schedules.delete(name);
+      const { name, queue } = await find(c);
+      await schedules.delete(name, (one) => one === queue);
       return respond(c, 204, null, {});
     },
   );
@@ -149,20 +167,37 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
         tag: 'schedules',
         summary: paused ? 'Make no tasks any more' : 'Go on; ticks that were missed follow `misfire`',
         scope: 'admin',
+        query: queueQuery,
         answers: ONE,
-        problems: ['not-found', 'invalid-input', 'redis-full'],
+        problems: [...ONE_PROBLEMS, 'invalid-input', 'redis-full'],
       },
       (c) => setPaused(c, paused),
     );
   }
 }
 
-const ViewSchema = v.looseObject({
+/** The queues in which this request looks for names: to its key, schedules of others do not exist. */
+function amongOf(c: Context<AppEnv>): Among {
+  const { queue } = readQuery(c, queueQuery);
+  return (one) => knows(c, one) && (queue === undefined || one === queue);
+}
+
+const ViewSchema = v.object({
   name: v.string(),
   queue: v.string(),
   type: v.exactOptional(v.pipe(v.string(), v.description('missing when the schedule cannot be read'))),
   input: v.exactOptional(v.unknown()),
+  cron: v.exactOptional(v.string()),
+  everyMs: v.exactOptional(v.number()),
+  timeZone: v.exactOptional(v.string()),
+  misfire: v.exactOptional(v.picklist(['skip', 'once'])),
   paused: v.exactOptional(v.boolean()),
+  priority: v.exactOptional(taskEntries.priority),
+  maxAttempts: v.exactOptional(v.number()),
+  backoff: v.exactOptional(BackoffView),
+  timeoutMs: v.exactOptional(v.number()),
+  resultTtlMs: v.exactOptional(v.number()),
+  ttlMs: v.exactOptional(v.number()),
   next: v.pipe(v.array(v.string()), v.description('the next ticks, RFC 3339')),
   last: v.exactOptional(v.object({ due: v.string(), task: v.string() })),
   skipped: v.exactOptional(
@@ -183,11 +218,16 @@ const PUT: Operation = {
   id: 'putSchedule',
   tag: 'schedules',
   summary: 'Create or replace a schedule',
+  description:
+    'A name is looked for in the queues that the key is for. One of that name in another of these queues moves, unless the queue of the body has one of its own.',
   scope: 'admin',
+  query: queueQuery,
   body: SCHEDULE_BODIES,
   answers: { ...ONE, 201: { description: 'It is new.', schema: named('Schedule', ViewSchema) } },
   problems: [
     'malformed-body',
+    'invalid-query',
+    'ambiguous-name',
     'unknown-type',
     'too-large',
     'unsupported-media-type',
