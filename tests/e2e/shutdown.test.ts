@@ -13,16 +13,16 @@ import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { openStage } from '../support/stage.ts';
 
 test('a worker told to end fetches no more, ends short tasks and gives long ones back unharmed', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const facts = openQueueFacts(redis);
   const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '3' };
   const server = await stage.role('server', env);
-  const worker = await stage.role('worker', { ...env, SHUTDOWN_GRACE_MS: '1500' });
-  const [short = ''] = await facts.send(server.url(), 1, 700);
-  const [long = ''] = await facts.send(server.url(), 1, 4_500);
+  const worker = await stage.role('worker', { ...env, SHUTDOWN_GRACE_MS: '2500' });
+  const [short = ''] = await facts.send(server.url(), 1, 500);
+  const [long = ''] = await facts.send(server.url(), 1, 12_000);
   await facts.untilBegun([short, long]);
 
   worker.signal('SIGTERM');
@@ -41,7 +41,7 @@ test('a worker told to end fetches no more, ends short tasks and gives long ones
   expect(await facts.workers()).toEqual([]);
 
   await stage.role('worker', env);
-  await facts.expectAllDone([short, long, late]);
+  await facts.expectAllDone([short, long, late], { withinMs: 60_000 });
   expect(facts.runs(long)).toBe(2);
   expect(await facts.task(long)).toMatchObject({ claims: 2, failures: 0, crashes: 0 });
 });

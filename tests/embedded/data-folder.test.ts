@@ -2,6 +2,7 @@
 
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -135,4 +136,13 @@ it('case 47: HOST may have an IPv6 address as URLs have it', async () => {
   const all = await start({ HOST: '[::1]' });
   expect(all.url()).toMatch(/^http:\/\/\[::1\]:\d+$/);
   await expectToRun(all);
+});
+it('case 47: a DATA_DIR may have any characters', async () => {
+  const all = await start({ DATA_DIR: 'what? #1 100%25 ü&=' });
+  await expectToRun(all);
+  const beside = await startRole('server', { DATA_DIR: 'what? #1 100%25 ü&=' }, folder);
+  onTestFinished(() => endAll([beside]));
+  expect(existsSync(join(folder, 'what? #1 100%25 ü&=', 'appendonlydir'))).toBe(true);
+  await stopRole(beside);
+  expect(await stopRole(all)).toBe(0);
 });

@@ -10,7 +10,15 @@ import { type RunningProcess, runningProcesses } from './processes.ts';
 const ENDS_WITHIN_MS = 10_000;
 
 /** Called by vitest before the first file. @returns what it calls after the last one */
-export default function begin(): () => Promise<void> {
+export default function setup(): () => Promise<void> {
+  return begin(ENDS_WITHIN_MS);
+}
+
+/**
+ * Gives this process, and those that it starts, a temporary folder and a mark.
+ * @returns looks for what is left after at most so many milliseconds, ends and removes it, and throws when there was any
+ */
+export function begin(withinMs: number): () => Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'popfleet-run-'));
   const run = basename(folder);
   process.env['TMPDIR'] = folder;
@@ -25,8 +33,8 @@ export default function begin(): () => Promise<void> {
     });
 
   return async () => {
-    const processes = await eventually(() => left().length === 0, ENDS_WITHIN_MS).then(() => [], left);
-    for (const { pid } of processes) process.kill(pid, 'SIGKILL');
+    const processes = await eventually(() => left().length === 0, withinMs).then(() => [], left);
+    for (const { pid } of processes) kill(pid);
     const files = readdirSync(folder);
     rmSync(folder, { recursive: true, force: true });
     const lines = [
@@ -35,4 +43,12 @@ export default function begin(): () => Promise<void> {
     ];
     if (lines.length > 0) throw new Error(`the tests have left something behind:\n${lines.join('\n')}`);
   };
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended meanwhile.
+  }
 }
