@@ -5,7 +5,7 @@ import { accessVariables, allKeys, isLeftOpen } from './access-variables.ts';
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME } from './protocol/names.ts';
-import { readRedisUrl } from './store/redis-url.ts';
+import { faultOfRedisUrl } from './store/redis-url.ts';
 import { type ApiKey, repeatedIds } from './server/auth/api-keys.ts';
 
 export type Role = 'server' | 'worker' | 'all';
@@ -66,16 +66,6 @@ const list = v.pipe(
   ),
 );
 
-/** What is wrong with an address of Redis; `undefined` when nothing is. */
-function redisUrlFault(text: string): string | undefined {
-  try {
-    readRedisUrl(text);
-    return undefined;
-  } catch (error) {
-    return (error as PopfleetError).message;
-  }
-}
-
 /** A whole number in a variable, within bounds that make sense for it. */
 function integer(fallback: number, min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
@@ -107,8 +97,8 @@ function variables(cores: number) {
       v.pipe(
         v.string(),
         v.check(
-          (url) => redisUrlFault(url) === undefined,
-          (issue) => redisUrlFault(issue.input) ?? '',
+          (url) => faultOfRedisUrl(url) === undefined,
+          (issue) => faultOfRedisUrl(issue.input) ?? '',
         ),
       ),
     ),

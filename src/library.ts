@@ -14,6 +14,7 @@ import { createInspector } from './store/inspector.ts';
 import { type CancelAnswer, createOperator, type ReplayAnswer } from './store/operator.ts';
 import type { TaskRecord } from './store/record.ts';
 import { createIntake } from './store/intake.ts';
+import { faultOfRedisUrl } from './store/redis-url.ts';
 import { createProducer, type NewTask, type Producer, type Verdict } from './store/producer.ts';
 import { toRegistry } from './tasks/registry.ts';
 import { isTaskDefinition, type TaskDefinition } from './tasks/define.ts';
@@ -66,7 +67,10 @@ const SettingsSchema = v.strictObject(
     redisUrl: v.pipe(
       v.string('must be text'),
       v.minLength(1, 'is missing'),
-      v.regex(/^(?:rediss?:\/\/.|\/.)/, 'must begin with redis://, rediss:// or / (a unix socket)'),
+      v.rawCheck(({ dataset, addIssue }) => {
+        const fault = dataset.typed ? faultOfRedisUrl(dataset.value) : undefined;
+        if (fault !== undefined) addIssue({ message: fault });
+      }),
     ),
     tasks: v.array(
       v.custom<TaskDefinition>(isTaskDefinition, 'was not made by defineTask()'),

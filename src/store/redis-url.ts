@@ -38,6 +38,16 @@ export function readRedisUrl(text: string): RedisAddress {
   return trimmed.startsWith('/') ? readSocket(trimmed) : readUrl(trimmed);
 }
 
+/** What is wrong with an address of Redis, to follow the name of its setting; `undefined` when nothing is. */
+export function faultOfRedisUrl(text: string): string | undefined {
+  try {
+    readRedisUrl(text);
+    return undefined;
+  } catch (error) {
+    return (error as PopfleetError).message;
+  }
+}
+
 function readSocket(text: string): RedisAddress {
   const { path = text, query } = SOCKET_PARTS.exec(text)?.groups ?? {};
   const { db, username, password } = readOptions(query, ['db', 'username', 'password']);

@@ -42,8 +42,10 @@ export interface TaskDefinition<Input = unknown, Output = unknown> {
    * because nothing but they themselves can end them.
    */
   readonly runIn?: 'thread' | 'inline';
-  /** Runs in a thread of its own and may block it, unless `runIn` says otherwise. Its result is kept as
-   * JSON shows it: a Date becomes text; what JSON would lose (a Map, a BigInt) fails the task for good. */
+  /**
+   * Runs in a thread of its own and may block it, unless `runIn` says otherwise. Its result is kept as JSON shows it: a Date
+   * becomes text. What JSON would lose (a Map, a BigInt) fails the task for good.
+   */
   run(input: Input, context: TaskContext): Output | Promise<Output>;
 }
 

@@ -58,8 +58,8 @@ function make(schema: JsonSchema): fc.Arbitrary<unknown> {
 
 /** Any JSON but what no body may hold: keys such as `__proto__`, and doubles that JSON writes as integers beyond 2^53. */
 function isPlainJson(value: unknown): boolean {
-  const text = JSON.stringify(value);
-  return !('fault' in readPlain(JSON.parse(text))) && findBigInteger(text) === undefined;
+  const json = JSON.stringify(value);
+  return !('fault' in readPlain(JSON.parse(json))) && findBigInteger(json) === undefined;
 }
 
 function range(schema: JsonSchema): { min: number; max: number } {
