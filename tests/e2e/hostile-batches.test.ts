@@ -45,6 +45,26 @@ function send(path: string, type: string, body: Uint8Array): Promise<Response> {
 const BATCH = '/v1/tasks/batch';
 const manyKeys = Array.from({ length: 1_200_000 }, (_, at) => `"${at}":0`).join();
 
+test.each(['/v1/session', '/add', '/v1/tasks', BATCH])(
+  'case 19: POST %s without a key: a megabyte is not parsed, and costs no more than some tasks',
+  async (path) => {
+    const times = 60;
+    const costOf = async (ask: () => Promise<Response>): Promise<number> => {
+      const before = cpuSeconds(server.pid);
+      for (let count = 0; count < times; count += 1) await (await ask()).text();
+      return cpuSeconds(server.pid) - before;
+    };
+    const headers = { 'content-type': 'application/json' };
+    const body = '['.repeat(BODY_BYTES);
+    const hostile = (): Promise<Response> =>
+      fetch(`${server.url()}${path}`, { method: 'POST', headers, body });
+    expect([401, 413]).toContain((await hostile()).status);
+    const valid = await costOf(() => send('/add', 'application/json', Buffer.from('{"one":1,"two":2}')));
+    // It is read from the socket and thrown away.
+    expect(await costOf(hostile)).toBeLessThan(8 * Math.max(valid, 0.05));
+  },
+);
+
 /** Refusing each takes some 50 ms at most; parsing them first took 1 to 3 s. */
 const MOST_CPU_SECONDS = 0.6;
 
