@@ -19,6 +19,8 @@ import { silent, startServer, testRegistry } from '../support/server.ts';
 
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
+/** npm and TypeScript would leave a cache in the temporary folder, on Node 22 and later. */
+const env = { ...process.env, NODE_DISABLE_COMPILE_CACHE: '1' };
 
 let redis: TestRedis;
 let server: Server;
@@ -111,7 +113,7 @@ void main().then((answers) => console.log(JSON.stringify(answers)));
 async function generate(document: OpenApiDocument): Promise<void> {
   writeFileSync(join(folder, 'openapi.json'), JSON.stringify(document));
   const generator = join(packageOf('openapi-typescript'), 'bin', 'cli.js');
-  await run(process.execPath, [generator, 'openapi.json', '-o', 'api.d.ts'], { cwd: folder });
+  await run(process.execPath, [generator, 'openapi.json', '-o', 'api.d.ts'], { cwd: folder, env });
   mkdirSync(join(folder, 'node_modules', '@types'), { recursive: true });
   for (const [name, from] of [
     ['openapi-fetch', packageOf('openapi-fetch')],
@@ -133,7 +135,7 @@ async function generate(document: OpenApiDocument): Promise<void> {
 
 async function compile(compiler: string): Promise<string> {
   const tsc = join(compiler, 'bin', 'tsc');
-  return run(process.execPath, [tsc, '-p', folder], { cwd: folder }).then(
+  return run(process.execPath, [tsc, '-p', folder], { cwd: folder, env }).then(
     () => '',
     (error: { readonly stdout: string }) => error.stdout,
   );

@@ -12,13 +12,15 @@ import { post } from '../support/http.ts';
 
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
+/** npm and TypeScript would leave a cache in the temporary folder, on Node 22 and later. */
+const env = { ...process.env, NODE_DISABLE_COMPILE_CACHE: '1' };
 
 let folder: string;
 let installed: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'popfleet-pack-'));
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: REPO });
+  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: REPO, env });
   const [packed] = JSON.parse(stdout) as [{ readonly filename: string }];
   // Beside the package stand links to what it declares; the project has a link to the package alone.
   const store = join(folder, 'node_modules', '.pnpm', 'popfleet', 'node_modules');
