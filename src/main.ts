@@ -11,6 +11,7 @@ import { PopfleetError } from './protocol/errors.ts';
 import { createServerRole, type Server } from './server/server.ts';
 import { checkAtStart } from './store/connection.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
+import { isLeftByInlineTask } from './worker/inline.ts';
 import { createWorker } from './worker/worker.ts';
 
 /** Bad usage, as sysexits(3) numbers it: a supervisor should not start the program again as it is. */
@@ -33,7 +34,8 @@ export async function runRole(env: Readonly<Record<string, string | undefined>>)
   }
   const log = createLog(config.logLevel, { role: config.role }, logDestination(config.logFormat));
   const stopWithinMs = Math.max(config.shutdownGraceMs, config.drainMs) + STOP_MARGIN_MS;
-  const ending = createEnding({ log, stopWithinMs });
+  const isForgiven = (error: unknown): boolean => isLeftByInlineTask(error, log);
+  const ending = createEnding({ log, stopWithinMs, isForgiven });
   const up: Service[][] = [];
   let fault: unknown;
   try {

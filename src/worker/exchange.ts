@@ -3,6 +3,7 @@
 
 import { createSerial } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import { encodeCbor } from '../protocol/cbor.ts';
 import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/consumer.ts';
 import type { Execute } from './execute.ts';
 import type { Told } from './job.ts';
@@ -45,12 +46,15 @@ export interface ExchangeParts {
   readonly log: Log;
 }
 
+/** A task on which this program itself fails waits for this time, perhaps for another release. */
+const BROKE_DELAY_MS = 10_000;
+
 export function createExchange(parts: ExchangeParts): Exchange {
   const { consumer, slots, execute, wantsMore, laneTurn, places, announce, watch, log } = parts;
   const { queue } = consumer;
   const claiming = `claim of ${queue}`;
   const oneAtATime = createSerial();
-  const reports = createReports(consumer, slots);
+  const reports = createReports(consumer, slots, log);
   const toBegin: HeldTask[] = [];
   const outbox = createOutbox({
     send: (batch) => oneAtATime(() => finish(batch)),
@@ -75,19 +79,28 @@ export function createExchange(parts: ExchangeParts): Exchange {
 
   function beginAll(): void {
     for (const held of toBegin.splice(0)) {
-      const outcome = execute(held);
-      if (outcome instanceof Promise) void outcome.then((one) => ended(held, one));
-      else ended(held, outcome);
+      try {
+        const outcome = execute(held);
+        if (outcome instanceof Promise) {
+          outcome.then((one) => ended(held, one)).catch((error: unknown) => broke(held, error));
+        } else ended(held, outcome);
+      } catch (error) {
+        broke(held, error);
+      }
     }
+  }
+
+  /** A fault of ours: the task is not to blame, and neither are those beside it. */
+  function broke({ task }: HeldTask, fault: unknown): void {
+    log.error({ err: fault, queue, task: task.id }, 'popfleet itself failed: the task runs again later');
+    outbox.push(toPostponed(task));
   }
 
   function ended(held: HeldTask, outcome: Outcome | undefined): void {
     if (outcome) {
       const hasHistory = held.hasReported || held.task.claim > 1;
       outbox.push(hasHistory ? { ...outcome, hasHistory } : outcome);
-    } else {
-      slots.drop(queue, held.task.id, held.task.token);
-    }
+    } else slots.drop(queue, held.task.id, held.task.token);
   }
 
   async function finish(batch: readonly Outcome[]): Promise<void> {
@@ -165,4 +178,9 @@ export function createExchange(parts: ExchangeParts): Exchange {
 
     leave: () => oneAtATime(() => consumer.leave()),
   };
+}
+
+function toPostponed({ id, token, content }: ClaimedTask): Outcome {
+  const payload = encodeCbor({ name: 'InternalError', message: 'the worker failed, see its log' });
+  return { id, token, contentBytes: content.length, word: 'postponed', payload, delayMs: BROKE_DELAY_MS };
 }

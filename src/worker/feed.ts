@@ -101,7 +101,7 @@ export function createFeed(parts: FeedParts): Feed {
 
     nudge() {
       wake();
-      void session?.interrupt();
+      session?.interrupt().catch(() => undefined); // Its connection is broken: the loop opens another.
     },
   };
 }

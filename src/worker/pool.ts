@@ -33,7 +33,7 @@ export interface PoolParts {
 /** While all threads load, tasks wait for this long, and go back then. */
 const THREAD_WITHIN_MS = 10_000;
 /** A thread that has nothing to do begins within a millisecond. One that needs longer than this is blocked. */
-const BEGUN_WITHIN_MS = 2_000;
+const BEGUN_WITHIN_MS = 5_000;
 
 export function createPool({ settings, gate, ahead, onTold, log, patienceMs }: PoolParts): Pool {
   const threads = createThreads(gate.places, settings, log);

@@ -1,5 +1,6 @@
 // What running handlers tell, on its way to Redis: gathered, so that one call carries what all of them told.
 
+import type { Log } from '../log.ts';
 import type { Consumer } from '../store/consumer.ts';
 import { isNotSent, isReplyLost } from '../store/store-error.ts';
 import type { Told } from './job.ts';
@@ -22,14 +23,14 @@ interface Untold {
   readonly lines: string[];
 }
 
-export function createReports(consumer: Pick<Consumer, 'queue' | 'report'>, slots: Slots): Reports {
+export function createReports(consumer: Pick<Consumer, 'queue' | 'report'>, slots: Slots, log: Log): Reports {
   const { queue } = consumer;
   /** By task. */
   const untold = new Map<string, Untold>();
   let timer: NodeJS.Timeout | undefined;
 
   function passOnSoon(): void {
-    timer ??= setTimeout(() => void passOn(), PASS_ON_EVERY_MS);
+    timer ??= setTimeout(passOnNow, PASS_ON_EVERY_MS);
   }
 
   async function passOn(): Promise<void> {
@@ -49,6 +50,10 @@ export function createReports(consumer: Pick<Consumer, 'queue' | 'report'>, slot
       for (const report of reports) putBack(report);
       passOnSoon();
     }
+  }
+
+  function passOnNow(): void {
+    passOn().catch((error: unknown) => log.error({ err: error, queue }, 'progress and log lines are lost'));
   }
 
   /** What was not written goes in front of what was told since. */
@@ -74,7 +79,7 @@ export function createReports(consumer: Pick<Consumer, 'queue' | 'report'>, slot
     },
 
     passOn() {
-      if (untold.size > 0) void passOn();
+      if (untold.size > 0) passOnNow();
     },
   };
 }

@@ -118,7 +118,7 @@ function isTold(told: unknown): told is Told {
     typeof queue === 'string' &&
     typeof id === 'string' &&
     typeof claim === 'number' &&
-    (progress === undefined || (isObject(progress) && typeof progress['percent'] === 'number')) &&
+    (progress === undefined || isProgress(progress)) &&
     Array.isArray(lines) &&
     lines.every((line) => typeof line === 'string')
   );
@@ -141,6 +141,12 @@ function isMark(mark: unknown): boolean {
 /** Numbers below that stand for groups of processes, or for the first one of the machine. */
 function isPid(pid: unknown): boolean {
   return typeof pid === 'number' && Number.isInteger(pid) && pid > 1 && pid !== process.pid;
+}
+
+function isProgress(progress: unknown): boolean {
+  if (!isObject(progress)) return false;
+  const { percent, note } = progress;
+  return typeof percent === 'number' && (note === undefined || typeof note === 'string');
 }
 
 function isError(error: unknown): boolean {

@@ -10,6 +10,9 @@ import type { TestRedis } from '../support/redis.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 
 const TASKS = fileURLToPath(new URL('../fixtures/inline.mjs', import.meta.url));
+const LEFT_BEHIND = fileURLToPath(new URL('../fixtures/left-behind.mjs', import.meta.url));
+/** Before, only the types that have run are known. */
+const IS_FOLLOWED = Number(process.versions.node.split('.', 1)[0]) >= 24;
 const ONCE = { maxAttempts: 1 };
 
 async function open(stage: Stage, settings: Record<string, string> = {}): Promise<[string, TestRedis]> {
@@ -94,4 +97,57 @@ test('a flood of tiny tasks with long ones among them: nobody waits behind a lon
   const last = await Promise.all([...tiny.slice(-3), ...more.slice(-3)].map((id) => finished(url, id)));
   for (const task of last) expect(task).toMatchObject({ attempt: 1, crashes: 0 });
   await expectBalanced(redis.client);
+});
+
+test('case 36: errors of code that inline tasks have left behind are logged with their types, and the program goes on', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const all = await stage.role('all', { TASKS: LEFT_BEHIND, REDIS_URL: redis.url, CONCURRENCY: '4' });
+  const neighbour = await send(all.url(), 'waits', 1_000);
+  const forms = [
+    'timer',
+    'immediate',
+    'tick',
+    'rejection',
+    'rejected-with-text',
+    'callback',
+    'stream',
+    'socket',
+  ];
+  const ids: string[] = [];
+  for (const how of forms) {
+    const task = await run(all.url(), 'leaves.inline', how, ONCE);
+    expect(task).toMatchObject({ state: 'succeeded' });
+    ids.push(task.id);
+  }
+  await eventually(() => {
+    const logged = all
+      .log()
+      .filter(({ msg }) => String(msg).startsWith('an inline task has left code behind'));
+    expect(logged.map(({ type, types }) => type ?? types)).toEqual(
+      forms.map(() => (IS_FOLLOWED ? 'leaves.inline' : ['leaves.inline'])),
+    );
+    if (IS_FOLLOWED) expect(new Set(logged.map(({ task }) => task))).toEqual(new Set(ids));
+    return true;
+  });
+  expect(await finished(all.url(), neighbour)).toMatchObject({ state: 'succeeded', attempt: 1, crashes: 0 });
+  expect(all.child.exitCode).toBeNull();
+});
+
+test('case 36: an error in the listener of a signal, and one beside a handler that goes on', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const all = await stage.role('all', { TASKS: LEFT_BEHIND, REDIS_URL: redis.url });
+  const stopped = await run(all.url(), 'listens-badly.inline', {}, { ...ONCE, timeoutMs: 50 });
+  expect(stopped).toMatchObject({ state: 'dead', error: { killCause: 'timeout' } });
+  expect(await run(all.url(), 'goes-on.inline', 'rejection', ONCE)).toMatchObject({ state: 'succeeded' });
+  await eventually(() => {
+    const types = all
+      .log()
+      .filter(({ err }) => err !== undefined)
+      .map(({ type, types: ran }) => type ?? (ran as string[]).at(-1));
+    expect(types).toEqual(['listens-badly.inline', 'goes-on.inline']);
+    return true;
+  });
+  expect(await run(all.url(), 'waits', 1)).toMatchObject({ state: 'succeeded' });
 });

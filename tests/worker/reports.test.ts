@@ -3,6 +3,7 @@
 import { ReplyError } from 'ioredis';
 import { expect, test } from 'vitest';
 import type { ClaimedTask, TaskReport } from '../../src/store/consumer.ts';
+import { silentLog } from '../support/store.ts';
 import { createReports, type Reports } from '../../src/worker/reports.ts';
 import { createSlots } from '../../src/worker/slots.ts';
 import { eventually } from '../support/eventually.ts';
@@ -28,7 +29,7 @@ function open(faults: Error[]): { reports: Reports; calls: TaskReport[][] } {
     const fault = faults.shift();
     return fault ? Promise.reject(fault) : Promise.resolve();
   };
-  return { reports: createReports({ queue: 'mail', report }, slots), calls };
+  return { reports: createReports({ queue: 'mail', report }, slots, silentLog), calls };
 }
 
 const told = (percent: number, ...lines: string[]) => ({

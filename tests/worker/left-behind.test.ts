@@ -1,0 +1,117 @@
+// What a task leaves behind in its thread, and what it does to its thread: nobody else feels it.
+
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { endOf, startPool, type TestPool } from '../support/pool.ts';
+
+const MODULE = fileURLToPath(new URL('../fixtures/left-behind.mjs', import.meta.url));
+const LEFT_BEHIND = 'a task has left code behind that failed later: its thread is replaced';
+
+/** How a task ends that goes back and loses nothing: it had begun, or it had not. */
+const BACK = ['displaced', 'not-begun'];
+
+let threads: TestPool;
+
+beforeAll(async () => {
+  threads = await startPool({ module: MODULE });
+});
+
+beforeEach(() => {
+  threads.log.length = 0;
+});
+
+afterAll(() => threads.pool.stop());
+
+describe('case 14: an error that a task has left behind', () => {
+  test.each([
+    'timer',
+    'interval',
+    'immediate',
+    'tick',
+    'rejection',
+    'rejected-with-text',
+    'callback',
+    'stream',
+    'socket',
+  ])('%s: the task that runs by then loses nothing, the log names the one that left it', async (how) => {
+    const [leaving, innocent] = threads.send(
+      { type: 'leaves', input: how },
+      { type: 'waits', input: 60_000 },
+    );
+    const threadId = leaving && (await endOf(leaving));
+    expect(threadId).toBeTypeOf('number');
+    expect(BACK).toContain(innocent && (await endOf(innocent)));
+    expect(threads.log).toMatchObject([
+      {
+        msg: LEFT_BEHIND,
+        type: 'leaves',
+        task: leaving?.id,
+        err: { message: expect.stringContaining('late') as string },
+      },
+    ]);
+    // It runs again at once, in a thread that was there already.
+    expect(await threads.run('waits', 0)).not.toBe(threadId);
+  });
+
+  test('while nothing runs: the next task runs in another thread', async () => {
+    const threadId = await threads.run('leaves', 'timer');
+    await eventually(() => threads.log.length > 0);
+    expect(await threads.run('waits', 0)).not.toBe(threadId);
+    expect(threads.log).toMatchObject([{ msg: LEFT_BEHIND, type: 'leaves' }]);
+  });
+
+  test('of one of several that a thread got at once: those that have not begun go back', async () => {
+    const bundles = await startPool({ module: MODULE, together: 8 });
+    try {
+      const ends = await Promise.all(
+        bundles
+          .send(
+            { type: 'leaves', input: 'timer' },
+            { type: 'waits', input: 60_000 },
+            { type: 'waits', input: 0 },
+          )
+          .map(endOf),
+      );
+      expect(ends).toEqual([expect.any(Number), 'displaced', 'not-begun']);
+    } finally {
+      await bundles.pool.stop();
+    }
+  });
+
+  test.each(['timer', 'rejection', 'rejected-with-text', 'stream'])(
+    '%s of the task that runs itself: it fails with that error, and the place comes back',
+    async (how) => {
+      expect(await threads.run('fails-beside', how)).toContain('late');
+      expect(await threads.run('waits', 0)).toBeTypeOf('number');
+      expect(threads.log).toEqual([]);
+    },
+  );
+});
+
+describe('case 50: a handler', () => {
+  test.each(['posts', 'floods', 'listens', 'unlistens', 'closes', 'forges-by-force'])(
+    '%s: it has its result, and so has the next one',
+    async (how) => {
+      expect(await threads.run('reaches', how)).toBeUndefined();
+      expect(await threads.run('waits', 0)).toBeTypeOf('number');
+      expect(threads.log).toEqual([]);
+    },
+  );
+
+  test('finds no port of ours in the data of its thread', async () => {
+    expect(await threads.run('reaches', 'looks-into-data')).toEqual(['settings']);
+  });
+
+  test('that closes the port of ours all the same is noticed without a deadline, and its place comes back', async () => {
+    expect(await threads.run('reaches', 'closes-by-force')).toBe('thread-lost');
+    expect(await threads.run('waits', 0)).toBeTypeOf('number');
+  });
+
+  test('that has left an endless loop behind: the task that gets its thread goes back, and the thread is replaced', async () => {
+    await threads.run('leaves-loop');
+    expect(await threads.run('waits', 0)).toBe('not-begun');
+    expect(threads.log).toMatchObject([{ msg: expect.stringContaining('does not begin') as string }]);
+    expect(await threads.run('waits', 0)).toBeTypeOf('number');
+  });
+});
