@@ -10,12 +10,12 @@ import { openStage } from '../support/stage.ts';
 
 const SLOW_TASKS = { TASKS: fileURLToPath(new URL('../fixtures/slow-to-load.mjs', import.meta.url)) };
 
-test('out of memory: the task fails, its worker lives and its neighbour does not notice', async (context) => {
+test('case 35: out of memory: the task fails, its worker lives and its neighbour does not notice', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
   const server = await stage.role('server', env);
-  const worker = await stage.role('worker', { ...env, NODE_OPTIONS: '--max-old-space-size=48' });
+  const worker = await stage.role('worker', { ...env, THREAD_MEMORY_MB: '48' });
   const url = server.url();
   const until = join(redis.dir, 'enough');
   const neighbour = await send(url, 'speaking', { until, yields: true });
