@@ -8,10 +8,10 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { createLineWriter } from '../../src/standard-streams.ts';
 import { BARE_ENV } from '../support/bare-env.ts';
 import { eventually } from '../support/eventually.ts';
-import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
+import { endAll, type RoleProcess, spawnRole, startRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 import { isAlive, runningProcesses } from '../support/processes.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { freePort, startRedis, type TestRedis } from '../support/redis.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const CHATTY = { TASKS: fileURLToPath(new URL('../fixtures/chatty.mjs', import.meta.url)) };
@@ -67,6 +67,22 @@ describe.each(ROLES)('role %s', (role) => {
   );
 });
 
+it.each(['stdout', 'stderr'] as const)(
+  'case 48: nothing reads %s from the start',
+  { timeout: 60_000 },
+  async (stream) => {
+    const data = join(redis.dir, `unread-${stream}`);
+    const PORT = String(await freePort());
+    const one = spawnRole('all', { DATA_DIR: data, CONCURRENCY: '1', PORT });
+    onTestFinished(() => endAll([one]));
+    one.child[stream]?.destroy();
+    await eventually(async () => (await fetch(`http://127.0.0.1:${PORT}/readyz`)).ok);
+    one.signal('SIGTERM');
+    expect(await one.exited).toBe(0);
+    expect(runningProcesses().filter(({ cwd }) => cwd.startsWith(data))).toEqual([]);
+  },
+);
+
 it.runIf(process.platform === 'linux')('case 48: the terminal goes away', { timeout: 60_000 }, async () => {
   const data = join(redis.dir, 'terminal');
   // script(1) gives its command a terminal, which is gone when script is killed.
@@ -85,8 +101,8 @@ it.runIf(process.platform === 'linux')('case 48: the terminal goes away', { time
   });
   onTestFinished(() => void terminal.kill('SIGKILL'));
   const inside = (): number[] =>
-    runningProcesses().flatMap(({ pid, env }) =>
-      env.includes(`DATA_DIR=${data}`) && pid !== terminal.pid ? [pid] : [],
+    runningProcesses().flatMap(({ pid, env, cwd }) =>
+      (env.includes(`DATA_DIR=${data}`) || cwd.startsWith(data)) && pid !== terminal.pid ? [pid] : [],
     );
   await eventually(
     () =>

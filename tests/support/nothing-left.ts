@@ -26,10 +26,11 @@ export function begin(withinMs: number): () => Promise<void> {
 
   const mark = `POPFLEET_TEST_RUN=${run}`;
   const left = (): RunningProcess[] =>
-    runningProcesses().filter(({ pid, parent, command, env }) => {
+    runningProcesses().filter(({ pid, parent, command, env, cwd }) => {
       // Its own children are the processes in which vitest runs the files.
       if (pid === process.pid || parent === process.pid) return false;
-      return env.includes(mark) || command.includes(run);
+      // A redis-server writes its title over its command line and its variables.
+      return env.includes(mark) || command.includes(run) || cwd.includes(run);
     });
 
   return async () => {

@@ -1,7 +1,7 @@
 // What runs on this machine, and whether it still does.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface RunningProcess {
   readonly pid: number;
@@ -9,6 +9,8 @@ export interface RunningProcess {
   readonly command: string;
   /** Variables it was started with, `NAME=value` each; unknown where there is no /proc. */
   readonly env: readonly string[];
+  /** The folder it works in; unknown where there is no /proc. */
+  readonly cwd: string;
 }
 
 /** All processes, those that have ended and wait for their parent excepted. */
@@ -23,7 +25,9 @@ export function runningProcesses(): RunningProcess[] {
           readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
         if (state === 'Z' || state === 'X') return [];
         const command = words(`/proc/${pid}/cmdline`).join(' ');
-        return [{ pid: Number(pid), parent: Number(parent), command, env: words(`/proc/${pid}/environ`) }];
+        const env = words(`/proc/${pid}/environ`);
+        const cwd = readlinkSync(`/proc/${pid}/cwd`);
+        return [{ pid: Number(pid), parent: Number(parent), command, env, cwd }];
       } catch {
         return []; // It ended meanwhile, or belongs to another user.
       }
@@ -41,7 +45,7 @@ function processesOfPs(): RunningProcess[] {
   const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
   return lines.flatMap((line) => {
     const [, pid, parent, command = ''] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
-    return pid === undefined ? [] : [{ pid: Number(pid), parent: Number(parent), command, env: [] }];
+    return pid === undefined ? [] : [{ pid: Number(pid), parent: Number(parent), command, env: [], cwd: '' }];
   });
 }
 
