@@ -179,21 +179,33 @@ test('row 8: an idle worker has a task at once, because it waits in a blocking p
 test('row 8: no source of the worker polls or sleeps', () => {
   const folder = new URL('../../src/worker/', import.meta.url);
   const allowed: Record<string, RegExp[]> = {
-    // One interval: the heartbeat. Timers of the sweep are set to what is due. Waits follow a failure. The others are
-    // limits of a run (its deadline, the grace of a stop, how long it waits for a place), or gather what handlers say and how
-    // they end: set once a run, or while it speaks.
-    'worker.ts': [/const heartbeat = setInterval\(beatAll, settings\.heartbeatMs\)/],
+    // One interval: the heartbeat. Timers of the sweep are set to what is due. Waits follow a failure. The others are limits of
+    // a run (its deadline, the grace of a stop, how long it waits for a place), of the end or the start of a thread, or gather
+    // what handlers say and how they end: set once a run, or while it speaks.
+    'heartbeat.ts': [/const timer = setInterval\(\(\) => beat\(\), everyMs\)/],
     'sweep-timer.ts': [/timer = setTimeout\(fire, ms\)/],
     'feed.ts': [/await delay\(retryDelayMs\(failures, /],
-    'exchange.ts': [/passOnTimer \?\?= setTimeout\(/],
     'outbox.ts': [/await delay\(retryDelayMs\(failures, /, /timer \?\?= setTimeout\(flush, GATHER_MS\)/],
     'patience.ts': [/timer (?:\?\?)?= setTimeout\(look, /],
     'inline.ts': [/grace = setTimeout\($/],
-    'voice.ts': [/timer \?\?= setTimeout\(pass, TELL_EVERY_MS - sinceMs\)/],
+    'voice.ts': [/timer \?\?= setTimeout\(passProgress, TELL_EVERY_MS - sinceMs\)/],
+    'output.ts': [/this\.#timer \?\?= setTimeout\(\(\) => this\.flush\(\), UNENDED_MS\)/],
+    'reports.ts': [/timer \?\?= setTimeout\(passOnNow, PASS_ON_EVERY_MS\)/],
     'gated.ts': [/setTimeout\(\(\) => stop\.stop\('timed-out'\), job\.timeoutMs\)/],
-    'pool.ts': [/grace = setTimeout\(/, /setTimeout\(\(\) => end\(run, threadLost\), LAST_WORDS_WITHIN_MS\)/],
+    'pool.ts': [/grace = setTimeout\(/],
     'pool-run.ts': [/this\.#deadline = setTimeout\(/],
-    'isolated.ts': [/grace = setTimeout\(/],
+    'thread.ts': [/setTimeout\(\(\) => leave\(new Error\('the thread does not end'\)\), GONE_WITHIN_MS\)/],
+    'threads.ts': [/const timer = setTimeout\(\(\) => \{$/, /setTimeout\(done, withinMs\)/],
+    'isolated.ts': [
+      /grace = setTimeout\(/,
+      /setTimeout\(\(\) => once\(\{ code, signal \}\), READ_WITHIN_MS\)/,
+    ],
+    // A pipe that is full: it waits for its reader.
+    'isolated-entry.ts': [/Atomics\.wait\(new Int32Array\(new SharedArrayBuffer\(4\)\), 0, 0, 1\)/],
+    // The end of programs that a handler has started and that must go: nothing tells of the end of another's children. Bounded by
+    // the grace between SIGTERM and SIGKILL.
+    'child-processes.ts': [/performance\.now\(\) < deadline\) await sleep\(LOOK_AGAIN_MS\)/],
+    'thread-children.ts': [/await delay\(REAPED_LOOK_MS\)/],
   };
   const waits = /\b(setInterval|setTimeout|delay|sleep|Atomics\.wait)\(/;
   for (const file of readdirSync(folder)) {

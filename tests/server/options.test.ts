@@ -233,7 +233,7 @@ test.each(['server', 'worker', 'all'])(
     const started = spawnRole(role, { TASKS: module, REDIS_URL: redis.url });
     expect(await started.exited).toBe(78);
     expect(started.errors().trimEnd()).toMatch(
-      /^cannot load the task module \S*bad-defaults\.mjs: the defaults of task "impatient" are not valid: timeoutMs: must be a whole number from 1 to \d+$/,
+      /^cannot load the task module \S*bad-defaults\.mjs: the defaults of task "impatient" are not valid: timeoutMs: must be a whole number from 1 to \d+\n {4}at \S*bad-defaults\.mjs:\d+:\d+$/,
     );
     expect(await redis.client.dbsize()).toBe(0);
   },

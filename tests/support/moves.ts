@@ -15,13 +15,34 @@ export interface Move {
 
 /** All transitions of a queue so far, oldest first (the latest 10,000 calls). */
 export async function movesOf(client: Redis, queue = 'default'): Promise<Move[]> {
-  const entries = await client.xrange(`${queueKey(queue)}:events`, '-', '+');
-  return entries.flatMap(([call, fields]) => {
-    const texts = fields.filter((_, at) => at % 2 === 1 && fields[at - 1] === 'm');
-    return texts
-      .flatMap((text) => text.split(' '))
-      .map((move) => ({ call, id: move.slice(0, 36), state: move.slice(36) }));
-  });
+  const journal = openJournal(client, queue);
+  await journal.read();
+  return journal.moves;
+}
+
+export interface Journal {
+  /** All that was read so far, oldest first. */
+  readonly moves: Move[];
+  /** Reads what came since the last time: the stream keeps less of the past when calls make many moves each. */
+  read(): Promise<void>;
+}
+
+export function openJournal(client: Redis, queue = 'default'): Journal {
+  const moves: Move[] = [];
+  let from = '-';
+  return {
+    moves,
+    async read() {
+      const entries = await client.xrange(`${queueKey(queue)}:events`, from, '+');
+      for (const [call, fields] of entries) {
+        from = `(${call}`;
+        const texts = fields.filter((_, at) => at % 2 === 1 && fields[at - 1] === 'm');
+        for (const move of texts.flatMap((text) => text.split(' '))) {
+          moves.push({ call, id: move.slice(0, 36), state: move.slice(36) });
+        }
+      }
+    },
+  };
 }
 
 /** Ids in the order in which they began to run. */
@@ -31,8 +52,12 @@ export async function startsOf(client: Redis, queue = 'default'): Promise<string
 
 /** How many moves into a state the largest single call made. */
 export async function largestSlice(client: Redis, state: string, queue = 'default'): Promise<number> {
+  return largestSliceOf(await movesOf(client, queue), state);
+}
+
+export function largestSliceOf(moves: readonly Move[], state: string): number {
   const calls = new Map<string, number>();
-  for (const move of await movesOf(client, queue)) {
+  for (const move of moves) {
     if (move.state === state) calls.set(move.call, (calls.get(move.call) ?? 0) + 1);
   }
   return Math.max(0, ...calls.values());
