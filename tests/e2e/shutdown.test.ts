@@ -34,7 +34,7 @@ test('a worker told to end fetches no more, ends short tasks and gives long ones
   expect(await facts.task(short)).toMatchObject({ state: 'succeeded', claims: 1 });
   expect(await facts.task(long)).toMatchObject({ state: 'ready', claims: 1, failures: 0, crashes: 0 });
   expect(await facts.task(late)).toMatchObject({ state: 'ready', claims: 0 });
-  expect((await call(`${server.url()}/v1/tasks/${long}`)).body).toMatchObject({ attempt: 1, crashes: 0 });
+  expect((await call(`${server.url()}/v1/tasks/${long}`)).body).toMatchObject({ attempt: 0, crashes: 0 });
   expect(await facts.counts()).toEqual({ accepted: 3, succeeded: 1, ready: 2 });
   expect(await facts.ready()).toBe(2);
   expect(await facts.heldBy(worker.worker())).toEqual([]);
