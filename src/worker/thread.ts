@@ -66,6 +66,11 @@ export interface ThreadEvents {
 
 /** Handing a buffer over costs more than copying a small one once more. */
 const TRANSFERRED_FROM_BYTES = 16_384;
+/**
+ * The default of Node 20. Node 24 has 192: then V8 may move more objects at once to a full heap than Node adds to end the
+ * thread in order (16 MB), and aborts the whole process (docs/decisions/0016-threads-without-a-library.md).
+ */
+const YOUNG_GENERATION_MB = 48;
 /** A thread that waits in the kernel may not end at once. It counts as gone after this time. */
 const GONE_WITHIN_MS = 2_000;
 
@@ -77,7 +82,10 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
     env: handlerEnv(),
     workerData: { settings, port: port2, memory: memory.memory } satisfies ThreadStart,
     transferList: [port2],
-    resourceLimits: { maxOldGenerationSizeMb: settings.threadMemoryMb },
+    resourceLimits: {
+      maxOldGenerationSizeMb: settings.threadMemoryMb,
+      maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
+    },
   });
   let user: ThreadUser | undefined;
   let bundle: Bundle | undefined;
