@@ -73,7 +73,8 @@ test('a worker killed between its pop and its claim: another worker runs the tas
   const proxy = await stage.proxy(redis);
   const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url };
   const server = await stage.role('server', env);
-  const victim = await stage.role('worker', { ...env, REDIS_URL: proxy.url });
+  // Its own sweeps must not find the loss before the other worker has started.
+  const victim = await stage.role('worker', { ...env, REDIS_URL: proxy.url, POP_GRACE_MS: '60000' });
   const claim = proxy.hold('claim');
   const ids = await facts.send(server.url(), 1, 0);
   await claim.held;
