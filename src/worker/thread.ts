@@ -77,16 +77,7 @@ const GONE_WITHIN_MS = 2_000;
 export function startThread(settings: RunnerSettings, events: ThreadEvents): Thread {
   const { port1: port, port2 } = new MessageChannel();
   const memory = new ThreadMemory();
-  // A thread cannot load TypeScript on every supported Node, so the entry is always the built file.
-  const worker = new Worker(new URL(builtEntry('thread-entry')), {
-    env: handlerEnv(),
-    workerData: { settings, port: port2, memory: memory.memory } satisfies ThreadStart,
-    transferList: [port2],
-    resourceLimits: {
-      maxOldGenerationSizeMb: settings.threadMemoryMb,
-      maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
-    },
-  });
+  const worker = startWorker({ settings, port: port2, memory: memory.memory });
   let user: ThreadUser | undefined;
   let bundle: Bundle | undefined;
   const children = new ThreadChildren();
@@ -221,6 +212,19 @@ export function startThread(settings: RunnerSettings, events: ThreadEvents): Thr
     if (hasLoaded) end();
   });
   return thread;
+}
+
+function startWorker(start: ThreadStart): Worker {
+  // A thread cannot load TypeScript on every supported Node, so the entry is always the built file.
+  return new Worker(new URL(builtEntry('thread-entry')), {
+    env: handlerEnv(),
+    workerData: start,
+    transferList: [start.port],
+    resourceLimits: {
+      maxOldGenerationSizeMb: start.settings.threadMemoryMb,
+      maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
+    },
+  });
 }
 
 function messageOf(error: unknown): string {
