@@ -12,13 +12,12 @@ const PARTS = [
   'tests/embedded',
   'tests/log.test.ts',
   'tests/e2e/inline.test.ts',
-  'tests/e2e/deadlines.test.ts',
   'tests/e2e/lost-threads.test.ts',
   'tests/e2e/suspects.test.ts',
   'tests/e2e/shutdown.test.ts',
   'tests/e2e/progress.test.ts',
   'tests/server/events.test.ts',
-  'tests/server/slow-requests.test.ts',
+  'tests/e2e/lost-readers.test.ts',
 ];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
