@@ -1,5 +1,8 @@
 // What a task leaves behind in its thread, and what it does to its thread: nobody else feels it.
 
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
@@ -109,8 +112,15 @@ describe('case 50: a handler', () => {
   });
 
   test('that has left an endless loop behind: the task that gets its thread goes back, and the thread is replaced', async () => {
-    await threads.run('leaves-loop');
-    expect(await threads.run('waits', 0)).toBe('not-begun');
+    const folder = mkdtempSync(join(tmpdir(), 'popfleet-loop-'));
+    try {
+      const file = join(folder, 'loops');
+      await threads.run('leaves-loop', { file });
+      await eventually(() => existsSync(file));
+      expect(await threads.run('waits', 0)).toBe('not-begun');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
     expect(threads.log).toMatchObject([{ msg: expect.stringContaining('does not begin') as string }]);
     expect(await threads.run('waits', 0)).toBeTypeOf('number');
   });
