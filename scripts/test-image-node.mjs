@@ -9,13 +9,11 @@ const MAJOR = 24;
 const PARTS = [
   'tests/worker',
   'tests/tasks',
-  'tests/embedded',
+  'tests/embedded/killed.test.ts',
   'tests/log.test.ts',
   'tests/e2e/inline.test.ts',
   'tests/e2e/lost-threads.test.ts',
-  'tests/e2e/suspects.test.ts',
   'tests/e2e/shutdown.test.ts',
-  'tests/e2e/progress.test.ts',
   'tests/server/events.test.ts',
   'tests/e2e/lost-readers.test.ts',
 ];
