@@ -24,6 +24,23 @@ export function delay(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/**
+ * Fires after `ms`, or with the other signal. On Node 20 `AbortSignal.any` over an `AbortSignal.timeout` never fires once the
+ * garbage collector has run: it holds its sources weakly. Here the timer holds the controller.
+ */
+export function timeLimit(ms: number, other?: AbortSignal): AbortSignal {
+  const limit = new AbortController();
+  const end = (): void => {
+    clearTimeout(timer);
+    other?.removeEventListener('abort', end);
+    limit.abort();
+  };
+  const timer = setTimeout(end, ms).unref();
+  if (other?.aborted) end();
+  else other?.addEventListener('abort', end);
+  return limit.signal;
+}
+
 /** Milliseconds before the next try: doubled each time up to a cap, with full jitter so that a fleet spreads out. */
 export function retryDelayMs(
   attempt: number,

@@ -8,7 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { getRequestListener, RequestError } from '@hono/node-server';
-import type { Service } from '../lifecycle.ts';
+import { type Service, timeLimit } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { type ConnectionSettings, FRONT_DOOR_TIMING, openCommandConnection } from '../store/connection.ts';
 import { createEventHub, type EventHub } from '../store/event-hub.ts';
@@ -153,7 +153,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       const closed = connections.close();
       waiters.stop();
       await Promise.all([events.stop(), hub.stop()]);
-      const late = AbortSignal.any([AbortSignal.timeout(CLOSE_WITHIN_MS), hurry]);
+      const late = timeLimit(CLOSE_WITHIN_MS, hurry);
       late.addEventListener('abort', () => http.closeAllConnections(), { once: true });
       if (late.aborted) http.closeAllConnections();
       await closed;
@@ -193,7 +193,7 @@ function refuseUnreadable(error: unknown): Response {
  * be sent here. A connection that were closed at once could have a request on its way.
  */
 async function drain(connections: Connections, ms: number, hurry: AbortSignal): Promise<void> {
-  if (ms > 0) await connections.whenQuiet(AbortSignal.any([AbortSignal.timeout(ms), hurry]));
+  if (ms > 0) await connections.whenQuiet(timeLimit(ms, hurry));
 }
 
 /** @throws PopfleetError `bad-config` that says what to change */

@@ -2,7 +2,7 @@
 
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
-import { type Service, within } from '../lifecycle.ts';
+import { type Service, timeLimit, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { type Announcement, announce } from '../store/announcement.ts';
 import { openBlockingPop } from '../store/blocking-pop.ts';
@@ -163,11 +163,11 @@ export function createWorker(settings: WorkerSettings, parts: WorkerParts): Serv
   }
 
   async function drain({ exchanges }: Running, hurry: AbortSignal): Promise<void> {
-    const patience = AbortSignal.any([AbortSignal.timeout(settings.shutdownGraceMs), hurry]);
+    const patience = timeLimit(settings.shutdownGraceMs, hurry);
     await slots.whenEmpty(patience);
     for (const held of slots.held()) held.stop('shutting-down');
     // Outcomes of what was stopped are still on their way.
-    await slots.whenEmpty(AbortSignal.timeout(FAREWELL_MS));
+    await slots.whenEmpty(timeLimit(FAREWELL_MS));
     await within(Promise.all(exchanges.map((exchange) => exchange.settled())), FAREWELL_MS);
   }
 

@@ -162,9 +162,11 @@ test('three thousand due at the same moment all run, moved in slices that keep n
   expect(new Set(became('ready'))).toEqual(new Set(ids));
   expect(became('succeeded')).toHaveLength(many);
   // All of them were due, and yet no call moved more than its slice.
-  expect(largestSliceOf(moves, 'ready')).toBe(SLICE);
-  const atOf = (move: { readonly call: string } | undefined): number => Number(move?.call.split('-')[0]);
-  const moved = moves.filter(({ state }) => state === 'ready').map(atOf);
+  const wasReady = new Set<string>();
+  // A worker that is not scheduled for long loses its lease, and gives back what it held in the same call: no slice of these.
+  const due = moves.filter(({ id, state }) => state === 'ready' && !wasReady.has(id) && wasReady.add(id));
+  expect(largestSliceOf(due, 'ready')).toBe(SLICE);
+  const moved = due.map(({ call }) => Number(call.split('-')[0]));
   expect(Math.min(...moved)).toBeGreaterThanOrEqual(runAt);
   // The next slice follows at once: thirty slices, one a heartbeat, would take 75 s.
   expect(Math.max(...moved) - Math.min(...moved)).toBeLessThan(20_000);
