@@ -2,17 +2,15 @@
 
 import { availableParallelism } from 'node:os';
 import { type Config, readConfig } from './config.ts';
-import { createEmbeddedRedis } from './embedded/embedded-redis.ts';
 import { isListening, socketPath } from './embedded/socket.ts';
 import { createEnding, type Ending, endNow } from './ending.ts';
 import type { Service } from './lifecycle.ts';
 import { createLog, type Log, logDestination } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
-import { createServerRole, type Server } from './server/server.ts';
+import type { Server } from './server/server.ts';
 import { checkAtStart } from './store/connection.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
 import { isLeftByInlineTask } from './worker/inline.ts';
-import { createWorker } from './worker/worker.ts';
 
 /** Bad usage, as sysexits(3) numbers it: a supervisor should not start the program again as it is. */
 const EXIT_CONFIG = 78;
@@ -85,12 +83,18 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
     log.fatal('the worker cannot do its work: ending, so that a new process can try');
     ending.fail();
   };
-  const worker =
-    config.role === 'server'
-      ? undefined
-      : createWorker({ ...config, tasks }, { connection, registry, log, onStuck });
-  const server =
-    config.role === 'worker' ? undefined : createServerRole(config, { connection, registry, log });
+  const parts = { connection, registry, log };
+  // A role loads its own modules alone: it starts sooner and takes less memory.
+  let worker: Service | undefined;
+  if (config.role !== 'server') {
+    const { createWorker } = await import('./worker/worker.ts');
+    worker = createWorker({ ...config, tasks }, { ...parts, onStuck });
+  }
+  let server: Server | undefined;
+  if (config.role !== 'worker') {
+    const { createServerRole } = await import('./server/server.ts');
+    server = createServerRole(config, parts);
+  }
   return { embedded, worker, server };
 }
 
@@ -101,6 +105,7 @@ async function findRedis(config: Config, log: Log): Promise<{ url: string; embed
     return { url: config.redisUrl, embedded: undefined };
   }
   if (config.role === 'all') {
+    const { createEmbeddedRedis } = await import('./embedded/embedded-redis.ts');
     const embedded = createEmbeddedRedis(config.dataDir, log);
     return { url: embedded.socket, embedded };
   }

@@ -2,7 +2,6 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { QUEUE_NAME, TASK_TYPE } from '../protocol/names.ts';
-import { runLoad } from './load.ts';
 import { LOAD_DEFAULTS } from './options.ts';
 import { EXIT_CODES } from './verdict.ts';
 
@@ -73,6 +72,8 @@ export function addLoadCommand(program: Command): void {
 }
 
 async function runCommand({ drainTimeout, ...options }: ParsedOptions): Promise<void> {
+  // No role needs it: it is loaded when it is asked for.
+  const { runLoad } = await import('./load.ts');
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
   // Once: the first signal ends the run with a summary, the second one of its kind ends the process as usual.
