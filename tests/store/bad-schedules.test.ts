@@ -1,29 +1,16 @@
 // One record that cannot be read does not stop its neighbours, is looked at again an hour later, and can be replaced.
 
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { createSchedules } from '../../src/store/schedules.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { KEY, QUEUE } from '../support/scripted-queue.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 import { openTicking, schedule } from '../support/ticking.ts';
 
 const HOUR_MS = 3_600_000;
 
-let redis: TestRedis;
-let client: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url, buildScriptsWithClock);
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
+const { client } = await startStore(buildScriptsWithClock);
 
 const BAD: readonly [string, Buffer][] = [
   ['no CBOR', Buffer.from([0xff, 0x00, 0x01])],

@@ -1,30 +1,17 @@
 // The clock of Redis goes ahead and back: schedules tick on, nothing gets shorter, and what gets longer is bounded.
 
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { runTicks } from '../../src/store/ticks.ts';
 import { createSweepAndTick } from '../../src/worker/sweep-and-tick.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { KEY, QUEUE } from '../support/scripted-queue.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 import { openTicking, schedule, type Ticking } from '../support/ticking.ts';
 
 const HOUR_MS = 3_600_000;
 
-let redis: TestRedis;
-let client: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url, buildScriptsWithClock);
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
+const { client } = await startStore(buildScriptsWithClock);
 
 /** The scripts' own clock: the last that one of them has read. */
 async function scriptsNow(): Promise<number> {

@@ -1,29 +1,16 @@
 // Following the events of a queue: each move once and in order, and an alarm when some were trimmed before they were read.
 
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { TaskMove } from '../../src/store/event-entry.ts';
 import { createEventReader } from '../../src/store/event-reader.ts';
 import { queueKey } from '../../src/store/keys.ts';
 import { eventually } from '../support/eventually.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { silent } from '../support/server.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 
 const ID = '01890f3a-2b4c-7d5e-8f60-718293a4b5c6';
 
-let redis: TestRedis;
-let client: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url);
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
+const { redis, client } = await startStore();
 
 /** As `tell` in lib.lua writes it. */
 async function tell(queue: string, number: number, ...moves: string[]): Promise<void> {

@@ -2,33 +2,19 @@
 // POPFLEET_MODEL_RUNS sets how many worlds are tried (each of up to 150 steps); a failure prints its seed and steps.
 
 import fc from 'fast-check';
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { LANES } from '../../src/protocol/lane.ts';
 import { queueKey } from '../../src/store/keys.ts';
-import { createProducer, type Producer } from '../../src/store/producer.ts';
+import { createProducer } from '../../src/store/producer.ts';
 import { createModelClock, buildScriptsWithClock, watchScriptsClock } from '../support/model-clock.ts';
 import { QUEUE, QueueModel, type Step } from '../support/queue-model.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 
 const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 60);
 const WORKERS = 3;
 
-let redis: TestRedis;
-let client: Redis;
-let producer: Producer;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url, buildScriptsWithClock);
-  producer = createProducer(client);
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
+const { client } = await startStore(buildScriptsWithClock);
+const producer = createProducer(client);
 
 const worker = fc.nat({ max: WORKERS - 1 });
 const want = fc.nat({ max: 4 });

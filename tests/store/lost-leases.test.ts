@@ -1,32 +1,19 @@
 // When the lease of a worker has run out, and what that says against the tasks it held.
 
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { decodeTrusted } from '../../src/protocol/cbor.ts';
 import type { ClaimedTask } from '../../src/store/consumer.ts';
 import { createConsumer } from '../../src/store/consumer.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { toOutcome } from '../support/outcome.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 
 const LEASE_MS = 10_000;
 const PERIOD_MS = 2_500;
 
-let redis: TestRedis;
-let client: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url, buildScriptsWithClock);
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
+const { client } = await startStore(buildScriptsWithClock);
 
 const openQueue = (): Promise<ScriptedQueue> =>
   openScriptedQueue(client, { leaseMs: LEASE_MS, periodMs: PERIOD_MS });

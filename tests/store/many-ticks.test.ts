@@ -1,7 +1,6 @@
 // More ticks at the same time than fit into one call: none is late for that, and what is dropped is counted.
 
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { LONGEST_CATCH_UP_MS, MISSED_AFTER_MS } from '../../src/protocol/schedule.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import { runTicks } from '../../src/store/ticks.ts';
@@ -9,26 +8,14 @@ import { createSweepAndTick } from '../../src/worker/sweep-and-tick.ts';
 import { createLog } from '../../src/log.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf } from '../support/moves.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { KEY, LEASE_MS, QUEUE } from '../support/scripted-queue.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 import { openTicking, schedule, type Ticking } from '../support/ticking.ts';
 
 const SLICE = 10;
 const MANY = 95;
 
-let redis: TestRedis;
-let client: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url, buildScriptsWithClock);
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
+const { client } = await startStore(buildScriptsWithClock);
 
 async function planMany({ plan, clock }: Ticking, more: object = {}): Promise<number> {
   const due = clock.now() + 500;

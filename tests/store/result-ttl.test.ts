@@ -1,26 +1,13 @@
 // How long a task is kept that says so itself, whichever way it ends.
 
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { createOperator } from '../../src/store/operator.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { expectBalanced } from '../support/moves.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { KEY, LEASE_MS, openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 
-let redis: TestRedis;
-let client: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url, buildScriptsWithClock);
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
+const { client } = await startStore(buildScriptsWithClock);
 
 interface Way {
   readonly extras?: object;

@@ -1,31 +1,21 @@
 // What RETENTION_BYTES counts is what Redis uses.
 
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { KEY, openScriptedQueue, type ScriptedQueue } from '../support/scripted-queue.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 
 const TASKS = 3_000;
 const A_CALL = 250;
 
-let redis: TestRedis;
-let client: Redis;
+const { client } = await startStore(buildScriptsWithClock);
 
 beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url, buildScriptsWithClock);
   // Scripts and buffers that Redis makes once are no part of any task.
   const queue = await openScriptedQueue(client);
   await queue.enqueue(A_CALL);
   await queue.finish(await queue.take(A_CALL));
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
 });
 
 /** Bytes that Redis uses, but for the events, which have a bound of their own. */

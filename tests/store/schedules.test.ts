@@ -1,14 +1,12 @@
 // What is kept of a schedule that is written again, paused or moved.
 
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import type { Schedule } from '../../src/protocol/schedule.ts';
-import { createSchedules, type Schedules } from '../../src/store/schedules.ts';
+import { createSchedules } from '../../src/store/schedules.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import { runTicks, type TickReport } from '../../src/store/ticks.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 import { schedule } from '../support/ticking.ts';
 
 const NAME = 'report';
@@ -17,21 +15,11 @@ const KEY = `pf:{${QUEUE}}`;
 const HOUR_MS = 3_600_000;
 const TASK = '01920000-0000-7000-8000-000000000000';
 
-let redis: TestRedis;
-let client: Redis;
-let schedules: Schedules;
+const { client } = await startStore();
+const schedules = createSchedules(client);
 
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url);
-  schedules = createSchedules(client);
-});
 beforeEach(async () => {
   await client.flushall();
-});
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
 });
 
 const daily = (more: object = {}): Schedule => schedule({ cron: '0 0 * * *', queue: QUEUE, ...more });

@@ -1,30 +1,18 @@
 // The sweep, step by step: what is due, expired or kept too long goes in slices, in order, and nothing else does.
 
 import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { decodeTrusted, encodeCbor } from '../../src/protocol/cbor.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf, expectBalanced, largestSlice, movesOf } from '../support/moves.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { KEY, openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 
 const SLICE = 10;
 
-let redis: TestRedis;
-let client: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url, buildScriptsWithClock);
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
+const { client } = await startStore(buildScriptsWithClock);
 
 test('due tasks become ready in slices, in the order of their times, and none early', async () => {
   const { clock, enqueue, sweep, sweepAll, take } = await openScriptedQueue(client);

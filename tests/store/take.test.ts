@@ -1,7 +1,6 @@
 // In which order the lanes are served, by both ways of taking a task, and what a task that is given back becomes.
 
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { decodeTrusted } from '../../src/protocol/cbor.ts';
 import { LANES, LANES_FROM, type Lane } from '../../src/protocol/lane.ts';
 import { openBlockingPop } from '../../src/store/blocking-pop.ts';
@@ -10,23 +9,11 @@ import { createOperator } from '../../src/store/operator.ts';
 import { createLaneTurn } from '../../src/worker/lane-turn.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
 import { silent } from '../support/server.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 
-let redis: TestRedis;
-let client: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url, buildScriptsWithClock);
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
-});
+const { redis, client } = await startStore(buildScriptsWithClock);
 
 test('a turn of a lower lane serves both lower ones before the highest', () => {
   expect(LANES_FROM).toEqual({

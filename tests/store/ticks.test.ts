@@ -2,7 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import * as v from 'valibot';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { decodeContent } from '../../src/protocol/message.ts';
 import { MISSED_AFTER_MS, type Schedule, ScheduleSchema } from '../../src/protocol/schedule.ts';
 import { createOperator } from '../../src/store/operator.ts';
@@ -11,27 +11,19 @@ import type { PlannedTick } from '../../src/store/sweeper.ts';
 import { runTicks } from '../../src/store/ticks.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { KEY, openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
-import { openStore } from '../support/store.ts';
+import { openStore, startStore } from '../support/store.ts';
 
 const NAME = 'tick';
 
-let redis: TestRedis;
-let client: Redis;
+const { redis, client } = await startStore(buildScriptsWithClock);
 /** As many workers as connections. */
-let others: Redis[];
+const others = await Promise.all(
+  Array.from({ length: 10 }, () => openStore(redis.url, buildScriptsWithClock)),
+);
 
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  const open = (): Promise<Redis> => openStore(redis.url, buildScriptsWithClock);
-  client = await open();
-  others = await Promise.all(Array.from({ length: 10 }, open));
-});
-
-afterAll(async () => {
-  for (const one of [client, ...(others ?? [])]) one?.disconnect();
-  await redis?.stop();
+afterAll(() => {
+  for (const one of others) one.disconnect();
 });
 
 function schedule(more: object): Schedule {

@@ -2,9 +2,11 @@
 
 import { pino } from 'pino';
 import type { Redis } from 'ioredis';
+import { afterAll } from 'vitest';
 import { openCommandConnection } from '../../src/store/connection.ts';
 import type { buildScripts } from '../../src/store/scripts.ts';
 import { eventually } from './eventually.ts';
+import { startRedis, type TestRedis } from './redis.ts';
 
 export const silentLog = pino({ level: 'silent' });
 
@@ -14,4 +16,15 @@ export async function openStore(url: string, build?: typeof buildScripts): Promi
   const client = openCommandConnection(settings, 'test', { socketTimeoutMs: 10_000 });
   await eventually(() => client.status === 'ready');
   return client;
+}
+
+/** A Redis for one test file, with a ready command connection; both go after its tests. */
+export async function startStore(
+  build?: typeof buildScripts,
+): Promise<{ readonly redis: TestRedis; readonly client: Redis }> {
+  const redis = await startRedis({ appendonly: 'no' });
+  afterAll(() => redis.stop());
+  const client = await openStore(redis.url, build);
+  afterAll(() => client.disconnect());
+  return { redis, client };
 }
