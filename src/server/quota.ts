@@ -3,6 +3,7 @@
 
 import { getConnInfo } from '@hono/node-server/conninfo';
 import type { Context } from 'hono';
+import { LRUCache } from 'lru-cache';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { AppEnv } from './app-env.ts';
 
@@ -40,16 +41,14 @@ export function createQuota(
 ): Quota {
   const perSecond = most / seconds;
   const policy = `"enqueue";q=${most};w=${seconds}`;
-  const buckets = new Map<string, Bucket>();
+  const buckets = new LRUCache<string, Bucket>({ max: MOST_CALLERS });
 
   function bucketOf(caller: string): Bucket {
     const at = now();
     const bucket = buckets.get(caller) ?? { left: most, at };
     bucket.left = Math.min(most, bucket.left + ((at - bucket.at) / 1_000) * perSecond);
     bucket.at = at;
-    buckets.delete(caller); // so that it moves to the end of the order
     buckets.set(caller, bucket);
-    if (buckets.size > MOST_CALLERS) buckets.delete(buckets.keys().next().value ?? '');
     return bucket;
   }
 

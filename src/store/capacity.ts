@@ -2,6 +2,7 @@
 // What is left of each limit is looked up now and then, and counted down in between, so that most requests ask nobody.
 
 import type { Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
 import { within } from '../lifecycle.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import { queueKey } from './keys.ts';
@@ -31,7 +32,7 @@ const FRESH_MS = 200;
 const USABLE_MS = 400;
 /** Redis that does not answer in time refuses nothing here: the command that sends the task will tell. */
 const LOOK_WITHIN_MS = 250;
-/** Queues are named by callers: beyond so many the first is forgotten. */
+/** Queues are named by callers: beyond so many the one that was idle the longest is forgotten. */
 const MOST_QUEUES = 10_000;
 const RETRY_SECONDS = 10;
 /** Contents that Redis looks at to estimate all of them. */
@@ -140,15 +141,11 @@ function createGauge(look: () => Promise<number>, now: () => number): Gauge {
 
 /** One for each queue, as they are asked for. */
 function createGauges(look: (queue: string) => Promise<number>, now: () => number): (queue: string) => Gauge {
-  const gauges = new Map<string, Gauge>();
-  return (queue) => {
-    const known = gauges.get(queue);
-    if (known) return known;
-    const gauge = createGauge(() => look(queue), now);
-    gauges.set(queue, gauge);
-    if (gauges.size > MOST_QUEUES) gauges.delete(gauges.keys().next().value ?? '');
-    return gauge;
-  };
+  const gauges = new LRUCache<string, Gauge>({
+    max: MOST_QUEUES,
+    memoMethod: (queue) => createGauge(() => look(queue), now),
+  });
+  return (queue) => gauges.memo(queue);
 }
 
 async function queueRoom(client: Redis, queue: string, limit: number): Promise<number> {

@@ -1,6 +1,7 @@
 // Runs the ticks of schedules that a sweep has named, and plans anew what is planned wrongly. One call a sweep.
 
 import type { Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
 import { encodeContent } from '../protocol/message.ts';
 import { toMessageOptions } from '../protocol/options.ts';
 import { DEFAULT_LANE } from '../protocol/lane.ts';
@@ -43,7 +44,7 @@ interface Definition {
   readonly schedule: ReturnType<typeof readSchedule>;
   readonly digest: string;
 }
-const definitions = new Map<string, Definition>();
+const definitions = new LRUCache<string, Definition>({ max: DEFINITIONS_KEPT });
 
 /** One step of tick.lua, and what to report of it unless another worker was faster. */
 interface Step {
@@ -80,10 +81,7 @@ function readDefinition(bytes: Buffer): Definition {
   if (known) return known;
   // A copy: what is read may hold on to its bytes, and these are part of a whole reply.
   const read = { schedule: readSchedule(Buffer.from(bytes)), digest: digestOf(bytes) };
-  if (key !== undefined) {
-    if (definitions.size >= DEFINITIONS_KEPT) definitions.clear();
-    definitions.set(key, read);
-  }
+  if (key !== undefined) definitions.set(key, read);
   return read;
 }
 
