@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// The `popfleet` command. Options of a role become the variables that config.ts reads.
+// The `popfleet` command. Options of a role become the variables that config/ reads.
 
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { defaultOf, SETTINGS } from './config/settings.ts';
 import { addKeyCommand } from './key-command.ts';
 import { addLoadCommand } from './load/command.ts';
 import { runRole } from './main.ts';
@@ -14,15 +15,15 @@ const ROLES = {
   all: 'both in one process, with a Redis of its own when REDIS_URL is not set',
 } as const;
 
-/** Options that every role takes, with the variable each one sets. */
+/** Settings that every role also takes as options, and how their values show in the help. */
 const ROLE_OPTIONS = [
-  ['--redis-url <url>', 'redis://, rediss:// or the path of a unix socket', 'REDIS_URL'],
-  ['--host <address>', 'address to listen on (127.0.0.1)', 'HOST'],
-  ['--port <number>', 'port to listen on (3000)', 'PORT'],
-  ['--queues <names>', 'queues to serve, separated by commas (default)', 'QUEUES'],
-  ['--concurrency <number>', 'tasks at the same time (the number of cores)', 'CONCURRENCY'],
-  ['--threads <number>', 'threads that run them (as many as the concurrency)', 'THREADS'],
-  ['--tasks <files>', 'modules with task definitions, separated by commas', 'TASKS'],
+  ['redisUrl', '<url>'],
+  ['host', '<address>'],
+  ['port', '<number>'],
+  ['queues', '<names>'],
+  ['concurrency', '<number>'],
+  ['threads', '<number>'],
+  ['taskModules', '<files>'],
 ] as const;
 
 function createProgram(exit: (code: number) => void): Command {
@@ -35,9 +36,14 @@ function createProgram(exit: (code: number) => void): Command {
     .action(async () => exit(await runRole(process.env)));
   for (const [role, description] of Object.entries(ROLES)) {
     const command = program.command(role).description(description);
-    for (const [flags, text] of ROLE_OPTIONS) command.option(flags, text);
-    command.action(async (options: Record<string, string>) => {
-      exit(await runRole({ ...process.env, ...toVariables(options), APP_TYPE: role }));
+    const options = roleOptions();
+    for (const { option } of options) command.addOption(option);
+    command.action(async (given: Record<string, string>) => {
+      const variables = options.map(({ variable, option }) => [
+        variable,
+        given[option.attributeName()] ?? process.env[variable],
+      ]);
+      exit(await runRole({ ...process.env, ...Object.fromEntries(variables), APP_TYPE: role }));
     });
   }
   addKeyCommand(program);
@@ -45,18 +51,15 @@ function createProgram(exit: (code: number) => void): Command {
   return program;
 }
 
-/** commander names an option in camel case: `redisUrl` belongs to `--redis-url`. */
-function toVariables(options: Readonly<Record<string, string>>): Record<string, string> {
-  const variables: Record<string, string> = {};
-  for (const [flags, , variable] of ROLE_OPTIONS) {
-    const name = flags
-      .split(' ', 1)[0]
-      ?.slice(2)
-      .replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-    const value = name === undefined ? undefined : options[name];
-    if (value !== undefined) variables[variable] = value;
-  }
-  return variables;
+function roleOptions(): { readonly variable: string; readonly option: Option }[] {
+  return ROLE_OPTIONS.map(([name, value]) => {
+    const [variable, , text] = SETTINGS[name];
+    const help = `${text} (${defaultOf(SETTINGS[name])})`.replaceAll('`', '');
+    return {
+      variable,
+      option: new Option(`--${variable.toLowerCase().replaceAll('_', '-')} ${value}`, help),
+    };
+  });
 }
 
 tolerateLostReaders();

@@ -1,7 +1,7 @@
 // The composition root: configuration → store → role → stop on signals.
 
 import { availableParallelism } from 'node:os';
-import { type Config, readConfig } from './config.ts';
+import { type Config, readConfig } from './config/config.ts';
 import { isListening, socketPath } from './embedded/socket.ts';
 import { createEnding, type Ending, endNow } from './ending.ts';
 import type { Service } from './lifecycle.ts';

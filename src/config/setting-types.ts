@@ -1,47 +1,91 @@
-// The variables that say who may call a server, and from where.
+// How the texts of variables are read: schemas from a text to a value, whose messages follow the name of the variable.
 
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import { type ApiKey, readApiKeys } from './server/auth/api-keys.ts';
-import { isLoopback } from './server/auth/loopback.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../log.ts';
+import { QUEUE_NAME } from '../protocol/names.ts';
+import { type ApiKey, readApiKeys } from '../server/auth/api-keys.ts';
+import { faultOfRedisUrl } from '../store/redis-url.ts';
 
-export function accessVariables() {
-  return {
-    API_KEYS: v.optional(apiKeys((text) => text)),
-    API_KEYS_FILE: v.optional(apiKeys((path) => readFileSync(path, 'utf8'))),
-    ALLOW_ANONYMOUS: v.optional(
-      v.pipe(
-        v.picklist(['1', 'true', '0', 'false'], 'must be 1, true, 0 or false'),
-        v.transform((text) => text === '1' || text === 'true'),
-      ),
-      '0',
-    ),
-    PUBLIC_URL: v.optional(
-      v.pipe(
-        v.string(),
-        v.check(
-          isHttpUrl,
-          'must be like https://tasks.example.org or https://example.org/tasks, without a query or credentials',
-        ),
-        v.check(
-          (text) => !isHttpUrl(text) || !/^\/+(?:v1|docs|problems)(?:\/|$)/.test(new URL(text).pathname),
-          'must not have a path that begins like one of the server (v1, docs, problems)',
-        ),
-        v.transform((text) => text.replace(/\/+$/, '')),
-      ),
-    ),
-    CORS_ORIGINS: v.optional(
-      v.pipe(
-        v.string(),
-        v.transform((text) => text.split(',').map((origin) => origin.trim())),
-        v.everyItem(isHttpOrigin, 'must be origins like https://app.example.org, without a path'),
-      ),
-    ),
-  };
+export function wholeNumber(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return v.pipe(
+    v.string(),
+    v.regex(/^\d{1,15}$/, message),
+    v.transform(Number),
+    v.minValue(min, message),
+    v.maxValue(max, message),
+  );
 }
 
+export function integer(min: number, max: number, fallback: number) {
+  return v.optional(wholeNumber(min, max), String(fallback));
+}
+
+export const role = v.picklist(
+  ['server', 'worker', 'all'],
+  (issue) => `${String(issue.input)} app type not supported`,
+);
+
+export const logLevel = v.picklist(LOG_LEVELS, 'must be trace, debug, info, warn, error, fatal or silent');
+export const logFormat = v.picklist(LOG_FORMATS, 'must be auto, json or pretty');
+
+export const folder = v.pipe(v.string(), v.nonEmpty('must name a folder'));
+
+export const list = v.pipe(
+  v.string(),
+  v.transform((text) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  ),
+);
+
+export const queueNames = v.pipe(
+  list,
+  v.minLength(1, 'must name at least one queue'),
+  v.everyItem((queue) => QUEUE_NAME.test(queue), `must be queue names that match ${QUEUE_NAME.source}`),
+  v.transform((queues): readonly string[] => [...new Set(queues)]),
+);
+
+export const flag = v.pipe(
+  v.picklist(['1', 'true', '0', 'false'], 'must be 1, true, 0 or false'),
+  v.transform((text) => text === '1' || text === 'true'),
+);
+
+export const redisUrl = v.pipe(
+  v.string(),
+  v.check(
+    (url) => faultOfRedisUrl(url) === undefined,
+    (issue) => faultOfRedisUrl(issue.input) ?? '',
+  ),
+);
+
+/** Brackets belong to an IPv6 address within a URL; here it stands alone. */
+export const listenAddress = v.pipe(
+  v.string(),
+  v.transform((text) => text.trim().replace(/^\[(.*)\]$/, '$1')),
+  v.nonEmpty('must name an address'),
+);
+
+export const quota = v.pipe(
+  v.string(),
+  v.regex(
+    /^[1-9]\d{0,8}\/[1-9]\d{0,4}$/,
+    'must be <tasks>/<seconds>, such as 1000/60: 1 to 999999999 tasks in 1 to 99999 seconds',
+  ),
+  v.transform((text) => {
+    const [tasks = 0, seconds = 0] = text.split('/').map(Number);
+    return { tasks, seconds };
+  }),
+);
+
+export const apiKeys = keysIn((text) => text);
+export const apiKeyFile = keysIn((path) => readFileSync(path, 'utf8'));
+
 /** @param read finds the entries by what the variable says */
-function apiKeys(read: (value: string) => string) {
+function keysIn(read: (value: string) => string) {
   return v.pipe(
     v.string(),
     v.rawTransform(({ dataset, addIssue, NEVER }): readonly ApiKey[] => {
@@ -59,11 +103,20 @@ function apiKeys(read: (value: string) => string) {
   );
 }
 
-function isHttpOrigin(text: string): boolean {
-  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
-}
+export const httpUrl = v.pipe(
+  v.string(),
+  v.check(
+    isHttpUrl,
+    'must be like https://tasks.example.org or https://example.org/tasks, without a query or credentials',
+  ),
+  v.check(
+    (text) => !isHttpUrl(text) || !/^\/+(?:v1|docs|problems)(?:\/|$)/.test(new URL(text).pathname),
+    'must not have a path that begins like one of the server (v1, docs, problems)',
+  ),
+  v.transform((text) => text.replace(/\/+$/, '')),
+);
 
-/** Its path may go into headers and pages as it is: what has to be written with escapes is left to no one's reading. */
+/** The path may go into headers and pages as it is, so it has no characters that need an escape. */
 function isHttpUrl(text: string): boolean {
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) return false;
   const { origin, pathname } = new URL(text);
@@ -71,23 +124,12 @@ function isHttpUrl(text: string): boolean {
   return written === `${origin}${pathname}`.replace(/\/+$/, '') && /^(?:\/[\w.~-]+)*\/*$/.test(pathname);
 }
 
-interface KeyVariables {
-  readonly API_KEYS?: readonly ApiKey[] | undefined;
-  readonly API_KEYS_FILE?: readonly ApiKey[] | undefined;
-}
+export const httpOrigins = v.pipe(
+  v.string(),
+  v.transform((text) => text.split(',').map((origin) => origin.trim())),
+  v.everyItem(isHttpOrigin, 'must be origins like https://app.example.org, without a path'),
+);
 
-export function allKeys({ API_KEYS = [], API_KEYS_FILE = [] }: KeyVariables): readonly ApiKey[] {
-  return [...API_KEYS, ...API_KEYS_FILE];
-}
-
-interface ExposureVariables extends KeyVariables {
-  readonly APP_TYPE: string;
-  readonly HOST: string;
-  readonly ALLOW_ANONYMOUS: boolean;
-}
-
-/** Whether others could reach a server that asks for no key, and nobody said that this is meant. */
-export function isLeftOpen(read: ExposureVariables): boolean {
-  const isServer = read.APP_TYPE !== 'worker';
-  return isServer && !isLoopback(read.HOST) && !read.ALLOW_ANONYMOUS && allKeys(read).length === 0;
+function isHttpOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }

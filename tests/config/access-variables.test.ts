@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { readConfig } from '../src/config.ts';
-import { faultsOf } from './support/config-faults.ts';
-import { makeKey } from './support/keys.ts';
+import { readConfig } from '../../src/config/config.ts';
+import { faultsOf } from '../support/config-faults.ts';
+import { makeKey } from '../support/keys.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'popfleet-test-'));
 

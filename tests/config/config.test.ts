@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Config, readConfig } from '../src/config.ts';
-import { faultsOf } from './support/config-faults.ts';
-import { makeKey } from './support/keys.ts';
+import { type Config, readConfig } from '../../src/config/config.ts';
+import { faultsOf } from '../support/config-faults.ts';
+import { makeKey } from '../support/keys.ts';
 
 const CORES = 3;
 

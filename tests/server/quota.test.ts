@@ -1,7 +1,7 @@
 // What a caller may send in a time: refused with 429 beyond it, and told before.
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { createKey, readApiKeys } from '../../src/server/auth/api-keys.ts';
 import { createQuota } from '../../src/server/quota.ts';
 import type { Server, ServerSettings } from '../../src/server/server.ts';

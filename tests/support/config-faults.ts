@@ -1,7 +1,7 @@
 // What is wrong with a configuration.
 
 import { expect } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { PopfleetError } from '../../src/protocol/errors.ts';
 
 /** Expects a `bad-config`, and returns its lines. */
