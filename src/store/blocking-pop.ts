@@ -2,7 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import { type Lane, LANES_FROM } from '../protocol/lane.ts';
-import { type ConnectionSettings, openBlockingConnection, unblock } from './connection.ts';
+import { type ConnectionSettings, createBlocker, openBlockingConnection } from './connection.ts';
 import { readyKey } from './keys.ts';
 
 export interface Pop {
@@ -39,33 +39,24 @@ export async function openBlockingPop(
   blockMs: number,
 ): Promise<BlockingPop> {
   const client = await openBlockingConnection(settings, name, blockMs + SOCKET_MARGIN_MS);
-  const connectionId = await client.client('ID').catch((error: unknown) => {
-    client.disconnect();
-    throw error;
-  });
-  let blocked = false;
+  const blocker = await createBlocker(client, command);
 
   return {
     async pop(queues, first = 'high') {
       const lanes = LANES_FROM[first].flatMap((lane) =>
         queues.map((queue) => ({ queue, lane, key: readyKey(queue, lane) })),
       );
-      blocked = true;
-      try {
-        const reply = await client.brpopBuffer(...lanes.map(({ key }) => key), blockMs / 1_000);
-        if (!reply) return undefined;
-        const key = reply[0].toString();
-        const source = lanes.find((lane) => lane.key === key);
-        if (!source) throw new TypeError(`BRPOP answered with a key that was not asked for: ${key}`);
-        return { queue: source.queue, lane: source.lane, message: reply[1] };
-      } finally {
-        blocked = false;
-      }
+      const reply = await blocker.run(() =>
+        client.brpopBuffer(...lanes.map(({ key }) => key), blockMs / 1_000),
+      );
+      if (!reply) return undefined;
+      const key = reply[0].toString();
+      const source = lanes.find((lane) => lane.key === key);
+      if (!source) throw new TypeError(`BRPOP answered with a key that was not asked for: ${key}`);
+      return { queue: source.queue, lane: source.lane, message: reply[1] };
     },
 
-    async interrupt() {
-      await unblock(command, connectionId, () => blocked);
-    },
+    interrupt: blocker.unblock,
 
     close() {
       client.disconnect();

@@ -239,16 +239,42 @@ export async function checkAtStart(settings: ConnectionSettings): Promise<void> 
   }
 }
 
+export interface Blocker {
+  /** Sends a command that blocks, one at a time. */
+  run<Reply>(send: () => Promise<Reply>): Promise<Reply>;
+  /** Ends the blocked command from outside. Its reply still comes, so what it brings in that moment is not lost. */
+  unblock(): Promise<void>;
+}
+
 /**
- * Ends the blocked command of another connection. Its reply still comes, so what it brings in that moment is not lost.
- * @param connectionId what `CLIENT ID` answered on the blocked connection
- * @param isBlocked false once the reply has come
+ * @param client a connection of `openBlockingConnection`
+ * @param command a connection that may send `CLIENT UNBLOCK` while the other one is blocked
+ * @throws Error when the client broke; it is disconnected then
  */
-export async function unblock(command: Redis, connectionId: number, isBlocked: () => boolean): Promise<void> {
-  while (isBlocked()) {
-    // Some managed services forbid it; the wait then ends by itself after the block time.
-    const ended = await command.client('UNBLOCK', connectionId).catch(() => 1);
-    if (ended === 1) return;
-    await delay(UNBLOCK_RETRY_MS); // The command is written, but Redis has not blocked on it yet.
-  }
+export async function createBlocker(client: Redis, command: Redis): Promise<Blocker> {
+  const id = await client.client('ID').catch((error: unknown) => {
+    client.disconnect();
+    throw error;
+  });
+  let isBlocked = false;
+
+  return {
+    async run(send) {
+      isBlocked = true;
+      try {
+        return await send();
+      } finally {
+        isBlocked = false;
+      }
+    },
+
+    async unblock() {
+      while (isBlocked) {
+        // Some managed services forbid it; the wait then ends by itself after the block time.
+        const ended = await command.client('UNBLOCK', id).catch(() => 1);
+        if (ended === 1) return;
+        await delay(UNBLOCK_RETRY_MS); // The command is written, but Redis has not blocked on it yet.
+      }
+    },
+  };
 }

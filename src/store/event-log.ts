@@ -15,7 +15,7 @@ import {
 import { queueKey } from './keys.ts';
 import { COLUMNS, readRecord, type TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
-import { toStoreError } from './store-error.ts';
+import { withStoreErrors } from './store-error.ts';
 
 export interface EventPage {
   /** Oldest first. */
@@ -40,13 +40,13 @@ export interface EventLog {
 
 /** @param client a connection of `openCommandConnection` */
 export function createEventLog(client: Redis): EventLog {
-  return {
+  return withStoreErrors<EventLog>({
     async after(queue, position, most) {
       const key = eventsKey(queueKey(queue));
       // In this order: when nothing comes after the position, what was the newest entry before is still the newest.
       const [latest, rows] = await Promise.all([
         latestPosition(client, queue),
-        client.xrange(key, `(${position.id}`, '+', 'COUNT', most).catch(fail),
+        client.xrange(key, `(${position.id}`, '+', 'COUNT', most),
       ]);
       const entries = rows.map((row) => readEntry(queue, row));
       const atEnd = latest.number === position.number && !isAfter(position, latest);
@@ -55,7 +55,7 @@ export function createEventLog(client: Redis): EventLog {
     },
 
     async task(queue, id) {
-      const reply = await runScript(client, 'snapshot', queueKey(queue), [id]).catch(fail);
+      const reply = await runScript(client, 'snapshot', queueKey(queue), [id]);
       const [entry, number, ...row] = reply as (Buffer | null)[];
       return {
         record: readRecord(queue, id, row),
@@ -64,7 +64,7 @@ export function createEventLog(client: Redis): EventLog {
     },
 
     async progress(queue, ids) {
-      const values = await client.hmgetBuffer(`${queueKey(queue)}:${COLUMNS.progress}`, ...ids).catch(fail);
+      const values = await client.hmgetBuffer(`${queueKey(queue)}:${COLUMNS.progress}`, ...ids);
       const told = new Map<string, unknown>();
       for (const [at, id] of ids.entries()) {
         const value = values[at];
@@ -73,15 +73,11 @@ export function createEventLog(client: Redis): EventLog {
       }
       return told;
     },
-  };
+  });
 }
 
-/** @throws PopfleetError `redis-unavailable` */
+/** @throws Error of ioredis */
 export async function latestPosition(client: Redis, queue: string): Promise<EventPosition> {
-  const [last] = await client.xrevrange(eventsKey(queueKey(queue)), '+', '-', 'COUNT', 1).catch(fail);
+  const [last] = await client.xrevrange(eventsKey(queueKey(queue)), '+', '-', 'COUNT', 1);
   return last ? readPosition(last) : STREAM_START;
-}
-
-function fail(error: unknown): never {
-  throw toStoreError(error);
 }

@@ -2,8 +2,13 @@
 
 import type { Redis } from 'ioredis';
 import { delay, retryDelayMs } from '../lifecycle.ts';
-import { PopfleetError } from '../protocol/errors.ts';
-import { type ConnectionSettings, onThrownAway, openBlockingConnection, unblock } from './connection.ts';
+import {
+  type Blocker,
+  type ConnectionSettings,
+  createBlocker,
+  onThrownAway,
+  openBlockingConnection,
+} from './connection.ts';
 import {
   type EventEntry,
   type EventPosition,
@@ -14,7 +19,7 @@ import {
 } from './event-entry.ts';
 import { latestPosition } from './event-log.ts';
 import { queueKey } from './keys.ts';
-import { faultOf, isOutage } from './store-error.ts';
+import { faultOf, isOutage, throwStoreError } from './store-error.ts';
 
 export interface EventListener {
   /** In the order in which Redis made them, per queue. */
@@ -35,6 +40,11 @@ export interface EventReader {
   stop(): Promise<void>;
 }
 
+interface Session {
+  readonly client: Redis;
+  readonly blocker: Blocker;
+}
+
 const BLOCK_MS = 5_000;
 const SOCKET_MARGIN_MS = 2_000;
 const ENTRIES_A_READ = 1_000;
@@ -48,34 +58,25 @@ export function createEventReader(
   /** Queue → the last entry that was read. */
   const positions = new Map<string, EventPosition>();
   const stopping = new AbortController();
-  let session: { readonly client: Redis; readonly id: number } | undefined;
-  let blocked = false;
+  let session: Session | undefined;
   let loop: Promise<void> | undefined;
   let loggedCause: string | undefined;
 
   // A replica answers this connection as if it were the primary, and may be told nothing any more.
   onThrownAway(command, () => session?.client.disconnect());
 
-  async function open(): Promise<{ readonly client: Redis; readonly id: number }> {
+  async function open(): Promise<Session> {
     const client = await openBlockingConnection(settings, 'events', BLOCK_MS + SOCKET_MARGIN_MS);
-    try {
-      return { client, id: await client.client('ID') };
-    } catch (error) {
-      client.disconnect();
-      throw error;
-    }
+    return { client, blocker: await createBlocker(client, command) };
   }
 
-  async function read(client: Redis): Promise<void> {
+  async function read({ client, blocker }: Session): Promise<void> {
     const queues = [...positions.keys()];
     const keys = queues.map((queue) => eventsKey(queueKey(queue)));
     const from = queues.map((queue) => positions.get(queue)?.id ?? '$');
-    blocked = true;
-    const reply = await client
-      .xread('COUNT', ENTRIES_A_READ, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...from)
-      .finally(() => {
-        blocked = false;
-      });
+    const reply = await blocker.run(() =>
+      client.xread('COUNT', ENTRIES_A_READ, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...from),
+    );
     for (const [key, rows] of reply ?? []) {
       const queue = queues[keys.indexOf(key)];
       if (queue !== undefined)
@@ -106,7 +107,7 @@ export function createEventReader(
         session = await open();
         if (failures > 0) await startOver();
         while (positions.size > 0 && !stopping.signal.aborted) {
-          await read(session.client);
+          await read(session);
           failures = 0;
           loggedCause = undefined;
         }
@@ -122,8 +123,7 @@ export function createEventReader(
   }
 
   /** Logs each cause once; why Redis is away, the command connection says. */
-  function report(thrown: unknown): void {
-    const error = thrown instanceof PopfleetError ? thrown.cause : thrown;
+  function report(error: unknown): void {
     const cause = faultOf(error) ?? String(error);
     if (!stopping.signal.aborted && cause !== loggedCause && !isOutage(error)) {
       settings.log.error({ err: error }, 'cannot follow events, trying again until it works');
@@ -153,12 +153,12 @@ export function createEventReader(
   return {
     async watch(queue) {
       if (positions.has(queue)) return;
-      const last = await latestPosition(command, queue);
+      const last = await latestPosition(command, queue).catch(throwStoreError);
       if (positions.has(queue)) return;
       positions.set(queue, last);
       if (!loop) start();
       // A read that waits already does not know of this queue.
-      else if (session) await unblock(command, session.id, () => blocked);
+      else await session?.blocker.unblock();
     },
 
     unwatch(queue) {

@@ -11,7 +11,7 @@ import { type AnnouncedWorker, readAnnouncement } from './announcement.ts';
 import type { TaskRecord } from './record.ts';
 import { readTasks } from './read-tasks.ts';
 import { runScript } from './scripts.ts';
-import { toStoreError } from './store-error.ts';
+import { withStoreErrors } from './store-error.ts';
 
 export interface QueueCounts {
   readonly queue: string;
@@ -99,8 +99,8 @@ export function createInspector(client: Redis): Inspector {
     return found.flat()[0];
   }
 
-  return {
-    queues: () => queues().catch(fail),
+  return withStoreErrors<Inspector>({
+    queues,
 
     async queue(name) {
       const key = queueKey(name);
@@ -110,7 +110,7 @@ export function createInspector(client: Redis): Inspector {
         client.zcard(`${key}:workers`),
         client.llen(`${key}:malformed`),
         ...LANES.map((lane) => client.llen(readyKey(name, lane))),
-      ]).catch(fail);
+      ]);
       const names = [...TASK_STATES, 'accepted', 'removed'] as const;
       return {
         queue: name,
@@ -123,28 +123,23 @@ export function createInspector(client: Redis): Inspector {
     },
 
     async task(id, within) {
-      try {
-        if (within) return await findIn([...within], id);
-        const seen = performance.now() - known.at < QUEUES_FRESH_MS ? known.names : [];
-        const found = await findIn(seen, id);
-        // It may be in a queue that came into being meanwhile.
-        return found ?? (await findIn(without(await queues(), seen), id));
-      } catch (error) {
-        return fail(error);
-      }
+      if (within) return findIn([...within], id);
+      const seen = performance.now() - known.at < QUEUES_FRESH_MS ? known.names : [];
+      const found = await findIn(seen, id);
+      // It may be in a queue that came into being meanwhile.
+      return found ?? (await findIn(without(await queues(), seen), id));
     },
 
     async attempts(queue, id) {
-      const entries = await client.lrangeBuffer(`${queueKey(queue)}:errors:${id}`, 0, -1).catch(fail);
+      const entries = await client.lrangeBuffer(`${queueKey(queue)}:errors:${id}`, 0, -1);
       return entries.map(readAttempt);
     },
 
-    log: (queue, id) => client.lrange(`${queueKey(queue)}:log:${id}`, 0, -1).catch(fail),
+    log: (queue, id) => client.lrange(`${queueKey(queue)}:log:${id}`, 0, -1),
 
     async explain(queue, id) {
       const args = [id, MOST_AHEAD_COUNTED];
-      const reply = await runScript(client, 'explain', queueKey(queue), args).catch(fail);
-      return readFacts(reply as FactsReply);
+      return readFacts((await runScript(client, 'explain', queueKey(queue), args)) as FactsReply);
     },
 
     async workers(queue) {
@@ -152,11 +147,9 @@ export function createInspector(client: Redis): Inspector {
       const [leases, announced] = await Promise.all([
         client.zrangebyscore(`${key}:workers`, '-inf', '+inf', 'WITHSCORES'),
         readHash(client, `${key}:announced`),
-      ]).catch(fail);
+      ]);
       const names = leases.filter((_, at) => at % 2 === 0);
-      const holds = await Promise.all(names.map((name) => client.scard(`${key}:running:${name}`))).catch(
-        fail,
-      );
+      const holds = await Promise.all(names.map((name) => client.scard(`${key}:running:${name}`)));
       return names.map((worker, at) =>
         Object.assign(readAnnouncement(worker, announced.get(Buffer.from(worker).toString('latin1'))), {
           queue,
@@ -165,7 +158,7 @@ export function createInspector(client: Redis): Inspector {
         }),
       );
     },
-  };
+  });
 }
 
 type FactsReply = readonly [
@@ -224,10 +217,6 @@ function readAttempt(entry: Buffer): FailedAttempt {
   const [startedAt, endedAt, claim, worker = ''] = words;
   const error = readTaskError(entry.subarray(at));
   return { startedAt: Number(startedAt), endedAt: Number(endedAt), claim: Number(claim), worker, error };
-}
-
-function fail(error: unknown): never {
-  throw toStoreError(error);
 }
 
 function toRecord<Name extends string>(

@@ -1,8 +1,9 @@
 // Whom idempotency keys belong to just now.
 
 import type { Redis } from 'ioredis';
+import { TASK_ID_CHARS } from '../protocol/names.ts';
 import { idempotencyKey } from './keys.ts';
-import { toStoreError } from './store-error.ts';
+import { withStoreErrors } from './store-error.ts';
 
 export interface KeyOwner {
   /** Its task. */
@@ -20,21 +21,15 @@ export interface KeyOwners {
   of(queue: string, names: readonly string[]): Promise<readonly (KeyOwner | undefined)[]>;
 }
 
-/** An id stands in front of the digest. */
-const ID_CHARS = 36;
-
 /** @param client a connection of `openCommandConnection` */
 export function createKeyOwners(client: Redis): KeyOwners {
-  return {
+  return withStoreErrors<KeyOwners>({
     async of(queue, names) {
-      const values = await client
-        .mget(names.map((name) => idempotencyKey(queue, name)))
-        .catch((error: unknown) => {
-          throw toStoreError(error);
-        });
+      const values = await client.mget(names.map((name) => idempotencyKey(queue, name)));
+      // An id stands in front of the digest.
       return values.map((value) =>
-        value === null ? undefined : { id: value.slice(0, ID_CHARS), print: value.slice(ID_CHARS) },
+        value === null ? undefined : { id: value.slice(0, TASK_ID_CHARS), print: value.slice(TASK_ID_CHARS) },
       );
     },
-  };
+  });
 }

@@ -6,7 +6,7 @@ import { queueKey } from './keys.ts';
 import { BYTES_A_CALL, readRows } from './read-tasks.ts';
 import type { TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
-import { toStoreError } from './store-error.ts';
+import { throwStoreError } from './store-error.ts';
 
 export interface PageQuery {
   readonly queue: string;
@@ -54,12 +54,8 @@ function isOrdered(state: TaskState | undefined): boolean {
  * @param client a connection of `openCommandConnection`
  * @throws PopfleetError `redis-unavailable`
  */
-export async function listTasks(client: Redis, query: PageQuery): Promise<Page> {
-  try {
-    return await fillPage(client, query);
-  } catch (error) {
-    throw toStoreError(error);
-  }
+export function listTasks(client: Redis, query: PageQuery): Promise<Page> {
+  return fillPage(client, query).catch(throwStoreError);
 }
 
 async function fillPage(client: Redis, query: PageQuery): Promise<Page> {

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
 import { queueKey } from './keys.ts';
 import { runScript, type ScriptName } from './scripts.ts';
-import { toStoreError } from './store-error.ts';
+import { withStoreErrors } from './store-error.ts';
 
 /** `requested`: it runs and its worker was asked to stop it; `unknown`: there is no such task. */
 export type CancelAnswer =
@@ -33,14 +33,10 @@ export interface Operator {
 /** @param client a connection of `openCommandConnection` */
 export function createOperator(client: Redis): Operator {
   async function call(script: ScriptName, queue: string, argument: string): Promise<string> {
-    try {
-      return String(await runScript(client, script, queueKey(queue), [argument]));
-    } catch (error) {
-      throw toStoreError(error);
-    }
+    return String(await runScript(client, script, queueKey(queue), [argument]));
   }
 
-  return {
+  return withStoreErrors<Operator>({
     cancel: async (queue, id) => (await call('cancel', queue, id)) as CancelAnswer,
     replay: async (queue, id) => (await call('retry', queue, id)) as ReplayAnswer,
     remove: async (queue, id) => (await call('remove', queue, id)) as RemoveAnswer,
@@ -50,5 +46,5 @@ export function createOperator(client: Redis): Operator {
     async resume(queue) {
       await call('pause', queue, 'open');
     },
-  };
+  });
 }

@@ -13,7 +13,8 @@ import {
   type Schedule,
   type SkippedTicks,
 } from '../protocol/schedule.ts';
-import { QUEUES_KEY, queueKey } from './keys.ts';
+import { queueKey } from './keys.ts';
+import { registerQueues } from './queue-names.ts';
 import { digestOf, writeSkipped } from './schedule-record.ts';
 import {
   type Among,
@@ -23,7 +24,7 @@ import {
   type StoredSchedule,
 } from './schedule-reader.ts';
 import { runScript } from './scripts.ts';
-import { toStoreError } from './store-error.ts';
+import { withStoreErrors } from './store-error.ts';
 
 export interface PutSchedule {
   readonly isNew: boolean;
@@ -121,7 +122,7 @@ export function createSchedules(client: Redis): Schedules {
     const here = places.find((place) => place.queue === queue);
     const other =
       here && hasArrived(here) ? undefined : onlyOne(places.filter((place) => place.queue !== queue));
-    await client.sadd(QUEUES_KEY, queue);
+    await registerQueues(client, [queue]);
     const before = here ?? other;
     const old = before && readSchedule(before.definition);
     const known = typeof old === 'string' ? undefined : old;
@@ -145,7 +146,7 @@ export function createSchedules(client: Redis): Schedules {
     return word === 'changed' ? undefined : { isNew: false, skipped: plan.skipped };
   }
 
-  const calls: Schedules = {
+  return withStoreErrors<Schedules>({
     async put(queue, name, schedule, among = EVERYWHERE) {
       for (let tries = 0; tries < MOST_TRIES; tries += 1) {
         const put = await tryPut(queue, name, schedule, among);
@@ -163,8 +164,7 @@ export function createSchedules(client: Redis): Schedules {
       }
       return place !== undefined;
     },
-  };
-  return mapErrors(calls);
+  });
 }
 
 /** A move writes the schedule without a tick first. One that broke off then is completed by the same `put`. */
@@ -191,16 +191,4 @@ function planAfter(
 /** Equal for schedules that mean the same, in whatever order, and whether defaults are spelled out or not. */
 function canonical({ priority = DEFAULT_LANE, ...schedule }: Schedule): string {
   return requestPrint({ priority, ...schedule });
-}
-
-function mapErrors(calls: Schedules): Schedules {
-  const fail = (error: unknown): never => {
-    throw toStoreError(error);
-  };
-  return {
-    put: (queue, name, schedule, among) => calls.put(queue, name, schedule, among).catch(fail),
-    find: (name, among) => calls.find(name, among).catch(fail),
-    list: () => calls.list().catch(fail),
-    delete: (name, among) => calls.delete(name, among).catch(fail),
-  };
 }

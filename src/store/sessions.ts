@@ -2,7 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { toStoreError } from './store-error.ts';
+import { LRUCache } from 'lru-cache';
+import { withStoreErrors } from './store-error.ts';
 
 export interface Sessions {
   /** What sessions are signed with. The first server that asks makes it; without it in Redis all sessions are over. */
@@ -31,14 +32,8 @@ const ENDED_KEY = 'pf:sessions:ended';
 const MOST_ENDED = 100_000;
 /** What Redis said is good for so long. */
 const FRESH_MS = 1_000;
-/** Sessions whose answers are kept; beyond it the oldest answer is forgotten, and asked for again. */
+/** Sessions whose answers are kept; beyond it the answer that was idle the longest is forgotten, and asked for again. */
 const MOST_KNOWN = 10_000;
-
-interface Known<T> {
-  /** By `performance.now()`. */
-  readonly at: number;
-  readonly value: Promise<T>;
-}
 
 /**
  * Every method rejects with PopfleetError `redis-unavailable` while Redis does not answer: a session of which nothing is known
@@ -48,8 +43,8 @@ interface Known<T> {
  * @param mostEnded signed-out sessions that are kept singly
  */
 export function createSessions(client: Redis, lastsMs: number, mostEnded = MOST_ENDED): Sessions {
-  let secret: Known<Buffer> | undefined;
-  const known = new Map<string, Known<boolean>>();
+  const secrets = new LRUCache<string, Promise<Buffer>>({ max: 1, ttl: FRESH_MS });
+  const ended = new LRUCache<string, Promise<boolean>>({ max: MOST_KNOWN, ttl: FRESH_MS });
 
   async function readSecret(): Promise<Buffer> {
     const found = await client.get(SECRET_KEY);
@@ -63,75 +58,48 @@ export function createSessions(client: Redis, lastsMs: number, mostEnded = MOST_
     return single != null || (all != null && session.endsAt <= Number(all));
   }
 
-  /** A failure is not kept. */
-  function ask<T>(question: () => Promise<T>, forget: () => void): Known<T> {
-    const value = question().catch((error: unknown) => {
-      forget();
-      throw toStoreError(error);
-    });
-    return { at: performance.now(), value };
-  }
-
-  function remember(name: string, answer: Known<boolean>): Promise<boolean> {
-    known.delete(name); // so that it moves to the end of the order
-    known.set(name, answer);
-    if (known.size > MOST_KNOWN) known.delete(known.keys().next().value ?? '');
-    return answer.value;
-  }
-
   client.on('close', () => {
     // Another Redis, or an emptied one, may stand behind the connection that comes back.
-    secret = undefined;
-    known.clear();
+    secrets.clear();
+    ended.clear();
   });
 
-  return {
-    secret() {
-      if (!isFresh(secret)) {
-        secret = ask(readSecret, () => {
-          secret = undefined;
-        });
-      }
-      return secret.value;
-    },
-
-    isEnded(session) {
-      const name = nameOf(session);
-      const answer = known.get(name);
-      if (isFresh(answer)) return answer.value;
-      const asked = ask(
-        () => lookUp(session),
-        () => known.delete(name),
-      );
-      return remember(name, asked);
-    },
+  return withStoreErrors<Sessions>({
+    secret: () => remembered(secrets, SECRET_KEY, readSecret),
+    isEnded: (session) => remembered(ended, nameOf(session), () => lookUp(session)),
 
     async end(session) {
       const { key, endsAt } = session;
-      try {
-        const [, count] = await Promise.all([
-          client.zremrangebyscore(ENDED_KEY, '-inf', Date.now()),
-          client.zcard(ENDED_KEY),
-        ]);
-        // All that end later than now: a session that began just now ends last.
-        const writing =
-          count < mostEnded
-            ? client.zadd(ENDED_KEY, endsAt, nameOf(session))
-            : client.zadd(ENDED_KEY, 'GT', Date.now() + lastsMs, key);
-        // Every member is over by then.
-        await Promise.all([writing, client.pexpire(ENDED_KEY, lastsMs)]);
-      } catch (error) {
-        throw toStoreError(error);
-      }
-      void remember(nameOf(session), { at: performance.now(), value: Promise.resolve(true) });
+      const [, count] = await Promise.all([
+        client.zremrangebyscore(ENDED_KEY, '-inf', Date.now()),
+        client.zcard(ENDED_KEY),
+      ]);
+      // All that end later than now: a session that began just now ends last.
+      const writing =
+        count < mostEnded
+          ? client.zadd(ENDED_KEY, endsAt, nameOf(session))
+          : client.zadd(ENDED_KEY, 'GT', Date.now() + lastsMs, key);
+      // Every member is over by then.
+      await Promise.all([writing, client.pexpire(ENDED_KEY, lastsMs)]);
+      ended.set(nameOf(session), Promise.resolve(true));
     },
-  };
+  });
 }
 
 function nameOf({ key, endsAt }: SessionName): string {
   return `${key}.${endsAt}`;
 }
 
-function isFresh<T>(known: Known<T> | undefined): known is Known<T> {
-  return known !== undefined && performance.now() - known.at < FRESH_MS;
+/** The answer that is kept, or a new one; a failure is not kept. */
+function remembered<Value>(
+  answers: LRUCache<string, Promise<Value>>,
+  name: string,
+  ask: () => Promise<Value>,
+): Promise<Value> {
+  const known = answers.get(name);
+  if (known) return known;
+  const asked = ask();
+  answers.set(name, asked);
+  asked.catch(() => answers.delete(name));
+  return asked;
 }

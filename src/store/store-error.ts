@@ -131,6 +131,23 @@ export function toStoreError(error: unknown): PopfleetError {
   );
 }
 
+/** The same calls: they reject with what `toStoreError` makes of their failures. */
+export function withStoreErrors<
+  Calls extends { readonly [Name in keyof Calls]: (...args: never[]) => Promise<unknown> },
+>(calls: Calls): Calls {
+  const all = Object.entries(calls) as [string, (...args: unknown[]) => Promise<unknown>][];
+  const wrapped = all.map(([name, call]) => [
+    name,
+    (...args: unknown[]) => call(...args).catch(throwStoreError),
+  ]);
+  return Object.fromEntries(wrapped) as Calls;
+}
+
+/** @throws PopfleetError that `toStoreError` makes of a failure */
+export function throwStoreError(error: unknown): never {
+  throw toStoreError(error);
+}
+
 const SENTENCES: Partial<Record<RedisFault, string>> = {
   readonly: 'This Redis takes no writes: it is a replica. Try again in a moment.',
   'not permitted': 'Redis does not let popfleet run a command. /readyz and the log of the server name it.',
