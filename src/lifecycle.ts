@@ -41,7 +41,7 @@ export function timeLimit(ms: number, other?: AbortSignal): AbortSignal {
   return limit.signal;
 }
 
-/** Milliseconds before the next try: doubled each time up to a cap, with full jitter so that a fleet spreads out. */
+/** Milliseconds before the next try: doubled each time up to a cap, and a random part of the upper half so that a fleet spreads out. */
 export function retryDelayMs(
   attempt: number,
   firstMs: number,

@@ -1,7 +1,8 @@
 // The second phase: wait until the queue has worked through the accepted tasks, without asking in a tight loop.
 
+import { delay } from '../lifecycle.ts';
 import { type QueueSight, readQueueSight, readTaskSight } from './api.ts';
-import { type LoadRun, pause } from './run.ts';
+import type { LoadRun } from './run.ts';
 
 /** The longest a look at a task waits in the server, and the shortest time between two looks. */
 const LOOK_SECONDS = 1;
@@ -59,7 +60,7 @@ export async function awaitTask(
     if (sight.kind === 'unseen') progress.note(sight.reason);
     const restMs = startedAt + LOOK_SECONDS * 1_000 - now();
     const pauseMs = sight.kind === 'unseen' ? Math.max(restMs, sight.retryAfterMs) : restMs;
-    await pause(Math.max(0, Math.min(pauseMs, deadline - now())), signal);
+    await delay(Math.max(0, Math.min(pauseMs, deadline - now())), signal);
   }
 }
 

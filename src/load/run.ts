@@ -1,6 +1,5 @@
 // What every phase of a load run shares, and the bounded loops that all phases are made of.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { HttpClient } from './http-client.ts';
 import type { LoadOptions } from './options.ts';
 import type { Progress } from './progress.ts';
@@ -23,10 +22,4 @@ export async function runLoops(count: number, step: () => Promise<boolean>): Pro
     while (await step());
   };
   await Promise.all(Array.from({ length: count }, loop));
-}
-
-/** Waits `ms` milliseconds, or less when the signal aborts: the caller looks at the signal anyway. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  // The only way this sleep can reject is the abort.
-  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }

@@ -1,7 +1,8 @@
 // The first phase: offer every task to the server until it was accepted, or until offering it makes no sense.
 
+import { delay } from '../lifecycle.ts';
 import { readSendAnswer, type StopCode } from './api.ts';
-import { type LoadRun, pause, runLoops } from './run.ts';
+import { type LoadRun, runLoops } from './run.ts';
 
 /** Why sending ended before every task was sent. */
 export interface Stop {
@@ -95,7 +96,7 @@ async function offerTask(run: LoadRun, body: Buffer, onRetry: (reason: string) =
         const leftMs = deadline - now();
         if (leftMs <= 0) return { kind: 'refused', stop: { code: answer.why, reason: answer.reason } };
         onRetry(answer.reason);
-        await pause(Math.min(answer.retryAfterMs, leftMs), signal);
+        await delay(Math.min(answer.retryAfterMs, leftMs), signal);
         if (signal.aborted) return { kind: 'refused', stop: null };
       }
     }

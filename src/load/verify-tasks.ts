@@ -1,8 +1,9 @@
 // The third phase: the proof. Every id that was answered for with 202 is looked up, one by one, and counted.
 
+import { delay } from '../lifecycle.ts';
 import { readTaskSight, type TaskTimes } from './api.ts';
 import { awaitTask, taskPath } from './drain.ts';
-import { type LoadRun, pause, runLoops } from './run.ts';
+import { type LoadRun, runLoops } from './run.ts';
 
 /** Where the accepted tasks ended: `accepted = succeeded + dead + cancelled + missing + unfinished`. */
 export interface Verified {
@@ -88,7 +89,7 @@ async function lookThrough(
       case 'unseen':
         open.push(id);
         progress.note(sight.reason);
-        await pause(Math.max(0, Math.min(sight.retryAfterMs, deadline - now())), signal);
+        await delay(Math.max(0, Math.min(sight.retryAfterMs, deadline - now())), signal);
         return true;
     }
     settled += 1;

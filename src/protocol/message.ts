@@ -8,9 +8,6 @@ import { CborFault, scanCbor } from './cbor-scan.ts';
 import { isInstant } from './instant.ts';
 import { TASK_TYPE } from './names.ts';
 
-/** Bytes of a whole message beside its content: the id with its head, and the version. */
-export const ENVELOPE_BYTES = 39;
-
 /** Behind the array head. */
 const TYPE_AT = 1;
 

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { decodeCbor } from './cbor.ts';
 import { DEFAULT_SCAN_LIMITS } from './cbor-scan.ts';
 import { faultOfCron, faultOfPattern, nextCronTick } from './cron.ts';
+import { LONGEST_DELAY_MS } from './instant.ts';
 import { TASK_TYPE } from './names.ts';
 import { callEntries } from './options.ts';
 import { isTimeZone } from './time-zone.ts';
@@ -16,7 +17,6 @@ export const LONGEST_CATCH_UP_MS = 60_000;
 const MOST_COUNTED = 100;
 
 const SHORTEST_EVERY_MS = 1_000;
-const YEAR_MS = 365 * 86_400_000;
 
 const { maxAttempts, backoff, timeoutMs, resultTtlMs, priority, queue, ttlMs } = callEntries;
 
@@ -29,7 +29,7 @@ const timing = {
       v.number(),
       v.integer('must be a whole number'),
       v.minValue(SHORTEST_EVERY_MS, `must be at least ${SHORTEST_EVERY_MS}`),
-      v.maxValue(YEAR_MS, `must be at most ${YEAR_MS}`),
+      v.maxValue(LONGEST_DELAY_MS, `must be at most ${LONGEST_DELAY_MS}`),
     ),
   ),
   /** IANA name of the time zone in which `cron` is read. */

@@ -1,5 +1,6 @@
 // One entry of the event stream of a queue, and where it stands there.
 
+import { TASK_ID_CHARS } from '../protocol/names.ts';
 import type { TaskState } from '../protocol/task-state.ts';
 
 export interface TaskMove {
@@ -25,8 +26,6 @@ export interface EventEntry {
 /** Before the first entry of a stream. */
 export const STREAM_START: EventPosition = { id: '0-0', number: 0 };
 
-const ID_CHARS = 36;
-
 export function eventsKey(prefix: string): string {
   return `${prefix}:events`;
 }
@@ -36,8 +35,8 @@ export function readEntry(queue: string, [id, fields]: readonly [string, readonl
     position: readPosition([id, fields]),
     moves: wordsOf(fields, 'm').map((move) => ({
       queue,
-      id: move.slice(0, ID_CHARS),
-      state: move.slice(ID_CHARS) as TaskMove['state'],
+      id: move.slice(0, TASK_ID_CHARS),
+      state: move.slice(TASK_ID_CHARS) as TaskMove['state'],
     })),
     progress: wordsOf(fields, 'p'),
   };

@@ -37,7 +37,7 @@ export interface IdempotencyKey {
 
 /** `replayed`: the key belongs to the task `id`, made by the same request; `conflict`: by another one. */
 export interface Verdict {
-  readonly word: 'accepted' | 'replayed' | 'conflict';
+  readonly word: 'replayed' | 'conflict';
   /** The task that the caller has now. */
   readonly id: string;
 }

@@ -1,16 +1,12 @@
 import { Encoder } from 'cbor-x';
 import { expect, test } from 'vitest';
 import { CborFault } from '../../src/protocol/cbor-scan.ts';
-import {
-  decodeContent,
-  encodeContent,
-  ENVELOPE_BYTES,
-  optionsOfContent,
-  typeOfContent,
-} from '../../src/protocol/message.ts';
+import { decodeContent, encodeContent, optionsOfContent, typeOfContent } from '../../src/protocol/message.ts';
 import { newTaskId, timeOfTaskId } from '../../src/protocol/task-id.ts';
 import { foreignMessage } from '../fixtures/foreign-message.ts';
 
+/** Bytes of a whole message beside its content: the id with its head, and the version. */
+const ENVELOPE_BYTES = 39;
 const ID = '01890f3a-2b4c-7d5e-8f60-718293a4b5c6';
 
 test('type, input and options come back, with or without options', () => {

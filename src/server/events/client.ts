@@ -94,10 +94,6 @@ export class EventClient {
     return this.#outlet.stream;
   }
 
-  get queues(): Iterable<string> {
-    return this.#tracks.keys();
-  }
-
   /** Begins to follow a queue that the hub watches. @param from `undefined` = from now on */
   follow(queue: string, from: EventPosition | undefined): void {
     const track: Track = { held: undefined, missed: false };
