@@ -1,12 +1,8 @@
 // The public face of the package: what a module with task definitions imports, and what a program that sends them does.
 
-export {
-  openPopfleet,
-  type Popfleet,
-  type PopfleetSettings,
-  type Sent,
-  type TaskOptions,
-} from './library.ts';
+import type { Popfleet, PopfleetSettings } from './library.ts';
+
+export type { Popfleet, PopfleetSettings, Sent, TaskOptions } from './library.ts';
 export { PopfleetError } from './protocol/errors.ts';
 export type { TaskDefaults } from './protocol/options.ts';
 export { defineTask, type TaskContext, type TaskDefinition } from './tasks/define.ts';
@@ -15,3 +11,15 @@ export { PermanentError } from './tasks/permanent-error.ts';
 export { RetryLater } from './tasks/retry-later.ts';
 /** The schema library that checks inputs, so that a module with tasks needs no package of its own for it. */
 export * as v from 'valibot';
+
+/**
+ * Opens a connection that reconnects by itself; calls fail while Redis is away. Resolves once it is there, or after two
+ * seconds without it. The client of Redis is loaded by this call: modules with task definitions import this package too, and
+ * every thread would load it otherwise.
+ * @throws PopfleetError `bad-config` that names the setting that is missing or wrong, `bad-definition` when two definitions
+ *   have one type
+ */
+export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet> {
+  const library = await import('./library.ts');
+  return library.openPopfleet(settings);
+}

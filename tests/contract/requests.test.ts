@@ -191,20 +191,21 @@ function write(type: string, value: unknown): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(Buffer.from(JSON.stringify(value) ?? ''));
 }
 
+const WRITTEN = `
+  local found = {}
+  local sizes = { hash = 'HLEN', list = 'LLEN', set = 'SCARD', zset = 'ZCARD', stream = 'XLEN', string = 'GET' }
+  for _, key in ipairs(redis.call('KEYS', '*')) do
+    if string.sub(key, -8) ~= ':control' then
+      found[#found + 1] = key .. ' ' .. tostring(redis.call(sizes[redis.call('TYPE', key).ok], key))
+    end
+  end
+  local counts = redis.call('HGETALL', 'pf:{default}:count')
+  for at = 1, #counts, 2 do found[#found + 1] = counts[at] .. ' ' .. counts[at + 1] end
+  return found`;
+
 /** What stands in Redis, as far as a request could change it; the scripts' clock is left out. */
 async function written(): Promise<ReadonlySet<string>> {
-  const keys = (await redis.client.keys('*')).filter((key) => !key.endsWith(':control')).sort();
-  const counts = await Promise.all(
-    keys.map(async (key) => {
-      const type = await redis.client.type(key);
-      const size = { hash: 'hlen', list: 'llen', set: 'scard', zset: 'zcard', stream: 'xlen' }[type];
-      return [key, size === undefined ? await redis.client.get(key) : await redis.client.call(size, key)];
-    }),
-  );
-  const numbers = keys.includes('pf:{default}:count') ? await redis.client.hgetall('pf:{default}:count') : {};
-  // A key may expire between two commands.
-  const there = counts.filter(([, size]) => size !== null);
-  return new Set([...there, ...Object.entries(numbers)].map((entry) => JSON.stringify(entry)));
+  return new Set((await redis.client.eval(WRITTEN, 0)) as string[]);
 }
 
 async function send({ operationId, path, headers, body }: Sending): Promise<number> {

@@ -2,22 +2,47 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import type { RoleProcess } from '../support/fleet.ts';
+import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { post } from '../support/http.ts';
 import { finished, LIFE_TASKS, linesOf, look, millis, run, send, type TaskAnswer } from '../support/life.ts';
 import { recordOf } from '../support/records.ts';
-import { openStage, type Stage } from '../support/stage.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
 
 const ONCE = { maxAttempts: 1 };
 
-async function openPair(stage: Stage, settings: Record<string, string> = {}): Promise<[string, RoleProcess]> {
-  const redis = await stage.redis();
-  const env = { ...LIFE_TASKS, REDIS_URL: redis.url, ...settings };
-  const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
-  return [server.url(), worker];
-}
+let redis: TestRedis;
+let url: string;
+const roles: RoleProcess[] = [];
+/** They serve queues of their own: `one` has one place, `several` has four. */
+let one: RoleProcess;
+let several: RoleProcess;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  const env = { ...LIFE_TASKS, REDIS_URL: redis.url };
+  roles.push(
+    ...(await Promise.all([
+      startRole('server', env),
+      startRole('worker', { ...env, QUEUES: 'one', CONCURRENCY: '1' }),
+      startRole('worker', { ...env, QUEUES: 'several', CONCURRENCY: '4' }),
+    ])),
+  );
+  const [server, ...workers] = roles as [RoleProcess, RoleProcess, RoleProcess];
+  url = server.url();
+  [one, several] = workers;
+});
+
+afterAll(async () => {
+  await endAll(roles);
+  await redis?.stop();
+});
+
+/** For the worker with one place. */
+const ALONE = { queue: 'one' };
+/** For the worker with four. */
+const TOGETHER = { queue: 'several' };
 
 function whereOf(task: TaskAnswer): { pid: number; threadId: number; bornAt: number; deadline: number } {
   expect(task).toMatchObject({ state: 'succeeded' });
@@ -27,10 +52,9 @@ function whereOf(task: TaskAnswer): { pid: number; threadId: number; bornAt: num
 // A busy machine may be late: one of three tries has to be in time.
 test('a task is ended and recorded within 1 s after its deadline, whatever it does', {
   retry: 2,
-}, async (context) => {
-  const [url] = await openPair(openStage(context), { CONCURRENCY: '1' });
+}, async () => {
   for (const type of ['spin', 'blocked', 'backtracking']) {
-    const task = await run(url, type, {}, { ...ONCE, timeoutMs: 500 });
+    const task = await run(url, type, {}, { ...ALONE, ...ONCE, timeoutMs: 500 });
     expect(task, type).toMatchObject({
       state: 'dead',
       attempt: 1,
@@ -50,10 +74,9 @@ test('a task is ended and recorded within 1 s after its deadline, whatever it do
   }
 });
 
-test('the limit of the type holds, the call overrides it, and the handler knows its deadline', async (context) => {
-  const [url] = await openPair(openStage(context), { CONCURRENCY: '2' });
-  const byType = await run(url, 'spin-limited');
-  const byCall = await run(url, 'spin-limited', {}, { timeoutMs: 40 });
+test('the limit of the type holds, the call overrides it, and the handler knows its deadline', async () => {
+  const byType = await run(url, 'spin-limited', {}, ALONE);
+  const byCall = await run(url, 'spin-limited', {}, { ...ALONE, timeoutMs: 40 });
   expect(byType).toMatchObject({
     options: { timeoutMs: 300 },
     error: { message: 'it ran longer than 300 ms' },
@@ -63,18 +86,17 @@ test('the limit of the type holds, the call overrides it, and the handler knows 
     error: { message: 'it ran longer than 40 ms' },
   });
 
-  const limited = await run(url, 'where', {}, { timeoutMs: 60_000 });
+  const limited = await run(url, 'where', {}, { ...ALONE, timeoutMs: 60_000 });
   const { deadline } = whereOf(limited);
   const untilMs = deadline - Date.parse(limited.startedAt);
   expect(untilMs).toBeGreaterThanOrEqual(59_990);
   expect(deadline - Date.parse(limited.finishedAt)).toBeLessThanOrEqual(60_010);
-  expect(whereOf(await run(url, 'where')).deadline).toBeNull();
+  expect(whereOf(await run(url, 'where', {}, ALONE)).deadline).toBeNull();
 });
 
-test('the longest limit is one: a task that has it runs to its end', async (context) => {
-  const [url] = await openPair(openStage(context), { CONCURRENCY: '1' });
+test('the longest limit is one: a task that has it runs to its end', async () => {
   const longestMs = 24 * 86_400_000;
-  const task = await run(url, 'where', { ms: 400 }, { ...ONCE, timeoutMs: longestMs });
+  const task = await run(url, 'where', { ms: 400 }, { ...ALONE, ...ONCE, timeoutMs: longestMs });
   expect(whereOf(task).deadline - Date.parse(task.startedAt)).toBeGreaterThanOrEqual(longestMs - 10);
   const more = { type: 'where', input: {}, timeoutMs: longestMs + 1 };
   const refused = await post(`${url}/v1/tasks`, more);
@@ -82,10 +104,9 @@ test('the longest limit is one: a task that has it runs to its end', async (cont
   expect(refused.body['errors']).toMatchObject([{ pointer: '#/timeoutMs' }]);
 });
 
-test('each attempt has the whole time, and a timeout uses one up', async (context) => {
-  const [url] = await openPair(openStage(context), { CONCURRENCY: '1' });
+test('each attempt has the whole time, and a timeout uses one up', async () => {
   const backoff = { type: 'fixed', baseMs: 10, jitter: 'none' };
-  const task = await run(url, 'spin', {}, { maxAttempts: 2, timeoutMs: 150, backoff });
+  const task = await run(url, 'spin', {}, { ...ALONE, maxAttempts: 2, timeoutMs: 150, backoff });
   expect(task).toMatchObject({ state: 'dead', attempt: 2, error: { name: 'TimeoutError' } });
   expect(task.errors).toHaveLength(2);
   for (const { startedAt, endedAt, error } of task.errors) {
@@ -94,53 +115,48 @@ test('each attempt has the whole time, and a timeout uses one up', async (contex
   }
 });
 
-test('a handler that listens to its signal ends by itself, and keeps its thread', async (context) => {
-  const [url] = await openPair(openStage(context), { CONCURRENCY: '1' });
-  const task = await run(url, 'listening', {}, { ...ONCE, timeoutMs: 200 });
+test('a handler that listens to its signal ends by itself, and keeps its thread', async () => {
+  const task = await run(url, 'listening', {}, { ...ALONE, ...ONCE, timeoutMs: 200 });
   expect(task).toMatchObject({ state: 'dead', error: { name: 'TimeoutError', killCause: 'timeout' } });
   expect(await linesOf(url, task.id)).toEqual(['listening', 'cleaned up: the task was stopped: timed-out']);
-  expect(await run(url, 'recall')).toMatchObject({ state: 'succeeded', result: [task.id] });
+  expect(await run(url, 'recall', {}, ALONE)).toMatchObject({ state: 'succeeded', result: [task.id] });
 
   // Told that time is up, it may still have something to answer.
-  expect(await run(url, 'listening', { answer: 'partly' }, { ...ONCE, timeoutMs: 200 })).toMatchObject({
+  expect(
+    await run(url, 'listening', { answer: 'partly' }, { ...ALONE, ...ONCE, timeoutMs: 200 }),
+  ).toMatchObject({
     state: 'succeeded',
     result: 'partly',
   });
 });
 
-test('neighbours in the same worker do not notice', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '4' };
-  const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
-  const url = server.url();
+test('neighbours in the same worker do not notice', async () => {
   const until = join(redis.dir, 'enough');
   const neighbours = await Promise.all(
-    [true, false].map((yields) => send(url, 'speaking', { until, yields })),
+    [true, false].map((yields) => send(url, 'speaking', { until, yields }, TOGETHER)),
   );
   for (const id of neighbours) await eventually(async () => (await look(url, id)).progress !== undefined);
 
   const killed = await Promise.all(
-    ['spin', 'blocked'].map((type) => run(url, type, {}, { ...ONCE, timeoutMs: 100 })),
+    ['spin', 'blocked'].map((type) => run(url, type, {}, { ...TOGETHER, ...ONCE, timeoutMs: 100 })),
   );
   expect(killed.map(({ error }) => error?.killCause)).toEqual(['timeout', 'timeout']);
   writeFileSync(until, '');
 
   for (const id of neighbours) {
-    const unharmed = { state: 'succeeded', attempt: 1, crashes: 0, errors: [], result: worker.pid };
+    const unharmed = { state: 'succeeded', attempt: 1, crashes: 0, errors: [], result: several.pid };
     expect(await finished(url, id)).toMatchObject(unharmed);
-    expect((await recordOf(redis.client, 'default', id))?.claims).toBe(1);
+    expect((await recordOf(redis.client, 'several', id))?.claims).toBe(1);
   }
 });
 
-test('the next task does not wait for a new thread: one stands by', async (context) => {
-  const [url, worker] = await openPair(openStage(context), { CONCURRENCY: '1' });
-  const first = await send(url, 'spin', {}, { ...ONCE, timeoutMs: 300 });
-  const next = await send(url, 'where');
+test('the next task does not wait for a new thread: one stands by', async () => {
+  const first = await send(url, 'spin', {}, { ...ALONE, ...ONCE, timeoutMs: 300 });
+  const next = await send(url, 'where', {}, ALONE);
   const killed = await finished(url, first);
   const task = await finished(url, next);
   expect(killed).toMatchObject({ state: 'dead', error: { killCause: 'timeout' } });
-  expect(whereOf(task).pid).toBe(worker.pid);
+  expect(whereOf(task).pid).toBe(one.pid);
   // Claimed by the call that recorded the end of the first, and run by a thread that was there long before.
   expect(task.startedAt).toBe(killed.finishedAt);
   expect(whereOf(task).bornAt).toBeLessThan(Date.parse(killed.startedAt));
@@ -148,26 +164,27 @@ test('the next task does not wait for a new thread: one stands by', async (conte
 
 test('a hundred kills in a row leave no thread and no memory behind', {
   timeout: 90_000,
-}, async (context) => {
-  const [url, worker] = await openPair(openStage(context), { CONCURRENCY: '4' });
+}, async () => {
   const kill = async (count: number): Promise<void> => {
+    // Those that compute slow each other down.
+    const types = Array.from({ length: count }, (_, index) => (index % 4 === 0 ? 'spin' : 'blocked'));
     const ids = await Promise.all(
-      Array.from({ length: count }, () => send(url, 'spin', {}, { ...ONCE, timeoutMs: 50 })),
+      types.map((type) => send(url, type, {}, { ...TOGETHER, ...ONCE, timeoutMs: 50 })),
     );
     for (const id of ids) expect(await finished(url, id)).toMatchObject({ error: { killCause: 'timeout' } });
   };
   await kill(30);
-  const before = await calm(worker.pid);
+  const before = await calm(several.pid);
 
   await kill(100);
 
   await eventually(() => {
-    const after = usageOf(worker.pid);
+    const after = usageOf(several.pid);
     expect(after.threads).toBe(before.threads);
     expect(after.rssKib).toBeLessThan(before.rssKib * 1.2);
     return true;
   });
-  expect((await run(url, 'where')).result).toMatchObject({ pid: worker.pid });
+  expect((await run(url, 'where', {}, TOGETHER)).result).toMatchObject({ pid: several.pid });
 });
 
 interface Usage {

@@ -1,9 +1,11 @@
 // The reply of exactly the k-th call of a command or script gets lost and its connection breaks: Redis has done it,
 // the program does not know.
 
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
 import { openStage } from '../support/stage.ts';
 
 const LARGEST_K = process.env['POPFLEET_LONG'] === '1' ? 20 : 3;
@@ -16,26 +18,47 @@ const ROUNDS_AT_LEAST = 5;
 const ROUNDS_AT_MOST = 300;
 const HEALED_WITHIN_MS = 15_000;
 
+let redis: TestRedis;
+/** Reaches Redis without a proxy: the cases that are about workers alone share it. */
+let undisturbed: RoleProcess;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  undisturbed = await startRole('server', { ...JOURNAL_TASKS, REDIS_URL: redis.url });
+});
+
+afterAll(async () => {
+  await endAll([undisturbed]);
+  await redis?.stop();
+});
+
 test.for(CASES)(
   'the reply of $call, call $k, gets lost: every task runs once',
   async ({ call, k }, context) => {
     const stage = openStage(context);
-    const redis = await stage.redis();
-    const facts = openQueueFacts(redis);
-    const [serverProxy, workerProxy] = [await stage.proxy(redis), await stage.proxy(redis)];
-    const proxy = call === 'enqueue' ? serverProxy : workerProxy;
+    const queue = `${call.toLowerCase()}-${k}`;
+    const facts = openQueueFacts(redis, queue);
+    const proxy = await stage.proxy(redis);
     let callsWhenLost: number | undefined;
     void proxy.loseReply(call, k).then(() => {
       callsWhenLost = proxy.calls(call);
     });
+    const isOfServer = call === 'enqueue';
+    const behindProxy = { ...JOURNAL_TASKS, REDIS_URL: proxy.url };
     const [server, worker] = await Promise.all([
-      stage.role('server', { ...JOURNAL_TASKS, REDIS_URL: serverProxy.url }),
-      stage.role('worker', { ...JOURNAL_TASKS, ...TIMING, REDIS_URL: workerProxy.url, CONCURRENCY: '2' }),
+      isOfServer ? stage.role('server', behindProxy) : undisturbed,
+      stage.role('worker', {
+        ...behindProxy,
+        ...TIMING,
+        QUEUES: queue,
+        CONCURRENCY: '2',
+        ...(isOfServer ? { REDIS_URL: redis.url } : {}),
+      }),
     ]);
 
     // In rounds, because a worker that is never idle needs no BRPOP and no claim. Many at once for the server, so that
     // some of them come while its connection breaks.
-    const [tasksARound, runMs] = call === 'enqueue' ? [40, 0] : [4, 20];
+    const [tasksARound, runMs] = isOfServer ? [40, 0] : [4, 20];
     const ids: string[] = [];
     async function runRound(): Promise<void> {
       ids.push(...(await facts.send(server.url(), tasksARound, runMs)));
