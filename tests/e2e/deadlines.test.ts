@@ -9,6 +9,7 @@ import { post } from '../support/http.ts';
 import { finished, LIFE_TASKS, linesOf, look, millis, run, send, type TaskAnswer } from '../support/life.ts';
 import { recordOf } from '../support/records.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { openStage } from '../support/stage.ts';
 
 const ONCE = { maxAttempts: 1 };
 
@@ -115,19 +116,27 @@ test('each attempt has the whole time, and a timeout uses one up', async () => {
   }
 });
 
-test('a handler that listens to its signal ends by itself, and keeps its thread', async () => {
-  const task = await run(url, 'listening', {}, { ...ALONE, ...ONCE, timeoutMs: 200 });
+test('a handler that listens to its signal ends by itself, and keeps its thread', async (context) => {
+  // A worker that has lost no thread: one that has might run the next task in a thread that has come since.
+  const queue = 'unharmed';
+  await openStage(context).role('worker', {
+    ...LIFE_TASKS,
+    REDIS_URL: redis.url,
+    QUEUES: queue,
+    CONCURRENCY: '1',
+  });
+  const task = await run(url, 'listening', {}, { queue, ...ONCE, timeoutMs: 200 });
   expect(task).toMatchObject({ state: 'dead', error: { name: 'TimeoutError', killCause: 'timeout' } });
   expect(await linesOf(url, task.id)).toEqual(['listening', 'cleaned up: the task was stopped: timed-out']);
-  expect(await run(url, 'recall', {}, ALONE)).toMatchObject({ state: 'succeeded', result: [task.id] });
+  expect(await run(url, 'recall', {}, { queue })).toMatchObject({ state: 'succeeded', result: [task.id] });
 
   // Told that time is up, it may still have something to answer.
-  expect(
-    await run(url, 'listening', { answer: 'partly' }, { ...ALONE, ...ONCE, timeoutMs: 200 }),
-  ).toMatchObject({
-    state: 'succeeded',
-    result: 'partly',
-  });
+  expect(await run(url, 'listening', { answer: 'partly' }, { queue, ...ONCE, timeoutMs: 200 })).toMatchObject(
+    {
+      state: 'succeeded',
+      result: 'partly',
+    },
+  );
 });
 
 test('neighbours in the same worker do not notice', async () => {
