@@ -1,23 +1,34 @@
 // popfleet without HTTP: for a Node program that has Redis at hand and wants to send tasks and look after them itself.
 
 import * as v from 'valibot';
+import { createAccept } from './accept/accept.ts';
+import { keyReused, ofTask } from './accept/idempotency.ts';
+import {
+  ALONE,
+  definitionOf,
+  type Place,
+  type Prepared,
+  placeOf,
+  prepareTask,
+  type Sender,
+} from './accept/new-task.ts';
 import { createLog, LOG_LEVELS } from './log.ts';
-import { type FieldFault, PopfleetError } from './protocol/errors.ts';
+import { PopfleetError } from './protocol/errors.ts';
 import { type Call, type CallInput, CallSchema } from './protocol/options.ts';
 import { readPlain } from './protocol/plain-value.ts';
 import { readTaskId } from './protocol/task-id.ts';
-import { validate, validateInput } from './server/body.ts';
-import { type Prepared, prepareTask } from './server/new-task.ts';
-import { type TaskView, toTaskView } from './server/task-view.ts';
+import { invalidInput, validate } from './protocol/validate.ts';
 import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from './store/connection.ts';
 import { createInspector } from './store/inspector.ts';
+import { createKeyOwners } from './store/key-owners.ts';
 import { type CancelAnswer, createOperator, type ReplayAnswer } from './store/operator.ts';
+import { createProducer, type Verdict } from './store/producer.ts';
 import type { TaskRecord } from './store/record.ts';
-import { createIntake } from './store/intake.ts';
 import { faultOfRedisUrl } from './store/redis-url.ts';
-import { createProducer, type NewTask, type Producer, type Verdict } from './store/producer.ts';
-import { toRegistry } from './tasks/registry.ts';
 import { isTaskDefinition, type TaskDefinition } from './tasks/define.ts';
+import { toRegistry } from './tasks/registry.ts';
+import { fullView } from './views/full-view.ts';
+import type { TaskView } from './views/task-view.ts';
 
 /** Options of one task, as `POST /v1/tasks` takes them beside type and input. */
 export type TaskOptions = Omit<CallInput, 'type' | 'input'>;
@@ -59,8 +70,8 @@ export interface PopfleetSettings {
 }
 
 const OPEN_WITHIN_MS = 2_000;
-/** Tasks of `enqueueMany` that go in one call. */
-const TASKS_A_CALL = 250;
+/** A program that has Redis at hand may send to every queue, as much as it likes. */
+const SENDER: Sender = { key: undefined, queues: undefined, traceparent: undefined };
 
 const SettingsSchema = v.strictObject(
   {
@@ -92,62 +103,48 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
   const registry = toRegistry(tasks.map((definition) => ({ definition, source: 'the list of tasks' })));
   const log = createLog(logLevel, { role: 'library' });
   const command = openCommandConnection({ url: redisUrl, log }, 'library', FRONT_DOOR_TIMING);
-  const producer = createProducer(command);
   const inspector = createInspector(command);
   const operator = createOperator(command);
-
-  const intake = createIntake(producer);
+  const accept = createAccept({
+    registry,
+    producer: createProducer(command),
+    keyOwners: createKeyOwners(command),
+  });
 
   await whenReady(command, OPEN_WITHIN_MS);
 
-  /** @param at JSON Pointer of the call within what the caller gave */
-  function check(type: unknown, given: unknown, options: object | undefined, at: string): Checked {
-    if (typeof type !== 'string') throw wrong({ pointer: `#${at}/type`, detail: 'must be text' });
-    const definition = registry.get(type);
-    if (!definition) throw new PopfleetError('unknown-type', `There is no task type "${type}".`);
-    // What the worker will read, not what the caller may change meanwhile.
-    const input = demandPlain(given, `${at}/input`);
-    const call = options
-      ? validate(CallSchema, { ...demandOptions(options, at), type, input }, at)
-      : { type, input };
-    validateInput(definition.input, input, `${at}/input`);
-    return { call, definition };
-  }
-
   /** @param id in any case */
   async function find(id: unknown): Promise<TaskRecord | undefined> {
-    if (typeof id !== 'string') throw wrong({ pointer: '#/id', detail: 'must be text' });
+    if (typeof id !== 'string') throw invalidInput([{ pointer: '#/id', detail: 'must be text' }]);
     return inspector.task(readTaskId(id) ?? id);
   }
 
   return {
     async enqueue(type, input, options) {
-      const { call, definition } = check(
-        type,
-        input,
-        options === undefined ? undefined : demandObject(options, ''),
-        '',
-      );
-      const { id, queue, task } = prepareTask(call, definition, undefined);
-      return toSent(id, await intake.accept(queue, task));
+      const given = options === undefined ? undefined : demandObject(options, '');
+      const prepared = accept.prepare(readCall(type, input, given, ALONE), SENDER);
+      return toSent(prepared, await accept.send(prepared), ALONE);
     },
 
     async enqueueMany(many) {
-      if (!Array.isArray(many)) throw wrong({ pointer: '#', detail: 'must be an array of tasks' });
+      if (!Array.isArray(many)) throw invalidInput([{ pointer: '#', detail: 'must be an array of tasks' }]);
       const checked = Array.from(many as readonly ManyTask[], (task, at) => {
-        const { type, input, ...options } = demandObject(task, `/${at}`);
-        return check(type, input, hasFields(options) ? options : undefined, `/${at}`);
+        const place = placeOf(at);
+        const { type, input, ...options } = demandObject(task, place.call);
+        const call = readCall(type, input, hasFields(options) ? options : undefined, place);
+        return { call, definition: definitionOf(registry, call, place), place };
       });
-      const sending: Promise<Sent[]>[] = [];
-      for (let from = 0; from < checked.length; from += TASKS_A_CALL) {
-        sending.push(sendSome(producer, checked.slice(from, from + TASKS_A_CALL)));
-      }
-      return (await Promise.all(sending)).flat();
+      const all: Prepared[] = [];
+      const verdicts = await accept.sendMany(checked.length, (at) => {
+        const { call, definition, place } = checked[at] as (typeof checked)[number];
+        return (all[at] = prepareTask(call, definition, SENDER, place));
+      });
+      return all.map((prepared, at) => toSent(prepared, verdicts.get(at), placeOf(at)));
     },
 
     async get(id) {
       const record = await find(id);
-      return record && toTaskView(record, await inspector.attempts(record.queue, record.id), registry);
+      return record && fullView(record, inspector, registry, '');
     },
 
     async cancel(id) {
@@ -179,22 +176,27 @@ function readSettings(given: unknown): v.InferOutput<typeof SettingsSchema> {
   throw new PopfleetError('bad-config', `openPopfleet: ${faults.join('; ')}`);
 }
 
-function wrong(fault: FieldFault): PopfleetError {
-  return new PopfleetError('invalid-input', `Correct these fields: ${fault.pointer} ${fault.detail}`, {
-    faults: [fault],
-  });
+/** What the worker will read, not what the caller may change meanwhile. @throws PopfleetError `invalid-input` */
+function readCall(type: unknown, input: unknown, options: object | undefined, place: Place): Call {
+  if (typeof type !== 'string') {
+    throw invalidInput([{ pointer: `#${place.call}/type`, detail: 'must be text' }]);
+  }
+  const call = { type, input: demandPlain(input, place.input) };
+  return options
+    ? validate(CallSchema, { ...demandOptions(options, place.call), ...call }, place.call)
+    : call;
 }
 
 /** @throws PopfleetError `invalid-input` that names the part that is not plain @param at JSON Pointer, without `#` */
 function demandPlain(value: unknown, at: string): unknown {
   const plain = readPlain(value);
-  if ('fault' in plain) throw wrong({ ...plain.fault, pointer: `#${at}${plain.fault.pointer.slice(1)}` });
-  return plain.value;
+  if (!('fault' in plain)) return plain.value;
+  throw invalidInput([{ ...plain.fault, pointer: `#${at}${plain.fault.pointer.slice(1)}` }]);
 }
 
 function demandObject<Value extends object>(value: Value, at: string): Value {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  throw wrong({ pointer: `#${at}`, detail: 'must be an object' });
+  throw invalidInput([{ pointer: `#${at}`, detail: 'must be an object' }]);
 }
 
 /** Options beside type and input, which stand elsewhere. */
@@ -202,39 +204,12 @@ function demandOptions(options: object, at: string): object {
   const plain = demandPlain(options, at) as Readonly<Record<string, unknown>>;
   const misplaced = ['type', 'input'].find((name) => Object.hasOwn(plain, name));
   if (misplaced === undefined) return plain;
-  throw wrong({ pointer: `#${at}/${misplaced}`, detail: 'is no option' });
+  throw invalidInput([{ pointer: `#${at}/${misplaced}`, detail: 'is no option' }]);
 }
 
-/** A call that was checked. */
-interface Checked {
-  readonly call: Call;
-  readonly definition: TaskDefinition;
-}
-
-/** Sends tasks in one call a queue; begins at once, so that Redis works while the next ones are prepared. */
-async function sendSome(producer: Producer, checked: readonly Checked[]): Promise<Sent[]> {
-  const prepared = checked.map(({ call, definition }) => prepareTask(call, definition, undefined));
-  const sent: Sent[] = [];
-  const calls = [...new Set(prepared.map(({ queue }) => queue))].map(async (queue) => {
-    const places = [...prepared.keys()].filter((at) => prepared[at]?.queue === queue);
-    const tasks = places.map((at) => (prepared[at] as Prepared).task);
-    const verdicts = await producer.enqueue(queue, tasks);
-    for (const [position, at] of places.entries()) {
-      sent[at] = toSent((tasks[position] as NewTask).id, verdicts.get(position));
-    }
-  });
-  await Promise.all(calls);
-  return sent;
-}
-
-function toSent(id: string, verdict: Verdict | undefined): Sent {
-  if (verdict?.word === 'conflict') {
-    throw new PopfleetError(
-      'idempotency-key-reused',
-      `The key was used for another request (task ${verdict.id}).`,
-    );
-  }
-  return { id: verdict?.id ?? id, replayed: verdict !== undefined };
+function toSent({ task }: Prepared, verdict: Verdict | undefined, { call }: Place): Sent {
+  if (verdict?.word === 'conflict') throw keyReused(ofTask(verdict.id), `#${call}/key`);
+  return { id: verdict?.id ?? task.id, replayed: verdict !== undefined };
 }
 
 function hasFields(value: object): boolean {

@@ -1,10 +1,11 @@
-// What the routes that send tasks need: the ways into Redis, and the limits in front of them.
+// What the routes that send tasks need: the way in, and the limits in front of it.
 
-import { type Capacity, createCapacity } from '../store/capacity.ts';
-import { createIntake, type Intake } from '../store/intake.ts';
-import { createKeyOwners, type KeyOwners } from '../store/key-owners.ts';
-import { createQueueNames, type QueueNames } from '../store/queue-names.ts';
-import { createProducer, type Producer } from '../store/producer.ts';
+import { type Accept, createAccept } from '../accept/accept.ts';
+import { createCapacity } from '../store/capacity.ts';
+import { createKeyOwners } from '../store/key-owners.ts';
+import { createProducer } from '../store/producer.ts';
+import { createQueueNames } from '../store/queue-names.ts';
+import type { Registry } from '../tasks/registry.ts';
 import { createQuota, type Quota, type QuotaSettings } from './quota.ts';
 
 export interface LimitSettings {
@@ -23,11 +24,7 @@ export interface LimitSettings {
 }
 
 export interface Accepting {
-  readonly intake: Intake;
-  readonly producer: Producer;
-  readonly keyOwners: KeyOwners;
-  readonly capacity: Capacity;
-  readonly queueNames: QueueNames;
+  readonly accept: Accept;
   readonly quota: Quota | undefined;
   readonly batchLimitBytes: number;
 }
@@ -39,6 +36,7 @@ export const DEFAULT_MAX_QUEUES = 1_000;
 /** @param client a connection of `openCommandConnection` */
 export function createAccepting(
   client: Parameters<typeof createProducer>[0],
+  registry: Registry,
   settings: LimitSettings,
 ): Accepting {
   const {
@@ -49,13 +47,17 @@ export function createAccepting(
     memoryReservePercent = DEFAULT_MEMORY_RESERVE_PERCENT,
     maxQueues = DEFAULT_MAX_QUEUES,
   } = settings;
-  const producer = createProducer(client);
-  return {
-    intake: createIntake(producer),
-    producer,
-    keyOwners: createKeyOwners(client),
+  const limits = {
     queueNames: createQueueNames(client, maxQueues),
     capacity: createCapacity(client, { queueLimit, queueLimitBytes, memoryReservePercent }),
+  };
+  return {
+    accept: createAccept({
+      registry,
+      producer: createProducer(client),
+      keyOwners: createKeyOwners(client),
+      limits,
+    }),
     quota: enqueueQuota && createQuota(enqueueQuota),
     batchLimitBytes,
   };

@@ -9,6 +9,8 @@ export interface AppEnv {
     caller: Caller;
     /** Whether the session of a caller with a cookie still holds; `undefined` for all others. */
     isSignedIn: (() => Promise<boolean>) | undefined;
+    /** Headers that say what is left of the quota of a caller who sends tasks. */
+    rateLimit: Readonly<Record<string, string>> | undefined;
     /** Path under which browsers find the server, such as `/tasks`; empty for the root. Links begin with it. */
     basePath: string;
     /** Whether browsers use https. */

@@ -2,23 +2,16 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'hono';
-import * as v from 'valibot';
 import { BIG_INTEGER_FAULT, findBigInteger } from '../protocol/big-integers.ts';
 import { decodeCbor } from '../protocol/cbor.ts';
 import { CborFault } from '../protocol/cbor-scan.ts';
 import { type FieldFault, PopfleetError } from '../protocol/errors.ts';
 import { JsonFault, scanJson, skipJsonSpace, withoutByteOrderMark } from '../protocol/json-scan.ts';
 import { faultText, readPlain } from '../protocol/plain-value.ts';
-import { checkInput, type InputSchema, pathOf } from '../tasks/input-schema.ts';
 import type { AppEnv } from './app-env.ts';
 import { bodyPieces } from './body-pieces.ts';
 import { createGrowingBytes } from './growing-bytes.ts';
 import { listElements } from './header-list.ts';
-
-/** All faults of a value with at most so many parts are told, else the first. */
-const PARTS_OF_A_SMALL_VALUE = 500;
-/** Of a schema of another library, which tells all it finds in a value of any size. */
-const FAULTS_TOLD = 100;
 
 /** Larger bodies, and those of unknown length, are put together while they come in. */
 const SMALL_BODY_BYTES = 65_536;
@@ -167,79 +160,4 @@ function parseCbor(bytes: Uint8Array): unknown {
     if (!(error instanceof CborFault)) throw error;
     throw new PopfleetError('malformed-body', `The body is no plain CBOR: ${error.message}.`);
   }
-}
-
-/**
- * Validates the input of a task, by a schema of any library.
- * @param at JSON Pointer of the value within the body, without `#`
- * @throws PopfleetError `invalid-input` that names every field; `bad-definition` when the schema would have to be awaited
- */
-export function validateInput(schema: InputSchema, value: unknown, at: string): void {
-  if (isOfValibot(schema)) {
-    validate(schema, value, at);
-    return;
-  }
-  const { issues } = checkInput(schema, value);
-  if (issues === undefined) return;
-  const faults = issues.slice(0, FAULTS_TOLD).map((issue) => ({
-    pointer: pointerOf(at, pathOf(issue)),
-    // arktype quotes the refused value.
-    detail: issue.message.replace(/ \(was .*\)$/s, ''),
-  }));
-  throw invalidInput(faults);
-}
-
-function isOfValibot(schema: InputSchema): schema is InputSchema & v.GenericSchema {
-  return '~run' in schema;
-}
-
-/**
- * Validates a value.
- * @param at JSON Pointer of the value within the body, without `#`
- * @throws PopfleetError `invalid-input` that names every field
- */
-export function validate<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown, at = ''): Output {
-  const first = v.safeParse(schema, value, { abortEarly: true });
-  if (first.success) return first.output;
-  // Telling every fault of a large value would take long, and nobody would read it.
-  const parsed = isSmall(value) ? v.safeParse(schema, value) : first;
-  if (parsed.success) return parsed.output;
-  // A field that breaks several rules with one sentence about all of them is told once.
-  const told = parsed.issues.map((issue) => toFault(issue, at));
-  throw invalidInput([...new Map(told.map((fault) => [`${fault.pointer} ${fault.detail}`, fault])).values()]);
-}
-
-function invalidInput(faults: readonly FieldFault[]): PopfleetError {
-  const fields = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
-  return new PopfleetError('invalid-input', `Correct these fields: ${fields}`, { faults });
-}
-
-function pointerOf(at: string, path: readonly string[]): string {
-  const parts = path.map((key) => key.replaceAll('~', '~0').replaceAll('/', '~1'));
-  return `#${at}${parts.map((key) => `/${encodeURIComponent(key)}`).join('')}`;
-}
-
-/** Whether a value has few parts. Accepted values are at most 64 levels deep, so recursion is safe. */
-function isSmall(value: unknown): boolean {
-  let left = PARTS_OF_A_SMALL_VALUE;
-  const count = (part: unknown): boolean => {
-    left -= 1;
-    if (left < 0) return false;
-    if (typeof part !== 'object' || part === null || part instanceof Uint8Array) return true;
-    return Object.values(part).every(count);
-  };
-  return count(value);
-}
-
-function toFault(issue: v.BaseIssue<unknown>, at: string): FieldFault {
-  const pointer = pointerOf(
-    at,
-    (issue.path ?? []).map(({ key }) => String(key)),
-  );
-  // The library's own words for an unknown and for a missing key tell a caller nothing.
-  if (issue.type === 'strict_object' && issue.expected === 'never')
-    return { pointer, detail: 'is an unknown field' };
-  if (issue.received === 'undefined') return { pointer, detail: 'is missing' };
-  // The library quotes the refused value; an answer never does.
-  return { pointer, detail: issue.message.replace(/(?: but received|: Received) .*$/s, '') };
 }

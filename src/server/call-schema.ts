@@ -3,7 +3,7 @@
 import { BackoffEntries, CallSchema } from '../protocol/options.ts';
 import { ScheduleSchema } from '../protocol/schedule.ts';
 import type { Registry } from '../tasks/registry.ts';
-import { refTo } from './component.ts';
+import { refTo } from '../views/component.ts';
 import { inputToJson, type JsonSchema, toJson } from './operation.ts';
 
 /** One call: the schema stands among the components of the document. */

@@ -1,7 +1,6 @@
 // What sending tasks may be refused for.
 
-import { type ErrorCode, PopfleetError } from '../protocol/errors.ts';
-import type { Registry } from '../tasks/registry.ts';
+import type { ErrorCode } from '../protocol/errors.ts';
 
 export const ENQUEUE_PROBLEMS = [
   'malformed-body',
@@ -16,11 +15,3 @@ export const ENQUEUE_PROBLEMS = [
   'queue-full',
   'redis-full',
 ] as const satisfies readonly ErrorCode[];
-
-export function unknownType(registry: Registry, type: string): PopfleetError {
-  const known = [...registry.keys()].slice(0, 20).join(', ');
-  return new PopfleetError(
-    'unknown-type',
-    `There is no task type "${type.slice(0, 64)}". Known types: ${known}.`,
-  );
-}

@@ -6,9 +6,9 @@ import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import type { RunFacts } from '../store/inspector.ts';
 import { MOST_AHEAD_COUNTED } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
-import { compact } from './compact.ts';
-import { named } from './component.ts';
-import { taskEntries } from './task-view.ts';
+import { compact } from '../protocol/compact.ts';
+import { named } from '../views/component.ts';
+import { taskEntries } from '../views/task-view.ts';
 
 const REASON_CODES = [
   'running',

@@ -9,7 +9,7 @@ import { ERROR_CODES, type ErrorCode, PopfleetError } from '../protocol/errors.t
 import type { InputSchema } from '../tasks/input-schema.ts';
 import type { AppEnv } from './app-env.ts';
 import { allows, type Scope } from './caller.ts';
-import { compact } from './compact.ts';
+import { compact } from '../protocol/compact.ts';
 
 export type Schema = v.GenericSchema<unknown, unknown>;
 /** A JSON Schema (2020-12), for what no valibot schema describes. */

@@ -34,6 +34,7 @@ export function problemAnswer(
     'Content-Type': 'application/problem+json',
     ...(error.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(error.retryAfterSeconds) }),
     ...(error.code === 'unsupported-media-type' ? { Accept: ACCEPTED } : {}),
+    ...(error.code === 'quota-exceeded' ? c.get('rateLimit') : {}),
     ...(error.code === 'unauthenticated' ? { 'WWW-Authenticate': 'Bearer' } : {}),
     ...headers,
   });

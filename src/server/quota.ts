@@ -1,11 +1,8 @@
 // How many tasks a caller may send in a time, counted in the memory of this server: several servers allow that much each.
 // The headers are those of draft-ietf-httpapi-ratelimit-headers-11.
 
-import { getConnInfo } from '@hono/node-server/conninfo';
-import type { Context } from 'hono';
 import { LRUCache } from 'lru-cache';
 import { PopfleetError } from '../protocol/errors.ts';
-import type { AppEnv } from './app-env.ts';
 
 export interface QuotaSettings {
   readonly tasks: number;
@@ -82,10 +79,4 @@ function exceeded(
     `A caller may send ${most} tasks in ${seconds} s (ENQUEUE_QUOTA). ${advice}`,
     { retryAfterSeconds: Math.max(1, waitSeconds) },
   );
-}
-
-/** Whose quota a request uses: the caller's key, or without keys the address it comes from. */
-export function quotaOwner(c: Context<AppEnv>): string {
-  const { key } = c.get('caller');
-  return key === undefined ? `address ${getConnInfo(c).remote.address ?? ''}` : `key ${key}`;
 }

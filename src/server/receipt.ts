@@ -1,12 +1,11 @@
 // What a caller is told of a task that was sent.
 
 import * as v from 'valibot';
+import type { Prepared } from '../accept/new-task.ts';
 import type { Lane } from '../protocol/lane.ts';
-import type { Call } from '../protocol/options.ts';
 import type { Verdict } from '../store/producer.ts';
-import { named } from './component.ts';
-import { firstState, type Prepared } from './new-task.ts';
-import { taskEntries, taskPath } from './task-view.ts';
+import { named } from '../views/component.ts';
+import { taskEntries, taskPath } from '../views/task-view.ts';
 
 /** One form for every task that was sent, whatever is known of it: a union would hide its members from generated clients. */
 export const ReceiptSchema = named(
@@ -62,12 +61,11 @@ export const CheckedSchema = named(
 );
 
 export function toAccepted(
-  call: Call,
-  { id, queue, lane }: Prepared,
+  type: string,
+  { queue, state, task: { id, lane } }: Prepared,
   verdict: Verdict | undefined,
   basePath: string,
 ): Accepted {
-  const { type } = call;
   if (verdict?.word === 'replayed') {
     return {
       id: verdict.id,
@@ -78,7 +76,7 @@ export function toAccepted(
       links: linksOf(verdict.id, basePath),
     };
   }
-  return { id, type, state: firstState(call), queue, priority: lane, links: linksOf(id, basePath) };
+  return { id, type, state, queue, priority: lane, links: linksOf(id, basePath) };
 }
 
 /** Of those of the task, what a caller goes on with who may only send. */

@@ -20,8 +20,10 @@ import { createOperator } from '../store/operator.ts';
 import { createReadiness } from '../store/readiness.ts';
 import { createSchedules } from '../store/schedules.ts';
 import { createSessions } from '../store/sessions.ts';
+import { createWaiters, type Waiters } from '../store/waiters.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { Registry } from '../tasks/registry.ts';
+import { createAdmission } from './admission.ts';
 import { createAccepting, type LimitSettings } from './accepting.ts';
 import { addSecurityHeaders } from './answer.ts';
 import { createApp } from './app.ts';
@@ -31,7 +33,6 @@ import { type Connections, createConnections } from './connections.ts';
 import { createEventStreams, type EventStreams } from './events/streams.ts';
 import { inPipelines } from './pipelines.ts';
 import { createSlowReaders, SLOW_READER_LIMITS, type SlowReaderLimits } from './slow-readers.ts';
-import { createWaiters, type Waiters } from './waiters.ts';
 
 export interface ServerSettings extends AccessSettings, LimitSettings {
   readonly host: string;
@@ -78,6 +79,7 @@ const HTTP_LIMITS = {
   // Longer than the idle time of usual load balancers (60 s), so that they close first and never hit a closed socket.
   keepAliveTimeout: 65_000,
 };
+const MOST_LONG_POLLS = 10_000;
 const DEFAULT_MAX_EVENT_STREAMS = 1_000;
 /** Below the idle time of usual proxies. */
 const EVENT_HEARTBEAT_MS = 15_000;
@@ -97,7 +99,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
     const command = openCommandConnection(connection, 'server', FRONT_DOOR_TIMING);
     const inspector = createInspector(command);
     const hub = createEventHub((listener) => createEventReader(connection, command, listener));
-    const waiters = createWaiters(inspector, hub);
+    const waiters = createWaiters(inspector, hub, createAdmission(MOST_LONG_POLLS, 'long polls'));
     const events = createEventStreams({
       hub,
       eventLog: createEventLog(command),
@@ -108,7 +110,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
     });
     const app = createApp({
       registry,
-      ...createAccepting(command, settings),
+      ...createAccepting(command, registry, settings),
       inspector,
       operator: createOperator(command),
       list: (query) => listTasks(command, query),

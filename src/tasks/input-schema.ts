@@ -1,7 +1,9 @@
 // The schema of an input: of valibot, or of any other library that follows Standard Schema (https://standardschema.dev), such
 // as zod and arktype.
 
+import type * as v from 'valibot';
 import { PopfleetError } from '../protocol/errors.ts';
+import { invalidInput, pointerBelow, validate } from '../protocol/validate.ts';
 
 /** What popfleet uses of Standard Schema 1, and of Standard JSON Schema 1, which a library need not have. */
 export interface InputSchema<Output = unknown> {
@@ -63,4 +65,31 @@ export function checkInput<Output>(schema: InputSchema<Output>, input: unknown):
 /** The keys of an issue as texts, from the outside to the inside. */
 export function pathOf({ path = [] }: SchemaIssue): readonly string[] {
   return path.map((part) => String(typeof part === 'object' ? part.key : part));
+}
+
+/** Faults that are reported of a schema of another library, which finds all there are in a value of any size. */
+const MOST_FAULTS = 100;
+
+/**
+ * Validates the input of a task, by a schema of any library.
+ * @param at JSON Pointer of the input within what the caller gave, without `#`
+ * @throws PopfleetError `invalid-input` that names every field; `bad-definition` when the schema would have to be awaited
+ */
+export function validateInput(schema: InputSchema, value: unknown, at: string): void {
+  if (isOfValibot(schema)) {
+    validate(schema, value, at);
+    return;
+  }
+  const { issues } = checkInput(schema, value);
+  if (issues === undefined) return;
+  const faults = issues.slice(0, MOST_FAULTS).map((issue) => ({
+    pointer: pointerBelow(at, pathOf(issue)),
+    // arktype quotes the refused value.
+    detail: issue.message.replace(/ \(was .*\)$/s, ''),
+  }));
+  throw invalidInput(faults);
+}
+
+function isOfValibot(schema: InputSchema): schema is InputSchema & v.GenericSchema {
+  return '~run' in schema;
 }

@@ -10,7 +10,6 @@ import { createEventStreams, type EventStreams } from '../../src/server/events/s
 import { problemAnswer, toPopfleetError } from '../../src/server/problem.ts';
 import { addEventRoutes } from '../../src/server/routes/events.ts';
 import { addTaskRoutes } from '../../src/server/routes/tasks.ts';
-import { createWaiters, type Waiters } from '../../src/server/waiters.ts';
 import { openCommandConnection } from '../../src/store/connection.ts';
 import { createEventHub, type EventHub } from '../../src/store/event-hub.ts';
 import { createEventLog, type EventLog } from '../../src/store/event-log.ts';
@@ -18,6 +17,7 @@ import { createEventReader } from '../../src/store/event-reader.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { listTasks, type Page, type PageQuery } from '../../src/store/lister.ts';
 import { createOperator } from '../../src/store/operator.ts';
+import { createWaiters, type Waiters } from '../../src/store/waiters.ts';
 import { silent, testRegistry } from './server.ts';
 
 export interface BareServer {

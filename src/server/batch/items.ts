@@ -1,23 +1,15 @@
-// The tasks of a batch: each is checked like one that is sent alone, and so are the idempotency keys of all together.
+// The tasks of a batch as its answer tells of them: those that can be sent, and what is wrong with the others.
 
-import type { Context } from 'hono';
+import type { Accept } from '../../accept/accept.ts';
+import { keyReused } from '../../accept/idempotency.ts';
+import { type Prepared, placeOf, type Sender } from '../../accept/new-task.ts';
 import { type ErrorCode, type FieldFault, PopfleetError } from '../../protocol/errors.ts';
 import { CallSchema } from '../../protocol/options.ts';
-import type { KeyOwner, KeyOwners } from '../../store/key-owners.ts';
-import type { IdempotencyKey, NewTask } from '../../store/producer.ts';
-import type { Registry } from '../../tasks/registry.ts';
-import type { AppEnv } from '../app-env.ts';
-import { validate, validateInput } from '../body.ts';
-import { knows } from '../caller.ts';
-import { firstState, prepareTask } from '../new-task.ts';
-import { traceparentOf } from '../trace-context.ts';
+import { invalidInput, validate } from '../../protocol/validate.ts';
 
-/** Ready to be sent. */
-export interface GoodItem {
+/** Can be sent. */
+export interface GoodItem extends Prepared {
   readonly index: number;
-  readonly queue: string;
-  readonly state: 'ready' | 'scheduled';
-  readonly task: NewTask;
   /** Its idempotency key made it before. */
   readonly isRepeat?: true;
 }
@@ -29,7 +21,7 @@ export interface BadItem {
   readonly detail: string;
   /** Pointers begin with the index. */
   readonly errors: readonly FieldFault[];
-  /** Of `errors`, also of those that are not told. */
+  /** Of `errors`, also of those that are left out. */
   readonly errorCount: number;
 }
 
@@ -39,59 +31,45 @@ export function isGood(item: BatchItem): item is GoodItem {
   return 'task' in item;
 }
 
-export interface ItemCheck {
-  readonly registry: Registry;
+export interface ItemLimits {
   /** Of the content of a task. */
   readonly itemBytes: number;
-  /** Faults that are told of all items together. One is told of each in any case. */
+  /** Faults that are reported of all items together. One is reported of each in any case. */
   readonly mostErrors: number;
 }
 
 /** Makes the check of the items of one request. */
 export function createItemCheck(
-  c: Context<AppEnv>,
-  { registry, itemBytes, mostErrors }: ItemCheck,
+  accept: Accept,
+  sender: Sender,
+  { itemBytes, mostErrors }: ItemLimits,
 ): (value: unknown, index: number) => BatchItem {
-  const traceparent = traceparentOf(c);
-  const owner = c.get('caller').key;
   let errorsLeft = mostErrors;
 
-  function check(value: unknown, index: number): BatchItem {
-    const call = validate(CallSchema, value, `/${index}`);
-    const definition = registry.get(call.type);
-    if (!definition) return bad(index, 'unknown-type', 'type', 'is no known task type');
-    // The worker checks again and may transform: what is stored is what the caller sent.
-    validateInput(definition.input, call.input, `/${index}/input`);
-    const { queue, task } = prepareTask(call, definition, traceparent, owner);
-    if (!knows(c, queue)) return bad(index, 'forbidden', 'queue', 'is not for this key');
-    if (task.content.length > itemBytes) {
-      return bad(index, 'invalid-input', 'input', `must have at most ${itemBytes} bytes`);
-    }
-    return { index, queue, state: firstState(call), task };
-  }
-
   return (value, index) => {
+    const place = placeOf(index);
     try {
-      return check(value, index);
+      const call = validate(CallSchema, value, place.call);
+      const { queue, state, task } = accept.prepare(call, sender, place);
+      if (task.content.length > itemBytes) {
+        throw invalidInput([{ pointer: `#${place.input}`, detail: `must have at most ${itemBytes} bytes` }]);
+      }
+      return { index, queue, state, task };
     } catch (error) {
       if (!(error instanceof PopfleetError)) throw error;
-      const { code, faults } = error;
-      const errors = faults.slice(0, Math.max(1, errorsLeft));
-      errorsLeft -= errors.length;
-      return { index, code, detail: 'The task is not valid.', errors, errorCount: faults.length };
+      const item = toBadItem(index, error, errorsLeft);
+      errorsLeft -= item.errors.length;
+      return item;
     }
   };
 }
 
-function bad(index: number, code: ErrorCode, field: string, detail: string): BadItem {
-  const errors = [{ pointer: `#/${index}/${field}`, detail }];
-  return { index, code, detail: `The ${field} ${detail}.`, errors, errorCount: 1 };
-}
-
-/** An item that brings a key. */
-interface KeyedItem {
-  readonly item: GoodItem;
-  readonly key: IdempotencyKey;
+/** @param mostErrors faults that are reported; one is in any case */
+export function toBadItem(index: number, { code, message, faults }: PopfleetError, mostErrors = 1): BadItem {
+  const errors = faults.slice(0, Math.max(1, mostErrors));
+  // The message of such an error repeats all its faults.
+  const detail = code === 'invalid-input' ? 'The task is not valid.' : message;
+  return { index, code, detail, errors, errorCount: faults.length };
 }
 
 /**
@@ -99,48 +77,11 @@ interface KeyedItem {
  * @returns the items with these turned into bad ones, and those marked that their own key made before
  * @throws PopfleetError `redis-unavailable`
  */
-export async function refuseTakenKeys(items: readonly BatchItem[], owners: KeyOwners): Promise<BatchItem[]> {
-  const refused = items.slice();
-  const queues = [...keyedByQueue(items)].map(async ([queue, keyed]) => {
-    const names = [...new Set(keyed.map(({ key }) => key.key))];
-    const found = await owners.of(queue, names);
-    const owner = new Map(names.map((name, at) => [name, found[at]]));
-    for (const { item, key } of keyed) {
-      if (owner.get(key.key)?.print === key.print) refused[item.index] = { ...item, isRepeat: true };
-    }
-    for (const one of takenIn(keyed, owner)) refused[one.index] = one;
+export async function refuseTakenKeys(items: readonly BatchItem[], accept: Accept): Promise<BatchItem[]> {
+  const { repeats, taken } = await accept.lookUpKeys(items.map((item) => (isGood(item) ? item : undefined)));
+  return items.map((item, index) => {
+    const whose = taken.get(index);
+    if (whose !== undefined) return toBadItem(index, keyReused(whose, `#/${index}/key`));
+    return repeats.has(index) && isGood(item) ? { ...item, isRepeat: true } : item;
   });
-  await Promise.all(queues);
-  return refused;
-}
-
-function keyedByQueue(items: readonly BatchItem[]): ReadonlyMap<string, readonly KeyedItem[]> {
-  const queues = new Map<string, KeyedItem[]>();
-  for (const item of items) {
-    const key = isGood(item) ? item.task.extras?.key : undefined;
-    if (!isGood(item) || !key) continue;
-    const keyed = queues.get(item.queue) ?? [];
-    queues.set(item.queue, keyed);
-    keyed.push({ item, key });
-  }
-  return queues;
-}
-
-function takenIn(
-  keyed: readonly KeyedItem[],
-  owners: ReadonlyMap<string, KeyOwner | undefined>,
-): readonly BadItem[] {
-  const firsts = new Map<string, KeyedItem>();
-  const taken: BadItem[] = [];
-  for (const one of keyed) {
-    const name = one.key.key;
-    const owner = owners.get(name);
-    const first = firsts.get(name);
-    if (!owner && !first) firsts.set(name, one);
-    const print = owner?.print ?? first?.key.print ?? one.key.print;
-    if (print === one.key.print) continue;
-    const whose = owner ? `(task ${owner.id})` : `in this batch (item ${first?.item.index ?? 0})`;
-    taken.push(bad(one.item.index, 'idempotency-key-reused', 'key', `belongs to another request ${whose}`));
-  }
-  return taken;
 }

@@ -2,14 +2,15 @@
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
+import { keyReused, ofTask } from '../../accept/idempotency.ts';
 import { encodeCbor } from '../../protocol/cbor.ts';
 import { ERROR_CODES } from '../../protocol/errors.ts';
 import type { Verdict } from '../../store/producer.ts';
 import { preferredMedia } from '../accept.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { named } from '../component.ts';
-import { type BadItem, type BatchItem, type GoodItem, isGood } from './items.ts';
+import { named } from '../../views/component.ts';
+import { type BadItem, type BatchItem, type GoodItem, isGood, toBadItem } from './items.ts';
 
 const ItemProblemSchema = v.object({
   code: v.string(),
@@ -53,15 +54,19 @@ export interface BatchReport {
   readonly items: readonly ItemView[];
 }
 
-/** @param isPartial tells index and status of each */
+/**
+ * @param verdicts by the position among the good items
+ * @param isPartial adds index and status to each
+ */
 export function toReport(
   items: readonly BatchItem[],
   verdicts: ReadonlyMap<number, Verdict>,
   isPartial: boolean,
 ): BatchReport {
   const counts = { accepted: 0, replayed: 0, rejected: 0 };
+  let sent = 0;
   const views = items.map((item) => {
-    const final = isGood(item) ? afterVerdict(item, verdicts.get(item.index)) : item;
+    const final = isGood(item) ? afterVerdict(item, verdicts.get(sent++)) : item;
     const outcome = 'code' in final ? 'rejected' : final.replayed ? 'replayed' : 'accepted';
     counts[outcome] += 1;
     const view = 'code' in final ? { problem: toProblem(final) } : final;
@@ -85,9 +90,7 @@ function afterVerdict(
 ): SentView | BadItem {
   if (verdict?.word === 'replayed') return { id: verdict.id, queue, replayed: true };
   if (verdict?.word !== 'conflict') return { id: task.id, queue, state };
-  const detail = `belongs to another request (task ${verdict.id}), which came in between`;
-  const errors = [{ pointer: `#/${index}/key`, detail }];
-  return { index, code: 'idempotency-key-reused', detail: `The key ${detail}.`, errors, errorCount: 1 };
+  return toBadItem(index, keyReused(ofTask(verdict.id), `#/${index}/key`));
 }
 
 function toProblem({ code, detail, errors }: BadItem): v.InferOutput<typeof ItemProblemSchema> {

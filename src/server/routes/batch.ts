@@ -1,13 +1,11 @@
 // Accepting many tasks with one request: `POST /v1/tasks/batch`.
 
 import type { Context, Hono } from 'hono';
+import type { Accept } from '../../accept/accept.ts';
+import type { Sender } from '../../accept/new-task.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
-import type { Capacity } from '../../store/capacity.ts';
-import type { KeyOwners } from '../../store/key-owners.ts';
-import type { Producer } from '../../store/producer.ts';
-import type { QueueNames } from '../../store/queue-names.ts';
-import type { Registry } from '../../tasks/registry.ts';
 import type { AppEnv } from '../app-env.ts';
+import { BATCH_MEDIA, type BatchMedia, batchMediaOf, readItems } from '../batch/body.ts';
 import {
   type BadItem,
   type BatchItem,
@@ -16,31 +14,24 @@ import {
   isGood,
   refuseTakenKeys,
 } from '../batch/items.ts';
-import { BATCH_MEDIA, type BatchMedia, batchMediaOf, readItems } from '../batch/body.ts';
 import { nextTurn } from '../batch/next-turn.ts';
 import { answerBatch, BatchReportSchema, toReport } from '../batch/report.ts';
-import { groupByQueue, sendItems } from '../batch/send.ts';
 import { CALL } from '../call-schema.ts';
 import { ENQUEUE_PROBLEMS } from '../enqueue-problems.ts';
 import { addRoute, booleanEntry, type JsonSchema, type Operation, readQuery } from '../operation.ts';
 import { problemAnswer } from '../problem.ts';
-import { type Quota, quotaOwner } from '../quota.ts';
+import type { Quota } from '../quota.ts';
+import { senderOf } from '../sender.ts';
 
 export interface BatchParts {
-  readonly registry: Registry;
-  readonly producer: Producer;
-  readonly keyOwners: KeyOwners;
+  readonly accept: Accept;
   /** Largest body of one task. */
   readonly bodyLimitBytes: number;
   readonly batchLimitBytes: number;
-  /** Without it there is no limit. */
-  readonly capacity?: Capacity | undefined;
-  readonly queueNames: QueueNames;
-  readonly quota?: Quota | undefined;
+  readonly quota: Quota | undefined;
 }
 
 const MOST_ITEMS = 10_000;
-const MOST_QUEUES = 100;
 /** Faults that are told of a batch that is refused, and of one that is taken in part. */
 const ERRORS_TOLD = 100;
 const ERRORS_TOLD_OF_PARTS = 10_000;
@@ -56,31 +47,21 @@ export function addBatchRoute(app: Hono<AppEnv>, parts: BatchParts): void {
     if (media instanceof Response) return media;
     demandNoKeyHeader(c);
     const isPartial = partial === 'true';
-    const read = await readBatch(c, parts, media, isPartial ? ERRORS_TOLD_OF_PARTS : ERRORS_TOLD);
-    const items = await refuseTakenKeys(read, parts.keyOwners);
+    const { accept } = parts;
+    const sender = senderOf(c, parts.quota);
+    const read = await readBatch(c, parts, media, sender, isPartial ? ERRORS_TOLD_OF_PARTS : ERRORS_TOLD);
+    const items = await refuseTakenKeys(read, accept);
     const good = items.filter(isGood);
     if (!isPartial && good.length < items.length) throw refusal(items);
 
     // Those whose key made them before cost nothing: the same batch may be sent again and again.
-    const fresh = good.filter(({ isRepeat }) => !isRepeat);
-    const spent = parts.quota?.take(quotaOwner(c), fresh.length);
-    if (spent?.error) return problemAnswer(c, spent.error, spent.headers);
-    await demandRoom(parts, fresh);
-    const verdicts = await sendItems(parts.producer, good);
-    return answerBatch(c, toReport(items, verdicts, isPartial), spent?.headers);
+    await accept.admitMany(
+      good.filter(({ isRepeat }) => !isRepeat),
+      sender,
+    );
+    const verdicts = await accept.sendMany(good.length, (at) => good[at] as GoodItem);
+    return answerBatch(c, toReport(items, verdicts, isPartial), c.get('rateLimit'));
   });
-}
-
-async function demandRoom({ capacity, queueNames }: BatchParts, items: readonly GoodItem[]): Promise<void> {
-  const queues = groupByQueue(items);
-  if (queues.size > MOST_QUEUES) {
-    throw new PopfleetError('invalid-input', `A batch may be for at most ${MOST_QUEUES} queues.`);
-  }
-  for (const [queue, ofQueue] of queues) {
-    const bytes = ofQueue.reduce((sum, { task }) => sum + task.content.length, 0);
-    await queueNames.demand(queue);
-    await capacity?.reserve(queue, ofQueue.length, bytes);
-  }
 }
 
 /** A batch of another media type is told those of batches, which are not those of a single task. */
@@ -103,11 +84,12 @@ function demandNoKeyHeader(c: Context<AppEnv>): void {
 
 async function readBatch(
   c: Context<AppEnv>,
-  { registry, bodyLimitBytes, batchLimitBytes }: BatchParts,
+  { accept, bodyLimitBytes, batchLimitBytes }: BatchParts,
   media: BatchMedia,
+  sender: Sender,
   mostErrors: number,
 ): Promise<BatchItem[]> {
-  const check = createItemCheck(c, { registry, itemBytes: bodyLimitBytes, mostErrors });
+  const check = createItemCheck(accept, sender, { itemBytes: bodyLimitBytes, mostErrors });
   const limits = { items: MOST_ITEMS, bodyBytes: batchLimitBytes, itemBytes: bodyLimitBytes };
   const items: BatchItem[] = [];
   for await (const slice of readItems(c, media, limits)) {

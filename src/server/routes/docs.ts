@@ -10,7 +10,7 @@ import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { callComponents } from '../call-schema.ts';
-import { hoistComponents } from '../component.ts';
+import { hoistComponents } from '../../views/component.ts';
 import { addRoute, type JsonSchema, toJson } from '../operation.ts';
 
 const ProblemSchema = v.object({

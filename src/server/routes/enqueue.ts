@@ -2,46 +2,38 @@
 
 import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
+import type { Accept } from '../../accept/accept.ts';
+import { keyReused, ofTask } from '../../accept/idempotency.ts';
+import { ALONE, type Place, unknownType } from '../../accept/new-task.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { QUEUE_NAME } from '../../protocol/names.ts';
 import { type Call, CallSchema } from '../../protocol/options.ts';
 import { isTerminal } from '../../protocol/task-state.ts';
-import type { Capacity } from '../../store/capacity.ts';
-import type { KeyOwners } from '../../store/key-owners.ts';
-import type { NewTask } from '../../store/producer.ts';
-import type { QueueNames } from '../../store/queue-names.ts';
+import { validate } from '../../protocol/validate.ts';
 import type { Inspector } from '../../store/inspector.ts';
-import type { Intake } from '../../store/intake.ts';
+import type { Waiters } from '../../store/waiters.ts';
 import type { Registry } from '../../tasks/registry.ts';
+import { fullView } from '../../views/full-view.ts';
+import type { TaskView } from '../../views/task-view.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { readBody, validate, validateInput } from '../body.ts';
+import { readBody } from '../body.ts';
 import { CALL_BODIES } from '../call-schema.ts';
-import { demandQueue } from '../caller.ts';
-import { ENQUEUE_PROBLEMS, unknownType } from '../enqueue-problems.ts';
-import { fullView } from '../full-view.ts';
+import { ENQUEUE_PROBLEMS } from '../enqueue-problems.ts';
 import { keyOfHeader, sameKey } from '../idempotency-key.ts';
-import { type Prepared, prepareTask } from '../new-task.ts';
 import { addRoute, booleanEntry, type OperationAnswer, readQuery } from '../operation.ts';
 import { appliedPreferences, type Preferences, preferencesOf, waitEntry } from '../prefer.ts';
-import { problemAnswer } from '../problem.ts';
-import { type Quota, quotaOwner } from '../quota.ts';
+import type { Quota } from '../quota.ts';
 import { type Accepted, CheckedSchema, ReceiptSchema, toAccepted } from '../receipt.ts';
-import type { TaskView } from '../task-view.ts';
-import { traceparentOf } from '../trace-context.ts';
-import type { Waiters } from '../waiters.ts';
+import { senderOf } from '../sender.ts';
 
 export interface EnqueueParts {
   readonly registry: Registry;
-  readonly intake: Intake;
+  readonly accept: Accept;
   readonly inspector: Inspector;
   readonly waiters: Waiters;
   readonly bodyLimitBytes: number;
-  /** Without it there is no limit. */
-  readonly capacity?: Capacity | undefined;
-  readonly queueNames: QueueNames;
-  readonly keyOwners: KeyOwners;
-  readonly quota?: Quota | undefined;
+  readonly quota: Quota | undefined;
 }
 
 const waitQuery = { wait: waitEntry };
@@ -57,6 +49,9 @@ const shortQuery = {
   ),
 };
 const shortEntries = { ...queryEntries, ...shortQuery };
+
+/** In the body of a short route, which is the input alone. */
+const SHORT: Place = { call: '', input: '', queue: '`?queue=`' };
 
 /** What both routes have in common. */
 const SENDING = {
@@ -102,7 +97,7 @@ export function addEnqueueRoutes(app: Hono<AppEnv>, parts: EnqueueParts): void {
     async (c) => {
       const wishes = wishesOf(c);
       const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
-      return send(c, parts, call, wishes, '/input');
+      return send(c, parts, call, wishes);
     },
   );
   addRoute(
@@ -124,7 +119,7 @@ export function addEnqueueRoutes(app: Hono<AppEnv>, parts: EnqueueParts): void {
     async (c) => {
       readQuery(c, {});
       const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
-      return send(c, parts, call, { ...NO_WISHES, dryRun: true }, '/input');
+      return send(c, parts, call, { ...NO_WISHES, dryRun: true });
     },
   );
 }
@@ -144,11 +139,11 @@ export function addShortRoute(app: Hono<AppEnv>, parts: EnqueueParts): void {
     },
     async (c) => {
       const type = c.req.param('type') ?? '';
-      if (!parts.registry.has(type)) throw unknownType(parts.registry, type);
+      if (!parts.registry.has(type)) throw unknownType(parts.registry, type, SHORT);
       const wishes = wishesOf(c, shortEntries);
       const input = await readBody(c, parts.bodyLimitBytes);
       const call = wishes.queue === undefined ? { type, input } : { type, input, queue: wishes.queue };
-      return send(c, parts, call, wishes, '', 'task sent');
+      return send(c, parts, call, wishes, SHORT, 'task sent');
     },
   );
 }
@@ -177,77 +172,34 @@ function wishesOf(
   return { key, dryRun: dryRun === 'true', queue, ...preferencesOf(c, wait) };
 }
 
-/** @param inputPointer JSON Pointer of the input within the body */
 async function send(
   c: Context<AppEnv>,
   parts: EnqueueParts,
   given: Call,
   wishes: Wishes,
-  inputPointer: string,
+  place = ALONE,
   message?: string,
 ): Promise<Response> {
+  const { accept } = parts;
   const key = sameKey(wishes.key, given.key);
   const call = key === given.key ? given : { ...given, key };
-  const prepared = prepare(c, parts.registry, call, inputPointer);
-  const { queue, lane, task } = prepared;
-  const spent = parts.quota?.take(quotaOwner(c), 1);
-  if (spent?.error && !(await isRepeat(parts, queue, task))) {
-    return problemAnswer(c, spent.error, spent.headers);
-  }
-  const reserve = (): Promise<void> | undefined => parts.capacity?.reserve(queue, 1, task.content.length);
-  const known = parts.queueNames.demand(queue);
-  const room = known ? known.then(reserve) : reserve();
-  if (room) await orRepeat(room, parts, queue, task);
-  const headers = spent?.headers;
+  const sender = senderOf(c, parts.quota);
+  const prepared = accept.prepare(call, sender, place);
+  const room = accept.admit(prepared, sender);
+  if (room) await room;
+  const headers = c.get('rateLimit');
   if (wishes.dryRun) {
-    return answer(c, 200, { valid: true, type: call.type, queue, priority: lane }, headers);
+    const { queue, task } = prepared;
+    return answer(c, 200, { valid: true, type: call.type, queue, priority: task.lane }, headers);
   }
-  const verdict = await parts.intake.accept(queue, task);
-  if (verdict?.word === 'conflict') throw keyReused(verdict.id, given.key !== undefined);
-  const accepted = toAccepted(call, prepared, verdict, c.get('basePath'));
+  const verdict = await accept.send(prepared);
+  if (verdict?.word === 'conflict') {
+    throw keyReused(ofTask(verdict.id), given.key === undefined ? undefined : '#/key');
+  }
+  const accepted = toAccepted(call.type, prepared, verdict, c.get('basePath'));
   const told = message === undefined ? accepted : { message, ...accepted };
   if (wishes === NO_WISHES) return answerAccepted(c, told, headers);
   return answerAsWished(c, parts, told, wishes, headers);
-}
-
-/** A limit does not keep a caller from finding the task that its key made. */
-async function orRepeat(
-  room: Promise<void>,
-  parts: EnqueueParts,
-  queue: string,
-  task: NewTask,
-): Promise<void> {
-  try {
-    await room;
-  } catch (error) {
-    if (!(await isRepeat(parts, queue, task))) throw error;
-  }
-}
-
-async function isRepeat({ keyOwners }: EnqueueParts, queue: string, { extras }: NewTask): Promise<boolean> {
-  if (!extras?.key) return false;
-  const [owner] = await keyOwners.of(queue, [extras.key.key]);
-  return owner?.print === extras.key.print;
-}
-
-/** @throws PopfleetError `unknown-type`, `invalid-input` or `forbidden` */
-function prepare(c: Context<AppEnv>, registry: Registry, call: Call, inputPointer: string): Prepared {
-  const definition = registry.get(call.type);
-  if (!definition) throw unknownType(registry, call.type);
-  // The worker checks again and may transform: what is stored is what the caller sent.
-  validateInput(definition.input, call.input, inputPointer);
-  const prepared = prepareTask(call, definition, traceparentOf(c), c.get('caller').key);
-  demandQueue(c, prepared.queue, inputPointer === '' ? '`?queue=`' : '`queue`');
-  return prepared;
-}
-
-/** @param isKeyInBody so that the answer can point to it */
-function keyReused(owner: string, isKeyInBody: boolean): PopfleetError {
-  return new PopfleetError(
-    'idempotency-key-reused',
-    `The key was used for another request (task ${owner}). Use a new key, or send the same request again.`,
-    isKeyInBody ? { faults: [{ pointer: '#/key', detail: 'belongs to another request' }] } : {},
-  );
 }
 
 function answerAccepted(

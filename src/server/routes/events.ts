@@ -18,7 +18,7 @@ import type { EventWish } from '../events/client.ts';
 import { END_ID, MOST_QUEUES, parseEventId } from '../events/id.ts';
 import type { EventStreams } from '../events/streams.ts';
 import { findTask, noTask } from '../find-task.ts';
-import { fullView } from '../full-view.ts';
+import { fullView } from '../../views/full-view.ts';
 import { addRoute, type Operation, readQuery } from '../operation.ts';
 
 export interface EventRouteParts {

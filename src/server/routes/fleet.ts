@@ -9,8 +9,8 @@ import type { Registry } from '../../tasks/registry.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { knows } from '../caller.ts';
-import { compact } from '../compact.ts';
-import { named } from '../component.ts';
+import { compact } from '../../protocol/compact.ts';
+import { named } from '../../views/component.ts';
 import { addRoute, inputToJson } from '../operation.ts';
 
 export interface FleetRouteParts {

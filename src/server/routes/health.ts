@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import type { AskReadiness } from '../../store/readiness.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { named } from '../component.ts';
+import { named } from '../../views/component.ts';
 import { addRoute } from '../operation.ts';
 
 const NO_STORE = { 'Cache-Control': 'no-store' };

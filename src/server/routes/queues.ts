@@ -9,7 +9,7 @@ import type { Operator } from '../../store/operator.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { knows } from '../caller.ts';
-import { named } from '../component.ts';
+import { named } from '../../views/component.ts';
 import { addRoute, readQuery } from '../operation.ts';
 
 export interface QueueRouteParts {

@@ -2,31 +2,29 @@
 
 import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
+import type { Accept } from '../../accept/accept.ts';
 import type { Log } from '../../log.ts';
+import { compact } from '../../protocol/compact.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { DEFAULT_QUEUE, QUEUE_NAME } from '../../protocol/names.ts';
+import { QUEUE_NAME } from '../../protocol/names.ts';
 import { toTime } from '../../protocol/time-text.ts';
 import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
-import type { QueueNames } from '../../store/queue-names.ts';
+import { validate } from '../../protocol/validate.ts';
 import type { Among, StoredSchedule } from '../../store/schedule-reader.ts';
 import type { Schedules } from '../../store/schedules.ts';
-import type { Registry } from '../../tasks/registry.ts';
+import { named } from '../../views/component.ts';
+import { BackoffView, taskEntries } from '../../views/task-view.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { readBody, validate, validateInput } from '../body.ts';
+import { readBody } from '../body.ts';
 import { SCHEDULE_BODIES } from '../call-schema.ts';
-import { demandQueue, knows } from '../caller.ts';
-import { compact } from '../compact.ts';
-import { named } from '../component.ts';
+import { knows } from '../caller.ts';
 import { addRoute, type Operation, readQuery } from '../operation.ts';
-import { unknownType } from '../enqueue-problems.ts';
-import { BackoffView, taskEntries } from '../task-view.ts';
 
 export interface ScheduleRouteParts {
-  readonly registry: Registry;
+  readonly accept: Accept;
   readonly schedules: Schedules;
   readonly bodyLimitBytes: number;
-  readonly queueNames: QueueNames;
   readonly log: Log;
 }
 
@@ -45,7 +43,7 @@ const ONE_PROBLEMS = ['not-found', 'ambiguous-name', 'invalid-query'] as const;
 
 /** `PUT`, `GET` and `DELETE /v1/schedules/{name}`, `GET /v1/schedules`, `POST …/pause` and `…/resume`. */
 export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts): void {
-  const { registry, schedules } = parts;
+  const { accept, schedules } = parts;
 
   async function find(c: Context<AppEnv>, among = amongOf(c)): Promise<StoredSchedule> {
     const found = await schedules.find(c.req.param('name') ?? '', among);
@@ -123,16 +121,10 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
       throw new PopfleetError('invalid-input', `The name of a schedule must match ${SCHEDULE_NAME.source}.`);
     }
     const among = amongOf(c);
-    const schedule = validate(ScheduleSchema, await readBody(c, parts.bodyLimitBytes));
-    const definition = registry.get(schedule.type);
-    if (!definition) throw unknownType(registry, schedule.type);
-    validateInput(definition.input, schedule.input, '/input');
-    const { queue = DEFAULT_QUEUE, priority, ttlMs, resultTtlMs } = definition.defaults ?? {};
-    const whole = compact<Schedule>({ queue, priority, ttlMs, resultTtlMs, ...compact<Schedule>(schedule) });
-    const target = whole.queue ?? queue;
-    demandQueue(c, target, '`queue`');
-    await parts.queueNames.demand(target);
-    const created = await put(target, name, whole, among);
+    const given = validate(ScheduleSchema, await readBody(c, parts.bodyLimitBytes));
+    const schedule = await accept.prepareSchedule(given, c.get('caller'));
+    const { queue: target } = schedule;
+    const created = await put(target, name, schedule, among);
     return answer(c, created ? 201 : 200, toView(await find(c, (one) => one === target)));
   });
   addRoute(

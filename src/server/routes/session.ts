@@ -3,6 +3,7 @@
 import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
+import { validate } from '../../protocol/validate.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import {
@@ -13,9 +14,9 @@ import {
   sessionOf,
 } from '../auth/authenticate.ts';
 import { issueSession } from '../auth/session.ts';
-import { mediaTypeOf, readBody, validate } from '../body.ts';
+import { mediaTypeOf, readBody } from '../body.ts';
 import { SCOPES } from '../caller.ts';
-import { named } from '../component.ts';
+import { named } from '../../views/component.ts';
 import { addRoute, type Operation } from '../operation.ts';
 
 /** A key has some 60 bytes. Anyone may send such a body, so it costs next to nothing to read. */

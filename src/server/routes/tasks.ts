@@ -10,18 +10,18 @@ import type { Inspector } from '../../store/inspector.ts';
 import { isCursor, type Page, type PageQuery } from '../../store/lister.ts';
 import type { Operator } from '../../store/operator.ts';
 import type { TaskRecord } from '../../store/record.ts';
+import type { Waiters } from '../../store/waiters.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { knows } from '../caller.ts';
-import { named } from '../component.ts';
+import { named } from '../../views/component.ts';
 import { findTask, noTask } from '../find-task.ts';
 import { ExplanationSchema, explain } from '../explain.ts';
-import { fullView } from '../full-view.ts';
+import { fullView } from '../../views/full-view.ts';
 import { addRoute, type Operation, readQuery, shownAsInteger } from '../operation.ts';
 import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
-import { TaskRowSchema, TaskSchema, type TaskView, toTaskRow } from '../task-view.ts';
-import type { Waiters } from '../waiters.ts';
+import { TaskRowSchema, TaskSchema, type TaskView, toTaskRow } from '../../views/task-view.ts';
 
 export interface TaskRouteParts {
   readonly registry: Registry;

@@ -11,7 +11,7 @@ import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import type { FailedAttempt } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
 import type { Registry } from '../tasks/registry.ts';
-import { compact } from './compact.ts';
+import { compact } from '../protocol/compact.ts';
 import { named, refTo } from './component.ts';
 
 const Time = v.pipe(v.string(), v.isoTimestamp(), v.description('RFC 3339 in UTC with milliseconds'));

@@ -1,13 +1,13 @@
-// Gathers tasks that are sent one by one into few calls. This is what makes accepting fast.
+// Gathers tasks that are sent one by one into few calls to Redis. This is what makes accepting fast.
 
-import type { NewTask, Producer, Verdict } from './producer.ts';
+import type { NewTask, Producer, Verdict } from '../store/producer.ts';
 
-export interface Intake {
+export interface Batcher {
   /**
    * Resolves once Redis has the task, or has found that its idempotency key is taken (`undefined`: simply accepted).
    * @throws PopfleetError of the producer, for all tasks of the call it was gathered into
    */
-  accept(queue: string, task: NewTask): Promise<Verdict | undefined>;
+  send(queue: string, task: NewTask): Promise<Verdict | undefined>;
 }
 
 /** A call of so many tasks is sent at once, and not only at the end of the turn: Redis works on it while the next fills. */
@@ -20,27 +20,27 @@ interface Batch {
   readonly send: () => void;
 }
 
-export function createIntake(producer: Producer): Intake {
+export function createBatcher(producer: Producer): Batcher {
   const open = new Map<string, Batch>();
 
   function openBatch(queue: string): Batch {
     const tasks: NewTask[] = [];
     let send = (): void => undefined;
-    const full = new Promise<ReadonlyMap<number, Verdict>>((resolve) => {
+    const sent = new Promise<ReadonlyMap<number, Verdict>>((resolve) => {
       send = () => {
         if (open.get(queue)?.tasks !== tasks) return;
         open.delete(queue);
         resolve(producer.enqueue(queue, tasks));
       };
     });
-    const batch = { tasks, sent: full, send };
+    const batch = { tasks, sent, send };
     open.set(queue, batch);
     setImmediate(send);
     return batch;
   }
 
   return {
-    async accept(queue, task) {
+    async send(queue, task) {
       const batch = open.get(queue) ?? openBatch(queue);
       const position = batch.tasks.push(task) - 1;
       if (batch.tasks.length === SENT_AT) batch.send();

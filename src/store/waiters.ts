@@ -1,41 +1,42 @@
-// Long polls: callers that wait until a task is finished. One event reader serves them all; none holds a connection.
+// Those who wait until a task is finished: long polls of the server, results of the library. One event reader serves them
+// all; none holds a connection.
 
 import { isTerminal } from '../protocol/task-state.ts';
-import type { EventHub } from '../store/event-hub.ts';
-import type { Inspector } from '../store/inspector.ts';
-import type { TaskRecord } from '../store/record.ts';
-import { createAdmission } from './admission.ts';
+import type { EventHub } from './event-hub.ts';
+import type { Inspector } from './inspector.ts';
+import type { TaskRecord } from './record.ts';
 
 export interface Waiters {
   /**
-   * Waits until the task is finished, `ms` have passed, the caller is gone, or the server stops.
+   * Waits until the task is finished, `ms` have passed, the caller is gone, or the waiters are stopped.
    * @param key id of the caller's API key, if it has one
    * @returns the record as it is then; `undefined` when there is no such task
-   * @throws PopfleetError `overloaded`, `quota-exceeded` when too many wait already; `redis-unavailable`
+   * @throws PopfleetError `redis-unavailable`; that of `Places` when there is no place
    */
-  wait(
-    task: TaskPlace,
-    ms: number,
-    gone: AbortSignal,
-    key: string | undefined,
-  ): Promise<TaskRecord | undefined>;
+  wait(task: TaskPlace, ms: number, gone: AbortSignal, key?: string): Promise<TaskRecord | undefined>;
   /** How many wait now. */
   count(): number;
   /** Answers everyone with what is known. */
   stop(): void;
 }
 
+/** How many may wait at once. */
+interface Places {
+  /** Takes a place, and answers what gives it back. @throws PopfleetError when there is none */
+  enter(key: string | undefined): () => void;
+}
+
 /** Where a task is, as the caller knows already. */
 type TaskPlace = Pick<TaskRecord, 'id' | 'queue'>;
 
-const MOST_WAITERS = 10_000;
 /** A queue is followed this long after its last caller, so that a client that waits in turns costs no new reader. */
 const LINGER_MS = 30_000;
 
-export function createWaiters(inspector: Inspector, hub: EventHub): Waiters {
+/** @param places without them there is no limit */
+export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub, places?: Places): Waiters {
   /** Task id → everyone who waits for it. */
   const waiting = new Map<string, Set<() => void>>();
-  const admission = createAdmission(MOST_WAITERS, 'long polls');
+  let count = 0;
   let stopped = false;
 
   hub.listen({
@@ -98,16 +99,18 @@ export function createWaiters(inspector: Inspector, hub: EventHub): Waiters {
   return {
     async wait({ id, queue }, ms, gone, key) {
       if (ms <= 0 || stopped) return inspector.task(id);
-      const leave = admission.enter(key);
+      const leave = places?.enter(key);
+      count += 1;
       try {
         await hub.watch(queue);
         return await waitFor(id, ms, gone).finally(() => hub.unwatch(queue, LINGER_MS));
       } finally {
-        leave();
+        count -= 1;
+        leave?.();
       }
     },
 
-    count: admission.count,
+    count: () => count,
 
     stop() {
       stopped = true;

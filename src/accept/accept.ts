@@ -1,0 +1,104 @@
+// The one way in for tasks. It knows no HTTP: routes, batches, schedules and the library stand on it.
+// A call is prepared, admitted by the limits and sent; many calls take the same three steps together.
+
+import type { Call } from '../protocol/options.ts';
+import type { Schedule } from '../protocol/schedule.ts';
+import type { KeyOwners } from '../store/key-owners.ts';
+import type { Producer, Verdict } from '../store/producer.ts';
+import type { Registry } from '../tasks/registry.ts';
+import { createBatcher } from './batcher.ts';
+import { isRepeat, type KnownKeys, lookUpKeys } from './idempotency.ts';
+import { type Limits, roomForMany, roomForOne } from './limits.ts';
+import {
+  ALONE,
+  definitionOf,
+  type Place,
+  type Prepared,
+  prepareSchedule,
+  prepareTask,
+  type Sender,
+} from './new-task.ts';
+import { sendMany } from './send-many.ts';
+
+/** @throws PopfleetError `redis-unavailable` from every method that returns a promise */
+export interface Accept {
+  /** Makes a task of a call that was validated. @throws PopfleetError `unknown-type`, `invalid-input`, `forbidden` */
+  prepare(call: Call, sender: Sender, place?: Place): Prepared;
+  /**
+   * Asks the limits for one task. A task that its key has made before is admitted always.
+   * @returns a promise unless it is admitted for certain; it rejects with PopfleetError `quota-exceeded`, `queue-full` or
+   *   `redis-full`
+   */
+  admit(prepared: Prepared, sender: Sender): Promise<void> | undefined;
+  /** Resolves once Redis has the task, or has found that its key is taken (`undefined`: simply accepted). @throws PopfleetError `redis-full` */
+  send(prepared: Prepared): Promise<Verdict | undefined>;
+  /** Looks up the keys of many tasks before they are sent. @param tasks `undefined` stands for one that will not be sent */
+  lookUpKeys(tasks: readonly (Prepared | undefined)[]): Promise<KnownKeys>;
+  /** As `admit`, all of them or none. @param tasks without those that their keys have made before */
+  admitMany(tasks: readonly Prepared[], sender: Sender): Promise<void>;
+  /**
+   * Sends tasks, in the order of each queue.
+   * @param taskAt makes the task of an index; the first are on their way while the next are made
+   * @returns what became of those that were not simply accepted, by their index
+   * @throws PopfleetError `redis-full`; `accepted` among its extensions is how many were accepted at least
+   */
+  sendMany(count: number, taskAt: (index: number) => Prepared): Promise<ReadonlyMap<number, Verdict>>;
+  /**
+   * A schedule with its queue, which may be made.
+   * @throws PopfleetError `unknown-type`, `invalid-input`, `forbidden`, `queue-full`
+   */
+  prepareSchedule(
+    schedule: Schedule,
+    sender: Pick<Sender, 'queues'>,
+  ): Promise<Schedule & { readonly queue: string }>;
+}
+
+export interface AcceptDeps {
+  readonly registry: Registry;
+  readonly producer: Producer;
+  readonly keyOwners: KeyOwners;
+  /** Without them every task is admitted. */
+  readonly limits?: Limits;
+}
+
+export function createAccept({ registry, producer, keyOwners, limits }: AcceptDeps): Accept {
+  const batcher = createBatcher(producer);
+
+  /** A limit does not keep a sender from finding the task that its key has made. */
+  async function orRepeat(room: Promise<void>, prepared: Prepared): Promise<void> {
+    try {
+      await room;
+    } catch (error) {
+      if (!(await isRepeat(prepared, keyOwners))) throw error;
+    }
+  }
+
+  return {
+    prepare(call, sender, place = ALONE) {
+      return prepareTask(call, definitionOf(registry, call, place), sender, place);
+    },
+
+    admit(prepared, sender) {
+      const refusal = sender.spend?.(1);
+      const room = refusal ? Promise.reject(refusal) : limits && roomForOne(limits, prepared);
+      return room && orRepeat(room, prepared);
+    },
+
+    send: ({ queue, task }) => batcher.send(queue, task),
+    lookUpKeys: (tasks) => lookUpKeys(tasks, keyOwners),
+
+    async admitMany(tasks, sender) {
+      const refusal = sender.spend?.(tasks.length);
+      if (refusal) throw refusal;
+      if (limits) await roomForMany(limits, tasks);
+    },
+
+    sendMany: (count, taskAt) => sendMany(producer, count, taskAt),
+
+    async prepareSchedule(schedule, sender) {
+      const whole = prepareSchedule(schedule, definitionOf(registry, schedule, ALONE), sender);
+      await limits?.queueNames.demand(whole.queue);
+      return whole;
+    },
+  };
+}

@@ -1,0 +1,89 @@
+// What idempotency keys say before their tasks are sent, and how a key that belongs to another request is refused.
+
+import { PopfleetError } from '../protocol/errors.ts';
+import type { KeyOwners } from '../store/key-owners.ts';
+import type { IdempotencyKey } from '../store/producer.ts';
+import type { Prepared } from './new-task.ts';
+
+/** The key of a task that Redis has, in the words of `keyReused`. */
+export function ofTask(id: string): string {
+  return `(task ${id})`;
+}
+
+/**
+ * @param whose the other request: `ofTask`, or an entry of `KnownKeys.taken`
+ * @param pointer of the key in what the sender gave, if it stands there
+ */
+export function keyReused(whose: string, pointer?: string): PopfleetError {
+  const detail = `belongs to another request ${whose}`;
+  return new PopfleetError(
+    'idempotency-key-reused',
+    `The key ${detail}. Use a new key, or send the same request again.`,
+    pointer === undefined ? {} : { faults: [{ pointer, detail }] },
+  );
+}
+
+/** Whether its key has made this task before. @throws PopfleetError `redis-unavailable` */
+export async function isRepeat({ queue, task: { extras } }: Prepared, owners: KeyOwners): Promise<boolean> {
+  if (!extras?.key) return false;
+  const [owner] = await owners.of(queue, [extras.key.key]);
+  return owner?.print === extras.key.print;
+}
+
+/** Tasks are named by their index. */
+export interface KnownKeys {
+  /** Tasks that their key has made before. */
+  readonly repeats: ReadonlySet<number>;
+  /** Tasks whose key belongs to another request → to which, for `keyReused`. */
+  readonly taken: ReadonlyMap<number, string>;
+}
+
+/**
+ * Looks up the keys of many tasks, in Redis and among themselves.
+ * @param tasks `undefined` stands for one that will not be sent
+ * @throws PopfleetError `redis-unavailable`
+ */
+export async function lookUpKeys(
+  tasks: readonly (Prepared | undefined)[],
+  owners: KeyOwners,
+): Promise<KnownKeys> {
+  const repeats = new Set<number>();
+  const taken = new Map<number, string>();
+
+  async function lookUp(queue: string, keyed: readonly KeyedTask[]): Promise<void> {
+    const names = [...new Set(keyed.map(({ key }) => key.key))];
+    const found = await owners.of(queue, names);
+    const ownerOf = new Map(names.map((name, at) => [name, found[at]]));
+    /** The first task with each key that is free. */
+    const firsts = new Map<string, KeyedTask>();
+    for (const one of keyed) {
+      const { key: name, print } = one.key;
+      const owner = ownerOf.get(name);
+      const first = firsts.get(name) ?? one;
+      if (owner?.print === print) repeats.add(one.index);
+      else if (owner) taken.set(one.index, ofTask(owner.id));
+      else if (first.key.print !== print) taken.set(one.index, `in this batch (item ${first.index})`);
+      else firsts.set(name, first);
+    }
+  }
+
+  await Promise.all(Array.from(keyedByQueue(tasks), ([queue, keyed]) => lookUp(queue, keyed)));
+  return { repeats, taken };
+}
+
+interface KeyedTask {
+  readonly index: number;
+  readonly key: IdempotencyKey;
+}
+
+function keyedByQueue(tasks: readonly (Prepared | undefined)[]): ReadonlyMap<string, readonly KeyedTask[]> {
+  const queues = new Map<string, KeyedTask[]>();
+  for (const [index, prepared] of tasks.entries()) {
+    const key = prepared?.task.extras?.key;
+    if (!prepared || !key) continue;
+    const keyed = queues.get(prepared.queue);
+    if (keyed) keyed.push({ index, key });
+    else queues.set(prepared.queue, [{ index, key }]);
+  }
+  return queues;
+}

@@ -1,0 +1,46 @@
+// Whether there is room for tasks: may their queues be made, and has Redis room for them.
+
+import { PopfleetError } from '../protocol/errors.ts';
+import type { Capacity } from '../store/capacity.ts';
+import type { QueueNames } from '../store/queue-names.ts';
+import type { Prepared } from './new-task.ts';
+
+export interface Limits {
+  readonly queueNames: QueueNames;
+  readonly capacity: Capacity;
+}
+
+const MOST_QUEUES = 100;
+
+/**
+ * Asks for room for one task, and takes it.
+ * @returns a promise unless there is room for certain; it rejects with PopfleetError `queue-full` or `redis-full`
+ */
+export function roomForOne(limits: Limits, { queue, task }: Prepared): Promise<void> | undefined {
+  return roomInQueue(limits, queue, 1, task.content.length);
+}
+
+/** Asks for room for tasks of any queues, and takes it. @throws PopfleetError `invalid-input`, `queue-full`, `redis-full` */
+export async function roomForMany(limits: Limits, tasks: readonly Prepared[]): Promise<void> {
+  const queues = new Map<string, { tasks: number; bytes: number }>();
+  for (const { queue, task } of tasks) {
+    const { tasks: count, bytes } = queues.get(queue) ?? { tasks: 0, bytes: 0 };
+    queues.set(queue, { tasks: count + 1, bytes: bytes + task.content.length });
+  }
+  if (queues.size > MOST_QUEUES) {
+    throw new PopfleetError('invalid-input', `A batch may be for at most ${MOST_QUEUES} queues.`);
+  }
+  for (const [queue, { tasks: count, bytes }] of queues) await roomInQueue(limits, queue, count, bytes);
+}
+
+function roomInQueue(
+  { queueNames, capacity }: Limits,
+  queue: string,
+  tasks: number,
+  bytes: number,
+): Promise<void> | undefined {
+  const known = queueNames.demand(queue);
+  return known
+    ? known.then(() => capacity.reserve(queue, tasks, bytes))
+    : capacity.reserve(queue, tasks, bytes);
+}

@@ -1,0 +1,169 @@
+// From a call to a task: which definition it is for, whether its sender may send it, which options hold, and the message
+// they travel in.
+
+import { compact } from '../protocol/compact.ts';
+import { PopfleetError } from '../protocol/errors.ts';
+import { DEFAULT_LANE } from '../protocol/lane.ts';
+import { encodeContent } from '../protocol/message.ts';
+import { DEFAULT_QUEUE } from '../protocol/names.ts';
+import { type Call, toMessageOptions } from '../protocol/options.ts';
+import { requestPrint } from '../protocol/request-print.ts';
+import type { Schedule } from '../protocol/schedule.ts';
+import { newTaskId } from '../protocol/task-id.ts';
+import type { NewTask, TaskExtras } from '../store/producer.ts';
+import type { TaskDefinition } from '../tasks/define.ts';
+import { validateInput } from '../tasks/input-schema.ts';
+import type { Registry } from '../tasks/registry.ts';
+
+/** Who sends tasks. */
+export interface Sender {
+  /** Id of its API key, if it has one: the idempotency keys of two senders never meet. */
+  readonly key: string | undefined;
+  /** Queues it may send to; `undefined` = all. */
+  readonly queues: ReadonlySet<string> | undefined;
+  /** W3C trace context of its request. */
+  readonly traceparent: string | undefined;
+  /** Takes so many tasks from its quota. @returns `quota-exceeded` when there are not so many left */
+  readonly spend?: (tasks: number) => PopfleetError | undefined;
+}
+
+/** Where a call stands in what its sender gave: faults point there. JSON Pointers without `#`. */
+export interface Place {
+  /** Empty for a call that comes alone. */
+  readonly call: string;
+  readonly input: string;
+  /** Where its sender may name another queue. */
+  readonly queue: string;
+}
+
+export const ALONE: Place = { call: '', input: '/input', queue: '`queue`' };
+
+/** The place of one call of many. */
+export function placeOf(index: number): Place {
+  return { call: `/${index}`, input: `/${index}/input`, queue: '`queue`' };
+}
+
+/** A task that can be sent. */
+export interface Prepared {
+  readonly queue: string;
+  /** In which Redis accepts it. */
+  readonly state: 'ready' | 'scheduled';
+  readonly task: NewTask;
+}
+
+/** How long an idempotency key finds its task unless the call or the definition says otherwise. */
+const DEFAULT_KEY_WINDOW_MS = 86_400_000;
+const TYPES_NAMED = 20;
+const QUEUES_NAMED = 10;
+
+/**
+ * The definition that a call is for. The worker checks the input again and may transform it: what is stored is what the
+ * sender gave.
+ * @throws PopfleetError `unknown-type`, `invalid-input`
+ */
+export function definitionOf(
+  registry: Registry,
+  { type, input }: Pick<Call, 'type' | 'input'>,
+  place: Place,
+): TaskDefinition {
+  const definition = registry.get(type);
+  if (!definition) throw unknownType(registry, type, place);
+  validateInput(definition.input, input, place.input);
+  return definition;
+}
+
+export function unknownType(registry: Registry, type: string, { call }: Place): PopfleetError {
+  const message = `There is no task type "${type.slice(0, 64)}".`;
+  // The types are named to a call that comes alone: ten thousand of a batch would make a very large answer.
+  if (call === '') {
+    const known = [...registry.keys()].slice(0, TYPES_NAMED).join(', ');
+    return new PopfleetError('unknown-type', `${message} Known types: ${known}.`);
+  }
+  const faults = [{ pointer: `#${call}/type`, detail: 'is no known task type' }];
+  return new PopfleetError('unknown-type', message, { faults });
+}
+
+/**
+ * Makes a task of a call that was validated. What the call leaves open, the definition decides; the worker looks there
+ * for what it acts on itself, so only the call's own options travel in the message.
+ * @throws PopfleetError `forbidden` when the sender may not send to its queue
+ */
+export function prepareTask(call: Call, definition: TaskDefinition, sender: Sender, place: Place): Prepared {
+  const { defaults = {} } = definition;
+  const queue = call.queue ?? defaults.queue ?? DEFAULT_QUEUE;
+  demandQueue(sender, queue, place);
+  const { key, traceparent } = sender;
+  const own = toMessageOptions(call);
+  const options = traceparent === undefined ? own : { ...own, traceparent };
+  const task = {
+    id: newTaskId(),
+    content: encodeContent(call.type, call.input, options),
+    lane: call.priority ?? defaults.priority ?? DEFAULT_LANE,
+    extras: toExtras(call, definition, key),
+  };
+  return { queue, state: firstState(call), task };
+}
+
+/** What a definition decides of a schedule, beside the queue. */
+type DecidedOfSchedule = Pick<Schedule, 'priority' | 'ttlMs' | 'resultTtlMs'>;
+
+/**
+ * A schedule with its queue, and with what its definition decides.
+ * @throws PopfleetError `forbidden` when the sender may not send to its queue
+ */
+export function prepareSchedule(
+  schedule: Schedule,
+  { defaults = {} }: TaskDefinition,
+  sender: Pick<Sender, 'queues'>,
+): Schedule & { readonly queue: string } {
+  const { priority, ttlMs, resultTtlMs } = defaults;
+  const queue = schedule.queue ?? defaults.queue ?? DEFAULT_QUEUE;
+  demandQueue(sender, queue, ALONE);
+  // A queue of its own is the same again.
+  const own = compact<Schedule>(schedule) as Omit<Schedule, 'queue'>;
+  return { queue, ...compact<DecidedOfSchedule>({ priority, ttlMs, resultTtlMs }), ...own };
+}
+
+function demandQueue({ queues }: Pick<Sender, 'queues'>, queue: string, place: Place): void {
+  if (queues === undefined || queues.has(queue)) return;
+  const message = 'This key is not for the queue that the task would go to.';
+  if (place.call !== '') {
+    const faults = [{ pointer: `#${place.call}/queue`, detail: 'is not for this key' }];
+    throw new PopfleetError('forbidden', message, { faults });
+  }
+  // The queue may be that of a type, which the sender does not know: only its own are named.
+  const own = [...queues].slice(0, QUEUES_NAMED).join(', ');
+  throw new PopfleetError('forbidden', `${message} Name one of its own with ${place.queue}: ${own}.`);
+}
+
+function toExtras(
+  call: Call,
+  { defaults = {} }: TaskDefinition,
+  owner: string | undefined,
+): TaskExtras | undefined {
+  const { delayMs, runAt, expiresAt } = call;
+  const ttlMs = expiresAt === undefined ? (call.ttlMs ?? defaults.ttlMs) : undefined;
+  // The worker finds it in the message or in the definition; but a task may end without one.
+  const resultTtlMs = call.resultTtlMs ?? defaults.resultTtlMs;
+  if (
+    call.key === undefined &&
+    delayMs === undefined &&
+    runAt === undefined &&
+    expiresAt === undefined &&
+    ttlMs === undefined &&
+    resultTtlMs === undefined
+  ) {
+    return undefined;
+  }
+  const times = { delayMs, runAt, ttlMs, expiresAt, resultTtlMs };
+  if (call.key === undefined) return times;
+  const { key, keyWindowMs, ...request } = call;
+  const windowMs = keyWindowMs ?? defaults.keyWindowMs ?? DEFAULT_KEY_WINDOW_MS;
+  const name = owner === undefined ? key : `${owner}:${key}`;
+  return { ...times, key: { key: name, windowMs, print: requestPrint(request) } };
+}
+
+function firstState({ delayMs, runAt }: Call): Prepared['state'] {
+  const isLater = (delayMs !== undefined && delayMs > 0) || (runAt !== undefined && runAt > Date.now());
+  return isLater ? 'scheduled' : 'ready';
+}

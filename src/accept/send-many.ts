@@ -1,0 +1,75 @@
+// Sends many tasks in few calls to Redis.
+
+import { PopfleetError } from '../protocol/errors.ts';
+import type { NewTask, Producer, Verdict } from '../store/producer.ts';
+import type { Prepared } from './new-task.ts';
+
+/** One script call stops Redis for as long as it takes, and Lua can unpack some thousand values only. */
+const TASKS_A_CALL = 250;
+/** Redis works on one while the next are on their way. More would only wait there, and keep the calls of others waiting. */
+const CALLS_AT_ONCE = 4;
+
+/** Tasks of one queue, and the index of each. */
+interface Call {
+  readonly queue: string;
+  readonly tasks: NewTask[];
+  readonly indexes: number[];
+}
+
+/**
+ * Sends tasks, in the order of each queue.
+ * @param taskAt makes the task of an index; the first are on their way while the next are made
+ * @returns what became of those that were not simply accepted, by their index
+ * @throws PopfleetError of the producer; `accepted` among its extensions is how many were accepted at least
+ */
+export async function sendMany(
+  producer: Producer,
+  count: number,
+  taskAt: (index: number) => Prepared,
+): Promise<ReadonlyMap<number, Verdict>> {
+  const verdicts = new Map<number, Verdict>();
+  const underWay: Promise<void>[] = [];
+  let accepted = 0;
+  let failure: unknown;
+
+  async function send({ queue, tasks, indexes }: Call): Promise<void> {
+    try {
+      const found = await producer.enqueue(queue, tasks);
+      for (const [at, verdict] of found) verdicts.set(indexes[at] ?? -1, verdict);
+      accepted += tasks.length - found.size;
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+
+  async function sendInTurn(call: Call): Promise<void> {
+    if (underWay.length === CALLS_AT_ONCE) await underWay.shift();
+    if (failure === undefined) underWay.push(send(call));
+  }
+
+  const open = new Map<string, Call>();
+  for (let index = 0; index < count && failure === undefined; index += 1) {
+    const { queue, task } = taskAt(index);
+    const call = open.get(queue) ?? { queue, tasks: [], indexes: [] };
+    call.indexes.push(index);
+    if (call.tasks.push(task) === 1) open.set(queue, call);
+    if (call.tasks.length < TASKS_A_CALL) continue;
+    open.delete(queue);
+    await sendInTurn(call);
+  }
+  for (const call of open.values()) await sendInTurn(call);
+  await Promise.all(underWay);
+  if (failure !== undefined) throw interrupted(failure, accepted, count);
+  return verdicts;
+}
+
+function interrupted(error: unknown, accepted: number, of: number): unknown {
+  if (!(error instanceof PopfleetError)) return error;
+  const detail = `${error.message} ${accepted} of ${of} tasks were accepted for certain, others may be. Give each task a \`key\` and send the same batch again: what is there already is then found, not made twice.`;
+  const { code, retryAfterSeconds, cause } = error;
+  return new PopfleetError(code, detail, {
+    extensions: { accepted },
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    cause: cause ?? error,
+  });
+}
