@@ -5,39 +5,17 @@ import { Hono } from 'hono';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { getPath } from 'hono/utils/url';
 import { whenThere } from '../lifecycle.ts';
-import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
-import type { AskReadiness } from '../store/readiness.ts';
 import type { AppEnv } from './app-env.ts';
-import { type AccessParts, basePathOf } from './auth/access.ts';
+import { basePathOf } from './auth/access.ts';
 import { authenticate } from './auth/authenticate.ts';
 import { demandSameSite } from './auth/cross-site.ts';
 import { createHostCheck } from './auth/host.ts';
 import { allowOrigins } from './cors.ts';
+import type { Deps } from './deps.ts';
+import { addRoute, publicPaths } from './operation.ts';
 import { problemAnswer, toPopfleetError } from './problem.ts';
-import { addBatchRoute, type BatchParts } from './routes/batch.ts';
-import { addDocsRoutes } from './routes/docs.ts';
-import { addEnqueueRoutes, addShortRoute, type EnqueueParts } from './routes/enqueue.ts';
-import { addEventRoutes, type EventRouteParts } from './routes/events.ts';
-import { addFleetRoutes } from './routes/fleet.ts';
-import { addHealthRoutes } from './routes/health.ts';
-import { addQueueRoutes, type QueueRouteParts } from './routes/queues.ts';
-import { addScheduleRoutes, type ScheduleRouteParts } from './routes/schedules.ts';
-import { addSessionRoutes } from './routes/session.ts';
-import { addTaskRoutes, type TaskRouteParts } from './routes/tasks.ts';
-
-export interface AppParts
-  extends EnqueueParts,
-    BatchParts,
-    TaskRouteParts,
-    EventRouteParts,
-    QueueRouteParts,
-    ScheduleRouteParts,
-    AccessParts {
-  readonly log: Log;
-  readonly askReadiness: AskReadiness;
-  readonly isStopping: () => boolean;
-}
+import { createRoutes } from './routes.ts';
 
 const REQUEST_ID = /^[\w-]{1,128}$/;
 
@@ -56,32 +34,34 @@ function withoutPrefix(path: string, prefix: string): string {
   return isUnder ? withoutSlashesAround(path.slice(prefix.length)) : path;
 }
 
-export function createApp(parts: AppParts): Hono<AppEnv> {
-  const basePath = basePathOf(parts.hostRules.publicUrl);
+export function createApp(deps: Deps): Hono<AppEnv> {
+  const basePath = basePathOf(deps.hostRules.publicUrl);
   // Slashes around a path do not matter, nor whether a proxy has taken its prefix away; every route and every check sees the
   // same path.
   const app = new Hono<AppEnv>({
     getPath: (request) => withoutPrefix(withoutSlashesAround(getPath(request)), basePath),
   });
 
-  const checkHost = createHostCheck(parts.hostRules);
-  const isHttps = parts.hostRules.publicUrl?.startsWith('https:') ?? false;
+  const routes = createRoutes(deps);
+  const isPublic = publicPaths(routes);
+  const checkHost = createHostCheck(deps.hostRules);
+  const isHttps = deps.hostRules.publicUrl?.startsWith('https:') ?? false;
   app.use('*', (c, next) => {
     const given = c.req.header('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
     c.set('requestId', requestId);
     c.set('isHttps', isHttps);
     c.set('basePath', basePath);
-    c.set('isStopping', parts.isStopping);
+    c.set('isStopping', deps.isStopping);
     checkHost(c);
     return next();
   });
   // Before keys are asked for: browsers send none with the question whether they may send one.
-  if (parts.corsOrigins.length > 0) app.use('*', allowOrigins(parts.corsOrigins));
+  if (deps.corsOrigins.length > 0) app.use('*', allowOrigins(deps.corsOrigins));
   app.use('*', (c, next) => {
-    return whenThere(authenticate(c, parts), ({ caller, by, isSignedIn }) => {
+    return whenThere(authenticate(c, deps, isPublic), ({ caller, by, isSignedIn }) => {
       // Where keys are asked for, a page of another site gets in by one only.
-      if (by !== 'bearer') demandSameSite(c, parts.keyring.isEmpty ? parts.corsOrigins : []);
+      if (by !== 'bearer') demandSameSite(c, deps.keyring.isEmpty ? deps.corsOrigins : []);
       c.set('caller', caller);
       c.set('isSignedIn', isSignedIn);
       return next();
@@ -100,24 +80,13 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     }),
   );
 
-  addHealthRoutes(app, parts.askReadiness, parts.isStopping);
-  addEnqueueRoutes(app, parts);
-  addBatchRoute(app, parts);
-  addTaskRoutes(app, parts);
-  addEventRoutes(app, parts);
-  addQueueRoutes(app, parts);
-  addFleetRoutes(app, parts);
-  addScheduleRoutes(app, parts);
-  addSessionRoutes(app, parts);
-  addDocsRoutes(app, parts.registry, parts.hostRules.publicUrl, parts.cookie.name);
-  // Last: its path is one segment of any name.
-  addShortRoute(app, parts);
+  for (const one of routes) addRoute(app, one);
 
   app.notFound((c) => problemAnswer(c, new PopfleetError('not-found', `Nothing is at ${c.req.path}.`)));
   app.onError((thrown, c) => {
     const error = c.req.raw.signal.aborted ? callerIsGone(thrown) : toPopfleetError(thrown);
     if (error.status >= 500 && error.retryAfterSeconds === undefined) {
-      parts.log.error({ err: error.cause ?? error, requestId: c.get('requestId') }, 'a request failed');
+      deps.log.error({ err: error.cause ?? error, requestId: c.get('requestId') }, 'a request failed');
     }
     return problemAnswer(c, error);
   });

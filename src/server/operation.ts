@@ -1,9 +1,8 @@
-// A route with its contract: who may call it, what it takes and what it answers. The OpenAPI document is made of these, so
-// that it cannot say anything else than the server does.
+// A route with its contract: who may call it, what it takes and what it answers. The OpenAPI document, the public paths and
+// the check of scopes are made of these, so that none of them can say anything else than the server does.
 
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type { Context, Hono } from 'hono';
-import { uniqueSymbol } from 'hono-openapi';
 import * as v from 'valibot';
 import { ERROR_CODES, type ErrorCode, PopfleetError } from '../protocol/errors.ts';
 import type { InputSchema } from '../tasks/input-schema.ts';
@@ -15,14 +14,26 @@ export type Schema = v.GenericSchema<unknown, unknown>;
 /** A JSON Schema (2020-12), for what no valibot schema describes. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
+/** What the document says about each group of operations. */
+export const TAGS = {
+  tasks: 'Send tasks, look at them, stop them.',
+  queues: 'Queues and the workers that serve them.',
+  schedules: 'Tasks that come again by the clock.',
+  events: 'What happens, as it happens.',
+  session: 'Signing in with a key from a browser.',
+  service: 'The server itself.',
+} as const;
+
 export interface Operation {
   /** Unique; clients that are generated call their methods so. */
   readonly id: string;
-  readonly tag: 'tasks' | 'queues' | 'schedules' | 'events' | 'session' | 'service';
+  readonly tag: keyof typeof TAGS;
   readonly summary: string;
   readonly description?: string;
   /** What the caller's key must allow; with `any` every key will do. */
   readonly scope: Scope | 'any' | 'public';
+  /** Values of a parameter of the path, where only some exist; of a public operation they are the public paths. */
+  readonly params?: Readonly<Record<string, readonly string[]>>;
   /** Query parameters; all values come as texts. Others are refused by `readQuery`. */
   readonly query?: v.ObjectEntries;
   /** Request headers beside the usual ones, with what they are for. */
@@ -45,22 +56,65 @@ export interface OperationAnswer {
 
 type Handler = (c: Context<AppEnv>) => Response | Promise<Response>;
 
-/** Adds a route. Its handler is called only for a caller whose key has the scope. */
-export function addRoute(
-  app: Hono<AppEnv>,
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** As Hono writes it: `/v1/tasks/:id`. */
+  readonly path: string;
+  /** Missing for the parts of a page, which stand in no document; anyone may have them. */
+  readonly operation: Operation | undefined;
+  /** Called only for a caller whose key has the scope of the operation. */
+  readonly handle: Handler;
+}
+
+export function route(
+  method: Route['method'],
   path: string,
-  operation: Operation,
-  handler: Handler,
-): void {
-  const { scope } = operation;
-  const guarded: Handler = (c) => {
+  operation: Operation | undefined,
+  handle: Handler,
+): Route {
+  return { method, path, operation, handle };
+}
+
+export function addRoute(app: Hono<AppEnv>, { method, path, operation, handle }: Route): void {
+  const scope = operation?.scope ?? 'public';
+  app.on(method, path, (c) => {
     if (scope !== 'public' && scope !== 'any' && !allows(c.get('caller'), scope)) {
       throw new PopfleetError('forbidden', `This needs a key with the scope "${scope}".`);
     }
-    return handler(c);
-  };
-  app.on(method, path, Object.assign(guarded, { [uniqueSymbol]: { spec: specOf(operation, method, path) } }));
+    return handle(c);
+  });
+}
+
+/** @returns whether anyone may call this: a path outside of the routes is not public */
+export function publicPaths(routes: readonly Route[]): (method: string, path: string) => boolean {
+  const open = new Set(
+    routes
+      .filter(({ operation }) => (operation?.scope ?? 'public') === 'public')
+      .flatMap(({ method, path, operation }) =>
+        pathsOf(path, operation?.params).map((one) => `${method} ${one}`),
+      ),
+  );
+  return (method, path) => open.has(`${method === 'HEAD' ? 'GET' : method} ${path}`);
+}
+
+/** With each value of a parameter that has a list of them. */
+function pathsOf(path: string, params: Operation['params'] = {}): readonly string[] {
+  let paths = [path];
+  for (const [name, values] of Object.entries(params)) {
+    paths = paths.flatMap((one) => values.map((value) => one.replace(`:${name}`, value)));
+  }
+  return paths;
+}
+
+/** `paths` of the OpenAPI document. */
+export function documentPaths(routes: readonly Route[]): Readonly<Record<string, object>> {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const { method, path, operation } of routes) {
+    if (!operation) continue;
+    const name = path.replaceAll(/:(\w+)/g, '{$1}');
+    paths[name] = { ...paths[name], [method.toLowerCase()]: specOf(operation, method, path) };
+  }
+  return paths;
 }
 
 /** Problems that any operation may answer, by who may call it. */
@@ -77,7 +131,11 @@ function specOf(operation: Operation, method: string, path: string): object {
     ...(description === undefined ? {} : { description }),
     'x-scope': scope,
     ...(scope === 'public' ? { security: [] } : {}),
-    parameters: [...pathParameters(path), ...queryParameters(operation), ...headerParameters(operation)],
+    parameters: [
+      ...pathParameters(path, operation),
+      ...queryParameters(operation),
+      ...headerParameters(operation),
+    ],
     ...(body ? { requestBody: { required: true, content: toContent(body, 'input') } } : {}),
     responses: {
       ...toProblems([
@@ -91,12 +149,12 @@ function specOf(operation: Operation, method: string, path: string): object {
   };
 }
 
-function pathParameters(path: string): object[] {
-  return Array.from(path.matchAll(/:(\w+)/g), ([, name]) => ({
+function pathParameters(path: string, { params = {} }: Operation): object[] {
+  return Array.from(path.matchAll(/:(\w+)/g), ([, name = '']) => ({
     in: 'path',
     name,
     required: true,
-    schema: { type: 'string' },
+    schema: compact({ type: 'string', enum: params[name] }),
   }));
 }
 

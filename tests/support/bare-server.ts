@@ -8,8 +8,9 @@ import type { AppEnv } from '../../src/server/app-env.ts';
 import { ANYONE } from '../../src/server/caller.ts';
 import { createEventStreams, type EventStreams } from '../../src/server/events/streams.ts';
 import { problemAnswer, toPopfleetError } from '../../src/server/problem.ts';
-import { addEventRoutes } from '../../src/server/routes/events.ts';
-import { addTaskRoutes } from '../../src/server/routes/tasks.ts';
+import { addRoute } from '../../src/server/operation.ts';
+import { eventRoutes } from '../../src/server/routes/events.ts';
+import { taskRoutes } from '../../src/server/routes/tasks.ts';
 import { openCommandConnection } from '../../src/store/connection.ts';
 import { createEventHub, type EventHub } from '../../src/store/event-hub.ts';
 import { createEventLog, type EventLog } from '../../src/store/event-log.ts';
@@ -60,8 +61,11 @@ export async function startBareServer(
   });
   const registry = await testRegistry();
   const list = (query: PageQuery): Promise<Page> => listTasks(command, query);
-  addTaskRoutes(app, { registry, inspector, operator: createOperator(command), waiters, list });
-  addEventRoutes(app, { registry, inspector, events });
+  const routes = [
+    ...taskRoutes({ registry, inspector, operator: createOperator(command), waiters, list }),
+    ...eventRoutes({ registry, inspector, events }),
+  ];
+  for (const one of routes) addRoute(app, one);
   app.onError((thrown, c) => problemAnswer(c, toPopfleetError(thrown)));
   const http = createAdaptorServer({ fetch: app.fetch, createServer });
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));

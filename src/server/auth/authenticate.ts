@@ -1,10 +1,10 @@
-// Tells who calls. Every path needs a key unless it stands in the list below: also one that nothing is at.
+// Finds out who calls. Every path needs a key unless its operation is public: also one that nothing is at.
 
 import { getConnInfo } from '@hono/node-server/conninfo';
 import type { Context } from 'hono';
 import { getCookie } from 'hono/cookie';
 import type { Soon } from '../../lifecycle.ts';
-import { ERROR_CODES, PopfleetError } from '../../protocol/errors.ts';
+import { PopfleetError } from '../../protocol/errors.ts';
 import type { AppEnv } from '../app-env.ts';
 import { ANYONE, type Caller } from '../caller.ts';
 import { callerOf, type Keyring } from './api-keys.ts';
@@ -13,18 +13,6 @@ import type { Sessions } from '../../store/sessions.ts';
 import { type Session, type SessionCookie, verifySession } from './session.ts';
 
 export const SESSION_PATH = '/v1/session';
-
-/** What anyone may read, by exact path. */
-export const PUBLIC_PATHS: ReadonlySet<string> = new Set([
-  '/healthz',
-  '/readyz',
-  '/openapi.json',
-  '/docs',
-  '/docs/swagger-ui.css',
-  '/docs/swagger-ui-bundle.js',
-  '/docs/start.js',
-  ...Object.keys(ERROR_CODES).map((code) => `/problems/${code}`),
-]);
 
 /** For paths that anyone may call: such a caller may do nothing anywhere else. */
 const NOBODY: Caller = { key: undefined, scopes: new Set(), queues: new Set() };
@@ -45,10 +33,15 @@ export interface AuthenticateParts {
 }
 
 /**
- * Says who calls.
+ * Finds out who calls.
+ * @param isPublic whether anyone may call this path
  * @throws PopfleetError `unauthenticated`, the same for every reason; `quota-exceeded` after many wrong keys
  */
-export function authenticate(c: Context<AppEnv>, parts: AuthenticateParts): Soon<Identity> {
+export function authenticate(
+  c: Context<AppEnv>,
+  parts: AuthenticateParts,
+  isPublic: (method: string, path: string) => boolean,
+): Soon<Identity> {
   const { keyring, cookie, failures } = parts;
   if (keyring.isEmpty) return { caller: ANYONE, by: 'nothing' };
   if (isPublic(c.req.method, c.req.path)) return { caller: NOBODY, by: 'nothing' };
@@ -102,9 +95,4 @@ export function noteFailure(c: Context<AppEnv>, failures: Failures): void {
 
 function unauthenticated(): PopfleetError {
   return new PopfleetError('unauthenticated', 'Send a valid API key as Authorization: Bearer <key>.');
-}
-
-function isPublic(method: string, path: string): boolean {
-  if (method === 'GET' || method === 'HEAD') return PUBLIC_PATHS.has(path);
-  return method === 'POST' && path === SESSION_PATH;
 }

@@ -1,6 +1,6 @@
 // Accepting many tasks with one request: `POST /v1/tasks/batch`.
 
-import type { Context, Hono } from 'hono';
+import type { Context } from 'hono';
 import type { Accept } from '../../accept/accept.ts';
 import type { Sender } from '../../accept/new-task.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
@@ -18,7 +18,7 @@ import { nextTurn } from '../batch/next-turn.ts';
 import { answerBatch, BatchReportSchema, toReport } from '../batch/report.ts';
 import { CALL } from '../call-schema.ts';
 import { ENQUEUE_PROBLEMS } from '../enqueue-problems.ts';
-import { addRoute, booleanEntry, type JsonSchema, type Operation, readQuery } from '../operation.ts';
+import { booleanEntry, type JsonSchema, type Operation, readQuery, type Route, route } from '../operation.ts';
 import { problemAnswer } from '../problem.ts';
 import type { Quota } from '../quota.ts';
 import { senderOf } from '../sender.ts';
@@ -40,28 +40,30 @@ const queryEntries = {
   partial: booleanEntry('Takes the tasks that are valid, and tells of each what became of it.'),
 };
 
-export function addBatchRoute(app: Hono<AppEnv>, parts: BatchParts): void {
-  addRoute(app, 'POST', '/v1/tasks/batch', batchOperation(), async (c) => {
-    const { partial } = readQuery(c, queryEntries);
-    const media = mediaOrProblem(c);
-    if (media instanceof Response) return media;
-    demandNoKeyHeader(c);
-    const isPartial = partial === 'true';
-    const { accept } = parts;
-    const sender = senderOf(c, parts.quota);
-    const read = await readBatch(c, parts, media, sender, isPartial ? ERRORS_TOLD_OF_PARTS : ERRORS_TOLD);
-    const items = await refuseTakenKeys(read, accept);
-    const good = items.filter(isGood);
-    if (!isPartial && good.length < items.length) throw refusal(items);
+export function batchRoutes(parts: BatchParts): readonly Route[] {
+  return [
+    route('POST', '/v1/tasks/batch', batchOperation(), async (c) => {
+      const { partial } = readQuery(c, queryEntries);
+      const media = mediaOrProblem(c);
+      if (media instanceof Response) return media;
+      demandNoKeyHeader(c);
+      const isPartial = partial === 'true';
+      const { accept } = parts;
+      const sender = senderOf(c, parts.quota);
+      const read = await readBatch(c, parts, media, sender, isPartial ? ERRORS_TOLD_OF_PARTS : ERRORS_TOLD);
+      const items = await refuseTakenKeys(read, accept);
+      const good = items.filter(isGood);
+      if (!isPartial && good.length < items.length) throw refusal(items);
 
-    // Those whose key made them before cost nothing: the same batch may be sent again and again.
-    await accept.admitMany(
-      good.filter(({ isRepeat }) => !isRepeat),
-      sender,
-    );
-    const verdicts = await accept.sendMany(good.length, (at) => good[at] as GoodItem);
-    return answerBatch(c, toReport(items, verdicts, isPartial), c.get('rateLimit'));
-  });
+      // Those whose key made them before cost nothing: the same batch may be sent again and again.
+      await accept.admitMany(
+        good.filter(({ isRepeat }) => !isRepeat),
+        sender,
+      );
+      const verdicts = await accept.sendMany(good.length, (at) => good[at] as GoodItem);
+      return answerBatch(c, toReport(items, verdicts, isPartial), c.get('rateLimit'));
+    }),
+  ];
 }
 
 /** A batch of another media type is told those of batches, which are not those of a single task. */

@@ -1,17 +1,16 @@
 // The OpenAPI document, and a page that shows it.
 
 import { readFileSync } from 'node:fs';
-import type { Context, Hono } from 'hono';
-import { generateSpecs } from 'hono-openapi';
+import type { Context } from 'hono';
 import * as v from 'valibot';
 import { ERROR_CODES, type ErrorCode, isErrorCode, PopfleetError } from '../../protocol/errors.ts';
 import { VERSION } from '../../version.ts';
-import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import type { Deps } from '../deps.ts';
 import { callComponents } from '../call-schema.ts';
 import { hoistComponents } from '../../views/component.ts';
-import { addRoute, type JsonSchema, toJson } from '../operation.ts';
+import { documentPaths, type JsonSchema, type Route, route, TAGS, toJson } from '../operation.ts';
 
 const ProblemSchema = v.object({
   type: v.pipe(v.string(), v.description('`/problems/<code>`')),
@@ -60,69 +59,66 @@ const START = `const url = new URL('../openapi.json', document.currentScript.src
 SwaggerUIBundle({ url, dom_id: '#page', deepLinking: true, validatorUrl: null });
 `;
 
+type DocsDeps = Pick<Deps, 'registry' | 'hostRules' | 'cookie'>;
+
 /**
- * `GET /openapi.json`, `GET /docs`, `GET /problems/{code}`. Added when all other routes are there.
- * @param publicUrl where browsers find the server; without it the document says: where it is itself
- * @param cookieName of the session
+ * `GET /openapi.json`, `GET /docs`, `GET /problems/{code}`.
+ * @param routes all routes, also these; asked for when the document is
  */
-export function addDocsRoutes(
-  app: Hono<AppEnv>,
-  registry: Registry,
-  publicUrl: string | undefined,
-  cookieName: string,
-): void {
-  let document: Promise<Uint8Array<ArrayBuffer>> | undefined;
-  addRoute(
-    app,
-    'GET',
-    '/openapi.json',
-    {
-      id: 'getDocument',
-      tag: 'service',
-      summary: 'This document',
-      scope: 'public',
-      answers: { 200: { description: 'OpenAPI 3.1.', content: { 'application/json': {} } } },
-    },
-    async (c) => {
-      document ??= writeDocument(app, registry, publicUrl ?? '.', cookieName);
-      return respond(c, 200, await document, {
-        'Content-Type': 'application/json',
-        'Cache-Control': 'no-cache',
-      });
-    },
-  );
-  addRoute(
-    app,
-    'GET',
-    '/problems/:code',
-    {
-      id: 'getProblem',
-      tag: 'service',
-      summary: 'What a code of a problem stands for',
-      scope: 'public',
-      answers: {
-        200: {
-          description: 'Where `type` of a problem document points to.',
-          schema: v.object({ code: v.string(), title: v.string(), status: v.number() }),
-        },
-      },
-      // A code that does not exist is no public path.
-      problems: ['not-found', 'unauthenticated'],
-    },
-    (c) => {
-      const code = c.req.param('code') ?? '';
-      if (!isErrorCode(code)) throw new PopfleetError('not-found', 'There is no such code.');
-      const { title, status } = ERROR_CODES[code];
-      return answer(c, 200, { code, title, status }, { 'Cache-Control': 'no-cache' });
-    },
-  );
-  for (const [path, type, read] of FILES) app.get(path, (c) => file(c, type, read()));
+export function docsRoutes(deps: DocsDeps, routes: () => readonly Route[]): readonly Route[] {
+  let document: Uint8Array<ArrayBuffer> | undefined;
   // Relative to the page, whose path may end in a slash.
   const [page, pageOfFolder] = ['docs', '.'].map((folder) => bytesOf(PAGE.replaceAll('FOLDER', folder))());
-  app.get('/docs', (c) => {
-    const isFolder = new URL(c.req.url).pathname.endsWith('/');
-    return file(c, 'text/html; charset=utf-8', (isFolder ? pageOfFolder : page) ?? new Uint8Array());
-  });
+  return [
+    route(
+      'GET',
+      '/openapi.json',
+      {
+        id: 'getDocument',
+        tag: 'service',
+        summary: 'This document',
+        scope: 'public',
+        answers: { 200: { description: 'OpenAPI 3.1.', content: { 'application/json': {} } } },
+      },
+      (c) => {
+        document ??= writeDocument(deps, routes());
+        return respond(c, 200, document, {
+          'Content-Type': 'application/json',
+          'Cache-Control': 'no-cache',
+        });
+      },
+    ),
+    route(
+      'GET',
+      '/problems/:code',
+      {
+        id: 'getProblem',
+        tag: 'service',
+        summary: 'What a code of a problem stands for',
+        scope: 'public',
+        params: { code: Object.keys(ERROR_CODES) },
+        answers: {
+          200: {
+            description: 'Where `type` of a problem document points to.',
+            schema: v.object({ code: v.string(), title: v.string(), status: v.number() }),
+          },
+        },
+        // A code that does not exist is no public path.
+        problems: ['not-found', 'unauthenticated'],
+      },
+      (c) => {
+        const code = c.req.param('code') ?? '';
+        if (!isErrorCode(code)) throw new PopfleetError('not-found', 'There is no such code.');
+        const { title, status } = ERROR_CODES[code];
+        return answer(c, 200, { code, title, status }, { 'Cache-Control': 'no-cache' });
+      },
+    ),
+    ...FILES.map(([path, type, read]) => route('GET', path, undefined, (c) => file(c, type, read()))),
+    route('GET', '/docs', undefined, (c) => {
+      const isFolder = new URL(c.req.url).pathname.endsWith('/');
+      return file(c, 'text/html; charset=utf-8', (isFolder ? pageOfFolder : page) ?? new Uint8Array());
+    }),
+  ];
 }
 
 function file(c: Context<AppEnv>, type: string, bytes: Uint8Array<ArrayBuffer>): Response {
@@ -156,47 +152,31 @@ function bytesOf(text: string): () => Uint8Array<ArrayBuffer> {
   return () => bytes;
 }
 
-/** @param serverUrl may be relative to the URL of the document (OpenAPI 3.1, section 4.8.5) */
-async function writeDocument(
-  app: Hono<AppEnv>,
-  registry: Registry,
-  serverUrl: string,
-  cookieName: string,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const document = await generateSpecs(app, {
-    excludeStaticFile: false,
-    documentation: {
-      info: {
-        title: 'popfleet',
-        version: VERSION,
-        description: DESCRIPTION,
-        license: { name: 'MIT', identifier: 'MIT' },
-      },
-      servers: [{ url: serverUrl }],
-      security: [{ key: [] }, { session: [] }],
-      tags: [
-        { name: 'tasks', description: 'Send tasks, look at them, stop them.' },
-        { name: 'queues', description: 'Queues and the workers that serve them.' },
-        { name: 'schedules', description: 'Tasks that come again by the clock.' },
-        { name: 'events', description: 'What happens, as it happens.' },
-        { name: 'session', description: 'Signing in with a key from a browser.' },
-        { name: 'service', description: 'The server itself.' },
-      ],
-      components: {
-        // They are plain JSON Schema; the library types them more narrowly.
-        schemas: { Problem: toJson(ProblemSchema, 'output') },
-        securitySchemes: {
-          key: { type: 'http', scheme: 'bearer', description: 'An API key (`popfleet key`).' },
-          session: {
-            type: 'apiKey',
-            in: 'cookie',
-            name: cookieName,
-            description: 'From `POST /v1/session`.',
-          },
-        },
+/** `servers` may be relative to the URL of the document (OpenAPI 3.1, section 4.8.5). */
+function writeDocument(
+  { registry, hostRules, cookie }: DocsDeps,
+  routes: readonly Route[],
+): Uint8Array<ArrayBuffer> {
+  const document = {
+    openapi: '3.1.0',
+    info: {
+      title: 'popfleet',
+      description: DESCRIPTION,
+      version: VERSION,
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: hostRules.publicUrl ?? '.' }],
+    security: [{ key: [] }, { session: [] }],
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+    components: {
+      schemas: { Problem: toJson(ProblemSchema, 'output') },
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer', description: 'An API key (`popfleet key`).' },
+        session: { type: 'apiKey', in: 'cookie', name: cookie.name, description: 'From `POST /v1/session`.' },
       },
     },
-  });
+    paths: documentPaths(routes),
+  };
   return bytesOf(JSON.stringify(withComponents(document, callComponents(registry))))();
 }
 

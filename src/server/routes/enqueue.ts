@@ -1,6 +1,6 @@
 // Accepting one task: `POST /v1/tasks` and the short routes `POST /{type}`.
 
-import type { Context, Hono } from 'hono';
+import type { Context } from 'hono';
 import * as v from 'valibot';
 import type { Accept } from '../../accept/accept.ts';
 import { keyReused, ofTask } from '../../accept/idempotency.ts';
@@ -21,7 +21,7 @@ import { readBody } from '../body.ts';
 import { CALL_BODIES } from '../call-schema.ts';
 import { ENQUEUE_PROBLEMS } from '../enqueue-problems.ts';
 import { keyOfHeader, sameKey } from '../idempotency-key.ts';
-import { addRoute, booleanEntry, type OperationAnswer, readQuery } from '../operation.ts';
+import { booleanEntry, type OperationAnswer, readQuery, type Route, route } from '../operation.ts';
 import { appliedPreferences, type Preferences, preferencesOf, waitEntry } from '../prefer.ts';
 import type { Quota } from '../quota.ts';
 import { type Accepted, CheckedSchema, ReceiptSchema, toAccepted } from '../receipt.ts';
@@ -81,71 +81,72 @@ const SENDING = {
 } as const;
 
 /** `POST /v1/tasks` with `{type, input}` and the options of a call. */
-export function addEnqueueRoutes(app: Hono<AppEnv>, parts: EnqueueParts): void {
-  addRoute(
-    app,
-    'POST',
-    '/v1/tasks',
-    {
-      id: 'sendTask',
-      summary: 'Send a task',
-      description:
-        'Answers as soon as Redis has it. What a worker will check again is checked here. With `?dryRun=true` it does the same as `POST /v1/tasks/check`.',
-      body: CALL_BODIES,
-      ...SENDING,
-    },
-    async (c) => {
-      const wishes = wishesOf(c);
-      const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
-      return send(c, parts, call, wishes);
-    },
-  );
-  addRoute(
-    app,
-    'POST',
-    '/v1/tasks/check',
-    {
-      id: 'checkTask',
-      tag: 'tasks',
-      summary: 'Check a task without sending it',
-      description:
-        'Refuses what `POST /v1/tasks` refuses, but for the idempotency key, and writes nothing. It counts for the quota.',
-      scope: 'enqueue',
-      query: {},
-      body: CALL_BODIES,
-      answers: { 200: { description: 'It would be accepted.', schema: CheckedSchema } },
-      problems: ENQUEUE_PROBLEMS,
-    },
-    async (c) => {
-      readQuery(c, {});
-      const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
-      return send(c, parts, call, { ...NO_WISHES, dryRun: true });
-    },
-  );
+export function enqueueRoutes(parts: EnqueueParts): readonly Route[] {
+  return [
+    route(
+      'POST',
+      '/v1/tasks',
+      {
+        id: 'sendTask',
+        summary: 'Send a task',
+        description:
+          'Answers as soon as Redis has it. What a worker will check again is checked here. With `?dryRun=true` it does the same as `POST /v1/tasks/check`.',
+        body: CALL_BODIES,
+        ...SENDING,
+      },
+      async (c) => {
+        const wishes = wishesOf(c);
+        const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
+        return send(c, parts, call, wishes);
+      },
+    ),
+    route(
+      'POST',
+      '/v1/tasks/check',
+      {
+        id: 'checkTask',
+        tag: 'tasks',
+        summary: 'Check a task without sending it',
+        description:
+          'Refuses what `POST /v1/tasks` refuses, but for the idempotency key, and writes nothing. It counts for the quota.',
+        scope: 'enqueue',
+        query: {},
+        body: CALL_BODIES,
+        answers: { 200: { description: 'It would be accepted.', schema: CheckedSchema } },
+        problems: ENQUEUE_PROBLEMS,
+      },
+      async (c) => {
+        readQuery(c, {});
+        const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
+        return send(c, parts, call, { ...NO_WISHES, dryRun: true });
+      },
+    ),
+  ];
 }
 
 /** `POST /{type}`, whose body is the input. Added last: its path is one segment of any name. */
-export function addShortRoute(app: Hono<AppEnv>, parts: EnqueueParts): void {
-  addRoute(
-    app,
-    'POST',
-    '/:type',
-    {
-      id: 'sendTaskByPath',
-      summary: 'Send a task whose type is the path; the body is its input',
-      body: { 'application/json': {}, 'application/cbor': {} },
-      ...SENDING,
-      query: shortQuery,
-    },
-    async (c) => {
-      const type = c.req.param('type') ?? '';
-      if (!parts.registry.has(type)) throw unknownType(parts.registry, type, SHORT);
-      const wishes = wishesOf(c, shortEntries);
-      const input = await readBody(c, parts.bodyLimitBytes);
-      const call = wishes.queue === undefined ? { type, input } : { type, input, queue: wishes.queue };
-      return send(c, parts, call, wishes, SHORT, 'task sent');
-    },
-  );
+export function shortRoutes(parts: EnqueueParts): readonly Route[] {
+  return [
+    route(
+      'POST',
+      '/:type',
+      {
+        id: 'sendTaskByPath',
+        summary: 'Send a task whose type is the path; the body is its input',
+        body: { 'application/json': {}, 'application/cbor': {} },
+        ...SENDING,
+        query: shortQuery,
+      },
+      async (c) => {
+        const type = c.req.param('type') ?? '';
+        if (!parts.registry.has(type)) throw unknownType(parts.registry, type, SHORT);
+        const wishes = wishesOf(c, shortEntries);
+        const input = await readBody(c, parts.bodyLimitBytes);
+        const call = wishes.queue === undefined ? { type, input } : { type, input, queue: wishes.queue };
+        return send(c, parts, call, wishes, SHORT, 'task sent');
+      },
+    ),
+  ];
 }
 
 /** What a request asks for beside its task. */

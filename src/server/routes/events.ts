@@ -1,6 +1,6 @@
 // Server-sent events: what happens in queues, and to one task, as it happens.
 
-import type { Context, Hono } from 'hono';
+import type { Context } from 'hono';
 import type { ServerResponse } from 'node:http';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
@@ -8,24 +8,16 @@ import { QUEUE_NAME } from '../../protocol/names.ts';
 import { readTaskId } from '../../protocol/task-id.ts';
 import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
 import type { EventPosition } from '../../store/event-entry.ts';
-import type { Inspector } from '../../store/inspector.ts';
 import type { TaskRecord } from '../../store/record.ts';
-import type { Registry } from '../../tasks/registry.ts';
 import { respond, toJsonText } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import type { Deps } from '../deps.ts';
 import { knows } from '../caller.ts';
 import type { EventWish } from '../events/client.ts';
 import { END_ID, MOST_QUEUES, parseEventId } from '../events/id.ts';
-import type { EventStreams } from '../events/streams.ts';
 import { findTask, noTask } from '../find-task.ts';
 import { fullView } from '../../views/full-view.ts';
-import { addRoute, type Operation, readQuery } from '../operation.ts';
-
-export interface EventRouteParts {
-  readonly registry: Registry;
-  readonly inspector: Inspector;
-  readonly events: EventStreams;
-}
+import { type Operation, readQuery, type Route, route } from '../operation.ts';
 
 const MOST_TOPICS = 100;
 const STATES: readonly string[] = [...TASK_STATES, 'removed'];
@@ -98,8 +90,8 @@ const ONE: Operation = {
 };
 
 /** `GET /v1/events` and `GET /v1/tasks/{id}/events`. */
-export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void {
-  const { inspector, events, registry } = parts;
+export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'>): readonly Route[] {
+  const { inspector, events, registry } = deps;
 
   async function find(c: Context<AppEnv>, id: string): Promise<TaskRecord> {
     const record = await findTask(c, inspector, id);
@@ -154,34 +146,35 @@ export function addEventRoutes(app: Hono<AppEnv>, parts: EventRouteParts): void 
     );
   }
 
-  addRoute(app, 'GET', '/v1/events', ALL, async (c) => {
-    const { topics, states, lastEventId: given } = readQuery(c, allEntries);
-    const from = resumeFrom(c, given);
-    return stream(c, {
-      ...(topics === undefined ? await allQueues(c) : await readTopics(c, topics)),
-      states: states === undefined ? undefined : new Set(states.split(',')),
-      later: topics === undefined ? (queue) => knows(c, queue) : undefined,
-      from,
-      only: undefined,
-    });
-  });
-
-  addRoute(app, 'GET', '/v1/tasks/:id/events', ONE, async (c) => {
-    const given = lastEventIdOf(c, readQuery(c, taskEntries).lastEventId);
-    const record = await find(c, c.req.param('id') ?? '');
-    if (given === END_ID && isTerminal(record.state))
-      return respond(c, 204, null, { 'Cache-Control': 'no-store' });
-    const from = given === END_ID ? undefined : resumeFrom(c, given);
-    return stream(c, {
-      queues: new Set(),
-      tasks: new Map([[record.id, record.queue]]),
-      states: undefined,
-      later: undefined,
-      // An id of another stream says nothing about this task.
-      from: from?.has(record.queue) ? from : undefined,
-      only: record.id,
-    });
-  });
+  return [
+    route('GET', '/v1/events', ALL, async (c) => {
+      const { topics, states, lastEventId: given } = readQuery(c, allEntries);
+      const from = resumeFrom(c, given);
+      return stream(c, {
+        ...(topics === undefined ? await allQueues(c) : await readTopics(c, topics)),
+        states: states === undefined ? undefined : new Set(states.split(',')),
+        later: topics === undefined ? (queue) => knows(c, queue) : undefined,
+        from,
+        only: undefined,
+      });
+    }),
+    route('GET', '/v1/tasks/:id/events', ONE, async (c) => {
+      const given = lastEventIdOf(c, readQuery(c, taskEntries).lastEventId);
+      const record = await find(c, c.req.param('id') ?? '');
+      if (given === END_ID && isTerminal(record.state))
+        return respond(c, 204, null, { 'Cache-Control': 'no-store' });
+      const from = given === END_ID ? undefined : resumeFrom(c, given);
+      return stream(c, {
+        queues: new Set(),
+        tasks: new Map([[record.id, record.queue]]),
+        states: undefined,
+        later: undefined,
+        // An id of another stream says nothing about this task.
+        from: from?.has(record.queue) ? from : undefined,
+        only: record.id,
+      });
+    }),
+  ];
 }
 
 /** @throws PopfleetError `invalid-header` */

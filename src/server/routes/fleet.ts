@@ -1,22 +1,17 @@
 // What the fleet is made of: its workers, and the task types this server knows.
 
-import type { Context, Hono } from 'hono';
+import type { Context } from 'hono';
 import * as v from 'valibot';
 import type { TaskDefaults } from '../../protocol/options.ts';
 import { toOptionalTime, toTime } from '../../protocol/time-text.ts';
-import type { Inspector, LiveWorker } from '../../store/inspector.ts';
-import type { Registry } from '../../tasks/registry.ts';
+import type { LiveWorker } from '../../store/inspector.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import type { Deps } from '../deps.ts';
 import { knows } from '../caller.ts';
 import { compact } from '../../protocol/compact.ts';
 import { named } from '../../views/component.ts';
-import { addRoute, inputToJson } from '../operation.ts';
-
-export interface FleetRouteParts {
-  readonly inspector: Inspector;
-  readonly registry: Registry;
-}
+import { inputToJson, type Route, route } from '../operation.ts';
 
 const WorkerSchema = v.object({
   worker: v.string(),
@@ -41,54 +36,54 @@ const TypeSchema = v.object({
 });
 
 /** `GET /v1/workers` and `GET /v1/types`. */
-export function addFleetRoutes(app: Hono<AppEnv>, { inspector, registry }: FleetRouteParts): void {
-  addRoute(
-    app,
-    'GET',
-    '/v1/workers',
-    {
-      id: 'listWorkers',
-      tag: 'queues',
-      summary: 'Live workers, by the queues they serve',
-      scope: 'read',
-      answers: {
-        200: {
-          description: 'One item a worker and queue.',
-          schema: v.object({ items: v.array(named('Worker', WorkerSchema)) }),
-        },
-      },
-    },
-    async (c) => {
-      const queues = (await inspector.queues()).filter((queue) => knows(c, queue));
-      const workers = await Promise.all(queues.map((queue) => inspector.workers(queue)));
-      return answer(c, 200, { items: workers.flat().map(toView) });
-    },
-  );
-
+export function fleetRoutes({ inspector, registry }: Pick<Deps, 'inspector' | 'registry'>): readonly Route[] {
   const items = [...registry.values()].map(({ type, input, defaults = {}, runIn = 'thread' }) => ({
     type,
     input: inputToJson(input),
     defaults,
     runIn,
   }));
-  addRoute(
-    app,
-    'GET',
-    '/v1/types',
-    {
-      id: 'listTypes',
-      tag: 'tasks',
-      summary: 'Task types with the schema of their input',
-      scope: 'read',
-      answers: {
-        200: {
-          description: 'What this server accepts.',
-          schema: v.object({ items: v.array(named('TaskType', TypeSchema)) }),
+
+  return [
+    route(
+      'GET',
+      '/v1/workers',
+      {
+        id: 'listWorkers',
+        tag: 'queues',
+        summary: 'Live workers, by the queues they serve',
+        scope: 'read',
+        answers: {
+          200: {
+            description: 'One item a worker and queue.',
+            schema: v.object({ items: v.array(named('Worker', WorkerSchema)) }),
+          },
         },
       },
-    },
-    (c) => answer(c, 200, { items: items.map((item) => withoutForeignQueue(c, item)) }),
-  );
+      async (c) => {
+        const queues = (await inspector.queues()).filter((queue) => knows(c, queue));
+        const workers = await Promise.all(queues.map((queue) => inspector.workers(queue)));
+        return answer(c, 200, { items: workers.flat().map(toView) });
+      },
+    ),
+    route(
+      'GET',
+      '/v1/types',
+      {
+        id: 'listTypes',
+        tag: 'tasks',
+        summary: 'Task types with the schema of their input',
+        scope: 'read',
+        answers: {
+          200: {
+            description: 'What this server accepts.',
+            schema: v.object({ items: v.array(named('TaskType', TypeSchema)) }),
+          },
+        },
+      },
+      (c) => answer(c, 200, { items: items.map((item) => withoutForeignQueue(c, item)) }),
+    ),
+  ];
 }
 
 /** A type is no secret, but the queue that its definition names may be. */

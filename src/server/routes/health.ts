@@ -1,12 +1,10 @@
 // Probes. Liveness never asks Redis: an outage there must not restart the fleet. Readiness does.
 
-import type { Hono } from 'hono';
 import * as v from 'valibot';
-import type { AskReadiness } from '../../store/readiness.ts';
 import { answer } from '../answer.ts';
-import type { AppEnv } from '../app-env.ts';
 import { named } from '../../views/component.ts';
-import { addRoute } from '../operation.ts';
+import type { Deps } from '../deps.ts';
+import { type Route, route } from '../operation.ts';
 
 const NO_STORE = { 'Cache-Control': 'no-store' };
 
@@ -18,54 +16,54 @@ const ReadinessSchema = named(
   }),
 );
 
-/**
- * @param redis what a server needs of Redis
- * @param isStopping true once the server drains
- */
-export function addHealthRoutes(app: Hono<AppEnv>, redis: AskReadiness, isStopping: () => boolean): void {
-  addRoute(
-    app,
-    'GET',
-    '/healthz',
-    {
-      id: 'getHealth',
-      tag: 'service',
-      summary: 'Whether the process lives',
-      scope: 'public',
-      answers: { 200: { description: 'It does.', schema: v.object({ status: v.literal('ok') }) } },
-    },
-    (c) => answer(c, 200, { status: 'ok' }, NO_STORE),
-  );
-  addRoute(
-    app,
-    'GET',
-    '/readyz',
-    {
-      id: 'getReadiness',
-      tag: 'service',
-      summary: 'Whether requests should be sent here',
-      scope: 'public',
-      answers: {
-        200: { description: 'They should.', schema: ReadinessSchema },
-        503: {
-          description:
-            'Redis does not answer or cannot be used, as `detail` says, or the server is stopping.',
-          content: {
-            'application/json': ReadinessSchema,
-            'application/cbor': ReadinessSchema,
-            'application/problem+json': { $ref: '#/components/schemas/Problem' },
+/** `GET /healthz` and `GET /readyz`. */
+export function healthRoutes({
+  askReadiness,
+  isStopping,
+}: Pick<Deps, 'askReadiness' | 'isStopping'>): readonly Route[] {
+  return [
+    route(
+      'GET',
+      '/healthz',
+      {
+        id: 'getHealth',
+        tag: 'service',
+        summary: 'Whether the process lives',
+        scope: 'public',
+        answers: { 200: { description: 'It does.', schema: v.object({ status: v.literal('ok') }) } },
+      },
+      (c) => answer(c, 200, { status: 'ok' }, NO_STORE),
+    ),
+    route(
+      'GET',
+      '/readyz',
+      {
+        id: 'getReadiness',
+        tag: 'service',
+        summary: 'Whether requests should be sent here',
+        scope: 'public',
+        answers: {
+          200: { description: 'They should.', schema: ReadinessSchema },
+          503: {
+            description:
+              'Redis does not answer or cannot be used, as `detail` says, or the server is stopping.',
+            content: {
+              'application/json': ReadinessSchema,
+              'application/cbor': ReadinessSchema,
+              'application/problem+json': { $ref: '#/components/schemas/Problem' },
+            },
           },
         },
       },
-    },
-    async (c) => {
-      const fault = await redis();
-      const checks = [
-        { name: 'accepting', ok: !isStopping() },
-        fault === undefined ? { name: 'redis', ok: true } : { name: 'redis', ok: false, detail: fault },
-      ];
-      const ready = checks.every(({ ok }) => ok);
-      return answer(c, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks }, NO_STORE);
-    },
-  );
+      async (c) => {
+        const fault = await askReadiness();
+        const checks = [
+          { name: 'accepting', ok: !isStopping() },
+          fault === undefined ? { name: 'redis', ok: true } : { name: 'redis', ok: false, detail: fault },
+        ];
+        const ready = checks.every(({ ok }) => ok);
+        return answer(c, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks }, NO_STORE);
+      },
+    ),
+  ];
 }

@@ -1,21 +1,15 @@
 // Queues: their numbers, never their tasks; pause and resume.
 
-import type { Context, Hono } from 'hono';
+import type { Context } from 'hono';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { QUEUE_NAME } from '../../protocol/names.ts';
-import type { Inspector } from '../../store/inspector.ts';
-import type { Operator } from '../../store/operator.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import type { Deps } from '../deps.ts';
 import { knows } from '../caller.ts';
 import { named } from '../../views/component.ts';
-import { addRoute, readQuery } from '../operation.ts';
-
-export interface QueueRouteParts {
-  readonly inspector: Inspector;
-  readonly operator: Operator;
-}
+import { readQuery, type Route, route } from '../operation.ts';
 
 const QueueSchema = named(
   'Queue',
@@ -35,83 +29,81 @@ const QueueSchema = named(
 const ONE = { 200: { description: 'The numbers of the queue.', schema: QueueSchema } } as const;
 
 /** `GET /v1/queues`, `GET /v1/queues/{queue}`, `POST …/pause` and `…/resume`. */
-export function addQueueRoutes(app: Hono<AppEnv>, { inspector, operator }: QueueRouteParts): void {
+export function queueRoutes({ inspector, operator }: Pick<Deps, 'inspector' | 'operator'>): readonly Route[] {
   async function find(c: Context<AppEnv>): Promise<string> {
     const name = c.req.param('queue') ?? '';
     if (QUEUE_NAME.test(name) && knows(c, name) && (await inspector.queues()).includes(name)) return name;
     throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
   }
 
-  addRoute(
-    app,
-    'GET',
-    '/v1/queues',
-    {
-      id: 'listQueues',
-      tag: 'queues',
-      summary: 'All queues with their numbers',
-      scope: 'read',
-      query: {},
-      answers: {
-        200: { description: 'Every queue.', schema: v.object({ items: v.array(QueueSchema) }) },
+  return [
+    route(
+      'GET',
+      '/v1/queues',
+      {
+        id: 'listQueues',
+        tag: 'queues',
+        summary: 'All queues with their numbers',
+        scope: 'read',
+        query: {},
+        answers: {
+          200: { description: 'Every queue.', schema: v.object({ items: v.array(QueueSchema) }) },
+        },
+        problems: ['invalid-query'],
       },
-      problems: ['invalid-query'],
-    },
-    async (c) => {
-      readQuery(c, {});
-      const queues = (await inspector.queues()).filter((name) => knows(c, name));
-      return answer(c, 200, { items: await Promise.all(queues.map((name) => inspector.queue(name))) });
-    },
-  );
-  addRoute(
-    app,
-    'GET',
-    '/v1/queues/:queue',
-    {
-      id: 'getQueue',
-      tag: 'queues',
-      summary: 'One queue',
-      scope: 'read',
-      answers: ONE,
-      problems: ['not-found'],
-    },
-    async (c) => answer(c, 200, await inspector.queue(await find(c))),
-  );
-  addRoute(
-    app,
-    'POST',
-    '/v1/queues/:queue/pause',
-    {
-      id: 'pauseQueue',
-      tag: 'queues',
-      summary: 'Start nothing of a queue any more',
-      description: 'Running tasks finish, new ones are accepted. It holds until it is resumed.',
-      scope: 'admin',
-      answers: ONE,
-      problems: ['not-found'],
-    },
-    async (c) => {
-      const name = await find(c);
-      await operator.pause(name);
-      return answer(c, 200, await inspector.queue(name));
-    },
-  );
-  addRoute(
-    app,
-    'POST',
-    '/v1/queues/:queue/resume',
-    {
-      id: 'resumeQueue',
-      tag: 'queues',
-      summary: 'Go on with a paused queue',
-      scope: 'admin',
-      answers: ONE,
-      problems: ['not-found'],
-    },
-    async (c) => {
-      const name = await find(c);
-      await operator.resume(name);
-      return answer(c, 200, await inspector.queue(name));
-    },
-  );
+      async (c) => {
+        readQuery(c, {});
+        const queues = (await inspector.queues()).filter((name) => knows(c, name));
+        return answer(c, 200, { items: await Promise.all(queues.map((name) => inspector.queue(name))) });
+      },
+    ),
+    route(
+      'GET',
+      '/v1/queues/:queue',
+      {
+        id: 'getQueue',
+        tag: 'queues',
+        summary: 'One queue',
+        scope: 'read',
+        answers: ONE,
+        problems: ['not-found'],
+      },
+      async (c) => answer(c, 200, await inspector.queue(await find(c))),
+    ),
+    route(
+      'POST',
+      '/v1/queues/:queue/pause',
+      {
+        id: 'pauseQueue',
+        tag: 'queues',
+        summary: 'Start nothing of a queue any more',
+        description: 'Running tasks finish, new ones are accepted. It holds until it is resumed.',
+        scope: 'admin',
+        answers: ONE,
+        problems: ['not-found'],
+      },
+      async (c) => {
+        const name = await find(c);
+        await operator.pause(name);
+        return answer(c, 200, await inspector.queue(name));
+      },
+    ),
+    route(
+      'POST',
+      '/v1/queues/:queue/resume',
+      {
+        id: 'resumeQueue',
+        tag: 'queues',
+        summary: 'Go on with a paused queue',
+        scope: 'admin',
+        answers: ONE,
+        problems: ['not-found'],
+      },
+      async (c) => {
+        const name = await find(c);
+        await operator.resume(name);
+        return answer(c, 200, await inspector.queue(name));
+      },
+    ),
+  ];
 }

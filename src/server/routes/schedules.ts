@@ -1,6 +1,6 @@
 // Schedules: tasks that come again by the clock.
 
-import type { Context, Hono } from 'hono';
+import type { Context } from 'hono';
 import * as v from 'valibot';
 import type { Accept } from '../../accept/accept.ts';
 import type { Log } from '../../log.ts';
@@ -19,7 +19,7 @@ import type { AppEnv } from '../app-env.ts';
 import { readBody } from '../body.ts';
 import { SCHEDULE_BODIES } from '../call-schema.ts';
 import { knows } from '../caller.ts';
-import { addRoute, type Operation, readQuery } from '../operation.ts';
+import { type Operation, readQuery, type Route, route } from '../operation.ts';
 
 export interface ScheduleRouteParts {
   readonly accept: Accept;
@@ -42,7 +42,7 @@ const queueQuery = {
 const ONE_PROBLEMS = ['not-found', 'ambiguous-name', 'invalid-query'] as const;
 
 /** `PUT`, `GET` and `DELETE /v1/schedules/{name}`, `GET /v1/schedules`, `POST …/pause` and `…/resume`. */
-export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts): void {
+export function scheduleRoutes(parts: ScheduleRouteParts): readonly Route[] {
   const { accept, schedules } = parts;
 
   async function find(c: Context<AppEnv>, among = amongOf(c)): Promise<StoredSchedule> {
@@ -76,96 +76,40 @@ export function addScheduleRoutes(app: Hono<AppEnv>, parts: ScheduleRouteParts):
     return answer(c, 200, toView(await find(c, there)));
   }
 
-  addRoute(
-    app,
-    'GET',
-    '/v1/schedules',
-    {
-      id: 'listSchedules',
-      tag: 'schedules',
-      summary: 'All schedules',
-      scope: 'read',
-      query: queueQuery,
-      problems: ['invalid-query'],
-      answers: {
-        200: { description: 'By name.', schema: v.object({ items: v.array(named('Schedule', ViewSchema)) }) },
-      },
-    },
-    async (c) => {
+  return [
+    route('GET', '/v1/schedules', LIST, async (c) => {
       const among = amongOf(c);
       const all = await schedules.list();
       const now = Date.now();
       return answer(c, 200, {
         items: all.filter(({ queue }) => among(queue)).map((one) => toView(one, now)),
       });
-    },
-  );
-  addRoute(
-    app,
-    'GET',
-    '/v1/schedules/:name',
-    {
-      id: 'getSchedule',
-      tag: 'schedules',
-      summary: 'One schedule',
-      scope: 'read',
-      query: queueQuery,
-      answers: ONE,
-      problems: ONE_PROBLEMS,
-    },
-    async (c) => answer(c, 200, toView(await find(c))),
-  );
-  addRoute(app, 'PUT', '/v1/schedules/:name', PUT, async (c) => {
-    const name = c.req.param('name') ?? '';
-    if (!SCHEDULE_NAME.test(name)) {
-      throw new PopfleetError('invalid-input', `The name of a schedule must match ${SCHEDULE_NAME.source}.`);
-    }
-    const among = amongOf(c);
-    const given = validate(ScheduleSchema, await readBody(c, parts.bodyLimitBytes));
-    const schedule = await accept.prepareSchedule(given, c.get('caller'));
-    const { queue: target } = schedule;
-    const created = await put(target, name, schedule, among);
-    return answer(c, created ? 201 : 200, toView(await find(c, (one) => one === target)));
-  });
-  addRoute(
-    app,
-    'DELETE',
-    '/v1/schedules/:name',
-    {
-      id: 'deleteSchedule',
-      tag: 'schedules',
-      summary: 'Delete a schedule',
-      scope: 'admin',
-      query: queueQuery,
-      answers: { 204: { description: 'It is gone. Tasks that it made stay.' } },
-      problems: ONE_PROBLEMS,
-    },
-    async (c) => {
+    }),
+    route('GET', '/v1/schedules/:name', GET_ONE, async (c) => answer(c, 200, toView(await find(c)))),
+    route('PUT', '/v1/schedules/:name', PUT, async (c) => {
+      const name = c.req.param('name') ?? '';
+      if (!SCHEDULE_NAME.test(name)) {
+        throw new PopfleetError(
+          'invalid-input',
+          `The name of a schedule must match ${SCHEDULE_NAME.source}.`,
+        );
+      }
+      const among = amongOf(c);
+      const given = validate(ScheduleSchema, await readBody(c, parts.bodyLimitBytes));
+      const schedule = await accept.prepareSchedule(given, c.get('caller'));
+      const { queue: target } = schedule;
+      const created = await put(target, name, schedule, among);
+      return answer(c, created ? 201 : 200, toView(await find(c, (one) => one === target)));
+    }),
+    route('DELETE', '/v1/schedules/:name', REMOVE, async (c) => {
       const { name, queue } = await find(c);
       await schedules.delete(name, (one) => one === queue);
       return respond(c, 204, null, {});
-    },
-  );
-  for (const [verb, paused] of [
-    ['pause', true],
-    ['resume', false],
-  ] as const) {
-    addRoute(
-      app,
-      'POST',
-      `/v1/schedules/:name/${verb}`,
-      {
-        id: `${verb}Schedule`,
-        tag: 'schedules',
-        summary: paused ? 'Make no tasks any more' : 'Go on; ticks that were missed follow `misfire`',
-        scope: 'admin',
-        query: queueQuery,
-        answers: ONE,
-        problems: [...ONE_PROBLEMS, 'invalid-input', 'redis-full'],
-      },
-      (c) => setPaused(c, paused),
-    );
-  }
+    }),
+    ...(['pause', 'resume'] as const).map((verb) =>
+      route('POST', `/v1/schedules/:name/${verb}`, operationOf(verb), (c) => setPaused(c, verb === 'pause')),
+    ),
+  ];
 }
 
 /** The queues in which this request looks for names: to its key, schedules of others do not exist. */
@@ -205,6 +149,48 @@ const ViewSchema = v.object({
   ),
 });
 const ONE = { 200: { description: 'The schedule.', schema: named('Schedule', ViewSchema) } } as const;
+
+const LIST: Operation = {
+  id: 'listSchedules',
+  tag: 'schedules',
+  summary: 'All schedules',
+  scope: 'read',
+  query: queueQuery,
+  problems: ['invalid-query'],
+  answers: {
+    200: { description: 'By name.', schema: v.object({ items: v.array(named('Schedule', ViewSchema)) }) },
+  },
+};
+const GET_ONE: Operation = {
+  id: 'getSchedule',
+  tag: 'schedules',
+  summary: 'One schedule',
+  scope: 'read',
+  query: queueQuery,
+  answers: ONE,
+  problems: ONE_PROBLEMS,
+};
+const REMOVE: Operation = {
+  id: 'deleteSchedule',
+  tag: 'schedules',
+  summary: 'Delete a schedule',
+  scope: 'admin',
+  query: queueQuery,
+  answers: { 204: { description: 'It is gone. Tasks that it made stay.' } },
+  problems: ONE_PROBLEMS,
+};
+
+function operationOf(verb: 'pause' | 'resume'): Operation {
+  return {
+    id: `${verb}Schedule`,
+    tag: 'schedules',
+    summary: verb === 'pause' ? 'Make no tasks any more' : 'Go on; ticks that were missed follow `misfire`',
+    scope: 'admin',
+    query: queueQuery,
+    answers: ONE,
+    problems: [...ONE_PROBLEMS, 'invalid-input', 'redis-full'],
+  };
+}
 
 const PUT: Operation = {
   id: 'putSchedule',

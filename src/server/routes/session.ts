@@ -1,6 +1,6 @@
 // Signing in and out of a browser, and what the caller's key allows.
 
-import type { Context, Hono } from 'hono';
+import type { Context } from 'hono';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { validate } from '../../protocol/validate.ts';
@@ -17,7 +17,7 @@ import { issueSession } from '../auth/session.ts';
 import { mediaTypeOf, readBody } from '../body.ts';
 import { SCOPES } from '../caller.ts';
 import { named } from '../../views/component.ts';
-import { addRoute, type Operation } from '../operation.ts';
+import { type Operation, type Route, route } from '../operation.ts';
 
 /** A key has some 60 bytes. Anyone may send such a body, so it costs next to nothing to read. */
 const SIGN_IN_LIMIT_BYTES = 1_024;
@@ -73,7 +73,7 @@ const GET_SESSION: Operation = {
 };
 
 /** `POST`, `GET` and `DELETE /v1/session`. */
-export function addSessionRoutes(app: Hono<AppEnv>, parts: AuthenticateParts): void {
+export function sessionRoutes(parts: AuthenticateParts): readonly Route[] {
   const { keyring, cookie, failures, sessions } = parts;
 
   /** @throws PopfleetError; what a caller without a key sends wrong counts like a wrong key */
@@ -87,26 +87,26 @@ export function addSessionRoutes(app: Hono<AppEnv>, parts: AuthenticateParts): v
     }
   }
 
-  addRoute(app, 'POST', SESSION_PATH, SIGN_IN, async (c) => {
-    const key = keyring.verify(await readKey(c)) ?? refuseKey(c, failures);
-    const session = issueSession(key, Date.now(), await sessions.secret());
-    return respond(c, 204, null, { 'Set-Cookie': cookie.set(session) });
-  });
-
-  addRoute(app, 'GET', SESSION_PATH, GET_SESSION, (c) => {
-    const { key, scopes, queues } = c.get('caller');
-    return answer(c, 200, {
-      ...(key === undefined ? {} : { key }),
-      scopes: [...scopes],
-      ...(queues ? { queues: [...queues] } : {}),
-    });
-  });
-
-  addRoute(app, 'DELETE', SESSION_PATH, SIGN_OUT, async (c) => {
-    const session = keyring.isEmpty ? undefined : await sessionOf(c, parts);
-    if (session) await sessions.end(session.name);
-    return respond(c, 204, null, { 'Set-Cookie': cookie.clear() });
-  });
+  return [
+    route('POST', SESSION_PATH, SIGN_IN, async (c) => {
+      const key = keyring.verify(await readKey(c)) ?? refuseKey(c, failures);
+      const session = issueSession(key, Date.now(), await sessions.secret());
+      return respond(c, 204, null, { 'Set-Cookie': cookie.set(session) });
+    }),
+    route('GET', SESSION_PATH, GET_SESSION, (c) => {
+      const { key, scopes, queues } = c.get('caller');
+      return answer(c, 200, {
+        ...(key === undefined ? {} : { key }),
+        scopes: [...scopes],
+        ...(queues ? { queues: [...queues] } : {}),
+      });
+    }),
+    route('DELETE', SESSION_PATH, SIGN_OUT, async (c) => {
+      const session = keyring.isEmpty ? undefined : await sessionOf(c, parts);
+      if (session) await sessions.end(session.name);
+      return respond(c, 204, null, { 'Set-Cookie': cookie.clear() });
+    }),
+  ];
 }
 
 /** A form of another site cannot send JSON without asking first. */

@@ -1,35 +1,24 @@
 // Reading, cancelling, replaying and removing tasks.
 
-import type { Context, Hono } from 'hono';
+import type { Context } from 'hono';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { typeOfContent } from '../../protocol/message.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME, TASK_TYPE } from '../../protocol/names.ts';
 import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
-import type { Inspector } from '../../store/inspector.ts';
-import { isCursor, type Page, type PageQuery } from '../../store/lister.ts';
-import type { Operator } from '../../store/operator.ts';
+import { isCursor } from '../../store/lister.ts';
 import type { TaskRecord } from '../../store/record.ts';
-import type { Waiters } from '../../store/waiters.ts';
-import type { Registry } from '../../tasks/registry.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import type { Deps } from '../deps.ts';
 import { knows } from '../caller.ts';
 import { named } from '../../views/component.ts';
 import { findTask, noTask } from '../find-task.ts';
 import { ExplanationSchema, explain } from '../explain.ts';
 import { fullView } from '../../views/full-view.ts';
-import { addRoute, type Operation, readQuery, shownAsInteger } from '../operation.ts';
+import { type Operation, readQuery, type Route, route, shownAsInteger } from '../operation.ts';
 import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { TaskRowSchema, TaskSchema, type TaskView, toTaskRow } from '../../views/task-view.ts';
-
-export interface TaskRouteParts {
-  readonly registry: Registry;
-  readonly inspector: Inspector;
-  readonly operator: Operator;
-  readonly waiters: Waiters;
-  readonly list: (query: PageQuery) => Promise<Page>;
-}
 
 const ROWS_A_PAGE = 50;
 /** How long caches of the caller may keep a task that does not change any more: it may be removed, or replayed. */
@@ -75,8 +64,10 @@ const PageSchema = named(
 const TASK = { description: 'The task as it is now.', schema: TaskSchema } as const;
 
 /** `GET /v1/tasks`, and what can be done to one task under `/v1/tasks/{id}`. */
-export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
-  const { inspector, operator, waiters } = parts;
+export function taskRoutes(
+  deps: Pick<Deps, 'registry' | 'inspector' | 'operator' | 'waiters' | 'list'>,
+): readonly Route[] {
+  const { inspector, operator, waiters } = deps;
 
   async function find(c: Context<AppEnv>, waitMs = 0): Promise<TaskRecord> {
     const record = await findTask(c, inspector, c.req.param('id') ?? '');
@@ -88,73 +79,69 @@ export function addTaskRoutes(app: Hono<AppEnv>, parts: TaskRouteParts): void {
   }
 
   const view = (c: Context<AppEnv>, record: TaskRecord): Promise<TaskView> =>
-    fullView(record, inspector, parts.registry, c.get('basePath'));
+    fullView(record, inspector, deps.registry, c.get('basePath'));
 
-  addRoute(app, 'GET', '/v1/tasks', LIST, async (c) => {
-    const { queue, state, type, limit = String(ROWS_A_PAGE), cursor } = readQuery(c, listEntries);
-    if (cursor !== undefined && !isCursor(cursor, state)) {
-      throw new PopfleetError('invalid-query', `\`cursor\` ${CURSOR_FAULT}.`);
-    }
-    if (!knows(c, queue)) return answer(c, 200, { items: [] });
-    const { records, next } = await parts.list({
-      queue,
-      state,
-      accept: ({ content }) => type === undefined || typeOfContent(content) === type,
-      limit: Number(limit),
-      cursor,
-    });
-    const page = {
-      items: records.map((record) => toTaskRow(record, c.get('basePath'))),
-      ...(next === undefined ? {} : { next }),
-    };
-    return answer(c, 200, page, next === undefined ? {} : { Link: nextLink(c, next) });
-  });
-
-  addRoute(app, 'GET', '/v1/tasks/:id', GET_ONE, async (c) => {
-    const { waitSeconds } = preferencesOf(c, readQuery(c, { wait: waitEntry }).wait);
-    const record = await find(c, waitSeconds * 1_000);
-    const isFinal = record.state === 'succeeded' || record.state === 'cancelled';
-    return answer(c, 200, await view(c, record), {
-      'Cache-Control': isFinal ? `private, max-age=${FINISHED_FRESH_SECONDS}` : 'no-store',
-      ...appliedPreferences({ waitSeconds, minimal: false }),
-    });
-  });
-
-  addRoute(app, 'GET', '/v1/tasks/:id/log', GET_LOG, async (c) => {
-    const { queue, id } = await find(c);
-    return answer(c, 200, { id, lines: await inspector.log(queue, id) });
-  });
-
-  addRoute(app, 'GET', '/v1/tasks/:id/explain', EXPLAIN, async (c) => {
-    const { queue, id } = await find(c);
-    const facts = await inspector.explain(queue, id);
-    // Read after the facts: what moved on meanwhile is then told as it is.
-    const record = await find(c);
-    return answer(c, 200, explain(record, typeOfContent(record.content) ?? 'unknown', facts));
-  });
-
-  addRoute(app, 'POST', '/v1/tasks/:id/cancel', CANCEL, async (c) => {
-    const { queue, id } = await find(c);
-    const word = await operator.cancel(queue, id);
-    if (word === 'succeeded' || word === 'dead') throw finished(word, 'cancelled');
-    // A running one was only asked to stop; ask for the task to see that it has.
-    return answer(c, word === 'requested' ? 202 : 200, await view(c, await find(c)));
-  });
-
-  addRoute(app, 'POST', '/v1/tasks/:id/retry', RETRY, async (c) => {
-    const { queue, id } = await find(c);
-    const word = await operator.replay(queue, id);
-    if (word !== 'replayed' && word !== 'unknown') throw finished(word, 'replayed: only dead tasks can be');
-    return answer(c, 202, await view(c, await find(c)));
-  });
-
-  addRoute(app, 'DELETE', '/v1/tasks/:id', REMOVE, async (c) => {
-    const record = await findTask(c, inspector, c.req.param('id') ?? '');
-    if (record && (await operator.remove(record.queue, record.id)) === 'running') {
-      throw new PopfleetError('invalid-state', 'The task runs. Cancel it first.');
-    }
-    return respond(c, 204, null, {});
-  });
+  return [
+    route('GET', '/v1/tasks', LIST, async (c) => {
+      const { queue, state, type, limit = String(ROWS_A_PAGE), cursor } = readQuery(c, listEntries);
+      if (cursor !== undefined && !isCursor(cursor, state)) {
+        throw new PopfleetError('invalid-query', `\`cursor\` ${CURSOR_FAULT}.`);
+      }
+      if (!knows(c, queue)) return answer(c, 200, { items: [] });
+      const { records, next } = await deps.list({
+        queue,
+        state,
+        accept: ({ content }) => type === undefined || typeOfContent(content) === type,
+        limit: Number(limit),
+        cursor,
+      });
+      const page = {
+        items: records.map((record) => toTaskRow(record, c.get('basePath'))),
+        ...(next === undefined ? {} : { next }),
+      };
+      return answer(c, 200, page, next === undefined ? {} : { Link: nextLink(c, next) });
+    }),
+    route('GET', '/v1/tasks/:id', GET_ONE, async (c) => {
+      const { waitSeconds } = preferencesOf(c, readQuery(c, { wait: waitEntry }).wait);
+      const record = await find(c, waitSeconds * 1_000);
+      const isFinal = record.state === 'succeeded' || record.state === 'cancelled';
+      return answer(c, 200, await view(c, record), {
+        'Cache-Control': isFinal ? `private, max-age=${FINISHED_FRESH_SECONDS}` : 'no-store',
+        ...appliedPreferences({ waitSeconds, minimal: false }),
+      });
+    }),
+    route('GET', '/v1/tasks/:id/log', GET_LOG, async (c) => {
+      const { queue, id } = await find(c);
+      return answer(c, 200, { id, lines: await inspector.log(queue, id) });
+    }),
+    route('GET', '/v1/tasks/:id/explain', EXPLAIN, async (c) => {
+      const { queue, id } = await find(c);
+      const facts = await inspector.explain(queue, id);
+      // Read after the facts: what moved on meanwhile is then told as it is.
+      const record = await find(c);
+      return answer(c, 200, explain(record, typeOfContent(record.content) ?? 'unknown', facts));
+    }),
+    route('POST', '/v1/tasks/:id/cancel', CANCEL, async (c) => {
+      const { queue, id } = await find(c);
+      const word = await operator.cancel(queue, id);
+      if (word === 'succeeded' || word === 'dead') throw finished(word, 'cancelled');
+      // A running one was only asked to stop; ask for the task to see that it has.
+      return answer(c, word === 'requested' ? 202 : 200, await view(c, await find(c)));
+    }),
+    route('POST', '/v1/tasks/:id/retry', RETRY, async (c) => {
+      const { queue, id } = await find(c);
+      const word = await operator.replay(queue, id);
+      if (word !== 'replayed' && word !== 'unknown') throw finished(word, 'replayed: only dead tasks can be');
+      return answer(c, 202, await view(c, await find(c)));
+    }),
+    route('DELETE', '/v1/tasks/:id', REMOVE, async (c) => {
+      const record = await findTask(c, inspector, c.req.param('id') ?? '');
+      if (record && (await operator.remove(record.queue, record.id)) === 'running') {
+        throw new PopfleetError('invalid-state', 'The task runs. Cancel it first.');
+      }
+      return respond(c, 204, null, {});
+    }),
+  ];
 }
 
 const LIST: Operation = {

@@ -1,0 +1,32 @@
+// All routes of the server. What they answer, who may call them and what the document says stands with each.
+
+import type { Deps } from './deps.ts';
+import type { Route } from './operation.ts';
+import { batchRoutes } from './routes/batch.ts';
+import { docsRoutes } from './routes/docs.ts';
+import { enqueueRoutes, shortRoutes } from './routes/enqueue.ts';
+import { eventRoutes } from './routes/events.ts';
+import { fleetRoutes } from './routes/fleet.ts';
+import { healthRoutes } from './routes/health.ts';
+import { queueRoutes } from './routes/queues.ts';
+import { scheduleRoutes } from './routes/schedules.ts';
+import { sessionRoutes } from './routes/session.ts';
+import { taskRoutes } from './routes/tasks.ts';
+
+export function createRoutes(deps: Deps): readonly Route[] {
+  const routes: readonly Route[] = [
+    ...healthRoutes(deps),
+    ...enqueueRoutes(deps),
+    ...batchRoutes(deps),
+    ...taskRoutes(deps),
+    ...eventRoutes(deps),
+    ...queueRoutes(deps),
+    ...fleetRoutes(deps),
+    ...scheduleRoutes(deps),
+    ...sessionRoutes(deps),
+    ...docsRoutes(deps, () => routes),
+    // Last: its path is one segment of any name.
+    ...shortRoutes(deps),
+  ];
+  return routes;
+}
