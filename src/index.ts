@@ -2,9 +2,10 @@
 
 import type { Popfleet, PopfleetSettings } from './library.ts';
 
-export type { Popfleet, PopfleetSettings, Sent, TaskOptions } from './library.ts';
+export type { ManyTask, Popfleet, PopfleetSettings, TaskOptions } from './library.ts';
 export { PopfleetError } from './protocol/errors.ts';
 export type { TaskDefaults } from './protocol/options.ts';
+export type { Stored, TaskHandle } from './task-handle.ts';
 export { defineTask, type TaskContext, type TaskDefinition } from './tasks/define.ts';
 export type { InputSchema } from './tasks/input-schema.ts';
 export { PermanentError } from './tasks/permanent-error.ts';

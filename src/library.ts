@@ -19,12 +19,16 @@ import { readPlain } from './protocol/plain-value.ts';
 import { readTaskId } from './protocol/task-id.ts';
 import { invalidInput, validate } from './protocol/validate.ts';
 import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from './store/connection.ts';
+import { createEventHub } from './store/event-hub.ts';
+import { createEventReader } from './store/event-reader.ts';
 import { createInspector } from './store/inspector.ts';
 import { createKeyOwners } from './store/key-owners.ts';
 import { type CancelAnswer, createOperator, type ReplayAnswer } from './store/operator.ts';
 import { createProducer, type Verdict } from './store/producer.ts';
 import type { TaskRecord } from './store/record.ts';
 import { faultOfRedisUrl } from './store/redis-url.ts';
+import { createWaiters } from './store/waiters.ts';
+import { SentTask, type Stored, type TaskHandle } from './task-handle.ts';
 import { isTaskDefinition, type TaskDefinition } from './tasks/define.ts';
 import { toRegistry } from './tasks/registry.ts';
 import { fullView } from './views/full-view.ts';
@@ -36,28 +40,32 @@ export type TaskOptions = Omit<CallInput, 'type' | 'input'>;
 /** One task of `enqueueMany`. */
 export type ManyTask = TaskOptions & { readonly type: string; readonly input: unknown };
 
-export interface Sent {
-  readonly id: string;
-  /** True when the idempotency key found a task that was made by the same request before. */
-  readonly replayed: boolean;
-}
-
 /** @throws PopfleetError from every method; `redis-unavailable` when Redis does not answer */
 export interface Popfleet {
-  /** Resolves once Redis has the task. @throws PopfleetError `unknown-type`, `invalid-input`, `idempotency-key-reused` */
-  enqueue(type: string, input: unknown, options?: TaskOptions): Promise<Sent>;
+  /**
+   * Resolves once Redis has the task. What may be sent, and what its result is, come from the definition.
+   * @param task one of `tasks`, or its type
+   * @throws PopfleetError `unknown-type`, `invalid-input`, `idempotency-key-reused`, `redis-full`
+   */
+  enqueue<Input, Output, Sent>(
+    task: TaskDefinition<Input, Output, Sent>,
+    input: NoInfer<Sent>,
+    options?: TaskOptions,
+  ): Promise<TaskHandle<Stored<Output>>>;
+  enqueue(type: string, input: unknown, options?: TaskOptions): Promise<TaskHandle>;
   /**
    * Sends many tasks in few calls. All of them are checked before the first is sent.
-   * @returns what became of each, in their order
+   * @returns a handle of each, in their order
    * @throws PopfleetError as `enqueue` does, with the place of each wrong task (`#/3/input`); `idempotency-key-reused` and
    *   `redis-unavailable` may come after some were accepted
    */
-  enqueueMany(tasks: readonly ManyTask[]): Promise<Sent[]>;
+  enqueueMany(tasks: readonly ManyTask[]): Promise<TaskHandle[]>;
   /** The task as it is now; `undefined` when there is none, or none any more. */
   get(id: string): Promise<TaskView | undefined>;
   cancel(id: string): Promise<CancelAnswer>;
   /** Runs a dead task again with a fresh budget. */
   retry(id: string): Promise<ReplayAnswer>;
+  /** Ends the connections, and every wait for a result. */
   close(): void;
 }
 
@@ -102,7 +110,8 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
   const { redisUrl, tasks, logLevel } = readSettings(settings);
   const registry = toRegistry(tasks.map((definition) => ({ definition, source: 'the list of tasks' })));
   const log = createLog(logLevel, { role: 'library' });
-  const command = openCommandConnection({ url: redisUrl, log }, 'library', FRONT_DOOR_TIMING);
+  const connection = { url: redisUrl, log };
+  const command = openCommandConnection(connection, 'library', FRONT_DOOR_TIMING);
   const inspector = createInspector(command);
   const operator = createOperator(command);
   const accept = createAccept({
@@ -111,7 +120,29 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
     keyOwners: createKeyOwners(command),
   });
 
+  const hub = createEventHub((listener) => createEventReader(connection, command, listener));
+  const waiters = createWaiters(inspector, hub);
+  let closed = false;
+
   await whenReady(command, OPEN_WITHIN_MS);
+
+  async function waitForEnd(
+    task: Pick<TaskRecord, 'id' | 'queue'>,
+    ms: number,
+  ): Promise<TaskRecord | undefined> {
+    try {
+      const record = await waiters.wait(task, ms);
+      if (!closed) return record;
+    } catch (error) {
+      if (!closed) throw error;
+    }
+    throw new PopfleetError('shutting-down', 'The connection to popfleet was closed.');
+  }
+
+  function toHandle({ queue, task }: Prepared, verdict: Verdict | undefined, { call }: Place): SentTask {
+    if (verdict?.word === 'conflict') throw keyReused(ofTask(verdict.id), `#${call}/key`);
+    return new SentTask(verdict?.id ?? task.id, verdict !== undefined, queue, waitForEnd);
+  }
 
   /** @param id in any case */
   async function find(id: unknown): Promise<TaskRecord | undefined> {
@@ -120,10 +151,11 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
   }
 
   return {
-    async enqueue(type, input, options) {
+    async enqueue(task: string | TaskDefinition, input: unknown, options?: TaskOptions) {
+      const type = isTaskDefinition(task) ? task.type : task;
       const given = options === undefined ? undefined : demandObject(options, '');
       const prepared = accept.prepare(readCall(type, input, given, ALONE), SENDER);
-      return toSent(prepared, await accept.send(prepared), ALONE);
+      return toHandle(prepared, await accept.send(prepared), ALONE);
     },
 
     async enqueueMany(many) {
@@ -139,7 +171,7 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
         const { call, definition, place } = checked[at] as (typeof checked)[number];
         return (all[at] = prepareTask(call, definition, SENDER, place));
       });
-      return all.map((prepared, at) => toSent(prepared, verdicts.get(at), placeOf(at)));
+      return all.map((prepared, at) => toHandle(prepared, verdicts.get(at), placeOf(at)));
     },
 
     async get(id) {
@@ -158,6 +190,9 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
     },
 
     close() {
+      closed = true;
+      waiters.stop();
+      void hub.stop();
       command.disconnect();
     },
   };
@@ -205,11 +240,6 @@ function demandOptions(options: object, at: string): object {
   const misplaced = ['type', 'input'].find((name) => Object.hasOwn(plain, name));
   if (misplaced === undefined) return plain;
   throw invalidInput([{ pointer: `#${at}/${misplaced}`, detail: 'is no option' }]);
-}
-
-function toSent({ task }: Prepared, verdict: Verdict | undefined, { call }: Place): Sent {
-  if (verdict?.word === 'conflict') throw keyReused(ofTask(verdict.id), `#${call}/key`);
-  return { id: verdict?.id ?? task.id, replayed: verdict !== undefined };
 }
 
 function hasFields(value: object): boolean {

@@ -25,6 +25,10 @@ export const ERROR_CODES = {
   'queue-full': { status: 503, title: 'The queue is full' },
   overloaded: { status: 503, title: 'Too many requests are waiting' },
   'shutting-down': { status: 503, title: 'The server is shutting down' },
+  'task-failed': { status: 500, title: 'The task failed' },
+  'task-cancelled': { status: 500, title: 'The task was cancelled' },
+  'task-expired': { status: 500, title: 'The task was not started in time' },
+  'timed-out': { status: 504, title: 'The time to wait is over' },
   'bad-config': { status: 500, title: 'The configuration is not valid' },
   'bad-definition': { status: 500, title: 'A task definition is not valid' },
 } as const satisfies Record<string, { status: number; title: string }>;

@@ -13,7 +13,7 @@ export interface Waiters {
    * @returns the record as it is then; `undefined` when there is no such task
    * @throws PopfleetError `redis-unavailable`; that of `Places` when there is no place
    */
-  wait(task: TaskPlace, ms: number, gone: AbortSignal, key?: string): Promise<TaskRecord | undefined>;
+  wait(task: TaskPlace, ms: number, gone?: AbortSignal, key?: string): Promise<TaskRecord | undefined>;
   /** How many wait now. */
   count(): number;
   /** Answers everyone with what is known. */
@@ -60,7 +60,7 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
   function signOf(
     id: string,
     deadline: number,
-    gone: AbortSignal,
+    gone: AbortSignal | undefined,
   ): { promise: Promise<void>; cancel: () => void } {
     let done = (): void => undefined;
     const promise = new Promise<void>((resolve) => {
@@ -69,25 +69,25 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
       const timer = setTimeout(() => done(), Math.max(0, deadline - performance.now()));
       done = () => {
         clearTimeout(timer);
-        gone.removeEventListener('abort', done);
+        gone?.removeEventListener('abort', done);
         waiters.delete(done);
         if (waiters.size === 0) waiting.delete(id);
         resolve();
       };
       waiters.add(done);
-      gone.addEventListener('abort', done, { once: true });
+      gone?.addEventListener('abort', done, { once: true });
     });
     return { promise, cancel: done };
   }
 
-  async function waitFor(id: string, ms: number, gone: AbortSignal): Promise<TaskRecord | undefined> {
+  async function waitFor(id: string, ms: number, gone?: AbortSignal): Promise<TaskRecord | undefined> {
     const deadline = performance.now() + ms;
     for (;;) {
       // Listen first, look second: what happens in between is then told or seen.
       const sign = signOf(id, deadline, gone);
       try {
         const latest = await inspector.task(id);
-        const over = stopped || gone.aborted || performance.now() >= deadline;
+        const over = stopped || gone?.aborted || performance.now() >= deadline;
         if (over || !latest || isTerminal(latest.state)) return latest;
         await sign.promise;
       } finally {

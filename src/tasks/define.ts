@@ -26,14 +26,17 @@ export interface TaskContext {
   readonly traceparent: string | undefined;
 }
 
-export interface TaskDefinition<Input = unknown, Output = unknown> {
+/**
+ * `Input` is what the handler gets, `Output` what it makes, `Sent` what a program sends: the schema may make one of the other.
+ */
+export interface TaskDefinition<Input = unknown, Output = unknown, Sent = unknown> {
   /** Lower case letters, digits, `_`, `.` and `-`; begins with a letter; at most 64 characters. */
   readonly type: string;
   /**
    * A schema of valibot (`v` of this package), zod, arktype or another library that follows Standard Schema, and needs no
    * await. The server refuses an input that does not fit, the worker checks it again; the handler gets what the schema makes.
    */
-  readonly input: InputSchema<Input>;
+  readonly input: InputSchema<Input, Sent>;
   /** Options for every task of this type; a call may override each. */
   readonly defaults?: TaskDefaults;
   /**
@@ -57,9 +60,9 @@ const DEFINED = Symbol.for('popfleet.task');
  * @param definition an object or an instance of a class; `this` in its `run` is the object itself
  * @throws PopfleetError `bad-definition` that says which part is wrong
  */
-export function defineTask<Input, Output>(
-  definition: TaskDefinition<Input, Output>,
-): TaskDefinition<Input, Output> {
+export function defineTask<Input, Output, Sent>(
+  definition: TaskDefinition<Input, Output, Sent>,
+): TaskDefinition<Input, Output, Sent> {
   const fault = faultOf(definition ?? {});
   if (fault) throw new PopfleetError('bad-definition', fault);
   const { type, input, defaults, runIn } = definition;

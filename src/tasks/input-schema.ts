@@ -6,12 +6,12 @@ import { PopfleetError } from '../protocol/errors.ts';
 import { invalidInput, pointerBelow, validate } from '../protocol/validate.ts';
 
 /** What popfleet uses of Standard Schema 1, and of Standard JSON Schema 1, which a library need not have. */
-export interface InputSchema<Output = unknown> {
+export interface InputSchema<Output = unknown, Input = unknown> {
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
-    readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
     readonly jsonSchema?:
       | { readonly input: (options: JsonSchemaOptions) => Record<string, unknown> }
       | undefined;

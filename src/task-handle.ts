@@ -1,0 +1,101 @@
+// What a program gets for a task that it has sent: its id, and a way to wait for its result.
+
+import { decodeStored } from './protocol/cbor.ts';
+import { PopfleetError } from './protocol/errors.ts';
+import { readTaskError } from './protocol/task-error.ts';
+import { invalidInput } from './protocol/validate.ts';
+import type { TaskRecord } from './store/record.ts';
+
+export interface TaskHandle<Result = unknown> {
+  readonly id: string;
+  /** True when the idempotency key found a task that was made by the same request before. */
+  readonly replayed: boolean;
+  /**
+   * Waits until the task has ended. It asks for nothing again and again: Redis tells when.
+   * @param options.timeoutMs how long to wait, 0 to 24 days; 24 days by default
+   * @returns what its handler made, as JSON shows it; `undefined` when that was nothing
+   * @throws PopfleetError `task-failed` (for good, with the error in `cause`), `task-cancelled`, `task-expired` (not started
+   *   in time), `timed-out` (the task goes on), `not-found` (it has ended and is kept no longer), `redis-unavailable`
+   *   (Redis is away: call again), `shutting-down` (`close` was called)
+   */
+  result(options?: { readonly timeoutMs?: number }): Promise<Result>;
+}
+
+/** A value as it is once it was stored: what JSON shows of it. A Date is text then; byte strings stay as they are. */
+export type Stored<Value> = 0 extends 1 & Value
+  ? Value
+  : Value extends string | number | boolean | null | undefined | Uint8Array
+    ? Value
+    : Value extends { toJSON(): infer Json }
+      ? Stored<Json>
+      : Value extends (...args: never[]) => unknown
+        ? never
+        : Value extends object
+          ? { [Name in keyof Value]: Stored<Value[Name]> }
+          : Value;
+
+/** Waits for the end of a task, for so many milliseconds at most. @returns its record then */
+type WaitForEnd = (
+  task: { readonly id: string; readonly queue: string },
+  ms: number,
+) => Promise<TaskRecord | undefined>;
+
+/** No timer of Node waits for 25 days. */
+const LONGEST_WAIT_MS = 24 * 86_400_000;
+
+/** A class, because one is made for each task: what belongs to all of them stands there once. */
+export class SentTask implements TaskHandle<never> {
+  readonly id: string;
+  readonly replayed: boolean;
+  readonly #queue: string;
+  readonly #waitForEnd: WaitForEnd;
+
+  constructor(id: string, replayed: boolean, queue: string, waitForEnd: WaitForEnd) {
+    this.id = id;
+    this.replayed = replayed;
+    this.#queue = queue;
+    this.#waitForEnd = waitForEnd;
+  }
+
+  async result({ timeoutMs = LONGEST_WAIT_MS }: { readonly timeoutMs?: number } = {}): Promise<never> {
+    if (!Number.isFinite(timeoutMs) || timeoutMs < 0 || timeoutMs > LONGEST_WAIT_MS) {
+      throw invalidInput([
+        { pointer: '#/timeoutMs', detail: `must be a number from 0 to ${LONGEST_WAIT_MS}` },
+      ]);
+    }
+    const record = await this.#waitForEnd({ id: this.id, queue: this.#queue }, timeoutMs);
+    return resultOf(this.id, record, timeoutMs) as never;
+  }
+}
+
+function resultOf(id: string, record: TaskRecord | undefined, waitedMs: number): unknown {
+  if (!record) {
+    throw new PopfleetError('not-found', `There is no task ${id} any more: it has ended and was removed.`);
+  }
+  switch (record.state) {
+    case 'succeeded':
+      return record.result && decodeStored(record.result);
+    case 'cancelled':
+      throw new PopfleetError('task-cancelled', `Task ${id} was cancelled.`);
+    case 'dead':
+      throw failureOf(id, record);
+    case 'scheduled':
+    case 'ready':
+    case 'running':
+    default:
+      throw new PopfleetError(
+        'timed-out',
+        `Task ${id} has not ended within ${waitedMs} ms; it is ${record.state}.`,
+      );
+  }
+}
+
+function failureOf(id: string, { error }: TaskRecord): PopfleetError {
+  const cause = error && readTaskError(error);
+  // What a handler threw has a stack.
+  if (cause?.name === 'Expired' && cause.stack === undefined) {
+    return new PopfleetError('task-expired', `Task ${id} was not started in time.`, { cause });
+  }
+  const why = cause ? `${cause.name}: ${cause.message}` : 'its error is not known';
+  return new PopfleetError('task-failed', `Task ${id} failed: ${why}`, { cause });
+}
