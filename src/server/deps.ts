@@ -1,21 +1,30 @@
 // What the routes of a server work with.
 
+import type { Accept } from '../accept/accept.ts';
 import type { Log } from '../log.ts';
 import type { Inspector } from '../store/inspector.ts';
 import type { Page, PageQuery } from '../store/lister.ts';
 import type { Operator } from '../store/operator.ts';
 import type { AskReadiness } from '../store/readiness.ts';
+import type { Schedules } from '../store/schedules.ts';
 import type { Waiters } from '../store/waiters.ts';
+import type { Registry } from '../tasks/registry.ts';
 import type { AccessParts } from './auth/access.ts';
 import type { EventStreams } from './events/streams.ts';
-import type { BatchParts } from './routes/batch.ts';
-import type { EnqueueParts } from './routes/enqueue.ts';
-import type { ScheduleRouteParts } from './routes/schedules.ts';
+import type { Quota } from './quota.ts';
 
-export interface Deps extends EnqueueParts, BatchParts, ScheduleRouteParts, AccessParts {
+export interface Deps extends AccessParts {
+  readonly registry: Registry;
+  readonly accept: Accept;
+  /** What a caller may send in a time; `undefined` = without limit. */
+  readonly quota: Quota | undefined;
+  /** Largest body of one task. */
+  readonly bodyLimitBytes: number;
+  readonly batchLimitBytes: number;
   readonly inspector: Inspector;
   readonly operator: Operator;
   readonly list: (query: PageQuery) => Promise<Page>;
+  readonly schedules: Schedules;
   readonly waiters: Waiters;
   readonly events: EventStreams;
   readonly log: Log;

@@ -1,10 +1,10 @@
 // Accepting many tasks with one request: `POST /v1/tasks/batch`.
 
 import type { Context } from 'hono';
-import type { Accept } from '../../accept/accept.ts';
 import type { Sender } from '../../accept/new-task.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import type { AppEnv } from '../app-env.ts';
+import type { Deps } from '../deps.ts';
 import { BATCH_MEDIA, type BatchMedia, batchMediaOf, readItems } from '../batch/body.ts';
 import {
   type BadItem,
@@ -20,16 +20,9 @@ import { CALL } from '../call-schema.ts';
 import { ENQUEUE_PROBLEMS } from '../enqueue-problems.ts';
 import { booleanEntry, type JsonSchema, type Operation, readQuery, type Route, route } from '../operation.ts';
 import { problemAnswer } from '../problem.ts';
-import type { Quota } from '../quota.ts';
 import { senderOf } from '../sender.ts';
 
-export interface BatchParts {
-  readonly accept: Accept;
-  /** Largest body of one task. */
-  readonly bodyLimitBytes: number;
-  readonly batchLimitBytes: number;
-  readonly quota: Quota | undefined;
-}
+type BatchDeps = Pick<Deps, 'accept' | 'bodyLimitBytes' | 'batchLimitBytes' | 'quota'>;
 
 const MOST_ITEMS = 10_000;
 /** Faults that are told of a batch that is refused, and of one that is taken in part. */
@@ -40,7 +33,7 @@ const queryEntries = {
   partial: booleanEntry('Takes the tasks that are valid, and tells of each what became of it.'),
 };
 
-export function batchRoutes(parts: BatchParts): readonly Route[] {
+export function batchRoutes(deps: BatchDeps): readonly Route[] {
   return [
     route('POST', '/v1/tasks/batch', batchOperation(), async (c) => {
       const { partial } = readQuery(c, queryEntries);
@@ -48,9 +41,9 @@ export function batchRoutes(parts: BatchParts): readonly Route[] {
       if (media instanceof Response) return media;
       demandNoKeyHeader(c);
       const isPartial = partial === 'true';
-      const { accept } = parts;
-      const sender = senderOf(c, parts.quota);
-      const read = await readBatch(c, parts, media, sender, isPartial ? ERRORS_TOLD_OF_PARTS : ERRORS_TOLD);
+      const { accept } = deps;
+      const sender = senderOf(c, deps.quota);
+      const read = await readBatch(c, deps, media, sender, isPartial ? ERRORS_TOLD_OF_PARTS : ERRORS_TOLD);
       const items = await refuseTakenKeys(read, accept);
       const good = items.filter(isGood);
       if (!isPartial && good.length < items.length) throw refusal(items);
@@ -86,7 +79,7 @@ function demandNoKeyHeader(c: Context<AppEnv>): void {
 
 async function readBatch(
   c: Context<AppEnv>,
-  { accept, bodyLimitBytes, batchLimitBytes }: BatchParts,
+  { accept, bodyLimitBytes, batchLimitBytes }: BatchDeps,
   media: BatchMedia,
   sender: Sender,
   mostErrors: number,

@@ -2,7 +2,6 @@
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
-import type { Accept } from '../../accept/accept.ts';
 import { keyReused, ofTask } from '../../accept/idempotency.ts';
 import { ALONE, type Place, unknownType } from '../../accept/new-task.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
@@ -10,31 +9,21 @@ import { QUEUE_NAME } from '../../protocol/names.ts';
 import { type Call, CallSchema } from '../../protocol/options.ts';
 import { isTerminal } from '../../protocol/task-state.ts';
 import { validate } from '../../protocol/validate.ts';
-import type { Inspector } from '../../store/inspector.ts';
-import type { Waiters } from '../../store/waiters.ts';
-import type { Registry } from '../../tasks/registry.ts';
 import { fullView } from '../../views/full-view.ts';
 import type { TaskView } from '../../views/task-view.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import type { Deps } from '../deps.ts';
 import { readBody } from '../body.ts';
 import { CALL_BODIES } from '../call-schema.ts';
 import { ENQUEUE_PROBLEMS } from '../enqueue-problems.ts';
 import { keyOfHeader, sameKey } from '../idempotency-key.ts';
 import { booleanEntry, type OperationAnswer, readQuery, type Route, route } from '../operation.ts';
 import { appliedPreferences, type Preferences, preferencesOf, waitEntry } from '../prefer.ts';
-import type { Quota } from '../quota.ts';
 import { type Accepted, CheckedSchema, ReceiptSchema, toAccepted } from '../receipt.ts';
 import { senderOf } from '../sender.ts';
 
-export interface EnqueueParts {
-  readonly registry: Registry;
-  readonly accept: Accept;
-  readonly inspector: Inspector;
-  readonly waiters: Waiters;
-  readonly bodyLimitBytes: number;
-  readonly quota: Quota | undefined;
-}
+type EnqueueDeps = Pick<Deps, 'registry' | 'accept' | 'inspector' | 'waiters' | 'bodyLimitBytes' | 'quota'>;
 
 const waitQuery = { wait: waitEntry };
 const queryEntries = { ...waitQuery, dryRun: booleanEntry('Only checks.') };
@@ -81,7 +70,7 @@ const SENDING = {
 } as const;
 
 /** `POST /v1/tasks` with `{type, input}` and the options of a call. */
-export function enqueueRoutes(parts: EnqueueParts): readonly Route[] {
+export function enqueueRoutes(deps: EnqueueDeps): readonly Route[] {
   return [
     route(
       'POST',
@@ -96,8 +85,8 @@ export function enqueueRoutes(parts: EnqueueParts): readonly Route[] {
       },
       async (c) => {
         const wishes = wishesOf(c);
-        const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
-        return send(c, parts, call, wishes);
+        const call = validate(CallSchema, await readBody(c, deps.bodyLimitBytes));
+        return send(c, deps, call, wishes);
       },
     ),
     route(
@@ -117,15 +106,15 @@ export function enqueueRoutes(parts: EnqueueParts): readonly Route[] {
       },
       async (c) => {
         readQuery(c, {});
-        const call = validate(CallSchema, await readBody(c, parts.bodyLimitBytes));
-        return send(c, parts, call, { ...NO_WISHES, dryRun: true });
+        const call = validate(CallSchema, await readBody(c, deps.bodyLimitBytes));
+        return send(c, deps, call, { ...NO_WISHES, dryRun: true });
       },
     ),
   ];
 }
 
 /** `POST /{type}`, whose body is the input. Added last: its path is one segment of any name. */
-export function shortRoutes(parts: EnqueueParts): readonly Route[] {
+export function shortRoutes(deps: EnqueueDeps): readonly Route[] {
   return [
     route(
       'POST',
@@ -139,11 +128,11 @@ export function shortRoutes(parts: EnqueueParts): readonly Route[] {
       },
       async (c) => {
         const type = c.req.param('type') ?? '';
-        if (!parts.registry.has(type)) throw unknownType(parts.registry, type, SHORT);
+        if (!deps.registry.has(type)) throw unknownType(deps.registry, type, SHORT);
         const wishes = wishesOf(c, shortEntries);
-        const input = await readBody(c, parts.bodyLimitBytes);
+        const input = await readBody(c, deps.bodyLimitBytes);
         const call = wishes.queue === undefined ? { type, input } : { type, input, queue: wishes.queue };
-        return send(c, parts, call, wishes, SHORT, 'task sent');
+        return send(c, deps, call, wishes, SHORT, 'task sent');
       },
     ),
   ];
@@ -175,16 +164,16 @@ function wishesOf(
 
 async function send(
   c: Context<AppEnv>,
-  parts: EnqueueParts,
+  deps: EnqueueDeps,
   given: Call,
   wishes: Wishes,
   place = ALONE,
   message?: string,
 ): Promise<Response> {
-  const { accept } = parts;
+  const { accept } = deps;
   const key = sameKey(wishes.key, given.key);
   const call = key === given.key ? given : { ...given, key };
-  const sender = senderOf(c, parts.quota);
+  const sender = senderOf(c, deps.quota);
   const prepared = accept.prepare(call, sender, place);
   const room = accept.admit(prepared, sender);
   if (room) await room;
@@ -200,7 +189,7 @@ async function send(
   const accepted = toAccepted(call.type, prepared, verdict, c.get('basePath'));
   const told = message === undefined ? accepted : { message, ...accepted };
   if (wishes === NO_WISHES) return answerAccepted(c, told, headers);
-  return answerAsWished(c, parts, told, wishes, headers);
+  return answerAsWished(c, deps, told, wishes, headers);
 }
 
 function answerAccepted(
@@ -221,13 +210,13 @@ function acceptedHeaders(
 
 async function answerAsWished(
   c: Context<AppEnv>,
-  parts: EnqueueParts,
+  deps: EnqueueDeps,
   accepted: Accepted,
   wishes: Wishes,
   more: Readonly<Record<string, string>> = {},
 ): Promise<Response> {
   const { waitSeconds, minimal } = wishes;
-  const waited = waitSeconds > 0 ? await waitForEnd(c, parts, accepted, waitSeconds) : NOT_WAITED;
+  const waited = waitSeconds > 0 ? await waitForEnd(c, deps, accepted, waitSeconds) : NOT_WAITED;
   const applied = { waitSeconds: waited.hasWaited ? waitSeconds : 0, minimal: minimal && !waited.finished };
   const headers = { ...more, ...appliedPreferences(applied) };
   // Who waits for a task wants its result: it is told in full.
@@ -250,7 +239,7 @@ const NOT_WAITED: Waited = { hasWaited: false };
  */
 async function waitForEnd(
   c: Context<AppEnv>,
-  { waiters, inspector, registry }: EnqueueParts,
+  { waiters, inspector, registry }: EnqueueDeps,
   task: { readonly id: string; readonly queue: string },
   seconds: number,
 ): Promise<Waited> {

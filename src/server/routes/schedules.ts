@@ -2,8 +2,6 @@
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
-import type { Accept } from '../../accept/accept.ts';
-import type { Log } from '../../log.ts';
 import { compact } from '../../protocol/compact.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { QUEUE_NAME } from '../../protocol/names.ts';
@@ -11,22 +9,15 @@ import { toTime } from '../../protocol/time-text.ts';
 import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
 import { validate } from '../../protocol/validate.ts';
 import type { Among, StoredSchedule } from '../../store/schedule-reader.ts';
-import type { Schedules } from '../../store/schedules.ts';
 import { named } from '../../views/component.ts';
 import { BackoffView, taskEntries } from '../../views/task-view.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import type { Deps } from '../deps.ts';
 import { readBody } from '../body.ts';
 import { SCHEDULE_BODIES } from '../call-schema.ts';
 import { knows } from '../caller.ts';
 import { type Operation, readQuery, type Route, route } from '../operation.ts';
-
-export interface ScheduleRouteParts {
-  readonly accept: Accept;
-  readonly schedules: Schedules;
-  readonly bodyLimitBytes: number;
-  readonly log: Log;
-}
 
 const RUNS_SHOWN = 5;
 
@@ -42,8 +33,10 @@ const queueQuery = {
 const ONE_PROBLEMS = ['not-found', 'ambiguous-name', 'invalid-query'] as const;
 
 /** `PUT`, `GET` and `DELETE /v1/schedules/{name}`, `GET /v1/schedules`, `POST …/pause` and `…/resume`. */
-export function scheduleRoutes(parts: ScheduleRouteParts): readonly Route[] {
-  const { accept, schedules } = parts;
+export function scheduleRoutes(
+  deps: Pick<Deps, 'accept' | 'schedules' | 'bodyLimitBytes' | 'log'>,
+): readonly Route[] {
+  const { accept, schedules } = deps;
 
   async function find(c: Context<AppEnv>, among = amongOf(c)): Promise<StoredSchedule> {
     const found = await schedules.find(c.req.param('name') ?? '', among);
@@ -55,7 +48,7 @@ export function scheduleRoutes(parts: ScheduleRouteParts): readonly Route[] {
     const { isNew, skipped } = await schedules.put(queue, name, schedule, among);
     if (skipped) {
       const { count: ticks, from, until } = skipped;
-      parts.log.warn(
+      deps.log.warn(
         { queue, schedule: name, ticks, from: toTime(from), until: toTime(until) },
         'ticks that were missed during a pause were skipped',
       );
@@ -95,7 +88,7 @@ export function scheduleRoutes(parts: ScheduleRouteParts): readonly Route[] {
         );
       }
       const among = amongOf(c);
-      const given = validate(ScheduleSchema, await readBody(c, parts.bodyLimitBytes));
+      const given = validate(ScheduleSchema, await readBody(c, deps.bodyLimitBytes));
       const schedule = await accept.prepareSchedule(given, c.get('caller'));
       const { queue: target } = schedule;
       const created = await put(target, name, schedule, among);
