@@ -10,7 +10,7 @@ import { PopfleetError } from './protocol/errors.ts';
 import type { Server } from './server/server.ts';
 import { checkAtStart } from './store/connection.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
-import { isLeftByInlineTask } from './worker/inline.ts';
+import { isLeftByInlineTask } from './worker/runners/inline.ts';
 
 /** Bad usage, as sysexits(3) numbers it: a supervisor should not start the program again as it is. */
 const EXIT_CONFIG = 78;

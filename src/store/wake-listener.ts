@@ -1,12 +1,9 @@
-// Hears what cannot wait for the next heartbeat: a task due sooner, a cancelled task, a queue that is open again.
+// Listens for what cannot wait for the next heartbeat: a task due sooner, a cancelled task, a queue that is open again.
 
 import type { Redis } from 'ioredis';
+import type { Service } from '../lifecycle.ts';
 import { type ConnectionSettings, openSubscriber } from './connection.ts';
 import { queueKey } from './keys.ts';
-
-export interface WakeListener {
-  stop(): void;
-}
 
 /**
  * Listens to the queues' wake channels.
@@ -14,20 +11,29 @@ export interface WakeListener {
  * @param onWake called with a queue and in how many ms something is due there; also with 0 after each (re)connect,
  *   because messages may have been missed
  */
-export function listenForWakes(
+export function createWakeListener(
   settings: ConnectionSettings,
   command: Redis,
   queues: readonly string[],
   onWake: (queue: string, dueMs: number) => void,
-): WakeListener {
+): Service {
   const channels = new Map(queues.map((queue) => [`${queueKey(queue)}:wake`, queue]));
-  const client = openSubscriber(settings, [...channels.keys()], command);
-  client.on('message', (channel: string, message: string) => {
-    const queue = channels.get(channel);
-    if (queue !== undefined) onWake(queue, Number(message) || 0);
-  });
-  client.on('ready', () => {
-    for (const queue of queues) onWake(queue, 0);
-  });
-  return { stop: () => client.disconnect() };
+  let client: Redis | undefined;
+
+  return {
+    async start() {
+      client = openSubscriber(settings, [...channels.keys()], command);
+      client.on('message', (channel: string, message: string) => {
+        const queue = channels.get(channel);
+        if (queue !== undefined) onWake(queue, Number(message) || 0);
+      });
+      client.on('ready', () => {
+        for (const queue of queues) onWake(queue, 0);
+      });
+    },
+
+    async stop() {
+      client?.disconnect();
+    },
+  };
 }

@@ -1,18 +1,18 @@
 // The heartbeat of a worker: renews what Redis knows of it, whether Redis has lost it or never had it.
 
+import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { isOutage } from '../store/store-error.ts';
 import type { CallWatch } from './call-watch.ts';
-import type { Exchange } from './exchange.ts';
+import type { Lease } from './lease.ts';
 
-export interface Heartbeat {
+export interface Heartbeat extends Service {
   /** Beats at once, for all queues or for one. */
   beat(queue?: string): void;
-  stop(): void;
 }
 
-export interface HeartbeatParts {
-  readonly exchanges: readonly Exchange[];
+export interface HeartbeatDeps {
+  readonly leases: readonly Pick<Lease, 'queue' | 'isPaused' | 'beat'>[];
   readonly everyMs: number;
   /** Called when a queue is no longer paused. */
   readonly onOpen: () => void;
@@ -20,27 +20,38 @@ export interface HeartbeatParts {
   readonly log: Log;
 }
 
-export function startHeartbeat({ exchanges, everyMs, onOpen, watch, log }: HeartbeatParts): Heartbeat {
-  async function beatOnce(exchange: Exchange): Promise<void> {
-    const wasPaused = exchange.isPaused();
-    const call = `heartbeat of ${exchange.queue}`;
+export function createHeartbeat({ leases, everyMs, onOpen, watch, log }: HeartbeatDeps): Heartbeat {
+  let timer: NodeJS.Timeout | undefined;
+
+  async function beatOnce(lease: HeartbeatDeps['leases'][number]): Promise<void> {
+    const wasPaused = lease.isPaused;
+    const call = `heartbeat of ${lease.queue}`;
     try {
-      await exchange.beat();
+      await lease.beat();
       watch.worked(call);
     } catch (error) {
       const isNew = watch.failed(call, error);
-      // Why a connection is away, or thrown away, it says itself.
-      if (isNew && !isOutage(error)) log.error({ queue: exchange.queue, err: error }, 'a heartbeat failed');
+      // A connection that is away, or was thrown away, logs the cause itself.
+      if (isNew && !isOutage(error)) log.error({ queue: lease.queue, err: error }, 'a heartbeat failed');
     }
-    if (wasPaused && !exchange.isPaused()) onOpen();
+    if (wasPaused && !lease.isPaused) onOpen();
   }
 
   function beat(queue?: string): void {
-    for (const exchange of exchanges) {
-      if (queue === undefined || queue === exchange.queue) void beatOnce(exchange);
+    for (const lease of leases) {
+      if (queue === undefined || queue === lease.queue) void beatOnce(lease);
     }
   }
 
-  const timer = setInterval(() => beat(), everyMs);
-  return { beat, stop: () => clearInterval(timer) };
+  return {
+    beat,
+
+    async start() {
+      timer = setInterval(beat, everyMs);
+    },
+
+    async stop() {
+      clearInterval(timer);
+    },
+  };
 }

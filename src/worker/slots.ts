@@ -1,12 +1,12 @@
 // What this worker holds: tasks, each known by queue, id and token.
 
 import type { ClaimedTask } from '../store/consumer.ts';
-import { StopSource } from './stop-source.ts';
+import { StopSource } from './runners/stop-source.ts';
 
-/** A task with what tells its run to stop. */
+/** A task that this worker holds, and the source that stops its run. */
 export class HeldTask extends StopSource {
   readonly task: ClaimedTask;
-  /** Its handler has logged, or said how far it is. */
+  /** Its handler has reported progress or log lines. */
   hasReported = false;
 
   constructor(task: ClaimedTask) {

@@ -1,10 +1,10 @@
-// Sweeps one queue and runs the ticks of schedules that the sweep has named; says what it finds in the log.
+// Sweeps one queue and runs the ticks of schedules that the sweep has named; logs what it finds.
 
 import type { Log } from '../log.ts';
 import type { Swept } from '../store/sweeper.ts';
 import type { TickReport } from '../store/ticks.ts';
 
-export interface SweepAndTickParts {
+export interface SweepAndTickDeps {
   readonly queue: string;
   sweep(queue: string, wantsTicks: boolean): Promise<Swept>;
   tick(queue: string, swept: Swept): Promise<readonly TickReport[]>;
@@ -17,19 +17,19 @@ export interface SweepAndTickParts {
 const NAMED_SKEW_MS = 1_000;
 
 /** @returns one sweep with its ticks; running a tick twice, or on two workers, changes nothing */
-export function createSweepAndTick(parts: SweepAndTickParts): () => Promise<Swept> {
-  const { queue, log } = parts;
+export function createSweepAndTick(deps: SweepAndTickDeps): () => Promise<Swept> {
+  const { queue, log } = deps;
   let waitsUntil = 0;
   let failure: string | undefined;
   const watchSkew = createSkewWatch(queue, log);
 
   async function tick(swept: Swept): Promise<void> {
     try {
-      for (const report of await parts.tick(queue, swept)) tell(queue, report, log);
+      for (const report of await deps.tick(queue, swept)) logTick(queue, report, log);
       failure = undefined;
     } catch (error) {
       // The other duties of the sweep go on meanwhile: they may be what makes room in a full Redis.
-      waitsUntil = performance.now() + parts.retryMs;
+      waitsUntil = performance.now() + deps.retryMs;
       const message = error instanceof Error ? error.message : String(error);
       if (message !== failure)
         log.warn({ queue, err: error }, 'ticks of schedules failed, they are tried again');
@@ -38,14 +38,14 @@ export function createSweepAndTick(parts: SweepAndTickParts): () => Promise<Swep
   }
 
   return async () => {
-    const swept = await parts.sweep(queue, performance.now() >= waitsUntil);
+    const swept = await deps.sweep(queue, performance.now() >= waitsUntil);
     watchSkew(swept.skewMs);
     if (swept.ticks.length + swept.plans.length > 0) await tick(swept);
     return swept;
   };
 }
 
-function tell(queue: string, report: TickReport, log: Log): void {
+function logTick(queue: string, report: TickReport, log: Log): void {
   const { name, word } = report;
   const schedule = { queue, schedule: name };
   switch (word) {

@@ -1,12 +1,12 @@
-// One timer a queue that fires when its next sweep is due: not earlier, and sooner when it hears of something sooner.
+// One timer a queue that fires when its next sweep is due: not earlier, and sooner when something is due sooner.
 
+import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Swept } from '../store/sweeper.ts';
 
-export interface SweepTimer {
+export interface SweepTimer extends Service {
   /** Sweeps in `ms` at the latest. */
   within(ms: number): void;
-  stop(): Promise<void>;
 }
 
 /** @param periodMs longest wait, also after a sweep that failed */
@@ -29,7 +29,7 @@ export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, 
     running = sweep()
       .then(
         (swept) => {
-          tell(swept);
+          report(swept);
           within(Math.min(swept.nextMs, periodMs));
         },
         () => within(periodMs), // Redis is away: its connection says so, once.
@@ -39,13 +39,17 @@ export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, 
       });
   }
 
-  function tell({ counts }: Swept): void {
+  function report({ counts }: Swept): void {
     if (counts.returned + counts.poisoned + counts.repaired > 0) log.warn(counts, 'swept');
     else if (counts.due + counts.expired + counts.removed > 0) log.debug(counts, 'swept');
   }
 
   return {
     within,
+
+    /** The first connection brings the first sweep. */
+    async start() {},
+
     async stop() {
       stopped = true;
       clearTimeout(timer);

@@ -1,4 +1,4 @@
-// The worker role: wires the fetch loop, the slots, the threads and the timers, and takes them down in order.
+// The worker role: a list of services that start in order and stop in reverse.
 
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
@@ -8,28 +8,27 @@ import { type Announcement, announce } from '../store/announcement.ts';
 import { openBlockingPop } from '../store/blocking-pop.ts';
 import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
 import { createConsumer } from '../store/consumer.ts';
+import { watchPermissions } from '../store/permissions.ts';
 import { createSweeper, type Swept } from '../store/sweeper.ts';
 import { runTicks, type TickReport } from '../store/ticks.ts';
-import { listenForWakes, type WakeListener } from '../store/wake-listener.ts';
+import { createWakeListener } from '../store/wake-listener.ts';
 import type { Registry, TaskSettings } from '../tasks/registry.ts';
 import { VERSION } from '../version.ts';
-import { watchPermissions } from '../store/permissions.ts';
-import { createAhead } from './ahead.ts';
 import { createCallWatch } from './call-watch.ts';
-import { createExchange, type Exchange } from './exchange.ts';
 import { createExecute } from './execute.ts';
-import { createFeed } from './feed.ts';
-import { createGate } from './gate.ts';
-import { createGated } from './gated.ts';
-import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
-import { createInline, type Inline } from './inline.ts';
-import { createIsolated } from './isolated.ts';
-import type { RunnerSettings, Told } from './job.ts';
+import { createFetcher } from './fetcher.ts';
+import { createHeartbeat } from './heartbeat.ts';
 import { createLaneTurn } from './lane-turn.ts';
-import { createPool } from './pool.ts';
-import { createSlots } from './slots.ts';
+import { Lease } from './lease.ts';
+import { createPrefetch } from './prefetch.ts';
+import { createInline } from './runners/inline.ts';
+import { createProcessRunner } from './runners/process.ts';
+import type { Report } from './runners/runner.ts';
+import { createSemaphore, limitRunner } from './runners/semaphore.ts';
+import { ThreadPool } from './runners/thread-pool.ts';
+import { createSlots, type Slots } from './slots.ts';
 import { createSweepAndTick } from './sweep-and-tick.ts';
-import { createSweepTimer } from './sweep-timer.ts';
+import { createSweepTimer, type SweepTimer } from './sweep-timer.ts';
 
 export interface WorkerSettings {
   readonly queues: readonly string[];
@@ -50,11 +49,11 @@ export interface WorkerSettings {
   readonly tasks: TaskSettings;
 }
 
-export interface WorkerParts {
+export interface WorkerDeps {
   readonly connection: ConnectionSettings;
   readonly registry: Registry;
   readonly log: Log;
-  /** Called when the worker cannot fetch, claim, record or be heard of for long, and a new process should try. */
+  /** Called when the worker cannot fetch, claim, record or beat for long, and a new process should try. */
   readonly onStuck: () => void;
   /** For tests: five minutes. */
   readonly stuckMs?: number;
@@ -64,158 +63,175 @@ export interface WorkerParts {
 const SWEEP_SLICE = 100;
 /** A worker whose calls of one kind have all failed for this long asks to be replaced. */
 const STUCK_MS = 300_000;
-/** A call that gets no answer for this long is given up with its connection, and looked after by `held`. */
+/** A call that gets no answer for this long is given up with its connection; `held` finds out later what it did. */
 const SOCKET_TIMEOUT_MS = 3_000;
-/** The last words of a stopping worker are not waited for longer than this. */
+/** The last calls of a stopping worker are not waited for longer than this. */
 const FAREWELL_MS = 3_000;
 
-export function createWorker(settings: WorkerSettings, parts: WorkerParts): Service {
-  const { connection, log } = parts;
+type Command = ReturnType<typeof openCommandConnection>;
+
+export function createWorker(settings: WorkerSettings, deps: WorkerDeps): Service {
+  const { log } = deps;
   const name = workerName();
-  const ahead = createAhead(settings.concurrency);
-  const slots = createSlots(ahead.limit);
-  const runnerSettings = runnerSettingsOf(settings);
-  const onTold = (told: Told): void => {
-    taken?.exchanges.find(({ queue }) => queue === told.queue)?.tell(told);
-  };
-  const threadGate = createGate(settings.threads);
-  const pool = createPool({ settings: runnerSettings, gate: threadGate, ahead, onTold, log });
   const stopping = new AbortController();
-  const announcement = announcementOf(settings, parts.registry);
-  let taken: Running | undefined;
-
-  /** Everything that needs Redis; made at start, so that a worker that never ran has nothing to take down. */
-  function run(): Running {
-    const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
-    const inline = createInline(parts.registry, settings.resultLimitBytes, onTold, log);
-    const execute = createExecute({
-      registry: parts.registry,
-      threads: pool,
-      inline: createGated(inline, createGate(settings.concurrency), ahead),
-      // A process takes the place of a thread.
-      isolated: createGated(createIsolated(runnerSettings, onTold, log), threadGate, ahead),
-      ahead,
-      log,
-    });
-    const watch = createCallWatch(parts.stuckMs ?? STUCK_MS, log, parts.onStuck);
-    watchPermissions(command, log);
-    const laneTurn = createLaneTurn(settings.lowLanesPercent);
-    const alone = settings.queues.length === 1;
-    const exchanges = settings.queues.map((queue) =>
-      createExchange({
-        consumer: createConsumer(command, queue, name, settings.leaseMs),
-        announce: () => announce(command, queue, name, announcement),
-        slots,
-        execute,
-        // With several queues the fetch loop decides whose turn it is, so that a busy one cannot starve the others.
-        wantsMore: () => alone && !stopping.signal.aborted,
-        laneTurn,
-        places: settings.concurrency,
-        watch,
-        log,
-      }),
-    );
-    const sweep = createSweeper(command, {
-      leaseMs: settings.leaseMs,
-      slice: SWEEP_SLICE,
-      popGraceMs: settings.popGraceMs,
-      retentionMs: settings.resultTtlMs,
-      retentionBytes: settings.retentionBytes,
-      periodMs: settings.heartbeatMs,
-    });
-    const tick = (queue: string, swept: Swept): Promise<TickReport[]> => runTicks(command, queue, swept);
-    const sweeps = new Map(
-      settings.queues.map((queue) => [
-        queue,
-        createSweepTimer(
-          createSweepAndTick({ queue, sweep, tick, retryMs: settings.heartbeatMs, log }),
-          settings.heartbeatMs,
-          log,
-        ),
-      ]),
-    );
-    const feed = createFeed({
-      open: () => openBlockingPop(connection, `${name}:feed`, command, settings.blockMs),
-      exchanges,
-      slots,
-      laneTurn,
-      watch,
-      log,
-    });
-
-    const heartbeat = startHeartbeat({
-      exchanges,
-      everyMs: settings.heartbeatMs,
-      onOpen: () => feed.nudge(),
-      watch,
-      log,
-    });
-    command.on('ready', () => {
-      heartbeat.beat();
-      for (const timer of sweeps.values()) timer.within(0);
-    });
-    const wakes = listenForWakes(connection, command, settings.queues, (queue, dueMs) => {
-      sweeps.get(queue)?.within(dueMs);
-      if (dueMs <= 0) heartbeat.beat(queue);
-    });
-    feed.start();
-    return { command, exchanges, feed, heartbeat, inline, sweeps, wakes };
-  }
-
-  async function drain({ exchanges }: Running, hurry: AbortSignal): Promise<void> {
-    const patience = timeLimit(settings.shutdownGraceMs, hurry);
-    await slots.whenEmpty(patience);
-    for (const held of slots.held()) held.stop('shutting-down');
-    // Outcomes of what was stopped are still on their way.
-    await slots.whenEmpty(timeLimit(FAREWELL_MS));
-    await within(Promise.all(exchanges.map((exchange) => exchange.settled())), FAREWELL_MS);
-  }
+  /** Those that have begun to start, in this order. */
+  const up: Service[] = [];
 
   return {
     async start() {
-      await pool.start();
-      if (stopping.signal.aborted) return;
-      taken = run();
-      log.info(
-        { worker: name, queues: settings.queues, concurrency: settings.concurrency },
-        'worker started',
-      );
+      for (const service of servicesOf(settings, deps, name, stopping.signal)) {
+        up.push(service);
+        await service.start();
+        if (stopping.signal.aborted) return;
+      }
+      const { queues, concurrency } = settings;
+      log.info({ worker: name, queues, concurrency }, 'worker started');
     },
 
     async stop(hurry = new AbortController().signal) {
       if (stopping.signal.aborted) return;
       stopping.abort();
-      if (taken) {
-        const running = taken;
-        await within(running.feed.stop(), settings.blockMs + FAREWELL_MS);
-        await drain(running, hurry);
-        running.heartbeat.stop();
-        running.wakes.stop();
-        await Promise.all([...running.sweeps.values()].map((timer) => within(timer.stop(), FAREWELL_MS)));
-        const farewells = running.exchanges.map((exchange) => exchange.leave().catch(() => undefined));
-        await within(Promise.all(farewells), FAREWELL_MS);
-        running.command.disconnect();
-        running.inline.stop();
+      for (const service of up.toReversed()) {
+        // One that fails to stop does not keep the others from it.
+        await service
+          .stop(hurry)
+          .catch((error: unknown) => log.error({ err: error }, 'the worker cannot stop in order'));
       }
-      await pool.stop();
       log.info({ worker: name }, 'worker stopped');
     },
   };
 }
 
-interface Running {
-  readonly command: ReturnType<typeof openCommandConnection>;
-  readonly exchanges: readonly Exchange[];
-  readonly feed: ReturnType<typeof createFeed>;
-  readonly heartbeat: Heartbeat;
-  readonly inline: Inline;
-  readonly sweeps: ReadonlyMap<string, ReturnType<typeof createSweepTimer>>;
-  readonly wakes: WakeListener;
+/** In the order in which they start: each stands on those before it. Nothing connects to Redis before the threads have loaded. */
+function* servicesOf(
+  settings: WorkerSettings,
+  { connection, registry, log, onStuck, stuckMs = STUCK_MS }: WorkerDeps,
+  name: string,
+  stopping: AbortSignal,
+): Generator<Service> {
+  const { queues, concurrency, threads, resultLimitBytes, blockMs } = settings;
+  const prefetch = createPrefetch(concurrency);
+  const slots = createSlots(prefetch.limit);
+  const announcement = announcementOf(settings, registry);
+  const leases: Lease[] = [];
+  const onReport = (report: Report): void =>
+    leases.find(({ queue }) => queue === report.queue)?.report(report);
+
+  const runnerSettings = { tasks: settings.tasks, resultLimitBytes, threadMemoryMb: settings.threadMemoryMb };
+  const semaphore = createSemaphore(threads);
+  const threadPool = new ThreadPool({ settings: runnerSettings, semaphore, prefetch, onReport, log });
+  yield threadPool;
+  const inline = createInline(registry, resultLimitBytes, onReport, log);
+  yield inline;
+  const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
+  watchPermissions(command, log);
+  yield { async start() {}, stop: async () => command.disconnect() };
+
+  const execute = createExecute({
+    registry,
+    threads: threadPool,
+    inline: limitRunner(inline, createSemaphore(concurrency), prefetch),
+    // A process takes the place of a thread.
+    isolated: limitRunner(createProcessRunner(runnerSettings, onReport, log), semaphore, prefetch),
+    prefetch,
+    log,
+  });
+  const watch = createCallWatch(stuckMs, log, onStuck);
+  const laneTurn = createLaneTurn(settings.lowLanesPercent);
+  for (const queue of queues) {
+    leases.push(
+      new Lease({
+        consumer: createConsumer(command, queue, name, settings.leaseMs),
+        announce: () => announce(command, queue, name, announcement),
+        slots,
+        execute,
+        // With several queues the fetcher decides whose turn it is, so that a busy one cannot starve the others.
+        wantsMore: () => queues.length === 1 && !stopping.aborted,
+        laneTurn,
+        places: concurrency,
+        watch,
+        log,
+      }),
+    );
+  }
+  yield leaving(leases);
+
+  const sweeps = createSweeps(settings, command, log);
+  yield together([...sweeps.values()]);
+
+  const open = () => openBlockingPop(connection, `${name}:feed`, command, blockMs);
+  const fetcher = createFetcher({ open, leases, slots, laneTurn, watch, log });
+  const onOpen = (): void => fetcher.nudge();
+  const heartbeat = createHeartbeat({ leases, everyMs: settings.heartbeatMs, onOpen, watch, log });
+  command.on('ready', () => {
+    heartbeat.beat();
+    for (const timer of sweeps.values()) timer.within(0);
+  });
+  yield createWakeListener(connection, command, queues, (queue, dueMs) => {
+    sweeps.get(queue)?.within(dueMs);
+    if (dueMs <= 0) heartbeat.beat(queue);
+  });
+  yield heartbeat;
+  yield draining(slots, leases, settings.shutdownGraceMs);
+  yield limited(fetcher, blockMs + FAREWELL_MS);
 }
 
-/** What handlers may see of the settings: nothing else goes into their threads. */
-function runnerSettingsOf({ tasks, resultLimitBytes, threadMemoryMb }: WorkerSettings): RunnerSettings {
-  return { tasks, resultLimitBytes, threadMemoryMb };
+/** Gives up the leases at its stop. */
+function leaving(leases: readonly Lease[]): Service {
+  const leave = (lease: Lease): Promise<void> => lease.leave().catch(() => undefined);
+  return {
+    async start() {},
+    stop: async () => void (await within(Promise.all(leases.map(leave)), FAREWELL_MS)),
+  };
+}
+
+/** Lets running tasks end at its stop, for as long as there is time, and stops the others. */
+function draining(slots: Slots, leases: readonly Lease[], graceMs: number): Service {
+  return {
+    async start() {},
+
+    async stop(hurry) {
+      await slots.whenEmpty(timeLimit(graceMs, hurry));
+      for (const held of slots.held()) held.stop('shutting-down');
+      // Outcomes of what was stopped are still on their way.
+      await slots.whenEmpty(timeLimit(FAREWELL_MS));
+      await within(Promise.all(leases.map((lease) => lease.settled())), FAREWELL_MS);
+    },
+  };
+}
+
+/** A sweep timer for each queue. */
+function createSweeps(settings: WorkerSettings, command: Command, log: Log): ReadonlyMap<string, SweepTimer> {
+  const { queues, heartbeatMs, leaseMs, popGraceMs, retentionBytes, resultTtlMs } = settings;
+  const sweep = createSweeper(command, {
+    leaseMs,
+    slice: SWEEP_SLICE,
+    popGraceMs,
+    retentionMs: resultTtlMs,
+    retentionBytes,
+    periodMs: heartbeatMs,
+  });
+  const tick = (queue: string, swept: Swept): Promise<TickReport[]> => runTicks(command, queue, swept);
+  const timerOf = (queue: string): SweepTimer =>
+    createSweepTimer(createSweepAndTick({ queue, sweep, tick, retryMs: heartbeatMs, log }), heartbeatMs, log);
+  return new Map(queues.map((queue) => [queue, timerOf(queue)]));
+}
+
+/** Services that start and stop side by side, and whose stop is not waited for longer than a farewell. */
+function together(services: readonly Service[]): Service {
+  return {
+    start: async () => void (await Promise.all(services.map((service) => service.start()))),
+    stop: async () =>
+      void (await Promise.all(services.map((service) => within(service.stop(), FAREWELL_MS)))),
+  };
+}
+
+/** A service whose stop is not waited for longer than `ms`. */
+function limited(service: Service, ms: number): Service {
+  return {
+    start: () => service.start(),
+    stop: (hurry) => within(service.stop(hurry), ms),
+  };
 }
 
 function announcementOf({ concurrency, threads }: WorkerSettings, registry: Registry): Announcement {

@@ -201,7 +201,7 @@ test('row 8: no source of the worker polls or sleeps', () => {
       /setTimeout\(\(\) => once\(\{ code, signal \}\), READ_WITHIN_MS\)/,
     ],
     // A pipe that is full: it waits for its reader.
-    'isolated-entry.ts': [/Atomics\.wait\(new Int32Array\(new SharedArrayBuffer\(4\)\), 0, 0, 1\)/],
+    'process-entry.ts': [/Atomics\.wait\(new Int32Array\(new SharedArrayBuffer\(4\)\), 0, 0, 1\)/],
     // The end of programs that a handler has started and that must go: nothing tells of the end of another's children. Bounded by
     // the grace between SIGTERM and SIGKILL.
     'child-processes.ts': [/performance\.now\(\) < deadline\) await sleep\(LOOK_AGAIN_MS\)/],

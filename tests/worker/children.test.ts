@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { encodeContent } from '../../src/protocol/message.ts';
-import { createAhead } from '../../src/worker/ahead.ts';
-import { descendantsOf } from '../../src/worker/child-processes.ts';
-import { createGate } from '../../src/worker/gate.ts';
-import { createIsolated } from '../../src/worker/isolated.ts';
-import type { Job } from '../../src/worker/job.ts';
-import { createPool, type Pool } from '../../src/worker/pool.ts';
-import type { RunEnd, Runner } from '../../src/worker/runner.ts';
-import { StopSource } from '../../src/worker/stop-source.ts';
+import { createPrefetch } from '../../src/worker/prefetch.ts';
+import { descendantsOf } from '../../src/worker/runners/child-processes.ts';
+import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
+import { createProcessRunner } from '../../src/worker/runners/process.ts';
+import type { Job } from '../../src/worker/runners/runner.ts';
+import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
+import type { RunEnd, Runner } from '../../src/worker/runners/runner.ts';
+import { StopSource } from '../../src/worker/runners/stop-source.ts';
 import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';
 
@@ -27,15 +27,21 @@ const settings = {
   threadMemoryMb: 64,
 };
 
-let pool: Pool;
+let pool: ThreadPool;
 let isolated: Runner;
 let folder: string;
 let file: string;
 
 beforeAll(async () => {
-  const onTold = (): void => undefined;
-  isolated = createIsolated(settings, onTold, silentLog);
-  pool = createPool({ settings, gate: createGate(1), ahead: createAhead(1), onTold, log: silentLog });
+  const onReport = (): void => undefined;
+  isolated = createProcessRunner(settings, onReport, silentLog);
+  pool = new ThreadPool({
+    settings,
+    semaphore: createSemaphore(1),
+    prefetch: createPrefetch(1),
+    onReport,
+    log: silentLog,
+  });
   await pool.start();
 });
 
@@ -111,7 +117,7 @@ test.each(PLACES)(
   'case 45: in a %s, one that gives up when it is asked to: its program ends',
   async (where) => {
     expect(await run(where, 'gives-up', {}, 1)).toMatchObject({
-      kind: 'answered',
+      kind: 'failed',
       stop: { reason: 'cancelled' },
     });
     await eventually(() => !pids().some(isAlive));
@@ -131,7 +137,9 @@ test.each([
 ])(
   'case 45: in a %s, what a handler that %s has left behind stays, also when its thread is ended later',
   async (where, ending) => {
-    expect((await run(where, 'starts', { ending, what: 'spawn' }, 0)).kind).toBe('answered');
+    expect((await run(where, 'starts', { ending, what: 'spawn' }, 0)).kind).toBe(
+      ending === 'returns' ? 'succeeded' : 'failed',
+    );
     const [left] = pids();
     rmSync(file);
     expect((await run(where, 'starts', { ending: 'waits', what: 'spawn' }, 1)).kind).toBe('killed');

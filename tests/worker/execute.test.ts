@@ -7,10 +7,10 @@ import { createLog } from '../../src/log.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import type { ClaimedTask, Outcome } from '../../src/store/consumer.ts';
 import { defineTask, type TaskDefinition } from '../../src/tasks/define.ts';
-import { createAhead } from '../../src/worker/ahead.ts';
+import { createPrefetch } from '../../src/worker/prefetch.ts';
 import { createExecute } from '../../src/worker/execute.ts';
-import type { Answer, Job, StopReason } from '../../src/worker/job.ts';
-import type { RunEnd, Runner } from '../../src/worker/runner.ts';
+import type { HandlerEnd, Job, RunEnd, Runner } from '../../src/worker/runners/runner.ts';
+import type { StopReason } from '../../src/worker/runners/stop-source.ts';
 import { createSlots, type HeldTask } from '../../src/worker/slots.ts';
 
 const ID = '01890000-0000-7000-8000-000000000000';
@@ -84,7 +84,7 @@ async function execute(setting: Setting): Promise<Result> {
     threads: runner('thread'),
     inline: runner('inline'),
     isolated: runner('process'),
-    ahead: createAhead(1),
+    prefetch: createPrefetch(1),
     log: createLog(logLevel, {}, { write }),
     random: () => random,
   });
@@ -92,14 +92,17 @@ async function execute(setting: Setting): Promise<Result> {
   return { outcome, payload: outcome?.payload.length ? decode(outcome.payload) : undefined, jobs, logged };
 }
 
-function answered(answer: Partial<Answer> & { kind: Answer['kind'] }, reason?: StopReason): RunEnd {
-  const stop = reason && { reason, latencyMs: 3.149 };
-  return { kind: 'answered', answer: { told: undefined, ...answer } as Answer, stop };
+function ended(end: Partial<HandlerEnd> & { kind: HandlerEnd['kind'] }, reason?: StopReason): RunEnd {
+  return {
+    report: undefined,
+    ...end,
+    ...(reason && { stop: { reason, latencyMs: 3.149 } }),
+  } as HandlerEnd;
 }
 
-const result = answered({ kind: 'result', result: Uint8Array.of(0x18, 42) });
-const failed = answered({ kind: 'error', error: broken, permanent: false });
-const later = answered({ kind: 'later', delayMs: 1_234, error: { name: 'RetryLater', message: 'not yet' } });
+const result = ended({ kind: 'succeeded', result: Uint8Array.of(0x18, 42) });
+const failed = ended({ kind: 'failed', error: broken, permanent: false });
+const later = ended({ kind: 'snoozed', delayMs: 1_234, error: { name: 'RetryLater', message: 'not yet' } });
 
 function killed(reason: StopReason): RunEnd {
   return { kind: 'killed', stop: { reason, latencyMs: 12.345 } };
@@ -126,7 +129,7 @@ test.each<[string, Setting, Pick<Outcome, 'word' | 'delayMs'>, unknown]>([
   ],
   [
     'an error that is permanent',
-    { end: answered({ kind: 'error', error: broken, permanent: true }) },
+    { end: ended({ kind: 'failed', error: broken, permanent: true }) },
     { word: 'dead', delayMs: 0 },
     broken,
   ],
@@ -167,25 +170,25 @@ test.each<[string, Setting, Pick<Outcome, 'word' | 'delayMs'>, unknown]>([
   ['a shutdown', { end: killed('shutting-down') }, { word: 'released', delayMs: 0 }, undefined],
   [
     'an answer in spite of the deadline',
-    { end: answered({ kind: 'result', result: Uint8Array.of(1) }, 'timed-out') },
+    { end: ended({ kind: 'succeeded', result: Uint8Array.of(1) }, 'timed-out') },
     { word: 'succeeded', delayMs: 0 },
     1,
   ],
   [
     'an error after the deadline',
-    { end: answered({ kind: 'error', error: broken, permanent: true }, 'timed-out') },
+    { end: ended({ kind: 'failed', error: broken, permanent: true }, 'timed-out') },
     { word: 'retry', delayMs: 100 },
     { name: 'TimeoutError', killCause: 'timeout', killLatencyMs: 3.1 },
   ],
   [
     'an error after a cancel',
-    { end: answered({ kind: 'error', error: broken, permanent: false }, 'cancelled') },
+    { end: ended({ kind: 'failed', error: broken, permanent: false }, 'cancelled') },
     { word: 'cancelled', delayMs: 0 },
     { name: 'Cancelled', killCause: 'cancel', killLatencyMs: 3.1 },
   ],
   [
     'RetryLater while shutting down',
-    { end: answered({ kind: 'later', delayMs: 9, error: broken }, 'shutting-down') },
+    { end: ended({ kind: 'snoozed', delayMs: 9, error: broken }, 'shutting-down') },
     { word: 'released', delayMs: 0 },
     undefined,
   ],
@@ -216,7 +219,7 @@ test.each<[string, Setting, Pick<Outcome, 'word' | 'delayMs'>, unknown]>([
 
 test('a task that belongs to another worker by now has no outcome', async () => {
   expect((await execute({ end: killed('lease-lost') })).outcome).toBeUndefined();
-  const spoken = answered({ kind: 'error', error: broken, permanent: false }, 'lease-lost');
+  const spoken = ended({ kind: 'failed', error: broken, permanent: false }, 'lease-lost');
   expect((await execute({ end: spoken })).outcome).toBeUndefined();
 });
 

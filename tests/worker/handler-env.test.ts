@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { decode } from 'cbor-x';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { encodeContent } from '../../src/protocol/message.ts';
-import { createAhead } from '../../src/worker/ahead.ts';
-import { createGate } from '../../src/worker/gate.ts';
-import { createIsolated } from '../../src/worker/isolated.ts';
-import type { Job } from '../../src/worker/job.ts';
-import { createPool } from '../../src/worker/pool.ts';
-import type { Runner } from '../../src/worker/runner.ts';
-import { StopSource } from '../../src/worker/stop-source.ts';
+import { createPrefetch } from '../../src/worker/prefetch.ts';
+import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
+import { createProcessRunner } from '../../src/worker/runners/process.ts';
+import type { Job } from '../../src/worker/runners/runner.ts';
+import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
+import type { Runner } from '../../src/worker/runners/runner.ts';
+import { StopSource } from '../../src/worker/runners/stop-source.ts';
 import { silentLog } from '../support/store.ts';
 
 const SECRETS = {
@@ -48,8 +48,8 @@ async function seenBy(
   runner: Runner,
 ): Promise<{ readonly isMainThread: boolean; readonly env: Record<string, string> }> {
   const end = await runner.run(job, new StopSource());
-  if (end.kind !== 'answered' || end.answer.kind !== 'result') throw new Error(JSON.stringify(end));
-  return decode(end.answer.result) as { isMainThread: boolean; env: Record<string, string> };
+  if (end.kind !== 'succeeded') throw new Error(JSON.stringify(end));
+  return decode(end.result) as { isMainThread: boolean; env: Record<string, string> };
 }
 
 function expectNoSecrets(env: Record<string, string>): void {
@@ -59,14 +59,14 @@ function expectNoSecrets(env: Record<string, string>): void {
 }
 
 test('in a thread', async () => {
-  const parts = {
+  const deps = {
     settings,
-    gate: createGate(1),
-    ahead: createAhead(1),
-    onTold: () => undefined,
+    semaphore: createSemaphore(1),
+    prefetch: createPrefetch(1),
+    onReport: () => undefined,
     log: silentLog,
   };
-  const pool = createPool(parts);
+  const pool = new ThreadPool(deps);
   await pool.start();
   try {
     const { isMainThread, env } = await seenBy(pool);
@@ -78,7 +78,7 @@ test('in a thread', async () => {
 });
 
 test('in a process of its own', async () => {
-  const { isMainThread, env } = await seenBy(createIsolated(settings, () => undefined, silentLog));
+  const { isMainThread, env } = await seenBy(createProcessRunner(settings, () => undefined, silentLog));
   expect(isMainThread).toBe(true);
   expectNoSecrets(env);
 });

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createLog } from '../../src/log.ts';
-import { createInlineOutput, type InlineOutput } from '../../src/worker/inline-output.ts';
+import { createInlineOutput, type InlineOutput } from '../../src/worker/runners/inline-output.ts';
 
 let entries: Record<string, unknown>[];
 let passedThrough: string[];
@@ -18,6 +18,7 @@ beforeEach(() => {
   });
   const write = (line: string): void => void entries.push(JSON.parse(line) as Record<string, unknown>);
   output = createInlineOutput(createLog('info', {}, { write }));
+  output.start();
 });
 
 afterEach(() => {

@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
-import { createAhead } from '../../src/worker/ahead.ts';
-import { createGate } from '../../src/worker/gate.ts';
-import { createIsolated } from '../../src/worker/isolated.ts';
-import type { Job, Told } from '../../src/worker/job.ts';
-import { createPool, type Pool } from '../../src/worker/pool.ts';
-import type { RunEnd, Runner } from '../../src/worker/runner.ts';
-import { StopSource } from '../../src/worker/stop-source.ts';
+import { createPrefetch } from '../../src/worker/prefetch.ts';
+import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
+import { createProcessRunner } from '../../src/worker/runners/process.ts';
+import type { Job, Report } from '../../src/worker/runners/runner.ts';
+import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
+import type { RunEnd, Runner } from '../../src/worker/runners/runner.ts';
+import { StopSource } from '../../src/worker/runners/stop-source.ts';
 import { eventually } from '../support/eventually.ts';
 
 const settings = {
@@ -23,27 +23,33 @@ const settings = {
   threadMemoryMb: 32,
 };
 
-let told: Told[];
+let reports: Report[];
 let entries: Record<string, unknown>[];
 let latest = 0;
-let pool: Pool;
+let pool: ThreadPool;
 let isolated: Runner;
 
 beforeAll(async () => {
-  const onTold = (one: Told): void => void told.push(one);
+  const onReport = (one: Report): void => void reports.push(one);
   const write = (line: string): void => void entries.push(JSON.parse(line) as Record<string, unknown>);
   const log = createLog('info', {}, { write });
-  told = [];
+  reports = [];
   entries = [];
-  isolated = createIsolated(settings, onTold, log);
-  pool = createPool({ settings, gate: createGate(1), ahead: createAhead(1), onTold, log });
+  isolated = createProcessRunner(settings, onReport, log);
+  pool = new ThreadPool({
+    settings,
+    semaphore: createSemaphore(1),
+    prefetch: createPrefetch(1),
+    onReport,
+    log,
+  });
   await pool.start();
 });
 
 afterAll(() => pool.stop());
 
 beforeEach(() => {
-  told = [];
+  reports = [];
   entries = [];
 });
 
@@ -67,8 +73,8 @@ async function run(runner: Runner, type: string, input: object, stopWhen?: () =>
   return { id, end: await ended };
 }
 
-const linesOf = (): string[] => told.flatMap(({ lines }) => lines);
-const lastProgress = (): unknown => told.findLast(({ progress }) => progress)?.progress;
+const linesOf = (): string[] => reports.flatMap(({ lines }) => lines);
+const lastProgress = (): unknown => reports.findLast(({ progress }) => progress)?.progress;
 const printed = (): string[] =>
   entries.filter(({ stream }) => stream === 'stdout').map(({ msg }) => String(msg));
 
@@ -76,17 +82,17 @@ const STEPS = Array.from({ length: 20 }, (_, at) => `step ${at + 1}`);
 const PRINTED = [...Array.from({ length: 20 }, (_, at) => `printed ${at + 1}`), 'half a line'];
 
 test.each<[string, 'thread' | 'process', string]>([
-  ['returns', 'thread', 'answered'],
-  ['throws', 'thread', 'answered'],
+  ['returns', 'thread', 'succeeded'],
+  ['throws', 'thread', 'failed'],
   ['hangs', 'thread', 'killed'],
   ['exits', 'thread', 'thread-lost'],
   ['hogs', 'thread', 'thread-lost'],
-  ['fails late', 'thread', 'answered'],
-  ['throws', 'process', 'answered'],
+  ['fails late', 'thread', 'failed'],
+  ['throws', 'process', 'failed'],
   ['hangs', 'process', 'killed'],
   ['exits', 'process', 'process-lost'],
   ['hogs', 'process', 'process-lost'],
-  ['fails late', 'process', 'answered'],
+  ['fails late', 'process', 'failed'],
   ['aborts', 'process', 'process-lost'],
 ])(
   'case 40: a handler that %s in its %s: all that it said is there before its end',
@@ -94,7 +100,7 @@ test.each<[string, 'thread' | 'process', string]>([
     const runner = where === 'thread' ? pool : isolated;
     const hangs = ending === 'hangs' ? () => linesOf().includes('step 20') : undefined;
     const { id, end } = await run(runner, 'speaks', { ending }, hangs);
-    if (end.kind === 'answered' && end.answer.told) told.push(end.answer.told);
+    if ('report' in end && end.report) reports.push(end.report);
 
     expect(end.kind).toBe(kind);
     expect(linesOf()).toEqual(STEPS);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { endOf, startPool, type TestPool } from '../support/pool.ts';
+import { endOf, startPool, type TestPool } from '../support/thread-pool.ts';
 
 const MODULE = fileURLToPath(new URL('../fixtures/left-behind.mjs', import.meta.url));
 const LEFT_BEHIND = 'a task has left code behind that failed later: its thread is replaced';

@@ -2,8 +2,8 @@
 
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { StopReason } from '../../src/worker/job.ts';
-import { endOf, type SentRun, startPool, type TestPool } from '../support/pool.ts';
+import type { StopReason } from '../../src/worker/runners/stop-source.ts';
+import { endOf, type SentRun, startPool, type TestPool } from '../support/thread-pool.ts';
 
 const MODULE = fileURLToPath(new URL('../fixtures/life.mjs', import.meta.url));
 const PLACES = 4;
@@ -32,8 +32,7 @@ async function beside(run: () => Promise<void>): Promise<void> {
   const [neighbour] = threads.send({ type: 'where', input: { ms: 4 * filledMs } });
   await run();
   expect(neighbour && (await neighbour.ended)).toMatchObject({
-    kind: 'answered',
-    answer: { kind: 'result' },
+    kind: 'succeeded',
   });
   expect(await threads.run('where')).toHaveProperty('threadId');
 }

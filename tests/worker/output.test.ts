@@ -1,7 +1,12 @@
 // What handlers write, cut into lines.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { captureStreams, OutputBudget, OutputLines, type OutputStream } from '../../src/worker/output.ts';
+import {
+  captureStreams,
+  OutputBudget,
+  OutputLines,
+  type OutputStream,
+} from '../../src/worker/runners/output.ts';
 
 let lines: string[];
 let kept: string;

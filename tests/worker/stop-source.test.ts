@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { StopSource } from '../../src/worker/stop-source.ts';
+import { StopSource } from '../../src/worker/runners/stop-source.ts';
 
 test('listeners hear the first reason once, whether they came before or after, and not when they have left', () => {
   const source = new StopSource();

@@ -2,7 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { ThreadMemory } from '../../src/worker/thread-memory.ts';
+import { ThreadMemory } from '../../src/worker/runners/thread-memory.ts';
 
 test('case 40: the latest progress is read from the other side, with and without a note', () => {
   const thread = new ThreadMemory();
@@ -42,7 +42,7 @@ test('case 40: the text that was not passed on is kept, the latest of it when it
 
 test('case 40: a thread that is ended while it speaks has left whole values', async () => {
   const main = new ThreadMemory();
-  const built = new URL('../../dist/worker/thread-memory.js', import.meta.url).href;
+  const built = new URL('../../dist/worker/runners/thread-memory.js', import.meta.url).href;
   const code = `import('${built}').then(({ ThreadMemory }) => {
     const memory = new ThreadMemory(require('node:worker_threads').workerData);
     for (let n = 0; ; n += 1) memory.setProgress(n, n % 100, String(n).repeat(10));

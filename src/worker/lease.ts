@@ -1,0 +1,192 @@
+// The tasks of one queue that this worker holds, and all calls that change which they are: claim, finish, beat, and looking
+// again after a lost reply. One call at a time, so that the count of Redis and that of the worker can be compared.
+
+import { createSerial } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/consumer.ts';
+import type { CallWatch } from './call-watch.ts';
+import { type Completer, createCompleter } from './completer.ts';
+import type { Execute } from './execute.ts';
+import { type LaneTurn, takeTurns } from './lane-turn.ts';
+import { toOutcome } from './outcome.ts';
+import { createReportWriter, type ReportWriter } from './report-writer.ts';
+import type { Report } from './runners/runner.ts';
+import type { HeldTask, Slots } from './slots.ts';
+
+export interface LeaseDeps {
+  readonly consumer: Consumer;
+  /** Writes what the worker says of itself. @throws Error of the store */
+  readonly announce: () => Promise<void>;
+  readonly slots: Slots;
+  readonly execute: Execute;
+  /** Whether `finish` may bring the next tasks: not while stopping, nor when it is another queue's turn. */
+  readonly wantsMore: () => boolean;
+  readonly laneTurn: LaneTurn;
+  /** Tasks that can run at the same time. */
+  readonly places: number;
+  readonly watch: CallWatch;
+  readonly log: Log;
+}
+
+/** A task on which this program itself fails waits for this time, perhaps for another release. */
+const BROKE_DELAY_MS = 10_000;
+const BROKE_ERROR = { name: 'InternalError', message: 'the worker failed, see its log' };
+
+export class Lease {
+  readonly queue: string;
+  readonly #deps: LeaseDeps;
+  readonly #oneAtATime = createSerial();
+  readonly #completer: Completer;
+  readonly #reports: ReportWriter;
+  readonly #toBegin: HeldTask[] = [];
+  #isPaused = false;
+  /** A claiming call lost its reply: Redis may hold tasks for this worker that it does not know of. */
+  #isInDoubt = false;
+
+  constructor(deps: LeaseDeps) {
+    const { consumer, slots, places, watch, log } = deps;
+    const { queue } = consumer;
+    this.queue = queue;
+    this.#deps = deps;
+    this.#reports = createReportWriter(consumer, slots, log);
+    const send = (batch: readonly Outcome[]): Promise<void> => this.#oneAtATime(() => this.#finish(batch));
+    this.#completer = createCompleter({ send, slots, places, queue, watch, log });
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Claims popped messages and fills the free slots. @throws Error of the store; what was popped comes back by itself */
+  claim(popped: readonly PoppedMessage[]): Promise<void> {
+    return this.#oneAtATime(() => this.#claim(popped));
+  }
+
+  /**
+   * Renews the lease and, when Redis has lost it, the announcement; stops what was lost or cancelled, and adopts what a lost
+   * reply has hidden. @throws Error of the store
+   */
+  beat(): Promise<void> {
+    return this.#oneAtATime(() => this.#beat());
+  }
+
+  /** Takes a report of a running handler, to be written with the next batch. */
+  report(report: Report): void {
+    this.#reports.add(report);
+  }
+
+  /** Resolves when every outcome is recorded. */
+  settled(): Promise<void> {
+    return this.#completer.settled();
+  }
+
+  /** Gives up the lease. @throws Error of the store */
+  leave(): Promise<void> {
+    return this.#oneAtATime(() => this.#deps.consumer.leave());
+  }
+
+  async #claim(popped: readonly PoppedMessage[]): Promise<void> {
+    const { consumer, slots, laneTurn, watch } = this.#deps;
+    const call = `claim of ${this.queue}`;
+    const extra = this.#isPaused ? 0 : slots.reserve(Number.POSITIVE_INFINITY);
+    try {
+      const reply = await this.#inDoubtUntilReplied(
+        consumer.claim(popped, extra, takeTurns(laneTurn, extra)),
+      );
+      watch.worked(call);
+      this.#isPaused = reply.paused;
+      this.#adopt(reply.tasks);
+    } catch (error) {
+      watch.failed(call, error); // The fetcher, which asked for it, logs it.
+      throw error;
+    } finally {
+      slots.unreserve(extra);
+    }
+  }
+
+  async #finish(batch: readonly Outcome[]): Promise<void> {
+    const { consumer, slots, wantsMore, laneTurn, log } = this.#deps;
+    if (this.#isInDoubt) await this.#lookAgain();
+    const want = wantsMore() && !this.#isPaused ? slots.reserve(Number.POSITIVE_INFINITY, batch.length) : 0;
+    // The last reports of their handlers go first: they count only while the tasks run.
+    this.#reports.flush();
+    try {
+      const reply = await this.#inDoubtUntilReplied(consumer.finish(batch, want, takeTurns(laneTurn, want)));
+      this.#isPaused = reply.paused;
+      for (const { id, token } of reply.stale)
+        log.warn({ queue: this.queue, task: id, token }, 'the outcome came too late and was not recorded');
+      for (const { id, token } of batch) slots.drop(this.queue, id, token);
+      this.#adopt(reply.tasks);
+    } finally {
+      slots.unreserve(want);
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { consumer, slots, announce } = this.#deps;
+    if (this.#isInDoubt) await this.#lookAgain();
+    const mine = slots.held(this.queue);
+    const reply = await consumer.beat(mine.map(({ task }) => task));
+    this.#isPaused = reply.paused;
+    for (const id of reply.lost) slots.find(this.queue, id)?.stop('lease-lost');
+    for (const id of reply.cancel) slots.find(this.queue, id)?.stop('cancelled');
+    if (!reply.isAnnounced) await announce();
+    if (reply.held !== mine.length - reply.lost.length) await this.#lookAgain();
+  }
+
+  async #inDoubtUntilReplied<T>(call: Promise<T>): Promise<T> {
+    const wasInDoubt = this.#isInDoubt;
+    this.#isInDoubt = true;
+    const reply = await call;
+    this.#isInDoubt = wasInDoubt;
+    return reply;
+  }
+
+  async #lookAgain(): Promise<void> {
+    const { consumer, slots, log } = this.#deps;
+    const held = await consumer.held();
+    this.#isInDoubt = false;
+    const hidden = held.filter(({ id, token }) => slots.find(this.queue, id)?.task.token !== token);
+    if (hidden.length > 0)
+      log.info({ queue: this.queue, tasks: hidden.length }, 'adopted tasks whose claim was not heard of');
+    this.#adopt(hidden);
+  }
+
+  /** Holds tasks and lets them begin, but only when the call that brought them is done: the next one may go out before. */
+  #adopt(tasks: readonly ClaimedTask[]): void {
+    if (tasks.length > 0 && this.#toBegin.length === 0) process.nextTick(() => this.#beginAll());
+    for (const task of tasks) {
+      const held = this.#deps.slots.hold(task);
+      if (held) this.#toBegin.push(held);
+    }
+  }
+
+  #beginAll(): void {
+    const { execute } = this.#deps;
+    for (const held of this.#toBegin.splice(0)) {
+      try {
+        const outcome = execute(held);
+        if (outcome instanceof Promise) {
+          outcome.then((one) => this.#ended(held, one)).catch((error: unknown) => this.#broke(held, error));
+        } else this.#ended(held, outcome);
+      } catch (error) {
+        this.#broke(held, error);
+      }
+    }
+  }
+
+  #ended(held: HeldTask, outcome: Outcome | undefined): void {
+    if (outcome) {
+      const hasHistory = held.hasReported || held.task.claim > 1;
+      this.#completer.push(hasHistory ? { ...outcome, hasHistory } : outcome);
+    } else this.#deps.slots.drop(this.queue, held.task.id, held.task.token);
+  }
+
+  /** A fault of ours: the task is not to blame, and neither are those beside it. */
+  #broke({ task }: HeldTask, fault: unknown): void {
+    const which = { queue: this.queue, task: task.id };
+    this.#deps.log.error({ err: fault, ...which }, 'popfleet itself failed: the task runs again later');
+    const run = { task, resultTtlMs: undefined };
+    this.#completer.push(toOutcome(run, 'postponed', BROKE_ERROR, BROKE_DELAY_MS));
+  }
+}

@@ -1,0 +1,155 @@
+// Runs the handler of one job: decodes the message, checks its input again, runs, encodes the result.
+
+import type { Soon } from '../../lifecycle.ts';
+import { encodeCbor } from '../../protocol/cbor.ts';
+import { CborFault } from '../../protocol/cbor-scan.ts';
+import { LONGEST_DELAY_MS } from '../../protocol/instant.ts';
+import { decodeContent, type MessageOptions, readTick, type TaskContent } from '../../protocol/message.ts';
+import { faultText, toPlain } from '../../protocol/plain-value.ts';
+import { toTaskError } from '../../protocol/task-error.ts';
+import { isErrorLike, readProperty } from '../../protocol/value-text.ts';
+import type { TaskContext, TaskDefinition } from '../../tasks/define.ts';
+import { checkInput, pathOf } from '../../tasks/input-schema.ts';
+import { PermanentError } from '../../tasks/permanent-error.ts';
+import type { Registry } from '../../tasks/registry.ts';
+import { RetryLater } from '../../tasks/retry-later.ts';
+import { createReporter, type KeepProgress, type Reporter } from './reporter.ts';
+import type { HandlerEnd, Job, Report } from './runner.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Runs the handler of a job. What it throws comes back as a value, so that a rejection always means that the place where it
+ * runs is lost.
+ * @param source has the handler's signal, asked for when the handler does
+ * @param send takes what the handler reports while it runs
+ */
+export function runHandler(
+  registry: Registry,
+  resultLimitBytes: number,
+  job: Job,
+  source: { readonly signal: AbortSignal },
+  send: (report: Report) => void,
+  keep: KeepProgress,
+): Soon<HandlerEnd> {
+  const reporter = createReporter(job, send, keep);
+  const succeed = (result: unknown): HandlerEnd => ({
+    kind: 'succeeded',
+    result: encodeResult(result, resultLimitBytes),
+    report: reporter.rest(),
+  });
+  const fail = (error: unknown): HandlerEnd => toFailedEnd(error, reporter.rest());
+  try {
+    const content = decodeContent(job.content);
+    const definition = registry.get(content.type);
+    if (!definition) throw new PermanentError(`no handler for task type "${content.type}" here`);
+    const input = parseInput(definition, content);
+    const result = definition.run(input, new RunContext(job, content, reporter, source));
+    return isThenable(result) ? Promise.resolve(result).then(succeed).catch(fail) : succeed(result);
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
+/** Gives a result a buffer of its own: the encoder's is shared with others, and would be sent to another thread whole. */
+export function ownBytes(end: HandlerEnd): HandlerEnd {
+  return end.kind === 'succeeded' ? { ...end, result: Uint8Array.from(end.result) } : end;
+}
+
+/** What a handler sees of its run. A class, because each task makes one. */
+class RunContext implements TaskContext {
+  readonly id: string;
+  readonly type: string;
+  readonly attempt: number;
+  readonly deadline: Date | undefined;
+  readonly progress: Reporter['progress'];
+  readonly log: Reporter['log'];
+  readonly #options: MessageOptions;
+  readonly #source: { readonly signal: AbortSignal };
+
+  constructor(job: Job, content: TaskContent, reporter: Reporter, source: { readonly signal: AbortSignal }) {
+    this.id = job.id;
+    this.type = content.type;
+    this.attempt = job.attempt;
+    this.deadline = job.timeoutMs === undefined ? undefined : new Date(Date.now() + job.timeoutMs);
+    this.progress = reporter.progress;
+    this.log = reporter.log;
+    this.#options = content.options;
+    this.#source = source;
+  }
+
+  get signal(): AbortSignal {
+    return this.#source.signal;
+  }
+
+  get schedule(): TaskContext['schedule'] {
+    const tick = readTick(this.#options);
+    return tick && { name: tick.name, due: new Date(tick.due) };
+  }
+
+  get traceparent(): string | undefined {
+    const { traceparent } = this.#options;
+    return typeof traceparent === 'string' ? traceparent : undefined;
+  }
+}
+
+/** The end of a run whose handler threw `error`: it failed, or asked to run again later. */
+export function toFailedEnd(error: unknown, report: Report | undefined): HandlerEnd {
+  if (isNamed(error, RetryLater.name)) {
+    // Only the name is certain: its class may be that of another copy, or of the program itself.
+    const delayMs = Math.round(Number(readProperty(error as RetryLater, 'delayMs'))) || 0;
+    return {
+      kind: 'snoozed',
+      delayMs: Math.min(Math.max(delayMs, 0), LONGEST_DELAY_MS),
+      error: toTaskError(error),
+      report,
+    };
+  }
+  // Whatever fails before the handler runs, or in its result, fails the same way next time.
+  const permanent = isNamed(error, PermanentError.name) || error instanceof CborFault;
+  return { kind: 'failed', error: toTaskError(error), permanent, report };
+}
+
+/** By name: a program may carry two copies of this package, and their classes are not the same. */
+function isNamed(error: unknown, name: string): boolean {
+  return isErrorLike(error) && readProperty(error, 'name') === name;
+}
+
+/** The input may come from a program that is not popfleet, or from a release with another schema. */
+function parseInput(definition: TaskDefinition, content: TaskContent): unknown {
+  const result = checkInput(definition.input, content.input);
+  if (result.issues === undefined) return result.value;
+  const [issue] = result.issues;
+  const path = issue ? pathOf(issue).join('.') : '';
+  throw new PermanentError(
+    `the input is not valid${path ? ` at ${path}` : ''}: ${issue?.message ?? 'it does not fit its schema'}`,
+  );
+}
+
+/**
+ * The bytes may be a slice of a larger buffer.
+ * @throws PermanentError when the result cannot be told to a caller as JSON or CBOR, or is too large. Its work is done:
+ *   running it again would bring the same.
+ */
+function encodeResult(result: unknown, limitBytes: number): Uint8Array {
+  if (result === undefined) return NOTHING;
+  const plain = toPlain(result);
+  if ('fault' in plain) {
+    throw new PermanentError(
+      `the handler ran to its end, but its result cannot be kept: ${faultText(plain.fault, 'it')}`,
+    );
+  }
+  // What a class tells of itself may be nothing.
+  if (plain.value === undefined) return NOTHING;
+  const bytes = encodeCbor(plain.value);
+  if (bytes.length > limitBytes) {
+    throw new PermanentError(
+      `the handler's result has ${bytes.length} bytes, ${limitBytes} are allowed: store it elsewhere and return where`,
+    );
+  }
+  return bytes;
+}

@@ -1,0 +1,103 @@
+// A pool of threads on its own: jobs go in, how they ended comes out.
+
+import { tmpdir } from 'node:os';
+import { decode } from 'cbor-x';
+import { pino } from 'pino';
+import { encodeContent } from '../../src/protocol/message.ts';
+import { createPrefetch } from '../../src/worker/prefetch.ts';
+import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
+import type { Job } from '../../src/worker/runners/runner.ts';
+import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
+import type { RunEnd } from '../../src/worker/runners/runner.ts';
+import { StopSource } from '../../src/worker/runners/stop-source.ts';
+
+export interface PoolSettings {
+  /** Absolute path of the module with the handlers. */
+  readonly module: string;
+  readonly places?: number;
+  /** Jobs that a thread gets at once, as if all had been tiny so far. */
+  readonly together?: number;
+  readonly waitLimitMs?: number;
+  readonly threadMemoryMb?: number;
+}
+
+export interface Sent {
+  readonly type: string;
+  readonly input?: unknown;
+  readonly timeoutMs?: number;
+}
+
+export interface SentRun {
+  readonly id: string;
+  readonly stop: StopSource;
+  readonly ended: Promise<RunEnd>;
+}
+
+export interface TestPool {
+  readonly pool: ThreadPool;
+  /** What it logged as an error, parsed. */
+  readonly log: Record<string, unknown>[];
+  /** Gives all of them to the pool in one turn of the event loop. */
+  send(...sent: readonly Sent[]): readonly SentRun[];
+  /** Sends one; answers its result, or the end of a run without one. */
+  run(type: string, input?: unknown, timeoutMs?: number): Promise<unknown>;
+}
+
+export async function startPool(settings: PoolSettings): Promise<TestPool> {
+  const { module, places = 1, together = 1, waitLimitMs = 600_000, threadMemoryMb = 64 } = settings;
+  const log: Record<string, unknown>[] = [];
+  const write = (line: string): void => void log.push(JSON.parse(line) as Record<string, unknown>);
+  const pool = new ThreadPool({
+    settings: {
+      tasks: { taskModules: [module], baseDir: tmpdir(), taskDurationMs: 10 },
+      resultLimitBytes: 1_000_000,
+      threadMemoryMb,
+    },
+    semaphore: createSemaphore(places),
+    prefetch: { ...createPrefetch(places), batchSize: () => together },
+    onReport: () => undefined,
+    log: pino({ level: 'error' }, { write }),
+    waitLimitMs,
+  });
+  await pool.start();
+  let latest = 0;
+
+  function send(...sent: readonly Sent[]): readonly SentRun[] {
+    return sent.map(({ type, input = {}, timeoutMs }) => {
+      latest += 1;
+      const stop = new StopSource();
+      const job: Job = {
+        queue: 'default',
+        id: `01890000-0000-7000-8000-${String(latest).padStart(12, '0')}`,
+        type,
+        claim: 1,
+        content: encodeContent(type, input, {}),
+        attempt: 1,
+        timeoutMs,
+      };
+      return { id: job.id, stop, ended: Promise.resolve(pool.run(job, stop)) };
+    });
+  }
+
+  return {
+    pool,
+    log,
+    send,
+    async run(type, input, timeoutMs) {
+      const [one] = send({
+        type,
+        ...(input === undefined ? {} : { input }),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      });
+      return one && endOf(one);
+    },
+  };
+}
+
+/** The result of a run, the text of its error, or the kind of its end. */
+export async function endOf({ ended }: Pick<SentRun, 'ended'>): Promise<unknown> {
+  const end = await ended;
+  if (end.kind === 'failed' || end.kind === 'snoozed') return end.error.message;
+  if (end.kind !== 'succeeded') return end.kind;
+  return end.result.length === 0 ? undefined : (decode(end.result) as unknown);
+}
