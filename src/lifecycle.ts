@@ -60,6 +60,31 @@ export function within<T>(promise: Promise<T>, ms: number): Promise<T | undefine
   });
 }
 
+/** Waits for conditions on something that says when it has changed. */
+export function createChanges() {
+  const watchers = new Set<() => void>();
+  return {
+    changed(): void {
+      for (const watcher of watchers) watcher();
+    },
+
+    /** Resolves when the condition holds, or when the signal fires. */
+    until(condition: () => boolean, signal?: AbortSignal): Promise<void> {
+      return new Promise((resolve) => {
+        const check = (): void => {
+          if (!condition() && !signal?.aborted) return;
+          watchers.delete(check);
+          signal?.removeEventListener('abort', check);
+          resolve();
+        };
+        watchers.add(check);
+        signal?.addEventListener('abort', check, { once: true });
+        check();
+      });
+    },
+  };
+}
+
 /**
  * Runs one asynchronous step at a time, in the order asked for; at once when none is under way. A step that fails does not
  * hold the next.

@@ -35,7 +35,7 @@ export function createCallWatch(stuckMs: number, log: Log, onStuck: () => void):
       if (failing.size === 0) return;
       const state = failing.get(call);
       failing.delete(call);
-      // That Redis is back its connection says.
+      // The connection logs that Redis is back.
       if (state && state.cause !== 'unreachable') log.info({ call }, 'works again');
     },
 

@@ -1,4 +1,4 @@
-// Whose turn it is: strict priority, but for a share of the tasks that are looked for at the lower lanes first.
+// Which lane comes first: strict priority, but for a share of the tasks that are looked for at the lower lanes first.
 
 import type { Lane, LowerShare } from '../protocol/lane.ts';
 

@@ -15,7 +15,7 @@ import type { HeldTask, Slots } from './slots.ts';
 
 export interface LeaseDeps {
   readonly consumer: Consumer;
-  /** Writes what the worker says of itself. @throws Error of the store */
+  /** Announces the worker and its queue. @throws Error of the store */
   readonly announce: () => Promise<void>;
   readonly slots: Slots;
   readonly execute: Execute;
@@ -59,7 +59,24 @@ export class Lease {
 
   /** Claims popped messages and fills the free slots. @throws Error of the store; what was popped comes back by itself */
   claim(popped: readonly PoppedMessage[]): Promise<void> {
-    return this.#oneAtATime(() => this.#claim(popped));
+    return this.#oneAtATime(async () => {
+      const { consumer, slots, laneTurn, watch } = this.#deps;
+      const call = `claim of ${this.queue}`;
+      const extra = this.#isPaused ? 0 : slots.reserve(Number.POSITIVE_INFINITY);
+      try {
+        const reply = await this.#inDoubtUntilReplied(
+          consumer.claim(popped, extra, takeTurns(laneTurn, extra)),
+        );
+        watch.worked(call);
+        this.#isPaused = reply.paused;
+        this.#adopt(reply.tasks);
+      } catch (error) {
+        watch.failed(call, error); // The fetcher, which asked for it, logs it.
+        throw error;
+      } finally {
+        slots.unreserve(extra);
+      }
+    });
   }
 
   /**
@@ -67,7 +84,17 @@ export class Lease {
    * reply has hidden. @throws Error of the store
    */
   beat(): Promise<void> {
-    return this.#oneAtATime(() => this.#beat());
+    return this.#oneAtATime(async () => {
+      const { consumer, slots, announce } = this.#deps;
+      if (this.#isInDoubt) await this.#lookAgain();
+      const mine = slots.held(this.queue);
+      const reply = await consumer.beat(mine.map(({ task }) => task));
+      this.#isPaused = reply.paused;
+      for (const id of reply.lost) slots.find(this.queue, id)?.stop('lease-lost');
+      for (const id of reply.cancel) slots.find(this.queue, id)?.stop('cancelled');
+      if (!reply.isAnnounced) await announce();
+      if (reply.held !== mine.length - reply.lost.length) await this.#lookAgain();
+    });
   }
 
   /** Takes a report of a running handler, to be written with the next batch. */
@@ -83,25 +110,6 @@ export class Lease {
   /** Gives up the lease. @throws Error of the store */
   leave(): Promise<void> {
     return this.#oneAtATime(() => this.#deps.consumer.leave());
-  }
-
-  async #claim(popped: readonly PoppedMessage[]): Promise<void> {
-    const { consumer, slots, laneTurn, watch } = this.#deps;
-    const call = `claim of ${this.queue}`;
-    const extra = this.#isPaused ? 0 : slots.reserve(Number.POSITIVE_INFINITY);
-    try {
-      const reply = await this.#inDoubtUntilReplied(
-        consumer.claim(popped, extra, takeTurns(laneTurn, extra)),
-      );
-      watch.worked(call);
-      this.#isPaused = reply.paused;
-      this.#adopt(reply.tasks);
-    } catch (error) {
-      watch.failed(call, error); // The fetcher, which asked for it, logs it.
-      throw error;
-    } finally {
-      slots.unreserve(extra);
-    }
   }
 
   async #finish(batch: readonly Outcome[]): Promise<void> {
@@ -120,18 +128,6 @@ export class Lease {
     } finally {
       slots.unreserve(want);
     }
-  }
-
-  async #beat(): Promise<void> {
-    const { consumer, slots, announce } = this.#deps;
-    if (this.#isInDoubt) await this.#lookAgain();
-    const mine = slots.held(this.queue);
-    const reply = await consumer.beat(mine.map(({ task }) => task));
-    this.#isPaused = reply.paused;
-    for (const id of reply.lost) slots.find(this.queue, id)?.stop('lease-lost');
-    for (const id of reply.cancel) slots.find(this.queue, id)?.stop('cancelled');
-    if (!reply.isAnnounced) await announce();
-    if (reply.held !== mine.length - reply.lost.length) await this.#lookAgain();
   }
 
   async #inDoubtUntilReplied<T>(call: Promise<T>): Promise<T> {

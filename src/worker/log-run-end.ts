@@ -41,12 +41,10 @@ export function logRunEnd(
       );
       break;
     case 'postponed':
-      log.debug({ ...which, outcome: word, delayMs, ...why }, 'the task ended');
-      break;
     case 'succeeded':
     case 'cancelled':
     case 'released':
-      log.debug({ ...which, outcome: word, ...why }, 'the task ended');
+      log.debug({ ...which, outcome: word, delayMs: delayMs || undefined, ...why }, 'the task ended');
       break;
   }
 }

@@ -1,5 +1,6 @@
 // What this worker holds: tasks, each known by queue, id and token.
 
+import { createChanges } from '../lifecycle.ts';
 import type { ClaimedTask } from '../store/consumer.ts';
 import { StopSource } from './runners/stop-source.ts';
 
@@ -43,13 +44,10 @@ export function createSlots(limit: () => number): Slots {
   /** By queue and id. */
   const tasks = new Map<string, Map<string, HeldTask>>();
   let size = 0;
-  const watchers = new Set<() => void>();
+  const { changed, until } = createChanges();
   let reserved = 0;
 
   const free = (): number => Math.max(0, limit() - size - reserved);
-  const changed = (): void => {
-    for (const watcher of watchers) watcher();
-  };
 
   function tasksOf(queue: string): Map<string, HeldTask> {
     let ofQueue = tasks.get(queue);
@@ -58,20 +56,6 @@ export function createSlots(limit: () => number): Slots {
       tasks.set(queue, ofQueue);
     }
     return ofQueue;
-  }
-
-  function when(condition: () => boolean, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (!condition() && !signal.aborted) return;
-        watchers.delete(check);
-        signal.removeEventListener('abort', check);
-        resolve();
-      };
-      watchers.add(check);
-      signal.addEventListener('abort', check, { once: true });
-      check();
-    });
   }
 
   return {
@@ -117,7 +101,7 @@ export function createSlots(limit: () => number): Slots {
       return [...tasks.values()].flatMap((ofQueue) => Array.from(ofQueue.values()));
     },
 
-    whenFree: (signal) => when(() => free() > 0, signal),
-    whenEmpty: (signal) => when(() => size === 0, signal),
+    whenFree: (signal) => until(() => free() > 0, signal),
+    whenEmpty: (signal) => until(() => size === 0, signal),
   };
 }

@@ -1,12 +1,12 @@
 // One timer a queue that fires when its next sweep is due: not earlier, and sooner when something is due sooner.
 
-import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Swept } from '../store/sweeper.ts';
 
-export interface SweepTimer extends Service {
+export interface SweepTimer {
   /** Sweeps in `ms` at the latest. */
   within(ms: number): void;
+  stop(): Promise<void>;
 }
 
 /** @param periodMs longest wait, also after a sweep that failed */
@@ -32,7 +32,7 @@ export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, 
           report(swept);
           within(Math.min(swept.nextMs, periodMs));
         },
-        () => within(periodMs), // Redis is away: its connection says so, once.
+        () => within(periodMs), // Redis is away: its connection logs that, once.
       )
       .finally(() => {
         running = undefined;
@@ -46,10 +46,6 @@ export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, 
 
   return {
     within,
-
-    /** The first connection brings the first sweep. */
-    async start() {},
-
     async stop() {
       stopped = true;
       clearTimeout(timer);

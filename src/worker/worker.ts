@@ -125,7 +125,7 @@ function* servicesOf(
   yield inline;
   const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
   watchPermissions(command, log);
-  yield { async start() {}, stop: async () => command.disconnect() };
+  yield atStop(() => command.disconnect());
 
   const execute = createExecute({
     registry,
@@ -154,10 +154,10 @@ function* servicesOf(
       }),
     );
   }
-  yield leaving(leases);
+  yield atStop(() => farewell(leases.map((lease) => lease.leave().catch(() => undefined))));
 
   const sweeps = createSweeps(settings, command, log);
-  yield together([...sweeps.values()]);
+  yield atStop(() => farewell([...sweeps.values()].map((timer) => timer.stop())));
 
   const open = () => openBlockingPop(connection, `${name}:feed`, command, blockMs);
   const fetcher = createFetcher({ open, leases, slots, laneTurn, watch, log });
@@ -172,36 +172,36 @@ function* servicesOf(
     if (dueMs <= 0) heartbeat.beat(queue);
   });
   yield heartbeat;
-  yield draining(slots, leases, settings.shutdownGraceMs);
-  yield limited(fetcher, blockMs + FAREWELL_MS);
+  yield atStop(async (hurry) => {
+    await drain(slots, settings.shutdownGraceMs, hurry);
+    await farewell(leases.map((lease) => lease.settled()));
+  });
+  yield { start: fetcher.start, stop: () => within(fetcher.stop(), blockMs + FAREWELL_MS) };
 }
 
-/** Gives up the leases at its stop. */
-function leaving(leases: readonly Lease[]): Service {
-  const leave = (lease: Lease): Promise<void> => lease.leave().catch(() => undefined);
+/** What is to be done at the stop, and has no start. */
+function atStop(stop: (hurry?: AbortSignal) => unknown): Service {
   return {
     async start() {},
-    stop: async () => void (await within(Promise.all(leases.map(leave)), FAREWELL_MS)),
+    stop: async (hurry) => void (await stop(hurry)),
   };
 }
 
-/** Lets running tasks end at its stop, for as long as there is time, and stops the others. */
-function draining(slots: Slots, leases: readonly Lease[], graceMs: number): Service {
-  return {
-    async start() {},
+/** Waits for the last calls of a stopping worker, but not for long. */
+function farewell(calls: readonly Promise<void>[]): Promise<unknown> {
+  return within(Promise.all(calls), FAREWELL_MS);
+}
 
-    async stop(hurry) {
-      await slots.whenEmpty(timeLimit(graceMs, hurry));
-      for (const held of slots.held()) held.stop('shutting-down');
-      // Outcomes of what was stopped are still on their way.
-      await slots.whenEmpty(timeLimit(FAREWELL_MS));
-      await within(Promise.all(leases.map((lease) => lease.settled())), FAREWELL_MS);
-    },
-  };
+/** Lets running tasks end for as long as there is time, and stops the others. */
+async function drain(slots: Slots, graceMs: number, hurry: AbortSignal | undefined): Promise<void> {
+  await slots.whenEmpty(timeLimit(graceMs, hurry));
+  for (const held of slots.held()) held.stop('shutting-down');
+  // Outcomes of what was stopped are still on their way.
+  await slots.whenEmpty(timeLimit(FAREWELL_MS));
 }
 
 /** A sweep timer for each queue. */
-function createSweeps(settings: WorkerSettings, command: Command, log: Log): ReadonlyMap<string, SweepTimer> {
+function createSweeps(settings: WorkerSettings, command: Command, log: Log): Map<string, SweepTimer> {
   const { queues, heartbeatMs, leaseMs, popGraceMs, retentionBytes, resultTtlMs } = settings;
   const sweep = createSweeper(command, {
     leaseMs,
@@ -212,26 +212,11 @@ function createSweeps(settings: WorkerSettings, command: Command, log: Log): Rea
     periodMs: heartbeatMs,
   });
   const tick = (queue: string, swept: Swept): Promise<TickReport[]> => runTicks(command, queue, swept);
-  const timerOf = (queue: string): SweepTimer =>
-    createSweepTimer(createSweepAndTick({ queue, sweep, tick, retryMs: heartbeatMs, log }), heartbeatMs, log);
+  const timerOf = (queue: string): SweepTimer => {
+    const sweepAndTick = createSweepAndTick({ queue, sweep, tick, retryMs: heartbeatMs, log });
+    return createSweepTimer(sweepAndTick, heartbeatMs, log);
+  };
   return new Map(queues.map((queue) => [queue, timerOf(queue)]));
-}
-
-/** Services that start and stop side by side, and whose stop is not waited for longer than a farewell. */
-function together(services: readonly Service[]): Service {
-  return {
-    start: async () => void (await Promise.all(services.map((service) => service.start()))),
-    stop: async () =>
-      void (await Promise.all(services.map((service) => within(service.stop(), FAREWELL_MS)))),
-  };
-}
-
-/** A service whose stop is not waited for longer than `ms`. */
-function limited(service: Service, ms: number): Service {
-  return {
-    start: () => service.start(),
-    stop: (hurry) => within(service.stop(hurry), ms),
-  };
 }
 
 function announcementOf({ concurrency, threads }: WorkerSettings, registry: Registry): Announcement {

@@ -1,21 +1,14 @@
 // What handlers write, cut into lines.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import {
-  captureStreams,
-  OutputBudget,
-  OutputLines,
-  type OutputStream,
-} from '../../src/worker/runners/output.ts';
+import { captureStreams, OutputBudget, OutputLines, type Written } from '../../src/worker/runners/output.ts';
 
 let lines: string[];
 let kept: string;
 let output: OutputLines;
 
-const sink = {
-  line: (stream: OutputStream, line: string) => void lines.push(`${stream}: ${line}`),
-  dropped: (count: number) => void lines.push(`dropped ${count}`),
-};
+const sink = (written: Written): void =>
+  void lines.push('dropped' in written ? `dropped ${written.dropped}` : `${written.stream}: ${written.line}`);
 
 beforeEach(() => {
   vi.useFakeTimers();

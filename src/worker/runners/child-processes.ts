@@ -4,7 +4,7 @@
 
 import { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { delay } from '../../lifecycle.ts';
 
 export interface ProcessMark {
   readonly pid: number;
@@ -12,9 +12,20 @@ export interface ProcessMark {
   readonly startTime: string | undefined;
 }
 
+/** A process that code of a run has started. */
+export interface Child {
+  readonly kind: 'child';
+  /** 0: it belongs to no run, but to a task module. */
+  readonly run: number;
+  readonly mark: ProcessMark;
+}
+
 /** Between SIGTERM and SIGKILL. */
 const GRACE_MS = 200;
 const LOOK_AGAIN_MS = 10;
+/** A thread that never yields takes no notice of the end of a process. */
+const REAPED_WITHIN_MS = 200;
+const REAPED_LOOK_MS = 5;
 /** So many levels and processes below one another are looked for. */
 const MOST_DESCENDANTS = 1_000;
 
@@ -23,7 +34,7 @@ export function markOf(pid: number): ProcessMark {
   return { pid, startTime: readStat(pid)?.startTime };
 }
 
-/** Processes that one thread of this process has started and that are not gone; none where `/proc` does not tell. */
+/** Processes that one thread of this process has started and that are not gone; none on systems whose `/proc` has no such list. */
 export function childrenOfThread(threadPath: string): readonly ProcessMark[] {
   return readChildren(`/proc/${threadPath}/children`).map(markOf);
 }
@@ -51,7 +62,7 @@ export async function endProcesses(marks: readonly ProcessMark[]): Promise<void>
   const all = withDescendants(marks.filter(isRunning));
   for (const one of all) send(one, 'SIGTERM');
   const deadline = performance.now() + GRACE_MS;
-  while (all.some(isRunning) && performance.now() < deadline) await sleep(LOOK_AGAIN_MS);
+  while (all.some(isRunning) && performance.now() < deadline) await delay(LOOK_AGAIN_MS);
   for (const one of withDescendants(all.filter(isRunning))) send(one, 'SIGKILL');
 }
 
@@ -130,4 +141,42 @@ export function watchChildren(started: (mark: ProcessMark) => void, gone: (pid: 
     }
     return fault;
   };
+}
+
+/** The processes that the code of one thread has started. */
+export class ThreadChildren {
+  /** Where the children of the thread stand below `/proc`, while it is there. */
+  proc: string | undefined;
+  /** Those that have not ended, by their number. */
+  readonly #known = new Map<number, Child>();
+
+  add(child: Child): void {
+    this.#known.set(child.mark.pid, child);
+  }
+
+  remove(pid: number): void {
+    this.#known.delete(pid);
+  }
+
+  /**
+   * Ends the processes that a run has started and that are still there.
+   * @returns resolves when they have ended; `undefined` when there are none
+   */
+  end(run: number): Promise<void> | undefined {
+    const marks = [...this.#known.values()].filter((child) => child.run === run).map(({ mark }) => mark);
+    // `spawnSync` and its like are not seen by the thread, which stands still meanwhile.
+    const others = this.proc === undefined ? [] : childrenOfThread(this.proc);
+    const unseen = others.filter(({ pid }) => !this.#known.has(pid));
+    return marks.length + unseen.length === 0 ? undefined : this.#endAndReap(marks, unseen);
+  }
+
+  /** Only the thread can take notice of the end of a process, which stays as a zombie until then. */
+  async #endAndReap(marks: readonly ProcessMark[], unseen: readonly ProcessMark[]): Promise<void> {
+    await endProcesses([...marks, ...unseen]);
+    const deadline = performance.now() + REAPED_WITHIN_MS;
+    const isHeld = ({ pid }: ProcessMark): boolean => this.#known.has(pid);
+    while (this.proc !== undefined && marks.some(isHeld) && performance.now() < deadline) {
+      await delay(REAPED_LOOK_MS);
+    }
+  }
 }

@@ -10,8 +10,6 @@ import { runHandler } from './run-handler.ts';
 import { type HandlerEnd, type Report, type RunEnd, type Runner, withStop } from './runner.ts';
 import { STOP_GRACE_MS, stopError, StopGrace, type StopSource } from './stop-source.ts';
 
-export interface Inline extends Runner, Service {}
-
 /** All that have run here. */
 const types = new Set<string>();
 
@@ -51,7 +49,7 @@ export function createInline(
   resultLimitBytes: number,
   onReport: (report: Report) => void,
   log: Log,
-): Inline {
+): Runner & Service {
   const output = createInlineOutput(log);
   // Handlers call it. What it does is not their doing.
   const send = (report: Report): void => output.runPart(undefined, () => onReport(report));

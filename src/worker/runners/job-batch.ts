@@ -41,7 +41,7 @@ export class BatchStates {
     return Atomics.compareExchange(this.#states, index, PENDING, BEGUN) === PENDING;
   }
 
-  /** Called by the thread, before it says how. */
+  /** Called by the thread, before it posts how it ended. */
   end(index: number): void {
     Atomics.store(this.#states, index, ENDED);
   }

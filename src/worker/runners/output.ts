@@ -1,6 +1,7 @@
 // What handlers write to stdout and stderr, as lines for the log: at most so many a second, so that a flood harms nobody.
 
 import { StringDecoder } from 'node:string_decoder';
+import type { ThreadMemory } from './thread-memory.ts';
 
 export type OutputStream = 'stdout' | 'stderr';
 const STREAMS: readonly OutputStream[] = ['stdout', 'stderr'];
@@ -31,23 +32,17 @@ export class OutputBudget {
   }
 }
 
-export interface OutputSink {
-  line(stream: OutputStream, line: string): void;
-  /** So many lines before the next one were dropped. */
-  dropped(lines: number): void;
-}
+/** A line, or how many lines before the next one were dropped. */
+export type Written = { readonly stream: OutputStream; readonly line: string } | { readonly dropped: number };
+type Sink = (written: Written) => void;
 
-/** Where text stays that was not passed on. */
-export interface OutputMemory {
-  keep(text: string): void;
-  passedOn(): void;
-}
+type Memory = Pick<ThreadMemory, 'keep' | 'passedOn'>;
 
 /** Cuts what one run writes into lines. */
 export class OutputLines implements OutputTaker {
-  readonly #sink: OutputSink;
+  readonly #sink: Sink;
   readonly #budget: OutputBudget;
-  readonly #memory: OutputMemory | undefined;
+  readonly #memory: Memory | undefined;
   readonly #unended = { stdout: '', stderr: '' };
   readonly #decoders = { stdout: new StringDecoder(), stderr: new StringDecoder() };
   #latest: (readonly [OutputStream, string])[] = [];
@@ -55,7 +50,7 @@ export class OutputLines implements OutputTaker {
   #timer: NodeJS.Timeout | undefined;
 
   /** @param memory gets the text that would be lost if the thread were ended now */
-  constructor(sink: OutputSink, budget: OutputBudget, memory?: OutputMemory) {
+  constructor(sink: Sink, budget: OutputBudget, memory?: Memory) {
     this.#sink = sink;
     this.#budget = budget;
     this.#memory = memory;
@@ -99,7 +94,7 @@ export class OutputLines implements OutputTaker {
   #pass(stream: OutputStream, line: string): void {
     if (this.#budget.take()) {
       this.#passLatest();
-      this.#sink.line(stream, line);
+      this.#sink({ stream, line });
       this.#memory?.passedOn();
       return;
     }
@@ -112,8 +107,8 @@ export class OutputLines implements OutputTaker {
   #passLatest(): void {
     if (this.#dropped === 0) return;
     const lost = this.#dropped - this.#latest.length;
-    if (lost > 0) this.#sink.dropped(lost);
-    for (const [stream, line] of this.#latest) this.#sink.line(stream, line);
+    if (lost > 0) this.#sink({ dropped: lost });
+    for (const [stream, line] of this.#latest) this.#sink({ stream, line });
     this.#latest = [];
     this.#dropped = 0;
   }
@@ -125,7 +120,7 @@ export interface OutputTaker {
 
 /**
  * Takes over what this thread writes to `process.stdout` and `process.stderr`.
- * @param find who takes it; without one, it goes where it would go anyway
+ * @param find the taker of what is written; without one, it goes where it would go anyway
  * @returns puts the streams back as they were
  */
 export function captureStreams(find: () => OutputTaker | undefined): () => void {

@@ -38,68 +38,60 @@ export function createProcessRunner(
   onReport: (report: Report) => void,
   log: Log,
 ): Runner {
-  return {
-    run: (job, stop) =>
-      new Promise((resolve) => runInProcess(settings, job, stop, { onReport, log }, resolve)),
-  };
-}
+  return { run: (job, stop) => new Promise((resolve) => runInProcess(job, stop, resolve)) };
 
-function runInProcess(
-  settings: RunnerSettings,
-  job: Job,
-  stop: StopSource,
-  { onReport, log }: { readonly onReport: (report: Report) => void; readonly log: Log },
-  resolve: (end: RunEnd) => void,
-): void {
-  const child = start(settings);
-  let end: HandlerEnd | undefined;
-  let killedAt: number | undefined;
-  /** Processes that the task has started, by their number. */
-  const started = new Map<number, ProcessMark>();
+  function runInProcess(job: Job, stop: StopSource, resolve: (end: RunEnd) => void): void {
+    const child = start(settings);
+    let end: HandlerEnd | undefined;
+    let killedAt: number | undefined;
+    /** Processes that the task has started, by their number. */
+    const started = new Map<number, ProcessMark>();
 
-  const send = (message: ToProcess): void => {
-    (child.stdio[TO_PROCESS] as Writable).write(toFrame(message));
-  };
-  readMessages(child, (message) => {
-    if (!isFromThread(message)) return;
-    if (message.kind === 'report') onReport(message.report);
-    if (message.kind === 'child') started.set(message.mark.pid, message.mark);
-    if (message.kind === 'child-gone') started.delete(message.pid);
-    if (message.kind !== 'ended') return;
-    end = message.end;
-    if (end.report) onReport(end.report);
-  });
-  const lastWords = readLastWords(child);
-  const output = readOutput(child, new OutputLines(createOutputLog(log, job, false), new OutputBudget()));
-  send({ kind: 'run', settings, job: { ...job, content: Uint8Array.from(job.content) } });
+    const send = (message: ToProcess): void => {
+      (child.stdio[TO_PROCESS] as Writable).write(toFrame(message));
+    };
+    readMessages(child, (message) => {
+      if (!isFromThread(message)) return;
+      if (message.kind === 'report') onReport(message.report);
+      if (message.kind === 'child') started.set(message.mark.pid, message.mark);
+      if (message.kind === 'child-gone') started.delete(message.pid);
+      if (message.kind !== 'ended') return;
+      end = message.end;
+      if (end.report) onReport(end.report);
+    });
+    const lastWords = readLastWords(child);
+    const output = readOutput(child, new OutputLines(createOutputLog(log, job, false), new OutputBudget()));
+    send({ kind: 'run', settings, job: { ...job, content: Uint8Array.from(job.content) } });
 
-  const grace = new StopGrace(stop, {
-    ask: (reason) => send({ kind: 'stop', reason }),
-    force() {
-      killedAt = performance.now();
-      // Also those that it waits for in `spawnSync`. When it is gone, nothing shows any more that they were its own.
-      for (const mark of child.pid === undefined ? [] : descendantsOf(child.pid)) started.set(mark.pid, mark);
-      child.kill('SIGKILL');
-    },
-  });
+    const grace = new StopGrace(stop, {
+      ask: (reason) => send({ kind: 'stop', reason }),
+      force() {
+        killedAt = performance.now();
+        // Also those that it waits for in `spawnSync`. When it is gone, nothing shows any more that they were its own.
+        for (const mark of child.pid === undefined ? [] : descendantsOf(child.pid))
+          started.set(mark.pid, mark);
+        child.kill('SIGKILL');
+      },
+    });
 
-  whenGone(child, (how) => {
-    const asked = grace.end();
-    const latencyMs = killedAt === undefined ? (asked?.latencyMs ?? 0) : performance.now() - killedAt;
-    const stopped = asked && { ...asked, latencyMs };
-    output.flush();
-    // A handler that has finished, or failed by itself, may leave a process behind.
-    if (end && (!stopped || end.kind === 'succeeded')) resolve(withStop(end, stopped));
-    else void endProcesses([...started.values()]).then(() => resolve(endOf(how, stopped)));
-  });
+    whenGone(child, (how) => {
+      const asked = grace.end();
+      const latencyMs = killedAt === undefined ? (asked?.latencyMs ?? 0) : performance.now() - killedAt;
+      const stopped = asked && { ...asked, latencyMs };
+      output.flush();
+      // A handler that has finished, or failed by itself, may leave a process behind.
+      if (end && (!stopped || end.kind === 'succeeded')) resolve(withStop(end, stopped));
+      else void endProcesses([...started.values()]).then(() => resolve(endOf(how, stopped)));
+    });
 
-  function endOf(how: HowItEnded | undefined, stopped: Stop | undefined): RunEnd {
-    if (end) return withStop(end, stopped);
-    // Asked to end, it did: by force, or on its own in the time that it was given for that.
-    if (stopped && (killedAt !== undefined || stopped.reason !== 'timed-out'))
-      return { kind: 'killed', stop: stopped };
-    if (how === undefined) return { kind: 'not-begun' };
-    return { kind: 'process-lost', error: lostError(how, lastWords()) };
+    function endOf(how: HowItEnded | undefined, stopped: Stop | undefined): RunEnd {
+      if (end) return withStop(end, stopped);
+      // Asked to end, it did: by force, or on its own in the time that it was given for that.
+      if (stopped && (killedAt !== undefined || stopped.reason !== 'timed-out'))
+        return { kind: 'killed', stop: stopped };
+      if (how === undefined) return { kind: 'not-begun' };
+      return { kind: 'process-lost', error: lostError(how, lastWords()) };
+    }
   }
 }
 

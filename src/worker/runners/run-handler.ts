@@ -132,7 +132,7 @@ function parseInput(definition: TaskDefinition, content: TaskContent): unknown {
 
 /**
  * The bytes may be a slice of a larger buffer.
- * @throws PermanentError when the result cannot be told to a caller as JSON or CBOR, or is too large. Its work is done:
+ * @throws PermanentError when the result cannot be given to a caller as JSON or CBOR, or is too large. Its work is done:
  *   running it again would bring the same.
  */
 function encodeResult(result: unknown, limitBytes: number): Uint8Array {
@@ -143,7 +143,7 @@ function encodeResult(result: unknown, limitBytes: number): Uint8Array {
       `the handler ran to its end, but its result cannot be kept: ${faultText(plain.fault, 'it')}`,
     );
   }
-  // What a class tells of itself may be nothing.
+  // The `toJSON` of a class may return nothing.
   if (plain.value === undefined) return NOTHING;
   const bytes = encodeCbor(plain.value);
   if (bytes.length > limitBytes) {

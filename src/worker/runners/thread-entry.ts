@@ -7,12 +7,13 @@ import { toTaskError } from '../../protocol/task-error.ts';
 import { loadRegistry, type Registry } from '../../tasks/registry.ts';
 import { watchChildren } from './child-processes.ts';
 import { BatchStates, type JobBatch } from './job-batch.ts';
-import { captureStreams, OutputBudget, OutputLines, type OutputSink } from './output.ts';
+import { captureStreams, OutputBudget, OutputLines, type Written } from './output.ts';
+import type { OutputOwner } from './output-log.ts';
 import { ownBytes, runHandler, toFailedEnd } from './run-handler.ts';
 import type { HandlerEnd, Job, Report, RunnerSettings } from './runner.ts';
 import { stopError } from './stop-source.ts';
 import { ThreadMemory } from './thread-memory.ts';
-import type { FromThread, Output, ToThread } from './thread-messages.ts';
+import type { FromThread, ToThread } from './thread-messages.ts';
 
 /** What a thread is given when it starts. */
 export interface ThreadStart {
@@ -23,11 +24,8 @@ export interface ThreadStart {
 }
 
 /** A run, as far as code that it leaves behind may keep it in memory. */
-interface Run {
+interface Run extends OutputOwner {
   readonly number: number;
-  readonly queue: string;
-  readonly id: string;
-  readonly type: string;
   readonly begunAt: number;
   readonly controller: AbortController;
   /** Made when it writes something for the first time. */
@@ -115,13 +113,9 @@ function begin(number: number, { queue, id, type }: Job, markEnded: () => void):
 
 function createOutput(run: Run | undefined): OutputLines {
   const by = run && { queue: run.queue, id: run.id, type: run.type };
-  const pass = (said: Output['said']): void =>
-    post({ kind: 'output', by, isLate: run !== undefined && run !== current, said });
-  const sink: OutputSink = {
-    line: (stream, line) => pass({ stream, line }),
-    dropped: (dropped) => pass({ dropped }),
-  };
-  return new OutputLines(sink, outputBudget, lastWords);
+  const pass = (written: Written): void =>
+    post({ kind: 'output', by, isLate: run !== undefined && run !== current, written });
+  return new OutputLines(pass, outputBudget, lastWords);
 }
 
 /**

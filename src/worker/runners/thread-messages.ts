@@ -1,9 +1,9 @@
-// What passes between the worker and a thread, or a process of its own, on a channel that handlers do not see.
+// Messages between the worker and a thread, or a process of its own, on a channel that handlers do not see.
 
 import type { TaskError } from '../../protocol/task-error.ts';
-import type { ProcessMark } from './child-processes.ts';
+import type { Child } from './child-processes.ts';
 import type { JobBatch } from './job-batch.ts';
-import type { OutputStream } from './output.ts';
+import type { Written } from './output.ts';
 import type { OutputOwner } from './output-log.ts';
 import type { HandlerEnd, Report } from './runner.ts';
 import type { StopReason } from './stop-source.ts';
@@ -40,22 +40,14 @@ export interface Ended {
   readonly exits: boolean;
 }
 
-/** A line that code of a run has written to stdout or stderr, or how many lines before it were dropped. */
+/** What code of a run has written to stdout or stderr. */
 export interface Output {
   readonly kind: 'output';
   /** `undefined`: it belongs to no run, but to a task module. */
   readonly by: OutputOwner | undefined;
   /** The run has ended, and its code writes all the same. */
   readonly isLate: boolean;
-  readonly said: { readonly stream: OutputStream; readonly line: string } | { readonly dropped: number };
-}
-
-/** A process that code of a run has started. */
-export interface Child {
-  readonly kind: 'child';
-  /** 0: it belongs to no run, but to a task module. */
-  readonly run: number;
-  readonly mark: ProcessMark;
+  readonly written: Written;
 }
 
 /** An error of code that an earlier run left behind, a timer for example. The thread ends for it. */
@@ -86,7 +78,7 @@ export function isFromThread(message: unknown): message is FromThread {
     case 'report':
       return isReport(message['report']);
     case 'output':
-      return (message['by'] === undefined || isObject(message['by'])) && isOutput(message['said']);
+      return (message['by'] === undefined || isObject(message['by'])) && isWritten(message['written']);
     case 'child':
       return typeof message['run'] === 'number' && isMark(message['mark']);
     case 'child-gone':
@@ -126,9 +118,9 @@ function isReport(report: unknown): boolean {
   );
 }
 
-function isOutput(said: unknown): boolean {
-  if (!isObject(said)) return false;
-  const { stream, line, dropped } = said;
+function isWritten(written: unknown): boolean {
+  if (!isObject(written)) return false;
+  const { stream, line, dropped } = written;
   return (
     typeof dropped === 'number' || (typeof line === 'string' && (stream === 'stdout' || stream === 'stderr'))
   );

@@ -29,15 +29,8 @@ const THREAD_WITHIN_MS = 10_000;
 const BEGUN_WITHIN_MS = 5_000;
 
 export class ThreadPool implements Runner, Service {
-  readonly #semaphore: Semaphore;
-  readonly #prefetch: Prefetch;
-  readonly #onReport: (report: Report) => void;
-  readonly #log: Log;
+  readonly #deps: ThreadPoolDeps;
   readonly #threads: Threads;
-  readonly #stops: RunStops = {
-    ask: (run, reason) => this.#ask(run, reason),
-    force: (run) => this.#force(run),
-  };
   /** Runs that no thread has yet. */
   readonly #waiting: PoolRun[] = [];
   /** Of runs that wait for others to end. */
@@ -49,13 +42,10 @@ export class ThreadPool implements Runner, Service {
   #isAboutToSend = false;
   #waitsForPlace = false;
 
-  constructor({ settings, semaphore, prefetch, onReport, log, waitLimitMs }: ThreadPoolDeps) {
-    this.#semaphore = semaphore;
-    this.#prefetch = prefetch;
-    this.#onReport = onReport;
-    this.#log = log;
-    this.#threads = new Threads(semaphore.places, settings, log);
-    this.#runLimit = createWaitLimit((run) => this.#withdraw(run), waitLimitMs);
+  constructor(deps: ThreadPoolDeps) {
+    this.#deps = deps;
+    this.#threads = new Threads(deps.semaphore.places, deps.settings, deps.log);
+    this.#runLimit = createWaitLimit((run) => this.#withdraw(run), deps.waitLimitMs);
     this.#threadLimit = createWaitLimit((batch) => this.#withdrawAll(batch), THREAD_WITHIN_MS);
     this.#beginLimit = createWaitLimit((batch) => this.#endBlocked(batch), BEGUN_WITHIN_MS);
   }
@@ -68,7 +58,7 @@ export class ThreadPool implements Runner, Service {
   run(job: Job, stop: StopSource): RunEnd | Promise<RunEnd> {
     if (stop.reason) return { kind: 'not-begun' };
     return new Promise((resolve) => {
-      const run = new PoolRun(job, stop, resolve, this.#stops);
+      const run = new PoolRun(this, job, stop, resolve);
       this.#waiting.push(run);
       this.#runLimit.start(run);
       this.#sendSoon();
@@ -91,25 +81,25 @@ export class ThreadPool implements Runner, Service {
 
   #sendAll(): void {
     while (this.#waiting.length > 0 && !this.#waitsForPlace) {
-      if (this.#semaphore.tryAcquire(this.#acquired)) this.#sendBatch();
+      if (this.#deps.semaphore.tryAcquire(this.#acquired)) this.#sendBatch();
       else this.#waitsForPlace = true;
     }
   }
 
   readonly #acquired = (): void => {
     this.#waitsForPlace = false;
-    if (this.#waiting.length === 0) this.#semaphore.release();
+    if (this.#waiting.length === 0) this.#deps.semaphore.release();
     else this.#sendBatch();
     this.#sendAll();
   };
 
   /** Gives a thread its share of what waits, for a place that was taken. */
   #sendBatch(): void {
-    const share = Math.ceil(this.#waiting.length / (1 + this.#semaphore.available()));
-    const runs = this.#waiting.splice(0, Math.min(share, this.#prefetch.batchSize(), MOST_JOBS));
+    const share = Math.ceil(this.#waiting.length / (1 + this.#deps.semaphore.available()));
+    const runs = this.#waiting.splice(0, Math.min(share, this.#deps.prefetch.batchSize(), MOST_JOBS));
     const batch = new SentBatch(this.#nextRun, runs);
     this.#nextRun += runs.length;
-    for (const [index, run] of runs.entries()) run.sendWith(batch, index, this.#prefetch.started());
+    for (const [index, run] of runs.entries()) run.sendWith(batch, index, this.#deps.prefetch.started());
     // The first one waits for nothing but its thread. If that is slow, so are those of other workers.
     const [first] = runs;
     if (first) this.#runLimit.clear(first);
@@ -123,7 +113,7 @@ export class ThreadPool implements Runner, Service {
     this.#beginLimit.start(batch);
     thread.send(batch.toJobBatch(), {
       ended: (message) => this.#ended(batch, message),
-      report: this.#onReport,
+      report: this.#deps.onReport,
       lost: (lost) => this.#lost(batch, lost),
     });
   }
@@ -131,7 +121,7 @@ export class ThreadPool implements Runner, Service {
   #ended(batch: SentBatch, { run: number, end, ranMs }: Ended): void {
     const run = batch.runs[number - batch.firstRun];
     if (!run?.isOpen) return;
-    if (end.report) this.#onReport(end.report);
+    if (end.report) this.#deps.onReport(end.report);
     if (batch.isEndingChildrenOf(run)) return;
     // A handler that has finished may leave a process behind; one that was stopped may not.
     if (run.grace.asked && end.kind !== 'succeeded') void batch.thread?.endChildren(number);
@@ -148,7 +138,7 @@ export class ThreadPool implements Runner, Service {
     if (!run.isOpen) return;
     this.#runLimit.clear(run);
     if (run.sent) {
-      this.#prefetch.ended(run.sent.timed, ranMs);
+      this.#deps.prefetch.ended(run.sent.timed, ranMs);
       this.#leave(run.sent.batch);
     } else this.#waiting.splice(this.#waiting.indexOf(run), 1);
     run.settle(end);
@@ -162,7 +152,7 @@ export class ThreadPool implements Runner, Service {
     this.#beginLimit.clear(batch);
     if (batch.thread) this.#threads.release(batch.thread);
     else batch.stopWaiting();
-    this.#semaphore.release();
+    this.#deps.semaphore.release();
   }
 
   /** Takes a run back if it has not begun. */
@@ -181,20 +171,23 @@ export class ThreadPool implements Runner, Service {
     const withdrawn = batch.withdrawUnbegun();
     if (withdrawn.length === 0) return;
     if (!batch.hasBegun()) {
-      this.#log.error('a thread does not begin, because of what an earlier task left behind: it is replaced');
+      this.#deps.log.error(
+        'a thread does not begin, because of what an earlier task left behind: it is replaced',
+      );
       batch.thread?.end();
     }
     for (const run of withdrawn) this.#settle(run, { kind: 'not-begun' });
   }
 
-  #ask(run: PoolRun, reason: StopReason): void {
+  /** Called by a run that shall stop. */
+  ask(run: PoolRun, reason: StopReason): void {
     if (this.#withdraw(run) || !run.sent) return;
     const { batch, index } = run.sent;
     batch.thread?.ask(batch.firstRun + index, reason);
   }
 
-  /** Ends the thread of a run, and no other run with it. */
-  #force(run: PoolRun): void {
+  /** Called by a run whose grace is over: ends its thread, and no other run with it. */
+  force(run: PoolRun): void {
     if (!run.sent) return;
     const { batch, index } = run.sent;
     for (const other of batch.runs) if (other !== run && other.isOpen) this.#withdraw(other);
@@ -218,28 +211,22 @@ function endOfLost(run: PoolRun, { killed }: SentBatch, lost: ThreadLost): RunEn
   return { kind: 'thread-lost', cause: lost.cause, error: lost.error };
 }
 
-/** Shared by all runs of a pool. */
-interface RunStops {
-  ask(run: PoolRun, reason: StopReason): void;
-  force(run: PoolRun): void;
-}
-
 /** A job in the pool, until it has ended. */
 class PoolRun implements Stoppable {
   readonly job: Job;
+  readonly #pool: ThreadPool;
   readonly grace: StopGrace;
   isOpen = true;
   /** Where it is, once it is given to a thread. */
   sent: { readonly batch: SentBatch; readonly index: number; readonly timed: TimedRun } | undefined;
   readonly #stop: StopSource;
-  readonly #stops: RunStops;
   readonly #resolve: (end: RunEnd) => void;
   #clearDeadline: (() => void) | undefined;
 
-  constructor(job: Job, stop: StopSource, resolve: (end: RunEnd) => void, stops: RunStops) {
+  constructor(pool: ThreadPool, job: Job, stop: StopSource, resolve: (end: RunEnd) => void) {
+    this.#pool = pool;
     this.job = job;
     this.#stop = stop;
-    this.#stops = stops;
     this.#resolve = resolve;
     this.grace = new StopGrace(stop, this);
   }
@@ -253,11 +240,11 @@ class PoolRun implements Stoppable {
   }
 
   ask(reason: StopReason): void {
-    this.#stops.ask(this, reason);
+    this.#pool.ask(this, reason);
   }
 
   force(): void {
-    this.#stops.force(this);
+    this.#pool.force(this);
   }
 
   settle(end: RunEnd): void {

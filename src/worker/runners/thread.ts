@@ -2,16 +2,16 @@
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { KillCause } from '../../protocol/task-error.ts';
+import { ThreadChildren } from './child-processes.ts';
 import { entryUrl, handlerEnv } from './entry.ts';
 import { BatchStates, type JobBatch } from './job-batch.ts';
 import type { Job, Report, RunnerSettings } from './runner.ts';
 import type { StopReason } from './stop-source.ts';
-import { ThreadChildren } from './thread-children.ts';
 import type { ThreadStart } from './thread-entry.ts';
 import { ThreadMemory } from './thread-memory.ts';
 import { type Ended, isFromThread, type LeftBehind, type Output, type ToThread } from './thread-messages.ts';
 
-/** Gets what a thread says of the jobs that it was sent. */
+/** Gets the messages of a thread about the jobs that it was sent. */
 export interface ThreadUser {
   ended(message: Ended): void;
   report(report: Report): void;
@@ -186,7 +186,7 @@ export class Thread {
   /** What it wrote to its streams before it went, and could not send any more. */
   #passLastOutput(by: Job | undefined): void {
     for (const line of this.#memory.rest().split('\n').filter(Boolean)) {
-      this.#events.output({ kind: 'output', by, isLate: false, said: { stream: 'stdout', line } });
+      this.#events.output({ kind: 'output', by, isLate: false, written: { stream: 'stdout', line } });
     }
   }
 

@@ -1,12 +1,12 @@
 // The threads: one for each place and one that stands by. One that is gone is replaced.
 
-import { retryDelayMs, type Service } from '../../lifecycle.ts';
+import { createChanges, retryDelayMs, type Service, timeLimit } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { createOutputLog } from './output-log.ts';
 import type { RunnerSettings } from './runner.ts';
 import { Thread, type ThreadEvents } from './thread.ts';
-import type { LeftBehind, Output } from './thread-messages.ts';
+import type { LeftBehind } from './thread-messages.ts';
 
 /** A thread whose module hangs while it loads is not waited for longer than this, at the start and at the end. */
 const LOADED_WITHIN_MS = 10_000;
@@ -26,7 +26,7 @@ export class Threads implements Service {
   readonly #exits = new Set<Promise<void>>();
   /** Each waits for a thread, the longest first. */
   readonly #waiting = new Set<(thread: Thread) => void>();
-  readonly #watchers = new Set<() => void>();
+  readonly #changes = createChanges();
   readonly #retries = new Set<NodeJS.Timeout>();
   #failuresInARow = 0;
   #loadFault: string | undefined;
@@ -42,7 +42,7 @@ export class Threads implements Service {
       loaded: (thread) => this.#loaded(thread),
       gone: (thread, reason) => this.#gone(thread, reason),
       leftBehind: (fault) => this.#leftBehind(fault),
-      output: (output) => this.#output(output),
+      output: ({ by, isLate, written }) => createOutputLog(log, by, isLate)(written),
     };
   }
 
@@ -50,9 +50,9 @@ export class Threads implements Service {
   async start(): Promise<void> {
     for (let started = 0; started <= this.#count; started += 1) this.#startOne();
     const isOver = (): boolean => this.#isStopped || this.#loadFault !== undefined;
-    await this.#when(() => isOver() || this.#idle.length > 0);
+    await this.#changes.until(() => isOver() || this.#idle.length > 0);
     // The first tasks shall not wait for the other threads, because those of another worker may be ready.
-    await this.#when(() => isOver() || this.#loading.size === 0, LOADED_WITHIN_MS);
+    await this.#changes.until(() => isOver() || this.#loading.size === 0, timeLimit(LOADED_WITHIN_MS));
     this.#isStarted = true;
     if (this.#isStopped || this.#loadFault === undefined) return;
     const reason = this.#loadFault;
@@ -81,9 +81,9 @@ export class Threads implements Service {
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    this.#changed();
+    this.#changes.changed();
     for (const timer of this.#retries) clearTimeout(timer);
-    await this.#when(() => this.#loading.size === 0, LOADED_WITHIN_MS);
+    await this.#changes.until(() => this.#loading.size === 0, timeLimit(LOADED_WITHIN_MS));
     for (const thread of this.#present) thread.end();
     // The process cannot exit either while a system call holds a thread, so this does not resolve before.
     await Promise.all(this.#exits);
@@ -101,7 +101,7 @@ export class Threads implements Service {
     this.#failuresInARow = 0;
     this.#loading.delete(thread);
     this.#offer(thread);
-    this.#changed();
+    this.#changes.changed();
   }
 
   #gone(thread: Thread, reason: string | undefined): void {
@@ -110,7 +110,7 @@ export class Threads implements Service {
     const index = this.#idle.indexOf(thread);
     if (index >= 0) this.#idle.splice(index, 1);
     if (reason !== undefined) this.#loadFault = reason;
-    this.#changed();
+    this.#changes.changed();
     if (this.#isStopped) return;
     if (reason === undefined) this.#startOne();
     else if (this.#isStarted) this.#startLater(reason);
@@ -136,12 +136,6 @@ export class Threads implements Service {
     );
   }
 
-  #output({ by, isLate, said }: Output): void {
-    const entries = createOutputLog(this.#log, by, isLate);
-    if ('dropped' in said) entries.dropped(said.dropped);
-    else entries.line(said.stream, said.line);
-  }
-
   #offer(thread: Thread): void {
     const [longest] = this.#waiting;
     if (!longest) {
@@ -150,26 +144,5 @@ export class Threads implements Service {
     }
     this.#waiting.delete(longest);
     longest(thread);
-  }
-
-  #changed(): void {
-    for (const watcher of this.#watchers) watcher();
-  }
-
-  /** Resolves when the condition holds, or after the time when there is one. */
-  #when(condition: () => boolean, withinMs?: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#watchers.delete(check);
-        resolve();
-      };
-      const check = (): void => {
-        if (condition()) done();
-      };
-      const timer = withinMs === undefined ? undefined : setTimeout(done, withinMs);
-      this.#watchers.add(check);
-      check();
-    });
   }
 }

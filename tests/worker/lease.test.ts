@@ -1,0 +1,259 @@
+// The lease of one queue on its own: what it claims, begins, records, gives up and adopts.
+
+import { decode } from 'cbor-x';
+import { beforeEach, expect, test } from 'vitest';
+import type { Beat, ClaimedTask, Consumer, Finished, Outcome } from '../../src/store/consumer.ts';
+import { createCallWatch } from '../../src/worker/call-watch.ts';
+import type { Execute } from '../../src/worker/execute.ts';
+import { createLaneTurn } from '../../src/worker/lane-turn.ts';
+import { Lease } from '../../src/worker/lease.ts';
+import { createSlots, type HeldTask, type Slots } from '../../src/worker/slots.ts';
+import { eventually } from '../support/eventually.ts';
+import { silentLog } from '../support/store.ts';
+
+const LIMIT = 4;
+
+/** A queue in Redis that answers what the test has put there. */
+class FakeConsumer implements Consumer {
+  readonly queue = 'mail';
+  readonly claims: number[] = [];
+  readonly finishes: { readonly outcomes: readonly Outcome[]; readonly want: number }[] = [];
+  looks = 0;
+  left = 0;
+  isPaused = false;
+  /** What the next calls bring. */
+  next: ClaimedTask[] = [];
+  /** What Redis says this worker holds. */
+  holds: ClaimedTask[] = [];
+  stale: string[] = [];
+  beatReply: Partial<Beat> = {};
+  /** The next claiming call runs, and its reply is lost. */
+  losesReply = false;
+
+  async claim(_popped: unknown, want: number): Promise<Finished> {
+    this.claims.push(want);
+    return this.#reply([]);
+  }
+
+  async finish(outcomes: readonly Outcome[], want: number): Promise<Finished> {
+    this.finishes.push({ outcomes, want });
+    return this.#reply(outcomes);
+  }
+
+  async beat(): Promise<Beat> {
+    const { isPaused: paused, holds } = this;
+    return { paused, held: holds.length, lost: [], cancel: [], isAnnounced: true, ...this.beatReply };
+  }
+
+  async report(): Promise<void> {}
+
+  async held(): Promise<readonly ClaimedTask[]> {
+    this.looks += 1;
+    return this.holds;
+  }
+
+  async leave(): Promise<void> {
+    this.left += 1;
+  }
+
+  #reply(outcomes: readonly Outcome[]): Finished {
+    const tasks = this.next.splice(0);
+    const ended = new Set(outcomes.map(({ id }) => id));
+    this.holds = [...this.holds.filter(({ id }) => !ended.has(id)), ...tasks];
+    if (this.losesReply) {
+      this.losesReply = false;
+      throw new Error('Connection is closed.');
+    }
+    const stale = outcomes.filter(({ id }) => this.stale.includes(id));
+    return { paused: this.isPaused, tasks, stale };
+  }
+}
+
+function taskOf(id: string, claim = 1): ClaimedTask {
+  const content = Buffer.alloc(3);
+  return { queue: 'mail', id, claim, token: `token ${claim} of ${id}`, failures: 0, crashes: 0, content };
+}
+
+let consumer: FakeConsumer;
+let slots: Slots;
+let begun: HeldTask[];
+let wantsMore: boolean;
+let announced: number;
+let execute: Execute;
+let lease: Lease;
+
+/** Ends the run of a task that has begun. */
+let end: Map<string, (outcome: Outcome | undefined) => void>;
+
+function success({ id, token, content }: ClaimedTask): Outcome {
+  const payload = Buffer.alloc(0);
+  return { id, token, word: 'succeeded', contentBytes: content.length, payload, delayMs: 0 };
+}
+
+function endOf({ task }: HeldTask, outcome: Outcome | undefined = success(task)): void {
+  end.get(task.id)?.(outcome);
+}
+
+async function claim(...ids: string[]): Promise<void> {
+  consumer.next = ids.map((id) => taskOf(id));
+  await lease.claim([]);
+  await eventually(() => begun.length === ids.length);
+}
+
+beforeEach(() => {
+  consumer = new FakeConsumer();
+  slots = createSlots(() => LIMIT);
+  begun = [];
+  end = new Map();
+  wantsMore = true;
+  announced = 0;
+  execute = (held) => {
+    begun.push(held);
+    return new Promise((resolve) => {
+      end.set(held.task.id, resolve);
+    });
+  };
+  lease = new Lease({
+    consumer,
+    announce: async () => void (announced += 1),
+    slots,
+    execute: (held) => execute(held),
+    wantsMore: () => wantsMore,
+    laneTurn: createLaneTurn(0),
+    places: LIMIT,
+    watch: createCallWatch(300_000, silentLog, () => undefined),
+    log: silentLog,
+  });
+});
+
+test('a claim fills the free slots, and its tasks begin', async () => {
+  slots.reserve(1);
+  await claim('a', 'b');
+  expect(consumer.claims).toEqual([LIMIT - 1]);
+  expect(begun.map(({ task }) => task.id)).toEqual(['a', 'b']);
+  expect(slots.size()).toBe(2);
+  expect(slots.free()).toBe(1);
+});
+
+test('an outcome is recorded with the call that brings the next tasks, and frees its slot', async () => {
+  await claim('a');
+  consumer.next = [taskOf('b')];
+  if (begun[0]) endOf(begun[0]);
+  await lease.settled();
+  await eventually(() => begun.length === 2);
+  expect(consumer.finishes).toMatchObject([{ outcomes: [{ id: 'a', word: 'succeeded' }], want: LIMIT }]);
+  expect(slots.find('mail', 'a')).toBeUndefined();
+  expect(slots.find('mail', 'b')).toBe(begun[1]);
+});
+
+test.each<[string, () => void]>([
+  ['it is not wanted', () => (wantsMore = false)],
+  ['the queue is paused', () => (consumer.isPaused = true)],
+])('a call that records outcomes brings no tasks when %s', async (_, prevent) => {
+  prevent();
+  await claim('a');
+  if (begun[0]) endOf(begun[0]);
+  await lease.settled();
+  expect(consumer.finishes.map(({ want }) => want)).toEqual([0]);
+});
+
+test('an outcome that did not count frees its slot as well', async () => {
+  await claim('a');
+  consumer.stale = ['a'];
+  if (begun[0]) endOf(begun[0]);
+  await lease.settled();
+  expect(slots.size()).toBe(0);
+});
+
+test('a run without an outcome frees its slot, and nothing is recorded', async () => {
+  await claim('a');
+  end.get('a')?.(undefined);
+  await eventually(() => slots.size() === 0);
+  expect(consumer.finishes).toEqual([]);
+});
+
+test.each<[string, Execute]>([
+  [
+    'throws',
+    () => {
+      throw new Error('a fault of ours');
+    },
+  ],
+  ['rejects', () => Promise.reject(new Error('a fault of ours'))],
+])('a task whose execution %s runs again later', async (_, faulty) => {
+  execute = faulty;
+  consumer.next = [taskOf('a')];
+  await lease.claim([]);
+  await eventually(() => consumer.finishes.length === 1);
+  const outcome = consumer.finishes[0]?.outcomes[0];
+  expect(outcome).toMatchObject({ id: 'a', word: 'postponed', delayMs: 10_000 });
+  expect(decode(outcome?.payload ?? Buffer.alloc(0))).toMatchObject({ name: 'InternalError' });
+});
+
+test('a task that was claimed before, or has reported, ends with its history', async () => {
+  consumer.next = [taskOf('again', 2), taskOf('reports'), taskOf('plain')];
+  await lease.claim([]);
+  await eventually(() => begun.length === 3);
+  lease.report({ queue: 'mail', id: 'reports', claim: 1, progress: undefined, lines: ['a line'] });
+  for (const held of begun) endOf(held);
+  await lease.settled();
+  const recorded = consumer.finishes.flatMap(({ outcomes }) => outcomes);
+  expect(recorded.map(({ id, hasHistory }) => [id, hasHistory])).toEqual([
+    ['again', true],
+    ['reports', true],
+    ['plain', undefined],
+  ]);
+});
+
+test('tasks of a claim whose reply was lost are adopted with the next beat', async () => {
+  consumer.next = [taskOf('a')];
+  consumer.losesReply = true;
+  await expect(lease.claim([])).rejects.toThrow('closed');
+  expect([consumer.looks, slots.size(), slots.free()]).toEqual([0, 0, LIMIT]);
+  await lease.beat();
+  await eventually(() => begun.length === 1);
+  expect(consumer.looks).toBe(1);
+  await lease.beat();
+  expect(consumer.looks).toBe(1);
+});
+
+test('an outcome whose reply was lost is recorded again, after the tasks that came with it were adopted', async () => {
+  await claim('a');
+  consumer.next = [taskOf('b')];
+  consumer.losesReply = true;
+  if (begun[0]) endOf(begun[0]);
+  await lease.settled();
+  await eventually(() => begun.length === 2);
+  expect(consumer.finishes.map(({ outcomes }) => outcomes.map(({ id }) => id))).toEqual([['a'], ['a']]);
+  expect(consumer.looks).toBe(1);
+  expect(slots.held().map(({ task }) => task.id)).toEqual(['b']);
+});
+
+test('a beat stops what was lost or cancelled, and announces a worker that Redis has lost', async () => {
+  await claim('a', 'b', 'c');
+  consumer.beatReply = { held: 2, lost: ['a'], cancel: ['b'], isAnnounced: false };
+  await lease.beat();
+  expect(begun.map(({ reason }) => reason)).toEqual(['lease-lost', 'cancelled', undefined]);
+  expect([announced, consumer.looks]).toEqual([1, 0]);
+});
+
+test('a beat that counts other tasks than the worker looks which they are', async () => {
+  await claim('a');
+  consumer.holds = [taskOf('a'), taskOf('b')];
+  await lease.beat();
+  await eventually(() => begun.length === 2);
+  expect(consumer.looks).toBe(1);
+  expect(slots.size()).toBe(2);
+});
+
+test('a beat tells whether the queue is paused', async () => {
+  expect(lease.isPaused).toBe(false);
+  consumer.isPaused = true;
+  await lease.beat();
+  expect(lease.isPaused).toBe(true);
+});
+
+test('it gives up its lease', async () => {
+  await lease.leave();
+  expect(consumer.left).toBe(1);
+});
