@@ -69,9 +69,17 @@ class FakeConsumer implements Consumer {
   }
 }
 
-function taskOf(id: string, claim = 1): ClaimedTask {
+function taskOf(id: string, claims = 1): ClaimedTask {
   const content = Buffer.alloc(3);
-  return { queue: 'mail', id, claim, token: `token ${claim} of ${id}`, failures: 0, crashes: 0, content };
+  return {
+    queue: 'mail',
+    id,
+    claim: claims,
+    token: `token ${claims} of ${id}`,
+    failures: 0,
+    crashes: 0,
+    content,
+  };
 }
 
 let consumer: FakeConsumer;
@@ -90,8 +98,11 @@ function success({ id, token, content }: ClaimedTask): Outcome {
   return { id, token, word: 'succeeded', contentBytes: content.length, payload, delayMs: 0 };
 }
 
-function endOf({ task }: HeldTask, outcome: Outcome | undefined = success(task)): void {
-  end.get(task.id)?.(outcome);
+/** Lets all runs so far succeed, and waits until their outcomes are recorded. */
+async function endAll(): Promise<void> {
+  for (const { task } of begun) end.get(task.id)?.(success(task));
+  await new Promise((resolve) => setImmediate(resolve));
+  await lease.settled();
 }
 
 async function claim(...ids: string[]): Promise<void> {
@@ -138,8 +149,7 @@ test('a claim fills the free slots, and its tasks begin', async () => {
 test('an outcome is recorded with the call that brings the next tasks, and frees its slot', async () => {
   await claim('a');
   consumer.next = [taskOf('b')];
-  if (begun[0]) endOf(begun[0]);
-  await lease.settled();
+  await endAll();
   await eventually(() => begun.length === 2);
   expect(consumer.finishes).toMatchObject([{ outcomes: [{ id: 'a', word: 'succeeded' }], want: LIMIT }]);
   expect(slots.find('mail', 'a')).toBeUndefined();
@@ -152,16 +162,14 @@ test.each<[string, () => void]>([
 ])('a call that records outcomes brings no tasks when %s', async (_, prevent) => {
   prevent();
   await claim('a');
-  if (begun[0]) endOf(begun[0]);
-  await lease.settled();
+  await endAll();
   expect(consumer.finishes.map(({ want }) => want)).toEqual([0]);
 });
 
 test('an outcome that did not count frees its slot as well', async () => {
   await claim('a');
   consumer.stale = ['a'];
-  if (begun[0]) endOf(begun[0]);
-  await lease.settled();
+  await endAll();
   expect(slots.size()).toBe(0);
 });
 
@@ -195,8 +203,7 @@ test('a task that was claimed before, or has reported, ends with its history', a
   await lease.claim([]);
   await eventually(() => begun.length === 3);
   lease.report({ queue: 'mail', id: 'reports', claim: 1, progress: undefined, lines: ['a line'] });
-  for (const held of begun) endOf(held);
-  await lease.settled();
+  await endAll();
   const recorded = consumer.finishes.flatMap(({ outcomes }) => outcomes);
   expect(recorded.map(({ id, hasHistory }) => [id, hasHistory])).toEqual([
     ['again', true],
@@ -221,8 +228,7 @@ test('an outcome whose reply was lost is recorded again, after the tasks that ca
   await claim('a');
   consumer.next = [taskOf('b')];
   consumer.losesReply = true;
-  if (begun[0]) endOf(begun[0]);
-  await lease.settled();
+  await endAll();
   await eventually(() => begun.length === 2);
   expect(consumer.finishes.map(({ outcomes }) => outcomes.map(({ id }) => id))).toEqual([['a'], ['a']]);
   expect(consumer.looks).toBe(1);
