@@ -182,33 +182,36 @@ test('row 8: no source of the worker polls or sleeps', () => {
     // One interval: the heartbeat. Timers of the sweep are set to what is due. Waits follow a failure. The others are limits of
     // a run (its deadline, the grace of a stop, how long it waits for a place), of the end or the start of a thread, or gather
     // what handlers say and how they end: set once a run, or while it speaks.
-    'heartbeat.ts': [/const timer = setInterval\(\(\) => beat\(\), everyMs\)/],
+    'heartbeat.ts': [/timer = setInterval\(beat, everyMs\)/],
     'sweep-timer.ts': [/timer = setTimeout\(fire, ms\)/],
-    'feed.ts': [/await delay\(retryDelayMs\(failures, /],
-    'outbox.ts': [/await delay\(retryDelayMs\(failures, /, /timer \?\?= setTimeout\(flush, GATHER_MS\)/],
-    'patience.ts': [/timer (?:\?\?)?= setTimeout\(look, /],
-    'inline.ts': [/grace = setTimeout\($/],
-    'voice.ts': [/timer \?\?= setTimeout\(passProgress, TELL_EVERY_MS - sinceMs\)/],
-    'output.ts': [/this\.#timer \?\?= setTimeout\(\(\) => this\.flush\(\), UNENDED_MS\)/],
-    'reports.ts': [/timer \?\?= setTimeout\(passOnNow, PASS_ON_EVERY_MS\)/],
-    'gated.ts': [/setTimeout\(\(\) => stop\.stop\('timed-out'\), job\.timeoutMs\)/],
-    'pool.ts': [/grace = setTimeout\(/],
-    'pool-run.ts': [/this\.#deadline = setTimeout\(/],
-    'thread.ts': [/setTimeout\(\(\) => leave\(new Error\('the thread does not end'\)\), GONE_WITHIN_MS\)/],
-    'threads.ts': [/const timer = setTimeout\(\(\) => \{$/, /setTimeout\(done, withinMs\)/],
-    'isolated.ts': [
-      /grace = setTimeout\(/,
-      /setTimeout\(\(\) => once\(\{ code, signal \}\), READ_WITHIN_MS\)/,
+    'fetcher.ts': [/await delay\(retryDelayMs\(failures, /],
+    'completer.ts': [/await delay\(retryDelayMs\(failures, /, /timer \?\?= setTimeout\(flush, GATHER_MS\)/],
+    'runners/semaphore.ts': [/timer (?:\?\?)?= setTimeout\(check, /],
+    'runners/reporter.ts': [/timer \?\?= setTimeout\(sendProgress, SEND_EVERY_MS - sinceMs\)/],
+    'runners/output.ts': [/this\.#timer \?\?= setTimeout\(\(\) => this\.flush\(\), UNENDED_MS\)/],
+    'report-writer.ts': [/timer \?\?= setTimeout\(writeNow, FLUSH_EVERY_MS\)/],
+    'runners/stop-source.ts': [
+      /this\.#timer = setTimeout\(\(\) => run\.force\(reason\), STOP_GRACE_MS\)/,
+      /timer = setTimeout\(\(\) => \{$/,
     ],
+    'runners/thread.ts': [
+      /setTimeout\(\(\) => this\.#leave\(new Error\('the thread does not end'\)\), GONE_WITHIN_MS\)/,
+    ],
+    'runners/threads.ts': [/const timer = setTimeout\(\(\) => \{$/],
+    'runners/process.ts': [/setTimeout\(\(\) => once\(\{ code, signal \}\), READ_WITHIN_MS\)/],
     // A pipe that is full: it waits for its reader.
-    'process-entry.ts': [/Atomics\.wait\(new Int32Array\(new SharedArrayBuffer\(4\)\), 0, 0, 1\)/],
+    'runners/process-entry.ts': [/Atomics\.wait\(new Int32Array\(new SharedArrayBuffer\(4\)\), 0, 0, 1\)/],
     // The end of programs that a handler has started and that must go: nothing tells of the end of another's children. Bounded by
     // the grace between SIGTERM and SIGKILL.
-    'child-processes.ts': [/performance\.now\(\) < deadline\) await sleep\(LOOK_AGAIN_MS\)/],
-    'thread-children.ts': [/await delay\(REAPED_LOOK_MS\)/],
+    'runners/child-processes.ts': [
+      /performance\.now\(\) < deadline\) await delay\(LOOK_AGAIN_MS\)/,
+      /await delay\(REAPED_LOOK_MS\)/,
+    ],
   };
   const waits = /\b(setInterval|setTimeout|delay|sleep|Atomics\.wait)\(/;
-  for (const file of readdirSync(folder)) {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  expect(files).toEqual(expect.arrayContaining(Object.keys(allowed)));
+  for (const file of files.filter((name) => name.endsWith('.ts'))) {
     const lines = readFileSync(new URL(file, folder), 'utf8').split('\n');
     const found = lines.filter((line) => waits.test(line));
     const unknown = found.filter((line) => !(allowed[file] ?? []).some((known) => known.test(line)));
