@@ -13,16 +13,16 @@ import { taskEntries } from '../views/task-view.ts';
 const REASON_CODES = [
   'running',
   'finished',
-  'lease_expired',
-  'queue_paused',
-  'due_later',
-  'retry_backoff',
-  'no_live_worker',
-  'type_unknown_to_workers',
-  'popped_not_claimed',
-  'behind_others',
-  'about_to_run',
-  'unknown_state',
+  'lease-expired',
+  'queue-paused',
+  'due-later',
+  'retry-backoff',
+  'no-live-worker',
+  'type-unknown-to-workers',
+  'popped-not-claimed',
+  'behind-others',
+  'about-to-run',
+  'unknown-state',
 ] as const;
 
 const ReasonSchema = v.object({
@@ -43,7 +43,7 @@ const ExplanationEntries = v.object({
   ahead: v.exactOptional(
     v.pipe(
       v.object({ count: v.number(), capped: v.boolean() }),
-      v.description(`tasks ahead of it in its lane; counted up to ${MOST_AHEAD_COUNTED}`),
+      v.description(`tasks ahead of it with its priority; counted up to ${MOST_AHEAD_COUNTED}`),
     ),
   ),
 });
@@ -85,7 +85,7 @@ function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] 
     default:
       return [
         {
-          code: 'unknown_state',
+          code: 'unknown-state',
           blocking: true,
           message: `This release does not know the state "${String(record.state)}".`,
           fix: 'look at it with the release that wrote it',
@@ -104,7 +104,7 @@ function runningReason({ worker, startedAt }: TaskRecord, { leaseUntil, now }: R
     });
   }
   return {
-    code: 'lease_expired',
+    code: 'lease-expired',
     blocking: true,
     message: `The worker ${worker ?? ''} was not heard of in time. The next sweep gives the task to another one.`,
   };
@@ -114,7 +114,7 @@ function readyReasons(record: TaskRecord, type: string, facts: RunFacts): Reason
   const reasons = [...pauseReasons(record, facts), ...workerReasons(type, facts)];
   if (facts.missedSince !== undefined) {
     reasons.push({
-      code: 'popped_not_claimed',
+      code: 'popped-not-claimed',
       blocking: true,
       message: 'A worker popped its message and never claimed it. It is pushed again by itself.',
       since: toTime(facts.missedSince),
@@ -123,7 +123,7 @@ function readyReasons(record: TaskRecord, type: string, facts: RunFacts): Reason
   const before = othersBefore(record, facts);
   if (before !== undefined) {
     reasons.push({
-      code: 'behind_others',
+      code: 'behind-others',
       blocking: true,
       message: `It waits behind ${before}; ${facts.running} run.`,
       fix: 'more workers, more CONCURRENCY, or a higher priority',
@@ -131,7 +131,7 @@ function readyReasons(record: TaskRecord, type: string, facts: RunFacts): Reason
   }
   if (reasons.length > 0) return reasons;
   return [
-    { code: 'about_to_run', blocking: false, message: 'Nothing is in its way: it is about to be started.' },
+    { code: 'about-to-run', blocking: false, message: 'Nothing is in its way: it is about to be started.' },
   ];
 }
 
@@ -139,7 +139,7 @@ function pauseReasons({ queue }: TaskRecord, { pausedSince }: RunFacts): Reason[
   if (pausedSince === undefined) return [];
   return [
     {
-      code: 'queue_paused',
+      code: 'queue-paused',
       blocking: true,
       message: `The queue "${queue}" is paused.`,
       since: toTime(pausedSince),
@@ -150,9 +150,9 @@ function pauseReasons({ queue }: TaskRecord, { pausedSince }: RunFacts): Reason[
 
 function laterReason({ dueAt, failures }: TaskRecord): Reason {
   const due = dueAt === undefined ? 'later' : `at ${toTime(dueAt)}`;
-  if (failures === 0) return { code: 'due_later', blocking: true, message: `It is due ${due}.` };
+  if (failures === 0) return { code: 'due-later', blocking: true, message: `It is due ${due}.` };
   return {
-    code: 'retry_backoff',
+    code: 'retry-backoff',
     blocking: true,
     message: `Attempt ${failures} failed; the next one is due ${due}.`,
   };
@@ -162,7 +162,7 @@ function workerReasons(type: string, { liveWorkers, announced }: RunFacts): Reas
   if (liveWorkers === 0) {
     return [
       {
-        code: 'no_live_worker',
+        code: 'no-live-worker',
         blocking: true,
         message: 'No worker serves this queue.',
         fix: 'start one: APP_TYPE=worker with the queue in QUEUES',
@@ -175,7 +175,7 @@ function workerReasons(type: string, { liveWorkers, announced }: RunFacts): Reas
   if (known) return [];
   return [
     {
-      code: 'type_unknown_to_workers',
+      code: 'type-unknown-to-workers',
       blocking: true,
       message: `No worker of this queue has a handler for "${type}".`,
       fix: 'deploy workers with its module in TASKS',
@@ -185,13 +185,13 @@ function workerReasons(type: string, { liveWorkers, announced }: RunFacts): Reas
 
 function othersBefore(record: TaskRecord, facts: RunFacts): string | undefined {
   const higher = LANES.slice(0, LANES.indexOf(record.lane)).filter((lane) => facts.ready[lane] > 0);
-  const above = higher.map((lane) => `${facts.ready[lane]} in the lane ${lane}`);
+  const above = higher.map((lane) => `${facts.ready[lane]} with the priority ${lane}`);
   const { ahead } = facts;
   const same =
     ahead === 'more'
-      ? [`more than ${MOST_AHEAD_COUNTED} in its lane`]
+      ? [`more than ${MOST_AHEAD_COUNTED} with its priority`]
       : ahead
-        ? [`${ahead} in its lane`]
+        ? [`${ahead} with its priority`]
         : [];
   const all = [...same, ...above];
   return all.length === 0 ? undefined : all.join(' and ');

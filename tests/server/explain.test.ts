@@ -42,20 +42,20 @@ async function live(types: readonly string[] | undefined, name = 'w'): Promise<v
 }
 
 test('no worker serves the queue', async () => {
-  expect(await codes(await send())).toEqual(['no_live_worker']);
+  expect(await codes(await send())).toEqual(['no-live-worker']);
 });
 
 test('a worker whose lease is over counts for nothing', async () => {
   await one.redis().client.zadd(`${KEY}:workers`, 1, 'gone');
-  expect(await codes(await send())).toEqual(['no_live_worker']);
+  expect(await codes(await send())).toEqual(['no-live-worker']);
 });
 
 test('no worker has a handler for its type; one that announces nothing may', async () => {
   await live(['subtract']);
   const id = await send();
-  expect(await codes(id)).toEqual(['type_unknown_to_workers']);
+  expect(await codes(id)).toEqual(['type-unknown-to-workers']);
   await live(undefined, 'older');
-  expect(await codes(id)).toEqual(['about_to_run']);
+  expect(await codes(id)).toEqual(['about-to-run']);
 });
 
 test('the queue is paused', async () => {
@@ -64,23 +64,23 @@ test('the queue is paused', async () => {
   await call(`${one.url()}/v1/queues/default/pause`, { method: 'POST' });
   const [first] = (await explain(id)).reasons;
   expect(first).toMatchObject({
-    code: 'queue_paused',
+    code: 'queue-paused',
     blocking: true,
     since: expect.stringMatching(/Z$/) as string,
   });
   await call(`${one.url()}/v1/queues/default/resume`, { method: 'POST' });
-  expect(await codes(id)).toEqual(['about_to_run']);
+  expect(await codes(id)).toEqual(['about-to-run']);
 });
 
-test('others are before it: in its lane, and in those above', async () => {
+test('others are before it: those of its priority, and of higher ones', async () => {
   await live(['add']);
   for (let sent = 0; sent < 3; sent += 1) await send();
   const id = await send();
   await send();
   await send({ priority: 'high' });
   const { reasons, ahead } = await explain(id);
-  expect(reasons).toMatchObject([{ code: 'behind_others', blocking: true }]);
-  expect(reasons[0]?.message).toContain('3 in its lane and 1 in the lane high');
+  expect(reasons).toMatchObject([{ code: 'behind-others', blocking: true }]);
+  expect(reasons[0]?.message).toContain('3 with its priority and 1 with the priority high');
   expect(ahead).toEqual({ count: 3, capped: false });
 });
 
@@ -95,13 +95,13 @@ test('more are ahead than are counted', async () => {
 
 test('it is due later; after a failure that is its backoff', async () => {
   await live(['add']);
-  expect(await codes(await send({ delayMs: 60_000 }))).toEqual(['due_later']);
+  expect(await codes(await send({ delayMs: 60_000 }))).toEqual(['due-later']);
   const id = await send();
   await one.worker().take();
   await one.worker().end(id, 'retry', { name: 'Error', message: 'no' });
   const { state, reasons } = await explain(id);
   expect(state).toBe('scheduled');
-  expect(reasons.map(({ code }) => code)).toEqual(['retry_backoff']);
+  expect(reasons.map(({ code }) => code)).toEqual(['retry-backoff']);
 });
 
 test('it runs; its worker was not heard of any more; it is finished', async () => {
@@ -110,7 +110,7 @@ test('it runs; its worker was not heard of any more; it is finished', async () =
   await one.worker().take();
   expect(await codes(id)).toEqual(['running']);
   await one.redis().client.zadd(`${KEY}:workers`, 1, 'hand-worker');
-  expect(await codes(id)).toEqual(['lease_expired']);
+  expect(await codes(id)).toEqual(['lease-expired']);
   await one.worker().end(id, 'dead', { name: 'Error', message: 'no' });
   const { reasons } = await explain(id);
   expect(reasons).toMatchObject([
@@ -123,7 +123,7 @@ test('its message was popped and never claimed', async () => {
   const id = await send();
   await one.redis().client.rpop(`${KEY}:ready:normal`);
   await one.redis().client.hset(`${KEY}:suspects`, id, Date.now());
-  expect(await codes(id)).toEqual(['popped_not_claimed']);
+  expect(await codes(id)).toEqual(['popped-not-claimed']);
 });
 
 test('what is not there cannot be explained', async () => {

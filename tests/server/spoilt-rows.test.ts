@@ -87,7 +87,7 @@ describe('case 51: one bad row hides nothing', () => {
     const { task } = await lookAtAll(id);
     expect(task).toMatchObject({ state: 'waiting', priority: 'low' });
     const { reasons } = await get(`/v1/tasks/${id}/explain`);
-    expect(reasons).toMatchObject([{ code: 'unknown_state', message: expect.stringContaining('"waiting"') }]);
+    expect(reasons).toMatchObject([{ code: 'unknown-state', message: expect.stringContaining('"waiting"') }]);
   });
 
   it('case 51: attempts, workers, events and places in a list are read past what is none', async () => {
