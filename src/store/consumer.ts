@@ -28,7 +28,7 @@ export interface PoppedMessage {
 }
 
 /** How a run ended; finish.lua says what each word does. */
-export type OutcomeWord = 'succeeded' | 'dead' | 'cancelled' | 'retry' | 'postponed' | 'released' | 'crashed';
+export type OutcomeWord = 'succeeded' | 'dead' | 'cancelled' | 'failed' | 'snoozed' | 'released' | 'crashed';
 
 export interface Outcome {
   readonly id: string;
@@ -38,7 +38,7 @@ export interface Outcome {
   readonly contentBytes: number;
   /** CBOR of the result or the error; empty where the word, or the handler, has none. */
   readonly payload: Buffer;
-  /** Milliseconds until the next attempt, for `retry` and `postponed`. */
+  /** Milliseconds until the next attempt, for `failed` and `snoozed`. */
   readonly delayMs: number;
   /** How long the finished task is kept; `undefined` = as long as the fleet keeps tasks. */
   readonly resultTtlMs?: number | undefined;

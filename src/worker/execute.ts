@@ -85,7 +85,7 @@ function snoozeUnknown(task: ClaimedTask, type: string | undefined, log: Log): O
     name: 'UnknownType',
     message: `no worker that took this task knows its type "${type ?? ''}"`,
   };
-  return toOutcome({ task, resultTtlMs: undefined }, 'postponed', error, UNKNOWN_TYPE_DELAY_MS);
+  return toOutcome({ task, resultTtlMs: undefined }, 'snoozed', error, UNKNOWN_TYPE_DELAY_MS);
 }
 
 /** Options that mean nothing fail a task for good. */

@@ -183,6 +183,6 @@ export class Lease {
     const which = { queue: this.queue, task: task.id };
     this.#deps.log.error({ err: fault, ...which }, 'popfleet itself failed: the task runs again later');
     const run = { task, resultTtlMs: undefined };
-    this.#completer.push(toOutcome(run, 'postponed', BROKE_ERROR, BROKE_DELAY_MS));
+    this.#completer.push(toOutcome(run, 'snoozed', BROKE_ERROR, BROKE_DELAY_MS));
   }
 }

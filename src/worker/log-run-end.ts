@@ -25,7 +25,7 @@ export function logRunEnd(
   const attempt = { attempt: task.failures + 1, maxAttempts: options?.maxAttempts };
   const why = error && { error: loggedError(error, log.isLevelEnabled('debug')) };
   switch (word) {
-    case 'retry':
+    case 'failed':
       log.warn(
         { ...which, ...attempt, retryInMs: delayMs, ...why },
         'an attempt failed, the task runs again',
@@ -40,7 +40,7 @@ export function logRunEnd(
         'the task took down the process that it ran in',
       );
       break;
-    case 'postponed':
+    case 'snoozed':
     case 'succeeded':
     case 'cancelled':
     case 'released':

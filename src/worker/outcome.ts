@@ -42,7 +42,7 @@ export function outcomeOf(
       return success(run, end.result);
     case 'snoozed':
       if (end.stop) return outcomeOfStop(run, end.stop, random);
-      return toOutcome(run, 'postponed', end.error, end.delayMs);
+      return toOutcome(run, 'snoozed', end.error, end.delayMs);
     case 'failed':
       if (end.stop) return outcomeOfStop(run, end.stop, random);
       return failure(run, end.error, random, end.permanent);
@@ -111,5 +111,5 @@ function failure(
   const failures = task.failures + 1;
   const marked = { ...error, fingerprint: fingerprintOf(type, error) };
   if (permanent || failures >= options.maxAttempts) return toOutcome(run, 'dead', marked);
-  return toOutcome(run, 'retry', marked, backoffMs(options.backoff, failures, random));
+  return toOutcome(run, 'failed', marked, backoffMs(options.backoff, failures, random));
 }

@@ -49,7 +49,7 @@ it('case 34: a task that runs is at its first attempt, one that waits has made a
   const id = await send();
   await worker.take();
   expect(await attemptOf(id)).toBe('running 1');
-  await worker.end(id, 'retry', error);
+  await worker.end(id, 'failed', error);
   expect(await attemptOf(id)).toBe('scheduled 1');
   await one.redis().client.del('pf:{default}:later');
   await act(id, 'cancel');

@@ -98,7 +98,7 @@ test('it is due later; after a failure that is its backoff', async () => {
   expect(await codes(await send({ delayMs: 60_000 }))).toEqual(['due-later']);
   const id = await send();
   await one.worker().take();
-  await one.worker().end(id, 'retry', { name: 'Error', message: 'no' });
+  await one.worker().end(id, 'failed', { name: 'Error', message: 'no' });
   const { state, reasons } = await explain(id);
   expect(state).toBe('scheduled');
   expect(reasons.map(({ code }) => code)).toEqual(['retry-backoff']);

@@ -91,7 +91,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   fails: { end: async (queue) => queue.finish(await claim(queue), 'dead'), state: 'dead' },
   'is cancelled while it waits for its next attempt': {
     end: async (queue, id) => {
-      await queue.finish(await claim(queue), 'retry', { delayMs: 1_000 });
+      await queue.finish(await claim(queue), 'failed', { delayMs: 1_000 });
       await cancel(id);
     },
     state: 'cancelled',

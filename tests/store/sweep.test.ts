@@ -46,7 +46,7 @@ test('tasks that were not started in time are dead, in slices, ready or schedule
   const patient = await enqueue(1, { ttlMs: 101 });
   const endless = await enqueue(1);
   // One waits for a retry, one still runs: both were started.
-  await finish([{ id: started[0] ?? '', claim: 1 }], 'retry', { delayMs: 5_000 });
+  await finish([{ id: started[0] ?? '', claim: 1 }], 'failed', { delayMs: 5_000 });
   await clock.advance(100);
 
   const sweeps = await sweepAll();

@@ -65,7 +65,7 @@ test.each([
   },
 );
 
-test.each(['released', 'retry', 'postponed'] as const)(
+test.each(['released', 'failed', 'snoozed'] as const)(
   'a task that shall be cancelled and is given back (%s) is cancelled, with an error that can be read',
   async (word) => {
     const { enqueue, take, finish, task } = await openScriptedQueue(client);

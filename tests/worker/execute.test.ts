@@ -110,9 +110,9 @@ function killed(reason: StopReason): RunEnd {
 
 test.each<[string, Setting, Pick<Outcome, 'word' | 'delayMs'>, unknown]>([
   ['a result', { end: result }, { word: 'succeeded', delayMs: 0 }, 42],
-  ['an error', { end: failed }, { word: 'retry', delayMs: 100 }, broken],
-  ['the second error', { end: failed, failures: 1 }, { word: 'retry', delayMs: 300 }, broken],
-  ['the third one, at the cap', { end: failed, failures: 2 }, { word: 'retry', delayMs: 800 }, broken],
+  ['an error', { end: failed }, { word: 'failed', delayMs: 100 }, broken],
+  ['the second error', { end: failed, failures: 1 }, { word: 'failed', delayMs: 300 }, broken],
+  ['the third one, at the cap', { end: failed, failures: 2 }, { word: 'failed', delayMs: 800 }, broken],
   ['the last one', { end: failed, failures: 4 }, { word: 'dead', delayMs: 0 }, broken],
   ['more than there may be', { end: failed, failures: 9 }, { word: 'dead', delayMs: 0 }, broken],
   [
@@ -124,7 +124,7 @@ test.each<[string, Setting, Pick<Outcome, 'word' | 'delayMs'>, unknown]>([
   [
     'an error with full jitter',
     { end: failed, options: { backoff: { type: 'fixed', baseMs: 1_000, jitter: 'full' } }, random: 0.25 },
-    { word: 'retry', delayMs: 250 },
+    { word: 'failed', delayMs: 250 },
     broken,
   ],
   [
@@ -136,13 +136,13 @@ test.each<[string, Setting, Pick<Outcome, 'word' | 'delayMs'>, unknown]>([
   [
     'RetryLater, also after the last attempt',
     { end: later, failures: 4 },
-    { word: 'postponed', delayMs: 1_234 },
+    { word: 'snoozed', delayMs: 1_234 },
     { name: 'RetryLater', message: 'not yet' },
   ],
   [
     'a kill at the deadline',
     { end: killed('timed-out'), options: { timeoutMs: 60_000 } },
-    { word: 'retry', delayMs: 100 },
+    { word: 'failed', delayMs: 100 },
     {
       name: 'TimeoutError',
       message: 'it ran longer than 60000 ms',
@@ -177,7 +177,7 @@ test.each<[string, Setting, Pick<Outcome, 'word' | 'delayMs'>, unknown]>([
   [
     'an error after the deadline',
     { end: ended({ kind: 'failed', error: broken, permanent: true }, 'timed-out') },
-    { word: 'retry', delayMs: 100 },
+    { word: 'failed', delayMs: 100 },
     { name: 'TimeoutError', killCause: 'timeout', killLatencyMs: 3.1 },
   ],
   [
@@ -195,7 +195,7 @@ test.each<[string, Setting, Pick<Outcome, 'word' | 'delayMs'>, unknown]>([
   [
     'a thread that ran out of memory',
     { end: { kind: 'thread-lost', cause: 'out-of-memory', error: new Error('heap') } },
-    { word: 'retry', delayMs: 100 },
+    { word: 'failed', delayMs: 100 },
     { name: 'Error', message: 'heap', killCause: 'out-of-memory' },
   ],
   [
@@ -250,7 +250,7 @@ test('case 39: the time to live goes with every outcome: its task may be cancell
 
 test('a type nobody knows is postponed, and nothing runs', async () => {
   const { outcome, payload, jobs } = await execute({ type: 'of-a-later-release' });
-  expect(outcome).toMatchObject({ word: 'postponed', delayMs: 10_000 });
+  expect(outcome).toMatchObject({ word: 'snoozed', delayMs: 10_000 });
   expect(payload).toMatchObject({
     name: 'UnknownType',
     message: expect.stringContaining('"of-a-later-release"') as string,

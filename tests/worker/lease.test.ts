@@ -194,7 +194,7 @@ test.each<[string, Execute]>([
   await lease.claim([]);
   await eventually(() => consumer.finishes.length === 1);
   const outcome = consumer.finishes[0]?.outcomes[0];
-  expect(outcome).toMatchObject({ id: 'a', word: 'postponed', delayMs: 10_000 });
+  expect(outcome).toMatchObject({ id: 'a', word: 'snoozed', delayMs: 10_000 });
   expect(decode(outcome?.payload ?? Buffer.alloc(0))).toMatchObject({ name: 'InternalError' });
 });
 

@@ -49,7 +49,7 @@ const WHY = {
 test.each<[string, Outcome | undefined, Record<string, unknown>]>([
   [
     'an attempt that is retried',
-    { word: 'retry', error, delayMs: 300 },
+    { word: 'failed', error, delayMs: 300 },
     {
       level: 40,
       msg: 'an attempt failed, the task runs again',
@@ -80,7 +80,7 @@ test('case 18: stacks are logged at the level debug', () => {
 });
 
 test.each<Outcome>([
-  { word: 'postponed', error, delayMs: 9 },
+  { word: 'snoozed', error, delayMs: 9 },
   { word: 'cancelled', error, delayMs: 0 },
   { word: 'released', delayMs: 0 },
 ])('case 18: $word is no failure: one line at the level debug, none at info', (outcome) => {

@@ -34,10 +34,10 @@ const stopped = (end: HandlerEnd, reason: StopReason): RunEnd => ({ ...end, stop
 const killed = (reason: StopReason): RunEnd => ({ kind: 'killed', stop: { reason, latencyMs: 3 } });
 
 test.each<[string, RunEnd, OutcomeWord, object | undefined]>([
-  ['a snooze', snoozed, 'postponed', error],
-  ['a failure', failed, 'retry', error],
+  ['a snooze', snoozed, 'snoozed', error],
+  ['a failure', failed, 'failed', error],
   ['a permanent failure', { ...failed, permanent: true }, 'dead', error],
-  ['a kill at the deadline', killed('timed-out'), 'retry', { name: 'TimeoutError', killCause: 'timeout' }],
+  ['a kill at the deadline', killed('timed-out'), 'failed', { name: 'TimeoutError', killCause: 'timeout' }],
   ['a kill by a cancel', killed('cancelled'), 'cancelled', { name: 'Cancelled', killCause: 'cancel' }],
   ['a kill by a shutdown', killed('shutting-down'), 'released', undefined],
   ['a failure after a cancel', stopped(failed, 'cancelled'), 'cancelled', { name: 'Cancelled' }],
@@ -45,7 +45,7 @@ test.each<[string, RunEnd, OutcomeWord, object | undefined]>([
   [
     'a lost thread',
     { kind: 'thread-lost', cause: 'out-of-memory', error },
-    'retry',
+    'failed',
     { killCause: 'out-of-memory' },
   ],
   [
@@ -78,10 +78,10 @@ test.each<StopReason | undefined>([undefined, 'timed-out', 'cancelled', 'shuttin
 );
 
 test('only failures use up attempts, and wait for a backoff', () => {
-  expect(outcome(failed)).toMatchObject({ word: 'retry', delayMs: 250 });
+  expect(outcome(failed)).toMatchObject({ word: 'failed', delayMs: 250 });
   expect(outcome(failed, 1)).toMatchObject({ word: 'dead', delayMs: 0 });
   expect(outcome(killed('timed-out'), 1)).toMatchObject({ word: 'dead' });
-  expect(outcome(snoozed, 9)).toMatchObject({ word: 'postponed', delayMs: 9 });
+  expect(outcome(snoozed, 9)).toMatchObject({ word: 'snoozed', delayMs: 9 });
   expect(outcome({ kind: 'process-lost', error: new Error('gone') }, 9)).toMatchObject({ word: 'crashed' });
 });
 

@@ -7,8 +7,8 @@
 --   succeeded  payload = result            the end, with a time to live of its own
 --   dead       payload = error             the end, by a failure of the handler
 --   cancelled  payload = error             the end
---   retry      payload = error             counts as a failure, due again after the delay
---   postponed  payload = error             counts as nothing, due again after the delay
+--   failed     payload = error             counts as a failure, due again after the delay
+--   snoozed    payload = error             counts as nothing, due again after the delay
 --   released   payload = ''                counts as nothing, ready again at once
 --   crashed    payload = error             its process was lost; see crash.lua
 -- A token is the header that the claim gave the task: it names worker and claim number, and nobody else has the same.
@@ -41,14 +41,14 @@ local record_outcome = {
     local payload = o.payload ~= '' and o.payload or Q.CANCELLED_ERROR
     Q.end_task(o.id, o.task, 'cancelled', Q.LAST_ERRORS, payload, #Q.contents[o.id], o.ttl)
   end,
-  retry = function(o)
+  failed = function(o)
     Q.remember_error(o.id, o.task, o.payload)
     Q.put(Q.LAST_ERRORS, o.id, o.payload)
     o.task.failures = o.task.failures + 1
     Q.move_task(o.id, o.task, 'scheduled')
     Q.plan(o.id, Q.NOW + o.delay)
   end,
-  postponed = function(o)
+  snoozed = function(o)
     Q.put(Q.LAST_ERRORS, o.id, o.payload)
     Q.move_task(o.id, o.task, 'scheduled')
     Q.plan(o.id, Q.NOW + o.delay)
@@ -59,7 +59,7 @@ local record_outcome = {
   end,
   crashed = function(o) Q.after_crash(o.id, o.task, o.cancelled, o.payload, o.ttl) end,
 }
-local RUNS_AGAIN = { retry = true, postponed = true, released = true }
+local RUNS_AGAIN = { failed = true, snoozed = true, released = true }
 
 -- Records one outcome, unless the task is not running any more as the token says: then the call is a repeat, because its first
 -- reply was lost, or it comes too late.
