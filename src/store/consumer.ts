@@ -5,7 +5,7 @@ import { encodeCbor } from '../protocol/cbor.ts';
 import type { Lane, LowerShare } from '../protocol/lane.ts';
 import { queueKey } from './keys.ts';
 import { bytesKept, readHeader, type TaskHeader } from './record.ts';
-import { runScript, type ScriptArgument, type ScriptName } from './scripts.ts';
+import { type OUTCOMES, runScript, type ScriptArgument, type ScriptName } from './scripts.ts';
 
 export interface ClaimedTask {
   readonly queue: string;
@@ -27,8 +27,8 @@ export interface PoppedMessage {
   readonly message: Buffer;
 }
 
-/** How a run ended; finish.lua says what each word does. */
-export type OutcomeWord = 'succeeded' | 'dead' | 'cancelled' | 'failed' | 'snoozed' | 'released' | 'crashed';
+/** How a run ended; lua/outcomes/ says what each word does. */
+export type OutcomeWord = (typeof OUTCOMES)[number];
 
 export interface Outcome {
   readonly id: string;
@@ -42,7 +42,7 @@ export interface Outcome {
   readonly delayMs: number;
   /** How long the finished task is kept; `undefined` = as long as the fleet keeps tasks. */
   readonly resultTtlMs?: number | undefined;
-  /** A log, progress or errors of earlier attempts may be kept beside its row: finish.lua looks how much that is. */
+  /** A log, progress or errors of earlier attempts may be kept beside its row: end.lua looks how much that is. */
   readonly hasHistory?: boolean | undefined;
 }
 
@@ -162,20 +162,18 @@ function turns({ low = 0, normal = 0 }: LowerShare): readonly number[] {
   return [low, normal];
 }
 
-/** The outcome that most tasks have, for which finish.lua has a short form. */
+/** The outcome that most tasks have, which succeeded.lua records in bulk. */
 function isPlainSuccess({ word, resultTtlMs, hasHistory }: Outcome): boolean {
   return word === 'succeeded' && resultTtlMs === undefined && hasHistory !== true;
 }
 
 /** As finish.lua reads them. Tasks that were claimed together often have one token and one size: they make a group. */
 function successArguments(successes: readonly Outcome[]): ScriptArgument[] {
-  let bytes = 0;
   const ids: string[] = [];
   const groups: { readonly token: string; readonly bytes: number; count: number }[] = [];
   const results: ScriptArgument[] = [];
   for (const { id, token, contentBytes, payload } of successes) {
     const own = bytesKept(contentBytes, payload.length);
-    bytes += own;
     ids.push(id);
     const group = groups.at(-1);
     if (group?.token === token && group.bytes === own) group.count += 1;
@@ -183,7 +181,7 @@ function successArguments(successes: readonly Outcome[]): ScriptArgument[] {
     if (payload.length > 0) results.push(id, payload);
   }
   const flat = groups.flatMap((group) => [group.token, group.bytes, group.count]);
-  return [successes.length, bytes, ...ids, groups.length, ...flat, results.length / 2, ...results];
+  return [ids.length, ...ids, groups.length, ...flat, results.length / 2, ...results];
 }
 
 /** Flat: id, header and content of each task. */

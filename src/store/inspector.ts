@@ -205,7 +205,7 @@ function without(names: readonly string[], others: readonly string[]): readonly 
   return names.filter((name) => !left.has(name));
 }
 
-/** As `remember_error` in lib.lua writes it: four words, then CBOR. */
+/** As `remember_error` in attempts.lua writes it: four words, then CBOR. */
 function readAttempt(entry: Buffer): FailedAttempt {
   const words: string[] = [];
   let at = 0;

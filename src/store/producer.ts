@@ -16,7 +16,7 @@ export interface NewTask {
   readonly extras?: TaskExtras | undefined;
 }
 
-/** What most tasks do without. Times of day are milliseconds since 1970. */
+/** What most tasks do without; lua/lib/extras.lua reads these names. Times of day are milliseconds since 1970. */
 export interface TaskExtras {
   readonly delayMs?: number | undefined;
   readonly runAt?: number | undefined;
@@ -114,23 +114,9 @@ function writeTasks(tasks: readonly NewTask[]): {
   for (const at of plain) args.push((tasks[at] as NewTask).id, (tasks[at] as NewTask).content);
   for (const at of others) {
     const { id, content, lane, extras } = tasks[at] as NewTask;
-    args.push(id, content, lane, JSON.stringify(toMore(extras ?? {})));
+    args.push(id, content, lane, JSON.stringify(extras ?? {}));
   }
   return { args, order };
-}
-
-/** What is special about a task, as accept.lua reads it. */
-export function toMore({ delayMs, runAt, ttlMs, expiresAt, resultTtlMs, key }: TaskExtras): object {
-  return {
-    delay: delayMs,
-    at: runAt,
-    ttl: ttlMs,
-    expires: expiresAt,
-    kept: resultTtlMs,
-    key: key?.key,
-    window: key?.windowMs,
-    print: key?.print,
-  };
 }
 
 /** The last word of the reply of enqueue.lua, when there were no tasks in the queue before. */

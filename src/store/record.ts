@@ -36,7 +36,7 @@ type Column = keyof typeof COLUMNS;
 export const ROW_BYTES = 310;
 export const VALUE_BYTES = 100;
 
-/** What a finished task with nothing but a content and perhaps a result is counted as; lib.lua counts all others. */
+/** What a finished task with nothing but a content and perhaps a result is counted as; end.lua counts all others. */
 export function bytesKept(contentBytes: number, resultBytes: number): number {
   return ROW_BYTES + contentBytes + (resultBytes > 0 ? VALUE_BYTES + resultBytes : 0);
 }
@@ -107,7 +107,7 @@ const NEW: TaskHeader = {
 };
 
 /**
- * Reads the words of a header, which lib.lua writes: state, claims, failures, crashes, lane, accepted, started, worker,
+ * Reads the words of a header, which header.lua writes: state, claims, failures, crashes, lane, accepted, started, worker,
  * and for a finished task when it finished and the bytes it keeps. 0 and `-` stand for nothing.
  * Never throws: one row that another program has spoilt must not hide the others.
  */

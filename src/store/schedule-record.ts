@@ -24,7 +24,7 @@ export function readLastRun(text: string): LastRun | undefined {
   return isTime(due) && TASK_ID.test(task) ? { due: Number(due), task } : undefined;
 }
 
-/** Their number, the first and the last, as planned.lua reads them. */
+/** Their number, the first and the last, as plans.lua reads them. */
 export function writeSkipped({ count, from, until }: SkippedTicks): string {
   return `${count} ${from} ${until}`;
 }

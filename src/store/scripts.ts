@@ -3,37 +3,76 @@
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
-import { LANES, LANES_FROM } from '../protocol/lane.ts';
+import { DEFAULT_LANE, LANES, LANES_FROM } from '../protocol/lane.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { TRANSITIONS } from '../protocol/task-state.ts';
 import { COLUMN_ORDER, COLUMNS, ROW_BYTES, VALUE_BYTES } from './record.ts';
 
+/** How a run may end: a file each, which finish.lua calls by this word. */
+export const OUTCOMES = [
+  'succeeded',
+  'failed',
+  'snoozed',
+  'released',
+  'dead',
+  'cancelled',
+  'crashed',
+] as const;
+
+/** What a claim asks of a ready task before it takes it, in this order (`is_held_back` in lib/take.lua). */
+const GUARDS = ['expiry'];
+
+/** What a sweep does, in this order. */
+const DUTIES = ['due', 'lost-workers', 'lost-pops', 'unstarted', 'kept', 'old', 'excess', 'ticks', 'plans'];
+
+/** Parts that scripts have in common. Each call makes their functions anew, so no script has more than it needs. */
+const QUEUE = ['lib/args', 'lib/clock'];
+const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
+const MOVES = [...ROWS, 'lib/move', 'lib/push'];
+const ACCEPT = [...MOVES, 'lib/accept', 'lib/extras'];
+const END = [...MOVES, 'lib/end'];
+const TAKE = [...END, 'lib/accept', 'lib/worker', ...GUARDS.map((name) => `guards/${name}`), 'lib/take'];
+
 /**
- * Each script with the files it is made of and whether it must run when Redis is at `maxmemory`: acknowledging must
- * always work, accepting must not.
+ * Each script with the files it is made of, in their order, and whether it must run when Redis is at `maxmemory`:
+ * acknowledging must always work, accepting must not.
  */
 const SCRIPTS = {
-  read: { parts: ['read'], allowOom: true },
-  scan: { parts: ['scan'], allowOom: true },
-  snapshot: { parts: ['snapshot'], allowOom: true },
-  probe: { parts: ['probe'], allowOom: true },
-  rows: { parts: ['rows'], allowOom: true },
-  page: { parts: ['page'], allowOom: true },
-  enqueue: { parts: ['lib', 'accept', 'enqueue'], allowOom: false },
-  claim: { parts: ['lib', 'take', 'claim'], allowOom: true },
-  finish: { parts: ['lib', 'crash', 'take', 'finish'], allowOom: true },
-  beat: { parts: ['lib', 'beat'], allowOom: true },
-  held: { parts: ['lib', 'held'], allowOom: true },
-  leave: { parts: ['lib', 'leave'], allowOom: true },
-  report: { parts: ['lib', 'report'], allowOom: false },
-  sweep: { parts: ['lib', 'crash', 'planned', 'sweep-ticks', 'sweep'], allowOom: true },
-  tick: { parts: ['lib', 'accept', 'planned', 'tick'], allowOom: false },
-  schedule: { parts: ['lib', 'planned', 'schedule'], allowOom: false },
-  cancel: { parts: ['lib', 'cancel'], allowOom: true },
-  retry: { parts: ['lib', 'retry'], allowOom: false },
-  remove: { parts: ['lib', 'remove'], allowOom: true },
-  explain: { parts: ['lib', 'explain'], allowOom: true },
-  pause: { parts: ['lib', 'pause'], allowOom: true },
+  read: { parts: ['lib/args', 'read'], allowOom: true },
+  scan: { parts: ['lib/args', 'scan'], allowOom: true },
+  snapshot: { parts: ['lib/args', 'snapshot'], allowOom: true },
+  probe: { parts: ['lib/args', 'probe'], allowOom: true },
+  rows: { parts: ['lib/args', 'lib/header', 'rows'], allowOom: true },
+  page: { parts: ['lib/args', 'page'], allowOom: true },
+  enqueue: { parts: [...ACCEPT, 'enqueue'], allowOom: false },
+  claim: { parts: [...TAKE, 'claim'], allowOom: true },
+  finish: {
+    parts: [...TAKE, 'lib/attempts', ...OUTCOMES.map((word) => `outcomes/${word}`), 'finish'],
+    allowOom: true,
+  },
+  beat: { parts: [...ROWS, 'lib/worker', 'beat'], allowOom: true },
+  held: { parts: [...ROWS, 'lib/worker', 'held'], allowOom: true },
+  leave: { parts: [...QUEUE, 'lib/worker', 'leave'], allowOom: true },
+  report: { parts: [...ROWS, 'lib/move', 'report'], allowOom: false },
+  sweep: {
+    parts: [
+      ...END,
+      'lib/worker',
+      'lib/attempts',
+      'lib/remove',
+      'lib/plans',
+      ...DUTIES.map((name) => `sweep/${name}`),
+      'sweep',
+    ],
+    allowOom: true,
+  },
+  tick: { parts: [...ACCEPT, 'lib/plans', 'tick'], allowOom: false },
+  schedule: { parts: [...QUEUE, 'lib/plans', 'schedule'], allowOom: false },
+  cancel: { parts: [...END, 'lib/remove', 'cancel'], allowOom: true },
+  retry: { parts: [...END, 'retry'], allowOom: false },
+  remove: { parts: [...END, 'lib/remove', 'remove'], allowOom: true },
+  explain: { parts: [...MOVES, 'lib/worker', 'explain'], allowOom: true },
+  pause: { parts: [...QUEUE, 'pause'], allowOom: true },
 } as const;
 export type ScriptName = keyof typeof SCRIPTS;
 
@@ -48,8 +87,8 @@ export interface ScriptSource {
 export interface ScriptBuild {
   /** False for Redis before 7.0, which knows no script flags. */
   readonly flags: boolean;
-  /** Rewrites the shared library: tests give the scripts a clock of their own. */
-  readonly patch?: (library: string) => string;
+  /** Rewrites lib/clock.lua: tests give the scripts a clock of their own. */
+  readonly patch?: (clock: string) => string;
 }
 
 /** Errors that scripts write by themselves, as CBOR of a `TaskError`. */
@@ -67,26 +106,29 @@ const ERRORS = {
 
 /** Reads the `.lua` files beside this module and builds every script. */
 export function buildScripts(build: ScriptBuild = { flags: true }): Record<ScriptName, ScriptSource> {
-  const patch = build.patch ?? ((library: string) => library);
+  const patch = build.patch ?? ((clock: string) => clock);
   const tables = luaTable([
     ['TRANSITIONS', luaTable(Object.entries(TRANSITIONS).map(([from, to]) => [from, luaSet(to)]))],
     ['LANES', luaList(LANES)],
+    ['DEFAULT_LANE', `'${DEFAULT_LANE}'`],
     ['LANES_FROM', luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))],
     ['COLUMNS', luaTable(Object.entries(COLUMNS).map(([name, key]) => [name, `'${key}'`]))],
     ['ROW_BYTES', String(ROW_BYTES)],
     ['VALUE_BYTES', String(VALUE_BYTES)],
     ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
+    ...['guards', 'outcomes', 'duties'].map((name) => [name, '{}'] as const),
   ]);
   const shared = `local Q = ${tables}`;
   const columnNames = [
+    'local Q = {}',
     `local COLUMN_NAMES = ${luaList(COLUMN_ORDER.map((name) => COLUMNS[name]))}`,
     `local CONTENT, HEADER = '${COLUMNS.content}', '${COLUMNS.header}'`,
     `local RESULT, PROGRESS = '${COLUMNS.result}', '${COLUMNS.progress}'`,
   ].join('\n');
   const sources = Object.entries(SCRIPTS).map(([name, { parts, allowOom }]) => {
     const header = build.flags ? `#!lua${allowOom ? ' flags=allow-oom' : ''}\n` : '';
-    const bodies = parts.map((part) => (part === 'lib' ? patch(readLua(part)) : readLua(part)));
-    const opening = (parts as readonly string[]).includes('lib') ? shared : columnNames;
+    const bodies = parts.map((part) => (part === 'lib/clock' ? patch(readLua(part)) : readLua(part)));
+    const opening = (parts as readonly string[]).includes('lib/clock') ? shared : columnNames;
     return [name, { lua: `${header}${opening}\n${bodies.join('\n')}`, numberOfKeys: 1 }] as const;
   });
   return Object.fromEntries(sources) as Record<ScriptName, ScriptSource>;

@@ -16,7 +16,7 @@ import {
 } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
 import { queueKey } from './keys.ts';
-import { toMore } from './producer.ts';
+import type { TaskExtras } from './producer.ts';
 import { digestOf, writeSkipped } from './schedule-record.ts';
 import { runScript, type ScriptArgument } from './scripts.ts';
 import type { PlannedTick, Swept } from './sweeper.ts';
@@ -113,12 +113,13 @@ function stepOfSchedule(tick: PlannedTick, schedule: Schedule, now: number, late
     return { args: argsOf(tick, next, writeSkipped(skipped)), report: { name, word: 'skipped', skipped } };
   }
   const id = newTaskId();
+  const extras: TaskExtras = { ttlMs: schedule.ttlMs, resultTtlMs: schedule.resultTtlMs };
   const options = { ...toMessageOptions(schedule), schedule: { name, due } };
   const task = [
     id,
     encodeContent(schedule.type, schedule.input, options),
     schedule.priority ?? DEFAULT_LANE,
-    JSON.stringify(toMore(schedule)),
+    JSON.stringify(extras),
   ];
   return { args: argsOf(tick, next, '', task), report: { name, word: 'ran', task: id } };
 }

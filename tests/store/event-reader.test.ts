@@ -12,7 +12,7 @@ const ID = '01890f3a-2b4c-7d5e-8f60-718293a4b5c6';
 
 const { redis, client } = await startStore();
 
-/** As `tell` in lib.lua writes it. */
+/** As `tell` in move.lua writes it. */
 async function tell(queue: string, number: number, ...moves: string[]): Promise<void> {
   const fields = moves.flatMap((move) => ['m', move]);
   await client.xadd(`${queueKey(queue)}:events`, '*', 'n', number, ...fields);

@@ -1,4 +1,4 @@
-// Writes entries of event streams by hand, as `tell` in lib.lua does, so that a test knows exactly what is in each.
+// Writes entries of event streams by hand, as `tell` in move.lua does, so that a test knows exactly what is in each.
 
 import type { Redis } from 'ioredis';
 import { queueKey } from '../../src/store/keys.ts';

@@ -3,18 +3,17 @@
 -- Reply: 'paused' or 'open', how many tasks Redis says it holds, ids it has lost, ids to cancel,
 --        1 when the worker is announced (0 = it has lost its lease, or Redis its data)
 
-local worker = ARGV[1]
-Q.renew_lease(worker, tonumber(ARGV[2]))
+local worker, lease_ms = args.text(), args.number()
+Q.renew_lease(worker, lease_ms)
 
-local ids, cancels = {}, {}
-for at = 3, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
+local ids, tokens, cancels = {}, {}, {}
+while args.are_left() do ids[#ids + 1], tokens[#tokens + 1] = args.text(), args.text() end
 Q.load(Q.HEADERS, Q.headers, ids)
 Q.load(Q.CANCELS, cancels, ids)
 
 local lost, cancel = {}, {}
-for at = 1, #ids do
-  local id = ids[at]
-  if Q.headers[id] ~= ARGV[2 * at + 2] then
+for at, id in ipairs(ids) do
+  if Q.headers[id] ~= tokens[at] then
     lost[#lost + 1] = id
   elseif cancels[id] then
     cancel[#cancel + 1] = id

@@ -2,16 +2,14 @@
 -- ARGV: id
 -- Reply: 'cancelled', 'requested', 'unknown', or the terminal state it is in already
 
-local id = ARGV[1]
+local id = args.text()
 Q.load_tasks({ id })
 local task = Q.read_task(id)
 if not task then return 'unknown' end
 
 if task.state == 'ready' or task.state == 'scheduled' then
-  -- Its reference may stay on the list: a claim drops it, because the task is not ready.
-  if task.state == 'scheduled' then redis.call('ZREM', Q.LATER, id) end
-  redis.call('ZREM', Q.UNSTARTED, id)
-  Q.end_task(id, task, 'cancelled', Q.LAST_ERRORS, '', #Q.contents[id])
+  Q.forget_wait(id, task)
+  Q.end_task(id, task, 'cancelled', Q.LAST_ERRORS, '')
   Q.commit()
   return 'cancelled'
 end

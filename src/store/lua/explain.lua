@@ -5,7 +5,7 @@
 --        when the lease of its worker runs out ('' = it has none); since when its message was missed ('' = it was not);
 --        what the workers announced, flat: name and CBOR
 
-local id, most = ARGV[1], ARGV[2]
+local id, most = args.text(), args.number()
 Q.load_tasks({ id })
 local task = Q.read_task(id)
 local ahead, suspect, lease = -2, false, false
@@ -13,7 +13,7 @@ if task and task.state == 'ready' then
   local entry = Q.ledger_entry(id, task.claims)
   local length = redis.call('LLEN', Q.ledger_key(task.lane))
   local at = redis.call('LPOS', Q.ledger_key(task.lane), entry, 'RANK', -1, 'MAXLEN', most)
-  ahead = at and length - 1 - at or (length > tonumber(most) and -1 or -2)
+  ahead = at and length - 1 - at or (length > most and -1 or -2)
   suspect = redis.call('HGET', Q.BASE .. ':suspects', entry)
 elseif task and task.state == 'running' then
   lease = redis.call('ZSCORE', Q.WORKERS, task.worker)

@@ -2,7 +2,7 @@
 -- ARGV: worker
 -- Reply: the tasks, as claim.lua answers them
 
-local worker = ARGV[1]
+local worker = args.text()
 local ids = redis.call('SMEMBERS', Q.running_key(worker))
 Q.load_tasks(ids)
 local held, gone = {}, {}

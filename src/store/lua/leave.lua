@@ -1,10 +1,11 @@
--- A worker says goodbye. When it still holds tasks its lease stays, so that the sweep gives them back.
+-- A worker gives up its lease. When it still holds tasks its lease stays, so that the sweep gives them back.
 -- ARGV: worker
 -- Reply: how many tasks it still holds
 
-local held = redis.call('SCARD', Q.running_key(ARGV[1]))
+local worker = args.text()
+local held = redis.call('SCARD', Q.running_key(worker))
 if held == 0 then
-  redis.call('ZREM', Q.WORKERS, ARGV[1])
-  redis.call('HDEL', Q.ANNOUNCED, ARGV[1])
+  redis.call('ZREM', Q.WORKERS, worker)
+  redis.call('HDEL', Q.ANNOUNCED, worker)
 end
 return held

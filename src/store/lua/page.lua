@@ -2,12 +2,12 @@
 -- ARGV: name of the set, 'up' or 'down', how many, score and member of the place ('' = from the start)
 -- Reply: members and scores, flat
 
-local key, order, count = KEYS[1] .. ':' .. ARGV[1], ARGV[2], tonumber(ARGV[3])
+local key, order, count = KEYS[1] .. ':' .. args.text(), args.text(), args.number()
+local score, member = args.text(), args.text()
 local command = order == 'up' and 'ZRANGE' or 'ZREVRANGE'
-if ARGV[4] == '' then return redis.call(command, key, 0, count - 1, 'WITHSCORES') end
+if score == '' then return redis.call(command, key, 0, count - 1, 'WITHSCORES') end
 
 -- Members of equal score are in the order of their bytes: the first that is not before the place, by halving.
-local score, member = ARGV[4], ARGV[5]
 local low = redis.call('ZCOUNT', key, '-inf', '(' .. score)
 local high = low + redis.call('ZCOUNT', key, score, score)
 while low < high do

@@ -2,7 +2,7 @@
 -- ARGV: 'paused' or 'open'
 -- Reply: the state before
 
-if ARGV[1] == 'paused' then
+if args.text() == 'paused' then
   redis.call('HSETNX', Q.CONTROL, 'paused', Q.NOW)
 else
   redis.call('HDEL', Q.CONTROL, 'paused')

@@ -31,7 +31,7 @@ local function is_refused(reply)
     or string.find(reply.err, 'The user executing the script', 1, true)
 end
 
-if ARGV[1] == 'write' then
+if args.text() == 'write' then
   redis.call('SET', text, '1', 'PX', 1000)
   redis.call('DEL', text)
   return {}

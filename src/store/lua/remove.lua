@@ -2,7 +2,7 @@
 -- ARGV: id
 -- Reply: 'removed', 'unknown' or 'running'
 
-local id = ARGV[1]
+local id = args.text()
 Q.load_tasks({ id })
 local task = Q.read_task(id)
 if not task then
@@ -14,17 +14,13 @@ if not task then
 end
 if task.state == 'running' then return 'running' end
 
-local state = task.state
-if state == 'ready' or state == 'scheduled' then
-  -- Its reference may stay on the list: a claim drops it, because there is no task.
-  if state == 'scheduled' then redis.call('ZREM', Q.LATER, id) end
-  redis.call('ZREM', Q.UNSTARTED, id)
-  Q.move(id, state, 'cancelled')
-  state = 'cancelled'
+if task.state == 'ready' or task.state == 'scheduled' then
+  Q.forget_wait(id, task)
+  Q.ended({ id }, task.state, 'cancelled')
+  task.state = 'cancelled'
 end
-if state == 'dead' then redis.call('ZREM', Q.DEAD, id) end
+if task.state == 'dead' then redis.call('ZREM', Q.DEAD, id) end
 redis.call('ZREM', Q.KEPT, id)
-Q.kept_bytes = Q.kept_bytes - (task.bytes or 0)
-Q.move(id, state, 'removed')
+Q.remove(id, task)
 Q.commit()
 return 'removed'

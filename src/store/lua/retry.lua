@@ -2,7 +2,7 @@
 -- ARGV: id
 -- Reply: 'replayed', 'unknown', or the state it is in instead of dead
 
-local id = ARGV[1]
+local id = args.text()
 Q.load_tasks({ id })
 local task = Q.read_task(id)
 if not task then return 'unknown' end
@@ -11,7 +11,7 @@ if task.state ~= 'dead' then return task.state end
 for _, column in ipairs({ Q.LAST_ERRORS, Q.EXPIRES, Q.CANCELS, Q.PROGRESS, Q.LOST_LEASES }) do redis.call('HDEL', column, id) end
 redis.call('ZREM', Q.DEAD, id)
 redis.call('ZREM', Q.KEPT, id)
-Q.kept_bytes = Q.kept_bytes - task.bytes
+Q.deltas.bytes = Q.deltas.bytes - task.bytes
 task.failures, task.crashes, task.finished = 0, 0, nil
 Q.move_task(id, task, 'ready')
 Q.push('LPUSH', task.lane, id, task.claims)

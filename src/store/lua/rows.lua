@@ -3,12 +3,11 @@
 -- Reply: how many of the ids were looked at, then for each of these that is in the state: id, and one value a column in the order of
 --        COLUMN_NAMES; without result and progress
 
-local cut, budget, state = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
-local headers = redis.call('HMGET', KEYS[1] .. ':' .. HEADER, unpack(ARGV, 4))
+local cut, budget, state, ids = args.number(), args.number(), args.text(), args.list()
+local headers = redis.call('HMGET', KEYS[1] .. ':' .. HEADER, unpack(ids))
 local rows, read, looked_at = {}, 0, 0
-for at = 4, #ARGV do
-  local id, header = ARGV[at], headers[at - 3]
-  local is_wanted = state == '' or (header and string.match(header, '^%l+') or 'ready') == state
+for at, id in ipairs(ids) do
+  local is_wanted = state == '' or Q.state_of(headers[at]) == state
   local bytes = is_wanted and redis.call('HSTRLEN', KEYS[1] .. ':' .. CONTENT, id) or 0
   if read > 0 and read + bytes > budget then break end
   looked_at, read = looked_at + 1, read + bytes

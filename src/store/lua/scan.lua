@@ -5,8 +5,8 @@
 --       tasks that are ready for the first time: those have no header, and headers are short)
 -- Reply: the buckets that hold any: its cursor, that of the next one ('0' = it is the last), ids; then the cursor to go on with
 
-local column = KEYS[1] .. ':' .. (ARGV[4] == 'all' and CONTENT or HEADER)
-local cursor, want, budget = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local cursor, want, budget = args.text(), args.number(), args.number()
+local column = KEYS[1] .. ':' .. (args.text() == 'all' and CONTENT or HEADER)
 local buckets, found, bytes = {}, 0, 0
 -- Empty buckets are walked as well, and cost nearly nothing.
 for _ = 1, 20 * want do

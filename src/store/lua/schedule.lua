@@ -6,12 +6,14 @@
 --       of the same schedule in the queue that it leaves: planned tick, last run and skipped ticks, each '' = none
 -- Reply: 'changed', 'created', 'replaced', 'deleted' or 'unknown'; then planned tick, last run and skipped ticks as they were
 
-local name, definition, state, which, time = ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-if not Q.is_as_read(name, ARGV[2]) then return { 'changed', '', '', '' } end
+local name, digest, definition = args.text(), args.text(), args.text()
+local state, which, time, skipped_now = args.text(), args.text(), args.text(), args.text()
+local carried = { planned = args.text(), last_run = args.text(), skipped = args.text() }
+if not Q.is_as_read(name, digest) then return { 'changed', '', '', '' } end
 
-local planned = redis.call('ZSCORE', Q.TICKS, name) or redis.call('HGET', Q.PARKED, name) or ARGV[8]
-local last_run = redis.call('HGET', Q.LAST_RUNS, name) or ARGV[9]
-local skipped = redis.call('HGET', Q.SKIPPED, name) or ARGV[10]
+local planned = redis.call('ZSCORE', Q.TICKS, name) or redis.call('HGET', Q.PARKED, name) or carried.planned
+local last_run = redis.call('HGET', Q.LAST_RUNS, name) or carried.last_run
+local skipped = redis.call('HGET', Q.SKIPPED, name) or carried.skipped
 
 local function set_or_drop(key, value)
   if value and value ~= '' then redis.call('HSET', key, name, value) else redis.call('HDEL', key, name) end
@@ -29,7 +31,7 @@ if which == 'new' or planned == '' or (which == 'owed' and not was_due) then pla
 local created = redis.call('HSET', Q.SCHEDULES, name, definition) == 1
 set_or_drop(Q.LAST_RUNS, last_run)
 set_or_drop(Q.SKIPPED, skipped)
-if ARGV[7] ~= '' then Q.count_skipped(name, ARGV[7]) end
+if skipped_now ~= '' then Q.count_skipped(name, skipped_now) end
 set_or_drop(Q.PARKED, state == 'paused' and planned)
 if state == 'paused' or planned == '' then redis.call('ZREM', Q.TICKS, name) else Q.plan_tick(name, planned) end
 return { created and 'created' or 'replaced', planned, last_run, skipped }

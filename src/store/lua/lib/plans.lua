@@ -1,5 +1,6 @@
--- Schedules and their ticks, shared by schedule.lua, tick.lua and sweep-ticks.lua. Times are times of day (Q.WALL).
+-- Schedules and their ticks, shared by schedule.lua, tick.lua and sweep.lua. Times are times of day (Q.WALL).
 
+Q.TICKS = Q.BASE .. ':ticks'
 Q.SCHEDULES = Q.BASE .. ':schedules'
 -- Of paused schedules: the tick that would have come next when they were paused.
 Q.PARKED = Q.BASE .. ':parked'

@@ -3,17 +3,15 @@
 Q.taken, Q.taken_ids = {}, {}
 -- How many tasks of each lane this call has claimed, and which of all: their ledger entries are at the tail or near it.
 Q.taken_of, Q.is_taken = {}, {}
--- The header of every task that runs for the first time and was nothing but ready in the normal lane before.
-Q.first_header = 'running 1 0 0 normal 0 ' .. Q.NOW_TEXT .. ' ' .. ARGV[1]
--- Whether any task must be started in time; most queues have none.
-Q.may_expire_unstarted = redis.call('EXISTS', Q.UNSTARTED) == 1
+-- The header that a claim makes of each header; false = its task is not ready. Tasks that are taken together often have the same.
+Q.claimed = {}
 
 function Q.set_aside(message)
   redis.call('LPUSH', Q.BASE .. ':malformed', message)
   Q.count('malformed', 1)
 end
 
--- Whether id and type are what `readEnvelope` in message.ts reads: a worker could do nothing with the message otherwise.
+-- Whether id and type are what `typeOfContent` in message.ts reads: a worker could do nothing with the message otherwise.
 function Q.has_envelope(id, message)
   if not string.find(id, '^%x+%-%x+%-%x+%-%x+%-%x+$') or string.find(id, '%u') then return false end
   for _, at in ipairs({ 9, 14, 19, 24 }) do
@@ -31,48 +29,46 @@ function Q.has_envelope(id, message)
 end
 
 -- A message without a row: from another program (whole), or what is left of a task that was removed (a reference).
+-- Returns header and content of the task that it makes of a whole one.
 function Q.adopt(id, lane, message)
-  if string.find(id, '[^0-9a-f-]') then
-    Q.set_aside(message)
-    return false
-  end
-  if string.byte(message, 1) == 0x83 then return false end
-  if not Q.has_envelope(id, message) then
-    Q.set_aside(message)
-    return false
-  end
+  local is_id = not string.find(id, '[^0-9a-f-]')
+  if is_id and string.byte(message, 1) == 0x83 then return nil end
+  if not is_id or not Q.has_envelope(id, message) then return Q.set_aside(message) end
   -- The content of a message is an array without its first two items, the id and the version.
-  Q.contents[id] = string.char(string.byte(message, 1) - 2) .. string.sub(message, 41)
-  Q.put(Q.CONTENTS, id, Q.contents[id])
-  Q.count('accepted', 1)
-  Q.move(id, 'new', 'ready', 'ready 0 0 0 ' .. lane .. ' ' .. Q.NOW .. ' 0 -')
-  return true
+  local content = string.char(string.byte(message, 1) - 2) .. string.sub(message, 41)
+  Q.accept({ id }, { id, content }, 'ready')
+  Q.put_header(id, Q.new_header('ready', lane, Q.NOW_TEXT))
+  Q.contents[id] = content
+  return Q.headers[id], content
 end
 
--- Whether a task that was never started is too late to be; it is dead then.
-function Q.is_expired(id)
-  local expires = redis.call('ZSCORE', Q.UNSTARTED, id)
-  if not expires then return false end
-  redis.call('ZREM', Q.UNSTARTED, id)
-  if tonumber(expires) > Q.NOW then return false end
-  local task = Q.read_task(id)
-  if task then Q.expire(id, task) end
-  return true
+-- The header of a task once `worker` has claimed it; false when it is not ready (cancelled, done, a duplicate), or spoilt.
+function Q.header_of_claim(worker, header)
+  local task = Q.read_header(header)
+  if not task or task.state ~= 'ready' then return false end
+  task.state, task.claims, task.worker, task.started = 'running', task.claims + 1, worker, Q.NOW_TEXT
+  return Q.write_header(task)
 end
 
--- Marks a popped message as running under `worker` when its task is known to be anything but new, or not known at all. Drops it
--- when its task is not ready (cancelled, done, a duplicate). Its row is in the cache. Returns whether a task was claimed.
-function Q.take(worker, lane, id, message)
-  if not Q.contents[id] and not Q.adopt(id, lane, message) then return false end
-  local header = Q.headers[id]
-  if header and string.sub(header, 1, 6) ~= 'ready ' then return false end
-  local first_time = not header or string.sub(header, 1, 8) == 'ready 0 '
-  if first_time and Q.may_expire_unstarted and Q.is_expired(id) then return false end
-  local task = Q.read_task(id)
-  if not task then return false end
-  task.claims, task.worker, task.started = task.claims + 1, worker, Q.NOW
-  Q.move_task(id, task, 'running')
-  return true
+-- Whether a guard keeps a ready task from running now. A guard (guards/) takes id and header of the task, and answers 'take', 'dead'
+-- and an error as CBOR, or when the task is due: the first that does not answer 'take' decides. (A due time needs the move from
+-- ready to scheduled in TRANSITIONS, which no guard has needed yet.)
+function Q.is_held_back(id, header, content)
+  local task = Q.read_header(header)
+  for _, guard in ipairs(Q.guards) do
+    local verdict, payload = guard(id, task)
+    if verdict ~= 'take' then
+      Q.contents[id] = content
+      if verdict == 'dead' then
+        Q.end_task(id, task, 'dead', Q.LAST_ERRORS, payload)
+      else
+        Q.move_task(id, task, 'scheduled')
+        Q.plan(id, verdict)
+      end
+      return true
+    end
+  end
+  return false
 end
 
 -- Takes what was popped from one lane. Returns how many tasks were claimed.
@@ -90,37 +86,35 @@ function Q.take_all(worker, lane, messages)
   if number == 0 then return 0 end
   local headers = redis.call('HMGET', Q.HEADERS, unpack(ids))
   local contents = redis.call('HMGET', Q.CONTENTS, unpack(ids))
-  local taken, taken_ids, is_taken, fresh, written = Q.taken, Q.taken_ids, Q.is_taken, {}, {}
-  local before = #taken_ids
+  local taken, taken_ids, is_taken, claimed, written = Q.taken, Q.taken_ids, Q.is_taken, Q.claimed, Q.written_to(Q.HEADERS)
+  local is_guarded, before, last = #Q.guards > 0, #taken_ids, #taken
   for at = 1, number do
     local id, header, content = ids[at], headers[at], contents[at]
-    -- What nearly every task is: new, so that nothing has to be taken apart.
-    local is_new = content and not header and not Q.may_expire_unstarted and Q.headers[id] == nil and not is_taken[id]
-    local claimed = is_new
-    if is_new then
-      header = Q.first_header
-      fresh[#fresh + 1] = id
-      local last = #written
-      written[last + 1], written[last + 2] = id, header
-    elseif not is_taken[id] then
-      if Q.headers[id] == nil then Q.headers[id], Q.contents[id] = header, content end
-      claimed = Q.take(worker, lane, id, well_formed[at])
-      header, content = Q.headers[id], Q.contents[id]
-    end
-    if claimed then
-      is_taken[id] = true
-      taken_ids[#taken_ids + 1] = id
-      local last = #taken
-      taken[last + 1], taken[last + 2], taken[last + 3] = id, header, content
+    -- What this call has changed already.
+    if Q.headers[id] ~= nil then header, content = Q.headers[id], Q.contents[id] end
+    if not content then header, content = Q.adopt(id, lane, well_formed[at]) end
+    if content and not is_taken[id] then
+      local token = claimed[header]
+      if token == nil then
+        token = Q.header_of_claim(worker, header)
+        claimed[header] = token
+      end
+      if token and not (is_guarded and Q.is_held_back(id, header, content)) then
+        is_taken[id] = true
+        taken_ids[#taken_ids + 1] = id
+        written[#written + 1] = id
+        written[#written + 1] = token
+        taken[last + 1], taken[last + 2], taken[last + 3] = id, token, content
+        last = last + 3
+      end
     end
   end
-  if #fresh > 0 then
-    redis.call('HSET', Q.HEADERS, unpack(written))
-    Q.move_many(#fresh, 'ready', 'running', Q.moves_text(fresh, 'running'))
+  local number_taken = #taken_ids - before
+  if number_taken > 0 then
+    Q.move_many(number_taken, 'ready', 'running', Q.moves_text(taken_ids, 'running', before + 1))
   end
-  local claimed = #taken_ids - before
-  Q.taken_of[lane] = (Q.taken_of[lane] or 0) + claimed
-  return claimed
+  Q.taken_of[lane] = (Q.taken_of[lane] or 0) + number_taken
+  return number_taken
 end
 
 -- Pops up to `want` tasks, lane after lane from the one named. Bounded also when many popped messages are dropped.

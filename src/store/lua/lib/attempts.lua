@@ -1,0 +1,55 @@
+-- Attempts that have not ended their task: what is remembered of them, and what the loss of a worker, or of a process of its own,
+-- means. That is no failure of the handler, but the third crash is held against the task: whatever it does, it does not survive.
+-- Shared by finish.lua and sweep.lua.
+
+-- Failed attempts that are remembered of a task.
+Q.ERRORS_KEPT = 20
+Q.POISON_CRASHES = 3
+-- Leases that workers may lose while a task runs in a process of its own. High, because such a loss is no evidence against the
+-- task; bounded, because a task may still be why whole machines go down.
+Q.LOST_LEASES_ALLOWED = 20
+
+-- Remembers how an attempt failed: started, ended, claim, worker, then the error as CBOR.
+function Q.remember_error(id, task, payload)
+  local started = task.started ~= '0' and task.started or Q.NOW_TEXT
+  local entry = started .. ' ' .. Q.NOW_TEXT .. ' ' .. task.claims .. ' ' .. task.worker .. ' ' .. payload
+  redis.call('RPUSH', Q.errors_key(id), entry)
+  redis.call('LTRIM', Q.errors_key(id), -Q.ERRORS_KEPT, -1)
+end
+
+-- Gives a task back to where the next one is taken from.
+function Q.give_back(id, task)
+  Q.move_task(id, task, 'ready')
+  Q.push('RPUSH', task.lane, id, task.claims)
+end
+
+-- Gives the task back, or ends it when it shall be cancelled or `verdict` (CBOR of an error) is given. Returns the state it is in then.
+local function settle(id, task, is_cancelled, verdict, keep_ms)
+  if is_cancelled then
+    Q.end_task(id, task, 'cancelled', Q.LAST_ERRORS, '', keep_ms)
+  elseif verdict then
+    Q.end_task(id, task, 'dead', Q.LAST_ERRORS, verdict, keep_ms)
+  else
+    Q.give_back(id, task)
+  end
+  return task.state
+end
+
+-- The process of its own that ran the task has ended, or it took down the worker that ran it in a thread.
+-- `task` is what `read_task` answered, its content was loaded; `is_cancelled` whether it was asked to be; `payload` is CBOR of what
+-- is known; `keep_ms` as in `end_task`. Returns as above.
+function Q.after_crash(id, task, is_cancelled, payload, keep_ms)
+  Q.remember_error(id, task, payload)
+  task.crashes = task.crashes + 1
+  return settle(id, task, is_cancelled, task.crashes >= Q.POISON_CRASHES and Q.POISON_ERROR, keep_ms)
+end
+
+-- The lease of its worker has run out. A task with a crash before ran in a process of its own: had that process ended, the worker
+-- would have said so, and a worker that froze or lost its network is not the task's fault.
+-- Arguments and answer as above.
+function Q.after_lost_lease(id, task, is_cancelled)
+  if task.crashes == 0 then return Q.after_crash(id, task, is_cancelled, Q.LOST_ERROR) end
+  Q.remember_error(id, task, Q.LOST_ERROR)
+  local lost = redis.call('HINCRBY', Q.LOST_LEASES, id, 1)
+  return settle(id, task, is_cancelled, lost >= Q.LOST_LEASES_ALLOWED and Q.LEASES_LOST_ERROR)
+end

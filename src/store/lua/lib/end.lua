@@ -1,0 +1,49 @@
+-- How tasks end.
+
+Q.DONE = Q.BASE .. ':done'
+Q.DEAD = Q.BASE .. ':dead'
+Q.KEPT = Q.BASE .. ':kept'
+
+-- Tasks end: every task that ends passes here, whichever way it does, so whatever follows the end of a task begins here.
+-- `bytes` is what all of them keep, for the retention by size; nil = nothing, because their rows go at once. Their headers are put.
+function Q.ended(ids, from, to, bytes)
+  Q.move_many(#ids, from, to, Q.moves_text(ids, to))
+  if not bytes then return end
+  Q.deltas.bytes = Q.deltas.bytes + bytes
+  if to ~= 'dead' then return Q.call_sliced('RPUSH', Q.DONE, ids) end
+  for _, id in ipairs(ids) do redis.call('ZADD', Q.DEAD, Q.NOW, id) end
+end
+
+-- Ends one task, whose row was loaded. `payload` goes to `column`, the result or the last error.
+-- `keep_ms` is the time to live that a worker has read in its message, or nil: not every task ends with a worker.
+function Q.end_task(id, task, to, column, payload, keep_ms)
+  keep_ms = keep_ms or Q.result_ttl(id)
+  if payload ~= '' then Q.put(column, id, payload) end
+  if keep_ms then redis.call('ZADD', Q.KEPT, Q.NOW + keep_ms, id) end
+  local from = task.state
+  task.state, task.finished = to, Q.NOW_TEXT
+  task.bytes = Q.bytes_kept(id, to, payload, keep_ms)
+  Q.put_header(id, task)
+  Q.ended({ id }, from, to, task.bytes)
+end
+
+-- What the task was accepted with: how long it is kept once it has ended, in ms; nil = as long as the fleet keeps tasks.
+function Q.result_ttl(id)
+  if Q.has_result_ttls == nil then Q.has_result_ttls = redis.call('EXISTS', Q.RESULT_TTLS) == 1 end
+  return Q.has_result_ttls and tonumber(redis.call('HGET', Q.RESULT_TTLS, id)) or nil
+end
+
+-- Bytes of Redis' memory that a task takes once it has ended, about. bytesKept in record.ts counts the plain ones.
+function Q.bytes_kept(id, to, payload, keep_ms)
+  local bytes = Q.ROW_BYTES + #Q.contents[id]
+  if payload ~= '' then bytes = bytes + Q.VALUE_BYTES + #payload end
+  local progress = redis.call('HSTRLEN', Q.PROGRESS, id)
+  if progress > 0 then bytes = bytes + Q.VALUE_BYTES + progress end
+  -- Sorted sets need more than a list.
+  if to == 'dead' then bytes = bytes + Q.VALUE_BYTES end
+  if keep_ms then bytes = bytes + Q.VALUE_BYTES end
+  for _, key in ipairs({ Q.errors_key(id), Q.log_key(id) }) do
+    bytes = bytes + (redis.call('MEMORY', 'USAGE', key) or 0)
+  end
+  return bytes
+end

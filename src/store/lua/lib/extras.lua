@@ -1,0 +1,81 @@
+-- What a new task may bring beside its content, as producer.ts names it (TaskExtras): times, and an idempotency key.
+-- Shared by enqueue.lua and tick.lua.
+
+-- Tasks that `accept_gathered` accepts, by lane those that are ready at once: ids, and id and content of each.
+Q.gathered, Q.scheduled = {}, { ids = {}, rows = {} }
+
+-- A time that was given relative to now, or as a time of day; the scripts' clock may be ahead of the host's.
+function Q.instant(relative, absolute)
+  if relative then return Q.NOW + relative end
+  if absolute then return absolute + (Q.NOW - Q.WALL) end
+  return nil
+end
+
+-- Looks an idempotency key up, and takes it when it is free.
+-- Returns 'free', 'known' (this very task has it: a repeat), 'replayed' or 'conflict', and the id that owns the key.
+function Q.take_key(id, key)
+  local name = Q.BASE .. ':key:' .. key.key
+  local owner = redis.call('GET', name)
+  if not owner then
+    redis.call('SET', name, id .. key.print, 'PX', key.windowMs)
+    return 'free', id
+  end
+  local owner_id = string.sub(owner, 1, 36)
+  if owner_id == id then return 'known', id end
+  return string.sub(owner, 37) == key.print and 'replayed' or 'conflict', owner_id
+end
+
+-- The time in a UUIDv7 is its first 48 bits (RFC 9562, section 5.7). It serves as the time of acceptance while it is close to it,
+-- so that most waiting tasks need no header.
+Q.CLOSE_MS = 100
+function Q.is_made_now(id)
+  local made_at = tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
+  return made_at and math.abs(Q.NOW - made_at) <= Q.CLOSE_MS
+end
+
+-- Gathers a task whose content was looked for (`load`), to be accepted.
+-- Returns 'accepted', 'known', 'replayed' or 'conflict', and the id.
+function Q.gather(id, content, lane, extras)
+  if extras.key then
+    local verdict, owner = Q.take_key(id, extras.key)
+    if verdict == 'replayed' or verdict == 'conflict' then return verdict, owner end
+  end
+  if Q.contents[id] then return 'known', id end
+  Q.contents[id] = content
+  local expires = Q.instant(extras.ttlMs, extras.expiresAt)
+  if expires then
+    Q.put(Q.EXPIRES, id, expires)
+    redis.call('ZADD', Q.UNSTARTED, expires, id)
+    Q.wake_at(expires)
+  end
+  if extras.resultTtlMs then Q.put(Q.RESULT_TTLS, id, extras.resultTtlMs) end
+  local due = Q.instant(extras.delayMs, extras.runAt)
+  local state = due and due > Q.NOW and 'scheduled' or 'ready'
+  if state == 'scheduled' then Q.plan(id, due) end
+  if state == 'scheduled' or lane ~= Q.DEFAULT_LANE or not Q.is_made_now(id) then
+    Q.put_header(id, Q.new_header(state, lane, Q.NOW_TEXT))
+  end
+  local group = state == 'scheduled' and Q.scheduled or Q.gathered[lane]
+  if not group then
+    group = { ids = {}, rows = {} }
+    Q.gathered[lane] = group
+  end
+  local last = #group.rows
+  group.ids[#group.ids + 1] = id
+  group.rows[last + 1], group.rows[last + 2] = id, content
+  return 'accepted', id
+end
+
+-- Accepts tasks that are ready, and puts them on their lane.
+function Q.accept_ready(lane, ids, rows)
+  Q.accept(ids, rows, 'ready')
+  local references = {}
+  for at = 1, #ids do references[at] = Q.reference_of(ids[at], rows[2 * at]) end
+  Q.call_sliced('LPUSH', Q.ready_key(lane), references)
+  Q.call_sliced('LPUSH', Q.ledger_key(lane), ids)
+end
+
+function Q.accept_gathered()
+  for lane, group in pairs(Q.gathered) do Q.accept_ready(lane, group.ids, group.rows) end
+  if #Q.scheduled.ids > 0 then Q.accept(Q.scheduled.ids, Q.scheduled.rows, 'scheduled') end
+end

@@ -1,0 +1,35 @@
+-- The header of a task as text; record.ts reads it in TypeScript. Its words: state, claims, failures, crashes, lane, accepted (0 = the
+-- time in its id), started (0 = never), worker ('-' = none), and once the task has ended when, and the bytes it keeps.
+Q.HEADER = '^(%l+) (%d+) (%d+) (%d+) (%l+) (%d+) (%d+) (%S+)%s?(%d*)%s?(%d*)$'
+
+-- The header of a task that was never claimed, as a table.
+function Q.new_header(state, lane, accepted)
+  return { state = state, claims = 0, failures = 0, crashes = 0, lane = lane, accepted = accepted, started = '0', worker = '-' }
+end
+
+-- The header as a table; nil when the text is none. A task without a header is ready for the first time, in the default lane.
+function Q.read_header(text)
+  if not text then return Q.new_header('ready', Q.DEFAULT_LANE, '0') end
+  local state, claims, failures, crashes, lane, accepted, started, worker, finished, bytes = string.match(text, Q.HEADER)
+  -- Another program has spoilt it: nothing is done with its task but to show it, and to remove it.
+  if not state then return nil end
+  return {
+    state = state, claims = tonumber(claims), failures = tonumber(failures), crashes = tonumber(crashes), lane = lane,
+    accepted = accepted, started = started, worker = worker, finished = tonumber(finished), bytes = tonumber(bytes) or 0,
+  }
+end
+
+-- `finished` and `bytes` stand there for tasks that have ended.
+function Q.write_header(task)
+  local text = string.format(
+    '%s %d %d %d %s %s %s %s',
+    task.state, task.claims, task.failures, task.crashes, task.lane, task.accepted, task.started, task.worker
+  )
+  return task.finished and text .. ' ' .. task.finished .. ' ' .. task.bytes or text
+end
+
+-- What `write_header` makes of a task that has ended now, from the header that it had before: taking that apart would be slow.
+function Q.end_header(text, state, bytes) return state .. string.match(text, ' .*') .. ' ' .. Q.NOW_TEXT .. ' ' .. bytes end
+
+-- The state alone.
+function Q.state_of(text) return text and string.match(text, '^%l+') or 'ready' end

@@ -1,0 +1,70 @@
+-- Moves between states, the counts they keep, and the event of a call.
+
+-- Entries of the event stream that are kept for readers that come back: fewer, when calls make many moves each.
+Q.EVENTS_KEPT, Q.FEWEST_EVENTS_KEPT = 10000, 50
+-- Moves that are kept about: more when a call makes no more than a sweep does, so that one sweep costs no history.
+Q.MOVES_KEPT, Q.MOVES_OF_A_SWEEP, Q.MOVES_KEPT_THEN = 50000, 100, 200000
+
+-- Moves become one event: those made together in a field of their own, and all others in one more.
+Q.deltas, Q.events, Q.single_moves, Q.moves_made = { bytes = 0 }, {}, {}, 0
+
+-- Ids that each have the new state behind them, with a blank between two.
+function Q.moves_text(ids, to, first, last) return table.concat(ids, to .. ' ', first, last) .. to end
+
+-- The only place where tasks change their state: checks the move against the table and keeps the counts and the events.
+-- `moves` tells them, as `moves_text` writes it.
+function Q.move_many(number, from, to, moves)
+  if not Q.TRANSITIONS[from][to] then
+    error({ err = 'popfleet: illegal move from ' .. from .. ' to ' .. to })
+  end
+  local deltas = Q.deltas
+  if from == 'new' then
+    deltas.accepted = (deltas.accepted or 0) + number
+  else
+    deltas[from] = (deltas[from] or 0) - number
+  end
+  deltas[to] = (deltas[to] or 0) + number
+  Q.moves_made = Q.moves_made + number
+  if number == 1 then
+    Q.single_moves[#Q.single_moves + 1] = moves
+  else
+    local last = #Q.events
+    Q.events[last + 1], Q.events[last + 2] = 'm', moves
+  end
+end
+
+-- `task` is what `read_task` answered, changed as far as more than its state changes.
+function Q.move_task(id, task, to)
+  Q.move_many(1, task.state, to, id .. to)
+  task.state = to
+  Q.put_header(id, task)
+end
+
+-- Adds an entry to the event stream. `n` numbers the entries: a reader sees from it that it has missed some.
+function Q.tell(moves, fields)
+  local number = redis.call('HINCRBY', Q.CONTROL, 'events', 1)
+  local moves_kept = moves <= Q.MOVES_OF_A_SWEEP and Q.MOVES_KEPT_THEN or Q.MOVES_KEPT
+  local kept = math.min(Q.EVENTS_KEPT, math.max(Q.FEWEST_EVENTS_KEPT, math.ceil(moves_kept / moves)))
+  redis.call('XADD', Q.BASE .. ':events', 'MAXLEN', '=', kept, '*', 'n', number, unpack(fields))
+end
+
+-- Returns the new count.
+function Q.count(name, by) return redis.call('HINCRBY', Q.BASE .. ':count', name, by) end
+
+-- Writes what was gathered; every script that moves tasks ends with it. Returns how many tasks the queue has accepted in all when it
+-- has accepted any now.
+function Q.commit()
+  Q.write_rows()
+  local accepted
+  for name, by in pairs(Q.deltas) do
+    local count = by ~= 0 and Q.count(name, by)
+    if name == 'accepted' then accepted = count end
+  end
+  -- In front: what is moved alone is most often of a higher lane, or comes back, and was taken first.
+  if #Q.single_moves > 0 then
+    table.insert(Q.events, 1, table.concat(Q.single_moves, ' '))
+    table.insert(Q.events, 1, 'm')
+  end
+  if #Q.events > 0 then Q.tell(Q.moves_made, Q.events) end
+  return accepted
+end

@@ -1,0 +1,19 @@
+-- How tasks go.
+
+-- A task that waits does not any more. Its reference may stay on the list: a claim drops it, because the task is not ready.
+function Q.forget_wait(id, task)
+  if task.state == 'scheduled' then redis.call('ZREM', Q.LATER, id) end
+  redis.call('ZREM', Q.UNSTARTED, id)
+end
+
+-- Drops the row of a task that has ended. Returns whether it did: a task that was replayed meanwhile stays.
+function Q.remove(id, task)
+  -- A later release may know more states.
+  local moves = task and Q.TRANSITIONS[task.state]
+  if not moves or not moves.removed then return false end
+  Q.move_many(1, task.state, 'removed', id .. 'removed')
+  Q.deltas.bytes = Q.deltas.bytes - (task.bytes or 0)
+  Q.removed[#Q.removed + 1] = id
+  Q.headers[id], Q.contents[id] = false, false
+  return true
+end
