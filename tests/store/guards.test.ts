@@ -1,0 +1,65 @@
+// What a guard may answer when a worker claims a task, with a guard that a test puts beside the expiry.
+
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildScriptsWithClock } from '../support/model-clock.ts';
+import { countsOf, expectBalanced } from '../support/moves.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
+import { openStore } from '../support/store.ts';
+
+/** Holds back what the key `test:guard` says: a list of words, one a task that is asked for. */
+const GUARD = `
+Q.guards[#Q.guards + 1] = function(id, task)
+  local word = redis.call('LPOP', 'test:guard') or 'take'
+  if word == 'dead' then return 'dead', 'gone' end
+  return tonumber(word) or word
+end
+`;
+
+let redis: TestRedis;
+let client: Redis;
+
+beforeAll(async () => {
+  redis = await startRedis({ appendonly: 'no' });
+  client = await openStore(redis.url, (build) => {
+    const scripts = buildScriptsWithClock(build);
+    const lua = scripts.claim.lua
+      .replace('\n-- Claiming, shared by', `${GUARD}\n-- Claiming, shared by`)
+      .replace('ready = { running = true,', 'ready = { scheduled = true, running = true,');
+    return { ...scripts, claim: { ...scripts.claim, lua } };
+  });
+});
+
+afterAll(async () => {
+  client?.disconnect();
+  await redis?.stop();
+});
+
+test('a guard lets a task run, ends it with an error, or gives it a time when it is due', async () => {
+  const { clock, enqueue, take, task, sweep } = await openScriptedQueue(client);
+  const [dead = '', later = '', taken = ''] = await enqueue(3);
+  const dueAt = clock.now() + 5_000;
+  await client.rpush('test:guard', 'dead', dueAt, 'take');
+
+  expect(await take(3)).toEqual([{ id: taken, claim: 1 }]);
+  expect(await task(dead)).toMatchObject({ state: 'dead', claims: 0, error: Buffer.from('gone') });
+  expect(await task(later)).toMatchObject({ state: 'scheduled', claims: 0, dueAt });
+  expect(await countsOf(client, QUEUE)).toMatchObject({ accepted: 3, dead: 1, scheduled: 1, running: 1 });
+
+  await clock.advance(5_000);
+  expect((await sweep()).counts).toMatchObject({ due: 1 });
+  expect(await take(1)).toEqual([{ id: later, claim: 1 }]);
+  await expectBalanced(client, QUEUE);
+});
+
+test('the first guard that holds a task back decides, and the expiry is asked as well', async () => {
+  const { clock, enqueue, take, task } = await openScriptedQueue(client);
+  const [expired = ''] = await enqueue(1, { ttlMs: 100 });
+  await clock.advance(200);
+  await client.rpush('test:guard', 'dead');
+  expect(await take(1)).toEqual([]);
+  expect((await task(expired))?.error).not.toEqual(Buffer.from('gone'));
+  expect(await client.llen('test:guard')).toBe(1);
+  await expectBalanced(client, QUEUE);
+});
