@@ -1,12 +1,10 @@
 // What a guard may answer when a worker claims a task, with a guard that a test puts beside the expiry.
 
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
-import { openStore } from '../support/store.ts';
+import { startStore } from '../support/store.ts';
 
 /** Holds back what the key `test:guard` says: a list of words, one a task that is asked for. */
 const GUARD = `
@@ -17,23 +15,12 @@ Q.guards[#Q.guards + 1] = function(id, task)
 end
 `;
 
-let redis: TestRedis;
-let client: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: 'no' });
-  client = await openStore(redis.url, (build) => {
-    const scripts = buildScriptsWithClock(build);
-    const lua = scripts.claim.lua
-      .replace('\n-- Claiming, shared by', `${GUARD}\n-- Claiming, shared by`)
-      .replace('ready = { running = true,', 'ready = { scheduled = true, running = true,');
-    return { ...scripts, claim: { ...scripts.claim, lua } };
-  });
-});
-
-afterAll(async () => {
-  client?.disconnect();
-  await redis?.stop();
+const { client } = await startStore((build) => {
+  const scripts = buildScriptsWithClock(build);
+  const lua = scripts.claim.lua
+    .replace('\n-- Claiming, shared by', `${GUARD}\n-- Claiming, shared by`)
+    .replace('ready = { running = true,', 'ready = { scheduled = true, running = true,');
+  return { ...scripts, claim: { ...scripts.claim, lua } };
 });
 
 test('a guard lets a task run, ends it with an error, or gives it a time when it is due', async () => {
