@@ -23,7 +23,7 @@ export type TaskSight =
   | { readonly kind: 'missing' }
   | { readonly kind: 'unseen'; readonly retryAfterMs: number; readonly reason: string };
 
-export type EndState = 'succeeded' | 'dead' | 'cancelled';
+type EndState = 'succeeded' | 'dead' | 'cancelled';
 
 export interface TaskTimes {
   readonly acceptedAtMs: number;

@@ -14,7 +14,7 @@ export const EXIT_CODES = {
   'over-limit': 7,
   interrupted: 130,
 } as const;
-export type LoadOutcome = keyof typeof EXIT_CODES;
+type LoadOutcome = keyof typeof EXIT_CODES;
 
 export interface Verdict {
   readonly outcome: LoadOutcome;

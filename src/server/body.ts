@@ -82,7 +82,7 @@ export async function* readChunks(c: Context<AppEnv>, limitBytes: number): Async
   }
 }
 
-export function tooLarge(limitBytes: number): PopfleetError {
+function tooLarge(limitBytes: number): PopfleetError {
   return new PopfleetError('too-large', `The body may have at most ${limitBytes} bytes.`);
 }
 

@@ -9,7 +9,7 @@ export interface QuotaSettings {
   readonly seconds: number;
 }
 
-export interface Spent {
+interface Spent {
   /** For the answer, whatever it is. */
   readonly headers: Readonly<Record<string, string>>;
   /** `quota-exceeded` when nothing was taken. */

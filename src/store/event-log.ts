@@ -17,7 +17,7 @@ import { COLUMNS, readRecord, type TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
 import { withStoreErrors } from './store-error.ts';
 
-export interface EventPage {
+interface EventPage {
   /** Oldest first. */
   readonly entries: readonly EventEntry[];
   /** False when entries between the position and these are gone, or Redis knows of no such position. */

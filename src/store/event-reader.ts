@@ -65,27 +65,7 @@ export function createEventReader(
   // A replica answers this connection as if it were the primary, and may be told nothing any more.
   onThrownAway(command, () => session?.client.disconnect());
 
-  async function open(): Promise<Session> {
-    const client = await openBlockingConnection(settings, 'events', BLOCK_MS + SOCKET_MARGIN_MS);
-    return { client, blocker: await createBlocker(client, command) };
-  }
-
-  async function read({ client, blocker }: Session): Promise<void> {
-    const queues = [...positions.keys()];
-    const keys = queues.map((queue) => eventsKey(queueKey(queue)));
-    const from = queues.map((queue) => positions.get(queue)?.id ?? '$');
-    const reply = await blocker.run(() =>
-      client.xread('COUNT', ENTRIES_A_READ, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...from),
-    );
-    for (const [key, rows] of reply ?? []) {
-      const queue = queues[keys.indexOf(key)];
-      if (queue !== undefined)
-        tell(
-          queue,
-          rows.map((row) => readEntry(queue, row)),
-        );
-    }
-  }
+  const isWanted = (): boolean => positions.size > 0 && !stopping.signal.aborted;
 
   function tell(queue: string, found: readonly EventEntry[]): void {
     const before = positions.get(queue);
@@ -102,18 +82,17 @@ export function createEventReader(
 
   /** Runs as long as somebody watches; a broken connection is replaced. */
   async function follow(): Promise<void> {
-    for (let failures = 0; positions.size > 0 && !stopping.signal.aborted; ) {
+    for (let failures = 0; isWanted(); ) {
       try {
-        session = await open();
+        session = await openSession(settings, command);
         if (failures > 0) await startOver();
-        while (positions.size > 0 && !stopping.signal.aborted) {
-          await read(session);
-          failures = 0;
-          loggedCause = undefined;
+        while (isWanted()) {
+          for (const [queue, entries] of await readAfter(positions, session)) tell(queue, entries);
+          [failures, loggedCause] = [0, undefined];
         }
       } catch (error) {
-        failures += 1;
         report(error);
+        failures += 1;
         await delay(retryDelayMs(failures, 50, 1_000), stopping.signal);
       } finally {
         session?.client.disconnect();
@@ -146,7 +125,7 @@ export function createEventReader(
     loop = follow().finally(() => {
       loop = undefined;
       // Somebody may have begun to watch while the loop was ending.
-      if (positions.size > 0 && !stopping.signal.aborted) start();
+      if (isWanted()) start();
     });
   }
 
@@ -161,10 +140,7 @@ export function createEventReader(
       else await session?.blocker.unblock();
     },
 
-    unwatch(queue) {
-      positions.delete(queue);
-    },
-
+    unwatch: (queue) => void positions.delete(queue),
     position: (queue) => positions.get(queue),
 
     async stop() {
@@ -173,4 +149,26 @@ export function createEventReader(
       await loop;
     },
   };
+}
+
+async function openSession(settings: ConnectionSettings, command: Redis): Promise<Session> {
+  const client = await openBlockingConnection(settings, 'events', BLOCK_MS + SOCKET_MARGIN_MS);
+  return { client, blocker: await createBlocker(client, command) };
+}
+
+/** Waits for entries that come after the positions of their queues. @returns them by queue; none when the block time passed */
+async function readAfter(
+  positions: ReadonlyMap<string, EventPosition>,
+  { client, blocker }: Session,
+): Promise<(readonly [queue: string, entries: readonly EventEntry[]])[]> {
+  const queues = [...positions.keys()];
+  const keys = queues.map((queue) => eventsKey(queueKey(queue)));
+  const from = [...positions.values()].map(({ id }) => id);
+  const reply = await blocker.run(() =>
+    client.xread('COUNT', ENTRIES_A_READ, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...from),
+  );
+  return (reply ?? []).map(([key, rows]) => {
+    const queue = queues[keys.indexOf(key)] ?? '';
+    return [queue, rows.map((row) => readEntry(queue, row))] as const;
+  });
 }

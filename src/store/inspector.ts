@@ -13,7 +13,7 @@ import { readTasks } from './read-tasks.ts';
 import { runScript } from './scripts.ts';
 import { withStoreErrors } from './store-error.ts';
 
-export interface QueueCounts {
+interface QueueCounts {
   readonly queue: string;
   readonly paused: boolean;
   /** Tasks by state, and the sum they must add up to: `accepted = sum of states + removed`. */

@@ -17,7 +17,7 @@ export type CancelAnswer =
 export type ReplayAnswer = 'replayed' | 'unknown' | TaskState;
 
 /** `running`: it cannot be removed before it was cancelled. */
-export type RemoveAnswer = 'removed' | 'unknown' | 'running';
+type RemoveAnswer = 'removed' | 'unknown' | 'running';
 
 /** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Operator {

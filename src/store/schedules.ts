@@ -26,7 +26,7 @@ import {
 import { runScript } from './scripts.ts';
 import { withStoreErrors } from './store-error.ts';
 
-export interface PutSchedule {
+interface PutSchedule {
   readonly isNew: boolean;
   /** Ticks that were skipped because the schedule was paused when they were due. */
   readonly skipped: SkippedTicks | undefined;
@@ -75,40 +75,6 @@ interface Plan {
 export function createSchedules(client: Redis): Schedules {
   const { find, list, placesOf } = createScheduleReader(client);
 
-  async function write(
-    queue: string,
-    name: string,
-    before: Buffer | undefined,
-    definition: Buffer,
-    isPaused: boolean,
-    { which, next, skipped }: Plan,
-    carried: Carried = NOTHING,
-  ): Promise<string> {
-    const [word] = (await runScript(client, 'schedule', queueKey(queue), [
-      name,
-      digestOf(before),
-      definition,
-      isPaused ? 'paused' : 'active',
-      which,
-      next ?? '',
-      skipped ? writeSkipped(skipped) : '',
-      carried.planned,
-      carried.lastRun,
-      carried.skipped,
-    ])) as Buffer[];
-    return String(word);
-  }
-
-  async function drop({ queue, name, definition }: Place): Promise<Carried | undefined> {
-    const args = [name, digestOf(definition), '', '', '', '', '', '', '', ''];
-    const [word, planned, lastRun, skipped] = (
-      (await runScript(client, 'schedule', queueKey(queue), args)) as (Buffer | null)[]
-    ).map((item) => item?.toString() ?? '');
-    return word === 'changed'
-      ? undefined
-      : { planned: planned ?? '', lastRun: lastRun ?? '', skipped: skipped ?? '' };
-  }
-
   /** `undefined` when the schedule was changed meanwhile. */
   async function tryPut(
     queue: string,
@@ -129,21 +95,25 @@ export function createSchedules(client: Redis): Schedules {
     const plan = planAfter(known, schedule, before?.parked, now);
     const isSame = here !== undefined && known !== undefined && canonical(known) === canonical(schedule);
     const bytes = isSame ? here.definition : encodeCbor(schedule);
+    const place = { queue, name, before: here?.definition };
     if (!other) {
-      const word = await write(queue, name, here?.definition, bytes, schedule.paused, plan);
-      return word === 'changed' ? undefined : { isNew: !before, skipped: plan.skipped };
+      const isWritten = await write(client, place, bytes, schedule.paused, plan);
+      return isWritten ? { isNew: !before, skipped: plan.skipped } : undefined;
     }
     // It is there before it leaves, so that it is never lost; and it ticks only after that, so that nothing runs twice.
-    const arrived = await write(queue, name, here?.definition, bytes, true, {
-      which: 'same',
-      next: undefined,
-      skipped: undefined,
-    });
-    if (arrived === 'changed') return undefined;
-    const carried = await drop(other);
+    const noTick: Plan = { which: 'same', next: undefined, skipped: undefined };
+    if (!(await write(client, place, bytes, true, noTick))) return undefined;
+    const carried = await drop(client, other);
     if (!carried) return undefined;
-    const word = await write(queue, name, bytes, bytes, schedule.paused, plan, carried);
-    return word === 'changed' ? undefined : { isNew: false, skipped: plan.skipped };
+    const isMoved = await write(
+      client,
+      { queue, name, before: bytes },
+      bytes,
+      schedule.paused,
+      plan,
+      carried,
+    );
+    return isMoved ? { isNew: false, skipped: plan.skipped } : undefined;
   }
 
   return withStoreErrors<Schedules>({
@@ -159,12 +129,48 @@ export function createSchedules(client: Redis): Schedules {
     async delete(name, among = EVERYWHERE) {
       const place = onlyOne(await placesOf(name, among));
       let current = place;
-      while (current && !(await drop(current))) {
+      while (current && !(await drop(client, current))) {
         [current] = await placesOf(name, (queue) => queue === place?.queue);
       }
       return place !== undefined;
     },
   });
+}
+
+/** @param before the definition that it replaces. @returns false when the schedule was changed meanwhile */
+async function write(
+  client: Redis,
+  {
+    queue,
+    name,
+    before,
+  }: { readonly queue: string; readonly name: string; readonly before: Buffer | undefined },
+  definition: Buffer,
+  isPaused: boolean,
+  { which, next, skipped }: Plan,
+  carried: Carried = NOTHING,
+): Promise<boolean> {
+  const [word] = (await runScript(client, 'schedule', queueKey(queue), [
+    name,
+    digestOf(before),
+    definition,
+    isPaused ? 'paused' : 'active',
+    which,
+    next ?? '',
+    skipped ? writeSkipped(skipped) : '',
+    carried.planned,
+    carried.lastRun,
+    carried.skipped,
+  ])) as Buffer[];
+  return String(word) !== 'changed';
+}
+
+/** @returns `undefined` when the schedule was changed meanwhile */
+async function drop(client: Redis, { queue, name, definition }: Place): Promise<Carried | undefined> {
+  const args = [name, digestOf(definition), '', '', '', '', '', '', '', ''];
+  const reply = (await runScript(client, 'schedule', queueKey(queue), args)) as (Buffer | null)[];
+  const [word, planned = '', lastRun = '', skipped = ''] = reply.map((item) => item?.toString());
+  return word === 'changed' ? undefined : { planned, lastRun, skipped };
 }
 
 /** A move writes the schedule without a tick first. One that broke off then is completed by the same `put`. */

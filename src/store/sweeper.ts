@@ -19,7 +19,7 @@ export interface SweepSettings {
 }
 
 /** How many tasks each part of a sweep handled. */
-export interface SweptCounts {
+interface SweptCounts {
   readonly due: number;
   /** Tasks of lost workers given back. */
   readonly returned: number;

@@ -18,7 +18,7 @@ export interface InputSchema<Output = unknown, Input = unknown> {
   };
 }
 
-export interface JsonSchemaOptions {
+interface JsonSchemaOptions {
   readonly target: 'draft-2020-12';
   /** What only some libraries know. */
   readonly libraryOptions: Readonly<Record<string, unknown>>;

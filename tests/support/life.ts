@@ -11,7 +11,7 @@ export const LIFE_TASKS = {
   TASKS: [fileURLToPath(new URL('../fixtures/life.mjs', import.meta.url)), JOURNAL_TASKS.TASKS].join(','),
 };
 
-export interface ErrorAnswer {
+interface ErrorAnswer {
   readonly name: string;
   readonly message: string;
   readonly stack?: string;

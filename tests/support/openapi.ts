@@ -4,10 +4,10 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { JsonSchema } from './arbitrary.ts';
 import { call } from './http.ts';
 
-export interface Media {
+interface Media {
   readonly schema: JsonSchema;
 }
-export interface Parameter {
+interface Parameter {
   readonly in: 'path' | 'query' | 'header';
   readonly name: string;
   readonly required: boolean;

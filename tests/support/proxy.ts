@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { isNull, isPush, readRequest, takeValue } from './resp.ts';
 
 /** A command in upper case, or a script by its name in scripts.ts. */
-export type CallName = string;
+type CallName = string;
 
 export interface RedisProxy {
   readonly url: string;

@@ -2,7 +2,7 @@
 
 import type { EventLog } from '../../store/event-log.ts';
 
-export interface ProgressListener {
+interface ProgressListener {
   /** @param json `{queue, task, progress}`, made once for all listeners */
   progress(json: string): void;
 }

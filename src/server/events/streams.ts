@@ -91,35 +91,7 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
 
   function beat(): void {
     for (const client of clients.keys()) client.beat();
-    discover().catch(() => undefined); // Redis is away: the next heartbeat asks again.
-  }
-
-  /** Queues that have come into being. */
-  async function discover(): Promise<void> {
-    const curious = [...clients.keys()].filter(({ wish }) => wish.later);
-    if (curious.length === 0) return;
-    const names = await inspector.queues();
-    await Promise.all(curious.flatMap((client) => names.map((name) => join(client, name))));
-  }
-
-  /** Nothing that happened in a new queue is left out. */
-  async function join(client: EventClient, queue: string): Promise<void> {
-    const seat = clients.get(client);
-    if (!seat || seat.watched.has(queue) || seat.joining.has(queue) || !client.wish.later?.(queue)) return;
-    if (seat.watched.size + seat.joining.size >= MOST_QUEUES) return;
-    seat.joining.add(queue);
-    try {
-      await hub.watch(queue);
-    } finally {
-      seat.joining.delete(queue);
-    }
-    if (!clients.has(client)) {
-      hub.unwatch(queue);
-      return;
-    }
-    seat.watched.add(queue);
-    index.addQueue(queue, client);
-    client.follow(queue, STREAM_START);
+    discover({ clients, index, hub }, inspector).catch(() => undefined); // Redis is away: the next heartbeat asks again.
   }
 
   return {
@@ -129,12 +101,10 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
       }
       const leave = admission.enter(key);
       const queues = new Set([...wish.queues, ...wish.tasks.values()]);
-      try {
-        await watchAll(hub, queues);
-      } catch (error) {
+      await watchAll(hub, queues).catch((error: unknown) => {
         leave();
         throw error;
-      }
+      });
       const client = new EventClient(wish, {
         hub,
         eventLog,
@@ -159,7 +129,6 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
     async stop() {
       stopping.abort();
       rounds.stop();
-      if (clients.size === 0) return;
       const last = new AbortController();
       onLast = () => last.abort();
       for (const client of clients.keys()) client.bye();
@@ -167,6 +136,40 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
       for (const client of clients.keys()) client.cut();
     },
   };
+}
+
+interface Room {
+  readonly clients: ReadonlyMap<EventClient, Seat>;
+  readonly index: ReturnType<typeof createEventIndex<EventClient>>;
+  readonly hub: EventHub;
+}
+
+/** Adds clients to queues that have come into being. */
+async function discover(room: Room, inspector: Inspector): Promise<void> {
+  const curious = [...room.clients.keys()].filter(({ wish }) => wish.later);
+  if (curious.length === 0) return;
+  const names = await inspector.queues();
+  await Promise.all(curious.flatMap((client) => names.map((name) => join(room, client, name))));
+}
+
+/** Nothing that happened in a new queue is left out. */
+async function join({ clients, index, hub }: Room, client: EventClient, queue: string): Promise<void> {
+  const seat = clients.get(client);
+  if (!seat || seat.watched.has(queue) || seat.joining.has(queue) || !client.wish.later?.(queue)) return;
+  if (seat.watched.size + seat.joining.size >= MOST_QUEUES) return;
+  seat.joining.add(queue);
+  try {
+    await hub.watch(queue);
+  } finally {
+    seat.joining.delete(queue);
+  }
+  if (!clients.has(client)) {
+    hub.unwatch(queue);
+    return;
+  }
+  seat.watched.add(queue);
+  index.addQueue(queue, client);
+  client.follow(queue, STREAM_START);
 }
 
 /** What of a queue is told to whom is decided by the queue, or task by task. */
