@@ -1,8 +1,5 @@
 // Who asks, and what that key may do.
 
-import type { Context } from 'hono';
-import type { AppEnv } from './app-env.ts';
-
 /** `enqueue`: send tasks. `read`: see tasks, queues and events. `admin`: both, and change what is there. */
 export const SCOPES = ['enqueue', 'read', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
@@ -23,7 +20,6 @@ export function allows({ scopes }: Caller, scope: Scope): boolean {
 }
 
 /** Whether a queue exists as far as this caller may know. */
-export function knows(c: Context<AppEnv>, queue: string): boolean {
-  const { queues } = c.get('caller');
+export function knows({ queues }: Caller, queue: string): boolean {
   return queues === undefined || queues.has(queue);
 }

@@ -16,7 +16,7 @@ export async function findTask(
 ): Promise<TaskRecord | undefined> {
   const id = readTaskId(given);
   const record = id === undefined ? undefined : await inspector.task(id, c.get('caller').queues);
-  return record && knows(c, record.queue) ? record : undefined;
+  return record && knows(c.get('caller'), record.queue) ? record : undefined;
 }
 
 export function noTask(): PopfleetError {

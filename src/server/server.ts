@@ -39,12 +39,12 @@ export interface ServerSettings extends AccessSettings, LimitSettings {
   /** 0 = any free port. */
   readonly port: number;
   readonly bodyLimitBytes: number;
-  /** How long a stopping server still takes requests; none by default. */
-  readonly drainMs?: number;
+  /** How long a stopping server still takes requests. */
+  readonly drainMs: number;
   /** Further connections are closed at once. */
-  readonly maxConnections?: number;
+  readonly maxConnections: number;
   /** Event streams at once; further ones are refused. */
-  readonly maxEventStreams?: number;
+  readonly maxEventStreams: number;
   /** How often an event stream shows that it lives. */
   readonly eventHeartbeatMs?: number;
   /** When connections are cut that take nothing of their answers. */
@@ -80,7 +80,6 @@ const HTTP_LIMITS = {
   keepAliveTimeout: 65_000,
 };
 const MOST_LONG_POLLS = 10_000;
-const DEFAULT_MAX_EVENT_STREAMS = 1_000;
 /** Below the idle time of usual proxies. */
 const EVENT_HEARTBEAT_MS = 15_000;
 /** How often connections are looked at. */
@@ -105,7 +104,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       eventLog: createEventLog(command),
       inspector,
       log,
-      most: settings.maxEventStreams ?? DEFAULT_MAX_EVENT_STREAMS,
+      most: settings.maxEventStreams,
       heartbeatMs: settings.eventHeartbeatMs ?? EVENT_HEARTBEAT_MS,
     });
     const app = createApp({
@@ -129,7 +128,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       else void handle(incoming, outgoing);
     });
     const http = createServer(HTTP_LIMITS);
-    if (settings.maxConnections !== undefined) http.maxConnections = settings.maxConnections;
+    http.maxConnections = settings.maxConnections;
     const slowReaders = createSlowReaders(settings.slowReaders ?? SLOW_READER_LIMITS);
     const looking = setInterval(slowReaders.look, LOOK_EVERY_MS).unref();
     http.once('close', () => clearInterval(looking));
@@ -151,7 +150,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
       stopping = true;
       if (!running) return;
       const { http, waiters, events, hub, connections, disconnect } = running;
-      await drain(connections, settings.drainMs ?? 0, hurry);
+      await drain(connections, settings.drainMs, hurry);
       const closed = connections.close();
       waiters.stop();
       await Promise.all([events.stop(), hub.stop()]);

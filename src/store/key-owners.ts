@@ -5,7 +5,7 @@ import { TASK_ID_CHARS } from '../protocol/names.ts';
 import { idempotencyKey } from './keys.ts';
 import { withStoreErrors } from './store-error.ts';
 
-export interface KeyOwner {
+interface KeyOwner {
   /** Its task. */
   readonly id: string;
   /** Digest of the request that made it. */

@@ -15,7 +15,7 @@ import { toRegistry } from '../../src/tasks/registry.ts';
 import { eventually } from '../support/eventually.ts';
 import { type OpenApiDocument, documentOf } from '../support/openapi.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { silent, startServer, testRegistry } from '../support/server.ts';
+import { SERVER_SETTINGS, silent, startServer, testRegistry } from '../support/server.ts';
 
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
@@ -208,7 +208,7 @@ async function sizeWith(more: number): Promise<number> {
   );
   const { log } = silent(redis.url);
   const parts = { connection: silent(redis.url), registry, log };
-  const one = createServerRole({ host: '127.0.0.1', port: 0, bodyLimitBytes: 1_024 }, parts);
+  const one = createServerRole({ ...SERVER_SETTINGS, bodyLimitBytes: 1_024 }, parts);
   await one.start();
   try {
     const text = await (await fetch(`${one.url()}/openapi.json`)).text();

@@ -11,7 +11,7 @@ import { call, post } from '../support/http.ts';
 import { makeKey } from '../support/keys.ts';
 import { rawExchange } from '../support/raw-http.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { testRegistry } from '../support/server.ts';
+import { SERVER_SETTINGS, testRegistry } from '../support/server.ts';
 import { residentBytes } from '../support/usage.ts';
 
 const MB = 1_048_576;
@@ -111,7 +111,7 @@ test('case 20: a connection that sends far too many ahead is closed, others are 
 test('case 20: an answer of which nothing is taken is cut, one that is taken slowly is not', async () => {
   const connection = { url: redis.url, log: createLog('silent', {}) };
   const slowReaders = { stallMs: 2_000, pressedStallMs: 2_000, pendingBytes: 1_000 * MB };
-  const settings = { host: '127.0.0.1', port: 0, bodyLimitBytes: MB, slowReaders };
+  const settings = { ...SERVER_SETTINGS, bodyLimitBytes: MB, slowReaders };
   const parts = { connection, registry: await testRegistry(), log: connection.log };
   const cutting = createServerRole(settings, parts);
   await cutting.start();

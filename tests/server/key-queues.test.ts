@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import { type Answer, call } from '../support/http.ts';
 import { makeKey, type TestKey } from '../support/keys.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { silent, testRegistry } from '../support/server.ts';
+import { SERVER_SETTINGS, silent, testRegistry } from '../support/server.ts';
 
 const INPUT = { one: 1, two: 2 };
 const SCHEDULE = { everyMs: 3_600_000, type: 'add', input: INPUT };
@@ -36,10 +36,7 @@ beforeAll(async () => {
     log: silent(redis.url).log,
   };
   const apiKeys = [both, mail, admin].map(({ apiKey }) => apiKey);
-  server = createServerRole(
-    { host: '127.0.0.1', port: 0, bodyLimitBytes: 65_536, maxQueues: 4, apiKeys },
-    parts,
-  );
+  server = createServerRole({ ...SERVER_SETTINGS, bodyLimitBytes: 65_536, maxQueues: 4, apiKeys }, parts);
   await server.start();
   await eventually(async () => (await fetch(`${server.url()}/readyz`)).ok);
 });

@@ -1,10 +1,14 @@
 // A server inside the test's own process, over a real Redis: what a table of many requests needs.
 
 import { fileURLToPath } from 'node:url';
+import { readConfig } from '../../src/config/config.ts';
 import { createLog } from '../../src/log.ts';
 import type { ConnectionSettings } from '../../src/store/connection.ts';
 import { createServerRole, type Server, type ServerSettings } from '../../src/server/server.ts';
 import { loadRegistry, type Registry } from '../../src/tasks/registry.ts';
+
+/** Those of the configuration, on a free port and without a drain. */
+export const SERVER_SETTINGS: ServerSettings = { ...readConfig({}, 1), port: 0, drainMs: 0 };
 
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
 
@@ -24,7 +28,7 @@ export async function startServer(
 ): Promise<Server> {
   const connection = silent(redisUrl);
   const parts = { connection, registry: await testRegistry(), log: connection.log };
-  const server = createServerRole({ host: '127.0.0.1', port: 0, bodyLimitBytes, ...settings }, parts);
+  const server = createServerRole({ ...SERVER_SETTINGS, bodyLimitBytes, ...settings }, parts);
   await server.start();
   return server;
 }

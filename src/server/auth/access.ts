@@ -9,13 +9,13 @@ import { createSessionCookie } from './session.ts';
 
 export interface AccessSettings {
   /** Without any, everyone may do everything. */
-  readonly apiKeys?: readonly ApiKey[];
+  readonly apiKeys: readonly ApiKey[];
   /** Without keys: take requests for any host name, not only for this machine's own. */
-  readonly allowAnonymous?: boolean;
+  readonly allowAnonymous: boolean;
   /** Where browsers find the server: an origin, and a path when a proxy has it under one. No slash at the end. */
-  readonly publicUrl?: string | undefined;
+  readonly publicUrl: string | undefined;
   /** Origins of pages that may read answers. */
-  readonly corsOrigins?: readonly string[];
+  readonly corsOrigins: readonly string[];
 }
 
 export interface AccessParts extends AuthenticateParts {
@@ -29,7 +29,7 @@ export function basePathOf(publicUrl: string | undefined): string {
 }
 
 export function createAccess(settings: AccessSettings, sessions: Sessions): AccessParts {
-  const { apiKeys = [], allowAnonymous = false, publicUrl, corsOrigins = [] } = settings;
+  const { apiKeys, allowAnonymous, publicUrl, corsOrigins } = settings;
   return {
     keyring: createKeyring(apiKeys),
     cookie: createSessionCookie(publicUrl?.startsWith('https:') ?? false, basePathOf(publicUrl)),

@@ -126,7 +126,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
     const topics = text.split(',').map((topic) => topic.split(':') as [string, string]);
     const queues = new Set(topics.filter(([kind]) => kind === 'queue').map(([, name]) => name));
     // One that nothing was sent to yet may come into being.
-    if ([...queues].some((queue) => !knows(c, queue))) {
+    if ([...queues].some((queue) => !knows(c.get('caller'), queue))) {
       throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
     }
     const ids = topics.filter(([kind]) => kind === 'task').map(([, id]) => id);
@@ -138,7 +138,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
   }
 
   async function allQueues(c: Context<AppEnv>): Promise<Pick<EventWish, 'queues' | 'tasks'>> {
-    const queues = new Set((await inspector.queues()).filter((queue) => knows(c, queue)));
+    const queues = new Set((await inspector.queues()).filter((queue) => knows(c.get('caller'), queue)));
     if (queues.size <= MOST_QUEUES) return { queues, tasks: new Map() };
     throw new PopfleetError(
       'invalid-query',
@@ -153,7 +153,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
       return stream(c, {
         ...(topics === undefined ? await allQueues(c) : await readTopics(c, topics)),
         states: states === undefined ? undefined : new Set(states.split(',')),
-        later: topics === undefined ? (queue) => knows(c, queue) : undefined,
+        later: topics === undefined ? (queue) => knows(c.get('caller'), queue) : undefined,
         from,
         only: undefined,
       });

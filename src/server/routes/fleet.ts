@@ -61,7 +61,7 @@ export function fleetRoutes({ inspector, registry }: Pick<Deps, 'inspector' | 'r
         },
       },
       async (c) => {
-        const queues = (await inspector.queues()).filter((queue) => knows(c, queue));
+        const queues = (await inspector.queues()).filter((queue) => knows(c.get('caller'), queue));
         const workers = await Promise.all(queues.map((queue) => inspector.workers(queue)));
         return answer(c, 200, { items: workers.flat().map(toView) });
       },
@@ -89,7 +89,7 @@ export function fleetRoutes({ inspector, registry }: Pick<Deps, 'inspector' | 'r
 /** A type is no secret, but the queue that its definition names may be. */
 function withoutForeignQueue(c: Context<AppEnv>, item: { readonly defaults: TaskDefaults }): object {
   const { queue, ...defaults } = item.defaults;
-  return queue === undefined || knows(c, queue) ? item : { ...item, defaults };
+  return queue === undefined || knows(c.get('caller'), queue) ? item : { ...item, defaults };
 }
 
 function toView(live: LiveWorker): WorkerView {

@@ -32,7 +32,8 @@ const ONE = { 200: { description: 'The numbers of the queue.', schema: QueueSche
 export function queueRoutes({ inspector, operator }: Pick<Deps, 'inspector' | 'operator'>): readonly Route[] {
   async function find(c: Context<AppEnv>): Promise<string> {
     const name = c.req.param('queue') ?? '';
-    if (QUEUE_NAME.test(name) && knows(c, name) && (await inspector.queues()).includes(name)) return name;
+    if (QUEUE_NAME.test(name) && knows(c.get('caller'), name) && (await inspector.queues()).includes(name))
+      return name;
     throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
   }
 
@@ -53,7 +54,7 @@ export function queueRoutes({ inspector, operator }: Pick<Deps, 'inspector' | 'o
       },
       async (c) => {
         readQuery(c, {});
-        const queues = (await inspector.queues()).filter((name) => knows(c, name));
+        const queues = (await inspector.queues()).filter((name) => knows(c.get('caller'), name));
         return answer(c, 200, { items: await Promise.all(queues.map((name) => inspector.queue(name))) });
       },
     ),

@@ -108,7 +108,7 @@ export function scheduleRoutes(
 /** The queues in which this request looks for names: to its key, schedules of others do not exist. */
 function amongOf(c: Context<AppEnv>): Among {
   const { queue } = readQuery(c, queueQuery);
-  return (one) => knows(c, one) && (queue === undefined || one === queue);
+  return (one) => knows(c.get('caller'), one) && (queue === undefined || one === queue);
 }
 
 const ViewSchema = v.object({

@@ -87,7 +87,7 @@ export function taskRoutes(
       if (cursor !== undefined && !isCursor(cursor, state)) {
         throw new PopfleetError('invalid-query', `\`cursor\` ${CURSOR_FAULT}.`);
       }
-      if (!knows(c, queue)) return answer(c, 200, { items: [] });
+      if (!knows(c.get('caller'), queue)) return answer(c, 200, { items: [] });
       const { records, next } = await deps.list({
         queue,
         state,
