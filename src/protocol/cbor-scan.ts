@@ -182,6 +182,6 @@ function closeFull(stack: Container[]): void {
   while (stack.at(-1)?.left === 0) stack.pop();
 }
 
-function textOf(bytes: Uint8Array, start: number, end: number): string {
+export function textOf(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8');
 }

@@ -4,7 +4,7 @@
 // under the id and lists `[id, 1, type]`; a whole message comes from another program (take.lua reads it).
 
 import { decodeCbor, decodeTrusted, encodeCbor } from './cbor.ts';
-import { CborFault, scanCbor } from './cbor-scan.ts';
+import { CborFault, scanCbor, textOf } from './cbor-scan.ts';
 import { isInstant } from './instant.ts';
 import { TASK_TYPE } from './names.ts';
 
@@ -41,10 +41,6 @@ function typeEnd(bytes: Uint8Array): number | undefined {
   const typeHead = bytes[TYPE_AT] ?? 0;
   if (!isHead || typeHead < 0x60 || typeHead > 0x78) return undefined;
   return typeHead === 0x78 ? TYPE_AT + 2 + (bytes[TYPE_AT + 1] ?? 0) : TYPE_AT + 1 + typeHead - 0x60;
-}
-
-function textOf(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }
 
 /** Whether the content brings options; the bytes are one for certain. */

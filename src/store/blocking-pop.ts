@@ -5,7 +5,7 @@ import { type Lane, LANES_FROM } from '../protocol/lane.ts';
 import { type ConnectionSettings, createBlocker, openBlockingConnection } from './connection.ts';
 import { readyKey } from './keys.ts';
 
-interface Pop {
+export interface Pop {
   readonly queue: string;
   readonly lane: Lane;
   readonly message: Buffer;

@@ -46,7 +46,7 @@ export interface Outcome {
   readonly hasHistory?: boolean | undefined;
 }
 
-export interface Claims {
+interface Claims {
   readonly paused: boolean;
   readonly tasks: readonly ClaimedTask[];
 }

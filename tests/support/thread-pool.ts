@@ -21,7 +21,7 @@ export interface PoolSettings {
   readonly threadMemoryMb?: number;
 }
 
-export interface Sent {
+interface Sent {
   readonly type: string;
   readonly input?: unknown;
   readonly timeoutMs?: number;

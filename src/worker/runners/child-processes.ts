@@ -30,12 +30,12 @@ const REAPED_LOOK_MS = 5;
 const MOST_DESCENDANTS = 1_000;
 
 /** The mark of a process that runs now. */
-export function markOf(pid: number): ProcessMark {
+function markOf(pid: number): ProcessMark {
   return { pid, startTime: readStat(pid)?.startTime };
 }
 
 /** Processes that one thread of this process has started and that are not gone; none on systems whose `/proc` has no such list. */
-export function childrenOfThread(threadPath: string): readonly ProcessMark[] {
+function childrenOfThread(threadPath: string): readonly ProcessMark[] {
   return readChildren(`/proc/${threadPath}/children`).map(markOf);
 }
 
