@@ -4,7 +4,7 @@ import { delay, retryDelayMs, type Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { BlockingPop } from '../store/blocking-pop.ts';
 import type { CallWatch } from './call-watch.ts';
-import type { LaneTurn } from './lane-turn.ts';
+import type { LaneTurn } from '../protocol/lane.ts';
 import type { Lease } from './lease.ts';
 import type { Slots } from './slots.ts';
 

@@ -7,7 +7,7 @@ import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/con
 import type { CallWatch } from './call-watch.ts';
 import { type Completer, createCompleter } from './completer.ts';
 import type { Execute } from './execute.ts';
-import { type LaneTurn, takeTurns } from './lane-turn.ts';
+import { type LaneTurn, takeTurns } from '../protocol/lane.ts';
 import { toOutcome } from './outcome.ts';
 import { createReportWriter, type ReportWriter } from './report-writer.ts';
 import type { Report } from './runners/runner.ts';

@@ -6,8 +6,7 @@ import { fingerprintOf } from '../protocol/fingerprint.ts';
 import type { RunOptions } from '../protocol/options.ts';
 import { type KillCause, type TaskError, toTaskError } from '../protocol/task-error.ts';
 import type { ClaimedTask, Outcome, OutcomeWord } from '../store/consumer.ts';
-import type { RunEnd } from './runners/runner.ts';
-import type { Stop } from './runners/stop-source.ts';
+import type { RunEnd, Stop } from './runners/runner.ts';
 
 /** A task that was run, or was to be run. */
 export interface RunTask {

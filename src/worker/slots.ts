@@ -2,7 +2,7 @@
 
 import { createChanges } from '../lifecycle.ts';
 import type { ClaimedTask } from '../store/consumer.ts';
-import { StopSource } from './runners/stop-source.ts';
+import { StopSource } from './runners/runner.ts';
 
 /** A task that this worker holds, and the source that stops its run. */
 export class HeldTask extends StopSource {

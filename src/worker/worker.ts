@@ -18,7 +18,7 @@ import { createCallWatch } from './call-watch.ts';
 import { createExecute } from './execute.ts';
 import { createFetcher } from './fetcher.ts';
 import { createHeartbeat } from './heartbeat.ts';
-import { createLaneTurn } from './lane-turn.ts';
+import { createLaneTurn } from '../protocol/lane.ts';
 import { Lease } from './lease.ts';
 import { createPrefetch } from './prefetch.ts';
 import { createInline } from './runners/inline.ts';

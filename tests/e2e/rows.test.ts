@@ -190,7 +190,7 @@ test('row 8: no source of the worker polls or sleeps', () => {
     'runners/reporter.ts': [/timer \?\?= setTimeout\(sendProgress, SEND_EVERY_MS - sinceMs\)/],
     'runners/output.ts': [/this\.#timer \?\?= setTimeout\(\(\) => this\.flush\(\), UNENDED_MS\)/],
     'report-writer.ts': [/timer \?\?= setTimeout\(writeNow, FLUSH_EVERY_MS\)/],
-    'runners/stop-source.ts': [
+    'runners/runner.ts': [
       /this\.#timer = setTimeout\(\(\) => run\.force\(reason\), STOP_GRACE_MS\)/,
       /timer = setTimeout\(\(\) => \{$/,
     ],

@@ -6,7 +6,7 @@ import { LANES, LANES_FROM, type Lane } from '../../src/protocol/lane.ts';
 import { openBlockingPop } from '../../src/store/blocking-pop.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { createOperator } from '../../src/store/operator.ts';
-import { createLaneTurn } from '../../src/worker/lane-turn.ts';
+import { createLaneTurn } from '../../src/protocol/lane.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
 import { openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';

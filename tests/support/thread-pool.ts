@@ -6,10 +6,8 @@ import { pino } from 'pino';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { createPrefetch } from '../../src/worker/prefetch.ts';
 import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
-import type { Job } from '../../src/worker/runners/runner.ts';
+import { type Job, type RunEnd, StopSource } from '../../src/worker/runners/runner.ts';
 import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
-import type { RunEnd } from '../../src/worker/runners/runner.ts';
-import { StopSource } from '../../src/worker/runners/stop-source.ts';
 
 export interface PoolSettings {
   /** Absolute path of the module with the handlers. */

@@ -10,10 +10,8 @@ import { createPrefetch } from '../../src/worker/prefetch.ts';
 import { descendantsOf } from '../../src/worker/runners/child-processes.ts';
 import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
 import { createProcessRunner } from '../../src/worker/runners/process.ts';
-import type { Job } from '../../src/worker/runners/runner.ts';
+import { type Job, type RunEnd, type Runner, StopSource } from '../../src/worker/runners/runner.ts';
 import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
-import type { RunEnd, Runner } from '../../src/worker/runners/runner.ts';
-import { StopSource } from '../../src/worker/runners/stop-source.ts';
 import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';
 

@@ -9,8 +9,7 @@ import type { ClaimedTask, Outcome } from '../../src/store/consumer.ts';
 import { defineTask, type TaskDefinition } from '../../src/tasks/define.ts';
 import { createPrefetch } from '../../src/worker/prefetch.ts';
 import { createExecute } from '../../src/worker/execute.ts';
-import type { HandlerEnd, Job, RunEnd, Runner } from '../../src/worker/runners/runner.ts';
-import type { StopReason } from '../../src/worker/runners/stop-source.ts';
+import type { HandlerEnd, Job, RunEnd, Runner, StopReason } from '../../src/worker/runners/runner.ts';
 import { createSlots, type HeldTask } from '../../src/worker/slots.ts';
 
 const ID = '01890000-0000-7000-8000-000000000000';

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BlockingPop, Pop } from '../../src/store/blocking-pop.ts';
 import { createCallWatch } from '../../src/worker/call-watch.ts';
 import { createFetcher, type Fetcher } from '../../src/worker/fetcher.ts';
-import { createLaneTurn } from '../../src/worker/lane-turn.ts';
+import { createLaneTurn } from '../../src/protocol/lane.ts';
 import { createSlots, type Slots } from '../../src/worker/slots.ts';
 import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';

@@ -7,10 +7,8 @@ import { encodeContent } from '../../src/protocol/message.ts';
 import { createPrefetch } from '../../src/worker/prefetch.ts';
 import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
 import { createProcessRunner } from '../../src/worker/runners/process.ts';
-import type { Job } from '../../src/worker/runners/runner.ts';
+import { type Job, type Runner, StopSource } from '../../src/worker/runners/runner.ts';
 import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
-import type { Runner } from '../../src/worker/runners/runner.ts';
-import { StopSource } from '../../src/worker/runners/stop-source.ts';
 import { silentLog } from '../support/store.ts';
 
 const SECRETS = {

@@ -7,10 +7,14 @@ import { encodeContent } from '../../src/protocol/message.ts';
 import { createPrefetch } from '../../src/worker/prefetch.ts';
 import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
 import { createProcessRunner } from '../../src/worker/runners/process.ts';
-import type { Job, Report } from '../../src/worker/runners/runner.ts';
+import {
+  type Job,
+  type Report,
+  type RunEnd,
+  type Runner,
+  StopSource,
+} from '../../src/worker/runners/runner.ts';
 import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
-import type { RunEnd, Runner } from '../../src/worker/runners/runner.ts';
-import { StopSource } from '../../src/worker/runners/stop-source.ts';
 import { eventually } from '../support/eventually.ts';
 
 const settings = {

@@ -5,7 +5,7 @@ import { beforeEach, expect, test } from 'vitest';
 import type { Beat, ClaimedTask, Consumer, Finished, Outcome } from '../../src/store/consumer.ts';
 import { createCallWatch } from '../../src/worker/call-watch.ts';
 import type { Execute } from '../../src/worker/execute.ts';
-import { createLaneTurn } from '../../src/worker/lane-turn.ts';
+import { createLaneTurn } from '../../src/protocol/lane.ts';
 import { Lease } from '../../src/worker/lease.ts';
 import { createSlots, type HeldTask, type Slots } from '../../src/worker/slots.ts';
 import { eventually } from '../support/eventually.ts';

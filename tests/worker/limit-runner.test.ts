@@ -4,9 +4,7 @@ import { expect, test } from 'vitest';
 import { createPrefetch } from '../../src/worker/prefetch.ts';
 import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
 import { limitRunner } from '../../src/worker/runners/semaphore.ts';
-import type { Job } from '../../src/worker/runners/runner.ts';
-import type { RunEnd, Runner } from '../../src/worker/runners/runner.ts';
-import { StopSource } from '../../src/worker/runners/stop-source.ts';
+import { type Job, type RunEnd, type Runner, StopSource } from '../../src/worker/runners/runner.ts';
 
 const job: Job = {
   queue: 'default',

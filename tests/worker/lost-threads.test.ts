@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { StopReason } from '../../src/worker/runners/stop-source.ts';
+import type { StopReason } from '../../src/worker/runners/runner.ts';
 import { endOf, type SentRun, startPool, type TestPool } from '../support/thread-pool.ts';
 
 const MODULE = fileURLToPath(new URL('../fixtures/life.mjs', import.meta.url));

@@ -5,8 +5,7 @@ import { expect, test } from 'vitest';
 import { resolveRunOptions } from '../../src/protocol/options.ts';
 import type { OutcomeWord } from '../../src/store/consumer.ts';
 import { outcomeOf, type RunOutcome } from '../../src/worker/outcome.ts';
-import type { HandlerEnd, RunEnd } from '../../src/worker/runners/runner.ts';
-import type { StopReason } from '../../src/worker/runners/stop-source.ts';
+import type { HandlerEnd, RunEnd, StopReason } from '../../src/worker/runners/runner.ts';
 
 const TTL_MS = 70_000;
 const backoff = { type: 'fixed', baseMs: 1_000, jitter: 'full' } as const;

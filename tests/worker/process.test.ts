@@ -5,9 +5,7 @@ import { decode } from 'cbor-x';
 import { expect, test } from 'vitest';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { createProcessRunner } from '../../src/worker/runners/process.ts';
-import type { Report } from '../../src/worker/runners/runner.ts';
-import type { RunEnd } from '../../src/worker/runners/runner.ts';
-import { StopSource } from '../../src/worker/runners/stop-source.ts';
+import { type Report, type RunEnd, StopSource } from '../../src/worker/runners/runner.ts';
 import { silentLog } from '../support/store.ts';
 
 const MODULES = ['left-behind', 'life'].map((name) =>

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { createSemaphore, WAIT_LIMIT_MS } from '../../src/worker/runners/semaphore.ts';
-import { StopSource } from '../../src/worker/runners/stop-source.ts';
+import { StopSource } from '../../src/worker/runners/runner.ts';
 
 test('as many acquire one at once as there are places; the next ones in their order, as others release theirs', async () => {
   const semaphore = createSemaphore(2);

@@ -11,8 +11,7 @@ import { type Prefetch, createPrefetch } from '../../src/worker/prefetch.ts';
 import { MOST_JOBS } from '../../src/worker/runners/job-batch.ts';
 import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
 import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
-import type { RunEnd } from '../../src/worker/runners/runner.ts';
-import { StopSource } from '../../src/worker/runners/stop-source.ts';
+import { type RunEnd, StopSource } from '../../src/worker/runners/runner.ts';
 import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';
 

@@ -7,8 +7,17 @@ import { ALWAYS_FOLLOWED, createInlineOutput, inlineRuns, type InlineOutput } fr
 import type { OutputOwner } from './output-log.ts';
 import type { KeepProgress } from './reporter.ts';
 import { runHandler } from './run-handler.ts';
-import { type HandlerEnd, type Report, type RunEnd, type Runner, withStop } from './runner.ts';
-import { STOP_GRACE_MS, stopError, StopGrace, type StopSource } from './stop-source.ts';
+import {
+  type HandlerEnd,
+  type Report,
+  type RunEnd,
+  type Runner,
+  STOP_GRACE_MS,
+  stopError,
+  StopGrace,
+  type StopSource,
+  withStop,
+} from './runner.ts';
 
 /** All that have run here. */
 const types = new Set<string>();

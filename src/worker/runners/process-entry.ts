@@ -9,8 +9,7 @@ import { captureStreams, OutputBudget } from './output.ts';
 import type { ToProcess } from './process.ts';
 import type { KeepProgress } from './reporter.ts';
 import { ownBytes, runHandler, toFailedEnd } from './run-handler.ts';
-import type { HandlerEnd, Report } from './runner.ts';
-import { stopError } from './stop-source.ts';
+import { type HandlerEnd, type Report, stopError } from './runner.ts';
 import type { FromThread } from './thread-messages.ts';
 
 const controller = new AbortController();

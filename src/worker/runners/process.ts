@@ -17,9 +17,12 @@ import {
   type RunEnd,
   type Runner,
   type RunnerSettings,
+  type Stop,
+  StopGrace,
+  type StopReason,
+  type StopSource,
   withStop,
 } from './runner.ts';
-import { type Stop, StopGrace, type StopReason, type StopSource } from './stop-source.ts';
 import { isFromThread } from './thread-messages.ts';
 
 /** What the worker sends to the process: first the task, later perhaps to stop. */

@@ -2,8 +2,7 @@
 
 import { type Soon, whenThere } from '../../lifecycle.ts';
 import type { Prefetch } from '../prefetch.ts';
-import type { Job, RunEnd, Runner } from './runner.ts';
-import { startDeadline, type StopSource } from './stop-source.ts';
+import { type Job, type RunEnd, type Runner, startDeadline, type StopSource } from './runner.ts';
 
 export interface Semaphore {
   readonly places: number;

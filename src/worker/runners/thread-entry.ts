@@ -10,8 +10,7 @@ import { BatchStates, type JobBatch } from './job-batch.ts';
 import { captureStreams, OutputBudget, OutputLines, type Written } from './output.ts';
 import type { OutputOwner } from './output-log.ts';
 import { ownBytes, runHandler, toFailedEnd } from './run-handler.ts';
-import type { HandlerEnd, Job, Report, RunnerSettings } from './runner.ts';
-import { stopError } from './stop-source.ts';
+import { type HandlerEnd, type Job, type Report, type RunnerSettings, stopError } from './runner.ts';
 import { ThreadMemory } from './thread-memory.ts';
 import type { FromThread, ToThread } from './thread-messages.ts';
 

@@ -5,8 +5,7 @@ import type { Child } from './child-processes.ts';
 import type { JobBatch } from './job-batch.ts';
 import type { Written } from './output.ts';
 import type { OutputOwner } from './output-log.ts';
-import type { HandlerEnd, Report } from './runner.ts';
-import type { StopReason } from './stop-source.ts';
+import type { HandlerEnd, Report, StopReason } from './runner.ts';
 
 export type ToThread =
   | ({ readonly kind: 'run' } & JobBatch)

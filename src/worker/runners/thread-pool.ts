@@ -4,9 +4,20 @@ import type { Service } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import type { Prefetch, TimedRun } from '../prefetch.ts';
 import { BatchStates, type JobBatch, MOST_JOBS } from './job-batch.ts';
-import { type Job, type Report, type RunEnd, type Runner, type RunnerSettings, withStop } from './runner.ts';
+import {
+  type Job,
+  type Report,
+  type RunEnd,
+  type Runner,
+  type RunnerSettings,
+  startDeadline,
+  StopGrace,
+  type Stoppable,
+  type StopReason,
+  type StopSource,
+  withStop,
+} from './runner.ts';
 import { createWaitLimit, type Semaphore, type WaitLimit } from './semaphore.ts';
-import { StopGrace, type Stoppable, type StopReason, type StopSource, startDeadline } from './stop-source.ts';
 import type { Thread, ThreadLost } from './thread.ts';
 import type { Ended } from './thread-messages.ts';
 import { Threads } from './threads.ts';

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import type { Lane } from '../../src/protocol/lane.ts';
-import { createLaneTurn } from '../../src/worker/lane-turn.ts';
+import { createLaneTurn } from '../../src/protocol/lane.ts';
 
 function turns(lowPercent: number, count: number): Lane[] {
   const turn = createLaneTurn(lowPercent);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { STOP_GRACE_MS, StopGrace, StopSource, startDeadline } from '../../src/worker/runners/stop-source.ts';
+import { STOP_GRACE_MS, StopGrace, StopSource, startDeadline } from '../../src/worker/runners/runner.ts';
 
 let events: string[];
 
