@@ -23,6 +23,17 @@ function sweep.remove(id)
   if Q.remove(id, Q.read_task(id)) then counts.removed = counts.removed + 1 end
 end
 
+-- Acts on one slice of the tasks that are due in a sorted set, takes them out, and plans the sweep of the next one. Their ids.
+function sweep.each_due(set, act)
+  local ids = redis.call('ZRANGEBYSCORE', set, '-inf', Q.NOW, 'LIMIT', 0, sweep.slice)
+  Q.load_tasks(ids)
+  for _, id in ipairs(ids) do act(id, Q.read_task(id)) end
+  Q.call_sliced('ZREM', set, ids)
+  local following = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
+  if following[2] then sweep.again_at(tonumber(following[2])) end
+  return ids
+end
+
 local planned = tonumber(Q.control[4]) or 0
 if Q.NOW < planned and planned - Q.NOW <= sweep.period_ms then
   sweep.next_at = planned
