@@ -1,6 +1,7 @@
 // What a caller or a definition may ask for a task. The call overrides the definition, the definition the defaults here.
 
 import * as v from 'valibot';
+import { compact } from './compact.ts';
 import { InstantSchema, LONGEST_DELAY_MS } from './instant.ts';
 import { LANES } from './lane.ts';
 import { IDEMPOTENCY_KEY, QUEUE_NAME } from './names.ts';
@@ -40,42 +41,83 @@ const BackoffSchema = v.pipe(
 );
 export type Backoff = v.InferOutput<typeof BackoffSchema>;
 
-/** What the worker acts on. It travels in the message, as far as the call has set it. */
-const runEntries = {
-  maxAttempts: integer(1, 1_000),
-  backoff: BackoffSchema,
+/** One option of a task: what fits, who reads it, and who may set it. */
+interface Option {
+  readonly schema: v.GenericSchema<unknown, unknown>;
+  /**
+   * `run`: the worker acts on it; it travels in the message as far as the call has set it, and is shown with the task.
+   * `accept`: whoever accepts the task acts on it.
+   */
+  readonly readBy: 'run' | 'accept';
+  /** A definition may set it for all its tasks. */
+  readonly ofType: boolean;
+  /** A schedule may set it for the tasks that it makes. */
+  readonly ofSchedule: boolean;
+}
+
+/** Every option. A call may set each of them. */
+const OPTIONS = {
+  maxAttempts: { schema: integer(1, 1_000), readBy: 'run', ofType: true, ofSchedule: true },
+  backoff: { schema: BackoffSchema, readBy: 'run', ofType: true, ofSchedule: true },
   /** The handler is stopped this long after it has begun. No timer of Node waits for 25 days. */
-  timeoutMs: integer(1, 24 * DAY_MS),
+  timeoutMs: { schema: integer(1, 24 * DAY_MS), readBy: 'run', ofType: true, ofSchedule: true },
   /** How long the finished task is kept. */
-  resultTtlMs: integer(0, LONGEST_DELAY_MS),
-};
-
-/** What the server acts on when it accepts the task. */
-const enqueueEntries = {
-  queue: v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)),
-  priority: v.picklist(LANES, `must be one of ${LANES.join(', ')}`),
+  resultTtlMs: { schema: integer(0, LONGEST_DELAY_MS), readBy: 'run', ofType: true, ofSchedule: true },
+  queue: {
+    schema: v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)),
+    readBy: 'accept',
+    ofType: true,
+    ofSchedule: true,
+  },
+  priority: {
+    schema: v.picklist(LANES, `must be one of ${LANES.join(', ')}`),
+    readBy: 'accept',
+    ofType: true,
+    ofSchedule: true,
+  },
   /** How long the idempotency key of a task finds it. */
-  keyWindowMs: integer(1, LONGEST_DELAY_MS),
+  keyWindowMs: { schema: integer(1, LONGEST_DELAY_MS), readBy: 'accept', ofType: true, ofSchedule: false },
   /** A task that was not started for this long does not run any more. */
-  ttlMs: integer(1, LONGEST_DELAY_MS),
+  ttlMs: { schema: integer(1, LONGEST_DELAY_MS), readBy: 'accept', ofType: true, ofSchedule: true },
+  delayMs: { schema: integer(0, LONGEST_DELAY_MS), readBy: 'accept', ofType: false, ofSchedule: false },
+  runAt: { schema: InstantSchema, readBy: 'accept', ofType: false, ofSchedule: false },
+  expiresAt: { schema: InstantSchema, readBy: 'accept', ofType: false, ofSchedule: false },
+  /** Idempotency key: the same key in the same queue finds the task that was made with it. */
+  key: {
+    schema: v.pipe(
+      v.string(),
+      v.regex(IDEMPOTENCY_KEY, 'must be 1 to 255 printable ASCII characters without blanks'),
+    ),
+    readBy: 'accept',
+    ofType: false,
+    ofSchedule: false,
+  },
+} as const satisfies Readonly<Record<string, Option>>;
+type Options = typeof OPTIONS;
+
+/** Optional entries of the options that have this value in this field. */
+type Entries<Field extends keyof Option, Value> = {
+  [Name in keyof Options as Options[Name][Field] extends Value ? Name : never]: v.OptionalSchema<
+    Options[Name]['schema'],
+    undefined
+  >;
 };
 
-const key = v.pipe(
-  v.string(),
-  v.regex(IDEMPOTENCY_KEY, 'must be 1 to 255 printable ASCII characters without blanks'),
-);
+function entriesWith<const Field extends keyof Option, const Value extends Option[Field]>(
+  field: Field,
+  value: Value,
+): Entries<Field, Value> {
+  const chosen = Object.entries<Option>(OPTIONS).filter(([, option]) => option[field] === value);
+  const entries = chosen.map(([name, { schema }]) => [name, v.optional(schema)]);
+  return Object.fromEntries(entries) as Entries<Field, Value>;
+}
 
+/** What a run goes by. */
+export const runEntries = entriesWith('readBy', 'run');
 /** The options of one call, beside its type and input. */
-export const callEntries = {
-  ...partial({ ...runEntries, ...enqueueEntries }),
-  ...partial({
-    delayMs: integer(0, LONGEST_DELAY_MS),
-    runAt: InstantSchema,
-    expiresAt: InstantSchema,
-    /** Idempotency key: the same key in the same queue finds the task that was made with it. */
-    key,
-  }),
-};
+export const callEntries = { ...runEntries, ...entriesWith('readBy', 'accept') };
+/** What a schedule may set beside its type, its input and its times. */
+export const scheduleEntries = entriesWith('ofSchedule', true);
 
 /** What one call may ask for. */
 export const CallSchema = v.pipe(
@@ -101,33 +143,30 @@ export type Call = v.InferOutput<typeof CallSchema>;
 export type CallInput = v.InferInput<typeof CallSchema>;
 
 /** `defaults` of a definition. */
-export const DefaultsSchema = v.strictObject(partial({ ...runEntries, ...enqueueEntries }));
+export const DefaultsSchema = v.strictObject(entriesWith('ofType', true));
 export type TaskDefaults = v.InferInput<typeof DefaultsSchema>;
 
 /** `options` of a message. Any program may have written it, and a later release may know more. */
-const MessageOptionsSchema = v.object(partial(runEntries));
+const MessageOptionsSchema = v.object(runEntries);
+type GivenOptions = v.InferOutput<typeof MessageOptionsSchema>;
 
-/** Complete options of a run. */
-export interface RunOptions {
-  readonly maxAttempts: number;
-  readonly backoff: Backoff;
-  readonly timeoutMs: number | undefined;
-  readonly resultTtlMs: number | undefined;
-}
+/** Complete options of a run: what neither the call nor the type sets, and has no default, is missing. */
+export type RunOptions = Omit<GivenOptions, 'maxAttempts' | 'backoff'> & {
+  maxAttempts: number;
+  backoff: Backoff;
+};
 
-const DEFAULT_MAX_ATTEMPTS = 3;
+const DEFAULTS: RunOptions = { maxAttempts: 3, backoff: v.parse(BackoffSchema, {}) };
 
 /**
  * What holds for a run: the message's options, else the definition's, else the defaults.
  * @throws valibot.ValiError when the message carries options that are not valid
  */
 export function resolveRunOptions(message: unknown, defaults: TaskDefaults): RunOptions {
-  const own = v.parse(MessageOptionsSchema, message);
   return {
-    maxAttempts: own.maxAttempts ?? defaults.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
-    backoff: own.backoff ?? v.parse(BackoffSchema, defaults.backoff ?? {}),
-    timeoutMs: own.timeoutMs ?? defaults.timeoutMs,
-    resultTtlMs: own.resultTtlMs ?? defaults.resultTtlMs,
+    ...DEFAULTS,
+    ...compact(v.parse(MessageOptionsSchema, defaults)),
+    ...compact(v.parse(MessageOptionsSchema, message)),
   };
 }
 
@@ -136,7 +175,7 @@ export function resultTtlOf(
   { resultTtlMs }: Readonly<Record<string, unknown>>,
   defaults: TaskDefaults,
 ): number | undefined {
-  return v.is(runEntries.resultTtlMs, resultTtlMs) ? resultTtlMs : defaults.resultTtlMs;
+  return v.is(OPTIONS.resultTtlMs.schema, resultTtlMs) ? resultTtlMs : defaults.resultTtlMs;
 }
 
 const RUN_OPTION_NAMES = Object.keys(runEntries) as (keyof typeof runEntries)[];
@@ -150,14 +189,4 @@ export function toMessageOptions(
     if (call[name] !== undefined) (options ??= {})[name] = call[name];
   }
   return options;
-}
-
-type Optional<Entries extends v.ObjectEntries> = {
-  [Name in keyof Entries]: v.OptionalSchema<Entries[Name], undefined>;
-};
-
-function partial<Entries extends v.ObjectEntries>(entries: Entries): Optional<Entries> {
-  return Object.fromEntries(
-    Object.entries(entries).map(([name, schema]) => [name, v.optional(schema)]),
-  ) as Optional<Entries>;
 }

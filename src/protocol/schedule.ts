@@ -6,7 +6,7 @@ import { DEFAULT_SCAN_LIMITS } from './cbor-scan.ts';
 import { faultOfCron, faultOfPattern, nextCronTick } from './cron.ts';
 import { LONGEST_DELAY_MS } from './instant.ts';
 import { TASK_TYPE } from './names.ts';
-import { callEntries } from './options.ts';
+import { scheduleEntries } from './options.ts';
 import { isTimeZone } from './time-zone.ts';
 
 /** A tick that is later than this was missed: the fleet was down, or Redis was. Less is catching up. */
@@ -17,8 +17,6 @@ export const LONGEST_CATCH_UP_MS = 60_000;
 const MOST_COUNTED = 100;
 
 const SHORTEST_EVERY_MS = 1_000;
-
-const { maxAttempts, backoff, timeoutMs, resultTtlMs, priority, queue, ttlMs } = callEntries;
 
 const timing = {
   /** Five fields, or six with seconds first, as croner reads them; `@daily` and its kin too. */
@@ -42,18 +40,7 @@ const timing = {
   paused: v.optional(v.boolean('must be true or false'), false),
 };
 
-const entries = {
-  ...timing,
-  type: v.string(),
-  input: v.unknown(),
-  maxAttempts,
-  backoff,
-  timeoutMs,
-  resultTtlMs,
-  priority,
-  queue,
-  ttlMs,
-};
+const entries = { ...timing, type: v.string(), input: v.unknown(), ...scheduleEntries };
 const EITHER = 'give either cron or everyMs';
 
 export const ScheduleSchema = v.pipe(

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { decodeStored } from '../protocol/cbor.ts';
 import { LANES } from '../protocol/lane.ts';
 import { decodeContent, type MessageOptions, readTick, typeOfContent } from '../protocol/message.ts';
-import { type RunOptions, resolveRunOptions } from '../protocol/options.ts';
+import { type RunOptions, resolveRunOptions, runEntries } from '../protocol/options.ts';
 import { type ErrorCause, KILL_CAUSES, readTaskError } from '../protocol/task-error.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
@@ -31,12 +31,7 @@ export const BackoffView = named(
   }),
 );
 
-const RunOptionsSchema = v.object({
-  maxAttempts: v.number(),
-  backoff: BackoffView,
-  timeoutMs: v.optional(v.number()),
-  resultTtlMs: v.optional(v.number()),
-});
+const RunOptionsSchema = v.object({ ...runEntries, maxAttempts: v.number(), backoff: BackoffView });
 
 const errorEntries = {
   name: v.string(),
