@@ -1,7 +1,7 @@
 // popfleet without HTTP: for a Node program that has Redis at hand and wants to send tasks and look after them itself.
 
 import * as v from 'valibot';
-import { createAccept } from './accept/accept.ts';
+import { openAccept } from './accept/accept.ts';
 import { keyReused, ofTask } from './accept/idempotency.ts';
 import {
   ALONE,
@@ -22,17 +22,15 @@ import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from './store/con
 import { createEventHub } from './store/event-hub.ts';
 import { createEventReader } from './store/event-reader.ts';
 import { createInspector } from './store/inspector.ts';
-import { createKeyOwners } from './store/key-owners.ts';
 import { type CancelAnswer, createOperator, type ReplayAnswer } from './store/operator.ts';
-import { createProducer, type Verdict } from './store/producer.ts';
+import type { Verdict } from './store/producer.ts';
 import type { TaskRecord } from './store/record.ts';
 import { faultOfRedisUrl } from './store/redis-url.ts';
 import { createWaiters } from './store/waiters.ts';
 import { SentTask, type Stored, type TaskHandle } from './task-handle.ts';
 import { isTaskDefinition, type TaskDefinition } from './tasks/define.ts';
 import { toRegistry } from './tasks/registry.ts';
-import { fullView } from './views/full-view.ts';
-import type { TaskView } from './views/task-view.ts';
+import { readTaskView, type TaskView } from './views/task-view.ts';
 
 /** Options of one task, as `POST /v1/tasks` takes them beside type and input. */
 export type TaskOptions = Omit<CallInput, 'type' | 'input'>;
@@ -73,7 +71,7 @@ export interface PopfleetSettings {
   /** `redis://`, `rediss://`, or the path of a unix socket. */
   readonly redisUrl: string;
   readonly tasks: readonly TaskDefinition[];
-  /** A level of pino; `warn` unless told otherwise. */
+  /** A level of pino; `warn` by default. */
   readonly logLevel?: string;
 }
 
@@ -114,12 +112,7 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
   const command = openCommandConnection(connection, 'library', FRONT_DOOR_TIMING);
   const inspector = createInspector(command);
   const operator = createOperator(command);
-  const accept = createAccept({
-    registry,
-    producer: createProducer(command),
-    keyOwners: createKeyOwners(command),
-  });
-
+  const accept = openAccept(command, registry);
   const hub = createEventHub((listener) => createEventReader(connection, command, listener));
   const waiters = createWaiters(inspector, hub);
   let closed = false;
@@ -171,12 +164,12 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
         const { call, definition, place } = checked[at] as (typeof checked)[number];
         return (all[at] = prepareTask(call, definition, SENDER, place));
       });
-      return all.map((prepared, at) => toHandle(prepared, verdicts.get(at), placeOf(at)));
+      return all.map((prepared, at) => toHandle(prepared, verdicts.get(at), checked[at]?.place ?? ALONE));
     },
 
     async get(id) {
       const record = await find(id);
-      return record && fullView(record, inspector, registry, '');
+      return record && readTaskView(record, inspector, registry);
     },
 
     async cancel(id) {

@@ -3,8 +3,10 @@
 
 import type { Call } from '../protocol/options.ts';
 import type { Schedule } from '../protocol/schedule.ts';
-import type { KeyOwners } from '../store/key-owners.ts';
-import type { Producer, Verdict } from '../store/producer.ts';
+import { type CapacityLimits, createCapacity } from '../store/capacity.ts';
+import { createKeyOwners, type KeyOwners } from '../store/key-owners.ts';
+import { createProducer, type Producer, type Verdict } from '../store/producer.ts';
+import { createQueueNames } from '../store/queue-names.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createBatcher } from './batcher.ts';
 import { isRepeat, type KnownKeys, lookUpKeys } from './idempotency.ts';
@@ -39,7 +41,7 @@ export interface Accept {
   /**
    * Sends tasks, in the order of each queue.
    * @param taskAt makes the task of an index; the first are on their way while the next are made
-   * @returns what became of those that were not simply accepted, by their index
+   * @returns a verdict for each task whose key found another one, by its index
    * @throws PopfleetError `redis-full`; `accepted` among its extensions is how many were accepted at least
    */
   sendMany(count: number, taskAt: (index: number) => Prepared): Promise<ReadonlyMap<number, Verdict>>;
@@ -53,12 +55,39 @@ export interface Accept {
   ): Promise<Schedule & { readonly queue: string }>;
 }
 
+export interface LimitSettings extends CapacityLimits {
+  /** Queues there may be. */
+  readonly maxQueues: number;
+}
+
 export interface AcceptDeps {
   readonly registry: Registry;
   readonly producer: Producer;
   readonly keyOwners: KeyOwners;
   /** Without them every task is admitted. */
   readonly limits?: Limits;
+}
+
+/**
+ * @param client a connection of `openCommandConnection`
+ * @param limits without them every task is admitted
+ */
+export function openAccept(
+  client: Parameters<typeof createProducer>[0],
+  registry: Registry,
+  limits?: LimitSettings,
+): Accept {
+  return createAccept({
+    registry,
+    producer: createProducer(client),
+    keyOwners: createKeyOwners(client),
+    ...(limits && {
+      limits: {
+        queueNames: createQueueNames(client, limits.maxQueues),
+        capacity: createCapacity(client, limits),
+      },
+    }),
+  });
 }
 
 export function createAccept({ registry, producer, keyOwners, limits }: AcceptDeps): Accept {

@@ -19,7 +19,7 @@ interface Call {
 /**
  * Sends tasks, in the order of each queue.
  * @param taskAt makes the task of an index; the first are on their way while the next are made
- * @returns what became of those that were not simply accepted, by their index
+ * @returns a verdict for each task whose key found another one, by its index
  * @throws PopfleetError of the producer; `accepted` among its extensions is how many were accepted at least
  */
 export async function sendMany(

@@ -2,7 +2,7 @@
 
 import type { Context } from 'hono';
 import { encodeCbor } from '../protocol/cbor.ts';
-import { preferredMedia } from './accept.ts';
+import { preferredMedia } from './preferred-media.ts';
 import type { AppEnv } from './app-env.ts';
 
 const FORMATS = ['application/json', 'application/cbor'] as const;

@@ -1,4 +1,4 @@
-// What a caller is told of a task that was sent.
+// The answer to a task that was sent.
 
 import * as v from 'valibot';
 import type { Prepared } from '../accept/new-task.ts';
@@ -38,7 +38,7 @@ export const ReceiptSchema = named(
   }),
 );
 
-/** What is told of a task that Redis has just taken, or had already. */
+/** Of a task that Redis has just taken, or had already. */
 export interface Accepted {
   readonly id: string;
   readonly type: string;
@@ -79,7 +79,7 @@ export function toAccepted(
   return { id, type, state, queue, priority: lane, links: linksOf(id, basePath) };
 }
 
-/** Of those of the task, what a caller goes on with who may only send. */
+/** Those links of the task that a caller can use whose key may only send. */
 function linksOf(id: string, basePath: string): Accepted['links'] {
   const self = taskPath(id, basePath);
   return { self, events: `${self}/events` };

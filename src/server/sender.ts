@@ -8,7 +8,7 @@ import type { AppEnv } from './app-env.ts';
 import type { Quota } from './quota.ts';
 import { traceparentOf } from './trace-context.ts';
 
-/** What the sender spends of its quota stands in the answer: `rateLimit` of the context. */
+/** What is left of its quota once it has sent tasks is kept for the answer: `rateLimit` of the context. */
 export function senderOf(c: Context<AppEnv>, quota: Quota | undefined): Sender {
   const { key, queues } = c.get('caller');
   const traceparent = traceparentOf(c);

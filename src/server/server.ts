@@ -8,6 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { getRequestListener, RequestError } from '@hono/node-server';
+import { type LimitSettings, openAccept } from '../accept/accept.ts';
 import { type Service, timeLimit } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { type ConnectionSettings, FRONT_DOOR_TIMING, openCommandConnection } from '../store/connection.ts';
@@ -24,7 +25,6 @@ import { createWaiters, type Waiters } from '../store/waiters.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createAdmission } from './admission.ts';
-import { createAccepting, type LimitSettings } from './accepting.ts';
 import { addSecurityHeaders } from './answer.ts';
 import { createApp } from './app.ts';
 import { type AccessSettings, createAccess } from './auth/access.ts';
@@ -32,13 +32,19 @@ import { SESSION_MS } from './auth/session.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { createEventStreams, type EventStreams } from './events/streams.ts';
 import { inPipelines } from './pipelines.ts';
+import { createQuota, type QuotaSettings } from './quota.ts';
 import { createSlowReaders, SLOW_READER_LIMITS, type SlowReaderLimits } from './slow-readers.ts';
 
 export interface ServerSettings extends AccessSettings, LimitSettings {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
+  /** Largest body of one task. */
   readonly bodyLimitBytes: number;
+  /** Largest body of a batch. */
+  readonly batchLimitBytes: number;
+  /** What a caller may send in a time; `undefined` = without limit. */
+  readonly enqueueQuota: QuotaSettings | undefined;
   /** How long a stopping server still takes requests. */
   readonly drainMs: number;
   /** Further connections are closed at once. */
@@ -109,7 +115,9 @@ export function createServerRole(settings: ServerSettings, parts: ServerParts): 
     });
     const app = createApp({
       registry,
-      ...createAccepting(command, registry, settings),
+      accept: openAccept(command, registry, settings),
+      quota: settings.enqueueQuota && createQuota(settings.enqueueQuota),
+      batchLimitBytes: settings.batchLimitBytes,
       inspector,
       operator: createOperator(command),
       list: (query) => listTasks(command, query),

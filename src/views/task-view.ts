@@ -8,7 +8,7 @@ import { type RunOptions, resolveRunOptions, runEntries } from '../protocol/opti
 import { type ErrorCause, KILL_CAUSES, readTaskError } from '../protocol/task-error.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
-import type { FailedAttempt } from '../store/inspector.ts';
+import type { FailedAttempt, Inspector } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { compact } from '../protocol/compact.ts';
@@ -149,11 +149,28 @@ const RowSchema = v.object({
 export const TaskRowSchema = named('TaskSummary', RowSchema);
 export type TaskRow = v.InferOutput<typeof RowSchema>;
 
-export function toTaskView(
+/**
+ * A task with all that is known of it.
+ * @param basePath of the links
+ * @throws PopfleetError `redis-unavailable`
+ */
+export async function readTaskView(
+  record: TaskRecord,
+  inspector: Pick<Inspector, 'attempts'>,
+  registry: Registry,
+  basePath = '',
+): Promise<TaskView> {
+  // Most tasks fail never, and cost no second command. Not `failures`: a replay sets them back.
+  const faultless = record.state === 'running' || record.state === 'succeeded' ? 1 : 0;
+  const attempts = record.claims > faultless ? await inspector.attempts(record.queue, record.id) : [];
+  return toTaskView(record, attempts, registry, basePath);
+}
+
+function toTaskView(
   record: TaskRecord,
   attempts: readonly FailedAttempt[],
   registry: Registry,
-  basePath = '',
+  basePath: string,
 ): TaskView {
   const { type, input, options } = readContent(record.content);
   const { traceparent } = options;

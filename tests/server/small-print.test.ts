@@ -1,7 +1,7 @@
 // Where a standard says that a server is liberal, or what an answer has to say: RFC 7240, 9110, 9112 and 9562.
 
 import { describe, expect, test } from 'vitest';
-import { preferredMedia } from '../../src/server/accept.ts';
+import { preferredMedia } from '../../src/server/preferred-media.ts';
 import { listElements } from '../../src/server/header-list.ts';
 import { eventually } from '../support/eventually.ts';
 import { call, post } from '../support/http.ts';

@@ -1,4 +1,4 @@
-// The tasks of a batch as its answer tells of them: those that can be sent, and what is wrong with the others.
+// The tasks of a batch: those that can be sent, and what is wrong with the others.
 
 import type { Accept } from '../../accept/accept.ts';
 import { keyReused } from '../../accept/idempotency.ts';

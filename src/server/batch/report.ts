@@ -1,4 +1,4 @@
-// What became of the tasks of a batch, as callers are told: as one document, or a line a task.
+// The answer to a batch: whether each task was accepted, as one document or a line a task.
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
@@ -6,7 +6,7 @@ import { keyReused, ofTask } from '../../accept/idempotency.ts';
 import { encodeCbor } from '../../protocol/cbor.ts';
 import { ERROR_CODES } from '../../protocol/errors.ts';
 import type { Verdict } from '../../store/producer.ts';
-import { preferredMedia } from '../accept.ts';
+import { preferredMedia } from '../preferred-media.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { named } from '../../views/component.ts';

@@ -25,9 +25,9 @@ import { senderOf } from '../sender.ts';
 type BatchDeps = Pick<Deps, 'accept' | 'bodyLimitBytes' | 'batchLimitBytes' | 'quota'>;
 
 const MOST_ITEMS = 10_000;
-/** Faults that are told of a batch that is refused, and of one that is taken in part. */
-const ERRORS_TOLD = 100;
-const ERRORS_TOLD_OF_PARTS = 10_000;
+/** Faults that are reported of a batch that is refused, and of one that is taken in part. */
+const ERRORS_REPORTED = 100;
+const ERRORS_REPORTED_OF_PARTS = 10_000;
 
 const queryEntries = {
   partial: booleanEntry('Takes the tasks that are valid, and tells of each what became of it.'),
@@ -43,7 +43,13 @@ export function batchRoutes(deps: BatchDeps): readonly Route[] {
       const isPartial = partial === 'true';
       const { accept } = deps;
       const sender = senderOf(c, deps.quota);
-      const read = await readBatch(c, deps, media, sender, isPartial ? ERRORS_TOLD_OF_PARTS : ERRORS_TOLD);
+      const read = await readBatch(
+        c,
+        deps,
+        media,
+        sender,
+        isPartial ? ERRORS_REPORTED_OF_PARTS : ERRORS_REPORTED,
+      );
       const items = await refuseTakenKeys(read, accept);
       const good = items.filter(isGood);
       if (!isPartial && good.length < items.length) throw refusal(items);
@@ -59,7 +65,7 @@ export function batchRoutes(deps: BatchDeps): readonly Route[] {
   ];
 }
 
-/** A batch of another media type is told those of batches, which are not those of a single task. */
+/** The answer to another media type names those of batches, which are not those of a single task. */
 function mediaOrProblem(c: Context<AppEnv>): BatchMedia | Response {
   try {
     return batchMediaOf(c);
@@ -98,7 +104,7 @@ async function readBatch(
 function refusal(items: readonly BatchItem[]): PopfleetError {
   const bad = items.filter((item): item is BadItem => !isGood(item));
   const errorCount = bad.reduce((sum, item) => sum + item.errorCount, 0);
-  const faults = bad.flatMap(({ errors }) => errors).slice(0, ERRORS_TOLD);
+  const faults = bad.flatMap(({ errors }) => errors).slice(0, ERRORS_REPORTED);
   const told = faults.length < errorCount ? ` The first ${faults.length} are told here.` : '';
   return new PopfleetError(
     'invalid-input',

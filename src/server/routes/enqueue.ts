@@ -9,8 +9,7 @@ import { QUEUE_NAME } from '../../protocol/names.ts';
 import { type Call, CallSchema } from '../../protocol/options.ts';
 import { isTerminal } from '../../protocol/task-state.ts';
 import { validate } from '../../protocol/validate.ts';
-import { fullView } from '../../views/full-view.ts';
-import type { TaskView } from '../../views/task-view.ts';
+import { readTaskView, type TaskView } from '../../views/task-view.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
@@ -84,9 +83,9 @@ export function enqueueRoutes(deps: EnqueueDeps): readonly Route[] {
         ...SENDING,
       },
       async (c) => {
-        const wishes = wishesOf(c);
+        const preferences = sendPreferencesOf(c);
         const call = validate(CallSchema, await readBody(c, deps.bodyLimitBytes));
-        return send(c, deps, call, wishes);
+        return send(c, deps, call, preferences);
       },
     ),
     route(
@@ -107,7 +106,7 @@ export function enqueueRoutes(deps: EnqueueDeps): readonly Route[] {
       async (c) => {
         readQuery(c, {});
         const call = validate(CallSchema, await readBody(c, deps.bodyLimitBytes));
-        return send(c, deps, call, { ...NO_WISHES, dryRun: true });
+        return send(c, deps, call, { ...NO_PREFERENCES, dryRun: true });
       },
     ),
   ];
@@ -129,36 +128,37 @@ export function shortRoutes(deps: EnqueueDeps): readonly Route[] {
       async (c) => {
         const type = c.req.param('type') ?? '';
         if (!deps.registry.has(type)) throw unknownType(deps.registry, type, SHORT);
-        const wishes = wishesOf(c, shortEntries);
+        const preferences = sendPreferencesOf(c, shortEntries);
         const input = await readBody(c, deps.bodyLimitBytes);
-        const call = wishes.queue === undefined ? { type, input } : { type, input, queue: wishes.queue };
-        return send(c, deps, call, wishes, SHORT, 'task sent');
+        const call =
+          preferences.queue === undefined ? { type, input } : { type, input, queue: preferences.queue };
+        return send(c, deps, call, preferences, SHORT, 'task sent');
       },
     ),
   ];
 }
 
 /** What a request asks for beside its task. */
-interface Wishes extends Preferences {
+interface SendPreferences extends Preferences {
   /** Idempotency key of the header. */
   readonly key: string | undefined;
   readonly dryRun: boolean;
   /** Of the query of a short route. */
   readonly queue?: string | undefined;
 }
-const NO_WISHES: Wishes = { key: undefined, dryRun: false, waitSeconds: 0, minimal: false };
+const NO_PREFERENCES: SendPreferences = { key: undefined, dryRun: false, waitSeconds: 0, minimal: false };
 
-type Asked = v.InferOutput<v.ObjectSchema<typeof shortEntries, undefined>>;
+type SendQuery = v.InferOutput<v.ObjectSchema<typeof shortEntries, undefined>>;
 
-/** Nearly every request has none of them, and costs no more than the question. */
-function wishesOf(
+/** Nearly every request has none: then nothing is read or made for it. */
+function sendPreferencesOf(
   c: Context<AppEnv>,
   entries: typeof queryEntries | typeof shortEntries = queryEntries,
-): Wishes {
+): SendPreferences {
   const hasQuery = c.req.url.includes('?');
   const key = keyOfHeader(c);
-  if (!hasQuery && key === undefined && c.req.header('prefer') === undefined) return NO_WISHES;
-  const { wait, dryRun, queue }: Asked = hasQuery ? readQuery(c, entries) : {};
+  if (!hasQuery && key === undefined && c.req.header('prefer') === undefined) return NO_PREFERENCES;
+  const { wait, dryRun, queue }: SendQuery = hasQuery ? readQuery(c, entries) : {};
   return { key, dryRun: dryRun === 'true', queue, ...preferencesOf(c, wait) };
 }
 
@@ -166,19 +166,19 @@ async function send(
   c: Context<AppEnv>,
   deps: EnqueueDeps,
   given: Call,
-  wishes: Wishes,
+  preferences: SendPreferences,
   place = ALONE,
   message?: string,
 ): Promise<Response> {
   const { accept } = deps;
-  const key = sameKey(wishes.key, given.key);
+  const key = sameKey(preferences.key, given.key);
   const call = key === given.key ? given : { ...given, key };
   const sender = senderOf(c, deps.quota);
   const prepared = accept.prepare(call, sender, place);
   const room = accept.admit(prepared, sender);
   if (room) await room;
   const headers = c.get('rateLimit');
-  if (wishes.dryRun) {
+  if (preferences.dryRun) {
     const { queue, task } = prepared;
     return answer(c, 200, { valid: true, type: call.type, queue, priority: task.lane }, headers);
   }
@@ -187,9 +187,9 @@ async function send(
     throw keyReused(ofTask(verdict.id), given.key === undefined ? undefined : '#/key');
   }
   const accepted = toAccepted(call.type, prepared, verdict, c.get('basePath'));
-  const told = message === undefined ? accepted : { message, ...accepted };
-  if (wishes === NO_WISHES) return answerAccepted(c, told, headers);
-  return answerAsWished(c, deps, told, wishes, headers);
+  const receipt = message === undefined ? accepted : { message, ...accepted };
+  if (preferences === NO_PREFERENCES) return answerAccepted(c, receipt, headers);
+  return answerAsPreferred(c, deps, receipt, preferences, headers);
 }
 
 function answerAccepted(
@@ -208,18 +208,18 @@ function acceptedHeaders(
   return more ? { Location: links.self, ...more } : { Location: links.self };
 }
 
-async function answerAsWished(
+async function answerAsPreferred(
   c: Context<AppEnv>,
   deps: EnqueueDeps,
   accepted: Accepted,
-  wishes: Wishes,
+  preferences: SendPreferences,
   more: Readonly<Record<string, string>> = {},
 ): Promise<Response> {
-  const { waitSeconds, minimal } = wishes;
+  const { waitSeconds, minimal } = preferences;
   const waited = waitSeconds > 0 ? await waitForEnd(c, deps, accepted, waitSeconds) : NOT_WAITED;
   const applied = { waitSeconds: waited.hasWaited ? waitSeconds : 0, minimal: minimal && !waited.finished };
   const headers = { ...more, ...appliedPreferences(applied) };
-  // Who waits for a task wants its result: it is told in full.
+  // A caller that waits for a task wants its result: the answer has the whole task, also with `return=minimal`.
   if (waited.finished) return answer(c, 200, waited.finished, acceptedHeaders(accepted, headers));
   if (!minimal) return answerAccepted(c, accepted, headers);
   return respond(c, accepted.replayed ? 200 : 202, null, acceptedHeaders(accepted, headers));
@@ -246,7 +246,7 @@ async function waitForEnd(
   try {
     const record = await waiters.wait(task, seconds * 1_000, c.req.raw.signal, c.get('caller').key);
     if (!record || !isTerminal(record.state)) return { hasWaited: true };
-    return { hasWaited: true, finished: await fullView(record, inspector, registry, c.get('basePath')) };
+    return { hasWaited: true, finished: await readTaskView(record, inspector, registry, c.get('basePath')) };
   } catch (error) {
     if (!(error instanceof PopfleetError)) throw error;
     return NOT_WAITED;

@@ -9,6 +9,7 @@ import { readTaskId } from '../../protocol/task-id.ts';
 import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
 import type { EventPosition } from '../../store/event-entry.ts';
 import type { TaskRecord } from '../../store/record.ts';
+import { readTaskView } from '../../views/task-view.ts';
 import { respond, toJsonText } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
@@ -16,7 +17,6 @@ import { knows } from '../caller.ts';
 import type { EventWish } from '../events/client.ts';
 import { END_ID, MOST_QUEUES, parseEventId } from '../events/id.ts';
 import { findTask, noTask } from '../find-task.ts';
-import { fullView } from '../../views/full-view.ts';
 import { type Operation, readQuery, type Route, route } from '../operation.ts';
 
 const MOST_TOPICS = 100;
@@ -112,7 +112,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: ServerResponse };
     const client = await events.open(
       { ...wish, cut: () => outgoing?.destroy(), isSignedIn: c.get('isSignedIn') },
-      async (record) => toJsonText(await fullView(record, inspector, registry, c.get('basePath'))),
+      async (record) => toJsonText(await readTaskView(record, inspector, registry, c.get('basePath'))),
       c.get('caller').key,
     );
     const { signal } = c.req.raw;

@@ -15,10 +15,9 @@ import { knows } from '../caller.ts';
 import { named } from '../../views/component.ts';
 import { findTask, noTask } from '../find-task.ts';
 import { ExplanationSchema, explain } from '../explain.ts';
-import { fullView } from '../../views/full-view.ts';
 import { type Operation, readQuery, type Route, route, shownAsInteger } from '../operation.ts';
 import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
-import { TaskRowSchema, TaskSchema, type TaskView, toTaskRow } from '../../views/task-view.ts';
+import { readTaskView, TaskRowSchema, TaskSchema, type TaskView, toTaskRow } from '../../views/task-view.ts';
 
 const ROWS_A_PAGE = 50;
 /** How long caches of the caller may keep a task that does not change any more: it may be removed, or replayed. */
@@ -79,7 +78,7 @@ export function taskRoutes(
   }
 
   const view = (c: Context<AppEnv>, record: TaskRecord): Promise<TaskView> =>
-    fullView(record, inspector, deps.registry, c.get('basePath'));
+    readTaskView(record, inspector, deps.registry, c.get('basePath'));
 
   return [
     route('GET', '/v1/tasks', LIST, async (c) => {
