@@ -26,54 +26,48 @@ const GUARDS = ['expiry'];
 const DUTIES = ['due', 'lost-workers', 'lost-pops', 'unstarted', 'kept', 'old', 'excess', 'ticks', 'plans'];
 
 /** Parts that scripts have in common. Each call makes their functions anew, so no script has more than it needs. */
-const QUEUE = ['lib/args', 'lib/clock'];
+const ARGS = ['lib/args'];
+const QUEUE = [...ARGS, 'lib/clock'];
 const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/move', 'lib/push'];
 const ACCEPT = [...MOVES, 'lib/accept', 'lib/extras'];
 const END = [...MOVES, 'lib/end'];
 const TAKE = [...END, 'lib/accept', 'lib/worker', ...GUARDS.map((name) => `guards/${name}`), 'lib/take'];
 
-/**
- * Each script with the files it is made of, in their order, and whether it must run when Redis is at `maxmemory`:
- * acknowledging must always work, accepting must not.
- */
+/** Each script with the parts that go before its own file, in their order. */
 const SCRIPTS = {
-  read: { parts: ['lib/args', 'read'], allowOom: true },
-  scan: { parts: ['lib/args', 'scan'], allowOom: true },
-  snapshot: { parts: ['lib/args', 'snapshot'], allowOom: true },
-  probe: { parts: ['lib/args', 'probe'], allowOom: true },
-  rows: { parts: ['lib/args', 'lib/header', 'rows'], allowOom: true },
-  page: { parts: ['lib/args', 'page'], allowOom: true },
-  enqueue: { parts: [...ACCEPT, 'enqueue'], allowOom: false },
-  claim: { parts: [...TAKE, 'claim'], allowOom: true },
-  finish: {
-    parts: [...TAKE, 'lib/attempts', ...OUTCOMES.map((word) => `outcomes/${word}`), 'finish'],
-    allowOom: true,
-  },
-  beat: { parts: [...ROWS, 'lib/worker', 'beat'], allowOom: true },
-  held: { parts: [...ROWS, 'lib/worker', 'held'], allowOom: true },
-  leave: { parts: [...QUEUE, 'lib/worker', 'leave'], allowOom: true },
-  report: { parts: [...ROWS, 'lib/move', 'report'], allowOom: false },
-  sweep: {
-    parts: [
-      ...END,
-      'lib/worker',
-      'lib/attempts',
-      'lib/remove',
-      'lib/plans',
-      ...DUTIES.map((name) => `sweep/${name}`),
-      'sweep',
-    ],
-    allowOom: true,
-  },
-  tick: { parts: [...ACCEPT, 'lib/plans', 'tick'], allowOom: false },
-  schedule: { parts: [...QUEUE, 'lib/plans', 'schedule'], allowOom: false },
-  cancel: { parts: [...END, 'lib/remove', 'cancel'], allowOom: true },
-  retry: { parts: [...END, 'retry'], allowOom: false },
-  remove: { parts: [...END, 'lib/remove', 'remove'], allowOom: true },
-  explain: { parts: [...MOVES, 'lib/worker', 'explain'], allowOom: true },
-  pause: { parts: [...QUEUE, 'pause'], allowOom: true },
-} as const;
+  read: ARGS,
+  scan: ARGS,
+  snapshot: ARGS,
+  probe: ARGS,
+  rows: [...ARGS, 'lib/header'],
+  page: ARGS,
+  enqueue: ACCEPT,
+  claim: TAKE,
+  finish: [...TAKE, 'lib/attempts', ...OUTCOMES.map((word) => `outcomes/${word}`)],
+  beat: [...ROWS, 'lib/worker'],
+  held: [...ROWS, 'lib/worker'],
+  leave: [...QUEUE, 'lib/worker'],
+  report: [...ROWS, 'lib/move'],
+  sweep: [
+    ...END,
+    'lib/worker',
+    'lib/attempts',
+    'lib/remove',
+    'lib/plans',
+    ...DUTIES.map((name) => `sweep/${name}`),
+  ],
+  tick: [...ACCEPT, 'lib/plans'],
+  schedule: [...QUEUE, 'lib/plans'],
+  cancel: [...END, 'lib/remove'],
+  retry: END,
+  remove: [...END, 'lib/remove'],
+  explain: [...MOVES, 'lib/worker'],
+  pause: QUEUE,
+} as const satisfies Record<string, readonly string[]>;
+
+/** Scripts that Redis refuses at `maxmemory`: acknowledging must always work, accepting must not. */
+const REFUSED_WHEN_FULL: ReadonlySet<string> = new Set(['enqueue', 'report', 'tick', 'schedule', 'retry']);
 export type ScriptName = keyof typeof SCRIPTS;
 
 /** Bytes must be Buffers: ioredis writes other typed arrays as text. */
@@ -125,17 +119,18 @@ export function buildScripts(build: ScriptBuild = { flags: true }): Record<Scrip
     `local CONTENT, HEADER = '${COLUMNS.content}', '${COLUMNS.header}'`,
     `local RESULT, PROGRESS = '${COLUMNS.result}', '${COLUMNS.progress}'`,
   ].join('\n');
-  const sources = Object.entries(SCRIPTS).map(([name, { parts, allowOom }]) => {
-    const header = build.flags ? `#!lua${allowOom ? ' flags=allow-oom' : ''}\n` : '';
-    const bodies = parts.map((part) => (part === 'lib/clock' ? patch(readLua(part)) : readLua(part)));
-    const opening = (parts as readonly string[]).includes('lib/clock') ? shared : columnNames;
-    return [name, { lua: `${header}${opening}\n${bodies.join('\n')}`, numberOfKeys: 1 }] as const;
+  const texts = new Map<string, string>();
+  const textOf = (part: string): string => {
+    const text = texts.get(part) ?? readFileSync(new URL(`lua/${part}.lua`, import.meta.url), 'utf8');
+    texts.set(part, text);
+    return part === 'lib/clock' ? patch(text) : text;
+  };
+  const sources = Object.entries(SCRIPTS).map(([name, parts]: [string, readonly string[]]) => {
+    const header = build.flags ? `#!lua${REFUSED_WHEN_FULL.has(name) ? '' : ' flags=allow-oom'}\n` : '';
+    const opening = parts.includes('lib/clock') ? shared : columnNames;
+    return [name, { lua: [header + opening, ...[...parts, name].map(textOf)].join('\n'), numberOfKeys: 1 }];
   });
   return Object.fromEntries(sources) as Record<ScriptName, ScriptSource>;
-}
-
-function readLua(name: string): string {
-  return readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
 }
 
 function luaTable(entries: readonly (readonly [string, string])[]): string {

@@ -3,5 +3,5 @@
 -- `rows` has id and content of each, `to` is its first state.
 function Q.accept(ids, rows, to)
   Q.call_sliced('HSET', Q.CONTENTS, rows)
-  Q.move_many(#ids, 'new', to, Q.moves_text(ids, to))
+  Q.move_many(ids, 'new', to)
 end

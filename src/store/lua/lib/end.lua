@@ -7,7 +7,7 @@ Q.KEPT = Q.BASE .. ':kept'
 -- Tasks end: every task that ends passes here, whichever way it does, so whatever follows the end of a task begins here.
 -- `bytes` is what all of them keep, for the retention by size; nil = nothing, because their rows go at once. Their headers are put.
 function Q.ended(ids, from, to, bytes)
-  Q.move_many(#ids, from, to, Q.moves_text(ids, to))
+  Q.move_many(ids, from, to)
   if not bytes then return end
   Q.deltas.bytes = Q.deltas.bytes + bytes
   if to ~= 'dead' then return Q.call_sliced('RPUSH', Q.DONE, ids) end

@@ -8,16 +8,15 @@ Q.MOVES_KEPT, Q.MOVES_OF_A_SWEEP, Q.MOVES_KEPT_THEN = 50000, 100, 200000
 -- Moves become one event: those made together in a field of their own, and all others in one more.
 Q.deltas, Q.events, Q.single_moves, Q.moves_made = { bytes = 0 }, {}, {}, 0
 
--- Ids that each have the new state behind them, with a blank between two.
-function Q.moves_text(ids, to, first, last) return table.concat(ids, to .. ' ', first, last) .. to end
-
 -- The only place where tasks change their state: checks the move against the table and keeps the counts and the events.
--- `moves` tells them, as `moves_text` writes it.
-function Q.move_many(number, from, to, moves)
+-- Moves all ids, or those from the index `first` on.
+function Q.move_many(ids, from, to, first)
   if not Q.TRANSITIONS[from][to] then
     error({ err = 'popfleet: illegal move from ' .. from .. ' to ' .. to })
   end
-  local deltas = Q.deltas
+  local deltas, number = Q.deltas, #ids - (first or 1) + 1
+  -- Ids that each have the new state behind them, with a blank between two.
+  local moves = table.concat(ids, to .. ' ', first or 1) .. to
   if from == 'new' then
     deltas.accepted = (deltas.accepted or 0) + number
   else
@@ -35,7 +34,7 @@ end
 
 -- `task` is what `read_task` answered, changed as far as more than its state changes.
 function Q.move_task(id, task, to)
-  Q.move_many(1, task.state, to, id .. to)
+  Q.move_many({ id }, task.state, to)
   task.state = to
   Q.put_header(id, task)
 end
@@ -48,16 +47,13 @@ function Q.tell(moves, fields)
   redis.call('XADD', Q.BASE .. ':events', 'MAXLEN', '=', kept, '*', 'n', number, unpack(fields))
 end
 
--- Returns the new count.
-function Q.count(name, by) return redis.call('HINCRBY', Q.BASE .. ':count', name, by) end
-
 -- Writes what was gathered; every script that moves tasks ends with it. Returns how many tasks the queue has accepted in all when it
 -- has accepted any now.
 function Q.commit()
   Q.write_rows()
   local accepted
   for name, by in pairs(Q.deltas) do
-    local count = by ~= 0 and Q.count(name, by)
+    local count = by ~= 0 and redis.call('HINCRBY', Q.BASE .. ':count', name, by)
     if name == 'accepted' then accepted = count end
   end
   -- In front: what is moved alone is most often of a higher lane, or comes back, and was taken first.

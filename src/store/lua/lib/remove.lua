@@ -11,7 +11,7 @@ function Q.remove(id, task)
   -- A later release may know more states.
   local moves = task and Q.TRANSITIONS[task.state]
   if not moves or not moves.removed then return false end
-  Q.move_many(1, task.state, 'removed', id .. 'removed')
+  Q.move_many({ id }, task.state, 'removed')
   Q.deltas.bytes = Q.deltas.bytes - (task.bytes or 0)
   Q.removed[#Q.removed + 1] = id
   Q.headers[id], Q.contents[id] = false, false

@@ -8,15 +8,13 @@ Q.claimed = {}
 
 function Q.set_aside(message)
   redis.call('LPUSH', Q.BASE .. ':malformed', message)
-  Q.count('malformed', 1)
+  redis.call('HINCRBY', Q.BASE .. ':count', 'malformed', 1)
 end
 
 -- Whether id and type are what `typeOfContent` in message.ts reads: a worker could do nothing with the message otherwise.
 function Q.has_envelope(id, message)
-  if not string.find(id, '^%x+%-%x+%-%x+%-%x+%-%x+$') or string.find(id, '%u') then return false end
-  for _, at in ipairs({ 9, 14, 19, 24 }) do
-    if string.sub(id, at, at) ~= '-' then return false end
-  end
+  local x4 = '[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
+  if not string.find(id, '^' .. x4 .. x4 .. string.rep('%-' .. x4, 4) .. x4 .. x4 .. '$') then return false end
   local head = string.byte(message, 41) or 0
   local from, length = 42, head - 0x60
   if head == 0x78 then
@@ -110,9 +108,7 @@ function Q.take_all(worker, lane, messages)
     end
   end
   local number_taken = #taken_ids - before
-  if number_taken > 0 then
-    Q.move_many(number_taken, 'ready', 'running', Q.moves_text(taken_ids, 'running', before + 1))
-  end
+  if number_taken > 0 then Q.move_many(taken_ids, 'ready', 'running', before + 1) end
   Q.taken_of[lane] = (Q.taken_of[lane] or 0) + number_taken
   return number_taken
 end
