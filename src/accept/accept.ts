@@ -10,7 +10,7 @@ import { createQueueNames } from '../store/queue-names.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createBatcher } from './batcher.ts';
 import { isRepeat, type KnownKeys, lookUpKeys } from './idempotency.ts';
-import { type Limits, roomForMany, roomForOne } from './limits.ts';
+import { type Limits, roomFor, roomForMany } from './limits.ts';
 import {
   ALONE,
   definitionOf,
@@ -108,8 +108,11 @@ export function createAccept({ registry, producer, keyOwners, limits }: AcceptDe
     },
 
     admit(prepared, sender) {
+      const { queue, task } = prepared;
       const refusal = sender.spend?.(1);
-      const room = refusal ? Promise.reject(refusal) : limits && roomForOne(limits, prepared);
+      const room = refusal
+        ? Promise.reject(refusal)
+        : limits && roomFor(limits, queue, 1, task.content.length);
       return room && orRepeat(room, prepared);
     },
 

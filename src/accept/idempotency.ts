@@ -38,11 +38,7 @@ export interface KnownKeys {
   readonly taken: ReadonlyMap<number, string>;
 }
 
-/**
- * Looks up the keys of many tasks, in Redis and among themselves.
- * @param tasks `undefined` stands for one that will not be sent
- * @throws PopfleetError `redis-unavailable`
- */
+/** As `Accept.lookUpKeys`, in Redis and among the tasks themselves. */
 export async function lookUpKeys(
   tasks: readonly (Prepared | undefined)[],
   owners: KeyOwners,

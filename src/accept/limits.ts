@@ -12,14 +12,6 @@ export interface Limits {
 
 const MOST_QUEUES = 100;
 
-/**
- * Asks for room for one task, and takes it.
- * @returns a promise unless there is room for certain; it rejects with PopfleetError `queue-full` or `redis-full`
- */
-export function roomForOne(limits: Limits, { queue, task }: Prepared): Promise<void> | undefined {
-  return roomInQueue(limits, queue, 1, task.content.length);
-}
-
 /** Asks for room for tasks of any queues, and takes it. @throws PopfleetError `invalid-input`, `queue-full`, `redis-full` */
 export async function roomForMany(limits: Limits, tasks: readonly Prepared[]): Promise<void> {
   const queues = new Map<string, { tasks: number; bytes: number }>();
@@ -30,10 +22,15 @@ export async function roomForMany(limits: Limits, tasks: readonly Prepared[]): P
   if (queues.size > MOST_QUEUES) {
     throw new PopfleetError('invalid-input', `A batch may be for at most ${MOST_QUEUES} queues.`);
   }
-  for (const [queue, { tasks: count, bytes }] of queues) await roomInQueue(limits, queue, count, bytes);
+  for (const [queue, { tasks: count, bytes }] of queues) await roomFor(limits, queue, count, bytes);
 }
 
-function roomInQueue(
+/**
+ * Asks for room for tasks of one queue, and takes it.
+ * @param bytes of their contents
+ * @returns a promise unless there is room for certain; it rejects with PopfleetError `queue-full` or `redis-full`
+ */
+export function roomFor(
   { queueNames, capacity }: Limits,
   queue: string,
   tasks: number,

@@ -16,12 +16,7 @@ interface Call {
   readonly indexes: number[];
 }
 
-/**
- * Sends tasks, in the order of each queue.
- * @param taskAt makes the task of an index; the first are on their way while the next are made
- * @returns a verdict for each task whose key found another one, by its index
- * @throws PopfleetError of the producer; `accepted` among its extensions is how many were accepted at least
- */
+/** As `Accept.sendMany`. */
 export async function sendMany(
   producer: Producer,
   count: number,

@@ -1,5 +1,6 @@
 // What sends tasks, as JSON Schema: the options once, and for each task type its name with the schema of its input.
 
+import type { ErrorCode } from '../protocol/errors.ts';
 import { BackoffEntries, CallSchema } from '../protocol/options.ts';
 import { ScheduleSchema } from '../protocol/schedule.ts';
 import type { Registry } from '../tasks/registry.ts';
@@ -11,6 +12,21 @@ export const CALL: JsonSchema = { $ref: refTo('TaskRequest') };
 /** By media type. */
 export const CALL_BODIES = bodies(CALL);
 export const SCHEDULE_BODIES = bodies({ $ref: refTo('ScheduleRequest') });
+
+/** What sending tasks may be refused for. */
+export const ENQUEUE_PROBLEMS = [
+  'malformed-body',
+  'invalid-query',
+  'unknown-type',
+  'too-large',
+  'unsupported-media-type',
+  'idempotency-key-reused',
+  'invalid-input',
+  'invalid-header',
+  'quota-exceeded',
+  'queue-full',
+  'redis-full',
+] as const satisfies readonly ErrorCode[];
 
 function bodies(schema: JsonSchema): Readonly<Record<string, JsonSchema>> {
   return { 'application/json': schema, 'application/cbor': schema };

@@ -16,8 +16,7 @@ import {
 } from '../batch/items.ts';
 import { nextTurn } from '../batch/next-turn.ts';
 import { answerBatch, BatchReportSchema, toReport } from '../batch/report.ts';
-import { CALL } from '../call-schema.ts';
-import { ENQUEUE_PROBLEMS } from '../enqueue-problems.ts';
+import { CALL, ENQUEUE_PROBLEMS } from '../call-schema.ts';
 import { booleanEntry, type JsonSchema, type Operation, readQuery, type Route, route } from '../operation.ts';
 import { problemAnswer } from '../problem.ts';
 import { senderOf } from '../sender.ts';
