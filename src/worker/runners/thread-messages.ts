@@ -1,5 +1,6 @@
 // Messages between the worker and a thread, or a process of its own, on a channel that handlers do not see.
 
+import * as v from 'valibot';
 import type { TaskError } from '../../protocol/task-error.ts';
 import type { Child } from './child-processes.ts';
 import type { JobBatch } from './job-batch.ts';
@@ -57,93 +58,64 @@ export interface LeftBehind {
   readonly error: TaskError;
 }
 
+const ErrorSchema = v.looseObject({ name: v.string(), message: v.string() });
+const ReportSchema = v.object({
+  queue: v.string(),
+  id: v.string(),
+  claim: v.number(),
+  progress: v.optional(v.object({ percent: v.number(), note: v.optional(v.string()) })),
+  lines: v.array(v.string()),
+});
+const OwnerSchema = v.optional(v.looseObject({}));
+/** Numbers below 2 stand for groups of processes, or for the first one of the machine. */
+const PidSchema = v.pipe(v.number(), v.integer(), v.minValue(2), v.notValue(process.pid));
+
+/** Of all messages but `ended`. */
+const MessageSchema = v.variant('kind', [
+  v.object({
+    kind: v.literal('loaded'),
+    proc: v.optional(v.pipe(v.string(), v.regex(/^\d+\/task\/\d+$/))),
+  }),
+  v.object({ kind: v.literal('not-loaded'), reason: v.string() }),
+  v.object({ kind: v.literal('report'), report: ReportSchema }),
+  v.object({
+    kind: v.literal('output'),
+    by: OwnerSchema,
+    written: v.union([
+      v.object({ dropped: v.number() }),
+      v.object({ stream: v.picklist(['stdout', 'stderr']), line: v.string() }),
+    ]),
+  }),
+  v.object({
+    kind: v.literal('child'),
+    run: v.number(),
+    mark: v.object({ pid: PidSchema, startTime: v.optional(v.string()) }),
+  }),
+  v.object({ kind: v.literal('child-gone'), pid: PidSchema }),
+  v.object({ kind: v.literal('left-behind'), by: OwnerSchema, error: ErrorSchema }),
+]);
+
 /** Whether a message has the shape that its kind promises: nothing else may reach the code of the main thread. */
 export function isFromThread(message: unknown): message is FromThread {
-  if (!isObject(message)) return false;
-  switch (message['kind']) {
-    case 'loaded':
-      return (
-        message['proc'] === undefined ||
-        (typeof message['proc'] === 'string' && /^\d+\/task\/\d+$/.test(message['proc']))
-      );
-    case 'not-loaded':
-      return typeof message['reason'] === 'string';
-    case 'ended':
-      return (
-        typeof message['run'] === 'number' &&
-        typeof message['ranMs'] === 'number' &&
-        isHandlerEnd(message['end'])
-      );
-    case 'report':
-      return isReport(message['report']);
-    case 'output':
-      return (message['by'] === undefined || isObject(message['by'])) && isWritten(message['written']);
-    case 'child':
-      return typeof message['run'] === 'number' && isMark(message['mark']);
-    case 'child-gone':
-      return isPid(message['pid']);
-    case 'left-behind':
-      return (message['by'] === undefined || isObject(message['by'])) && isError(message['error']);
-    default:
-      return false;
-  }
+  if (!isObject(message) || message['kind'] !== 'ended') return v.is(MessageSchema, message);
+  // By hand: one comes for every task.
+  const { run, ranMs, end } = message;
+  return typeof run === 'number' && typeof ranMs === 'number' && isHandlerEnd(end);
 }
 
 function isHandlerEnd(end: unknown): boolean {
   if (!isObject(end) || end['stop'] !== undefined) return false;
-  if (!(end['report'] === undefined || isReport(end['report']))) return false;
+  if (end['report'] !== undefined && !v.is(ReportSchema, end['report'])) return false;
   switch (end['kind']) {
     case 'succeeded':
       return end['result'] instanceof Uint8Array;
     case 'failed':
-      return isError(end['error']) && typeof end['permanent'] === 'boolean';
+      return v.is(ErrorSchema, end['error']) && typeof end['permanent'] === 'boolean';
     case 'snoozed':
-      return isError(end['error']) && typeof end['delayMs'] === 'number';
+      return v.is(ErrorSchema, end['error']) && typeof end['delayMs'] === 'number';
     default:
       return false;
   }
-}
-
-function isReport(report: unknown): boolean {
-  if (!isObject(report)) return false;
-  const { queue, id, claim, progress, lines } = report;
-  return (
-    typeof queue === 'string' &&
-    typeof id === 'string' &&
-    typeof claim === 'number' &&
-    (progress === undefined || isProgress(progress)) &&
-    Array.isArray(lines) &&
-    lines.every((line) => typeof line === 'string')
-  );
-}
-
-function isWritten(written: unknown): boolean {
-  if (!isObject(written)) return false;
-  const { stream, line, dropped } = written;
-  return (
-    typeof dropped === 'number' || (typeof line === 'string' && (stream === 'stdout' || stream === 'stderr'))
-  );
-}
-
-function isMark(mark: unknown): boolean {
-  if (!isObject(mark)) return false;
-  const { pid, startTime } = mark;
-  return isPid(pid) && (startTime === undefined || typeof startTime === 'string');
-}
-
-/** Numbers below that stand for groups of processes, or for the first one of the machine. */
-function isPid(pid: unknown): boolean {
-  return typeof pid === 'number' && Number.isInteger(pid) && pid > 1 && pid !== process.pid;
-}
-
-function isProgress(progress: unknown): boolean {
-  if (!isObject(progress)) return false;
-  const { percent, note } = progress;
-  return typeof percent === 'number' && (note === undefined || typeof note === 'string');
-}
-
-function isError(error: unknown): boolean {
-  return isObject(error) && typeof error['name'] === 'string' && typeof error['message'] === 'string';
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
