@@ -24,7 +24,7 @@ export interface ExecuteDeps {
   /** The main thread: for types that say so. */
   readonly inline: Runner;
   /** For tasks that lost a worker before. */
-  readonly isolated: Runner;
+  readonly processes: Runner;
   readonly prefetch: Prefetch;
   readonly log: Log;
   readonly random?: () => number;
@@ -38,7 +38,7 @@ export function createExecute(deps: ExecuteDeps): Execute {
   const optionsOf = createRunOptions();
 
   function runnerOf(task: ClaimedTask, definition: TaskDefinition): Runner {
-    if (task.crashes > 0) return deps.isolated;
+    if (task.crashes > 0) return deps.processes;
     return definition.runIn === 'inline' ? deps.inline : deps.threads;
   }
 

@@ -132,7 +132,7 @@ function* servicesOf(
     threads: threadPool,
     inline: limitRunner(inline, createSemaphore(concurrency), prefetch),
     // A process takes the place of a thread.
-    isolated: limitRunner(createProcessRunner(runnerSettings, onReport, log), semaphore, prefetch),
+    processes: limitRunner(createProcessRunner(runnerSettings, onReport, log), semaphore, prefetch),
     prefetch,
     log,
   });

@@ -82,7 +82,7 @@ async function execute(setting: Setting): Promise<Result> {
     registry,
     threads: runner('thread'),
     inline: runner('inline'),
-    isolated: runner('process'),
+    processes: runner('process'),
     prefetch: createPrefetch(1),
     log: createLog(logLevel, {}, { write }),
     random: () => random,
