@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.ts';
 import type { RoleProcess } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
-import { openStage } from '../support/stage.ts';
+import { openJournalStage, openStage } from '../support/stage.ts';
 
 const HEARTBEAT_MS = 500;
 const LONG = { timeout: 120_000 };
@@ -36,14 +36,10 @@ test(
   'case 16: a worker that lost its lease and came back, and one whose Redis was emptied, are listed whole again',
   LONG,
   async (context) => {
-    const stage = openStage(context);
-    const redis = await stage.redis();
-    const env = {
-      ...JOURNAL_TASKS,
-      REDIS_URL: redis.url,
+    const { stage, redis, env } = await openJournalStage(context, {
       LEASE_MS: '1500',
       HEARTBEAT_MS: String(HEARTBEAT_MS),
-    };
+    });
     const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
     // It sweeps the queue while the other one is frozen, and then goes.
     const other = await stage.role('worker', env);
@@ -70,15 +66,10 @@ test(
   'case 52: Redis is emptied: tasks are found, waited for and counted as on a fresh one',
   LONG,
   async (context) => {
-    const stage = openStage(context);
-    const redis = await stage.redis();
-    const facts = openQueueFacts(redis);
-    const env = {
-      ...JOURNAL_TASKS,
-      REDIS_URL: redis.url,
+    const { stage, redis, facts, env } = await openJournalStage(context, {
       HEARTBEAT_MS: String(HEARTBEAT_MS),
       MAX_QUEUES: '3',
-    };
+    });
     const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
     const url = server.url();
     const send = (queue: string, more: object = {}): ReturnType<typeof post> =>
@@ -111,15 +102,10 @@ test(
   'case 52: a task that runs while Redis is emptied is stopped, and the worker goes on',
   LONG,
   async (context) => {
-    const stage = openStage(context);
-    const redis = await stage.redis();
-    const facts = openQueueFacts(redis);
-    const env = {
-      ...JOURNAL_TASKS,
-      REDIS_URL: redis.url,
+    const { stage, redis, facts, env } = await openJournalStage(context, {
       HEARTBEAT_MS: String(HEARTBEAT_MS),
       CONCURRENCY: '1',
-    };
+    });
     const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
     const running = await facts.send(server.url(), 1, 60_000);
     await facts.untilBegun(running);

@@ -6,7 +6,7 @@ import { call } from '../support/http.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import type { TestRedis } from '../support/redis.ts';
 import { reasonsOf, redisCheck } from '../support/health.ts';
-import { openStage } from '../support/stage.ts';
+import { openJournalStage, openStage } from '../support/stage.ts';
 
 const GOES_ON_WITHIN_MS = 5_000;
 const LONG = { timeout: 60_000 };
@@ -105,10 +105,7 @@ test('case 4: an address that leads to a replica: /readyz is 503, the log says i
 });
 
 test('case 3: a primary that has lost its replicas (min-replicas-to-write) is no end, and not ready', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, HEARTBEAT_MS: '500' };
+  const { stage, redis, facts, env } = await openJournalStage(context, { HEARTBEAT_MS: '500' });
   const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
 
   await redis.client.config('SET', 'min-replicas-to-write', '1');

@@ -7,9 +7,8 @@ import { createAdd } from '../../src/tasks/add.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Answer, post } from '../support/http.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
-import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import type { TestRedis } from '../support/redis.ts';
-import { openStage } from '../support/stage.ts';
+import { openJournalStage, openStage } from '../support/stage.ts';
 
 const TASK = { type: 'add', input: { one: 1, two: 2 } };
 const tasks = (many: number, more: object = {}): object[] =>
@@ -50,10 +49,7 @@ async function fillTo(redis: TestRedis, percent: number): Promise<void> {
 const FIXTURE = fileURLToPath(new URL('../fixtures/tasks.mjs', import.meta.url));
 
 test('the reserve of Redis: new tasks are refused, those that run finish and are recorded, later all goes on', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+  const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
   const server = await stage.role('server', env);
   await stage.role('worker', env);
   const url = server.url();

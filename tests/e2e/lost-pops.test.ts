@@ -8,17 +8,14 @@ import { queueKey, readyKey } from '../../src/store/keys.ts';
 import { buildScripts } from '../../src/store/scripts.ts';
 import { eventually } from '../support/eventually.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
-import { openStage } from '../support/stage.ts';
+import { openJournalStage, openStage } from '../support/stage.ts';
 
 const READY = readyKey('default', 'normal');
 /** What issue 2 promises from the moment on in which a live worker could see the loss. */
 const BACK_WITHIN_MS = 5_000;
 
 test('a message popped and thrown away before any worker ran is run by the first one', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url };
+  const { stage, redis, facts, env } = await openJournalStage(context);
   const server = await stage.role('server', env);
   const ids = await facts.send(server.url(), 3, 0);
 
@@ -48,10 +45,7 @@ test('a message thrown away in the step that pushed it runs, although a worker w
 });
 
 test('messages thrown away from the middle of a busy queue run, and so do all others, once', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+  const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
   const server = await stage.role('server', env);
   await stage.role('worker', env);
   const ids = await facts.send(server.url(), 100, 50);
@@ -67,11 +61,8 @@ test('messages thrown away from the middle of a busy queue run, and so do all ot
 });
 
 test('a worker killed between its pop and its claim: another worker runs the task', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
+  const { stage, redis, facts, env } = await openJournalStage(context);
   const proxy = await stage.proxy(redis);
-  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url };
   const server = await stage.role('server', env);
   // Its own sweeps must not find the loss before the other worker has started.
   const victim = await stage.role('worker', { ...env, REDIS_URL: proxy.url, POP_GRACE_MS: '60000' });

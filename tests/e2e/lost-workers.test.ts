@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
-import { openStage } from '../support/stage.ts';
+import { openJournalStage, openStage } from '../support/stage.ts';
 
 const LONG = { timeout: 60_000 };
 /** Short, so that the tests are; still several times what a busy machine lets a process wait. */
@@ -13,10 +13,7 @@ test.concurrent(
   'kill -9 of a worker: with default settings its tasks succeed elsewhere within 15 s',
   LONG,
   async (context) => {
-    const stage = openStage(context);
-    const redis = await stage.redis();
-    const facts = openQueueFacts(redis);
-    const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+    const { stage, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
     const server = await stage.role('server', env);
     const [victim, other] = [await stage.role('worker', env), await stage.role('worker', env)];
     const ids = await facts.send(server.url(), 4, 1_500);

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { type Answer, call } from '../support/http.ts';
 import { JOURNAL_TASKS, openQueueFacts, type QueueFacts } from '../support/queue-facts.ts';
-import { openStage } from '../support/stage.ts';
+import { openJournalStage, openStage } from '../support/stage.ts';
 
 /** Three times what it usually takes. */
 const ANSWERED_WITHIN_MS = 3_000;
@@ -16,10 +16,7 @@ test.concurrent(
   'Redis killed for 10 s: callers hear so at once, then all goes on and nothing is lost',
   LONG,
   async (context) => {
-    const stage = openStage(context);
-    const redis = await stage.redis();
-    const facts = openQueueFacts(redis);
-    const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+    const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
     const server = await stage.role('server', env);
     await stage.role('worker', env);
     const url = server.url();
@@ -58,11 +55,8 @@ test.concurrent(
   'Redis stands still for longer than the lease: no task runs a second time',
   LONG,
   async (context) => {
-    const stage = openStage(context);
-    const redis = await stage.redis();
-    const facts = openQueueFacts(redis);
+    const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
     const proxy = await stage.proxy(redis);
-    const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
     const server = await stage.role('server', env);
     await stage.role('worker', { ...env, REDIS_URL: proxy.url });
     const ids = await facts.send(server.url(), 2, 15_000);
@@ -92,10 +86,7 @@ test.concurrent(
 );
 
 test('Redis at maxmemory: what is accepted is finished and recorded, new tasks are refused until there is room', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
+  const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
   const server = await stage.role('server', env);
   await stage.role('worker', env);
   const url = server.url();
@@ -115,16 +106,11 @@ test('Redis at maxmemory: what is accepted is finished and recorded, new tasks a
 });
 
 test('clients killed again and again: nothing accepted is lost or recorded twice', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const env = {
-    ...JOURNAL_TASKS,
-    REDIS_URL: redis.url,
+  const { stage, redis, facts, env } = await openJournalStage(context, {
     CONCURRENCY: '2',
     POP_GRACE_MS: '500',
     HEARTBEAT_MS: '500',
-  };
+  });
   const server = await stage.role('server', env);
   await Promise.all([stage.role('worker', env), stage.role('worker', env)]);
 
@@ -152,10 +138,10 @@ test('clients killed again and again: nothing accepted is lost or recorded twice
 });
 
 test('scripts flushed again and again: nobody notices', async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2', HEARTBEAT_MS: '200' };
+  const { stage, redis, facts, env } = await openJournalStage(context, {
+    CONCURRENCY: '2',
+    HEARTBEAT_MS: '200',
+  });
   const server = await stage.role('server', env);
   const worker = await stage.role('worker', env);
 

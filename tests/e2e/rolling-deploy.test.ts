@@ -2,9 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
-import { openQueueFacts } from '../support/queue-facts.ts';
-import { JOURNAL_TASKS } from '../support/queue-facts.ts';
-import { openStage } from '../support/stage.ts';
+import { openJournalStage } from '../support/stage.ts';
 
 const WORKERS = 3;
 const LONG = { timeout: 120_000 };
@@ -13,18 +11,13 @@ test(
   'every worker restarts twice and is killed once: all tasks succeed, at their first attempt',
   LONG,
   async (context) => {
-    const stage = openStage(context);
-    const redis = await stage.redis();
-    const facts = openQueueFacts(redis);
-    const env = {
-      ...JOURNAL_TASKS,
-      REDIS_URL: redis.url,
+    const { stage, facts, env } = await openJournalStage(context, {
       CONCURRENCY: '2',
       LEASE_MS: '2000',
       HEARTBEAT_MS: '500',
       // Shorter than a task: some end in time, the others are given back.
       SHUTDOWN_GRACE_MS: '150',
-    };
+    });
     const server = await stage.role('server', env);
     const fleet: RoleProcess[] = [];
     stage.atEnd(() => endAll(fleet));

@@ -10,15 +10,12 @@ import { eventually } from '../support/eventually.ts';
 import { call, post } from '../support/http.ts';
 import { isAlive } from '../support/processes.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
-import { openStage } from '../support/stage.ts';
+import { openJournalStage, openStage } from '../support/stage.ts';
 
 test('a worker told to end fetches no more, ends short tasks and gives long ones back unharmed', {
   timeout: 120_000,
 }, async (context) => {
-  const stage = openStage(context);
-  const redis = await stage.redis();
-  const facts = openQueueFacts(redis);
-  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, CONCURRENCY: '3' };
+  const { stage, facts, env } = await openJournalStage(context, { CONCURRENCY: '3' });
   const server = await stage.role('server', env);
   const worker = await stage.role('worker', { ...env, SHUTDOWN_GRACE_MS: '2500' });
   const [short = ''] = await facts.send(server.url(), 1, 500);

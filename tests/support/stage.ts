@@ -4,6 +4,7 @@
 import type { TestContext } from 'vitest';
 import { endAll, type RoleProcess, spawnRole, startRole } from './fleet.ts';
 import { type RedisProxy, startProxy } from './proxy.ts';
+import { JOURNAL_TASKS, openQueueFacts, type QueueFacts } from './queue-facts.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 
 export interface Stage {
@@ -58,6 +59,25 @@ export function openStage(context: TestContext): Stage {
       closing.push(close);
     },
   };
+}
+
+export interface JournalStage {
+  readonly stage: Stage;
+  readonly redis: TestRedis;
+  readonly facts: QueueFacts;
+  /** For roles on this Redis that know the task type "journal". */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** @param more settings of the roles */
+export async function openJournalStage(
+  context: TestContext,
+  more: Readonly<Record<string, string>> = {},
+): Promise<JournalStage> {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const env = { ...JOURNAL_TASKS, REDIS_URL: redis.url, ...more };
+  return { stage, redis, facts: openQueueFacts(redis), env };
 }
 
 function logOf(one: RoleProcess): string {
