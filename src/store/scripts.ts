@@ -1,4 +1,4 @@
-// The Lua scripts: put together from the shared library, the tables that TypeScript owns, and one file each.
+// The Lua scripts: each is put together from the tables that TypeScript owns, the parts it needs, and a file of its own.
 
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';

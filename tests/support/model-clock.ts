@@ -13,9 +13,9 @@ export function buildScriptsWithClock(build?: ScriptBuild): ReturnType<typeof bu
   return buildScripts({
     flags: true,
     ...build,
-    patch(library) {
-      const patched = library.replace("redis.call('TIME')", readKey);
-      if (patched === library) throw new Error('the library reads its clock in another way now');
+    patch(clock) {
+      const patched = clock.replace("redis.call('TIME')", readKey);
+      if (patched === clock) throw new Error('the scripts read their clock in another way now');
       return patched;
     },
   });
