@@ -1,15 +1,18 @@
 // One timer a queue that fires when its next sweep is due: not earlier, and sooner when something is due sooner.
 
+import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Swept } from '../store/sweeper.ts';
 
-export interface SweepTimer {
+export interface SweepTimer extends Service {
   /** Sweeps in `ms` at the latest. */
   within(ms: number): void;
-  stop(): Promise<void>;
 }
 
-/** @param periodMs longest wait, also after a sweep that failed */
+/**
+ * Its first sweep comes with the first connection.
+ * @param periodMs longest wait, also after a sweep that failed
+ */
 export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, log: Log): SweepTimer {
   let timer: NodeJS.Timeout | undefined;
   let firesAt = Number.POSITIVE_INFINITY;
@@ -46,6 +49,7 @@ export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, 
 
   return {
     within,
+    async start() {},
     async stop() {
       stopped = true;
       clearTimeout(timer);
