@@ -1,6 +1,7 @@
 // Sweeps one queue and runs the ticks of schedules that the sweep has named; logs what it finds.
 
 import type { Log } from '../log.ts';
+import { toOptionalTime } from '../protocol/time-text.ts';
 import type { Swept } from '../store/sweeper.ts';
 import type { TickReport } from '../store/ticks.ts';
 
@@ -57,8 +58,8 @@ function logTick(queue: string, report: TickReport, log: Log): void {
         {
           ...schedule,
           ticks: report.skipped.count,
-          from: toTime(report.skipped.from),
-          until: toTime(report.skipped.until),
+          from: toOptionalTime(report.skipped.from),
+          until: toOptionalTime(report.skipped.until),
         },
         'missed ticks were skipped',
       );
@@ -71,7 +72,7 @@ function logTick(queue: string, report: TickReport, log: Log): void {
       break;
     case 'planned-anew':
       log.warn(
-        { ...schedule, planned: toTime(Number(report.from)), next: toTime(report.next) },
+        { ...schedule, planned: toOptionalTime(Number(report.from)), next: toOptionalTime(report.next) },
         'the tick of a schedule was not where it should be, it is planned anew',
       );
       break;
@@ -91,9 +92,4 @@ function createSkewWatch(queue: string, log: Log): (skewMs: number) => void {
     if (named > 0 && skewMs === 0) log.info({ queue }, 'the queue’s clock shows the time of day again');
     named = skewMs > NAMED_SKEW_MS || named > 0 ? skewMs : 0;
   };
-}
-
-/** `undefined` for what no time can be made of. */
-function toTime(ms: number | undefined): string | undefined {
-  return ms !== undefined && Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : undefined;
 }
