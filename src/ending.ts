@@ -16,7 +16,7 @@ export interface Ending {
   fail(): void;
 }
 
-export interface EndingParts {
+export interface EndingDeps {
   readonly log: Log;
   /** The longest time that an orderly stop takes. */
   readonly stopWithinMs: number;
@@ -40,7 +40,7 @@ const HURRY_WITHIN_MS = 3_000;
  * Listens from now on. The first signal asks the role to stop, the second fires `hurry`, the third ends the process at
  * once.
  */
-export function createEnding({ log, stopWithinMs, isForgiven = () => false }: EndingParts): Ending {
+export function createEnding({ log, stopWithinMs, isForgiven = () => false }: EndingDeps): Ending {
   const hurry = new AbortController();
   let code = 0;
   let steps = 0;

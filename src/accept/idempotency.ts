@@ -27,7 +27,7 @@ export function keyReused(whose: string, pointer?: string): PopfleetError {
 export async function isRepeat({ queue, task: { extras } }: Prepared, owners: KeyOwners): Promise<boolean> {
   if (!extras?.key) return false;
   const [owner] = await owners.of(queue, [extras.key.key]);
-  return owner?.print === extras.key.print;
+  return owner?.digest === extras.key.digest;
 }
 
 /** Tasks are named by their index. */
@@ -53,12 +53,12 @@ export async function lookUpKeys(
     /** The first task with each key that is free. */
     const firsts = new Map<string, KeyedTask>();
     for (const one of keyed) {
-      const { key: name, print } = one.key;
+      const { key: name, digest } = one.key;
       const owner = ownerOf.get(name);
       const first = firsts.get(name) ?? one;
-      if (owner?.print === print) repeats.add(one.index);
+      if (owner?.digest === digest) repeats.add(one.index);
       else if (owner) taken.set(one.index, ofTask(owner.id));
-      else if (first.key.print !== print) taken.set(one.index, `in this batch (item ${first.index})`);
+      else if (first.key.digest !== digest) taken.set(one.index, `in this batch (item ${first.index})`);
       else firsts.set(name, first);
     }
   }

@@ -7,7 +7,7 @@ import { DEFAULT_LANE } from '../protocol/lane.ts';
 import { encodeContent } from '../protocol/message.ts';
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import { type Call, toMessageOptions } from '../protocol/options.ts';
-import { requestPrint } from '../protocol/request-print.ts';
+import { requestDigest } from '../protocol/request-digest.ts';
 import type { Schedule } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
 import type { NewTask, TaskExtras } from '../store/producer.ts';
@@ -160,7 +160,7 @@ function toExtras(
   const { key, keyWindowMs, ...request } = call;
   const windowMs = keyWindowMs ?? defaults.keyWindowMs ?? DEFAULT_KEY_WINDOW_MS;
   const name = owner === undefined ? key : `${owner}:${key}`;
-  return { ...times, key: { key: name, windowMs, print: requestPrint(request) } };
+  return { ...times, key: { key: name, windowMs, digest: requestDigest(request) } };
 }
 
 function firstState({ delayMs, runAt }: Call): Prepared['state'] {

@@ -9,11 +9,11 @@ import type { AskReadiness } from '../store/readiness.ts';
 import type { Schedules } from '../store/schedules.ts';
 import type { Waiters } from '../store/waiters.ts';
 import type { Registry } from '../tasks/registry.ts';
-import type { AccessParts } from './auth/access.ts';
+import type { AccessDeps } from './auth/access.ts';
 import type { EventStreams } from './events/streams.ts';
 import type { Quota } from './quota.ts';
 
-export interface Deps extends AccessParts {
+export interface Deps extends AccessDeps {
   readonly registry: Registry;
   readonly accept: Accept;
   /** What a caller may send in a time; `undefined` = without limit. */

@@ -66,7 +66,7 @@ interface Running {
   readonly disconnect: () => void;
 }
 
-export interface ServerParts {
+export interface ServerDeps {
   readonly connection: ConnectionSettings;
   readonly registry: Registry;
   readonly log: Log;
@@ -95,7 +95,7 @@ const UNNAMED_HOST = 'localhost';
 /** Requests that are still under way this long after the drain are cut. */
 const CLOSE_WITHIN_MS = 10_000;
 
-export function createServerRole(settings: ServerSettings, parts: ServerParts): Server {
+export function createServerRole(settings: ServerSettings, parts: ServerDeps): Server {
   const { connection, registry, log } = parts;
   let stopping = false;
   let running: Running | undefined;

@@ -9,7 +9,7 @@ interface KeyOwner {
   /** Its task. */
   readonly id: string;
   /** Digest of the request that made it. */
-  readonly print: string;
+  readonly digest: string;
 }
 
 export interface KeyOwners {
@@ -28,7 +28,9 @@ export function createKeyOwners(client: Redis): KeyOwners {
       const values = await client.mget(names.map((name) => idempotencyKey(queue, name)));
       // An id stands in front of the digest.
       return values.map((value) =>
-        value === null ? undefined : { id: value.slice(0, TASK_ID_CHARS), print: value.slice(TASK_ID_CHARS) },
+        value === null
+          ? undefined
+          : { id: value.slice(0, TASK_ID_CHARS), digest: value.slice(TASK_ID_CHARS) },
       );
     },
   });

@@ -32,7 +32,7 @@ export interface IdempotencyKey {
   readonly key: string;
   readonly windowMs: number;
   /** Digest of the request: the same key with another one is a conflict. */
-  readonly print: string;
+  readonly digest: string;
 }
 
 /** `replayed`: the key belongs to the task `id`, made by the same request; `conflict`: by another one. */

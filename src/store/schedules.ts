@@ -2,7 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
-import { requestPrint } from '../protocol/request-print.ts';
+import { requestDigest } from '../protocol/request-digest.ts';
 import { DEFAULT_LANE } from '../protocol/lane.ts';
 import {
   countSkipped,
@@ -196,5 +196,5 @@ function planAfter(
 
 /** Equal for schedules that mean the same, in whatever order, and whether defaults are spelled out or not. */
 function canonical({ priority = DEFAULT_LANE, ...schedule }: Schedule): string {
-  return requestPrint({ priority, ...schedule });
+  return requestDigest({ priority, ...schedule });
 }

@@ -2,7 +2,7 @@
 
 import type { Sessions } from '../../store/sessions.ts';
 import { type ApiKey, createKeyring } from './api-keys.ts';
-import type { AuthenticateParts } from './authenticate.ts';
+import type { AuthenticateDeps } from './authenticate.ts';
 import { createFailures } from './failures.ts';
 import type { HostRules } from './host.ts';
 import { createSessionCookie } from './session.ts';
@@ -18,7 +18,7 @@ export interface AccessSettings {
   readonly corsOrigins: readonly string[];
 }
 
-export interface AccessParts extends AuthenticateParts {
+export interface AccessDeps extends AuthenticateDeps {
   readonly hostRules: HostRules;
   readonly corsOrigins: readonly string[];
 }
@@ -28,7 +28,7 @@ export function basePathOf(publicUrl: string | undefined): string {
   return publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/+$/, '');
 }
 
-export function createAccess(settings: AccessSettings, sessions: Sessions): AccessParts {
+export function createAccess(settings: AccessSettings, sessions: Sessions): AccessDeps {
   const { apiKeys, allowAnonymous, publicUrl, corsOrigins } = settings;
   return {
     keyring: createKeyring(apiKeys),

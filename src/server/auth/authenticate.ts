@@ -25,7 +25,7 @@ export interface Identity {
   readonly isSignedIn?: () => Promise<boolean>;
 }
 
-export interface AuthenticateParts {
+export interface AuthenticateDeps {
   readonly keyring: Keyring;
   readonly cookie: SessionCookie;
   readonly failures: Failures;
@@ -39,7 +39,7 @@ export interface AuthenticateParts {
  */
 export function authenticate(
   c: Context<AppEnv>,
-  parts: AuthenticateParts,
+  parts: AuthenticateDeps,
   isPublic: (method: string, path: string) => boolean,
 ): Soon<Identity> {
   const { keyring, cookie, failures } = parts;
@@ -54,7 +54,7 @@ export function authenticate(
   throw unauthenticated();
 }
 
-async function byCookie(c: Context<AppEnv>, parts: AuthenticateParts): Promise<Identity> {
+async function byCookie(c: Context<AppEnv>, parts: AuthenticateDeps): Promise<Identity> {
   const session = await sessionOf(c, parts);
   const isSignedIn = async (): Promise<boolean> => (await sessionOf(c, parts)) !== undefined;
   return { caller: callerOf(session?.key ?? refuseKey(c, parts.failures)), by: 'cookie', isSignedIn };
@@ -67,7 +67,7 @@ async function byCookie(c: Context<AppEnv>, parts: AuthenticateParts): Promise<I
  */
 export async function sessionOf(
   c: Context<AppEnv>,
-  { keyring, cookie, sessions }: AuthenticateParts,
+  { keyring, cookie, sessions }: AuthenticateDeps,
 ): Promise<Session | undefined> {
   const token = getCookie(c, cookie.name);
   if (token === undefined) return undefined;

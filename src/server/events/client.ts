@@ -19,7 +19,7 @@ import { END_ID } from './id.ts';
 import { createOutlet, type Outlet } from './outlet.ts';
 import type { TaskLook } from './task-looks.ts';
 
-export interface EventWish {
+export interface Subscription {
   /** Of these everything is told. */
   readonly queues: ReadonlySet<string>;
   /** Task id → its queue, for tasks of other queues. */
@@ -38,7 +38,7 @@ export interface EventWish {
   readonly isSignedIn?: (() => Promise<boolean>) | undefined;
 }
 
-export interface ClientParts {
+export interface ClientDeps {
   readonly hub: EventHub;
   readonly eventLog: EventLog;
   /** @throws PopfleetError `redis-unavailable` */
@@ -65,8 +65,8 @@ const ENTRIES_A_PAGE = 50;
 const TRY_AGAIN_MS = 1_000;
 
 export class EventClient {
-  readonly wish: EventWish;
-  readonly #parts: ClientParts;
+  readonly subscription: Subscription;
+  readonly #parts: ClientDeps;
   readonly #buffer = new EventBuffer();
   readonly #outlet: Outlet;
   readonly #tracks = new Map<string, Track>();
@@ -76,8 +76,8 @@ export class EventClient {
   /** Its last words were said: nothing more is told. */
   #isEnding = false;
 
-  constructor(wish: EventWish, parts: ClientParts) {
-    this.wish = wish;
+  constructor(subscription: Subscription, parts: ClientDeps) {
+    this.subscription = subscription;
     this.#parts = parts;
     this.#outlet = createOutlet(
       () => this.#buffer.take(),
@@ -98,7 +98,7 @@ export class EventClient {
   follow(queue: string, from: EventPosition | undefined): void {
     const track: Track = { held: undefined, missed: false };
     this.#tracks.set(queue, track);
-    const isAboutOne = this.wish.only !== undefined;
+    const isAboutOne = this.subscription.only !== undefined;
     if (from || !isAboutOne) {
       this.#buffer.begin(queue, from ?? this.#parts.hub.position(queue) ?? STREAM_START);
     }
@@ -148,7 +148,7 @@ export class EventClient {
     }
     if (this.#buffer.beat()) this.#outlet.offer();
     else this.cut();
-    this.wish.isSignedIn?.().then(
+    this.subscription.isSignedIn?.().then(
       (isSignedIn) => isSignedIn || this.bye(),
       () => undefined, // Redis is away: the next heartbeat asks again.
     );
@@ -163,7 +163,7 @@ export class EventClient {
 
   cut(): void {
     this.#outlet.cut();
-    this.wish.cut();
+    this.subscription.cut();
   }
 
   #end(): void {
@@ -176,7 +176,7 @@ export class EventClient {
     for (const { position, moves, progress } of entries) {
       if (!isAfter(position, this.#buffer.handed.get(queue) ?? STREAM_START)) continue;
       const told = this.#chosen(queue, moves);
-      const end = this.wish.only === undefined ? -1 : told.findIndex(({ state }) => isEnd(state));
+      const end = this.subscription.only === undefined ? -1 : told.findIndex(({ state }) => isEnd(state));
       if (end >= 0) {
         this.#buffer.moves(queue, told.slice(0, end + 1), position, false);
         return 'ended';
@@ -188,13 +188,14 @@ export class EventClient {
   }
 
   #chosen(queue: string, moves: readonly TaskMove[]): readonly TaskMove[] {
-    const { queues, tasks, states } = this.wish;
-    const mine = queues.has(queue) || this.wish.later ? moves : moves.filter(({ id }) => tasks.has(id));
+    const { queues, tasks, states } = this.subscription;
+    const mine =
+      queues.has(queue) || this.subscription.later ? moves : moves.filter(({ id }) => tasks.has(id));
     return states ? movesTo(mine, states) : mine;
   }
 
   #wantProgress(queue: string, ids: readonly string[]): void {
-    const { queues, tasks, states, later } = this.wish;
+    const { queues, tasks, states, later } = this.subscription;
     if (ids.length === 0 || (states && !states.has('running'))) return;
     const mine = queues.has(queue) || later ? ids : ids.filter((id) => tasks.has(id));
     if (mine.length > 0) this.#parts.onProgress(this, queue, mine);
@@ -239,7 +240,7 @@ export class EventClient {
       const data = JSON.stringify({ reason: 'missed', queue });
       this.#buffer.event('reset', data, { queue, position: page.latest });
       this.#outlet.offer();
-      if (this.wish.only !== undefined) await this.#look(queue, 'begin');
+      if (this.subscription.only !== undefined) await this.#look(queue, 'begin');
       return { length: undefined };
     }
     const ended = this.#acceptAll(queue, page.entries) === 'ended';
@@ -250,7 +251,7 @@ export class EventClient {
 
   /** Tells the task as it is now, and ends the stream when the task has ended. */
   async #look(queue: string, why: Look): Promise<void> {
-    const id = this.wish.only ?? '';
+    const id = this.subscription.only ?? '';
     const seen = await this.#persist(() => this.#parts.look(queue, id));
     if (!seen || this.#isEnding) return;
     const { record, position, json } = seen;

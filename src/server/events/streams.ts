@@ -8,14 +8,14 @@ import type { EventHub } from '../../store/event-hub.ts';
 import type { EventLog } from '../../store/event-log.ts';
 import type { Inspector } from '../../store/inspector.ts';
 import type { TaskRecord } from '../../store/record.ts';
-import { EventClient, type EventWish } from './client.ts';
+import { EventClient, type Subscription } from './client.ts';
 import { MOST_QUEUES } from './id.ts';
 import { createAdmission } from '../admission.ts';
 import { createEventIndex } from './followers.ts';
 import { createProgressRounds } from './progress-rounds.ts';
 import { createTaskLooks } from './task-looks.ts';
 
-export interface EventStreamParts {
+export interface EventStreamDeps {
   readonly hub: EventHub;
   readonly eventLog: EventLog;
   readonly inspector: Inspector;
@@ -32,7 +32,7 @@ export interface EventStreams {
    * @throws PopfleetError `overloaded`, `quota-exceeded`, `shutting-down`, `redis-unavailable`
    */
   open(
-    wish: EventWish,
+    subscription: Subscription,
     view: (record: TaskRecord) => Promise<string>,
     key: string | undefined,
   ): Promise<EventClient>;
@@ -51,7 +51,7 @@ interface Seat {
 
 const GOODBYE_WITHIN_MS = 1_000;
 
-export function createEventStreams(parts: EventStreamParts): EventStreams {
+export function createEventStreams(parts: EventStreamDeps): EventStreams {
   const { hub, eventLog, inspector, log } = parts;
   const clients = new Map<EventClient, Seat>();
   const index = createEventIndex<EventClient>();
@@ -65,7 +65,7 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
   hub.listen({
     onEntries(queue, entries) {
       for (const client of index.inQueue(queue)) {
-        if (isWhole(client.wish, queue)) client.hear(queue, entries);
+        if (isWhole(client.subscription, queue)) client.hear(queue, entries);
       }
       for (const [client, mine] of index.shareByTask(entries)) client.hear(queue, mine);
     },
@@ -80,7 +80,7 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
       index.removeQueue(queue, client);
       hub.unwatch(queue);
     }
-    for (const id of client.wish.tasks.keys()) index.removeTask(id, client);
+    for (const id of client.subscription.tasks.keys()) index.removeTask(id, client);
     clients.delete(client);
     seat?.leave();
     if (clients.size > 0) return;
@@ -95,17 +95,17 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
   }
 
   return {
-    async open(wish, view, key) {
+    async open(subscription, view, key) {
       if (stopping.signal.aborted) {
         throw new PopfleetError('shutting-down', 'This server stops. Ask again.', { retryAfterSeconds: 1 });
       }
       const leave = admission.enter(key);
-      const queues = new Set([...wish.queues, ...wish.tasks.values()]);
+      const queues = new Set([...subscription.queues, ...subscription.tasks.values()]);
       await watchAll(hub, queues).catch((error: unknown) => {
         leave();
         throw error;
       });
-      const client = new EventClient(wish, {
+      const client = new EventClient(subscription, {
         hub,
         eventLog,
         look: (queue, id) => look(queue, id, view),
@@ -114,11 +114,11 @@ export function createEventStreams(parts: EventStreamParts): EventStreams {
         onOver: release,
       });
       clients.set(client, { watched: queues, joining: new Set(), leave });
-      for (const id of wish.tasks.keys()) index.addTask(id, client);
+      for (const id of subscription.tasks.keys()) index.addTask(id, client);
       heartbeat ??= setInterval(beat, parts.heartbeatMs).unref();
       for (const queue of queues) {
         index.addQueue(queue, client);
-        client.follow(queue, startOf(wish, queue));
+        client.follow(queue, startOf(subscription, queue));
       }
       if (stopping.signal.aborted) client.bye();
       return client;
@@ -146,7 +146,7 @@ interface Room {
 
 /** Adds clients to queues that have come into being. */
 async function discover(room: Room, inspector: Inspector): Promise<void> {
-  const curious = [...room.clients.keys()].filter(({ wish }) => wish.later);
+  const curious = [...room.clients.keys()].filter(({ subscription }) => subscription.later);
   if (curious.length === 0) return;
   const names = await inspector.queues();
   await Promise.all(curious.flatMap((client) => names.map((name) => join(room, client, name))));
@@ -155,7 +155,8 @@ async function discover(room: Room, inspector: Inspector): Promise<void> {
 /** Nothing that happened in a new queue is left out. */
 async function join({ clients, index, hub }: Room, client: EventClient, queue: string): Promise<void> {
   const seat = clients.get(client);
-  if (!seat || seat.watched.has(queue) || seat.joining.has(queue) || !client.wish.later?.(queue)) return;
+  if (!seat || seat.watched.has(queue) || seat.joining.has(queue) || !client.subscription.later?.(queue))
+    return;
   if (seat.watched.size + seat.joining.size >= MOST_QUEUES) return;
   seat.joining.add(queue);
   try {
@@ -173,12 +174,12 @@ async function join({ clients, index, hub }: Room, client: EventClient, queue: s
 }
 
 /** What of a queue is told to whom is decided by the queue, or task by task. */
-function isWhole({ queues, later }: EventWish, queue: string): boolean {
+function isWhole({ queues, later }: Subscription, queue: string): boolean {
   return later !== undefined || queues.has(queue);
 }
 
 /** A client that was here before follows queues that it has not seen yet from their beginning, unless it names its queues. */
-function startOf({ from, later }: EventWish, queue: string): ReturnType<EventHub['position']> {
+function startOf({ from, later }: Subscription, queue: string): ReturnType<EventHub['position']> {
   return from && (from.get(queue) ?? (later ? STREAM_START : undefined));
 }
 

@@ -14,7 +14,7 @@ import { respond, toJsonText } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
 import { knows } from '../caller.ts';
-import type { EventWish } from '../events/client.ts';
+import type { Subscription } from '../events/client.ts';
 import { END_ID, MOST_QUEUES, parseEventId } from '../events/id.ts';
 import { findTask, noTask } from '../find-task.ts';
 import { type Operation, readQuery, type Route, route } from '../operation.ts';
@@ -99,7 +99,10 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
     return record;
   }
 
-  async function stream(c: Context<AppEnv>, wish: Omit<EventWish, 'cut' | 'isSignedIn'>): Promise<Response> {
+  async function stream(
+    c: Context<AppEnv>,
+    subscription: Omit<Subscription, 'cut' | 'isSignedIn'>,
+  ): Promise<Response> {
     const headers = {
       'Content-Type': 'text/event-stream; charset=utf-8',
       'Cache-Control': 'no-store, no-transform',
@@ -111,7 +114,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
     // Not there when the app is called without a socket.
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: ServerResponse };
     const client = await events.open(
-      { ...wish, cut: () => outgoing?.destroy(), isSignedIn: c.get('isSignedIn') },
+      { ...subscription, cut: () => outgoing?.destroy(), isSignedIn: c.get('isSignedIn') },
       async (record) => toJsonText(await readTaskView(record, inspector, registry, c.get('basePath'))),
       c.get('caller').key,
     );
@@ -122,7 +125,10 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
   }
 
   /** @throws PopfleetError `not-found` when a topic is none for this caller */
-  async function readTopics(c: Context<AppEnv>, text: string): Promise<Pick<EventWish, 'queues' | 'tasks'>> {
+  async function readTopics(
+    c: Context<AppEnv>,
+    text: string,
+  ): Promise<Pick<Subscription, 'queues' | 'tasks'>> {
     const topics = text.split(',').map((topic) => topic.split(':') as [string, string]);
     const queues = new Set(topics.filter(([kind]) => kind === 'queue').map(([, name]) => name));
     // One that nothing was sent to yet may come into being.
@@ -137,7 +143,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
     return { queues, tasks: new Map(single.map(({ id, queue }) => [id, queue])) };
   }
 
-  async function allQueues(c: Context<AppEnv>): Promise<Pick<EventWish, 'queues' | 'tasks'>> {
+  async function allQueues(c: Context<AppEnv>): Promise<Pick<Subscription, 'queues' | 'tasks'>> {
     const queues = new Set((await inspector.queues()).filter((queue) => knows(c.get('caller'), queue)));
     if (queues.size <= MOST_QUEUES) return { queues, tasks: new Map() };
     throw new PopfleetError(

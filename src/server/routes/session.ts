@@ -7,7 +7,7 @@ import { validate } from '../../protocol/validate.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import {
-  type AuthenticateParts,
+  type AuthenticateDeps,
   noteFailure,
   refuseKey,
   SESSION_PATH,
@@ -73,7 +73,7 @@ const GET_SESSION: Operation = {
 };
 
 /** `POST`, `GET` and `DELETE /v1/session`. */
-export function sessionRoutes(parts: AuthenticateParts): readonly Route[] {
+export function sessionRoutes(parts: AuthenticateDeps): readonly Route[] {
   const { keyring, cookie, failures, sessions } = parts;
 
   /** @throws PopfleetError; what a caller without a key sends wrong counts like a wrong key */

@@ -17,12 +17,12 @@ function Q.take_key(id, key)
   local name = Q.BASE .. ':key:' .. key.key
   local owner = redis.call('GET', name)
   if not owner then
-    redis.call('SET', name, id .. key.print, 'PX', key.windowMs)
+    redis.call('SET', name, id .. key.digest, 'PX', key.windowMs)
     return 'free', id
   end
   local owner_id = string.sub(owner, 1, 36)
   if owner_id == id then return 'known', id end
-  return string.sub(owner, 37) == key.print and 'replayed' or 'conflict', owner_id
+  return string.sub(owner, 37) == key.digest and 'replayed' or 'conflict', owner_id
 end
 
 -- The time in a UUIDv7 is its first 48 bits (RFC 9562, section 5.7). It serves as the time of acceptance while it is close to it,

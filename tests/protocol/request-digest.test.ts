@@ -1,19 +1,19 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { requestPrint } from '../../src/protocol/request-print.ts';
+import { requestDigest } from '../../src/protocol/request-digest.ts';
 
 test('it is 32 hexadecimal digits, and stays the same from release to release: keys live on over a deploy', () => {
-  expect(requestPrint({ type: 'add', input: { one: 1, two: 2 } })).toBe('713b89f34d44fd732a2dd93aad5b0342');
+  expect(requestDigest({ type: 'add', input: { one: 1, two: 2 } })).toBe('713b89f34d44fd732a2dd93aad5b0342');
 });
 
 test('the order of keys does not matter, at any depth', () => {
-  expect(requestPrint({ a: 1, b: { c: [{ d: 1, e: 2 }], f: null } })).toBe(
-    requestPrint({ b: { f: null, c: [{ e: 2, d: 1 }] }, a: 1 }),
+  expect(requestDigest({ a: 1, b: { c: [{ d: 1, e: 2 }], f: null } })).toBe(
+    requestDigest({ b: { f: null, c: [{ e: 2, d: 1 }] }, a: 1 }),
   );
 });
 
 test('a field that is undefined is none', () => {
-  expect(requestPrint({ a: 1, b: undefined })).toBe(requestPrint({ a: 1 }));
+  expect(requestDigest({ a: 1, b: undefined })).toBe(requestDigest({ a: 1 }));
 });
 
 test.each<[string, unknown, unknown]>([
@@ -30,7 +30,7 @@ test.each<[string, unknown, unknown]>([
   ['other bytes', new Uint8Array([1, 2]), new Uint8Array([1, 3])],
   ['nesting', [[1], 2], [[1, 2]]],
 ])('%s is another request', (_, one, other) => {
-  expect(requestPrint(one)).not.toBe(requestPrint(other));
+  expect(requestDigest(one)).not.toBe(requestDigest(other));
 });
 
 /** The same value with the keys of every map the other way round. */
@@ -44,16 +44,16 @@ function reversed(value: unknown): unknown {
   );
 }
 
-test('whatever JSON carries: the same request in another order has the same print', () => {
+test('whatever JSON carries: the same request in another order has the same digest', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
-      expect(requestPrint(reversed(value))).toBe(requestPrint(value));
-      expect(requestPrint(JSON.parse(JSON.stringify(value)))).toBe(requestPrint(value));
+      expect(requestDigest(reversed(value))).toBe(requestDigest(value));
+      expect(requestDigest(JSON.parse(JSON.stringify(value)))).toBe(requestDigest(value));
     }),
   );
 });
 
-test('whatever JSON carries: different requests have different prints', () => {
+test('whatever JSON carries: different requests have different digests', () => {
   const canonical = (value: unknown): string =>
     JSON.stringify(value, (_, child: unknown) =>
       typeof child === 'object' && child !== null && !Array.isArray(child)
@@ -62,7 +62,7 @@ test('whatever JSON carries: different requests have different prints', () => {
     );
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), (one, other) => {
-      expect(requestPrint(one) === requestPrint(other)).toBe(canonical(one) === canonical(other));
+      expect(requestDigest(one) === requestDigest(other)).toBe(canonical(one) === canonical(other));
     }),
   );
 });

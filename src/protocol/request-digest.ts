@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { encodeCbor } from './cbor.ts';
 
 /** Digest of a plain value, whatever the order of its keys: 32 hexadecimal digits. */
-export function requestPrint(value: unknown): string {
+export function requestDigest(value: unknown): string {
   return createHash('sha256')
     .update(encodeCbor(sorted(value)))
     .digest('hex')
