@@ -89,6 +89,14 @@ const ONE: Operation = {
   problems: PROBLEMS,
 };
 
+const STREAM_HEADERS = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-store, no-transform',
+  'X-Accel-Buffering': 'no',
+  // It is of no use for a second request, and the end of the stream is then the end of the socket.
+  Connection: 'close',
+};
+
 /** `GET /v1/events` and `GET /v1/tasks/{id}/events`. */
 export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'>): readonly Route[] {
   const { inspector, events, registry } = deps;
@@ -103,14 +111,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
     c: Context<AppEnv>,
     subscription: Omit<Subscription, 'cut' | 'isSignedIn'>,
   ): Promise<Response> {
-    const headers = {
-      'Content-Type': 'text/event-stream; charset=utf-8',
-      'Cache-Control': 'no-store, no-transform',
-      'X-Accel-Buffering': 'no',
-      // It is of no use for a second request, and the end of the stream is then the end of the socket.
-      Connection: 'close',
-    };
-    if (c.req.method === 'HEAD') return respond(c, 200, null, headers);
+    if (c.req.method === 'HEAD') return respond(c, 200, null, STREAM_HEADERS);
     // Not there when the app is called without a socket.
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: ServerResponse };
     const client = await events.open(
@@ -121,7 +122,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
     const { signal } = c.req.raw;
     if (signal.aborted) client.cut();
     else signal.addEventListener('abort', () => client.cut(), { once: true });
-    return respond(c, 200, client.stream, headers);
+    return respond(c, 200, client.stream, STREAM_HEADERS);
   }
 
   /** @throws PopfleetError `not-found` when a topic is none for this caller */
