@@ -1,21 +1,21 @@
-// What waits for one client of an event stream, and how it is written (HTML, section 9.2: server-sent events).
+// The events that wait for one client of an event stream, written as server-sent events (HTML, section 9.2).
 
 import type { TaskMove } from '../../store/event-entry.ts';
 import { type EventPosition, timeOfPosition } from '../../store/event-entry.ts';
 import { bytesOf, type Frame, framesOf } from './frames.ts';
 import { formatEventId } from './id.ts';
 
-/** Never `error`: that is what a browser calls a broken connection. */
+/** Never `error`: browsers name a broken connection so. */
 export type EventName = 'snapshot' | 'state' | 'progress' | 'reset' | 'end';
 
-/** Events that may wait when more come. */
+/** Events that may wait: a client with more of them is too slow. */
 export const MOST_WAITING = 256;
-/** Pieces that are written together. */
+/** Pieces that are written to the socket together. */
 const PIECES_A_WRITE = 16;
-/** A browser that was cut off comes back after this long. */
+/** Milliseconds after which a browser that was cut off connects again. */
 const RETRY_MS = 2_000;
 
-/** One or more events. They may say where the client then stands. */
+/** One or more events, and the position of the client once it has read them, if they change it. */
 interface Waiting {
   readonly events: number;
   readonly content: string | Frame;
@@ -23,28 +23,28 @@ interface Waiting {
 }
 
 export class EventBuffer {
-  /** Everything up to here was handed in, or does not concern the client. */
+  /** By queue: the last entry that was handed in, or that is not about this client. */
   readonly handed = new Map<string, EventPosition>();
-  /** Everything up to here was written: what an `id` says. */
-  readonly #told = new Map<string, EventPosition>();
+  /** By queue: the last entry that was written. An `id` is made of these. */
+  readonly #written = new Map<string, EventPosition>();
   #waiting: Waiting[] = [];
   #events = 0;
   #beatIsDue = false;
   #opening: string | undefined = `retry: ${RETRY_MS}\n: popfleet\n`;
   #onEmpty: (() => void)[] = [];
 
-  /** More wait than a client that keeps up ever has. */
+  /** More events wait than `MOST_WAITING`: the client is too slow. */
   get isFull(): boolean {
     return this.#events > MOST_WAITING;
   }
 
-  /** Begins a queue: what comes after the position is told. */
+  /** Begins a queue: the client gets the entries after the position. */
   begin(queue: string, position: EventPosition): void {
     this.handed.set(queue, position);
-    this.#told.set(queue, position);
+    this.#written.set(queue, position);
   }
 
-  /** Moves of one entry. @param isWhole false when the client is not done with the entry once it has read them */
+  /** Adds the moves of one entry. @param isWhole false when they are not all that the client gets of the entry */
   moves(queue: string, moves: readonly TaskMove[], position: EventPosition, isWhole = true): void {
     if (isWhole) this.handed.set(queue, position);
     const frames = framesOf(moves, timeOfPosition(position));
@@ -54,13 +54,13 @@ export class EventBuffer {
     }
   }
 
-  /** @param json on one line, as `JSON.stringify` writes it @param stands an id, or where the client then stands */
+  /** @param json on one line, as `JSON.stringify` writes it @param stands an id, or the position once the event was read */
   event(name: EventName, json: string, stands?: Waiting['stands']): void {
     if (typeof stands === 'object') this.handed.set(stands.queue, stands.position);
     this.#add(1, `event: ${name}\ndata: ${json}\n`, stands);
   }
 
-  /** Drops everything that waits, and says that the client must look again. */
+  /** Replaces all that waits by a `reset`, after which the client must read the state anew. */
   overflow(): void {
     this.#waiting = [];
     this.#events = 0;
@@ -72,30 +72,30 @@ export class EventBuffer {
     this.#add(1, `: ${comment}\n`);
   }
 
-  /** @returns false when nothing was taken since the last beat, although that one waited */
+  /** @returns false when nothing was taken since the last beat, which still waits */
   beat(): boolean {
     if (this.#beatIsDue) return false;
     this.#beatIsDue = true;
     return true;
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when nothing waits. */
   emptied(): Promise<void> {
     if (this.#waiting.length === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onEmpty.push(resolve));
   }
 
-  /** Forgets what waits; whoever waits for that goes on. */
+  /** Drops what waits, and resolves `emptied`. */
   release(): void {
     this.#waiting = [];
     this.#empty();
   }
 
-  /** What is written next; none = nothing. Other clients may be given the same bytes. */
+  /** Takes what is written next; empty = nothing. Clients may share these bytes. */
   take(): readonly Buffer[] {
     const pieces: Buffer[] = [];
     if (this.#opening !== undefined) {
-      pieces.push(Buffer.from(`${this.#opening}${idLine(formatEventId(this.#told))}\n`));
+      pieces.push(Buffer.from(`${this.#opening}${idLine(formatEventId(this.#written))}\n`));
       this.#opening = undefined;
     }
     for (let taken = 0; taken < PIECES_A_WRITE && this.#waiting.length > 0; taken += 1)
@@ -120,19 +120,19 @@ export class EventBuffer {
     return typeof content === 'string' ? Buffer.from(`${content}${id}\n`) : bytesOf(content, id);
   }
 
-  /** '' = none. */
+  /** The `id` of the event; '' = none. */
   #idAfter({ stands }: Waiting): string {
     if (stands === undefined) return '';
     if (typeof stands === 'string') return stands;
-    this.#told.set(stands.queue, stands.position);
+    this.#written.set(stands.queue, stands.position);
     return this.#standing();
   }
 
-  /** When nothing waits, all that was handed in was told. */
+  /** The current `id`. When nothing waits, all that was handed in was written. */
   #standing(): string {
     if (this.#waiting.length === 0)
-      for (const [queue, position] of this.handed) this.#told.set(queue, position);
-    return formatEventId(this.#told);
+      for (const [queue, position] of this.handed) this.#written.set(queue, position);
+    return formatEventId(this.#written);
   }
 
   #empty(): void {

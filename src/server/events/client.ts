@@ -1,4 +1,4 @@
-// One client of an event stream: what it is told live, what it is told again after it was away, and when it is too slow.
+// One client of an event stream: sends live events and those that it missed while away, and ends it when it is too slow.
 
 import { createSerial, delay } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
@@ -20,21 +20,21 @@ import { createOutlet, type Outlet } from './outlet.ts';
 import type { TaskLook } from './task-looks.ts';
 
 export interface Subscription {
-  /** Of these everything is told. */
+  /** Queues of which it gets all events. */
   readonly queues: ReadonlySet<string>;
   /** Task id → its queue, for tasks of other queues. */
   readonly tasks: ReadonlyMap<string, string>;
   /** Only moves to these states; progress only with `running`. */
   readonly states: ReadonlySet<string> | undefined;
-  /** Queues that come into being later are told too, if they are any of its business. */
+  /** Which of the queues that come into being later it follows; `undefined` = none. */
   readonly later: ((queue: string) => boolean) | undefined;
-  /** Where a client that was here before stands. */
+  /** Position in each queue up to which a client that came back has read; `undefined` = it is new. */
   readonly from: ReadonlyMap<string, EventPosition> | undefined;
-  /** The stream is about this task alone: begins with what it is, and ends with it. */
+  /** Id of the only task that the stream is about: it begins with a snapshot of the task and ends when the task ends. */
   readonly only: string | undefined;
   /** Destroys the connection. */
   readonly cut: () => void;
-  /** Whether the session of a browser still holds; asked at the heartbeat. */
+  /** Whether the session of a browser is still valid; called at each heartbeat. */
   readonly isSignedIn?: (() => Promise<boolean>) | undefined;
 }
 
@@ -44,20 +44,20 @@ export interface ClientDeps {
   /** @throws PopfleetError `redis-unavailable` */
   readonly look: (queue: string, id: string) => Promise<TaskLook>;
   readonly log: Log;
-  /** Somebody wants to know what these tasks tell. */
+  /** Called for tasks whose progress has changed and is to be sent to the client. */
   readonly onProgress: (client: EventClient, queue: string, ids: readonly string[]) => void;
-  /** Called once, whoever ended it. */
+  /** Called once, when the stream is over: ended by the server, or closed by the client. */
   readonly onOver: (client: EventClient) => void;
 }
 
-/** When a task is looked at: first of all, once it is told that it ended, or before a client that came back goes on live. */
+/** When the only task is read: at the start, when an entry says that it ended, or before a client that is back goes live. */
 type Look = 'begin' | 'end' | 'resume';
 
-/** How it follows one queue. */
+/** How the client follows one queue. */
 interface Track {
-  /** Live entries that came while older ones are read; `undefined` = it is told live. */
+  /** Live entries that came while older ones are read; `undefined` = entries are sent as they come. */
   held: EventEntry[] | undefined;
-  /** Some could not be held: they must be read. */
+  /** Too many live entries came to hold them: they must be read from Redis. */
   missed: boolean;
 }
 
@@ -70,10 +70,10 @@ export class EventClient {
   readonly #buffer = new EventBuffer();
   readonly #outlet: Outlet;
   readonly #tracks = new Map<string, Track>();
-  /** Older entries are read queue by queue, so that what waits stays little. */
+  /** Older entries are read one queue at a time, which bounds what is buffered. */
   readonly #serial = createSerial();
   readonly #gone = new AbortController();
-  /** Its last words were said: nothing more is told. */
+  /** The last event is in the buffer: no further one is added. */
   #isEnding = false;
 
   constructor(subscription: Subscription, parts: ClientDeps) {
@@ -106,8 +106,8 @@ export class EventClient {
     else if (from) this.#read(queue, track);
   }
 
-  /** Live entries, in order. */
-  hear(queue: string, entries: readonly EventEntry[]): void {
+  /** Takes live entries, in their order. */
+  push(queue: string, entries: readonly EventEntry[]): void {
     const track = this.#tracks.get(queue);
     if (!track || this.#isEnding) return;
     if (track.held) {
@@ -123,7 +123,7 @@ export class EventClient {
     this.#outlet.offer();
   }
 
-  /** Live entries may have been missed: from where it stands everything is read anew. */
+  /** Live entries may have been missed: all entries after the client's position are read from Redis. */
   gap(queue: string): void {
     const track = this.#tracks.get(queue);
     if (!track || this.#isEnding) return;
@@ -131,31 +131,31 @@ export class EventClient {
     else this.#read(queue, track);
   }
 
-  /** One that waits is as good: the next will tell more. @param json the event, on one line */
+  /** Sends a progress event; drops it when the buffer is full, since a later one replaces it. @param json on one line */
   progress(json: string): void {
     if (this.#isEnding || this.#buffer.isFull) return;
     this.#buffer.event('progress', json);
     this.#outlet.offer();
   }
 
-  /** Shows that the connection lives; cuts it when it has taken nothing since the last time. */
+  /** Writes a comment that keeps the connection open; cuts a connection that has taken nothing since the last beat. */
   beat(): void {
     for (const [queue, { held }] of this.#tracks) {
-      const told = this.#parts.hub.position(queue);
+      const read = this.#parts.hub.position(queue);
       const handed = this.#buffer.handed.get(queue);
-      // What was read live and not handed in does not concern it.
-      if (!held && told && handed && isAfter(told, handed)) this.#buffer.handed.set(queue, told);
+      // Live entries that were read and not handed in are not about this client.
+      if (!held && read && handed && isAfter(read, handed)) this.#buffer.handed.set(queue, read);
     }
     if (this.#buffer.beat()) this.#outlet.offer();
     else this.cut();
     this.subscription.isSignedIn?.().then(
-      (isSignedIn) => isSignedIn || this.bye(),
-      () => undefined, // Redis is away: the next heartbeat asks again.
+      (isSignedIn) => isSignedIn || this.close(),
+      () => undefined, // Redis is away: the next heartbeat tries again.
     );
   }
 
-  /** Ends the stream in good order, as far as the client takes it. */
-  bye(): void {
+  /** Ends the stream once the client has taken what is in the buffer. */
+  close(): void {
     if (this.#isEnding) return;
     this.#buffer.comment('bye');
     this.#end();
@@ -171,17 +171,17 @@ export class EventClient {
     this.#outlet.end();
   }
 
-  /** @returns 'ended' when the task that it is all about has ended: the rest is left out */
+  /** @returns 'ended' when the only task of the stream has ended: the entries after that are left out */
   #acceptAll(queue: string, entries: readonly EventEntry[]): 'ended' | undefined {
     for (const { position, moves, progress } of entries) {
       if (!isAfter(position, this.#buffer.handed.get(queue) ?? STREAM_START)) continue;
-      const told = this.#chosen(queue, moves);
-      const end = this.subscription.only === undefined ? -1 : told.findIndex(({ state }) => isEnd(state));
+      const chosen = this.#chosen(queue, moves);
+      const end = this.subscription.only === undefined ? -1 : chosen.findIndex(({ state }) => isEnd(state));
       if (end >= 0) {
-        this.#buffer.moves(queue, told.slice(0, end + 1), position, false);
+        this.#buffer.moves(queue, chosen.slice(0, end + 1), position, false);
         return 'ended';
       }
-      this.#buffer.moves(queue, told, position);
+      this.#buffer.moves(queue, chosen, position);
       this.#wantProgress(queue, progress);
     }
     return undefined;
@@ -209,13 +209,13 @@ export class EventClient {
     });
   }
 
-  /** Reads what came after the position where it stands, and goes on live without a gap. */
+  /** Reads the entries after the client's position, and goes on live without a gap. */
   async #catchUp(queue: string, track: Track, look: Look | undefined): Promise<void> {
     if (look && look !== 'resume') await this.#look(queue, look);
     for (;;) {
       await this.#buffer.emptied();
       if (this.#isEnding) return;
-      // Whatever was held until now stands in Redis, where the next page begins or ends.
+      // The entries that were held until now are in Redis: the next page has them.
       Object.assign(track, { held: [], missed: false } satisfies Track);
       const { length } = await this.#readPage(queue);
       if (length === ENTRIES_A_PAGE) continue;
@@ -223,18 +223,18 @@ export class EventClient {
       if (this.#isEnding) return;
       if (!track.missed && length !== undefined) break;
     }
-    // It may have ended before: then no entry will tell.
+    // The task may have ended before the first entry that was read: then no entry says so.
     if (look === 'resume') await this.#look(queue, look);
     const held = track.held ?? [];
     track.held = undefined;
-    this.hear(queue, held);
+    this.push(queue, held);
   }
 
-  /** @returns how many entries were read; `undefined` when there is another one to read for certain */
+  /** @returns how many entries were read; `undefined` when another page must be read */
   async #readPage(queue: string): Promise<{ readonly length: number | undefined }> {
     const { eventLog } = this.#parts;
     const from = this.#buffer.handed.get(queue) ?? STREAM_START;
-    const page = await this.#persist(() => eventLog.after(queue, from, ENTRIES_A_PAGE));
+    const page = await this.#untilAnswered(() => eventLog.after(queue, from, ENTRIES_A_PAGE));
     if (!page || this.#isEnding) return { length: undefined };
     if (!page.unbroken) {
       const data = JSON.stringify({ reason: 'missed', queue });
@@ -249,15 +249,15 @@ export class EventClient {
     return { length: ended ? undefined : page.entries.length };
   }
 
-  /** Tells the task as it is now, and ends the stream when the task has ended. */
+  /** Sends the task as it is now, and ends the stream when the task has ended. */
   async #look(queue: string, why: Look): Promise<void> {
     const id = this.subscription.only ?? '';
-    const seen = await this.#persist(() => this.#parts.look(queue, id));
+    const seen = await this.#untilAnswered(() => this.#parts.look(queue, id));
     if (!seen || this.#isEnding) return;
     const { record, position, json } = seen;
     const ended = !record || isTerminal(record.state);
     if (why === 'resume' && !ended) return;
-    // A dead task may have been replayed meanwhile: it begins anew.
+    // A dead task may have been replayed meanwhile: then the stream goes on with a new snapshot.
     if (json !== undefined && (why === 'begin' || !ended)) {
       this.#buffer.event('snapshot', json, ended ? undefined : { queue, position });
     }
@@ -268,11 +268,11 @@ export class EventClient {
     this.#outlet.offer();
   }
 
-  /** Asks until Redis answers: the client has its headers already. @returns `undefined` when the client is gone */
-  async #persist<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  /** Repeats a read until Redis answers, because the headers are sent already. @returns `undefined` when the client is gone */
+  async #untilAnswered<T>(read: () => Promise<T>): Promise<T | undefined> {
     while (!this.#gone.signal.aborted) {
       try {
-        return await ask();
+        return await read();
       } catch (error) {
         if (!(error instanceof PopfleetError) || error.code !== 'redis-unavailable') throw error;
         await delay(TRY_AGAIN_MS, this.#gone.signal);

@@ -1,4 +1,4 @@
-// Who follows which queue and which task, so that an entry costs only those whom it concerns.
+// Which clients follow a queue or a task, so that an entry is handed only to the clients it is about.
 
 import type { EventEntry, TaskMove } from '../../store/event-entry.ts';
 
@@ -7,9 +7,9 @@ export interface EventIndex<Client> {
   removeQueue(queue: string, client: Client): void;
   addTask(id: string, client: Client): void;
   removeTask(id: string, client: Client): void;
-  /** Everyone who follows the queue, wholly or for single tasks. */
+  /** Clients that follow the queue, wholly or for single tasks. */
   inQueue(queue: string): Iterable<Client>;
-  /** Entries as far as they are about the tasks that somebody follows. */
+  /** The parts of the entries that are about the tasks of each client. */
   shareByTask(entries: readonly EventEntry[]): ReadonlyMap<Client, readonly EventEntry[]>;
 }
 

@@ -3,25 +3,25 @@
 import { toTime } from '../../protocol/time-text.ts';
 import type { TaskMove } from '../../store/event-entry.ts';
 
-/** Some events, written together. */
+/** Events that are written together. */
 export interface Frame {
   readonly events: number;
-  /** Ends behind a whole event, but the blank line after it is not there: an `id` may still belong to it. */
+  /** Whole events, without the blank line after the last one: an `id` may follow. */
   readonly text: string;
-  /** By what follows the text. */
+  /** The text as bytes, by the `id` line that follows it. */
   readonly bytes: Map<string, Buffer>;
 }
 
-/** Of a frame: so that a slow client has little that it must take as a whole. */
+/** Most events of a frame: it bounds what a slow client must take as a whole. */
 const EVENTS_A_FRAME = 500;
-/** Clients that follow the same queues have the same `id`s. Beyond so many of one frame each has bytes of its own. */
+/** Most `id` lines of a frame whose bytes are kept: clients that follow the same queues have the same line and share them. */
 const MOST_SHARED = 16;
 
-/** Entries go when every client has taken them, and their frames with them. */
+/** Frames are freed with their entries, once every client has taken them. */
 const framesOfMoves = new WeakMap<readonly TaskMove[], readonly Frame[]>();
 const narrowedMoves = new WeakMap<readonly TaskMove[], Map<string, readonly TaskMove[]>>();
 
-/** @param ms when they happened: the same moves happened at one time */
+/** @param ms when they happened; the same array always has the same time */
 export function framesOf(moves: readonly TaskMove[], ms: number): readonly Frame[] {
   const known = framesOfMoves.get(moves);
   if (known) return known;
@@ -39,7 +39,7 @@ export function framesOf(moves: readonly TaskMove[], ms: number): readonly Frame
   return frames;
 }
 
-/** @param idLine '' = none */
+/** @param idLine the line with the `id`; '' = none */
 export function bytesOf({ text, bytes }: Frame, idLine: string): Buffer {
   const known = bytes.get(idLine);
   if (known) return known;
@@ -48,7 +48,7 @@ export function bytesOf({ text, bytes }: Frame, idLine: string): Buffer {
   return made;
 }
 
-/** Those of the moves that lead to one of the states; the same array for the same states. */
+/** The moves that lead to one of the states; the same array for the same states. */
 export function movesTo(moves: readonly TaskMove[], states: ReadonlySet<string>): readonly TaskMove[] {
   const name = [...states].toSorted().join();
   const narrowed = narrowedMoves.get(moves) ?? new Map<string, readonly TaskMove[]>();

@@ -1,12 +1,12 @@
-// The `id` of an event: where its stream stands in every queue that it follows, as `mail@1732-0@57;default@1731-2@9` (queue,
+// The `id` of an event: the position of its stream in each queue it follows, as `mail@1732-0@57;default@1731-2@9` (queue,
 // id of the entry in Redis, number of the entry).
 
 import { QUEUE_NAME } from '../../protocol/names.ts';
 import type { EventPosition } from '../../store/event-entry.ts';
 
-/** After the end of a task nothing comes: its last event is called so. */
+/** The `id` of the last event of a task's stream. */
 export const END_ID = 'end';
-/** So that an id, which comes back as a header, stays far below the 16 KiB that Node reads of all headers. */
+/** Keeps an id, which comes back as a header, far below the 16 KiB that Node reads of all headers. */
 export const MOST_QUEUES = 100;
 
 const POSITION = /^(\d{1,15}-\d{1,15})@(\d{1,15})$/;

@@ -1,18 +1,18 @@
-// The body of an event stream: takes bytes from its source only when the socket has room, and says when it is over.
+// The body of an event stream: takes bytes from its source only when the socket has room, and reports when it is over.
 
 export interface Outlet {
   readonly stream: ReadableStream<Uint8Array>;
-  /** The source may have something. */
+  /** To be called when the source may have bytes. */
   offer(): void;
-  /** Ends it once the source has nothing more. */
+  /** Ends the body once the source is empty. */
   end(): void;
-  /** Ends it now. */
+  /** Ends the body now. */
   cut(): void;
 }
 
 /**
- * @param take what can be written now; none = nothing
- * @param onOver called once, whoever ended it
+ * @param take takes what can be written now; empty = nothing
+ * @param onOver called once, when the server or the client has ended it
  */
 export function createOutlet(take: () => readonly Uint8Array[], onOver: () => void): Outlet {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -49,7 +49,7 @@ export function createOutlet(take: () => readonly Uint8Array[], onOver: () => vo
       },
       cancel: finish,
     },
-    // Nothing is taken ahead of the socket: what waits, waits with the source, which bounds it.
+    // Nothing is taken ahead of the socket: bytes wait in the source, which bounds them.
     { highWaterMark: 0 },
   );
 

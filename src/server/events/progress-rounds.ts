@@ -1,4 +1,4 @@
-// Reads what running tasks tell, for everyone who wants to know, a few times a second however often they tell it.
+// Reads the progress of running tasks for all listeners, at most four times a second however often handlers report it.
 
 import type { EventLog } from '../../store/event-log.ts';
 
@@ -8,7 +8,7 @@ interface ProgressListener {
 }
 
 export interface ProgressRounds {
-  /** The listener is told, with the next round, what these tasks told last. */
+  /** The next round passes the latest progress of these tasks to the listener. */
   want(listener: ProgressListener, queue: string, ids: readonly string[]): void;
   stop(): void;
 }
@@ -16,14 +16,14 @@ export interface ProgressRounds {
 const ROUND_MS = 250;
 
 export function createProgressRounds(eventLog: EventLog): ProgressRounds {
-  /** Queue → task id → who wants it. */
+  /** Queue → task id → its listeners. */
   let wanted = new Map<string, Map<string, Set<ProgressListener>>>();
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
 
-  async function tell(queue: string, tasks: ReadonlyMap<string, Set<ProgressListener>>): Promise<void> {
-    const told = await eventLog.progress(queue, [...tasks.keys()]);
-    for (const [task, progress] of told) {
+  async function passOn(queue: string, tasks: ReadonlyMap<string, Set<ProgressListener>>): Promise<void> {
+    const latest = await eventLog.progress(queue, [...tasks.keys()]);
+    for (const [task, progress] of latest) {
       const json = JSON.stringify({ queue, task, progress });
       for (const listener of tasks.get(task) ?? []) listener.progress(json);
     }
@@ -34,7 +34,7 @@ export function createProgressRounds(eventLog: EventLog): ProgressRounds {
     const now = wanted;
     wanted = new Map();
     for (const [queue, tasks] of now) {
-      tell(queue, tasks).catch(() => undefined); // The next report brings the next one; the task's record has the last.
+      passOn(queue, tasks).catch(() => undefined); // The next report starts the next round; the record has the latest.
     }
   }
 

@@ -1,4 +1,4 @@
-// All event streams of this server: who follows what, how many there are, and their heartbeat.
+// All event streams of this server: their clients with the queues they follow, their limit, and their heartbeat.
 
 import type { Log } from '../../log.ts';
 import { delay } from '../../lifecycle.ts';
@@ -20,7 +20,7 @@ export interface EventStreamDeps {
   readonly eventLog: EventLog;
   readonly inspector: Inspector;
   readonly log: Log;
-  /** Streams at once. */
+  /** Most streams at the same time. */
   readonly most: number;
   readonly heartbeatMs: number;
 }
@@ -36,20 +36,20 @@ export interface EventStreams {
     view: (record: TaskRecord) => Promise<string>,
     key: string | undefined,
   ): Promise<EventClient>;
-  /** How many are open, or being opened. */
+  /** Streams that are open, or being opened. */
   count(): number;
-  /** Says goodbye to everyone; who does not take it is cut. */
+  /** Closes all streams, and cuts those that are not closed within a second. */
   stop(): Promise<void>;
 }
 
-/** What a client has. */
+/** What is held for a client. */
 interface Seat {
   readonly watched: Set<string>;
   readonly joining: Set<string>;
   readonly leave: () => void;
 }
 
-const GOODBYE_WITHIN_MS = 1_000;
+const CLOSE_WITHIN_MS = 1_000;
 
 export function createEventStreams(parts: EventStreamDeps): EventStreams {
   const { hub, eventLog, inspector, log } = parts;
@@ -65,9 +65,9 @@ export function createEventStreams(parts: EventStreamDeps): EventStreams {
   hub.listen({
     onEntries(queue, entries) {
       for (const client of index.inQueue(queue)) {
-        if (isWhole(client.subscription, queue)) client.hear(queue, entries);
+        if (isWhole(client.subscription, queue)) client.push(queue, entries);
       }
-      for (const [client, mine] of index.shareByTask(entries)) client.hear(queue, mine);
+      for (const [client, mine] of index.shareByTask(entries)) client.push(queue, mine);
     },
     onGap(queue) {
       for (const client of index.inQueue(queue)) client.gap(queue);
@@ -91,7 +91,7 @@ export function createEventStreams(parts: EventStreamDeps): EventStreams {
 
   function beat(): void {
     for (const client of clients.keys()) client.beat();
-    discover({ clients, index, hub }, inspector).catch(() => undefined); // Redis is away: the next heartbeat asks again.
+    discover({ clients, index, hub }, inspector).catch(() => undefined); // Redis is away: the next heartbeat tries again.
   }
 
   return {
@@ -120,7 +120,7 @@ export function createEventStreams(parts: EventStreamDeps): EventStreams {
         index.addQueue(queue, client);
         client.follow(queue, startOf(subscription, queue));
       }
-      if (stopping.signal.aborted) client.bye();
+      if (stopping.signal.aborted) client.close();
       return client;
     },
 
@@ -131,8 +131,8 @@ export function createEventStreams(parts: EventStreamDeps): EventStreams {
       rounds.stop();
       const last = new AbortController();
       onLast = () => last.abort();
-      for (const client of clients.keys()) client.bye();
-      if (clients.size > 0) await delay(GOODBYE_WITHIN_MS, last.signal);
+      for (const client of clients.keys()) client.close();
+      if (clients.size > 0) await delay(CLOSE_WITHIN_MS, last.signal);
       for (const client of clients.keys()) client.cut();
     },
   };
@@ -144,15 +144,15 @@ interface Room {
   readonly hub: EventHub;
 }
 
-/** Adds clients to queues that have come into being. */
+/** Lets clients follow the queues that have come into being. */
 async function discover(room: Room, inspector: Inspector): Promise<void> {
-  const curious = [...room.clients.keys()].filter(({ subscription }) => subscription.later);
-  if (curious.length === 0) return;
+  const openEnded = [...room.clients.keys()].filter(({ subscription }) => subscription.later);
+  if (openEnded.length === 0) return;
   const names = await inspector.queues();
-  await Promise.all(curious.flatMap((client) => names.map((name) => join(room, client, name))));
+  await Promise.all(openEnded.flatMap((client) => names.map((name) => join(room, client, name))));
 }
 
-/** Nothing that happened in a new queue is left out. */
+/** The client gets the new queue from its first entry on. */
 async function join({ clients, index, hub }: Room, client: EventClient, queue: string): Promise<void> {
   const seat = clients.get(client);
   if (!seat || seat.watched.has(queue) || seat.joining.has(queue) || !client.subscription.later?.(queue))
@@ -173,17 +173,17 @@ async function join({ clients, index, hub }: Room, client: EventClient, queue: s
   client.follow(queue, STREAM_START);
 }
 
-/** What of a queue is told to whom is decided by the queue, or task by task. */
+/** Whether the client gets all entries of the queue; else only those of its tasks. */
 function isWhole({ queues, later }: Subscription, queue: string): boolean {
   return later !== undefined || queues.has(queue);
 }
 
-/** A client that was here before follows queues that it has not seen yet from their beginning, unless it names its queues. */
+/** A client that came back gets a queue that is new to it from its first entry on, unless it has named its queues. */
 function startOf({ from, later }: Subscription, queue: string): ReturnType<EventHub['position']> {
   return from && (from.get(queue) ?? (later ? STREAM_START : undefined));
 }
 
-/** All or none. */
+/** Watches all of the queues, or none when one of them fails. */
 async function watchAll(hub: EventHub, queues: ReadonlySet<string>): Promise<void> {
   const names = [...queues];
   const outcomes = await Promise.allSettled(names.map((queue) => hub.watch(queue)));

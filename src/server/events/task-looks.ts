@@ -5,7 +5,7 @@ import type { TaskRecord } from '../../store/record.ts';
 
 export interface TaskLook {
   readonly record: TaskRecord | undefined;
-  /** Of the last entry that the record knows of. */
+  /** Position of the last entry that the record includes. */
   readonly position: Awaited<ReturnType<EventLog['task']>>['position'];
   /** The task as callers see it, on one line; `undefined` when there is none. */
   readonly json: string | undefined;
@@ -32,7 +32,7 @@ export function createTaskLooks(eventLog: EventLog): LookAtTask {
     if (shared) return shared;
     const look = read(queue, id, view);
     underWay.set(name, look);
-    // Only for those who have heard the same as the first one: a later event asks for a later look.
+    // Shared within one turn of the event loop only: a later event needs a later read.
     queueMicrotask(() => underWay.delete(name));
     return look;
   };
