@@ -1,16 +1,16 @@
-// Places for those who stay long (long polls, event streams), so that no key can take them all.
+// Places for requests that stay open long (long polls, event streams), shared so that no key can take all of them.
 
 import { PopfleetError } from '../protocol/errors.ts';
 
 export interface Admission {
   /**
    * Takes a place.
-   * @param key id of the caller's API key; without keys callers cannot be told apart, and only the total is bounded
-   * @returns gives the place back; to be called once
+   * @param key id of the caller's API key; without keys callers cannot be distinguished, and only the total is bounded
+   * @returns a function that gives the place back, to be called once
    * @throws PopfleetError `overloaded` when all are taken; `quota-exceeded` when this key has its half
    */
   enter(key: string | undefined): () => void;
-  /** How many are taken. */
+  /** Places that are taken. */
   count(): number;
 }
 

@@ -6,10 +6,10 @@ import { preferredMedia } from './preferred-media.ts';
 import type { AppEnv } from './app-env.ts';
 
 const FORMATS = ['application/json', 'application/cbor'] as const;
-/** A header that names neither of them likes both the same. */
+/** An `Accept` that this does not match accepts both formats alike: the answer is JSON. */
 const NAMES_A_FORMAT = /cbor|json/i;
 
-/** Answers `value` as CBOR when `Accept` prefers it, otherwise as JSON: an answer that was not asked for is better than none. */
+/** Answers `value` as CBOR when `Accept` prefers it, otherwise as JSON, also when `Accept` names neither. */
 export function answer(
   c: Context<AppEnv>,
   status: number,
@@ -24,7 +24,7 @@ export function answer(
   return respond(c, status, text, { Vary: 'Accept', 'Content-Type': 'application/json', ...headers });
 }
 
-/** Few callers name a format: only then is the header taken apart. */
+/** Parses the header only when it is there: few callers name a format. */
 function wantsCbor(c: Context<AppEnv>): boolean {
   const accept = c.req.header('accept');
   if (accept === undefined || accept === 'application/json' || !NAMES_A_FORMAT.test(accept)) return false;
@@ -43,13 +43,13 @@ export function respond(
 ): Response {
   headers['X-Request-Id'] = c.get('requestId');
   addSecurityHeaders(headers, c.get('isHttps'));
-  // A connection that goes on would be cut in the middle of a later request. Asked last: a request that was under way
-  // when the stop began (a long poll) must not keep its connection, and so the server, open.
+  // While the server stops, a connection that is kept would be cut in the middle of a later request. Checked last: a request
+  // that began before the stop (a long poll) must not keep its connection, and so the server, open.
   if (c.get('isStopping')()) headers['Connection'] = 'close';
   return new Response(body, { status, headers });
 }
 
-/** What keeps browsers from taking an answer for anything else than data. A route may set its own policy and caching. */
+/** Headers that make browsers treat an answer as data only. A route may set its own policy and caching. */
 export function addSecurityHeaders(headers: Record<string, string>, isHttps: boolean): void {
   headers['X-Content-Type-Options'] = 'nosniff';
   headers['Content-Security-Policy'] ??= "default-src 'none'; frame-ancestors 'none'";

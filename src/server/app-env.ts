@@ -1,4 +1,4 @@
-// What the middlewares leave for the routes.
+// The variables of a request that middlewares set for the routes.
 
 import type { Caller } from './caller.ts';
 
@@ -7,9 +7,9 @@ export interface AppEnv {
     /** A UUID, or what the caller sent as `X-Request-Id`. */
     requestId: string;
     caller: Caller;
-    /** Whether the session of a caller with a cookie still holds; `undefined` for all others. */
+    /** Checks whether the session of a caller with a cookie is still valid; `undefined` for all others. */
     isSignedIn: (() => Promise<boolean>) | undefined;
-    /** Headers that say what is left of the quota of a caller who sends tasks. */
+    /** Headers with what is left of the caller's quota, when it sends tasks. */
     rateLimit: Readonly<Record<string, string>> | undefined;
     /** Path under which browsers find the server, such as `/tasks`; empty for the root. Links begin with it. */
     basePath: string;

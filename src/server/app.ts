@@ -1,4 +1,4 @@
-// The HTTP surface: which middleware and which route answers what.
+// The Hono app: all middlewares and routes, in their order.
 
 import { randomUUID } from 'node:crypto';
 import { Hono } from 'hono';
@@ -19,7 +19,7 @@ import { createRoutes } from './routes.ts';
 
 const REQUEST_ID = /^[\w-]{1,128}$/;
 
-/** Without a regular expression: anyone may send a path of thousands of slashes. */
+/** Without a regular expression, which may take long for a path of thousands of slashes. */
 function withoutSlashesAround(path: string): string {
   let start = 0;
   let end = path.length;
@@ -28,7 +28,7 @@ function withoutSlashesAround(path: string): string {
   return `/${path.slice(start, end)}`;
 }
 
-/** The prefix alone may as well be a short route: it stays. */
+/** A path that is the prefix alone stays as it is: it may be a short route. */
 function withoutPrefix(path: string, prefix: string): string {
   const isUnder = prefix !== '' && path.startsWith(prefix) && path[prefix.length] === '/';
   return isUnder ? withoutSlashesAround(path.slice(prefix.length)) : path;
@@ -36,8 +36,8 @@ function withoutPrefix(path: string, prefix: string): string {
 
 export function createApp(deps: Deps): Hono<AppEnv> {
   const basePath = basePathOf(deps.hostRules.publicUrl);
-  // Slashes around a path do not matter, nor whether a proxy has taken its prefix away; every route and every check sees the
-  // same path.
+  // Every route and every check sees the same path: without slashes around it, and without the prefix, whether a proxy has
+  // removed that or not.
   const app = new Hono<AppEnv>({
     getPath: (request) => withoutPrefix(withoutSlashesAround(getPath(request)), basePath),
   });
@@ -56,11 +56,11 @@ export function createApp(deps: Deps): Hono<AppEnv> {
     checkHost(c);
     return next();
   });
-  // Before keys are asked for: browsers send none with the question whether they may send one.
+  // Before keys are checked: browsers send no key with a preflight request.
   if (deps.corsOrigins.length > 0) app.use('*', allowOrigins(deps.corsOrigins));
   app.use('*', (c, next) => {
     return whenThere(authenticate(c, deps, isPublic), ({ caller, by, isSignedIn }) => {
-      // Where keys are asked for, a page of another site gets in by one only.
+      // Where keys are required, a page of another site is accepted with a key only: no origin is trusted.
       if (by !== 'bearer') demandSameSite(c, deps.keyring.isEmpty ? deps.corsOrigins : []);
       c.set('caller', caller);
       c.set('isSignedIn', isSignedIn);
@@ -93,7 +93,7 @@ export function createApp(deps: Deps): Hono<AppEnv> {
   return app;
 }
 
-/** Whoever breaks off in the middle of a body is no fault of ours, and hears no answer. */
+/** A client that breaks off in the middle of a body is no fault of the server, and gets no answer. */
 function callerIsGone(thrown: unknown): PopfleetError {
   if (thrown instanceof PopfleetError) return thrown;
   return new PopfleetError('malformed-body', 'The request was broken off.', { cause: thrown });

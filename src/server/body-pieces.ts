@@ -1,25 +1,25 @@
-// The body of a request as it comes in.
+// Reads the body of a request in the pieces in which it comes in.
 
 import type { IncomingMessage } from 'node:http';
 import { PopfleetError } from '../protocol/errors.ts';
 import { createGrowingBytes } from './growing-bytes.ts';
 
-/** So much may wait until it is asked for. */
+/** Bytes that may wait to be taken; beyond, the socket is not read. */
 const MOST_WAITING_BYTES = 65_536;
 
 /**
- * Node takes some microseconds for each chunk of a body, so a body of single bytes is dearer than any other. A body may have
- * so many chunks, and one more for each so many bytes.
+ * Node takes some microseconds for each chunk of a body, so a body of single bytes costs the most. A body may have this many
+ * chunks, and one more for each this many bytes.
  */
 const TINY_PARTS = 10_000;
 const BYTES_A_PART = 32;
 
 /**
- * What has come since the last time is one piece, in however many parts it came: a caller may send each byte as a chunk of its
- * own, and a turn of this generator costs some microseconds.
- * Whoever stops asking leaves the rest where it is: the HTTP server takes it off the connection within half a second, or
- * closes that.
- * @throws PopfleetError `malformed-body` when the caller breaks off, or sends far too many tiny chunks
+ * A piece is all that has come since the last one, in however many chunks: a client may send each byte as a chunk of its own,
+ * and a turn of this generator costs some microseconds.
+ * When the consumer stops, the rest stays on the connection: the HTTP server reads it within half a second, or closes the
+ * connection.
+ * @throws PopfleetError `malformed-body` when the client breaks off, or sends far too many tiny chunks
  */
 export async function* bodyPieces(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
   const arrived = createGrowingBytes();
@@ -51,7 +51,7 @@ export async function* bodyPieces(incoming: IncomingMessage): AsyncGenerator<Uin
         await new Promise<void>((resolve) => {
           wake = () => {
             wake = nothing;
-            // Node hands on the chunks of one read one by one, and would let this go on after each.
+            // Node emits the chunks of one read one by one: goes on once after all of them, not after each.
             setImmediate(resolve);
           };
         });

@@ -1,4 +1,4 @@
-// Reads request bodies that anyone may send: bounded, JSON or CBOR, plain values only.
+// Reads untrusted request bodies: bounded, JSON or CBOR, plain values only.
 
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'hono';
@@ -13,7 +13,7 @@ import { bodyPieces } from './body-pieces.ts';
 import { createGrowingBytes } from './growing-bytes.ts';
 import { listElements } from './header-list.ts';
 
-/** Larger bodies, and those of unknown length, are put together while they come in. */
+/** Bytes up to which a body is read at once; larger ones, and those of unknown length, are joined while they come in. */
 const SMALL_BODY_BYTES = 65_536;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -33,7 +33,7 @@ export async function readBody(c: Context<AppEnv>, limitBytes: number): Promise<
  */
 export function mediaTypeOf(c: Context<AppEnv>): string {
   const encoding = c.req.header('content-encoding');
-  // Names of codings are the same in any case (RFC 9110, section 8.4.1).
+  // Names of codings are case-insensitive (RFC 9110, section 8.4.1).
   if (encoding !== undefined && !listElements(encoding).every((one) => one.toLowerCase() === 'identity')) {
     throw new PopfleetError('unsupported-media-type', 'Send the body without Content-Encoding.');
   }
@@ -51,7 +51,7 @@ function parserOf(c: Context<AppEnv>): (bytes: Uint8Array) => unknown {
 }
 
 /**
- * The whole body. What really arrives is counted: a declared length may be missing (chunked).
+ * The whole body. The bytes that arrive are counted, because a declared length may be missing (chunked).
  * @throws PopfleetError `too-large`, before anything is read when the declared length says so; `malformed-body` when the
  *   caller breaks off
  */
@@ -87,8 +87,8 @@ function tooLarge(limitBytes: number): PopfleetError {
 }
 
 /**
- * Parses a JSON text. It is counted first: one that is too deep or too large is never made a value.
- * @param what it is, for the message
+ * Parses a JSON text. Its depth and values are counted first: a text that is too deep or too large is never parsed.
+ * @param what names the text in the message
  * @throws PopfleetError `malformed-body`
  */
 export function parseJson(bytes: Uint8Array, what: string): unknown {
@@ -141,12 +141,12 @@ function demandPlain(value: unknown, bytes: Uint8Array, what: string, at: string
 
 function notPlain({ pointer, detail }: FieldFault, what: string, at: string): PopfleetError {
   const fault = { pointer: `#${at}${pointer.slice(1)}`, detail };
-  // A value that is at fault as a whole has been named by `what`.
+  // When the value as a whole is at fault, `what` names it already.
   const message = `${what} cannot be accepted: ${faultText(pointer === '#' ? { pointer, detail } : fault, 'it')}.`;
   return new PopfleetError('malformed-body', message, { faults: [fault] });
 }
 
-/** The parser's own words may quote the body, an answer never does: the place has to do. */
+/** The place of the fault alone: the parser's message may quote the body, and an answer never does. */
 function syntaxFault({ message }: SyntaxError): string {
   if (message.includes('end of JSON')) return 'it ends too early';
   const place = /at position \d+/.exec(message)?.[0];

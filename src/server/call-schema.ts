@@ -1,4 +1,4 @@
-// What sends tasks, as JSON Schema: the options once, and for each task type its name with the schema of its input.
+// The bodies that send tasks, as JSON Schema: the options once, and for each task type its name with the schema of its input.
 
 import type { ErrorCode } from '../protocol/errors.ts';
 import { BackoffEntries, CallSchema } from '../protocol/options.ts';
@@ -7,9 +7,9 @@ import type { Registry } from '../tasks/registry.ts';
 import { refTo } from '../views/component.ts';
 import { inputToJson, type JsonSchema, toJson } from './operation.ts';
 
-/** One call: the schema stands among the components of the document. */
+/** Reference to the schema of one call among the components of the document. */
 export const CALL: JsonSchema = { $ref: refTo('TaskRequest') };
-/** By media type. */
+/** The bodies by media type. */
 export const CALL_BODIES = bodies(CALL);
 export const SCHEDULE_BODIES = bodies({ $ref: refTo('ScheduleRequest') });
 
@@ -32,7 +32,7 @@ function bodies(schema: JsonSchema): Readonly<Record<string, JsonSchema>> {
   return { 'application/json': schema, 'application/cbor': schema };
 }
 
-/** The components that the bodies refer to. What is for one type alone is small: a fleet may have hundreds. */
+/** The components that the bodies refer to. Those of one type are small, because a fleet may have hundreds of types. */
 export function callComponents(registry: Registry): Readonly<Record<string, JsonSchema>> {
   const names = componentNames([...registry.keys()]);
   const components: Record<string, JsonSchema> = {};
@@ -49,8 +49,8 @@ export function callComponents(registry: Registry): Readonly<Record<string, Json
     ...components,
     TaskCall: {
       description: 'A task type and its input.',
-      // The constant `type` of each tells them apart. With a `discriminator` openapi-typescript takes the name of whatever
-      // refers to this for another type.
+      // The constant `type` of each distinguishes them. With a `discriminator` openapi-typescript takes the name of a schema
+      // that refers to this one for another type.
       oneOf: Array.from(registry.keys(), (type) => ({ $ref: refTo(`${names.get(type) ?? type}Task`) })),
     },
     BackoffOptions: withoutDefaults(toJson(BackoffEntries)),
@@ -87,7 +87,7 @@ function pascalCase(text: string): string {
   return words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
 }
 
-/** A schema that stands alone, and its definitions, as components: its references begin at its own root. */
+/** A schema whose references begin at its own root, and its definitions, as components. */
 function toComponents(name: string, schema: JsonSchema): Record<string, JsonSchema> {
   const { $defs = {}, ...root } = schema as { readonly $defs?: Readonly<Record<string, JsonSchema>> };
   const nameOf = (key: string): string => `${name}${pascalCase(key)}`;
@@ -117,16 +117,16 @@ const INSTANT: JsonSchema = {
   ],
 };
 
-/** What stands beside type and input. */
+/** The options beside type and input. */
 function optionsOf(json: JsonSchema): JsonSchema {
   const { type: _, input: __, ...properties } = json['properties'] as Readonly<Record<string, JsonSchema>>;
-  // Of these a check or a transformation says more than their schema can.
+  // The schemas of these have a check or a transformation that JSON Schema cannot express.
   const times = properties['runAt'] ? { runAt: INSTANT, expiresAt: INSTANT } : {};
   const backoff = { $ref: refTo('BackoffOptions') };
   return withoutDefaults({ type: 'object', properties: { ...properties, ...times, backoff } });
 }
 
-/** A field of a request that has a default need not be sent, but generators take a field with `default` for one that is there. */
+/** Removes defaults: a field with a default need not be sent, but generators make a field with `default` a required one. */
 function withoutDefaults(schema: JsonSchema): JsonSchema {
   const { properties } = schema as { readonly properties: Readonly<Record<string, JsonSchema>> };
   const plain = Object.entries(properties).map(([name, { default: value, ...rest }]) => {

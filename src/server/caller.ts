@@ -1,25 +1,25 @@
-// Who asks, and what that key may do.
+// The caller of a request, and what its key allows.
 
-/** `enqueue`: send tasks. `read`: see tasks, queues and events. `admin`: both, and change what is there. */
+/** `enqueue`: send tasks. `read`: see tasks, queues and events. `admin`: both, and change tasks, queues and schedules. */
 export const SCOPES = ['enqueue', 'read', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 export interface Caller {
-  /** Id of the API key; `undefined` where no keys are asked for. */
+  /** Id of the API key; `undefined` where no keys are required. */
   readonly key: string | undefined;
   readonly scopes: ReadonlySet<Scope>;
-  /** Queues it knows; `undefined` = all. To it, nothing of others exists. */
+  /** Queues of the key; `undefined` = all. For this caller, other queues and their tasks do not exist. */
   readonly queues: ReadonlySet<string> | undefined;
 }
 
-/** Where no keys are asked for. */
+/** The caller where no keys are required. */
 export const ANYONE: Caller = { key: undefined, scopes: new Set(SCOPES), queues: undefined };
 
 export function allows({ scopes }: Caller, scope: Scope): boolean {
   return scopes.has(scope) || scopes.has('admin');
 }
 
-/** Whether a queue exists as far as this caller may know. */
+/** Whether a queue is visible to this caller. */
 export function knows({ queues }: Caller, queue: string): boolean {
   return queues === undefined || queues.has(queue);
 }

@@ -1,4 +1,4 @@
-// The open connections of the server, and how they end without cutting a request.
+// The open connections of the server, closed without cutting a request.
 
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -7,27 +7,27 @@ import { delay } from '../lifecycle.ts';
 import type { RequestListener } from './pipelines.ts';
 
 export interface Connections {
-  /** Resolves when nobody has been connected for a second, perhaps at once, or when the signal fires. */
+  /** Resolves when no connection has been open for a second, perhaps at once, or when the signal fires. */
   whenQuiet(signal: AbortSignal): Promise<void>;
-  /** Takes no further connections and closes each that has no request under way. Resolves when all are closed. */
+  /** Accepts no further connections and closes each that has no request under way. Resolves when all are closed. */
   close(): Promise<void>;
 }
 
-const NOBODY_FOR_MS = 1_000;
-/** Who has just connected is about to send a request. */
+const UNUSED_FOR_MS = 1_000;
+/** Milliseconds that a new connection still has for its first request when the server stops. */
 const FIRST_REQUEST_WITHIN_MS = 500;
-/** Without a new connection for this long, none is on its way, as far as can be known. */
+/** When no connection was opened for this many milliseconds, the queue of the system counts as empty. */
 const QUIET_MS = 20;
 const QUIET_WITHIN_MS = 500;
 
-/** @param listener answers the requests */
+/** @param listener handles the requests */
 export function createConnections(http: Server, listener: RequestListener): Connections {
   let open = 0;
   let opened = 0;
   let lastClosedAt = Number.NEGATIVE_INFINITY;
   /** Requests that wait until the server has stopped listening. */
   let held: (() => void)[] | undefined;
-  /** Connections without a request yet, as browsers open them, and when they came. Node does not count them as idle. */
+  /** Connections without a request yet, as browsers open them, and when they were opened. Node does not count them as idle. */
   const unused = new Map<Socket, number>();
 
   http.on('connection', (socket: Socket) => {
@@ -47,8 +47,8 @@ export function createConnections(http: Server, listener: RequestListener): Conn
   });
 
   /**
-   * A system resets the connections that wait in its queue when a program stops listening. Callers connect anew when an answer
-   * has closed their connection, so answers are held back until the queue has stayed empty for a moment.
+   * The system resets connections that wait in its queue when a program stops listening. Clients connect anew when an answer
+   * has closed their connection, so answers are held back until the queue has stayed empty for `QUIET_MS`.
    */
   async function stopListening(onClosed: () => void): Promise<void> {
     const until = performance.now() + QUIET_WITHIN_MS;
@@ -56,7 +56,7 @@ export function createConnections(http: Server, listener: RequestListener): Conn
     for (let before = -1; before !== opened && performance.now() < until; ) {
       before = opened;
       await sleep(QUIET_MS);
-      // Two turns of the event loop: whatever waits in the queue is taken in between.
+      // Two turns of the event loop: connections that wait in the queue are accepted in between.
       await nextTurn();
       await nextTurn();
     }
@@ -76,10 +76,10 @@ export function createConnections(http: Server, listener: RequestListener): Conn
   return {
     async whenQuiet(signal) {
       while (!signal.aborted) {
-        // A caller without kept connections is not there between two requests.
-        const leftMs = lastClosedAt + NOBODY_FOR_MS - performance.now();
+        // A client without kept connections has none between two requests, so one moment without any proves nothing.
+        const leftMs = lastClosedAt + UNUSED_FOR_MS - performance.now();
         if (open === 0 && leftMs <= 0) return;
-        await delay(open > 0 ? NOBODY_FOR_MS : leftMs, signal);
+        await delay(open > 0 ? UNUSED_FOR_MS : leftMs, signal);
       }
     },
 

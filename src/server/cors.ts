@@ -25,7 +25,7 @@ const ANSWER_HEADERS = [
 ];
 const PREFLIGHT_SECONDS = 600;
 
-/** @param origins exactly as browsers send them */
+/** @param origins exactly as browsers send them in `Origin` */
 export function allowOrigins(origins: readonly string[]): MiddlewareHandler<AppEnv> {
   const allowed = new Set(origins);
   const withOrigin = cors({
@@ -38,7 +38,7 @@ export function allowOrigins(origins: readonly string[]): MiddlewareHandler<AppE
   return (c, next) => {
     if (!allowed.has(c.req.header('origin') ?? '')) return next();
     if (c.req.method === 'OPTIONS') {
-      // A preflight is answered by the library and not by `respond`.
+      // The library answers a preflight, not `respond`, so its headers are set here.
       const headers = { 'X-Request-Id': c.get('requestId') };
       addSecurityHeaders(headers, c.get('isHttps'));
       for (const [name, value] of Object.entries(headers)) c.header(name, value);

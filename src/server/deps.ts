@@ -1,4 +1,4 @@
-// What the routes of a server work with.
+// What the routes of a server are made with.
 
 import type { Accept } from '../accept/accept.ts';
 import type { Log } from '../log.ts';
@@ -16,9 +16,9 @@ import type { Quota } from './quota.ts';
 export interface Deps extends AccessDeps {
   readonly registry: Registry;
   readonly accept: Accept;
-  /** What a caller may send in a time; `undefined` = without limit. */
+  /** How many tasks a caller may send in a time; `undefined` = without limit. */
   readonly quota: Quota | undefined;
-  /** Largest body of one task. */
+  /** Largest body of one task, in bytes. */
   readonly bodyLimitBytes: number;
   readonly batchLimitBytes: number;
   readonly inspector: Inspector;
@@ -28,7 +28,7 @@ export interface Deps extends AccessDeps {
   readonly waiters: Waiters;
   readonly events: EventStreams;
   readonly log: Log;
-  /** Asks for what a server needs of Redis. */
+  /** Checks that Redis can do what a server needs. */
   readonly askReadiness: AskReadiness;
   /** True once the server drains. */
   readonly isStopping: () => boolean;

@@ -1,4 +1,4 @@
-// Says why a task does not run yet, from facts that were all read at one moment. The first reason is the one to act on.
+// Explains why a task does not run yet, from facts that were all read at one moment. The first reason is the one to act on.
 
 import * as v from 'valibot';
 import { LANES } from '../protocol/lane.ts';
@@ -106,7 +106,7 @@ function runningReason({ worker, startedAt }: TaskRecord, { leaseUntil, now }: R
   return {
     code: 'lease-expired',
     blocking: true,
-    message: `The worker ${worker ?? ''} was not heard of in time. The next sweep gives the task to another one.`,
+    message: `The worker ${worker ?? ''} did not renew its lease in time. The next sweep gives the task to another one.`,
   };
 }
 

@@ -1,4 +1,4 @@
-// The task of a path, as far as the caller may know of it.
+// Finds the task of a path, if it is visible to the caller.
 
 import type { Context } from 'hono';
 import { PopfleetError } from '../protocol/errors.ts';
@@ -8,7 +8,7 @@ import type { TaskRecord } from '../store/record.ts';
 import type { AppEnv } from './app-env.ts';
 import { knows } from './caller.ts';
 
-/** @param given an id, in any case @returns `undefined` when there is none; to a caller, what belongs to queues of others does not exist */
+/** @param given an id, in any case @returns `undefined` when there is none, or its queue is not visible to the caller */
 export async function findTask(
   c: Context<AppEnv>,
   inspector: Inspector,

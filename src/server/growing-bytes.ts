@@ -1,10 +1,10 @@
-// Bytes that come in pieces, in one buffer that grows: a body may come in millions of pieces, and each piece that is kept as it
-// came costs a hundred bytes beside its own.
+// Joins bytes that come in pieces in one buffer that grows: a body may come in millions of pieces, and each that is kept by
+// itself costs a hundred bytes beside its own.
 
 export interface GrowingBytes {
   readonly length: number;
   append(piece: Uint8Array): void;
-  /** Everything since the last time. It is the caller's own. */
+  /** Takes all bytes since the last call. The buffer belongs to the caller. */
   take(): Uint8Array;
 }
 

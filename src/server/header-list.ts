@@ -1,8 +1,8 @@
-// Takes apart headers that are lists (RFC 9110, section 5.6.1).
+// Splits headers that are lists (RFC 9110, section 5.6.1).
 
 /**
  * Splits a header at a separator that stands outside of quoted strings.
- * @returns the elements without blanks around them; empty ones are left out, as RFC 9110 asks for (section 5.6.1.2)
+ * @returns the elements without blanks around them; empty ones are left out, as RFC 9110 requires (section 5.6.1.2)
  */
 export function listElements(header: string, separator: ',' | ';' = ','): string[] {
   const elements: string[] = [];

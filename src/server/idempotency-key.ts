@@ -10,7 +10,7 @@ import type { AppEnv } from './app-env.ts';
 const QUOTED = /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/;
 
 /**
- * The key that a header names: quoted, as the draft asks for, or bare, as many clients send it.
+ * The key in the header: quoted, as the draft requires, or bare, as many clients send it.
  * @throws PopfleetError `invalid-header`
  */
 export function keyOfHeader(c: Context<AppEnv>): string | undefined {

@@ -1,5 +1,5 @@
-// A route with its contract: who may call it, what it takes and what it answers. The OpenAPI document, the public paths and
-// the check of scopes are made of these, so that none of them can say anything else than the server does.
+// A route with its contract: scope, parameters, body and answers. The OpenAPI document, the public paths and the check of
+// scopes are made of these, so that none of them can differ from what the server does.
 
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type { Context, Hono } from 'hono';
@@ -11,10 +11,10 @@ import { allows, type Scope } from './caller.ts';
 import { compact } from '../protocol/compact.ts';
 
 export type Schema = v.GenericSchema<unknown, unknown>;
-/** A JSON Schema (2020-12), for what no valibot schema describes. */
+/** A JSON Schema (2020-12), for bodies that no valibot schema describes. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** What the document says about each group of operations. */
+/** Description of each group of operations in the document. */
 export const TAGS = {
   tasks: 'Send tasks, look at them, stop them.',
   queues: 'Queues and the workers that serve them.',
@@ -25,32 +25,32 @@ export const TAGS = {
 } as const;
 
 export interface Operation {
-  /** Unique; clients that are generated call their methods so. */
+  /** Unique; generated clients name their methods by it. */
   readonly id: string;
   readonly tag: keyof typeof TAGS;
   readonly summary: string;
   readonly description?: string;
-  /** What the caller's key must allow; with `any` every key will do. */
+  /** Scope that the caller's key needs; with `any` every key suffices, `public` needs none. */
   readonly scope: Scope | 'any' | 'public';
-  /** Values of a parameter of the path, where only some exist; of a public operation they are the public paths. */
+  /** Values of a parameter of the path, where only some are valid; a public operation is public for these alone. */
   readonly params?: Readonly<Record<string, readonly string[]>>;
-  /** Query parameters; all values come as texts. Others are refused by `readQuery`. */
+  /** Query parameters, whose values come as texts. `readQuery` refuses others. */
   readonly query?: v.ObjectEntries;
   /** Request headers beside the usual ones, with what they are for. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Media type of the body → what it must be. */
+  /** Media type of the body → its schema. */
   readonly body?: Readonly<Record<string, Schema | JsonSchema>>;
-  /** Status → what it means, and the body by media type. */
+  /** Status → its description, and the body by media type. */
   readonly answers: Readonly<Record<number, OperationAnswer>>;
-  /** Beside those of every operation. */
+  /** Error codes beside those of every operation. */
   readonly problems?: readonly ErrorCode[];
 }
 
 export interface OperationAnswer {
   readonly description: string;
-  /** Answered as JSON or CBOR, as the caller asks. */
+  /** Schema of a body that is answered as JSON or CBOR, as `Accept` prefers. */
   readonly schema?: Schema | JsonSchema;
-  /** Instead of `schema`, for other media types. */
+  /** Bodies of other media types, instead of `schema`. */
   readonly content?: Readonly<Record<string, Schema | JsonSchema>>;
 }
 
@@ -58,9 +58,9 @@ type Handler = (c: Context<AppEnv>) => Response | Promise<Response>;
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** As Hono writes it: `/v1/tasks/:id`. */
+  /** In the form of Hono: `/v1/tasks/:id`. */
   readonly path: string;
-  /** Missing for the parts of a page, which stand in no document; anyone may have them. */
+  /** `undefined` for the files of a page, which are public and not in the document. */
   readonly operation: Operation | undefined;
   /** Called only for a caller whose key has the scope of the operation. */
   readonly handle: Handler;
@@ -85,7 +85,7 @@ export function addRoute(app: Hono<AppEnv>, { method, path, operation, handle }:
   });
 }
 
-/** @returns whether anyone may call this: a path outside of the routes is not public */
+/** @returns whether a call needs no key; a path without a route is not public */
 export function publicPaths(routes: readonly Route[]): (method: string, path: string) => boolean {
   const open = new Set(
     routes
@@ -97,7 +97,7 @@ export function publicPaths(routes: readonly Route[]): (method: string, path: st
   return (method, path) => open.has(`${method === 'HEAD' ? 'GET' : method} ${path}`);
 }
 
-/** With each value of a parameter that has a list of them. */
+/** The paths of a route: one for each value of a parameter that lists its values. */
 function pathsOf(path: string, params: Operation['params'] = {}): readonly string[] {
   let paths = [path];
   for (const [name, values] of Object.entries(params)) {
@@ -117,7 +117,7 @@ export function documentPaths(routes: readonly Route[]): Readonly<Record<string,
   return paths;
 }
 
-/** Problems that any operation may answer, by who may call it. */
+/** Error codes of all operations, of those that write, and of those that need a key. */
 const OF_ALL: readonly ErrorCode[] = ['bad-host', 'internal', 'redis-unavailable', 'shutting-down'];
 const OF_WRITES: readonly ErrorCode[] = ['cross-site'];
 const OF_KEYS: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'quota-exceeded'];
@@ -192,7 +192,7 @@ function toContent(bodies: Readonly<Record<string, Schema | JsonSchema>>, mode: 
   );
 }
 
-/** One answer a status; its description names the codes. */
+/** The errors as one answer for each status, whose description names the codes. */
 function toProblems(codes: readonly ErrorCode[]): object {
   const byStatus = new Map<number, Set<ErrorCode>>();
   for (const code of codes) {
@@ -215,8 +215,8 @@ function isSchema(schema: Schema | JsonSchema): schema is Schema {
 }
 
 /**
- * What cannot be said in JSON Schema (a check, a transformation) is left out: the server is then stricter than the document.
- * @param mode what a caller sends, or what the server makes of it and answers: a field with a default is always there
+ * A check or a transformation that JSON Schema cannot express is left out: the server is then stricter than the document.
+ * @param mode `input`: what a caller sends; `output`: what the server answers, where a field with a default is always there
  */
 export function toJson(schema: Schema, mode: 'input' | 'output' = 'input'): JsonSchema {
   const { $schema: _, ...json } = toJsonSchema(schema, {
@@ -227,12 +227,12 @@ export function toJson(schema: Schema, mode: 'input' | 'output' = 'input'): Json
   return json;
 }
 
-/** zod throws at a part that JSON Schema cannot say, unless it may let anything stand for it. */
+/** zod throws at a part that JSON Schema cannot express, unless it may replace it by a schema that any value fits. */
 const JSON_SCHEMA = { target: 'draft-2020-12', libraryOptions: { unrepresentable: 'any' } } as const;
 
 /**
- * The schema of the input of a task type, standing alone: references begin at its root.
- * @returns `{}`, which anything fits, where the library of the schema cannot say it in JSON Schema
+ * The schema of the input of a task type, whose references begin at its own root.
+ * @returns `{}`, which any value fits, when the library of the schema cannot express it in JSON Schema
  */
 export function inputToJson(schema: InputSchema): JsonSchema {
   if ('~run' in schema) return toJson(schema as InputSchema & Schema);
@@ -244,7 +244,7 @@ export function inputToJson(schema: InputSchema): JsonSchema {
   }
 }
 
-/** Metadata of a query parameter that comes as a text and is shown as a whole number. */
+/** Metadata of a query parameter that comes as text and that the document shows as an integer. */
 export function shownAsInteger(minimum: number, maximum: number): Metadata {
   return v.metadata({ type: 'integer', minimum, maximum, pattern: undefined });
 }

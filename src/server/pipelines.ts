@@ -1,33 +1,33 @@
 // Requests that a connection sends ahead (pipelining, RFC 9112, section 9.3.2) wait until the answer before them was written.
-// Node parses all of them and asks for their answers at once: a caller who sends many and reads nothing would fill the memory.
+// Node parses and emits all of them at once: a client that sends many and reads nothing would fill the memory.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 export type RequestListener = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 
-/** Requests that may wait, of one connection and of all. Each costs some kilobytes. */
+/** Requests that may wait, of one connection and of all together. Each costs some kilobytes. */
 const MOST_WAITING = 128;
 const MOST_WAITING_IN_ALL = 8_192;
-/** Small requests that are worked on together: tasks that are sent so share a call to Redis. */
+/** Small requests of one connection that run together: tasks sent so share a call to Redis. */
 const MOST_TOGETHER = 64;
 const SMALL_BODY_BYTES = 4_096;
-/** While so much of earlier answers was not taken, nothing begins. */
+/** While the client has not taken this many bytes of earlier answers, no request begins. */
 const BACKED_UP_BYTES = 65_536;
 
 type Exchange = readonly [incoming: IncomingMessage, outgoing: ServerResponse];
 
 interface Pipeline {
-  /** Requests that are worked on. */
+  /** Requests under way. */
   running: number;
-  /** All of them are small. */
+  /** Whether all requests under way are small. */
   isSmall: boolean;
   readonly waiting: Exchange[];
 }
 
 /**
- * @returns a listener that hands on a request when the answer to the one before it was written. A connection that has too many
- *   waiting is closed: its client sends those without answer again
+ * @returns a listener that hands on a request when the answer to the one before it was written. A connection with too many
+ *   waiting requests is closed: its client has to repeat those without an answer
  */
 export function inPipelines(listener: RequestListener): RequestListener {
   const pipelines = new WeakMap<Socket, Pipeline>();
@@ -44,7 +44,7 @@ export function inPipelines(listener: RequestListener): RequestListener {
   }
 
   function goOn(pipeline: Pipeline, socket: Socket): void {
-    // An answer has said that the connection ends: what waits is not worked on, and its client knows that.
+    // An answer had `Connection: close`: requests that wait get no answer, as the client has to expect.
     if (socket.destroyed || socket.writableEnded) forget(pipeline);
     for (let next = pipeline.waiting[0]; next && mayBegin(pipeline, next[0]); next = pipeline.waiting[0]) {
       pipeline.waiting.shift();
@@ -87,7 +87,7 @@ function mayBegin({ running, isSmall: areSmall }: Pipeline, incoming: IncomingMe
   return isSmall(incoming);
 }
 
-/** Sends a task and waits for nothing: the answer is small. */
+/** Whether a request sends one task and does not wait for its end: its answer is small. */
 function isSmall({ method, url = '', headers }: IncomingMessage): boolean {
   if (method !== 'POST' || url.includes('?') || headers.prefer !== undefined) return false;
   const hasSmallBody = Number(headers['content-length'] ?? Number.POSITIVE_INFINITY) <= SMALL_BODY_BYTES;

@@ -1,4 +1,4 @@
-// What a caller prefers of an answer (RFC 7240): to wait for the end of a task, and how much to be told.
+// The preferences of a caller for an answer (RFC 7240): to wait for the end of a task, and whether it needs a body.
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
@@ -6,7 +6,7 @@ import type { AppEnv } from './app-env.ts';
 import { listElements } from './header-list.ts';
 import { shownAsInteger } from './operation.ts';
 
-/** Below the 60 s after which load balancers usually give up on an answer. */
+/** Longest wait, below the 60 s after which load balancers usually give up on an answer. */
 const LONGEST_WAIT_SECONDS = 55;
 
 /** `wait` in the query of an operation. */
@@ -23,16 +23,16 @@ export const waitEntry = v.optional(
 );
 
 export interface Preferences {
-  /** 0 = not at all. */
+  /** Seconds to wait for the end of the task; 0 = not at all. */
   readonly waitSeconds: number;
-  /** An answer without body is enough. */
+  /** Whether an answer without a body is enough. */
   readonly minimal: boolean;
 }
 
 /**
- * What the caller prefers, as far as it is followed here. A longer wait than we offer is cut. What is not known, or cannot
- * be read, is no preference: RFC 7240 asks for that.
- * @param wait of the query, which wins over the header
+ * The preferences that the server follows. A longer wait than the longest is cut. Unknown preferences, and those that cannot
+ * be read, are ignored, as RFC 7240 requires.
+ * @param wait seconds of the query, which override the header
  */
 export function preferencesOf(c: Context<AppEnv>, wait: number | undefined): Preferences {
   const preferred = readPrefer(c.req.header('prefer') ?? '');
@@ -55,7 +55,7 @@ export function appliedPreferences({ waitSeconds, minimal }: Preferences): Reado
 /** Name and value of each preference, up to its parameters: `token [= token or quoted text]`. */
 const PREFERENCE = /^\s*([\w!#$%&'*+.^`|~-]+)\s*(?:=\s*(?:"([^"\\]*)"|([\w!#$%&'*+.^`|~-]+))\s*)?(?:;|$)/;
 
-/** Names are the same in any case, and the first of a name counts. */
+/** Names are case-insensitive, and the first of a name counts. */
 function readPrefer(header: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const part of listElements(header)) {

@@ -1,27 +1,27 @@
-// Chooses the media type of an answer (RFC 9110, section 12.5.1).
+// Chooses the media type of an answer by `Accept` (RFC 9110, section 12.5.1).
 
 import { listElements } from './header-list.ts';
 
 /** One element of `Accept`. */
 interface MediaRange {
-  /** In lower case: `type/subtype`, `type/*` or the range of everything. */
+  /** In lower case: `type/subtype`, `type/*`, or the range of all types. */
   readonly range: string;
-  /** 0 to 1. */
+  /** Weight, 0 to 1. */
   readonly weight: number;
 }
 
-/** How well a media type is liked. */
+/** How well a media type fits the header. */
 interface Rank {
   readonly weight: number;
-  /** 2 = named, 1 = its `type/*`, 0 = the range of everything. */
+  /** 2 = the type is named, 1 = by `type/*`, 0 = by the range of all types. */
   readonly specificity: number;
-  /** Of its range in the header. */
+  /** Position of its range in the header. */
   readonly position: number;
 }
 
 /**
  * The type with the greatest weight. Of several it is the one that the header names most exactly, then the one that it names
- * first, then the one that is offered first. Parameters other than the weight are not looked at.
+ * first, then the one that is offered first. Parameters other than the weight are ignored.
  * @param offered media types in lower case
  * @returns the first of `offered` when there is no header, or when it names none of them
  */
@@ -42,9 +42,9 @@ function readRange(element: string): MediaRange {
   const [range = '', ...parameters] = listElements(element, ';');
   const weights = parameters.map((one) => /^q\s*=\s*(\S+)$/i.exec(one)?.[1]);
   const weight = Number(weights.find((one) => one !== undefined) ?? 1);
-  // Old clients of the Java platform send `*` for everything.
+  // Old clients of the Java platform send `*` for `*/*`.
   const name = range === '*' ? '*/*' : range.toLowerCase();
-  // A weight that cannot be read is none.
+  // A weight that cannot be read counts as missing.
   return { range: name, weight: Number.isNaN(weight) ? 1 : Math.min(1, Math.max(0, weight)) };
 }
 

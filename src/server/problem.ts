@@ -7,10 +7,10 @@ import type { AppEnv } from './app-env.ts';
 
 /** Media types of request bodies (RFC 9110, section 12.5.1: `Accept` in an answer). */
 const ACCEPTED = 'application/json, application/cbor';
-/** A caller's own request id need not be one. */
+/** A caller's own request id need not be a UUID. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** Turns a named error into its answer. It never carries a stack, a rejected input or a message of Redis. */
+/** Turns a PopfleetError into its answer, which never has a stack, a rejected input or a message of Redis. */
 export function problemAnswer(
   c: Context<AppEnv>,
   error: PopfleetError,
@@ -40,7 +40,7 @@ export function problemAnswer(
   });
 }
 
-/** Names whatever was thrown; what has no name is a fault of ours and goes to the log, not to the caller. */
+/** Turns anything thrown into a PopfleetError. Other errors are faults of the server: the log has their details. */
 export function toPopfleetError(thrown: unknown): PopfleetError {
   if (thrown instanceof PopfleetError) return thrown;
   return new PopfleetError('internal', 'popfleet failed. The log of the server has the cause.', {

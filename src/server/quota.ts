@@ -1,4 +1,4 @@
-// How many tasks a caller may send in a time, counted in the memory of this server: several servers allow that much each.
+// How many tasks a caller may send in a time, counted in the memory of this server: each of several servers allows that many.
 // The headers are those of draft-ietf-httpapi-ratelimit-headers-11.
 
 import { LRUCache } from 'lru-cache';
@@ -10,25 +10,25 @@ export interface QuotaSettings {
 }
 
 interface Spent {
-  /** For the answer, whatever it is. */
+  /** Headers of the answer, whatever its status. */
   readonly headers: Readonly<Record<string, string>>;
-  /** `quota-exceeded` when nothing was taken. */
+  /** `quota-exceeded` when the tasks were not taken from the quota. */
   readonly error: PopfleetError | undefined;
 }
 
 export interface Quota {
-  /** Takes so many tasks from what a caller has left: all of them or none. */
+  /** Takes this many tasks from the quota that a caller has left: all of them or none. */
   take(caller: string, tasks: number): Spent;
 }
 
 /** A token bucket: it holds a whole quota and fills up evenly. */
 interface Bucket {
   left: number;
-  /** When `left` was right. */
+  /** When `left` was computed, in milliseconds of `now`. */
   at: number;
 }
 
-/** Beyond it the one that was idle the longest, and so is the fullest, is forgotten. */
+/** Most callers that are kept; beyond, the one idle the longest, whose bucket is the fullest, is forgotten. */
 const MOST_CALLERS = 10_000;
 
 /** @param now milliseconds of a clock that never goes back */
@@ -54,7 +54,7 @@ export function createQuota(
       const bucket = bucketOf(caller);
       const isEnough = tasks <= bucket.left;
       if (isEnough) bucket.left -= tasks;
-      // What would never fit waits for a full bucket, to be sent in smaller parts.
+      // More tasks than the bucket holds never fit: the caller is to send smaller parts once the bucket is full.
       const wanted = isEnough ? most : Math.min(tasks, most);
       const waitSeconds = Math.ceil((wanted - bucket.left) / perSecond);
       return {

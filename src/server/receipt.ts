@@ -1,4 +1,4 @@
-// The answer to a task that was sent.
+// The answer for a task that was sent.
 
 import * as v from 'valibot';
 import type { Prepared } from '../accept/new-task.ts';
@@ -7,7 +7,7 @@ import type { Verdict } from '../store/producer.ts';
 import { named } from '../views/component.ts';
 import { taskEntries, taskPath } from '../views/task-view.ts';
 
-/** One form for every task that was sent, whatever is known of it: a union would hide its members from generated clients. */
+/** One schema for every such answer: a union would hide its members from generated clients. */
 export const ReceiptSchema = named(
   'TaskReceipt',
   v.object({
@@ -38,7 +38,7 @@ export const ReceiptSchema = named(
   }),
 );
 
-/** Of a task that Redis has just taken, or had already. */
+/** The answer for a task that Redis has just accepted, or had already. */
 export interface Accepted {
   readonly id: string;
   readonly type: string;
@@ -79,7 +79,7 @@ export function toAccepted(
   return { id, type, state, queue, priority: lane, links: linksOf(id, basePath) };
 }
 
-/** Those links of the task that a caller can use whose key may only send. */
+/** The links of the task that a caller with the scope `enqueue` alone may follow. */
 function linksOf(id: string, basePath: string): Accepted['links'] {
   const self = taskPath(id, basePath);
   return { self, events: `${self}/events` };

@@ -1,4 +1,4 @@
-// All routes of the server. What they answer, who may call them and what the document says stands with each.
+// All routes of the server. Each carries its operation: scope, parameters, answers and description.
 
 import type { Deps } from './deps.ts';
 import type { Route } from './operation.ts';

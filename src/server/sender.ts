@@ -1,4 +1,4 @@
-// Who sends the tasks of a request, as `accept` asks for it.
+// The sender of the tasks of a request, in the form that `accept` takes.
 
 import { getConnInfo } from '@hono/node-server/conninfo';
 import type { Context } from 'hono';
@@ -8,7 +8,7 @@ import type { AppEnv } from './app-env.ts';
 import type { Quota } from './quota.ts';
 import { traceparentOf } from './trace-context.ts';
 
-/** What is left of its quota once it has sent tasks is kept for the answer: `rateLimit` of the context. */
+/** Sets `rateLimit` of the context to the headers with what is left of the sender's quota. */
 export function senderOf(c: Context<AppEnv>, quota: Quota | undefined): Sender {
   const { key, queues } = c.get('caller');
   const traceparent = traceparentOf(c);

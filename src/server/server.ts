@@ -1,4 +1,4 @@
-// The server role: an HTTP listener in front of the app, and its orderly end.
+// The server role: an HTTP listener in front of the app, and its graceful stop.
 
 import type { AddressInfo, Socket } from 'node:net';
 import {
@@ -37,23 +37,23 @@ import { createSlowReaders, SLOW_READER_LIMITS, type SlowReaderLimits } from './
 
 export interface ServerSettings extends AccessSettings, LimitSettings {
   readonly host: string;
-  /** 0 = any free port. */
+  /** Port to listen on; 0 = any free one. */
   readonly port: number;
-  /** Largest body of one task. */
+  /** Largest body of one task, in bytes. */
   readonly bodyLimitBytes: number;
-  /** Largest body of a batch. */
+  /** Largest body of a batch, in bytes. */
   readonly batchLimitBytes: number;
-  /** What a caller may send in a time; `undefined` = without limit. */
+  /** How many tasks a caller may send in a time; `undefined` = without limit. */
   readonly enqueueQuota: QuotaSettings | undefined;
-  /** How long a stopping server still takes requests. */
+  /** Milliseconds for which a stopping server still takes requests. */
   readonly drainMs: number;
-  /** Further connections are closed at once. */
+  /** Most open connections; further ones are closed at once. */
   readonly maxConnections: number;
-  /** Event streams at once; further ones are refused. */
+  /** Most event streams at the same time; further ones are refused. */
   readonly maxEventStreams: number;
-  /** How often an event stream shows that it lives. */
+  /** Milliseconds between heartbeats of an event stream. */
   readonly eventHeartbeatMs?: number;
-  /** When connections are cut that take nothing of their answers. */
+  /** When connections are cut whose client reads nothing of an answer. */
   readonly slowReaders?: SlowReaderLimits;
 }
 
@@ -73,11 +73,11 @@ export interface ServerDeps {
 }
 
 export interface Server extends Service {
-  /** Where it listens, once started. */
+  /** URL on which the server listens, once started. */
   url(): string;
 }
 
-/** A caller that dribbles a request holds its socket no longer than this. */
+/** Milliseconds. A client that sends its request byte by byte is cut after `requestTimeout`. */
 const HTTP_LIMITS = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
@@ -86,13 +86,13 @@ const HTTP_LIMITS = {
   keepAliveTimeout: 65_000,
 };
 const MOST_LONG_POLLS = 10_000;
-/** Below the idle time of usual proxies. */
+/** Milliseconds, below the idle time of usual proxies. */
 const EVENT_HEARTBEAT_MS = 15_000;
-/** How often connections are looked at. */
+/** Milliseconds between two checks of the connections. */
 const LOOK_EVERY_MS = 1_000;
-/** For requests that name no host, as HTTP/1.0 allows. */
+/** Host of requests that name none, as HTTP/1.0 allows. */
 const UNNAMED_HOST = 'localhost';
-/** Requests that are still under way this long after the drain are cut. */
+/** Requests that are still under way this many milliseconds after the drain are cut. */
 const CLOSE_WITHIN_MS = 10_000;
 
 export function createServerRole(settings: ServerSettings, parts: ServerDeps): Server {
@@ -178,7 +178,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
   };
 }
 
-/** `OPTIONS *` asks the server as a whole whether it is there (RFC 9110, section 9.3.7). */
+/** `OPTIONS *` is a request to the server as a whole (RFC 9110, section 9.3.7). */
 function isPing({ method, url }: IncomingMessage): boolean {
   return method === 'OPTIONS' && url === '*';
 }
@@ -190,7 +190,7 @@ function answerPing(outgoing: ServerResponse, isStopping: boolean): void {
   outgoing.writeHead(204, headers).end();
 }
 
-/** Answers a request whose target or host name is no URL, before there is anything that the app could be asked. */
+/** Answers a request whose target or host name is no URL: the app takes URLs only. */
 function refuseUnreadable(error: unknown): Response {
   const headers = { Connection: 'close' };
   addSecurityHeaders(headers, false);
@@ -198,8 +198,8 @@ function refuseUnreadable(error: unknown): Response {
 }
 
 /**
- * Requests are answered as before, but each answer closes its connection (`respond`), and `/readyz` says that no more should
- * be sent here. A connection that were closed at once could have a request on its way.
+ * Answers requests as before, but each answer closes its connection (`respond`), and `/readyz` is 503. A connection that were
+ * closed at once could have a request on its way.
  */
 async function drain(connections: Connections, ms: number, hurry: AbortSignal): Promise<void> {
   if (ms > 0) await connections.whenQuiet(timeLimit(ms, hurry));

@@ -1,11 +1,11 @@
-// Cuts connections whose reader takes nothing of an answer: what was not taken stands in the memory of the server.
+// Cuts connections whose client reads nothing of an answer: bytes that it does not read stay in the memory of the server.
 
 import type { Socket } from 'node:net';
 
 export interface SlowReaderLimits {
-  /** A connection on which an answer makes no progress for so long is cut. */
+  /** A connection whose answer makes no progress for this many milliseconds is cut. */
   readonly stallMs: number;
-  /** The same while the answers of all connections together have more than `pendingBytes` to go. */
+  /** The same while all connections together have more than `pendingBytes` to write. */
   readonly pressedStallMs: number;
   readonly pendingBytes: number;
 }
@@ -22,15 +22,15 @@ export interface SlowReaders {
   look(): void;
 }
 
-/** How far a connection had come when it was last seen to move. */
+/** State of a connection when its last progress was seen. */
 interface Seen {
   written: number;
   queued: number;
-  /** When that was, by `now`. */
+  /** When that was, in milliseconds of `now`. */
   at: number;
 }
 
-/** Not in its types, but Node itself asks it whether a write moves on (`lib/net.js`, `_onTimeout`). */
+/** Not in the types; Node itself uses it to see whether a write makes progress (`lib/net.js`, `_onTimeout`). */
 interface WithHandle {
   readonly _handle?: { readonly writeQueueSize?: number } | null;
 }
@@ -40,16 +40,16 @@ export function createSlowReaders(
   { stallMs, pressedStallMs, pendingBytes }: SlowReaderLimits,
   now: () => number = () => performance.now(),
 ): SlowReaders {
-  /** `undefined` = nothing of an answer waits. */
+  /** `undefined` = no bytes of an answer wait. */
   const sockets = new Map<Socket, Seen | undefined>();
 
-  /** @returns since when nothing was taken; `undefined` when something was, or nothing waits */
+  /** @returns since when the client has read nothing; `undefined` when it has, or no bytes wait */
   function stalledSince(socket: Socket, seen: Seen | undefined, at: number): number | undefined {
     if (socket.writableLength === 0) {
       if (seen) sockets.set(socket, undefined);
       return undefined;
     }
-    // Bytes of pieces that are wholly through, and how much of the piece that is under way is not.
+    // Bytes of the pieces that were written whole, and the bytes of the current piece that were not.
     const written = socket.bytesWritten - socket.writableLength;
     const queued = (socket as WithHandle)._handle?.writeQueueSize ?? 0;
     if (seen && seen.written === written && seen.queued === queued) return seen.at;

@@ -1,4 +1,4 @@
-// Everything that decides who gets in, made of the settings.
+// All that decides which requests are allowed, made of the settings.
 
 import type { Sessions } from '../../store/sessions.ts';
 import { type ApiKey, createKeyring } from './api-keys.ts';
@@ -8,11 +8,11 @@ import type { HostRules } from './host.ts';
 import { createSessionCookie } from './session.ts';
 
 export interface AccessSettings {
-  /** Without any, everyone may do everything. */
+  /** Without any key, every caller may do everything. */
   readonly apiKeys: readonly ApiKey[];
-  /** Without keys: take requests for any host name, not only for this machine's own. */
+  /** Without keys: accept requests for any host name, not only for the names of this machine. */
   readonly allowAnonymous: boolean;
-  /** Where browsers find the server: an origin, and a path when a proxy has it under one. No slash at the end. */
+  /** URL under which browsers reach the server: an origin, and a path when a proxy adds one. No slash at the end. */
   readonly publicUrl: string | undefined;
   /** Origins of pages that may read answers. */
   readonly corsOrigins: readonly string[];

@@ -1,24 +1,24 @@
-// API keys: makes them, reads the entries that stand for them in the configuration, and tells whose key a text is.
+// API keys: makes them, reads their entries in the configuration, and finds the key that a text belongs to.
 
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { QUEUE_NAME } from '../../protocol/names.ts';
 import { type Caller, SCOPES, type Scope } from '../caller.ts';
 
-/** What the server knows of a key; its text is stored nowhere. */
+/** What the server has of a key; its text is stored nowhere. */
 export interface ApiKey {
   readonly id: string;
   /** SHA-256 of the whole text. */
   readonly digest: Buffer;
   readonly scopes: ReadonlySet<Scope>;
-  /** `undefined` = all. */
+  /** Queues of the key; `undefined` = all. */
   readonly queues: ReadonlySet<string> | undefined;
 }
 
 export interface Keyring {
   readonly isEmpty: boolean;
-  /** The key of an id, or one that nothing fits, so that an unknown id takes as long as a known one. */
+  /** The key of an id, or one that no text matches, so that an unknown id takes as long as a known one. */
   find(id: string): ApiKey;
-  /** Whose key the text is; `undefined` when nobody's. */
+  /** The key that the text belongs to; `undefined` when there is none. */
   verify(text: string): ApiKey | undefined;
 }
 
@@ -31,10 +31,10 @@ const DIGEST = /^[0-9a-f]{64}$/i;
 
 export function createKeyring(keys: readonly ApiKey[]): Keyring {
   const byId = new Map(keys.map((key) => [key.id, key]));
-  const nobody: ApiKey = { id: '', digest: randomBytes(32), scopes: new Set(), queues: undefined };
+  const unmatched: ApiKey = { id: '', digest: randomBytes(32), scopes: new Set(), queues: undefined };
 
   function find(id: string): ApiKey {
-    return byId.get(id) ?? nobody;
+    return byId.get(id) ?? unmatched;
   }
 
   return {
@@ -43,7 +43,7 @@ export function createKeyring(keys: readonly ApiKey[]): Keyring {
     verify(text) {
       const key = find(text.slice(PREFIX.length, PREFIX.length + ID_LENGTH));
       const matches = timingSafeEqual(digestOf(text), key.digest);
-      return matches && key !== nobody ? key : undefined;
+      return matches && key !== unmatched ? key : undefined;
     },
   };
 }
@@ -55,7 +55,7 @@ export function callerOf({ id, scopes, queues }: ApiKey): Caller {
 /**
  * Makes a new key.
  * @param queues `undefined` = all
- * @returns the text for whoever calls, and the entry for `API_KEYS`
+ * @returns the text for the caller, and the entry for `API_KEYS`
  */
 export function createKey(
   scopes: readonly Scope[],
@@ -80,7 +80,7 @@ export function readApiKeys(text: string): { readonly keys: ApiKey[]; readonly f
   for (const [index, entry] of entries.entries()) {
     const read = readEntry(entry);
     if (typeof read !== 'string') keys.push(read);
-    // What is no id could be a key, or a digest.
+    // A text that is no id could be a key or a digest, so it is not repeated.
     const id = entry.split(':', 1)[0] ?? '';
     if (typeof read === 'string') faults.push(`entry ${index + 1}${ID.test(id) ? ` (${id})` : ''} ${read}`);
   }

@@ -1,4 +1,4 @@
-// Finds out who calls. Every path needs a key unless its operation is public: also one that nothing is at.
+// Finds the caller of a request. Every path needs a key unless its operation is public, also one without a route.
 
 import { getConnInfo } from '@hono/node-server/conninfo';
 import type { Context } from 'hono';
@@ -14,14 +14,14 @@ import { type Session, type SessionCookie, verifySession } from './session.ts';
 
 export const SESSION_PATH = '/v1/session';
 
-/** For paths that anyone may call: such a caller may do nothing anywhere else. */
-const NOBODY: Caller = { key: undefined, scopes: new Set(), queues: new Set() };
+/** The caller of a public path without a key: it has no scope. */
+const NO_SCOPES: Caller = { key: undefined, scopes: new Set(), queues: new Set() };
 
 export interface Identity {
   readonly caller: Caller;
-  /** A browser sends a cookie, or nothing, by itself and for any site; a bearer key it never does. */
+  /** True without a bearer key: browsers send a cookie, or nothing, by themselves for any site, but never a bearer key. */
   readonly by: 'bearer' | 'cookie' | 'nothing';
-  /** Of a cookie. @throws PopfleetError `redis-unavailable` */
+  /** Checks the session of a cookie. @throws PopfleetError `redis-unavailable` */
   readonly isSignedIn?: () => Promise<boolean>;
 }
 
@@ -33,8 +33,8 @@ export interface AuthenticateDeps {
 }
 
 /**
- * Finds out who calls.
- * @param isPublic whether anyone may call this path
+ * Finds the caller of a request.
+ * @param isPublic whether the path needs no key
  * @throws PopfleetError `unauthenticated`, the same for every reason; `quota-exceeded` after many wrong keys
  */
 export function authenticate(
@@ -44,13 +44,13 @@ export function authenticate(
 ): Soon<Identity> {
   const { keyring, cookie, failures } = parts;
   if (keyring.isEmpty) return { caller: ANYONE, by: 'nothing' };
-  if (isPublic(c.req.method, c.req.path)) return { caller: NOBODY, by: 'nothing' };
+  if (isPublic(c.req.method, c.req.path)) return { caller: NO_SCOPES, by: 'nothing' };
   const bearer = /^bearer +(.+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
   if (bearer !== undefined) {
     return { caller: callerOf(keyring.verify(bearer) ?? refuseKey(c, failures)), by: 'bearer' };
   }
   if (getCookie(c, cookie.name) !== undefined) return byCookie(c, parts);
-  // A request without any key is no guess, and is not counted.
+  // A request without any key is no guess of one, and is not counted.
   throw unauthenticated();
 }
 
@@ -62,7 +62,7 @@ async function byCookie(c: Context<AppEnv>, parts: AuthenticateDeps): Promise<Id
 
 /**
  * The session that the cookie of a request stands for.
- * @returns `undefined` when there is none, or it is over, or was signed out
+ * @returns `undefined` when there is none, it is over, or it was signed out
  * @throws PopfleetError `redis-unavailable`
  */
 export async function sessionOf(
@@ -75,7 +75,7 @@ export async function sessionOf(
   return session && !(await sessions.isEnded(session.name)) ? session : undefined;
 }
 
-/** @throws PopfleetError always: `unauthenticated`, or `quota-exceeded` after many */
+/** @throws PopfleetError always: `unauthenticated`, or `quota-exceeded` after many wrong keys from this address */
 export function refuseKey(c: Context<AppEnv>, failures: Failures): never {
   noteFailure(c, failures);
   throw unauthenticated();

@@ -7,15 +7,15 @@ import type { AppEnv } from '../app-env.ts';
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * For callers whom a browser could speak for without their knowledge.
- * @param trustedOrigins pages of other sites that may do everything, where no keys are asked for
- * @throws PopfleetError `cross-site` for a method that changes something, unless our own page or no page at all asks
+ * For requests that a browser may have sent by itself, without the knowledge of its user.
+ * @param trustedOrigins pages of other sites that may do everything where no keys are required
+ * @throws PopfleetError `cross-site` for a method that changes something, unless it comes from the server's own page or from no page
  */
 export function demandSameSite(c: Context<AppEnv>, trustedOrigins: readonly string[]): void {
   if (SAFE_METHODS.has(c.req.method)) return;
   if (trustedOrigins.includes(c.req.header('origin') ?? '')) return;
   const site = c.req.header('sec-fetch-site');
-  // Programs do not send it, and neither do old browsers: those send an Origin.
+  // Programs send no Sec-Fetch-Site, and neither do old browsers, which send an Origin.
   const isOurs = site === undefined ? isOriginOurs(c) : site === 'same-origin' || site === 'none';
   if (!isOurs) {
     throw new PopfleetError('cross-site', 'A page of another site may not do this. Use a bearer key.');

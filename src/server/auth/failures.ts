@@ -4,11 +4,11 @@ import { LRUCache } from 'lru-cache';
 
 const ALLOWED = 20;
 const WINDOW_MS = 60_000;
-/** Beyond it the one that was idle the longest is forgotten: a flood from many addresses costs no more memory than this. */
+/** Most addresses that are kept; beyond, the one idle the longest is forgotten, so that a flood costs bounded memory. */
 const MOST_ADDRESSES = 10_000;
 
 export interface Failures {
-  /** Notes a wrong key. @returns seconds until the address may fail again; `undefined` while it still may */
+  /** Counts a wrong key. @returns seconds until the address may fail again; `undefined` while it still may */
   note(address: string): number | undefined;
 }
 

@@ -1,5 +1,5 @@
-// Looks at the Host header. A page of another site can make its own name point at this machine (DNS rebinding); the
-// browser then takes this server for a part of that site, but still sends the name.
+// Checks the Host header. A page of another site can make its own name point at this machine (DNS rebinding); the browser
+// then takes this server for a part of that site, but still sends that name.
 
 import type { Context } from 'hono';
 import { PopfleetError } from '../../protocol/errors.ts';
@@ -7,15 +7,15 @@ import type { AppEnv } from '../app-env.ts';
 import { isLoopback } from './loopback.ts';
 
 export interface HostRules {
-  /** Whether callers have to show a key. */
+  /** Whether callers need a key. */
   readonly hasKeys: boolean;
   readonly allowAnonymous: boolean;
-  /** Where browsers find the server. */
+  /** URL under which browsers reach the server. */
   readonly publicUrl: string | undefined;
 }
 
 const HOST = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::\d{1,5})?$/i;
-/** Load balancers and orchestrators ask by address. */
+/** Probes, which load balancers and orchestrators send to an address instead of a name. */
 const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 
 /** @returns a check that throws PopfleetError `bad-host` */
@@ -24,8 +24,8 @@ export function createHostCheck(rules: HostRules): (c: Context<AppEnv>) => void 
   const loopbackOnly = !rules.hasKeys && !rules.allowAnonymous;
 
   return (c) => {
-    // HTTP/1.0 has no need of the header (RFC 9112, section 3.2, asks for it in HTTP/1.1, and Node refuses such a request
-    // without it). Browsers always send it, so nothing that this check is for comes without. The target may name a host.
+    // HTTP/1.0 does not require the header (RFC 9112, section 3.2, requires it in HTTP/1.1, and Node refuses such a request
+    // without it). Browsers always send it, so this check needs no rule for its absence. The target may name a host.
     const host = c.req.header('host') ?? new URL(c.req.url).host;
     const name = HOST.exec(host)?.[1]?.toLowerCase();
     if (name === undefined || !isTargetOf(host, c.req.url)) throw badHost('is not valid');
@@ -38,7 +38,7 @@ export function createHostCheck(rules: HostRules): (c: Context<AppEnv>) => void 
   };
 }
 
-/** A request may also name its host in its first line, which then counts (RFC 9112, section 3.2.2). */
+/** A host in the first line of a request overrides the header (RFC 9112, section 3.2.2). */
 function isTargetOf(host: string, url: string): boolean {
   const start = 'http://'.length;
   if (url.startsWith(host, start) && url[start + host.length] === '/') return true;

@@ -1,4 +1,4 @@
-// Which names and addresses only this machine itself can reach.
+// Names and addresses that only this machine itself can reach.
 
 import { isIPv4 } from 'node:net';
 

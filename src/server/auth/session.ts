@@ -1,5 +1,5 @@
-// Sessions of browsers: a cookie that stands for a key. Only those that were signed out are stored: every server of a fleet can
-// check one, and it ends with its key. It is signed with a secret of the fleet: the entries for keys do not suffice to make one.
+// Sessions of browsers: a cookie that stands for a key and ends with it. It is signed with a secret of the fleet, so every
+// server can check it, and the entries for keys do not suffice to make one. Only sessions that were signed out are stored.
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { SessionName } from '../../store/sessions.ts';
@@ -18,7 +18,7 @@ export interface Session {
   readonly name: SessionName;
 }
 
-/** Whose session a token is; `undefined` when it is of no key, or over. It may have been signed out all the same. */
+/** The key of a session token; `undefined` when it is invalid or over. Whether it was signed out is not checked. */
 export function verifySession(
   keyring: Keyring,
   token: string,
@@ -45,9 +45,9 @@ export interface SessionCookie {
 }
 
 /**
- * @param isHttps what browsers use; they then refuse this cookie from anything else, at the root also from a sibling host
- * @param basePath under which browsers find the server: others of that host do not get the cookie. The prefix `__Host-` is
- *   for the root alone (RFC 6265bis, section 4.1.3.2)
+ * @param isHttps whether browsers use https; they then refuse this cookie over http, at the root also from a sibling host
+ * @param basePath path under which browsers reach the server: other paths of that host do not get the cookie. The prefix
+ *   `__Host-` is for the root alone (RFC 6265bis, section 4.1.3.2)
  */
 export function createSessionCookie(isHttps: boolean, basePath: string): SessionCookie {
   const prefix = basePath === '' ? '__Host-' : '__Secure-';

@@ -13,11 +13,11 @@ import { nextTurn } from './next-turn.ts';
 export interface BatchLimits {
   readonly items: number;
   readonly bodyBytes: number;
-  /** Of an item of a sequence. */
+  /** Largest item of a sequence, in bytes. */
   readonly itemBytes: number;
 }
 
-/** Some items, in their order: so many that other requests have their turn between two slices. */
+/** Some items, in their order: few enough that other requests get their turn between two slices. */
 type Slices = AsyncGenerator<readonly unknown[]>;
 
 const READERS = {
@@ -32,7 +32,7 @@ export const BATCH_MEDIA = Object.keys(READERS) as readonly BatchMedia[];
 
 const ITEMS_A_SLICE = 250;
 const BYTES_A_SLICE = 65_536;
-/** Empty ones are skipped, but not for ever. */
+/** Lines that a body may have for each item, the empty ones that are skipped included. */
 const LINES_AN_ITEM = 10;
 const NEWLINE = 0x0a;
 const COMMA = 0x2c;
@@ -63,11 +63,11 @@ export async function* readItems(c: Context<AppEnv>, media: BatchMedia, limits: 
 /** From the first byte of an item to behind its last. */
 type Range = readonly [from: number, to: number];
 
-/** Bytes that are looked at in one turn of the event loop. */
+/** Bytes that are scanned in one turn of the event loop. */
 const BYTES_A_TURN = 1_048_576;
 
 /**
- * The whole array is walked before anything of it is parsed: a batch that is refused for its shape costs no more than that.
+ * Scans the whole array before any of it is parsed: a batch that is refused for its shape costs no more than the scan.
  */
 async function* readJsonArray(c: Context<AppEnv>, limits: BatchLimits): Slices {
   const bytes = withoutByteOrderMark(await readBytes(c, limits.bodyBytes));
@@ -103,7 +103,7 @@ async function* jsonItems(bytes: Uint8Array): AsyncGenerator<Range> {
   throw new PopfleetError('malformed-body', `The body is no JSON: it cannot be read at position ${place}.`);
 }
 
-/** As `readJsonArray`. */
+/** As `readJsonArray`, for CBOR. */
 async function* readCborArray(c: Context<AppEnv>, limits: BatchLimits): Slices {
   const bytes = await readBytes(c, limits.bodyBytes);
   const head = arrayHead(bytes);
@@ -124,7 +124,7 @@ async function* readCborArray(c: Context<AppEnv>, limits: BatchLimits): Slices {
   yield* slicesOf(ranges, ([from, to]) => decodeTrusted(bytes.subarray(from, to)));
 }
 
-/** Says when enough was looked at for one turn. */
+/** Reports when the bytes scanned are enough for one turn of the event loop. */
 function createTurns(): { isOver(at: number): boolean } {
   let since = 0;
   return {
@@ -169,7 +169,7 @@ async function* readLines(c: Context<AppEnv>, limits: BatchLimits): Slices {
     if (line > limits.items * LINES_AN_ITEM) throw tooMany(limits);
     return isBlank(bytes) ? [] : [parseJson(bytes, `Line ${line}`)];
   };
-  /** Of a line whose end has not come yet. */
+  /** The bytes of a line whose end has not come yet. */
   const pending = createGrowingBytes();
   for await (const chunk of readChunks(c, limits.bodyBytes)) {
     let slice: unknown[] = [];
@@ -192,18 +192,18 @@ async function* readLines(c: Context<AppEnv>, limits: BatchLimits): Slices {
   yield parse(pending.take());
 }
 
-/** A line of white space, as JSON knows it. */
+/** A line of white space as JSON defines it. */
 function isBlank(bytes: Uint8Array): boolean {
   return skipJsonSpace(bytes, 0) === bytes.length;
 }
 
-/** Bytes that are looked at together: less is only looked at when the body ends. */
+/** Bytes that are scanned together: fewer are scanned only when the body ends. */
 const SCANNED_BYTES = 65_536;
 
 /** CBOR items one after the other (RFC 8742). */
 async function* readCborSequence(c: Context<AppEnv>, limits: BatchLimits): Slices {
   let index = 0;
-  /** Takes the items that are whole; answers how many bytes they have. */
+  /** Takes the items that are whole. Returns how many bytes they have. */
   const take = (bytes: Uint8Array, into: unknown[]): number => {
     let at = 0;
     while (at < bytes.length && into.length < ITEMS_A_SLICE) {
@@ -217,7 +217,7 @@ async function* readCborSequence(c: Context<AppEnv>, limits: BatchLimits): Slice
     return at;
   };
   const pending = createGrowingBytes();
-  /** An item that was not whole is looked at again when there is twice as much of it: the walk begins at its start. */
+  /** An item that was not whole is scanned again, from its start, when twice as many bytes of it are there. */
   let enough = SCANNED_BYTES;
   async function* takeAll(): Slices {
     let left = pending.take();
@@ -258,7 +258,7 @@ function itemEnd(bytes: Uint8Array, at: number, index: number): number {
   }
 }
 
-/** Its byte counts from the start of the item. */
+/** The byte in the message counts from the start of the item. */
 function noPlainCbor(error: unknown, index: number): unknown {
   if (!(error instanceof CborFault)) return error;
   return new PopfleetError('malformed-body', `Item ${index} is no plain CBOR: ${error.message} of it.`);

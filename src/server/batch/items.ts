@@ -1,4 +1,4 @@
-// The tasks of a batch: those that can be sent, and what is wrong with the others.
+// The items of a batch, checked: the tasks that can be sent, and the faults of the others.
 
 import type { Accept } from '../../accept/accept.ts';
 import { keyReused } from '../../accept/idempotency.ts';
@@ -7,21 +7,21 @@ import { type ErrorCode, type FieldFault, PopfleetError } from '../../protocol/e
 import { CallSchema } from '../../protocol/options.ts';
 import { invalidInput, validate } from '../../protocol/validate.ts';
 
-/** Can be sent. */
+/** A task that can be sent. */
 export interface GoodItem extends Prepared {
   readonly index: number;
-  /** Its idempotency key made it before. */
+  /** Its idempotency key has made this task before. */
   readonly isRepeat?: true;
 }
 
-/** Will not be sent. */
+/** An item that will not be sent. */
 export interface BadItem {
   readonly index: number;
   readonly code: ErrorCode;
   readonly detail: string;
   /** Pointers begin with the index. */
   readonly errors: readonly FieldFault[];
-  /** Of `errors`, also of those that are left out. */
+  /** Number of faults, those that `errors` leaves out included. */
   readonly errorCount: number;
 }
 
@@ -32,13 +32,13 @@ export function isGood(item: BatchItem): item is GoodItem {
 }
 
 export interface ItemLimits {
-  /** Of the content of a task. */
+  /** Largest content of a task, in bytes. */
   readonly itemBytes: number;
-  /** Faults that are reported of all items together. One is reported of each in any case. */
+  /** Most faults that are reported of all items together. One is reported of each in any case. */
   readonly mostErrors: number;
 }
 
-/** Makes the check of the items of one request. */
+/** Makes the function that checks the items of one request. */
 export function createItemCheck(
   accept: Accept,
   sender: Sender,
@@ -64,17 +64,17 @@ export function createItemCheck(
   };
 }
 
-/** @param mostErrors faults that are reported; one is in any case */
+/** @param mostErrors most faults that are reported; one is in any case */
 export function toBadItem(index: number, { code, message, faults }: PopfleetError, mostErrors = 1): BadItem {
   const errors = faults.slice(0, Math.max(1, mostErrors));
-  // The message of such an error repeats all its faults.
+  // The message of such an error repeats all its faults, which `errors` has.
   const detail = code === 'invalid-input' ? 'The task is not valid.' : message;
   return { index, code, detail, errors, errorCount: faults.length };
 }
 
 /**
- * Finds those whose idempotency key belongs to another request, in Redis or earlier in the batch.
- * @returns the items with these turned into bad ones, and those marked that their own key made before
+ * Finds items whose idempotency key belongs to another request, in Redis or earlier in the batch.
+ * @returns the items; these are turned into bad ones, and those that their key has made before are marked
  * @throws PopfleetError `redis-unavailable`
  */
 export async function refuseTakenKeys(items: readonly BatchItem[], accept: Accept): Promise<BatchItem[]> {

@@ -1,6 +1,6 @@
-// Long work in pieces.
+// Splits long work into turns of the event loop.
 
-/** Resolves when the event loop has been round: the requests of others have their turn meanwhile. */
+/** Resolves in the next turn of the event loop: other requests get theirs meanwhile. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

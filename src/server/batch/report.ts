@@ -1,4 +1,4 @@
-// The answer to a batch: whether each task was accepted, as one document or a line a task.
+// The outcome of each task of a batch, as one document or as a sequence with one item a task.
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
@@ -56,7 +56,7 @@ export interface BatchReport {
 
 /**
  * @param verdicts by the position among the good items
- * @param isPartial adds index and status to each
+ * @param isPartial whether each item has its index and status
  */
 export function toReport(
   items: readonly BatchItem[],

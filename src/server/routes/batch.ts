@@ -24,12 +24,12 @@ import { senderOf } from '../sender.ts';
 type BatchDeps = Pick<Deps, 'accept' | 'bodyLimitBytes' | 'batchLimitBytes' | 'quota'>;
 
 const MOST_ITEMS = 10_000;
-/** Faults that are reported of a batch that is refused, and of one that is taken in part. */
+/** Most faults that are reported of a batch that is refused, and of one that is accepted in part. */
 const ERRORS_REPORTED = 100;
 const ERRORS_REPORTED_OF_PARTS = 10_000;
 
 const queryEntries = {
-  partial: booleanEntry('Takes the tasks that are valid, and tells of each what became of it.'),
+  partial: booleanEntry('Takes the tasks that are valid; the answer has the outcome of each.'),
 };
 
 export function batchRoutes(deps: BatchDeps): readonly Route[] {
@@ -53,7 +53,7 @@ export function batchRoutes(deps: BatchDeps): readonly Route[] {
       const good = items.filter(isGood);
       if (!isPartial && good.length < items.length) throw refusal(items);
 
-      // Those whose key made them before cost nothing: the same batch may be sent again and again.
+      // Tasks that their key has made before cost no quota: the same batch may be sent again and again.
       await accept.admitMany(
         good.filter(({ isRepeat }) => !isRepeat),
         sender,
@@ -64,7 +64,7 @@ export function batchRoutes(deps: BatchDeps): readonly Route[] {
   ];
 }
 
-/** The answer to another media type names those of batches, which are not those of a single task. */
+/** An unsupported media type is answered with the media types of batches, which differ from those of a single task. */
 function mediaOrProblem(c: Context<AppEnv>): BatchMedia | Response {
   try {
     return batchMediaOf(c);
@@ -104,17 +104,17 @@ function refusal(items: readonly BatchItem[]): PopfleetError {
   const bad = items.filter((item): item is BadItem => !isGood(item));
   const errorCount = bad.reduce((sum, item) => sum + item.errorCount, 0);
   const faults = bad.flatMap(({ errors }) => errors).slice(0, ERRORS_REPORTED);
-  const told = faults.length < errorCount ? ` The first ${faults.length} are told here.` : '';
+  const rest = faults.length < errorCount ? ` The first ${faults.length} are listed here.` : '';
   return new PopfleetError(
     'invalid-input',
-    `${bad.length} of ${items.length} tasks are not valid (${errorCount} ${errorCount === 1 ? 'fault' : 'faults'}), so none was accepted.${told}`,
+    `${bad.length} of ${items.length} tasks are not valid (${errorCount} ${errorCount === 1 ? 'fault' : 'faults'}), so none was accepted.${rest}`,
     { faults, extensions: { errorCount } },
   );
 }
 
 function batchOperation(): Operation {
   const list: JsonSchema = { type: 'array', maxItems: MOST_ITEMS, items: CALL };
-  // Answers as a sequence have no schema: generated clients would take every answer for anything.
+  // Answers as a sequence have no schema: with one, generated clients would type every answer as `any`.
   const content = { 'application/json': BatchReportSchema, 'application/cbor': BatchReportSchema };
   return {
     id: 'sendTasks',

@@ -38,7 +38,7 @@ const DESCRIPTION = `Background tasks over plain HTTP. Bodies and answers are JS
 \`Accept\` say. Errors are problem documents (RFC 9457): programs look at \`code\`, people read \`detail\`. Within \`/v1\` only
 additions happen: ignore members and values that you do not know.`;
 
-/** No other host is asked for anything; the page's own script and style, and the images that the style has inside. */
+/** The page may load its own script and style, and the images within the style; nothing from other hosts. */
 const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -54,7 +54,7 @@ const PAGE = `<!doctype html>
 <script src="FOLDER/start.js"></script>
 </html>
 `;
-/** Where it stands itself says where the document is, whatever prefix a proxy has put in front of both. */
+/** Finds the document relative to the page itself, so that a prefix which a proxy adds to both does not matter. */
 const START = `const url = new URL('../openapi.json', document.currentScript.src).href;
 SwaggerUIBundle({ url, dom_id: '#page', deepLinking: true, validatorUrl: null });
 `;
@@ -63,7 +63,7 @@ type DocsDeps = Pick<Deps, 'registry' | 'hostRules' | 'cookie'>;
 
 /**
  * `GET /openapi.json`, `GET /docs`, `GET /problems/{code}`.
- * @param routes all routes, also these; asked for when the document is
+ * @param routes all routes, these included; called when the document is made
  */
 export function docsRoutes(deps: DocsDeps, routes: () => readonly Route[]): readonly Route[] {
   let document: Uint8Array<ArrayBuffer> | undefined;
@@ -103,7 +103,7 @@ export function docsRoutes(deps: DocsDeps, routes: () => readonly Route[]): read
             schema: v.object({ code: v.string(), title: v.string(), status: v.number() }),
           },
         },
-        // A code that does not exist is no public path.
+        // A path with an unknown code is not public.
         problems: ['not-found', 'unauthenticated'],
       },
       (c) => {
@@ -129,14 +129,14 @@ function file(c: Context<AppEnv>, type: string, bytes: Uint8Array<ArrayBuffer>):
   });
 }
 
-/** Made once: every answer sends the same bytes, and none has a copy of its own. */
+/** Encoded once: all answers share the same bytes. */
 const FILES: readonly (readonly [path: string, type: string, read: () => Uint8Array<ArrayBuffer>])[] = [
   ['/docs/start.js', 'text/javascript; charset=utf-8', bytesOf(START)],
   ['/docs/swagger-ui.css', 'text/css; charset=utf-8', reader('swagger-ui.css')],
   ['/docs/swagger-ui-bundle.js', 'text/javascript; charset=utf-8', reader('swagger-ui-bundle.js')],
 ];
 
-/** Reads a file that the build has put into `dist/docs`, when it is asked for the first time. */
+/** Reads a file that the build has put into `dist/docs`, at its first request. */
 function reader(name: string): () => Uint8Array<ArrayBuffer> {
   let bytes: Uint8Array<ArrayBuffer> | undefined;
   return () => {
@@ -180,7 +180,7 @@ function writeDocument(
   return bytesOf(JSON.stringify(withComponents(document, callComponents(registry))))();
 }
 
-/** @param ofTypes components for the task types, which name theirs themselves */
+/** @param ofTypes components of the task types, whose schemas name them */
 function withComponents(document: object, ofTypes: Readonly<Record<string, JsonSchema>>): object {
   const found = new Map<string, JsonSchema>();
   const { components, ...rest } = hoistComponents(document, found) as {

@@ -37,14 +37,14 @@ const shortQuery = {
 };
 const shortEntries = { ...queryEntries, ...shortQuery };
 
-/** In the body of a short route, which is the input alone. */
+/** Place of the input in the body of a short route, which is the input alone. */
 const SHORT: Place = { call: '', input: '', queue: '`?queue=`' };
 
-/** What both routes have in common. */
+/** Query parameters of both routes. */
 const SENDING = {
   tag: 'tasks',
   scope: 'enqueue',
-  // Without `dryRun`: its answer has no id, and a client would have to tell two kinds of answers apart.
+  // Without `dryRun`: its answer has no id, and a client would have to distinguish two kinds of answers.
   query: waitQuery,
   headers: {
     'Idempotency-Key':
@@ -137,19 +137,19 @@ export function shortRoutes(deps: EnqueueDeps): readonly Route[] {
   ];
 }
 
-/** What a request asks for beside its task. */
+/** Options of a request beside its task. */
 interface SendPreferences extends Preferences {
-  /** Idempotency key of the header. */
+  /** Idempotency key in the header. */
   readonly key: string | undefined;
   readonly dryRun: boolean;
-  /** Of the query of a short route. */
+  /** Queue in the query of a short route. */
   readonly queue?: string | undefined;
 }
 const NO_PREFERENCES: SendPreferences = { key: undefined, dryRun: false, waitSeconds: 0, minimal: false };
 
 type SendQuery = v.InferOutput<v.ObjectSchema<typeof shortEntries, undefined>>;
 
-/** Nearly every request has none: then nothing is read or made for it. */
+/** Returns `NO_PREFERENCES` for nearly every request, without parsing anything. */
 function sendPreferencesOf(
   c: Context<AppEnv>,
   entries: typeof queryEntries | typeof shortEntries = queryEntries,
@@ -218,14 +218,14 @@ async function answerAsPreferred(
   const waited = waitSeconds > 0 ? await waitForEnd(c, deps, accepted, waitSeconds) : NOT_WAITED;
   const applied = { waitSeconds: waited.hasWaited ? waitSeconds : 0, minimal: minimal && !waited.finished };
   const headers = { ...more, ...appliedPreferences(applied) };
-  // A caller that waits for a task wants its result: the answer has the whole task, also with `return=minimal`.
+  // A caller that waits for a task wants its result: the answer has the whole task.
   if (waited.finished) return answer(c, 200, waited.finished, acceptedHeaders(accepted, headers));
   if (!minimal) return answerAccepted(c, accepted, headers);
   return respond(c, accepted.replayed ? 200 : 202, null, acceptedHeaders(accepted, headers));
 }
 
 interface Waited {
-  /** False when it could not be waited for. */
+  /** False when waiting was not possible. */
   readonly hasWaited: boolean;
   /** The task, when it is finished. */
   readonly finished?: TaskView;
@@ -233,8 +233,8 @@ interface Waited {
 const NOT_WAITED: Waited = { hasWaited: false };
 
 /**
- * Waits for the end of a task that this caller has just sent. Whatever goes wrong here is no fault of the request: Redis has
- * the task, and the answer has to carry its id.
+ * Waits for the end of a task that this caller has just sent. An error here does not fail the request: Redis has the task,
+ * and the answer must have its id.
  */
 async function waitForEnd(
   c: Context<AppEnv>,

@@ -33,7 +33,7 @@ const allEntries = {
         (text) => text.split(',').length <= MOST_TOPICS && text.split(',').every(isTopic),
         `must be at most ${MOST_TOPICS} of queue:<name> and task:<id>, with commas between`,
       ),
-      v.description('What to tell, such as `queue:mail,task:<id>`; all queues unless told.'),
+      v.description('Queues and tasks to follow, such as `queue:mail,task:<id>`; all queues by default.'),
     ),
   ),
   states: v.optional(
@@ -58,7 +58,7 @@ const STREAM = {
   },
 };
 const RESUMED = {
-  'Last-Event-ID': 'The `id` of the last event that was read: what came after it is told first.',
+  'Last-Event-ID': 'The `id` of the last event that was read: events after it are sent first.',
 };
 const PROBLEMS: Operation['problems'] = ['invalid-query', 'invalid-header', 'not-found', 'overloaded'];
 
@@ -66,7 +66,7 @@ const ALL: Operation = {
   id: 'streamEvents',
   tag: 'events',
   summary: 'Follow what happens in queues',
-  description: 'One stream for everything that a page shows. Each move is told at least once.',
+  description: 'One stream for everything that a page shows. Each move is sent at least once.',
   scope: 'read',
   query: allEntries,
   headers: RESUMED,
@@ -93,7 +93,7 @@ const STREAM_HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
   'Cache-Control': 'no-store, no-transform',
   'X-Accel-Buffering': 'no',
-  // It is of no use for a second request, and the end of the stream is then the end of the socket.
+  // The connection is not kept for a second request, so the end of the stream ends the socket.
   Connection: 'close',
 };
 
@@ -112,7 +112,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
     subscription: Omit<Subscription, 'cut' | 'isSignedIn'>,
   ): Promise<Response> {
     if (c.req.method === 'HEAD') return respond(c, 200, null, STREAM_HEADERS);
-    // Not there when the app is called without a socket.
+    // `undefined` when the app is called without a socket.
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: ServerResponse };
     const client = await events.open(
       { ...subscription, cut: () => outgoing?.destroy(), isSignedIn: c.get('isSignedIn') },
@@ -125,20 +125,20 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
     return respond(c, 200, client.stream, STREAM_HEADERS);
   }
 
-  /** @throws PopfleetError `not-found` when a topic is none for this caller */
+  /** @throws PopfleetError `not-found` when a topic is not visible to this caller */
   async function readTopics(
     c: Context<AppEnv>,
     text: string,
   ): Promise<Pick<Subscription, 'queues' | 'tasks'>> {
     const topics = text.split(',').map((topic) => topic.split(':') as [string, string]);
     const queues = new Set(topics.filter(([kind]) => kind === 'queue').map(([, name]) => name));
-    // One that nothing was sent to yet may come into being.
+    // A queue without tasks yet may come into being later.
     if ([...queues].some((queue) => !knows(c.get('caller'), queue))) {
       throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
     }
     const ids = topics.filter(([kind]) => kind === 'task').map(([, id]) => id);
     const records: TaskRecord[] = [];
-    // One after the other: each is looked for in every queue.
+    // One after the other, because each task is searched in every queue.
     for (const id of ids) records.push(await find(c, id));
     const single = records.filter(({ queue }) => !queues.has(queue));
     return { queues, tasks: new Map(single.map(({ id, queue }) => [id, queue])) };
@@ -176,7 +176,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
         tasks: new Map([[record.id, record.queue]]),
         states: undefined,
         later: undefined,
-        // An id of another stream says nothing about this task.
+        // The id of another stream has no position for this task.
         from: from?.has(record.queue) ? from : undefined,
         only: record.id,
       });

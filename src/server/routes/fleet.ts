@@ -1,4 +1,4 @@
-// What the fleet is made of: its workers, and the task types this server knows.
+// The workers of the fleet, and the task types this server knows.
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
@@ -16,7 +16,7 @@ import { inputToJson, type Route, route } from '../operation.ts';
 const WorkerSchema = v.object({
   worker: v.string(),
   queue: v.string(),
-  leaseUntil: v.pipe(v.string(), v.description('heard of by then, or its tasks go to others')),
+  leaseUntil: v.pipe(v.string(), v.description('end of its lease; then its tasks go to others')),
   holds: v.pipe(v.number(), v.description('tasks')),
   host: v.exactOptional(v.string()),
   pid: v.exactOptional(v.number()),
@@ -86,7 +86,7 @@ export function fleetRoutes({ inspector, registry }: Pick<Deps, 'inspector' | 'r
   ];
 }
 
-/** A type is no secret, but the queue that its definition names may be. */
+/** Every caller may see a type, but not the queue of its definition when that is not visible to the caller. */
 function withoutForeignQueue(c: Context<AppEnv>, item: { readonly defaults: TaskDefaults }): object {
   const { queue, ...defaults } = item.defaults;
   return queue === undefined || knows(c.get('caller'), queue) ? item : { ...item, defaults };

@@ -1,4 +1,4 @@
-// Probes. Liveness never asks Redis: an outage there must not restart the fleet. Readiness does.
+// Probes. Liveness never calls Redis, whose outage must not restart the fleet. Readiness does.
 
 import * as v from 'valibot';
 import { answer } from '../answer.ts';

@@ -1,4 +1,4 @@
-// Schedules: tasks that come again by the clock.
+// Schedules, which make tasks by the clock.
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
@@ -105,7 +105,7 @@ export function scheduleRoutes(
   ];
 }
 
-/** The queues in which this request looks for names: to its key, schedules of others do not exist. */
+/** Queues in which this request looks up names: those of its key, or the one in its query. */
 function amongOf(c: Context<AppEnv>): Among {
   const { queue } = readQuery(c, queueQuery);
   return (one) => knows(c.get('caller'), one) && (queue === undefined || one === queue);

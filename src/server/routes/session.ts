@@ -19,7 +19,7 @@ import { SCOPES } from '../caller.ts';
 import { named } from '../../views/component.ts';
 import { type Operation, type Route, route } from '../operation.ts';
 
-/** A key has some 60 bytes. Anyone may send such a body, so it costs next to nothing to read. */
+/** Largest body, in bytes. A key has some 60 bytes; the body is read before the caller is known, so it is small. */
 const SIGN_IN_LIMIT_BYTES = 1_024;
 
 const SignInSchema = v.strictObject({
@@ -76,7 +76,7 @@ const GET_SESSION: Operation = {
 export function sessionRoutes(parts: AuthenticateDeps): readonly Route[] {
   const { keyring, cookie, failures, sessions } = parts;
 
-  /** @throws PopfleetError; what a caller without a key sends wrong counts like a wrong key */
+  /** @throws PopfleetError; a body that cannot be read counts like a wrong key */
   async function readKey(c: Context<AppEnv>): Promise<string> {
     try {
       demandJson(c);
@@ -109,7 +109,7 @@ export function sessionRoutes(parts: AuthenticateDeps): readonly Route[] {
   ];
 }
 
-/** A form of another site cannot send JSON without asking first. */
+/** A page of another site cannot send JSON without a preflight. */
 function demandJson(c: Context<AppEnv>): void {
   if (mediaTypeOf(c) !== 'application/json') {
     throw new PopfleetError('unsupported-media-type', 'Send Content-Type: application/json.');

@@ -20,7 +20,7 @@ import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { readTaskView, TaskRowSchema, TaskSchema, type TaskView, toTaskRow } from '../../views/task-view.ts';
 
 const ROWS_A_PAGE = 50;
-/** How long caches of the caller may keep a task that does not change any more: it may be removed, or replayed. */
+/** How long caches may keep a finished task, which may still be removed or replayed. */
 const FINISHED_FRESH_SECONDS = 60;
 
 const CURSOR_FAULT = 'must be what `next` of a page of this state said';
@@ -36,7 +36,7 @@ const listEntries = {
     v.pipe(
       v.string(),
       v.regex(/^(?:[1-9]\d?|1\d\d|200)$/, ROWS),
-      v.description('Rows of a page, 1 to 200; 50 unless told.'),
+      v.description('Rows of a page, 1 to 200; 50 by default.'),
       shownAsInteger(1, 200),
     ),
   ),
@@ -116,7 +116,7 @@ export function taskRoutes(
     route('GET', '/v1/tasks/:id/explain', EXPLAIN, async (c) => {
       const { queue, id } = await find(c);
       const facts = await inspector.explain(queue, id);
-      // Read after the facts: what moved on meanwhile is then told as it is.
+      // Read after the facts, so that a task that has moved meanwhile is shown as it is.
       const record = await find(c);
       return answer(c, 200, explain(record, typeOfContent(record.content) ?? 'unknown', facts));
     }),
@@ -124,7 +124,7 @@ export function taskRoutes(
       const { queue, id } = await find(c);
       const word = await operator.cancel(queue, id);
       if (word === 'succeeded' || word === 'dead') throw finished(word, 'cancelled');
-      // A running one was only asked to stop; ask for the task to see that it has.
+      // A running task was only asked to stop; its state shows when it has.
       return answer(c, word === 'requested' ? 202 : 200, await view(c, await find(c)));
     }),
     route('POST', '/v1/tasks/:id/retry', RETRY, async (c) => {
@@ -214,7 +214,7 @@ const REMOVE: Operation = {
   problems: ['invalid-state'],
 };
 
-/** RFC 8288. */
+/** The header `Link` (RFC 8288). */
 function nextLink(c: Context<AppEnv>, next: string): string {
   const query = new URLSearchParams({ ...c.req.query(), cursor: next });
   return `<${c.get('basePath')}/v1/tasks?${query.toString()}>; rel="next"`;
