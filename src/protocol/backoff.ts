@@ -1,4 +1,4 @@
-// How long a failed task waits for its next attempt.
+// The delay of a failed task before its next attempt.
 
 import type { Backoff } from './options.ts';
 
@@ -10,7 +10,7 @@ import type { Backoff } from './options.ts';
  * @param random a number from 0 (included) to 1 (excluded)
  */
 export function backoffMs(backoff: Backoff, failures: number, random: () => number = Math.random): number {
-  // Not infinite: nothing times infinity would be no number.
+  // Not infinite: 0 times infinity would be NaN.
   const growth = Math.min(Number.MAX_VALUE, backoff.type === 'fixed' ? 1 : backoff.factor ** (failures - 1));
   const delay = Math.min(backoff.capMs, backoff.baseMs * growth);
   return Math.round(backoff.jitter === 'full' ? delay * random() : delay);

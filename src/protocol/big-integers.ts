@@ -1,15 +1,15 @@
-// Finds integers in JSON text that a number of JavaScript cannot hold: parsed, they are others than were sent.
+// Finds integers in JSON text that a number of JavaScript cannot hold: parsing changes their value.
 
 import { toPointer } from './pointer.ts';
 
 export const BIG_INTEGER_FAULT = 'is an integer beyond ±(2^53 − 1): send it as text';
 
-/** A number with a fraction or an exponent asks for a double, and is rounded to one (RFC 8259, section 6). */
+/** A number with a fraction or an exponent is a double, and is rounded to one (RFC 8259, section 6). */
 const INTEGER = /^-?\d+$/;
-/** No safe integer has more digits, and 2^53 has as many. */
+/** Digits of the largest safe integer, and of 2^53. */
 const SAFE_DIGITS = 16;
 
-/** An array or an object that the scan is in. */
+/** An array or an object around the scan position. */
 interface Level {
   /** Index of the item; -1 in an object. */
   index: number;
@@ -18,8 +18,8 @@ interface Level {
 }
 
 /**
- * The JSON Pointer of the first integer beyond ±(2^53 − 1); `undefined` when there is none. It goes through the whole text:
- * ask only when `readPlain` has met a number beyond these bounds.
+ * The JSON Pointer of the first integer beyond ±(2^53 − 1); `undefined` when there is none. It scans the whole text:
+ * call it only when `readPlain` has met a number beyond these bounds.
  * @param json text that `JSON.parse` has accepted
  */
 export function findBigInteger(json: string): string | undefined {
@@ -48,7 +48,7 @@ export function findBigInteger(json: string): string | undefined {
       default: {
         const end = endOfNumber(json, at);
         if (end - at >= SAFE_DIGITS && isBigInteger(json.slice(at, end))) {
-          // The outermost is that of the whole value.
+          // The outermost bracket ends the whole value.
           return toPointer([...levels, level].slice(1).map((one) => placeOf(json, one)));
         }
         if (end > at) at = end - 1;
@@ -62,7 +62,7 @@ function isBigInteger(number: string): boolean {
   return INTEGER.test(number) && !Number.isSafeInteger(Number(number));
 }
 
-/** Behind the number that begins there; `at` when none does. */
+/** The offset behind the number that begins at `at`; `at` itself when none does. */
 function endOfNumber(json: string, at: number): number {
   let end = at;
   while (isOfNumber(json.charCodeAt(end), end === at)) end += 1;

@@ -12,7 +12,7 @@ export interface ScanLimits {
 
 export const DEFAULT_SCAN_LIMITS: ScanLimits = { depth: 64, nodes: 100_000 };
 
-/** Keys that reach an object's prototype when a careless program merges the value. */
+/** Keys that change an object's prototype when a careless program merges the value. */
 export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** The bytes are no plain CBOR; `message` says what is wrong and at which byte. */
@@ -23,7 +23,7 @@ export class CborFault extends Error {
   }
 }
 
-/** What is there is right, as far as it goes: more bytes may make an item of it. */
+/** The bytes are valid but end within an item: more bytes may complete it. */
 export class CborEndsEarly extends CborFault {
   constructor(offset: number) {
     super('the bytes end too early', offset);
@@ -67,7 +67,7 @@ export function scanCbor(bytes: Uint8Array, start = 0, limits: ScanLimits = DEFA
     const isKey = top?.map === true && top.key;
     const head = readHead(bytes, at);
     if (isKey && head.major !== 3) throw new CborFault('a map key that is not text', at);
-    // JSON would make null of it.
+    // JSON would turn it into null.
     if (top?.map === false && bytes[at] === UNDEFINED) throw new CborFault('undefined in an array', at);
     const opened = openContainer(head, at);
     if (opened) {
@@ -160,7 +160,7 @@ function isFinite(bytes: Uint8Array, info: number, at: number): boolean {
   return info === 26 ? (second & 0x80) !== 0x80 : (second & 0xf0) !== 0xf0;
 }
 
-/** Below that, looking at each byte is faster than a call of native code. */
+/** Up to this many bytes, checking each in JavaScript is faster than a call of native code. */
 const SHORT_TEXT = 32;
 
 function isText(bytes: Uint8Array, start: number, end: number): boolean {

@@ -1,4 +1,4 @@
-// Plain CBOR (RFC 8949) both ways, readable by any CBOR library.
+// Encodes and decodes plain CBOR (RFC 8949), readable by any CBOR library.
 
 import { Decoder, Encoder, type Options } from 'cbor-x';
 import { CborFault, DEFAULT_SCAN_LIMITS, type ScanLimits, scanCbor } from './cbor-scan.ts';
@@ -25,7 +25,7 @@ export function encodeCbor(value: unknown): Buffer {
 }
 
 /**
- * Decodes bytes that anyone may have sent. Byte strings in the answer are views on `bytes`.
+ * Decodes untrusted bytes. Byte strings in the answer are views on `bytes`.
  * @throws CborFault when the bytes are not one plain item within `limits`.
  */
 export function decodeCbor(bytes: Uint8Array, limits: ScanLimits = DEFAULT_SCAN_LIMITS): unknown {
@@ -34,7 +34,7 @@ export function decodeCbor(bytes: Uint8Array, limits: ScanLimits = DEFAULT_SCAN_
   return decodeTrusted(bytes);
 }
 
-/** Decodes what stands in Redis for a reader: `undefined` when it is no plain value, so none of popfleet's. */
+/** Decodes a value that is stored in Redis; `undefined` when it is no plain value, so not written by popfleet. */
 export function decodeStored(bytes: Uint8Array): unknown {
   try {
     return decodeCbor(bytes);

@@ -1,6 +1,6 @@
-// Objects without the members that are not known.
+// Objects without members that are `undefined`.
 
-/** Leaves out what is `undefined`: absent and null are different things to a caller. */
+/** Removes members that are `undefined`: absent and null differ for a caller. */
 export function compact<View extends object>(view: { [Name in keyof View]: View[Name] | undefined }): View {
   return Object.fromEntries(Object.entries(view).filter(([, value]) => value !== undefined)) as View;
 }

@@ -1,12 +1,12 @@
-// Cron patterns: croner reads them and finds their local times; which instants these are in a time zone is decided here.
+// Cron patterns: croner parses them and finds their local times; this module finds the instants of these in a time zone.
 
 import { Cron } from 'croner';
 import { instantsOf, latestLocalTime, nextRepetition, offsetOf } from './time-zone.ts';
 
-/** croner keeps 80 KB a pattern. */
+/** Most patterns that are kept parsed; croner takes 80 KB for each. */
 const PATTERNS_KEPT = 50;
 
-/** As they are written, with the numbers each may have (crontab(5)); croner counts months and days from 0 in its messages. */
+/** The fields in their order, with their numbers (crontab(5)); croner counts months and days from 0 in its messages. */
 const FIELDS = [
   { name: 'second', from: 0, to: 59 },
   { name: 'minute', from: 0, to: 59 },
@@ -23,13 +23,13 @@ const NAMES = ['sun mon tue wed thu fri sat', 'jan feb mar apr may jun jul aug s
 interface Pattern {
   /** The first local time of the pattern after another one. */
   next(localTime: number): number | undefined;
-  /** Neither wildcard nor step in seconds, minutes and hours: it means times of day. */
+  /** Whether seconds, minutes and hours have neither wildcard nor step: the pattern means times of day. */
   readonly isFixed: boolean;
-  /** The latest answers: many schedules have the same pattern. By zone and instant. */
+  /** The latest results by zone and instant, because many schedules have the same pattern. */
   readonly answers: Map<string, number | undefined>;
 }
 
-/** More than the ticks that are counted of those that were skipped. */
+/** Results kept for a pattern: more than the skipped ticks that are counted. */
 const ANSWERS_KEPT = 200;
 
 const patterns = new Map<string, Pattern>();
@@ -63,7 +63,7 @@ function nextFixed(pattern: Pattern, zone: string, after: number): number | unde
 
 function nextShown(pattern: Pattern, zone: string, after: number): number | undefined {
   const tick = firstShown(pattern, zone, after + offsetOf(zone, after), after);
-  // Times before the present one come again when the clock is set back.
+  // Local times before the present one come again when the clock is set back.
   const repetition = nextRepetition(zone, after);
   if (!repetition || (tick ?? Infinity) < repetition.at) return tick;
   const again = firstShown(pattern, zone, repetition.at + repetition.after - 1, repetition.at - 1);
@@ -78,7 +78,7 @@ function firstShown(pattern: Pattern, zone: string, localTime: number, after: nu
     const { shown, passed } = instantsOf(zone, time);
     const tick = shown.find((instant) => instant > after);
     if (tick !== undefined) return tick;
-    // Left out: the next time that can be shown is the one at which the clock goes on.
+    // The local time is left out: the next one is that to which the clock is set forward.
     if (shown.length === 0) time = passed + offsetOf(zone, passed) - 1;
   }
 }
@@ -104,7 +104,7 @@ function hasFixedTimes(cron: string): boolean {
 }
 
 /**
- * What is wrong with a pattern, in the words of its writer; `undefined` when it is right.
+ * The fault of a pattern, in the terms of crontab; `undefined` when it is valid.
  * @param cron without blanks around
  */
 export function faultOfCron(cron: string): string | undefined {
@@ -113,14 +113,14 @@ export function faultOfCron(cron: string): string | undefined {
   );
 }
 
-/** As `faultOfCron`, but a pattern that names a day that never comes can be read. */
+/** As `faultOfCron`, but a pattern with a day that never comes is valid. */
 export function faultOfPattern(cron: string): string | undefined {
   if (cron.startsWith('@')) {
     if (NICKNAMES.includes(cron.toLowerCase())) return undefined;
     return `is no cron pattern: there is no ${cron}, only ${NICKNAMES.join(', ')}`;
   }
   const fields = cron.split(/\s+/);
-  // croner takes years and single dates as well.
+  // croner also accepts years and single dates.
   if (fields.length !== 5 && fields.length !== 6) return 'must have five or six fields';
   const fault = faultOfNumbers(fields);
   if (fault !== undefined) return `is no cron pattern: ${fault}`;
@@ -133,7 +133,7 @@ export function faultOfPattern(cron: string): string | undefined {
   }
 }
 
-/** Numbers that their field cannot have, steps that are longer than it, ranges without an end. */
+/** Finds numbers outside of their field, steps longer than the field, and ranges without an end. */
 function faultOfNumbers(fields: readonly string[]): string | undefined {
   for (const [at, field] of fields.entries()) {
     const { name, from, to } = FIELDS[at + FIELDS.length - fields.length] ?? FIELDS[0];
@@ -150,7 +150,7 @@ function faultOfNumbers(fields: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** croner replaces names by numbers, and `?` by `*`, before it looks; its messages are put back. */
+/** A message of croner with the original names and `?`, which croner replaces by numbers and `*`. */
 function asWritten(reason: string, fields: readonly string[]): string {
   const written = fields.flatMap((field) => [field, ...field.split(',')]);
   let text = reason;

@@ -1,6 +1,6 @@
 // The one error class of popfleet and its closed set of codes.
 
-/** Every code with the HTTP status it is answered with and the constant title of its problem document. */
+/** Every code with its HTTP status and the constant title of its problem document. */
 export const ERROR_CODES = {
   'malformed-body': { status: 400, title: 'The body cannot be read' },
   'invalid-query': { status: 400, title: 'A query parameter is not valid' },
@@ -38,7 +38,7 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERROR_CODES, text);
 }
 
-/** One fault inside a value: a JSON Pointer in fragment form (RFC 6901, section 6) and what to do about it. */
+/** One fault within a value: a JSON Pointer in fragment form (RFC 6901, section 6), and the rule that the value breaks. */
 export interface FieldFault {
   readonly pointer: string;
   readonly detail: string;
@@ -53,7 +53,7 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
-/** A failure that popfleet can name. `message` says what happened and what to do; it is safe to show to a caller. */
+/** A failure with a code. `message` says what happened and what to do; it is safe to show to a caller. */
 export class PopfleetError extends Error {
   readonly code: ErrorCode;
   readonly faults: readonly FieldFault[];

@@ -1,15 +1,15 @@
-// Groups failures that are the same: type, name, code and message (without what differs from task to task) of the error and of
-// what caused it, and where.
+// Fingerprints that group failures with the same cause: a digest of the task type, of name, code and message (without what
+// differs from task to task) of the error and its causes, and of the first own frames of the stack.
 
 import { createHash } from 'node:crypto';
 import type { ErrorCause, TaskError } from './task-error.ts';
 
-/** Part of the digest, so that fingerprints of other rules never mix with these. */
+/** Version of the rules, part of the digest, so that fingerprints of different rules never match. */
 const RULES = 'v2';
 const MESSAGE_CHARS = 4_096;
 const FRAMES = 3;
 
-/** In this order: a URL contains a path, a UUID contains digits. */
+/** Replacements, in this order: a URL contains a path, a UUID contains digits. */
 const VARIABLE_PARTS: readonly (readonly [RegExp, string])[] = [
   [/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]+/gi, '<url>'],
   [/[\w.+-]+@[\w-]+\.[\w.-]+/g, '<email>'],
@@ -21,15 +21,15 @@ const VARIABLE_PARTS: readonly (readonly [RegExp, string])[] = [
   [/\d{4,}/g, '<number>'],
 ];
 
-/** 16 hexadecimal digits that are equal for failures with the same cause, as far as their text tells. */
+/** 16 hexadecimal digits, equal for failures whose type, errors and frames are the same. */
 export function fingerprintOf(type: string, error: TaskError): string {
-  const parts = [RULES, type, ...tellingParts(error), ...ownFrames(error.stack ?? '')];
+  const parts = [RULES, type, ...partsOf(error), ...ownFrames(error.stack ?? '')];
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
 }
 
-/** Of an error, then of its cause, then of its errors. */
-function tellingParts({ name, message, code = '', cause, errors = [] }: ErrorCause): string[] {
-  const nested = [...(cause ? [cause] : []), ...errors].flatMap(tellingParts);
+/** The parts of an error, then those of its cause, then those of its errors. */
+function partsOf({ name, message, code = '', cause, errors = [] }: ErrorCause): string[] {
+  const nested = [...(cause ? [cause] : []), ...errors].flatMap(partsOf);
   return [name, code, withoutVariableParts(message), ...nested];
 }
 
@@ -39,7 +39,7 @@ function withoutVariableParts(message: string): string {
   return text;
 }
 
-/** The first frames of the handler's own code, without line numbers: those move with every edit. */
+/** The first frames of the handler's own code, without line numbers, which change with every edit. */
 function ownFrames(stack: string): string[] {
   return stack
     .split('\n')

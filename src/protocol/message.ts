@@ -8,7 +8,7 @@ import { CborFault, scanCbor, textOf } from './cbor-scan.ts';
 import { isInstant } from './instant.ts';
 import { TASK_TYPE } from './names.ts';
 
-/** Behind the array head. */
+/** Offset of the type, after the head of the array. */
 const TYPE_AT = 1;
 
 export type MessageOptions = Readonly<Record<string, unknown>>;
@@ -43,7 +43,7 @@ function typeEnd(bytes: Uint8Array): number | undefined {
   return typeHead === 0x78 ? TYPE_AT + 2 + (bytes[TYPE_AT + 1] ?? 0) : TYPE_AT + 1 + typeHead - 0x60;
 }
 
-/** Whether the content brings options; the bytes are one for certain. */
+/** Whether the content has options. The bytes must be a content. */
 export function hasOptions(content: Uint8Array): boolean {
   return content[0] === 0x83;
 }
@@ -71,13 +71,13 @@ export function decodeContent(bytes: Uint8Array): TaskContent {
   return { type, input: fields[1], options: toOptions(fields[2] ?? {}) };
 }
 
-/** The tick of a schedule that a task stands for; `due` in milliseconds since 1970. */
+/** The tick of a schedule that made a task; `due` in milliseconds since 1970. */
 export interface TickOfSchedule {
   readonly name: string;
   readonly due: number;
 }
 
-/** What made the task: the option `schedule`, when popfleet wrote it. A foreign program may have written anything. */
+/** Reads the option `schedule`; `undefined` when it is not as popfleet writes it, as in a message of another program. */
 export function readTick({ schedule }: MessageOptions): TickOfSchedule | undefined {
   const { name, due } = (schedule ?? {}) as Partial<TickOfSchedule>;
   return typeof name === 'string' && isInstant(due) ? { name, due } : undefined;

@@ -1,4 +1,4 @@
-// What a caller or a definition may ask for a task. The call overrides the definition, the definition the defaults here.
+// The options of a task. Those of a call override those of the definition, which override the defaults here.
 
 import * as v from 'valibot';
 import { compact } from './compact.ts';
@@ -17,7 +17,7 @@ export const BackoffEntries = v.strictObject({
   type: v.optional(v.picklist(['fixed', 'exponential'], 'must be fixed or exponential'), 'exponential'),
   /** Delay before the second attempt. */
   baseMs: v.optional(integer(0, 30 * DAY_MS), 1_000),
-  /** What each further failure multiplies it with; `fixed` ignores it. */
+  /** Factor of the delay for each further failure; `fixed` ignores it. */
   factor: v.optional(
     v.pipe(
       v.number('must be a number'),
@@ -41,12 +41,12 @@ const BackoffSchema = v.pipe(
 );
 export type Backoff = v.InferOutput<typeof BackoffSchema>;
 
-/** One option of a task: what fits, who reads it, and who may set it. */
+/** One option of a task: its schema, when it is read, and where it may be set. */
 interface Option {
   readonly schema: v.GenericSchema<unknown, unknown>;
   /**
-   * `run`: the worker acts on it; it travels in the message as far as the call has set it, and is shown with the task.
-   * `accept`: whoever accepts the task acts on it.
+   * `run`: the worker acts on it; it is in the message when the call has set it, and is shown with the task.
+   * `accept`: it acts when the task is accepted.
    */
   readonly readBy: 'run' | 'accept';
   /** A definition may set it for all its tasks. */
@@ -95,7 +95,7 @@ const OPTIONS = {
 } as const satisfies Readonly<Record<string, Option>>;
 type Options = typeof OPTIONS;
 
-/** Optional entries of the options that have this value in this field. */
+/** Optional entries of the options whose field has this value. */
 type Entries<Field extends keyof Option, Value> = {
   [Name in keyof Options as Options[Name][Field] extends Value ? Name : never]: v.OptionalSchema<
     Options[Name]['schema'],
@@ -112,14 +112,14 @@ function entriesWith<const Field extends keyof Option, const Value extends Optio
   return Object.fromEntries(entries) as Entries<Field, Value>;
 }
 
-/** What a run goes by. */
+/** Schemas of the options that the worker acts on. */
 export const runEntries = entriesWith('readBy', 'run');
 /** The options of one call, beside its type and input. */
 export const callEntries = { ...runEntries, ...entriesWith('readBy', 'accept') };
-/** What a schedule may set beside its type, its input and its times. */
+/** The options of a schedule, beside its type, its input and its times. */
 export const scheduleEntries = entriesWith('ofSchedule', true);
 
-/** What one call may ask for. */
+/** One call: type, input and options. */
 export const CallSchema = v.pipe(
   v.strictObject({ type: v.string(), input: v.unknown(), ...callEntries }),
   v.forward(
@@ -150,7 +150,7 @@ export type TaskDefaults = v.InferInput<typeof DefaultsSchema>;
 const MessageOptionsSchema = v.object(runEntries);
 type GivenOptions = v.InferOutput<typeof MessageOptionsSchema>;
 
-/** Complete options of a run: what neither the call nor the type sets, and has no default, is missing. */
+/** Complete options of a run; those that neither call nor definition sets, and that have no default, are missing. */
 export type RunOptions = Omit<GivenOptions, 'maxAttempts' | 'backoff'> & {
   maxAttempts: number;
   backoff: Backoff;
@@ -159,7 +159,7 @@ export type RunOptions = Omit<GivenOptions, 'maxAttempts' | 'backoff'> & {
 const DEFAULTS: RunOptions = { maxAttempts: 3, backoff: v.parse(BackoffSchema, {}) };
 
 /**
- * What holds for a run: the message's options, else the definition's, else the defaults.
+ * The options of a run: those of the message, else of the definition, else the defaults.
  * @throws valibot.ValiError when the message carries options that are not valid
  */
 export function resolveRunOptions(message: unknown, defaults: TaskDefaults): RunOptions {
@@ -170,7 +170,7 @@ export function resolveRunOptions(message: unknown, defaults: TaskDefaults): Run
   };
 }
 
-/** How long a task is kept whose options, for another reason, are not valid; in milliseconds. */
+/** How long a finished task is kept, in milliseconds, also when other options of its message are invalid. */
 export function resultTtlOf(
   { resultTtlMs }: Readonly<Record<string, unknown>>,
   defaults: TaskDefaults,
@@ -180,7 +180,7 @@ export function resultTtlOf(
 
 const RUN_OPTION_NAMES = Object.keys(runEntries) as (keyof typeof runEntries)[];
 
-/** The part of a call's options that travels in the message; `undefined` when there is none. */
+/** The options of a call that the message carries; `undefined` when there are none. */
 export function toMessageOptions(
   call: Partial<Record<keyof typeof runEntries, unknown>>,
 ): Record<string, unknown> | undefined {

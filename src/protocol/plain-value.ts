@@ -1,8 +1,8 @@
-// The one definition of plain data: what JSON and CBOR both carry, and what comes out of both as it went in.
+// The one definition of plain data: values that JSON and CBOR both carry without a change.
 //
 // Plain are null, true, false, text, finite numbers, byte strings, arrays, objects of these, and `undefined` as a whole value
-// or as a member (in JSON the member is then absent). Everything that comes in has to be plain already. What a handler hands
-// out is made plain first, as far as JSON does it without a loss: docs/protocol.md, "Plain data".
+// or as a member (in JSON the member is then absent). All data that comes in has to be plain already. Results of handlers are
+// made plain first, as far as JSON does it without a loss: docs/protocol.md, "Plain data".
 
 import { types } from 'node:util';
 import { DEFAULT_SCAN_LIMITS, FORBIDDEN_KEYS, type ScanLimits } from './cbor-scan.ts';
@@ -10,20 +10,20 @@ import type { FieldFault } from './errors.ts';
 import { LAST_INSTANT_MS } from './instant.ts';
 import { toPointer } from './pointer.ts';
 
-/** A copy that shares no object with what was given, byte strings excepted; or where it is not plain, and why. */
+/** A copy that shares no object with the given value, byte strings excepted; or where the value is not plain, and why. */
 export type Plain =
   | {
       readonly value: unknown;
-      /** Some number is beyond ±(2^53 − 1): as an integer in JSON text it was another one. */
+      /** A number is beyond ±(2^53 − 1): if it was an integer in JSON text, parsing has changed it. */
       readonly hasLarge: boolean;
     }
   | { readonly fault: FieldFault };
 
-/** Half of a character has no form in UTF-8, so none in CBOR: other libraries refuse what would be written for it. */
+/** Half of a character has no form in UTF-8, so none in CBOR: other libraries refuse the bytes that cbor-x writes for it. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const LONE_SURROGATE_FAULT = 'is text with half of a character (a lone surrogate)';
 
-/** What to give instead of the values that people give most often. */
+/** Advice for the values that are most often given in error. */
 const INSTEAD: Readonly<Record<string, string>> = {
   BigInt: 'its text',
   Date: 'its toISOString()',
@@ -37,28 +37,28 @@ const YEAR_0_MS = Date.UTC(-1, 11, 31) + 86_400_000;
 const READ_FAULT_CHARS = 200;
 
 /**
- * Reads a value that has to be plain: parsed JSON, or what a program gives to the library. Each part is read once.
- * Nothing is converted, because the schema of the task, and its handler, shall see what the caller gave.
+ * Reads a value that has to be plain: parsed JSON, or a value that a program gives to the library. Each part is read once.
+ * Nothing is converted, because the schema of the task, and its handler, shall get the value as the caller gave it.
  */
 export function readPlain(value: unknown, limits: ScanLimits = DEFAULT_SCAN_LIMITS): Plain {
   return new Walk(limits, false).start(value);
 }
 
 /**
- * Makes a plain value of what a handler hands out, as `JSON.stringify` would: what has a `toJSON` method (a Date, a URL, a
- * Decimal) becomes what that answers, an instance of a class without one becomes its own enumerable members. What JSON
- * would drop, or turn into something else, is a fault.
+ * Makes the value of a handler plain, as `JSON.stringify` would: a value with a `toJSON` method (a Date, a URL, a Decimal)
+ * becomes its result, an instance of a class without one becomes its own enumerable members. A value that JSON would drop,
+ * or turn into another one, is a fault.
  */
 export function toPlain(value: unknown, limits: ScanLimits = DEFAULT_SCAN_LIMITS): Plain {
   return new Walk(limits, true).start(value);
 }
 
-/** A fault as the end of a sentence: `#/at is a Map`. @param whole what the value is, when all of it is at fault */
+/** A fault as the end of a sentence: `#/at is a Map`. @param whole name of the value, when all of it is at fault */
 export function faultText({ pointer, detail }: FieldFault, whole: string): string {
   return `${pointer === '#' ? whole : pointer} ${detail}`;
 }
 
-/** Ends a walk. No Error: its stack would cost more than the walk. */
+/** Thrown to end a walk. Not an Error, whose stack would cost more than the walk. */
 class Refusal {
   readonly fault: FieldFault;
 
@@ -67,17 +67,17 @@ class Refusal {
   }
 }
 
-/** One way through a value. Its depth is bounded, so recursion is safe. */
+/** One walk through a value. Its depth is bounded, so recursion is safe. */
 class Walk {
   readonly #limits: ScanLimits;
-  /** Whether values are made plain, or have to be. */
+  /** Whether values are made plain; else they have to be. */
   readonly #converts: boolean;
   #nodes = 0;
   #hasLarge = false;
-  /** Where it is: the key at each level, and how many levels that are. */
+  /** Position of the walk: the key at each level, and the number of levels. */
   readonly #path: (string | number)[] = [];
   #level = 0;
-  /** The arrays and objects it is in. */
+  /** The arrays and objects around the position. */
   readonly #above: object[] = [];
 
   constructor(limits: ScanLimits, converts: boolean) {
@@ -116,7 +116,7 @@ class Walk {
       case 'object':
         return value === null ? null : this.#visitObject(value, level);
       case 'bigint':
-        // Some programs give it a `toJSON`.
+        // Some programs add `toJSON` to BigInt.
         return this.#visitObject(value as unknown as object, level);
       case 'function':
       case 'symbol':
@@ -125,16 +125,16 @@ class Walk {
   }
 
   #visitObject(value: object, level: number): unknown {
-    // In front of `toJSON`: a Buffer has one, which makes an array of it.
+    // Before `toJSON`: that of a Buffer would make an array of it.
     if (types.isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     if (!this.#converts) return this.#visitContainer(value, level);
     if (types.isDate(value)) this.#checkDate(value);
     const { toJSON } = value as { readonly toJSON?: unknown };
     if (typeof toJSON !== 'function') return this.#visitContainer(value, level);
-    const told: unknown = toJSON.call(value, String(this.#path[level - 1] ?? ''));
-    // As JSON does it: what `toJSON` answers is not asked again.
-    const isContainer = typeof told === 'object' && told !== null && !types.isUint8Array(told);
-    return isContainer ? this.#visitContainer(told, level) : this.#visit(told, level);
+    const json: unknown = toJSON.call(value, String(this.#path[level - 1] ?? ''));
+    // As in JSON, a `toJSON` of the result is not called.
+    const isContainer = typeof json === 'object' && json !== null && !types.isUint8Array(json);
+    return isContainer ? this.#visitContainer(json, level) : this.#visit(json, level);
   }
 
   #checkDate(date: Date): void {
@@ -160,7 +160,7 @@ class Walk {
       this.#level = level + 1;
       const item = this.#visit(array[at], level + 1);
       this.#level = level + 1;
-      // JSON would make null of it.
+      // JSON would turn it into null.
       if (item === undefined) this.#refuse('is undefined, which an array cannot hold (give null)');
       copy.push(item);
     }
@@ -181,14 +181,14 @@ class Walk {
     return copy;
   }
 
-  /** Own enumerable text keys: what JSON publishes. */
+  /** The own enumerable text keys, which JSON writes. */
   #membersOf(value: object): readonly string[] {
     const prototype: unknown = Object.getPrototypeOf(value);
-    // An object literal, of whichever realm, has a prototype that has none.
+    // The prototype of an object literal, of any realm, has no prototype itself.
     const isLiteral = prototype === null || Object.getPrototypeOf(prototype) === null;
     if (isLiteral) return Object.keys(value);
     const kind = kindOf(value);
-    // A Map, an Error or a RegExp keeps what it has elsewhere, and a class may do so too: nothing of it would be left.
+    // A Map, an Error or a RegExp keeps its data outside of its members, as a class may do: its JSON would be empty.
     const keys = this.#converts && kind === 'Object' ? Object.keys(value) : [];
     if (keys.length > 0) return keys;
     const instead = INSTEAD[kind];

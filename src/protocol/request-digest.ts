@@ -1,4 +1,4 @@
-// Tells whether two requests under one idempotency key are the same.
+// The digest that shows whether two requests with one idempotency key are the same.
 
 import { createHash } from 'node:crypto';
 import { encodeCbor } from './cbor.ts';

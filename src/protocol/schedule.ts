@@ -1,4 +1,4 @@
-// Schedules: when the next tick is, and what becomes of ticks that nobody could run in time.
+// Schedules: when the next tick is, and whether ticks that were missed run.
 
 import * as v from 'valibot';
 import { decodeCbor } from './cbor.ts';
@@ -9,17 +9,17 @@ import { TASK_TYPE } from './names.ts';
 import { scheduleEntries } from './options.ts';
 import { isTimeZone } from './time-zone.ts';
 
-/** A tick that is later than this was missed: the fleet was down, or Redis was. Less is catching up. */
+/** A tick that is more than these milliseconds late was missed: the fleet or Redis was down. */
 export const MISSED_AFTER_MS = 5_000;
-/** A tick that is later than this was missed, also when the fleet was busy with other ticks all the time. */
+/** A tick that is more than these milliseconds late was missed, also when the fleet was busy with other ticks. */
 export const LONGEST_CATCH_UP_MS = 60_000;
-/** Skipped ticks of a pattern are counted up to here, for each time that some are skipped. */
+/** Most ticks of a pattern that are counted each time that some are skipped. */
 const MOST_COUNTED = 100;
 
 const SHORTEST_EVERY_MS = 1_000;
 
 const timing = {
-  /** Five fields, or six with seconds first, as croner reads them; `@daily` and its kin too. */
+  /** Five fields, or six with seconds first, as croner reads them; or a name such as `@daily`. */
   cron: v.optional(v.pipe(v.string(), v.trim(), v.maxLength(200, 'must have at most 200 characters'))),
   /** Instead of `cron`: at every multiple of this since 1970-01-01T00:00:00Z. */
   everyMs: v.optional(
@@ -60,12 +60,12 @@ export const ScheduleSchema = v.pipe(
 );
 export type Schedule = v.InferOutput<typeof ScheduleSchema>;
 
-/** What Redis may have: a later release may know more. */
+/** A schedule as Redis may have it: a later release may write more members. */
 const StoredSchema = v.looseObject({ ...entries, type: v.pipe(v.string(), v.regex(TASK_TYPE)) });
 /** As in `decodeContent`: a schedule adds a few items to the body it came in. */
 const STORED_LIMITS = { depth: DEFAULT_SCAN_LIMITS.depth + 1, nodes: DEFAULT_SCAN_LIMITS.nodes + 64 };
 
-/** Reads what is stored of a schedule; a text says why it cannot be read. Any program may have written it. */
+/** Reads a stored schedule, which any program may have written. Returns a text with the reason when it cannot be read. */
 export function readSchedule(bytes: Uint8Array): Schedule | string {
   let stored: unknown;
   try {
@@ -110,9 +110,9 @@ export function nextTicks(schedule: Schedule, afterMs: number, count: number): n
 }
 
 /**
- * What to do with a tick that is due: whether its task runs, and which tick comes next.
- * @param lateSince how late it is counts from here: while the fleet works off more ticks than fit into one call, they are
- *   not missed
+ * Decides about a tick that is due: whether its task runs, and which tick comes next.
+ * @param lateSince the time at which lateness is measured; before `now` while the fleet works off more ticks than fit into
+ *   one call, so that these are not missed
  */
 export function planTick(
   schedule: Schedule,
@@ -127,7 +127,7 @@ export function planTick(
 
 /** Ticks that were dropped together. Times are milliseconds since 1970. */
 export interface SkippedTicks {
-  /** Of a pattern at most 100. */
+  /** At most 100 of a pattern. */
   readonly count: number;
   readonly from: number;
   readonly until: number;

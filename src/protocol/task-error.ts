@@ -1,59 +1,59 @@
-// What is stored of an error that a task ended with: plain, bounded, safe to encode.
+// The stored form of an error that ended a task: plain, bounded, safe to encode.
 
 import { decodeTrusted } from './cbor.ts';
 import { cutText, isErrorLike, readProperty, valueText } from './value-text.ts';
 
-/** Stored at most: a message may quote a whole payload, a stack may be endless. */
+/** Most characters that are stored: a message may quote a whole payload, a stack may be endless. */
 export const ERROR_MESSAGE_CHARS = 4_096;
 export const ERROR_STACK_CHARS = 8_192;
 const NAME_CHARS = 256;
 const CODE_CHARS = 128;
-/** The same of a cause, or of one of several errors, and of all of them together. */
+/** The same for a cause, or one of several errors, and for all of them together. */
 const NESTED_MESSAGE_CHARS = 1_024;
 const NESTED_STACK_CHARS = 2_048;
 export const ALL_NESTED_CHARS = 8_192;
-/** Causes below one another, and errors of one `AggregateError`. */
+/** Most levels of causes, and most errors of one `AggregateError`. */
 export const MOST_LEVELS = 6;
 export const MOST_ERRORS = 10;
-/** A stack begins with the message; one that is longer than this is shortened there, so that the frames are kept. */
+/** A stack begins with the message, which is cut to this many characters there, so that the frames are kept. */
 const MESSAGE_IN_STACK_CHARS = 512;
 
 /** An error, or the cause of one. */
 export interface ErrorCause {
   readonly name: string;
   readonly message: string;
-  /** Of the error's `code`, `errno`, `status` or `statusCode`, the first that it has: `ECONNREFUSED`, `23505`, `404`. */
+  /** The first of the error's `code`, `errno`, `status` and `statusCode`: `ECONNREFUSED`, `23505`, `404`. */
   readonly code?: string;
   readonly stack?: string;
   readonly cause?: ErrorCause;
-  /** Of an `AggregateError`. */
+  /** The errors of an `AggregateError`. */
   readonly errors?: ErrorCause[];
 }
 
 export interface TaskError extends ErrorCause {
   /** Equal for failures with the same cause (`fingerprintOf`). */
   readonly fingerprint?: string;
-  /** Set when the thread of the task was ended from outside, or ended under it. */
+  /** Set when the thread of the task was ended from outside, or ended while the task ran. */
   readonly killCause?: KillCause;
-  /** Milliseconds from ending the thread until it was gone. */
+  /** Milliseconds from the order to end the thread until it had ended. */
   readonly killLatencyMs?: number;
 }
 
 export const KILL_CAUSES = ['timeout', 'cancel', 'out-of-memory', 'thread-exit', 'process-exit'] as const;
 export type KillCause = (typeof KILL_CAUSES)[number];
 
-/** Turns whatever a handler threw into a bounded, plain error. Never throws, also for hostile getters. */
+/** Turns any value that a handler threw into a bounded, plain error. Never throws, not even for hostile getters. */
 export function toTaskError(thrown: unknown): TaskError {
   return describe(thrown, { level: 0, left: { chars: ALL_NESTED_CHARS }, above: [] });
 }
 
-/** Where a value stands within what was thrown. */
+/** Position of a value within the thrown value. */
 interface Place {
-  /** 0 for what was thrown itself. */
+  /** 0 for the thrown value itself. */
   readonly level: number;
-  /** What all nested errors together may still take. */
+  /** Characters that all nested errors together may still take. */
   readonly left: { chars: number };
-  /** The values around it: one of them again would be a cycle. */
+  /** The values around it, by which a cycle is found. */
   readonly above: readonly unknown[];
 }
 
@@ -81,7 +81,7 @@ function describeObject(thrown: object, place: Place): ErrorCause {
   const message = isError ? messageOf(thrown) : objectText(thrown, place);
   const stack = isError ? stackOf(thrown, message) : undefined;
   const below = { ...place, level: place.level + 1, above: [...place.above, thrown] };
-  // In this order, because each takes of what is left for those after it.
+  // In this order, because each leaves fewer characters for those after it.
   const own = {
     name: fit(nameOf(thrown, isError), place, NAME_CHARS, NAME_CHARS),
     message: fit(
@@ -120,7 +120,7 @@ function hasRoom(value: unknown, { level, left, above }: Place): boolean {
   return level < MOST_LEVELS && left.chars > 0 && !above.includes(value);
 }
 
-/** Cuts a text to what is allowed in its place, and takes it off what is left. */
+/** Cuts a text to the limit of its place, and subtracts it from the characters that are left. */
 function fit(text: string, { level, left }: Place, chars: number, nestedChars: number): string {
   if (level === 0) return cutText(text, chars);
   const cut = cutText(text, Math.max(1, Math.min(nestedChars, left.chars)));
@@ -130,7 +130,7 @@ function fit(text: string, { level, left }: Place, chars: number, nestedChars: n
 
 type Primitive = string | number | bigint | boolean | symbol | null | undefined;
 
-/** For what is no object. */
+/** Message for a thrown value that is no object. */
 function wordsFor(thrown: Primitive | (() => unknown), { level }: Place): string {
   const wasThrown = level === 0 ? ' was thrown' : '';
   if (typeof thrown === 'string') return thrown.trim() === '' ? `an empty text${wasThrown}` : thrown;
@@ -139,7 +139,7 @@ function wordsFor(thrown: Primitive | (() => unknown), { level }: Place): string
   return thrown === undefined || thrown === null ? `${text}${wasThrown}` : text;
 }
 
-/** For objects that say nothing of themselves. */
+/** Message for objects without one. */
 function wordsForSilence(thrown: object, code: string | undefined, isError: boolean): string {
   const errors = readProperty(thrown, 'errors');
   if (Array.isArray(errors) && errors.length > 0) {
@@ -153,7 +153,7 @@ function wordsForSilence(thrown: object, code: string | undefined, isError: bool
   return isError ? 'an error without a message' : 'an object without a message';
 }
 
-/** Where messages of objects stand that are no errors: also of events that tell of an error, and of answers of `fetch`. */
+/** Members with the message of objects that are no errors, such as error events and responses of `fetch`. */
 const MESSAGES = ['message', 'reason', 'statusText'] as const;
 const SHOWN_OTHERWISE: ReadonlySet<string> = new Set(['name', 'code', 'stack', 'cause', 'errors']);
 
@@ -197,7 +197,7 @@ function codeOf(thrown: object): string | undefined {
   for (const name of ['code', 'errno', 'status', 'statusCode']) {
     const code = readProperty(thrown, name);
     if (typeof code === 'string' && code !== '') return code;
-    // Numbers that every error of a class has, as those of a DOMException, say no more than its name.
+    // A number that every error of a class has, as the `code` of a DOMException, adds nothing to its name.
     if (typeof code === 'number' && (name !== 'code' || Object.hasOwn(thrown, name))) return String(code);
   }
   return undefined;
@@ -208,7 +208,7 @@ function textOf(from: object, name: string): string | undefined {
   return typeof value === 'string' && value.trim() !== '' ? value : undefined;
 }
 
-/** Reads a stored error: one that another program or release has written may have any shape. Never throws. */
+/** Reads a stored error, which may have any shape when another program or release has written it. Never throws. */
 export function readTaskError(bytes: Uint8Array): TaskError {
   try {
     const stored = decodeTrusted(bytes);

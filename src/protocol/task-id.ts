@@ -5,7 +5,7 @@ import { v7 } from 'uuid';
 import { TASK_ID } from './names.ts';
 
 const ID_BYTES = 16;
-/** Random bytes are fetched for many ids at once: fetching them for each took five times as long as making the id. */
+/** Random bytes are fetched for many ids at once: fetching them for each took five times as long as the rest of an id. */
 const pool = new Uint8Array(256 * ID_BYTES);
 let used = pool.length;
 let lastMs = 0;
@@ -22,7 +22,7 @@ export function newTaskId(): string {
   const now = Date.now();
   if (now > lastMs) {
     lastMs = now;
-    // Half of its range is left to count on within this millisecond.
+    // Half of the range is left for further ids of this millisecond.
     sequence = new DataView(random.buffer, random.byteOffset).getUint32(0) >>> 1;
   } else {
     sequence += 1;
@@ -31,7 +31,7 @@ export function newTaskId(): string {
 }
 
 /**
- * An id that a caller gives, in the form in which it is stored. Capital letters mean the same (RFC 9562, section 4).
+ * The stored form of an id that a caller gives. Capital letters mean the same (RFC 9562, section 4).
  * @returns `undefined` when the text is no id
  */
 export function readTaskId(text: string): string | undefined {

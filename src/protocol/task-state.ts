@@ -1,9 +1,9 @@
-// The states of a task and the only table of allowed moves. The Lua scripts receive this table; nothing else may move a task.
+// The states of a task and the only table of allowed moves. The Lua scripts receive this table and allow no other move.
 
 export const TASK_STATES = ['scheduled', 'ready', 'running', 'succeeded', 'dead', 'cancelled'] as const;
 export type TaskState = (typeof TASK_STATES)[number];
 
-/** Where a task comes from before its first state, and goes to once its record is dropped. */
+/** The origin of a task before its first state, and its destination once its record is removed. */
 export type TaskOrigin = 'new';
 export type TaskEnd = 'removed';
 
@@ -13,7 +13,7 @@ export type TaskEnd = 'removed';
  */
 export const TRANSITIONS: Readonly<Record<TaskState | TaskOrigin, readonly (TaskState | TaskEnd)[]>> = {
   new: ['scheduled', 'ready'],
-  // To `dead` when it expired before it was started.
+  // To `dead` when the task expires before it is started.
   scheduled: ['ready', 'cancelled', 'dead'],
   ready: ['running', 'cancelled', 'dead'],
   running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready'],
@@ -29,7 +29,7 @@ export function isTerminal(state: TaskState): boolean {
   return TERMINAL.has(state);
 }
 
-/** Narrows a word read from Redis. */
+/** Whether a word that was read from Redis is a state. */
 export function isTaskState(word: string): word is TaskState {
   return (TASK_STATES as readonly string[]).includes(word);
 }

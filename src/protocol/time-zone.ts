@@ -1,10 +1,10 @@
-// Local time of IANA zones, and which instants a local time stands for.
+// Local time of IANA zones, and the instants of a local time.
 // A local time is a number: milliseconds since 1970 as if its clock stood at UTC.
 
 const HOUR_MS = 3_600_000;
 /** No zone is further from UTC than 14 hours (IANA tz database). */
 const FURTHEST_MS = 15 * HOUR_MS;
-/** A clock is set back by less than a day. */
+/** Bound of how far a clock is set back: less than a day. */
 const REPEATED_MS = 26 * HOUR_MS;
 /** Zones whose formatter is kept; the IANA database has about 600 names. */
 const FORMATS_KEPT = 700;

@@ -8,7 +8,7 @@ const PARTS_OF_A_SMALL_VALUE = 500;
 
 /**
  * Validates a value.
- * @param at JSON Pointer of the value within what the caller gave, without `#`
+ * @param at JSON Pointer of the value within the caller's request, without `#`
  * @throws PopfleetError `invalid-input` that names every field
  */
 export function validate<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown, at = ''): Output {
@@ -17,7 +17,7 @@ export function validate<Output>(schema: v.GenericSchema<unknown, Output>, value
   const parsed = isSmall(value) ? v.safeParse(schema, value) : first;
   if (parsed.success) return parsed.output;
   const faults = parsed.issues.map((issue) => toFault(issue, at));
-  // A field that breaks several rules with one sentence about all of them is named once.
+  // A field that breaks several rules with the same message is reported once.
   throw invalidInput([
     ...new Map(faults.map((fault) => [`${fault.pointer} ${fault.detail}`, fault])).values(),
   ]);
@@ -51,10 +51,10 @@ function toFault(issue: v.BaseIssue<unknown>, at: string): FieldFault {
     at,
     (issue.path ?? []).map(({ key }) => String(key)),
   );
-  // The library's own words for an unknown and for a missing key tell a caller nothing.
+  // The library's own messages for an unknown and for a missing key do not help a caller.
   if (issue.type === 'strict_object' && issue.expected === 'never')
     return { pointer, detail: 'is an unknown field' };
   if (issue.received === 'undefined') return { pointer, detail: 'is missing' };
-  // The library quotes the refused value; an answer never does.
+  // The library's message quotes the refused value; an answer never does.
   return { pointer, detail: issue.message.replace(/(?: but received|: Received) .*$/s, '') };
 }

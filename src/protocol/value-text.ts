@@ -3,7 +3,7 @@
 
 import { types } from 'node:util';
 
-/** Levels, members of one object or array, values in all, and characters of one text that are shown. */
+/** Most levels, members of one object or array, values in all, and characters of one text that are shown. */
 const MOST_LEVELS = 4;
 const MOST_MEMBERS = 20;
 const MOST_VALUES = 200;
@@ -20,13 +20,13 @@ export function readProperty(from: object, name: string): unknown {
   }
 }
 
-/** True for errors of this and of any other realm (vm, jsdom), and for whatever has the message and stack of one. */
+/** True for errors of this and of any other realm (vm, jsdom), and for any object with the message and stack of one. */
 export function isErrorLike(value: unknown): value is Error {
   if (typeof value !== 'object' || value === null) return false;
   try {
     if (types.isNativeError(value) || value instanceof Error) return true;
   } catch {
-    // A proxy that does not say what it stands for.
+    // A proxy whose traps throw.
   }
   return (
     typeof readProperty(value, 'message') === 'string' && typeof readProperty(value, 'stack') === 'string'
@@ -40,9 +40,9 @@ export function cutText(text: string, chars: number): string {
 }
 
 /**
- * What `JSON.stringify` would show of a value, in short. Texts, and what becomes a text, stand without quotes.
+ * A short form of the JSON of a value. A text, or a value that JSON turns into a text, has no quotes.
  * @param without members of the value itself that are left out
- * @returns `undefined` when JSON shows nothing of it (a function, an object without members)
+ * @returns `undefined` when its JSON is empty (a function, an object without members)
  */
 export function valueText(value: unknown, without: ReadonlySet<string> = new Set()): string | undefined {
   const sketch = sketchOf(value, without, { left: MOST_VALUES }, 0);
