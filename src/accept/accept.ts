@@ -1,4 +1,4 @@
-// The one way in for tasks. It knows no HTTP: routes, batches, schedules and the library stand on it.
+// Accepts tasks, without HTTP: routes, batches, schedules and the library use it.
 // A call is prepared, admitted by the limits and sent; many calls take the same three steps together.
 
 import type { Call } from '../protocol/options.ts';
@@ -27,16 +27,16 @@ export interface Accept {
   /** Makes a task of a call that was validated. @throws PopfleetError `unknown-type`, `invalid-input`, `forbidden` */
   prepare(call: Call, sender: Sender, place?: Place): Prepared;
   /**
-   * Asks the limits for one task. A task that its key has made before is admitted always.
+   * Checks the limits for one task. A task that its key has made before is always admitted.
    * @returns a promise unless it is admitted for certain; it rejects with PopfleetError `quota-exceeded`, `queue-full` or
    *   `redis-full`
    */
   admit(prepared: Prepared, sender: Sender): Promise<void> | undefined;
   /** Resolves once Redis has the task, or has found that its key is taken (`undefined`: simply accepted). @throws PopfleetError `redis-full` */
   send(prepared: Prepared): Promise<Verdict | undefined>;
-  /** Looks up the keys of many tasks before they are sent. @param tasks `undefined` stands for one that will not be sent */
+  /** Looks up the keys of many tasks before they are sent. @param tasks `undefined` for one that will not be sent */
   lookUpKeys(tasks: readonly (Prepared | undefined)[]): Promise<KnownKeys>;
-  /** As `admit`, all of them or none. @param tasks without those that their keys have made before */
+  /** As `admit`, for all tasks or none. @param tasks without those that their keys have made before */
   admitMany(tasks: readonly Prepared[], sender: Sender): Promise<void>;
   /**
    * Sends tasks, in the order of each queue.
@@ -46,7 +46,7 @@ export interface Accept {
    */
   sendMany(count: number, taskAt: (index: number) => Prepared): Promise<ReadonlyMap<number, Verdict>>;
   /**
-   * A schedule with its queue, which may be made.
+   * A schedule with its queue, once the limits allow that queue.
    * @throws PopfleetError `unknown-type`, `invalid-input`, `forbidden`, `queue-full`
    */
   prepareSchedule(
@@ -64,7 +64,7 @@ export interface AcceptDeps {
   readonly registry: Registry;
   readonly producer: Producer;
   readonly keyOwners: KeyOwners;
-  /** Without them every task is admitted. */
+  /** Without limits every task is admitted. */
   readonly limits?: Limits;
 }
 

@@ -1,4 +1,4 @@
-// Gathers tasks that are sent one by one into few calls to Redis. This is what makes accepting fast.
+// Gathers tasks that are sent one by one into few calls to Redis, which makes accepting fast.
 
 import type { NewTask, Producer, Verdict } from '../store/producer.ts';
 
@@ -10,12 +10,12 @@ export interface Batcher {
   send(queue: string, task: NewTask): Promise<Verdict | undefined>;
 }
 
-/** A call of so many tasks is sent at once, and not only at the end of the turn: Redis works on it while the next fills. */
+/** A call with this many tasks is sent before the end of the turn: Redis works on it while the next one fills. */
 const SENT_AT = 32;
 
 interface Batch {
   readonly tasks: NewTask[];
-  /** Shared by all callers of the batch. */
+  /** The reply, shared by all callers of the batch. */
   readonly sent: Promise<ReadonlyMap<number, Verdict>>;
   readonly send: () => void;
 }

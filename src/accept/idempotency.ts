@@ -1,18 +1,18 @@
-// What idempotency keys say before their tasks are sent, and how a key that belongs to another request is refused.
+// Looks up idempotency keys before their tasks are sent, and refuses a key that belongs to another request.
 
 import { PopfleetError } from '../protocol/errors.ts';
 import type { KeyOwners } from '../store/key-owners.ts';
 import type { IdempotencyKey } from '../store/producer.ts';
 import type { Prepared } from './new-task.ts';
 
-/** The key of a task that Redis has, in the words of `keyReused`. */
+/** Names a task that Redis has, for `keyReused`. */
 export function ofTask(id: string): string {
   return `(task ${id})`;
 }
 
 /**
  * @param whose the other request: `ofTask`, or an entry of `KnownKeys.taken`
- * @param pointer of the key in what the sender gave, if it stands there
+ * @param pointer to the key in the sender's request, if it is in the body
  */
 export function keyReused(whose: string, pointer?: string): PopfleetError {
   const detail = `belongs to another request ${whose}`;
@@ -23,18 +23,18 @@ export function keyReused(whose: string, pointer?: string): PopfleetError {
   );
 }
 
-/** Whether its key has made this task before. @throws PopfleetError `redis-unavailable` */
+/** Whether the key of a task has made it before. @throws PopfleetError `redis-unavailable` */
 export async function isRepeat({ queue, task: { extras } }: Prepared, owners: KeyOwners): Promise<boolean> {
   if (!extras?.key) return false;
   const [owner] = await owners.of(queue, [extras.key.key]);
   return owner?.digest === extras.key.digest;
 }
 
-/** Tasks are named by their index. */
+/** The tasks by their index. */
 export interface KnownKeys {
   /** Tasks that their key has made before. */
   readonly repeats: ReadonlySet<number>;
-  /** Tasks whose key belongs to another request → to which, for `keyReused`. */
+  /** Tasks whose key belongs to another request → that request, for `keyReused`. */
   readonly taken: ReadonlyMap<number, string>;
 }
 

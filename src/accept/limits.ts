@@ -1,4 +1,4 @@
-// Whether there is room for tasks: may their queues be made, and has Redis room for them.
+// Checks the limits for tasks: whether their queues may be made, and whether queue and Redis have room.
 
 import { PopfleetError } from '../protocol/errors.ts';
 import type { Capacity } from '../store/capacity.ts';
@@ -12,7 +12,7 @@ export interface Limits {
 
 const MOST_QUEUES = 100;
 
-/** Asks for room for tasks of any queues, and takes it. @throws PopfleetError `invalid-input`, `queue-full`, `redis-full` */
+/** Checks for room for tasks of any queues, and counts them. @throws PopfleetError `invalid-input`, `queue-full`, `redis-full` */
 export async function roomForMany(limits: Limits, tasks: readonly Prepared[]): Promise<void> {
   const queues = new Map<string, { tasks: number; bytes: number }>();
   for (const { queue, task } of tasks) {

@@ -1,5 +1,5 @@
-// From a call to a task: which definition it is for, whether its sender may send it, which options hold, and the message
-// they travel in.
+// Makes a task of a call: finds its definition, checks its input and whether its sender may send it, resolves its options
+// and encodes its content.
 
 import { compact } from '../protocol/compact.ts';
 import { PopfleetError } from '../protocol/errors.ts';
@@ -15,7 +15,7 @@ import type { TaskDefinition } from '../tasks/define.ts';
 import { validateInput } from '../tasks/input-schema.ts';
 import type { Registry } from '../tasks/registry.ts';
 
-/** Who sends tasks. */
+/** The sender of tasks. */
 export interface Sender {
   /** Id of its API key, if it has one: the idempotency keys of two senders never meet. */
   readonly key: string | undefined;
@@ -23,16 +23,16 @@ export interface Sender {
   readonly queues: ReadonlySet<string> | undefined;
   /** W3C trace context of its request. */
   readonly traceparent: string | undefined;
-  /** Takes so many tasks from its quota. @returns `quota-exceeded` when there are not so many left */
+  /** Takes this many tasks from its quota. @returns `quota-exceeded` when fewer are left, and takes none */
   readonly spend?: (tasks: number) => PopfleetError | undefined;
 }
 
-/** Where a call stands in what its sender gave: faults point there. JSON Pointers without `#`. */
+/** Position of a call in the sender's request, which faults point to. JSON Pointers without `#`. */
 export interface Place {
-  /** Empty for a call that comes alone. */
+  /** Empty for a single call. */
   readonly call: string;
   readonly input: string;
-  /** Where its sender may name another queue. */
+  /** The field or parameter in which the sender may name another queue, for messages. */
   readonly queue: string;
 }
 
@@ -46,19 +46,19 @@ export function placeOf(index: number): Place {
 /** A task that can be sent. */
 export interface Prepared {
   readonly queue: string;
-  /** In which Redis accepts it. */
+  /** State in which Redis accepts the task. */
   readonly state: 'ready' | 'scheduled';
   readonly task: NewTask;
 }
 
-/** How long an idempotency key finds its task unless the call or the definition says otherwise. */
+/** Default of `keyWindowMs`: how long an idempotency key finds its task, in milliseconds. */
 const DEFAULT_KEY_WINDOW_MS = 86_400_000;
 const TYPES_NAMED = 20;
 const QUEUES_NAMED = 10;
 
 /**
- * The definition that a call is for. The worker checks the input again and may transform it: what is stored is what the
- * sender gave.
+ * Finds the definition for a call and checks the input. The input is stored as the sender gave it; the worker checks it again
+ * and transforms it.
  * @throws PopfleetError `unknown-type`, `invalid-input`
  */
 export function definitionOf(
@@ -74,7 +74,7 @@ export function definitionOf(
 
 export function unknownType(registry: Registry, type: string, { call }: Place): PopfleetError {
   const message = `There is no task type "${type.slice(0, 64)}".`;
-  // The types are named to a call that comes alone: ten thousand of a batch would make a very large answer.
+  // Only the error of a single call lists the types: ten thousand of a batch would make a very large answer.
   if (call === '') {
     const known = [...registry.keys()].slice(0, TYPES_NAMED).join(', ');
     return new PopfleetError('unknown-type', `${message} Known types: ${known}.`);
@@ -84,8 +84,8 @@ export function unknownType(registry: Registry, type: string, { call }: Place): 
 }
 
 /**
- * Makes a task of a call that was validated. What the call leaves open, the definition decides; the worker looks there
- * for what it acts on itself, so only the call's own options travel in the message.
+ * Makes a task of a call that was validated. The definition gives the options that the call leaves open. The worker reads run
+ * options from the definition itself, so only those of the call are in the message.
  * @throws PopfleetError `forbidden` when the sender may not send to its queue
  */
 export function prepareTask(call: Call, definition: TaskDefinition, sender: Sender, place: Place): Prepared {
@@ -104,11 +104,11 @@ export function prepareTask(call: Call, definition: TaskDefinition, sender: Send
   return { queue, state: firstState(call), task };
 }
 
-/** What a definition decides of a schedule, beside the queue. */
+/** Options of a schedule that its definition may give, beside the queue. */
 type DecidedOfSchedule = Pick<Schedule, 'priority' | 'ttlMs' | 'resultTtlMs'>;
 
 /**
- * A schedule with its queue, and with what its definition decides.
+ * A schedule with its queue, and with the options that its definition gives.
  * @throws PopfleetError `forbidden` when the sender may not send to its queue
  */
 export function prepareSchedule(
@@ -119,7 +119,7 @@ export function prepareSchedule(
   const { priority, ttlMs, resultTtlMs } = defaults;
   const queue = schedule.queue ?? defaults.queue ?? DEFAULT_QUEUE;
   demandQueue(sender, queue, ALONE);
-  // A queue of its own is the same again.
+  // `queue` is the schedule's own when it has one.
   const own = compact<Schedule>(schedule) as Omit<Schedule, 'queue'>;
   return { queue, ...compact<DecidedOfSchedule>({ priority, ttlMs, resultTtlMs }), ...own };
 }
@@ -131,7 +131,7 @@ function demandQueue({ queues }: Pick<Sender, 'queues'>, queue: string, place: P
     const faults = [{ pointer: `#${place.call}/queue`, detail: 'is not for this key' }];
     throw new PopfleetError('forbidden', message, { faults });
   }
-  // The queue may be that of a type, which the sender does not know: only its own are named.
+  // The queue may come from the definition, and be hidden from the sender: the message names only the sender's queues.
   const own = [...queues].slice(0, QUEUES_NAMED).join(', ');
   throw new PopfleetError('forbidden', `${message} Name one of its own with ${place.queue}: ${own}.`);
 }
@@ -143,7 +143,7 @@ function toExtras(
 ): TaskExtras | undefined {
   const { delayMs, runAt, expiresAt } = call;
   const ttlMs = expiresAt === undefined ? (call.ttlMs ?? defaults.ttlMs) : undefined;
-  // The worker finds it in the message or in the definition; but a task may end without one.
+  // The worker has it from the message or the definition, but a task may also end without a worker.
   const resultTtlMs = call.resultTtlMs ?? defaults.resultTtlMs;
   if (
     call.key === undefined &&

@@ -4,12 +4,12 @@ import { PopfleetError } from '../protocol/errors.ts';
 import type { NewTask, Producer, Verdict } from '../store/producer.ts';
 import type { Prepared } from './new-task.ts';
 
-/** One script call stops Redis for as long as it takes, and Lua can unpack some thousand values only. */
+/** A script call blocks Redis for as long as it takes, and Lua can unpack only some thousand values. */
 const TASKS_A_CALL = 250;
-/** Redis works on one while the next are on their way. More would only wait there, and keep the calls of others waiting. */
+/** Redis works on one call while the next are on their way. More would wait in Redis and delay the calls of other clients. */
 const CALLS_AT_ONCE = 4;
 
-/** Tasks of one queue, and the index of each. */
+/** Tasks of one queue, with the index of each. */
 interface Call {
   readonly queue: string;
   readonly tasks: NewTask[];
