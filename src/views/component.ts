@@ -3,9 +3,9 @@
 import * as v from 'valibot';
 
 /**
- * Gives a schema a name: it stands once among the components of the document, and clients that are generated call the type
- * so. Requests and answers need different names, because defaults make their fields differ. A name must not end in `Task` or
- * `Input`: so end those that are made of task types. A description belongs to the place where the schema is used.
+ * Gives a schema a name: it appears once, among the components of the document, and generated clients use the name for its
+ * type. Requests and answers need different names, because defaults make their fields differ. A name must not end in `Task`
+ * or `Input`, the endings of names that are made of task types. A description belongs where the schema is used.
  */
 export function named<S extends v.GenericSchema<unknown, unknown>>(name: string, schema: S) {
   return v.pipe(schema, v.metadata({ [COMPONENT]: name }));
@@ -18,7 +18,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 /**
  * Moves every named schema within a value to the components, and leaves a reference.
- * @param components what was found, by name; is added to
+ * @param components gets the schemas that are found, by name
  * @throws TypeError when two different schemas have one name
  */
 export function hoistComponents(value: unknown, components: Map<string, Json>): unknown {

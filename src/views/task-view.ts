@@ -19,7 +19,7 @@ const Time = v.pipe(v.string(), v.isoTimestamp(), v.description('RFC 3339 in UTC
 const State = named('TaskState', v.picklist(TASK_STATES));
 const Priority = named('Priority', v.picklist(LANES));
 
-/** With everything that a caller left open. */
+/** Complete options: those of the caller, and defaults for the others. */
 export const BackoffView = named(
   'Backoff',
   v.object({
@@ -75,7 +75,7 @@ const NamedError = named('TaskError', ErrorSchema);
 
 const Links = v.object({ self: v.string(), log: v.string(), events: v.string(), explain: v.string() });
 
-/** What is not known, or does not apply, is absent. */
+/** Members that are unknown, or do not apply, are absent. */
 export const taskEntries = {
   id: v.string(),
   type: v.string(),
@@ -194,7 +194,7 @@ function toTaskView(
     cancelRequestedAt: toOptionalTime(record.cancelAt),
     progress: record.progress && decodeStored(record.progress),
     result: record.result && decodeStored(record.result),
-    // What an earlier attempt left; `errors` still tells it.
+    // Of a task that succeeded it is the error of an earlier attempt, which `errors` still has.
     error: record.error && record.state !== 'succeeded' ? readTaskError(record.error) : undefined,
     errors: attempts.map(toAttemptView),
     schedule: tick && { name: tick.name, due: toTime(tick.due) },
@@ -206,7 +206,7 @@ function toTaskView(
 export function toTaskRow(record: TaskRecord, basePath: string): TaskRow {
   return compact<TaskRow>({
     id: record.id,
-    // Its content may be cut behind it.
+    // Reads the type alone: the content may be cut after it.
     type: typeOfContent(record.content) ?? 'unknown',
     state: record.state,
     queue: record.queue,
@@ -249,7 +249,7 @@ function attemptOf({ state, claims, failures }: TaskRecord): number {
   }
 }
 
-/** @param basePath under which the server is found */
+/** @param basePath path under which clients reach the server */
 export function taskPath(id: string, basePath: string): string {
   return `${basePath}/v1/tasks/${id}`;
 }
@@ -269,7 +269,7 @@ function toAttemptView({
   return { claim, worker, startedAt: toTime(startedAt), endedAt: toTime(endedAt), error };
 }
 
-/** Options of a foreign message may mean nothing: then its error tells. */
+/** `undefined` when the options of a foreign message are invalid: the task then has an error that says so. */
 function runOptions(options: MessageOptions, type: string, registry: Registry): RunOptions | undefined {
   try {
     return resolveRunOptions(options, registry.get(type)?.defaults ?? {});
@@ -278,7 +278,7 @@ function runOptions(options: MessageOptions, type: string, registry: Registry): 
   }
 }
 
-/** A message of another program may be no plain CBOR behind its type; its record is shown all the same. */
+/** A message of another program may be no plain CBOR after its type; its record is shown all the same. */
 function readContent(content: Buffer): { type: string; input: unknown; options: MessageOptions } {
   try {
     return decodeContent(content);
