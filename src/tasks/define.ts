@@ -1,4 +1,4 @@
-// How a task is written: its type, the schema of its input and what it does, once for server and worker alike.
+// Defines a task once for server and worker: its type, the schema of its input, and its handler.
 
 import * as v from 'valibot';
 import { PopfleetError } from '../protocol/errors.ts';
@@ -6,17 +6,17 @@ import { TASK_TYPE } from '../protocol/names.ts';
 import { DefaultsSchema, type TaskDefaults } from '../protocol/options.ts';
 import { faultOfSchema, type InputSchema } from './input-schema.ts';
 
-/** What a running handler knows of its task, and how it speaks while it runs. */
+/** What a handler gets beside its input: facts of its task, and ways to report while it runs. */
 export interface TaskContext {
   readonly id: string;
   readonly type: string;
-  /** 1 for the first run; only failures of the handler make it grow. */
+  /** 1 for the first run; only failures of the handler increase it. */
   readonly attempt: number;
   /** Fires at the deadline, when the task is cancelled and when its worker stops. Shortly after, its thread is ended. */
   readonly signal: AbortSignal;
-  /** When the handler will be stopped; `undefined` without a time limit. */
+  /** When the handler will be stopped, if it still runs then; `undefined` without a time limit. */
   readonly deadline: Date | undefined;
-  /** Tells how far it is. May be called as often as you like: only the latest is passed on, a few times a second. */
+  /** Reports progress. It may be called as often as you like: only the latest is passed on, a few times a second. */
   progress(percent: number, note?: string): void;
   /** Adds a line to the task's log, which is capped. */
   log(line: string): void;
@@ -27,27 +27,27 @@ export interface TaskContext {
 }
 
 /**
- * `Input` is what the handler gets, `Output` what it makes, `Sent` what a program sends: the schema may make one of the other.
+ * `Input` is what the handler gets, `Output` its result, `Sent` what a program sends, which the schema may turn into `Input`.
  */
 export interface TaskDefinition<Input = unknown, Output = unknown, Sent = unknown> {
   /** Lower case letters, digits, `_`, `.` and `-`; begins with a letter; at most 64 characters. */
   readonly type: string;
   /**
    * A schema of valibot (`v` of this package), zod, arktype or another library that follows Standard Schema, and needs no
-   * await. The server refuses an input that does not fit, the worker checks it again; the handler gets what the schema makes.
+   * await. The server refuses an input that does not fit, the worker checks it again; the handler gets the output of the schema.
    */
   readonly input: InputSchema<Input, Sent>;
   /** Options for every task of this type; a call may override each. */
   readonly defaults?: TaskDefaults;
   /**
-   * Where it runs. `thread`, which is the default: in a thread of its own, which a deadline or a cancel ends whatever it
+   * Where the handler runs. `thread`, the default: in a thread of its own, which a deadline or a cancel ends whatever it
    * does. `inline`: on the worker's main thread, up to its CONCURRENCY at the same time; for tiny tasks that never block,
-   * because nothing but they themselves can end them.
+   * because nothing can end them from outside.
    */
   readonly runIn?: 'thread' | 'inline';
   /**
    * Runs in a thread of its own and may block it, unless `runIn` says otherwise. Its result is kept as JSON shows it: a Date
-   * becomes text. What JSON would lose (a Map, a BigInt) fails the task for good.
+   * becomes text. A result that JSON would lose (a Map, a BigInt) fails the task for good.
    */
   run(input: Input, context: TaskContext): Output | Promise<Output>;
 }
@@ -66,7 +66,7 @@ export function defineTask<Input, Output, Sent>(
   const fault = faultOf(definition ?? {});
   if (fault) throw new PopfleetError('bad-definition', fault);
   const { type, input, defaults, runIn } = definition;
-  // Read one by one, and `run` bound to what was given: of a class instance its prototype may have them.
+  // Read one by one, and `run` bound to the definition: a class instance may have them on its prototype.
   const made = Object.assign({ [DEFINED]: true }, definition, {
     type,
     input,

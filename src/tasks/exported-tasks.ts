@@ -1,10 +1,10 @@
-// Finds the task definitions among the exports of a module, however the module was written or compiled.
+// Finds the task definitions among the exports of a module, in every form in which modules are written or compiled.
 
 import { PopfleetError } from '../protocol/errors.ts';
 import { isTaskDefinition, type TaskDefinition } from './define.ts';
 
 /**
- * `default` of the module, `default` of a compiled CommonJS module in it, an object, an array: no usual form nests deeper.
+ * Most levels that are searched: `default` of the module, `default` of a compiled CommonJS module in it, an object, an array.
  */
 const DEEPEST = 4;
 /** A larger exported object is data, and is not searched. */
@@ -12,7 +12,7 @@ const MOST_ENTRIES = 10_000;
 
 /**
  * Named exports and the default count, also inside exported arrays and plain objects (`export * as`, `module.exports`). An
- * object that is reached in two ways is one task: Node shows what a CommonJS module exports under its names, in `default`,
+ * object that is found in two ways is one task: Node shows what a CommonJS module exports under its names, in `default`,
  * and since Node 23 in `module.exports` as well.
  * @param exported the namespace that `import()` gives
  * @param module its name, for the messages
@@ -49,7 +49,7 @@ export function exportedTasks(
 
   function visitMembers(value: object, path: string, isDefault: boolean, depth: number): void {
     for (const [name, member] of members(value)) {
-      // `exports.default` of a module that was compiled to CommonJS is what its author called the default.
+      // `exports.default` of a module that was compiled to CommonJS is the default export of its source.
       const isSame = isDefault && name === 'default' && '__esModule' in value;
       visit(member, `${path}.${name}`, isSame, depth + 1);
     }
@@ -67,7 +67,7 @@ export function exportedTasks(
   );
 }
 
-/** Getters are read only where compilers put them: on the exports of a module. Elsewhere they may do anything. */
+/** Getters are read only where compilers put them, on the exports of a module: others may have side effects. */
 function members(value: object): readonly (readonly [string, unknown])[] {
   if ('__esModule' in value) return Object.entries(value);
   const all = Object.entries(Object.getOwnPropertyDescriptors(value));

@@ -1,4 +1,4 @@
-// Imports a module of the user, and says what keeps it from being loaded: where in which file.
+// Imports a module of the user, and reports why it cannot be loaded, with file and line.
 
 import { execFile } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
@@ -7,12 +7,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { PopfleetError } from '../protocol/errors.ts';
 
-/** A module that takes longer is named on stderr, once; loading goes on. */
+/** Milliseconds after which a module that still loads is named on stderr, once; loading goes on. */
 const STILL_LOADING_MS = 10_000;
 const PARSE_WITHIN_MS = 10_000;
 const STACK_LINES = 10;
 const GUESSED_ENDINGS = ['.mjs', '.js', '.cjs', '/index.mjs', '/index.js', '/index.cjs'];
-/** Folder of this package: its lines of a stack tell a user nothing. */
+/** Folder of this package, whose lines are removed from stacks: they are of no use to a user. */
 const OWN_URL = new URL('..', import.meta.url).href;
 const OWN_PATH = fileURLToPath(OWN_URL);
 
@@ -32,7 +32,7 @@ export async function importModule(
   const slow = setTimeout(() => {
     process.stderr.write(`popfleet: still loading ${module} after ${stillLoadingMs / 1_000} s\n`);
   }, stillLoadingMs);
-  // It must not keep a process alive whose module waits for nothing: see `unsettled`.
+  // The timer must not keep a process alive that has nothing else to wait for: see `unsettled`.
   slow.unref();
   const unsettled = createUnsettled();
   try {
@@ -53,7 +53,7 @@ const UNSETTLED_REASON =
   'its top-level await waits for a promise that nothing can settle any more (no timer, socket or process is open)';
 
 /**
- * Node ends a process without a word (exit code 13) when nothing is left that could end a top-level await.
+ * Node ends a process silently (exit code 13) when nothing is left that could end a top-level await.
  * @returns a promise that rejects with `UNSETTLED` then
  */
 function createUnsettled(): { readonly promise: Promise<never>; readonly forget: () => void } {
@@ -83,15 +83,15 @@ function guess(path: string): string {
   return ending === undefined ? '' : ` (there is ${path}${ending})`;
 }
 
-/** Node puts file, line and source of a syntax error in front of the stack, but not for ES modules. */
+/** The file, line and source that Node puts in front of the stack of a syntax error, but not for ES modules. */
 function frameOf({ stack = '', name }: Error): string | undefined {
   const frame = stack.slice(0, Math.max(0, stack.indexOf(`${name}: `))).trimEnd();
   return frame.includes('\n') ? frame : undefined;
 }
 
 /**
- * Has another process import it, because Node shows the place of a syntax error in an ES module only when it ends by it. All
- * files of the import are parsed before the first one runs, so the module does nothing there either.
+ * Imports the module in another process, because Node prints the place of a syntax error in an ES module only when the error
+ * ends the process. All files of the import are parsed before the first one runs, so no code of the module runs there.
  */
 function parseAlone(url: string): Promise<string | undefined> {
   const args = ['--input-type=module', '--eval', `import ${JSON.stringify(url)}`];
@@ -103,7 +103,7 @@ function parseAlone(url: string): Promise<string | undefined> {
   });
 }
 
-/** From the first line that is not of this package to the one in which this package imported the module. */
+/** The lines from the first that is not of this package to the one in which this package imported the module. */
 function userLines({ stack = '' }: Error): readonly string[] {
   const lines = stack.split('\n').filter((line) => /^\s+at /.test(line) && !/[( ]node:/.test(line));
   const isOwn = (line: string): boolean => line.includes(OWN_URL) || line.includes(OWN_PATH);

@@ -5,7 +5,7 @@ import type * as v from 'valibot';
 import { PopfleetError } from '../protocol/errors.ts';
 import { invalidInput, pointerBelow, validate } from '../protocol/validate.ts';
 
-/** What popfleet uses of Standard Schema 1, and of Standard JSON Schema 1, which a library need not have. */
+/** The parts that popfleet uses of Standard Schema 1, and of Standard JSON Schema 1, which a library need not have. */
 export interface InputSchema<Output = unknown, Input = unknown> {
   readonly '~standard': {
     readonly version: 1;
@@ -20,7 +20,7 @@ export interface InputSchema<Output = unknown, Input = unknown> {
 
 interface JsonSchemaOptions {
   readonly target: 'draft-2020-12';
-  /** What only some libraries know. */
+  /** Only some libraries have it. */
   readonly libraryOptions: Readonly<Record<string, unknown>>;
 }
 
@@ -30,11 +30,11 @@ export type SchemaResult<Output> =
 
 export interface SchemaIssue {
   readonly message: string;
-  /** Keys from the outside to the inside. */
+  /** Keys from the outermost to the innermost. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** @returns what is wrong with the schema, to follow "the input of task … must be" */
+/** @returns the fault of the schema, as the end of "the input of task … must be" */
 export function faultOfSchema(schema: unknown): string | undefined {
   const isHolder = (typeof schema === 'object' && schema !== null) || typeof schema === 'function';
   const standard: unknown = isHolder && '~standard' in schema ? schema['~standard'] : undefined;
@@ -46,7 +46,7 @@ export function faultOfSchema(schema: unknown): string | undefined {
     'version' in standard &&
     standard.version === 1;
   if (!isSchema) return 'a schema of valibot, zod, arktype or another library that follows Standard Schema';
-  // valibot says it of the schema; others only when they validate.
+  // A schema of valibot has a flag for it; of others a promise shows only when they validate.
   if (isHolder && 'async' in schema && schema.async === true) return NO_AWAIT;
   return undefined;
 }
@@ -57,22 +57,22 @@ const NO_AWAIT = 'a schema that needs no await';
 export function checkInput<Output>(schema: InputSchema<Output>, input: unknown): SchemaResult<Output> {
   const result = schema['~standard'].validate(input);
   if (!(result instanceof Promise)) return result;
-  // How it ends does not matter any more.
+  // The promise is dropped, so its rejection must not be unhandled.
   result.catch(() => undefined);
   throw new PopfleetError('bad-definition', `The input of this task type must have ${NO_AWAIT}.`);
 }
 
-/** The keys of an issue as texts, from the outside to the inside. */
+/** The keys of an issue as texts, from the outermost to the innermost. */
 export function pathOf({ path = [] }: SchemaIssue): readonly string[] {
   return path.map((part) => String(typeof part === 'object' ? part.key : part));
 }
 
-/** Faults that are reported of a schema of another library, which finds all there are in a value of any size. */
+/** Most faults that are reported of a schema of another library, which finds all faults of a value of any size. */
 const MOST_FAULTS = 100;
 
 /**
  * Validates the input of a task, by a schema of any library.
- * @param at JSON Pointer of the input within what the caller gave, without `#`
+ * @param at JSON Pointer of the input within the caller's request, without `#`
  * @throws PopfleetError `invalid-input` that names every field; `bad-definition` when the schema would have to be awaited
  */
 export function validateInput(schema: InputSchema, value: unknown, at: string): void {
@@ -84,7 +84,7 @@ export function validateInput(schema: InputSchema, value: unknown, at: string): 
   if (issues === undefined) return;
   const faults = issues.slice(0, MOST_FAULTS).map((issue) => ({
     pointer: pointerBelow(at, pathOf(issue)),
-    // arktype quotes the refused value.
+    // Messages of arktype quote the refused value, which an answer never does.
     detail: issue.message.replace(/ \(was .*\)$/s, ''),
   }));
   throw invalidInput(faults);

@@ -3,7 +3,7 @@
 import { defineTask, type TaskDefinition } from './define.ts';
 import { blockThread, int32Pair, toInt32 } from './int32.ts';
 
-/** @param durationMs how long it blocks its thread */
+/** @param durationMs how long the handler blocks its thread */
 export function createMultiply(durationMs: number): TaskDefinition<{ one: number; two: number }, number> {
   return defineTask({
     type: 'multiply',

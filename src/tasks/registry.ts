@@ -1,4 +1,4 @@
-// All task types a process knows: the built-in ones and those of the modules named at start.
+// The task types of a process: the built-in ones and those of the modules named at start.
 
 import { PopfleetError } from '../protocol/errors.ts';
 import { createAdd } from './add.ts';
@@ -11,7 +11,7 @@ import { createSubtract } from './subtract.ts';
 export type Registry = ReadonlyMap<string, TaskDefinition>;
 
 export interface TaskSettings {
-  /** How long the built-in tasks block their thread. */
+  /** How long the built-in tasks block their thread, in milliseconds. */
   readonly taskDurationMs: number;
   /** Modules whose exports are task definitions: paths relative to `baseDir`, or absolute. */
   readonly taskModules: readonly string[];
@@ -19,8 +19,8 @@ export interface TaskSettings {
 }
 
 /**
- * Builds the registry; server, worker and every thread do it from the same settings.
- * @throws PopfleetError `bad-definition` that names the module and says what is wrong with it
+ * Builds the registry; server, worker and every thread build it from the same settings.
+ * @throws PopfleetError `bad-definition` that names the module and its fault
  */
 export async function loadRegistry({
   taskDurationMs,
@@ -40,7 +40,7 @@ export async function loadRegistry({
 
 interface Found {
   readonly definition: TaskDefinition;
-  /** Where it was found, for a person. */
+  /** Where it was found, for messages. */
   readonly source: string;
 }
 

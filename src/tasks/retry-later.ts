@@ -2,7 +2,7 @@
 
 import { LONGEST_DELAY_MS } from '../protocol/instant.ts';
 
-/** Runs the task again after a while. It counts as no failure, so it may be thrown as often as it takes. */
+/** Runs the task again after a delay. It counts as no failure, so a handler may throw it any number of times. */
 export class RetryLater extends Error {
   readonly delayMs: number;
 
