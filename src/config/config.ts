@@ -19,9 +19,9 @@ export type Config = Readonly<
   readonly corsOrigins: readonly string[];
 };
 
-/** What two settings say against each other. It is looked at when each of them is valid by itself. */
+/** A check of several settings together, made when each of them is valid by itself. */
 interface Rule {
-  /** The first is the one to blame. */
+  /** Settings of the check; the fault is reported for the first. */
   readonly of: readonly Name[];
   readonly fault: (values: Values) => string | undefined;
 }
@@ -43,7 +43,7 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    // Others could reach a server that asks for no key, and ALLOW_ANONYMOUS does not say that this is meant.
+    // Other machines could reach a server that needs no key, and ALLOW_ANONYMOUS is not set to allow that.
     of: ['host', 'role', 'apiKeys', 'apiKeysFile', 'allowAnonymous'],
     fault: (values) => {
       const isOpen = values.role !== 'worker' && !isLoopback(values.host) && keysOf(values).length === 0;

@@ -62,7 +62,7 @@ export const redisUrl = v.pipe(
   ),
 );
 
-/** Brackets belong to an IPv6 address within a URL; here it stands alone. */
+/** Without brackets: those belong to an IPv6 address within a URL only. */
 export const listenAddress = v.pipe(
   v.string(),
   v.transform((text) => text.trim().replace(/^\[(.*)\]$/, '$1')),
@@ -84,7 +84,7 @@ export const quota = v.pipe(
 export const apiKeys = keysIn((text) => text);
 export const apiKeyFile = keysIn((path) => readFileSync(path, 'utf8'));
 
-/** @param read finds the entries by what the variable says */
+/** @param read returns the text with the entries for the value of the variable */
 function keysIn(read: (value: string) => string) {
   return v.pipe(
     v.string(),
@@ -116,7 +116,7 @@ export const httpUrl = v.pipe(
   v.transform((text) => text.replace(/\/+$/, '')),
 );
 
-/** The path may go into headers and pages as it is, so it has no characters that need an escape. */
+/** The path is written into headers and pages as it is, so it may have no characters that need an escape. */
 function isHttpUrl(text: string): boolean {
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) return false;
   const { origin, pathname } = new URL(text);

@@ -1,4 +1,4 @@
-// Every setting: its variable, its type with the default, and what it means. docs/operations.md has the same table, which a
+// Every setting: its variable, its type with the default, and its meaning. docs/operations.md has the same table, which a
 // test compares with this one.
 
 import * as v from 'valibot';
@@ -22,7 +22,7 @@ import {
   wholeNumber,
 } from './setting-types.ts';
 
-/** `byDefault`: what holds without the variable, where its type has no default. */
+/** `byDefault`: the default in words, where the type has none. */
 type Setting = readonly [variable: string, type: SettingType, text: string, byDefault?: string];
 type SettingType = v.GenericSchema<string | undefined, unknown>;
 
@@ -123,7 +123,7 @@ export const SETTINGS = {
   ],
 } satisfies Record<string, Setting>;
 
-/** What holds when the variable is not set, in words. */
+/** The default of a setting, in words. */
 export function defaultOf([, type, , byDefault = 'none']: Setting): string {
   const text = v.getDefault(type);
   return typeof text === 'string' && text !== '' ? text : byDefault;
