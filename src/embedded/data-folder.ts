@@ -1,4 +1,4 @@
-// The data folder of an embedded Redis: one program has it at a time, and only its user reads what is in it.
+// The data folder of an embedded Redis: one program uses it at a time, and only its user can read it.
 
 import {
   chmodSync,
@@ -19,25 +19,25 @@ import { isListening, shutDown, socketPath } from './socket.ts';
 export interface DataFolder {
   readonly path: string;
   /**
-   * Makes the folder and takes it for this program.
-   * @throws PopfleetError `bad-config` when another program has it, others could read it, or it cannot be a folder
+   * Makes the folder and locks it for this program.
+   * @throws PopfleetError `bad-config` when another program uses it, other users could read it, or it cannot be made
    */
   take(): Promise<void>;
-  /** Notes the process that watches Redis here: a later start waits for it. */
+  /** Records the process that watches Redis: a later start waits for its end. */
   noteWatcher(pid: number): void;
-  /** Gives the folder up. */
+  /** Unlocks the folder. */
   leave(): void;
 }
 
 const PROBE_EVERY_MS = 20;
 const OWNER_STARTS_WITHIN_MS = 2_000;
-/** Far longer than the few steps between looking for an owner and writing oneself down as one. */
+/** Milliseconds, far longer than the few steps between the check for an owner and writing the own process id. */
 const CLAIM_SETTLES_MS = 100;
 const ORPHAN_LEAVES_WITHIN_MS = 10_000;
-/** A watcher leaves right after its Redis; a number that another process has by now costs no more than this. */
+/** A watcher ends right after its Redis. If another process has its id by now, the start waits this long in vain. */
 const WATCHER_LEAVES_WITHIN_MS = 2_000;
 
-/** What popfleet and its Redis put into a data folder. */
+/** Names that popfleet and its Redis use in a data folder. */
 const OWN_NAMES = /^(?:owner\.pid|watcher\.pid|redis\.sock|appendonlydir|temp-.*|.*\.rdb)$/;
 const OTHERS = 0o077;
 
@@ -47,7 +47,7 @@ export function createDataFolder(dataDir: string, log: Log): DataFolder {
   const ownerFile = join(path, 'owner.pid');
   const watcherFile = join(path, 'watcher.pid');
 
-  /** An owner that is starting listens a moment later; a number that another program has by now never does. */
+  /** An owner that is starting listens a moment later; another program that has the process id by now never does. */
   async function isRunningHere(owner: number): Promise<boolean> {
     for (let waited = 0; waited < OWNER_STARTS_WITHIN_MS && isAlive(owner); waited += PROBE_EVERY_MS) {
       if (await isListening(socket)) return true;
@@ -64,8 +64,8 @@ export function createDataFolder(dataDir: string, log: Log): DataFolder {
   }
 
   /**
-   * The Redis of a program that was killed ends by itself, but may take a moment to write its file; one that lost its
-   * watcher, or that an older release started, stays. Each is asked to go, so that ours can open the file.
+   * Ends the Redis of an earlier run, so that the new one can open the file. After its program was killed it ends by itself,
+   * but may take a moment to write its file; one without its watcher, or of an older release, goes on running.
    */
   async function endOrphan(): Promise<void> {
     if (await isListening(socket)) {
@@ -81,7 +81,7 @@ export function createDataFolder(dataDir: string, log: Log): DataFolder {
       }
       await delay(PROBE_EVERY_MS);
     }
-    // It closes its socket before it removes the file of it: the file must not be ours by then.
+    // Redis closes its socket before it removes the socket's file, which must not be that of the new Redis by then.
     const watcher = readPid(watcherFile);
     if (watcher === undefined) return;
     for (let waited = 0; waited < WATCHER_LEAVES_WITHIN_MS && isAlive(watcher); waited += PROBE_EVERY_MS) {
@@ -102,7 +102,7 @@ export function createDataFolder(dataDir: string, log: Log): DataFolder {
         rmSync(watcherFile, { force: true });
         writeFileSync(ownerFile, `${process.pid}\n`, { mode: 0o600 });
       });
-      // Two programs may start in the same moment; two Redis on one append-only file would ruin it. The last writer stays.
+      // Two programs may start at the same moment, and two Redis on one append-only file would ruin it: the last writer wins.
       await delay(CLAIM_SETTLES_MS);
       const claimant = readPid(ownerFile);
       if (claimant !== process.pid) throw taken(claimant);
@@ -118,8 +118,8 @@ export function createDataFolder(dataDir: string, log: Log): DataFolder {
 }
 
 /**
- * Makes the folder, or takes the rights of others away from it and from what earlier releases have put there.
- * @throws PopfleetError `bad-config` when the folder has things of others in it, whose rights nobody may change
+ * Makes the folder, or removes the rights of other users from it and from the files that earlier releases have put there.
+ * @throws PopfleetError `bad-config` when other users can open the folder and it has files that are not popfleet's
  */
 function makePrivate(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -154,7 +154,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   EDQUOT: 'the quota of this user is used up',
 };
 
-/** @throws PopfleetError `bad-config` that says in words what the file system refuses */
+/** @throws PopfleetError `bad-config` that explains the error of the file system */
 function inWords(path: string, step: () => void): void {
   try {
     step();

@@ -1,5 +1,5 @@
-// The private Redis of a program that was given none: a child process on a unix socket, with an append-only file,
-// that lives and stops with the program.
+// The private Redis of a program without `REDIS_URL`: a child process on a unix socket, with an append-only file, that starts
+// and stops with the program.
 
 import { delay, retryDelayMs, type Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
@@ -36,7 +36,7 @@ export function createEmbeddedRedis(dataDir: string, log: Log): EmbeddedRedis {
     isUp = true;
   }
 
-  /** It listens before it has read its file, and may find only then that it cannot: what counts is an answer. */
+  /** Waits for an answer: Redis listens before it has read its file, and may fail only then. */
   async function untilAnswering(started: RedisProcess): Promise<void> {
     let over = false;
     void started.ended.then(() => {
@@ -45,7 +45,7 @@ export function createEmbeddedRedis(dataDir: string, log: Log): EmbeddedRedis {
     for (let waited = 0; waited < START_WITHIN_MS && !over; ) {
       const answer = await ping(socket);
       if (answer.startsWith('+PONG')) return;
-      // A large file may take as long as it needs.
+      // Without a limit: Redis may take long to read a large file.
       if (!answer.startsWith('-LOADING')) waited += PROBE_EVERY_MS;
       await delay(PROBE_EVERY_MS);
     }
@@ -59,7 +59,7 @@ export function createEmbeddedRedis(dataDir: string, log: Log): EmbeddedRedis {
     );
   }
 
-  /** It runs until the program stops: an end of its own (a full disk, the OOM killer) is followed by a new start. */
+  /** Starts Redis again when it ends by itself (a full disk, the OOM killer) before the program stops. */
   async function restart(ended: RedisProcess): Promise<void> {
     if (stopping) return;
     const said = ended.said().split('\n').slice(-LINES_LOGGED);

@@ -1,27 +1,27 @@
-// A redis-server that ends with this program, however this program ends.
+// Starts a redis-server that ends with this program, however this program ends.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { within } from '../lifecycle.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 
 export interface RedisProcess {
-  /** Of the shell that watches, which leaves only when Redis has left. */
+  /** Process id of the shell that watches Redis and ends only after it. */
   readonly watcherPid: number;
-  /** What Redis wrote last. */
+  /** The last output of Redis. */
   said(): string;
-  /** Once it has ended: true when there was no program to run. */
+  /** Valid after the end: true when no `redis-server` or `valkey-server` is installed. */
   isMissing(): boolean;
-  /** Resolves when Redis and its watcher are gone. */
+  /** Resolves when Redis and its watcher have ended. */
   readonly ended: Promise<void>;
-  /** Lets Redis write its file and waits until it is gone; kills it when it does not go. */
+  /** Lets Redis write its file and waits for its end; kills it when it does not end in time. */
   end(): Promise<void>;
 }
 
 /**
  * A shell runs Redis and reads a pipe whose other end this program alone holds. The system closes that end with the program,
- * after `kill -9` as well; the shell then asks Redis to write its file and end, waits for it, and leaves. It is the parent
- * of Redis, so the number that it signals cannot belong to another process by then. `CONT`: a Redis that was stopped would
- * not hear `TERM`. Nobody else reads what Redis writes about the files, hence the `umask`.
+ * after `kill -9` as well; the shell then signals Redis to write its file and end, waits for it, and ends. It is the parent
+ * of Redis, so the process id that it signals cannot belong to another process by then. `CONT`: a Redis that is suspended
+ * would not handle `TERM`. `umask`: other users must not read the files that Redis writes.
  */
 const SCRIPT = `umask 077
 for program in redis-server valkey-server; do
@@ -37,18 +37,18 @@ done
 exit 69`;
 /** `EX_UNAVAILABLE` of sysexits(3): the script found no program. */
 const NOT_INSTALLED = 69;
-/** Redis writes what it holds in memory and syncs its file within this time, or it is killed. */
+/** Milliseconds in which Redis must write its memory to its file and end, before it is killed. */
 const LEAVES_WITHIN_MS = 5_000;
-/** The news that the outputs of Redis are closed may come after the news that the shell ended. */
+/** Milliseconds: the event that the outputs of Redis are closed may come after the event that the shell has ended. */
 const OUTPUTS_CLOSE_WITHIN_MS = 1_000;
 const LINES_KEPT = 20;
 
 /**
- * Starts `redis-server`, or `valkey-server`, which speaks the same protocol and knows the same options.
+ * Starts `redis-server`, or `valkey-server`, which has the same protocol and options.
  * @throws PopfleetError `bad-config` without a shell
  */
 export async function startRedisProcess(args: readonly string[]): Promise<RedisProcess> {
-  // In a session of its own: Ctrl-C at a terminal must not end Redis before its program is done with it.
+  // In a session of its own: Ctrl-C at a terminal must not end Redis before its program has stopped.
   const shell = spawn('/bin/sh', ['-c', SCRIPT, 'popfleet-redis', ...args], {
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -63,11 +63,11 @@ export async function startRedisProcess(args: readonly string[]): Promise<RedisP
       if (lastWords.length > LINES_KEPT) lastWords.shift();
     });
   }
-  shell.stdin.on('error', () => undefined); // The shell has left already.
+  shell.stdin.on('error', () => undefined); // The shell has ended already.
   const closePipe = (): void => void shell.stdin.end();
-  // The shell does not notice when Redis ends by itself; but its outputs are closed then.
+  // The shell does not notice when Redis ends by itself; closed outputs show it.
   shell.stdout.once('close', closePipe);
-  // Not `exit`: what Redis said last may arrive after that.
+  // Not `exit`: the last output of Redis may arrive after that.
   const ended = new Promise<void>((done) => shell.once('close', () => done()));
   shell.once('exit', () => void endWithoutShell(shell, ended));
   if (!(await isSpawned)) {
@@ -91,7 +91,7 @@ export async function startRedisProcess(args: readonly string[]): Promise<RedisP
   };
 }
 
-/** When something has killed the shell alone, Redis is asked to end here. */
+/** Signals Redis to end when the shell alone was killed. */
 async function endWithoutShell(shell: ChildProcess, ended: Promise<void>): Promise<void> {
   if (!(await isSettled(ended, OUTPUTS_CLOSE_WITHIN_MS))) signalGroup(shell, 'SIGTERM');
 }
@@ -108,6 +108,6 @@ function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   try {
     if (pid !== undefined) process.kill(-pid, signal);
   } catch {
-    // Nobody is left in it.
+    // The group has no process any more.
   }
 }

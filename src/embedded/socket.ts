@@ -1,4 +1,4 @@
-// The unix socket of an embedded Redis: where it is, and whether a Redis answers there.
+// The unix socket of an embedded Redis: its path, and whether a Redis answers there.
 
 import { createHash } from 'node:crypto';
 import { createConnection } from 'node:net';
@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 const LONGEST_SOCKET_PATH = 107;
 const PING_WITHIN_MS = 1_000;
 
-/** Where the embedded Redis of a data folder listens; folders with long paths get a socket in the temporary folder. */
+/** Path of the socket for a data folder; for a folder with a long path it is in the temporary folder. */
 export function socketPath(dataDir: string): string {
   const near = join(resolve(dataDir), 'redis.sock');
   if (Buffer.byteLength(near) <= LONGEST_SOCKET_PATH) return near;
@@ -17,7 +17,7 @@ export function socketPath(dataDir: string): string {
   return join(tmpdir(), `popfleet-${digest}.sock`);
 }
 
-/** True when a program listens on the socket; a file that a killed process left behind does not count. */
+/** True when a program listens on the socket; false for a file that a killed process has left behind. */
 export function isListening(socket: string): Promise<boolean> {
   return new Promise((done) => {
     const probe = createConnection(socket);
@@ -29,7 +29,7 @@ export function isListening(socket: string): Promise<boolean> {
   });
 }
 
-/** What a Redis answers to `PING`; empty when none does. */
+/** The answer of Redis to `PING`; empty without one. */
 export function ping(socket: string): Promise<string> {
   return new Promise((done) => {
     const probe = createConnection(socket, () => probe.write('PING\r\n'));
@@ -45,9 +45,9 @@ export function ping(socket: string): Promise<string> {
   });
 }
 
-/** Asks the Redis behind the socket to write its file and end. */
+/** Sends the Redis on the socket the command to write its file and end. */
 export function shutDown(socket: string): void {
   const connection = createConnection(socket);
-  connection.on('error', () => undefined); // It ends already.
+  connection.on('error', () => undefined); // Redis ends already.
   connection.end('SHUTDOWN\r\n');
 }
