@@ -1,22 +1,22 @@
-// What the load tool reads in the answers of the HTTP API: one function an answer, each total.
+// Reads the answers of the HTTP API for the load tool: one function for each answer, none of which throws.
 
 import { isTaskState, isTerminal } from '../protocol/task-state.ts';
 import type { Reply } from './http-client.ts';
 
-/** How the server took one `POST /v1/tasks`. */
+/** The outcome of one `POST /v1/tasks`. */
 export type SendAnswer =
   | { readonly kind: 'accepted'; readonly id: string }
-  /** Certainly not accepted, and worth another try after `retryAfterMs` milliseconds. */
+  /** Certainly not accepted; another try makes sense after `retryAfterMs` milliseconds. */
   | { readonly kind: 'busy'; readonly why: StopCode; readonly retryAfterMs: number; readonly reason: string }
-  /** Certainly not accepted, and a repeat would end the same. */
+  /** Certainly not accepted, and a repeat would be refused too. */
   | { readonly kind: 'rejected'; readonly why: StopCode; readonly reason: string }
-  /** Nobody can tell whether it was accepted. */
+  /** It is not known whether it was accepted. */
   | { readonly kind: 'unknown'; readonly reason: string };
 
-/** Why sending may end before every task was sent. */
+/** Why sending ends before every task was sent. */
 export type StopCode = 'unreachable' | 'denied' | 'rejected' | 'over-limit';
 
-/** What one look at a task showed. `unseen`: the server gave no usable answer. Times are milliseconds since 1970. */
+/** A task as one request showed it. `unseen`: the server gave no usable answer. Times are milliseconds since 1970. */
 export type TaskSight =
   | { readonly kind: 'ended'; readonly state: EndState; readonly times: TaskTimes }
   | { readonly kind: 'open' }
@@ -73,11 +73,11 @@ export function readTaskSight(reply: Reply): TaskSight {
   return { kind: 'ended', state: state as EndState, times };
 }
 
-/** What a look at the queue showed. */
+/** The queue as one request showed it. */
 export interface QueueSight {
-  /** Tasks of the queue that have ended so far, those whose record is gone included. */
+  /** Tasks of the queue that have ended so far, including those that were removed. */
   readonly ended: number;
-  /** Why nothing moves, when the answer gives a reason. */
+  /** Why no task runs, when the answer gives a reason. */
   readonly hindrance: string | null;
 }
 

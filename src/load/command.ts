@@ -72,11 +72,11 @@ export function addLoadCommand(program: Command): void {
 }
 
 async function runCommand({ drainTimeout, ...options }: ParsedOptions): Promise<void> {
-  // No role needs it: it is loaded when it is asked for.
+  // Loaded only for this subcommand: no role needs it.
   const { runLoad } = await import('./load.ts');
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
-  // Once: the first signal ends the run with a summary, the second one of its kind ends the process as usual.
+  // `once`: the first signal ends the run with a summary, the second one of its kind ends the process as usual.
   for (const signal of INTERRUPTS) process.once(signal, onInterrupt);
   try {
     const summary = await runLoad(

@@ -1,10 +1,10 @@
-// The second phase: wait until the queue has worked through the accepted tasks, without asking in a tight loop.
+// The second phase: waits until the accepted tasks have ended, without polling in a tight loop.
 
 import { delay } from '../lifecycle.ts';
 import { type QueueSight, readQueueSight, readTaskSight } from './api.ts';
 import type { LoadRun } from './run.ts';
 
-/** The longest a look at a task waits in the server, and the shortest time between two looks. */
+/** Longest time that a request for a task waits in the server, and shortest time between two requests. */
 const LOOK_SECONDS = 1;
 
 export function queuePath(run: LoadRun): string {
@@ -16,8 +16,8 @@ export function taskPath(id: string): string {
 }
 
 /**
- * Waits until the last accepted task has ended, or until `deadline` (on the clock of the run). Other callers may share the
- * queue, so its counts, as a difference to the look `before` sending, only feed the bar; the check afterwards goes by id.
+ * Waits until the last accepted task has ended, or until `deadline` (on the clock of the run). Other clients may use the
+ * queue, so its counts, less those `before` sending, only feed the bar; the check afterwards goes by id.
  */
 export async function drainQueue(
   run: LoadRun,
@@ -42,8 +42,8 @@ export async function drainQueue(
 
 /**
  * Waits until the task has ended, turns out to be unknown, or `deadline` (on the clock of the run) is over. The queue is
- * first in, first out: when the last task accepted has ended, hardly any other is still open. `onLook` runs
- * at most once a second meanwhile.
+ * first in, first out: when the last task accepted has ended, hardly any other is still open. Meanwhile `onLook` runs at
+ * most once a second.
  */
 export async function awaitTask(
   run: LoadRun,
@@ -64,7 +64,7 @@ export async function awaitTask(
   }
 }
 
-/** One look at the queue of the run; null when the server gives no usable answer. */
+/** Reads the queue of the run once; null when the server gives no usable answer. */
 async function lookAtQueue(run: LoadRun): Promise<QueueSight | null> {
   return readQueueSight(await run.client.get(queuePath(run)));
 }

@@ -1,5 +1,5 @@
-// JSON over kept-alive connections, where every way an exchange can end is a value. Who calls it bounds how many
-// requests are open; the client never queues one.
+// JSON over kept-alive connections. Every way in which an exchange can end is a value. The caller bounds how many requests
+// are open; the client never queues one.
 
 import * as http from 'node:http';
 import * as https from 'node:https';
@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { urlToHttpOptions } from 'node:url';
 
 /**
- * How one exchange ended. `not-sent` is certain: no connection came to be, so the server cannot have seen the
+ * How one exchange ended. `not-sent` is certain: no connection was opened, so the server cannot have received the
  * request. `broken` is not: the server may have acted on it before the connection went away.
  */
 export type Reply =
@@ -28,13 +28,13 @@ export interface HttpClient {
   close(): void;
 }
 
-/** Used when a server that refuses does not say when to come back, in milliseconds. */
+/** Milliseconds before a retry when a refusal has no `Retry-After`. */
 const DEFAULT_RETRY_AFTER_MS = 1_000;
 
 /**
- * @param maxIdle connections that are kept for the next request
- * @param timeoutMs longest silence on a connection
- * @param key sent as bearer
+ * @param maxIdle connections that are kept for later requests
+ * @param timeoutMs longest silence on a connection, in milliseconds
+ * @param key sent as bearer token
  */
 export function createHttpClient(root: URL, maxIdle: number, timeoutMs: number, key?: string): HttpClient {
   const protocol = root.protocol === 'https:' ? https : http;

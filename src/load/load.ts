@@ -20,14 +20,14 @@ export interface LoadIo {
 }
 
 /**
- * Floods the server at `options.url` and proves by counting that nothing it accepted was lost. What a server may do
- * wrong is told in the summary; `EXIT_CODES[summary.outcome]` is the exit code.
+ * Floods the server at `options.url` and proves by counting that nothing it accepted was lost. Faults of the server
+ * are reported in the summary; `EXIT_CODES[summary.outcome]` is the exit code.
  */
 export async function runLoad(options: LoadOptions, io: LoadIo): Promise<LoadSummary> {
   const now = (): number => performance.now();
   const client = createHttpClient(options.url, options.inFlight, options.requestTimeoutMs, options.key);
   const signal = options.signal ?? new AbortController().signal;
-  // Each loop that pauses listens once; Node would take more than ten for a leak.
+  // Each loop adds one listener while it pauses; Node would warn of a leak at more than ten.
   setMaxListeners(options.inFlight + 10, signal);
   const onAbort = (): void => client.close();
   signal.addEventListener('abort', onAbort);

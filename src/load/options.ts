@@ -1,11 +1,11 @@
-// What one load run is told to do, and the values that hold when nothing is said.
+// The options of one load run, and their defaults.
 
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
 
 export interface LoadOptions {
-  /** The root of the server's HTTP API; a path prefix is kept. */
+  /** Root URL of the server's HTTP API; a path prefix is kept. */
   readonly url: URL;
-  /** API key with the scopes `enqueue` and `read`; `undefined` where the server asks for none. */
+  /** API key with the scopes `enqueue` and `read`; `undefined` where the server needs none. */
   readonly key?: string | undefined;
   /** How many tasks to send. */
   readonly tasks: number;
@@ -20,7 +20,7 @@ export interface LoadOptions {
   readonly wait: boolean;
   /** True: the summary is one JSON document. */
   readonly json: boolean;
-  /** How long one task is offered again while the server refuses it, in milliseconds. */
+  /** How long one task is sent again while the server refuses it, in milliseconds. */
   readonly patienceMs: number;
   /** How long a connection may stay silent before its request counts as broken, in milliseconds. */
   readonly requestTimeoutMs: number;

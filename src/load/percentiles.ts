@@ -1,4 +1,4 @@
-// Percentiles of a set of durations, by nearest rank: every number shown was really measured.
+// Percentiles of durations by nearest rank: each is one of the measured values.
 
 /** Milliseconds. */
 export interface Percentiles {

@@ -1,4 +1,4 @@
-// What a person sees while a load run goes on: a bar on a terminal, else a line every few seconds.
+// Shows the progress of a load run: a bar on a terminal, else a line every few seconds.
 
 import cliProgress from 'cli-progress';
 
@@ -6,10 +6,10 @@ import cliProgress from 'cli-progress';
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean };
 
 export interface Progress {
-  /** Starts a phase that ends when `total` is reached; `done` were reached before it. */
+  /** Starts a phase that ends at `total`; `done` is where it begins. */
   begin(phase: string, total: number, done?: number): void;
   show(done: number): void;
-  /** A short remark beside the bar, for trouble that the run is waiting out. */
+  /** Shows a short remark beside the bar, such as why the run waits. */
   note(text: string): void;
   end(): void;
 }
@@ -24,7 +24,7 @@ export function createProgress(stderr: Output, now: () => number): Progress {
     stream: stderr,
     format: `{phase} ${stderr.isTTY ? '[{bar}] ' : ''}${counts}`,
     barsize: 24,
-    // Keeps the terminal as it is, so that a killed run leaves nothing to repair.
+    // Changes no setting of the terminal, so that a killed run leaves nothing to restore.
     linewrap: true,
     noTTYOutput: true,
     notTTYSchedule: LINE_EVERY_MS,

@@ -1,4 +1,4 @@
-// The summary as a person reads it.
+// Renders the summary as text.
 
 import type { Percentiles } from './percentiles.ts';
 import type { LoadSummary } from './summary.ts';
@@ -43,7 +43,7 @@ function durations(name: string, times: Percentiles | null): string {
   return `${name.padEnd(12)}${cells.map((cell) => count(cell).padStart(12)).join('')}`;
 }
 
-/** A dash stands for what was not measured. */
+/** A dash for a value that was not measured. */
 function count(value: number | null): string {
   return value === null ? '-' : value.toLocaleString('en-US', { maximumFractionDigits: 1 });
 }

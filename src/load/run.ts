@@ -1,4 +1,4 @@
-// What every phase of a load run shares, and the bounded loops that all phases are made of.
+// The parts that all phases of a load run share, and the bounded loops that they are made of.
 
 import type { HttpClient } from './http-client.ts';
 import type { LoadOptions } from './options.ts';

@@ -1,4 +1,4 @@
-// The first phase: offer every task to the server until it was accepted, or until offering it makes no sense.
+// The first phase: sends every task until it was accepted, or until a repeat makes no sense.
 
 import { delay } from '../lifecycle.ts';
 import { readSendAnswer, type StopCode } from './api.ts';
@@ -10,10 +10,10 @@ export interface Stop {
   readonly reason: string;
 }
 
-/** What sending brought: `sent = accepted + refused + unknown`. */
+/** Result of sending: `sent = accepted + refused + unknown`. */
 export interface Sent {
   readonly sent: number;
-  /** Ids of the tasks that the server answered for with 202, in the order of the answers. */
+  /** Ids of the tasks that the server answered with 202, in the order of the answers. */
   readonly acceptedIds: readonly string[];
   /** Tasks that were certainly not accepted, also after repeats. */
   readonly refused: number;
@@ -34,7 +34,7 @@ type Offer =
   | { readonly kind: 'refused'; readonly stop: Stop | null }
   | { readonly kind: 'unknown'; readonly reason: string };
 
-/** Sends `options.tasks` tasks with at most `options.inFlight` requests open. Never throws for what a server does. */
+/** Sends `options.tasks` tasks with at most `options.inFlight` requests open. Never throws for a fault of the server. */
 export async function sendTasks(run: LoadRun): Promise<Sent> {
   const { options, progress, signal, now } = run;
   const body = Buffer.from(
@@ -78,7 +78,7 @@ export async function sendTasks(run: LoadRun): Promise<Sent> {
   return { ...tally, acceptedIds, enqueueMs, unknownReason, stop, elapsedMs: now() - startedAt };
 }
 
-/** Offers one task again and again while the server is only busy, for `options.patienceMs` at most. */
+/** Sends one task again while the server is only busy, for `options.patienceMs` at most. */
 async function offerTask(run: LoadRun, body: Buffer, onRetry: (reason: string) => void): Promise<Offer> {
   const { options, client, signal, now } = run;
   const deadline = now() + options.patienceMs;

@@ -39,7 +39,7 @@ export interface LoadSummary extends Verdict {
 
 const LOST_IDS_SHOWN = 10;
 
-/** Puts a run's counts together; `verified` is null when the tasks were not checked. */
+/** Makes the summary of the counts of a run; `verified` is null when the tasks were not checked. */
 export function summarize(options: LoadOptions, sent: Sent, verified: Verified | null): LoadSummary {
   const accepted = sent.acceptedIds.length;
   const missing = verified?.missingIds.length ?? null;

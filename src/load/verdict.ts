@@ -1,4 +1,4 @@
-// How good a load run was, in a word, a sentence and an exit code.
+// The verdict on a load run: a word, a sentence and an exit code.
 
 import type { LoadOptions } from './options.ts';
 import type { Sent, Stop } from './send-tasks.ts';
@@ -22,7 +22,7 @@ export interface Verdict {
   readonly message: string;
 }
 
-/** A loss outweighs whatever else went wrong; an interrupted run proves nothing either way. */
+/** A lost task decides whatever else went wrong; an interrupted run proves nothing either way. */
 export function judge(options: LoadOptions, sent: Sent, verified: Verified | null): Verdict {
   const accepted = sent.acceptedIds.length;
   if (options.signal?.aborted) {

@@ -1,4 +1,4 @@
-// The third phase: the proof. Every id that was answered for with 202 is looked up, one by one, and counted.
+// The third phase, the proof: looks up every id that was answered with 202, one by one, and counts the states.
 
 import { delay } from '../lifecycle.ts';
 import { readTaskSight, type TaskTimes } from './api.ts';
@@ -10,9 +10,9 @@ export interface Verified {
   readonly succeeded: number;
   readonly dead: number;
   readonly cancelled: number;
-  /** Ids that the server accepted and does not know. */
+  /** Ids that the server has accepted and does not find. */
   readonly missingIds: readonly string[];
-  /** Ids that nobody has seen ended before the deadline. */
+  /** Ids of tasks that were not seen to end before the deadline. */
   readonly unfinishedIds: readonly string[];
   /** From acceptance to the start of the (last) run, by the server's clock, in milliseconds. */
   readonly queueWaitMs: readonly number[];
@@ -22,7 +22,7 @@ export interface Verified {
   readonly spanMs: number;
 }
 
-/** Looks each id up, and those still open again as they end, until `deadline` on the clock of the run. */
+/** Looks up each id, and those still open again until they have ended, until `deadline` on the clock of the run. */
 export async function verifyTasks(run: LoadRun, ids: readonly string[], deadline: number): Promise<Verified> {
   const counts = { succeeded: 0, dead: 0, cancelled: 0 };
   const missingIds: string[] = [];
@@ -53,7 +53,7 @@ interface Sightings {
   settled(stillOpen: number): void;
 }
 
-/** One look at every id; answers those that are still open. After the deadline each id still gets its one look. */
+/** Reads the task of every id once, also after the deadline. Returns the ids that are still open. */
 async function lookThrough(
   run: LoadRun,
   ids: readonly string[],
@@ -69,7 +69,7 @@ async function lookThrough(
     const id = ids[next];
     if (id === undefined || signal.aborted) return false;
     next += 1;
-    // A server that is away when the time is over is not asked about every single id.
+    // When the server does not answer after the deadline, the remaining ids are not requested.
     if (silent && now() >= deadline) {
       open.push(id);
       return true;
