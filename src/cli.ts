@@ -15,7 +15,7 @@ const ROLES = {
   all: 'both in one process, with a Redis of its own when REDIS_URL is not set',
 } as const;
 
-/** Settings that every role also takes as options, and how their values show in the help. */
+/** Settings that every role also takes as options, with the name of their value in the help. */
 const ROLE_OPTIONS = [
   ['redisUrl', '<url>'],
   ['host', '<address>'],

@@ -1,4 +1,4 @@
-// When a role ends, and how much patience is left: signals, errors that nothing caught, and requests from within.
+// Decides when a role ends, and how soon: signals, uncaught errors, and failures that the role itself reports.
 
 import type { Log } from './log.ts';
 
@@ -6,11 +6,11 @@ export interface Ending {
   /** Resolves when the role shall stop. */
   readonly asked: Promise<void>;
   isAsked(): boolean;
-  /** Fires when what still runs shall be stopped at once, instead of being waited for. */
+  /** Fires when running tasks and requests shall be stopped at once instead of being waited for. */
   readonly hurry: AbortSignal;
   /** Resolves when the stop has taken too long; never before `asked`. */
   readonly overdue: Promise<void>;
-  /** What the process exits with when it has stopped in time: 0, or 1 after a failure. */
+  /** Exit code of a process that has stopped in time: 0, or 1 after a failure. */
   exitCode(): number;
   /** Stops the role because of a failure, which the caller has logged. */
   fail(): void;
@@ -18,27 +18,26 @@ export interface Ending {
 
 export interface EndingDeps {
   readonly log: Log;
-  /** The longest time that an orderly stop takes. */
+  /** Longest time of a graceful stop, in milliseconds. */
   readonly stopWithinMs: number;
   /**
-   * Says whether an error that nothing caught is no reason to stop: code of a user's task left it behind. It also logs it.
+   * Returns true, and logs the error, when an uncaught error comes from code of a user's task: then the role goes on.
    */
   readonly isForgiven?: (error: unknown) => boolean;
 }
 
-/** SIGHUP: the terminal closes. SIGQUIT: Ctrl-\. What Node does with them by default gives no task back. */
+/** SIGHUP: the terminal closes. SIGQUIT: Ctrl-\. By default Node ends at both without giving tasks back. */
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 /**
- * One press of Ctrl-C comes twice when npm passes on what the terminal has sent to the whole group; shells do the same when
- * a terminal closes.
+ * Signals within this time count as one. A Ctrl-C arrives twice when npm passes on the signal that the terminal has sent to
+ * the whole group; shells do the same when a terminal closes.
  */
 const SAME_PRESS_MS = 500;
-/** After a second signal, the time to stop what runs and give it back. */
+/** Time to stop running tasks and give them back after a second signal, in milliseconds. */
 const HURRY_WITHIN_MS = 3_000;
 
 /**
- * Listens from now on. The first signal asks the role to stop, the second fires `hurry`, the third ends the process at
- * once.
+ * Handles signals from now on. The first resolves `asked`, the second fires `hurry`, the third ends the process at once.
  */
 export function createEnding({ log, stopWithinMs, isForgiven = () => false }: EndingDeps): Ending {
   const hurry = new AbortController();
@@ -91,15 +90,15 @@ export function createEnding({ log, stopWithinMs, isForgiven = () => false }: En
   }
 
   for (const signal of SIGNALS) process.on(signal, onSignal);
-  // Rejections that nothing handles come here as well.
+  // Unhandled rejections come here as well.
   process.on('uncaughtException', onUncaught);
 
   return { asked, isAsked: () => steps > 0, hurry: hurry.signal, overdue, exitCode: () => code, fail };
 }
 
 /**
- * Ends the process whatever its threads do: `process.exit` waits for each of them, also for one that is held in a system
- * call.
+ * Ends the process whatever its threads do: `process.exit` would wait for each of them, also for one that is blocked in a
+ * system call.
  */
 export function endNow(): never {
   process.kill(process.pid, 'SIGKILL');

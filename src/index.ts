@@ -1,4 +1,4 @@
-// The public face of the package: what a module with task definitions imports, and what a program that sends them does.
+// The public exports of the package: for modules with task definitions, and for programs that send tasks.
 
 import type { Popfleet, PopfleetSettings } from './library.ts';
 

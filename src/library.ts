@@ -1,4 +1,4 @@
-// popfleet without HTTP: for a Node program that has Redis at hand and wants to send tasks and look after them itself.
+// popfleet without HTTP: a Node program that reaches Redis sends tasks and reads, cancels and retries them.
 
 import * as v from 'valibot';
 import { openAccept } from './accept/accept.ts';
@@ -41,7 +41,7 @@ export type ManyTask = TaskOptions & { readonly type: string; readonly input: un
 /** @throws PopfleetError from every method; `redis-unavailable` when Redis does not answer */
 export interface Popfleet {
   /**
-   * Resolves once Redis has the task. What may be sent, and what its result is, come from the definition.
+   * Resolves once Redis has the task. The definition gives the types of its input and its result.
    * @param task one of `tasks`, or its type
    * @throws PopfleetError `unknown-type`, `invalid-input`, `idempotency-key-reused`, `redis-full`
    */
@@ -53,17 +53,17 @@ export interface Popfleet {
   enqueue(type: string, input: unknown, options?: TaskOptions): Promise<TaskHandle>;
   /**
    * Sends many tasks in few calls. All of them are checked before the first is sent.
-   * @returns a handle of each, in their order
+   * @returns a handle for each task, in their order
    * @throws PopfleetError as `enqueue` does, with the place of each wrong task (`#/3/input`); `idempotency-key-reused` and
    *   `redis-unavailable` may come after some were accepted
    */
   enqueueMany(tasks: readonly ManyTask[]): Promise<TaskHandle[]>;
-  /** The task as it is now; `undefined` when there is none, or none any more. */
+  /** The task as it is now; `undefined` when there is none, or it was removed. */
   get(id: string): Promise<TaskView | undefined>;
   cancel(id: string): Promise<CancelAnswer>;
-  /** Runs a dead task again with a fresh budget. */
+  /** Runs a dead task again, with all its attempts. */
   retry(id: string): Promise<ReplayAnswer>;
-  /** Ends the connections, and every wait for a result. */
+  /** Closes the connections, and rejects every wait for a result. */
   close(): void;
 }
 
@@ -76,7 +76,7 @@ export interface PopfleetSettings {
 }
 
 const OPEN_WITHIN_MS = 2_000;
-/** A program that has Redis at hand may send to every queue, as much as it likes. */
+/** A program that reaches Redis may send to every queue, without a quota. */
 const SENDER: Sender = { key: undefined, queues: undefined, traceparent: undefined };
 
 const SettingsSchema = v.strictObject(
@@ -198,13 +198,13 @@ function readSettings(given: unknown): v.InferOutput<typeof SettingsSchema> {
   const faults = parsed.issues.map((issue) => {
     const name = v.getDotPath(issue) ?? 'the argument';
     if (issue.type === 'strict_object' && issue.expected === 'never') return `${name} is no setting`;
-    // Without an address ioredis would take the Redis of this machine.
+    // Without an address ioredis would connect to the Redis of this machine.
     return `${name} ${issue.input === undefined || issue.input === null ? 'is missing' : issue.message}`;
   });
   throw new PopfleetError('bad-config', `openPopfleet: ${faults.join('; ')}`);
 }
 
-/** What the worker will read, not what the caller may change meanwhile. @throws PopfleetError `invalid-input` */
+/** Copies the input, so that changes by the caller meanwhile have no effect. @throws PopfleetError `invalid-input` */
 function readCall(type: unknown, input: unknown, options: object | undefined, place: Place): Call {
   if (typeof type !== 'string') {
     throw invalidInput([{ pointer: `#${place.call}/type`, detail: 'must be text' }]);
@@ -227,7 +227,7 @@ function demandObject<Value extends object>(value: Value, at: string): Value {
   throw invalidInput([{ pointer: `#${at}`, detail: 'must be an object' }]);
 }
 
-/** Options beside type and input, which stand elsewhere. */
+/** The options without type and input. */
 function demandOptions(options: object, at: string): object {
   const plain = demandPlain(options, at) as Readonly<Record<string, unknown>>;
   const misplaced = ['type', 'input'].find((name) => Object.hasOwn(plain, name));

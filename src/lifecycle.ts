@@ -1,9 +1,9 @@
-// One contract for everything that starts and stops, and the timers and waits that respect it.
+// The contract of everything that starts and stops, and the timers and waits that respect it.
 
 /** Tolerates being stopped without having been started, and being stopped twice. */
 export interface Service {
   start(): Promise<void>;
-  /** @param hurry fires when what still runs shall not be waited for any longer */
+  /** @param hurry fires when running tasks and requests shall not be waited for any longer */
   stop(hurry?: AbortSignal): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ export function timeLimit(ms: number, other?: AbortSignal): AbortSignal {
   return limit.signal;
 }
 
-/** Milliseconds before the next try: doubled each time up to a cap, and a random part of the upper half so that a fleet spreads out. */
+/** Milliseconds before the next try: doubled each time up to a cap, the upper half at random so that a fleet spreads out. */
 export function retryDelayMs(
   attempt: number,
   firstMs: number,
@@ -60,7 +60,7 @@ export function within<T>(promise: Promise<T>, ms: number): Promise<T | undefine
   });
 }
 
-/** Waits for conditions on something that says when it has changed. */
+/** Waits for conditions on a state whose owner reports each change. */
 export function createChanges() {
   const watchers = new Set<() => void>();
   return {
@@ -104,10 +104,10 @@ export function createSerial(): <T>(step: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** A value that is there, or will be. Only for what runs once for every task: a promise costs more than a tiny task. */
+/** A value, or a promise of it. Only for steps that run once a task: a promise costs more than a tiny task. */
 export type Soon<T> = T | Promise<T>;
 
-/** Applies a step to it, at once when it is there. */
+/** Applies a step to the value, at once when it is no promise. */
 export function whenThere<T, R>(soon: Soon<T>, step: (value: T) => R): Soon<R> {
   return soon instanceof Promise ? soon.then(step) : step(soon);
 }

@@ -1,4 +1,4 @@
-// The log: JSON lines by pino, or readable ones at a terminal. Anyone may import the type; only the composition root makes one.
+// The log: JSON lines by pino, or readable ones at a terminal. Modules import its type; only the composition root makes one.
 
 import { isatty } from 'node:tty';
 import { type DestinationStream, type Logger, pino } from 'pino';
@@ -6,7 +6,7 @@ import { createPrettyStream } from './pretty-log.ts';
 import { toTaskError } from './protocol/task-error.ts';
 import { createLineWriter } from './standard-streams.ts';
 
-/** The levels of pino, and none of them. */
+/** The levels of pino, and `silent`. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'isLevelEnabled'>;
@@ -17,7 +17,7 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 
 const STDOUT = 1;
 
-/** Nobody logs headers today; should somebody, keys stay out. */
+/** No code logs headers today; should one do, keys stay out of the log. */
 const SECRET_HEADERS = ['headers', '*.headers'].flatMap((place) => [
   `${place}.authorization`,
   `${place}.cookie`,
@@ -50,8 +50,8 @@ export function logDestination(format: LogFormat): DestinationStream {
 }
 
 /**
- * Name, message, code, stack and causes. Without further members: those of a Redis error are the command's arguments, and
- * with them payloads.
+ * Name, message, code, stack and causes. Without further members: those of a Redis error are the command's arguments, which
+ * contain payloads.
  */
 function plainError(error: unknown): unknown {
   const { name, ...described } = toTaskError(error);

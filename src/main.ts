@@ -12,10 +12,10 @@ import { checkAtStart } from './store/connection.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
 import { isLeftByInlineTask } from './worker/runners/inline.ts';
 
-/** Bad usage, as sysexits(3) numbers it: a supervisor should not start the program again as it is. */
+/** `EX_CONFIG` of sysexits(3): a supervisor should not start the program again with the same settings. */
 const EXIT_CONFIG = 78;
 
-/** Between the end of the patience for tasks and requests, and the end of the process. */
+/** Milliseconds between the end of the grace for tasks and requests and the end of the process. */
 const STOP_MARGIN_MS = 9_000;
 
 /**
@@ -37,7 +37,7 @@ export async function runRole(env: Readonly<Record<string, string | undefined>>)
   const up: Service[][] = [];
   let fault: unknown;
   try {
-    // A task module may hang while it loads, and the rest while it starts: a signal ends that as well.
+    // A task module may hang while it loads, and a service while it starts: a signal ends both.
     await Promise.race([start(config, log, ending, up), ending.asked]);
     await ending.asked;
   } catch (error) {
@@ -98,7 +98,7 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
   return { embedded, worker, server };
 }
 
-/** Without `REDIS_URL`, `all` brings its own Redis; the other roles use the one that `all` runs in the same folder. */
+/** Without `REDIS_URL`, the role `all` runs its own Redis; the other roles use the one that `all` runs in the same folder. */
 async function findRedis(config: Config, log: Log): Promise<{ url: string; embedded: Service | undefined }> {
   if (config.redisUrl !== undefined) {
     await checkAtStart({ url: config.redisUrl, log });
@@ -117,18 +117,18 @@ async function findRedis(config: Config, log: Log): Promise<{ url: string; embed
   );
 }
 
-/** The last stage first. A service that fails to stop does not keep the others from it. */
+/** Stops the last stage first. A service that fails to stop does not keep the others from stopping. */
 async function stopAll(stages: readonly (readonly Service[])[], hurry: AbortSignal): Promise<void> {
   for (const stage of stages.toReversed()) {
     await Promise.allSettled(stage.map((service) => service.stop(hurry)));
   }
 }
 
-/** Says what kept the role from starting. @returns the exit code */
+/** Prints why the role did not start. @returns the exit code */
 function report(fault: unknown): number {
   if (fault instanceof PopfleetError) {
     process.stderr.write(`${fault.message}\n`);
-    // A port is free again when the program that has it ends: trying once more makes sense.
+    // A port becomes free when the program that has it ends, so a supervisor may start the role again.
     const isPassing = (fault.cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE';
     return isPassing ? 1 : EXIT_CONFIG;
   }
@@ -136,7 +136,7 @@ function report(fault: unknown): number {
   return 1;
 }
 
-/** For a person at a terminal; a supervisor has the log. */
+/** Prints the address and two examples for a person at a terminal. */
 function welcome(config: Config, server: Server | undefined): void {
   if (!server || config.logLevel === 'silent') return;
   const url = server.url();

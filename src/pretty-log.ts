@@ -13,7 +13,7 @@ const LEVELS: Readonly<Record<number, readonly [name: string, color: string]>> =
 };
 const DIM = '2';
 
-/** Stand in each line of a process, and tell nothing at its own terminal. */
+/** Members that are the same in each line of a process, or shown elsewhere in the line. */
 const LEFT_OUT: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'role']);
 const ERRORS: ReadonlySet<string> = new Set(['err', 'error']);
 
@@ -25,7 +25,7 @@ export function createPrettyStream(destination: DestinationStream, colors: boole
   return { write: (line) => destination.write(prettyLine(line, colors)) };
 }
 
-/** A line of pino as text; one that is no JSON stays as it is. */
+/** A line of pino as readable text; one that is no JSON stays as it is. */
 export function prettyLine(line: string, colors: boolean): string {
   let entry: Record<string, unknown>;
   try {
@@ -46,7 +46,7 @@ export function prettyLine(line: string, colors: boolean): string {
   return `${[said.join(' '), ...errors.map((text) => `    ${text}`)].join('\n')}\n`;
 }
 
-/** Of the local time zone, as the reader's clock shows it. */
+/** Time of day in the local time zone. */
 function timeOf(time: unknown): string {
   const at = new Date(Number(time));
   const digits = (value: number, count = 2): string => String(value).padStart(count, '0');
@@ -68,7 +68,7 @@ function errorLines(error: unknown, before: string): string[] {
   ];
 }
 
-/** Control characters would let a handler's text move the cursor, or write a line that looks like one of the log. */
+/** Replaces control characters: a handler's text could move the cursor with them, or imitate a line of the log. */
 function printable(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
   return stripVTControlCharacters(text)

@@ -1,15 +1,15 @@
-// The program's own outputs. Whoever reads them may go away or stop reading; the program works and ends all the same.
+// stdout and stderr of the program. Their reader may go away or stop reading; the program works and ends all the same.
 
 import { writeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 
-/** A reader that has stopped reading holds the program up this long, once; until it reads again, lines are dropped. */
+/** Milliseconds for which a stalled reader blocks the program, once; until it reads again, lines are dropped. */
 const READER_PATIENCE_MS = 1_000;
 const LOOK_AGAIN_MS = 10;
 
 /**
  * Lets writes to `process.stdout` and `process.stderr` fail in silence: by default the error of a closed pipe ends the
- * program. What threads still write is thrown away, or it would pile up in their memory.
+ * program. What threads still write is discarded: otherwise it would fill their memory.
  */
 export function tolerateLostReaders(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -18,14 +18,14 @@ export function tolerateLostReaders(): void {
   }
 }
 
-/** Takes whole lines, in the way that pino writes them. */
+/** Takes whole lines, with the interface of a destination of pino. */
 export interface LineWriter {
   write(line: string): void;
 }
 
 /**
  * Writes lines to a file descriptor, each before `write` returns, so that the last ones survive the end of the process.
- * A line is dropped when nobody takes it: the pipe is closed (`EPIPE`), the terminal gone (`EIO`), the disk full (`ENOSPC`),
+ * A line is dropped when it cannot be written: the pipe is closed (`EPIPE`), the terminal gone (`EIO`), the disk full (`ENOSPC`),
  * or the reader does not read (`EAGAIN`).
  */
 export function createLineWriter(
@@ -36,7 +36,7 @@ export function createLineWriter(
   let rest: Buffer = Buffer.alloc(0);
   let isStalled = false;
 
-  /** @returns the bytes that were not taken */
+  /** @returns the bytes that were not written */
   function put(bytes: Buffer): Buffer {
     const deadline = performance.now() + (isStalled ? 0 : READER_PATIENCE_MS);
     let done = 0;

@@ -1,4 +1,4 @@
-// What a program gets for a task that it has sent: its id, and a way to wait for its result.
+// The handle of a task that a program has sent: its id, and `result` to wait for its end.
 
 import { decodeStored } from './protocol/cbor.ts';
 import { PopfleetError } from './protocol/errors.ts';
@@ -8,12 +8,12 @@ import type { TaskRecord } from './store/record.ts';
 
 export interface TaskHandle<Result = unknown> {
   readonly id: string;
-  /** True when the idempotency key found a task that was made by the same request before. */
+  /** True when the idempotency key has found the task that the same request made before. */
   readonly replayed: boolean;
   /**
-   * Waits until the task has ended. It asks for nothing again and again: Redis tells when.
+   * Waits until the task has ended, for an event of Redis and without polling.
    * @param options.timeoutMs how long to wait, 0 to 24 days; 24 days by default
-   * @returns what its handler made, as JSON shows it; `undefined` when that was nothing
+   * @returns the result of its handler, as JSON shows it; `undefined` when there was none
    * @throws PopfleetError `task-failed` (for good, with the error in `cause`), `task-cancelled`, `task-expired` (not started
    *   in time), `timed-out` (the task goes on), `not-found` (it has ended and is kept no longer), `redis-unavailable`
    *   (Redis is away: call again), `shutting-down` (`close` was called)
@@ -21,7 +21,7 @@ export interface TaskHandle<Result = unknown> {
   result(options?: { readonly timeoutMs?: number }): Promise<Result>;
 }
 
-/** A value as it is once it was stored: what JSON shows of it. A Date is text then; byte strings stay as they are. */
+/** The type of a value once it was stored: as JSON shows it. A Date is text then; byte strings stay as they are. */
 export type Stored<Value> = 0 extends 1 & Value
   ? Value
   : Value extends string | number | boolean | null | undefined | Uint8Array
@@ -34,16 +34,16 @@ export type Stored<Value> = 0 extends 1 & Value
           ? { [Name in keyof Value]: Stored<Value[Name]> }
           : Value;
 
-/** Waits for the end of a task, for so many milliseconds at most. @returns its record then */
+/** Waits for the end of a task, for at most this many milliseconds. @returns its record then */
 type WaitForEnd = (
   task: { readonly id: string; readonly queue: string },
   ms: number,
 ) => Promise<TaskRecord | undefined>;
 
-/** No timer of Node waits for 25 days. */
+/** 24 days in milliseconds: no timer of Node waits for 25. */
 const LONGEST_WAIT_MS = 24 * 86_400_000;
 
-/** A class, because one is made for each task: what belongs to all of them stands there once. */
+/** A class, because one is made for each task: its methods exist once. */
 export class SentTask implements TaskHandle<never> {
   readonly id: string;
   readonly replayed: boolean;
@@ -92,7 +92,7 @@ function resultOf(id: string, record: TaskRecord | undefined, waitedMs: number):
 
 function failureOf(id: string, { error }: TaskRecord): PopfleetError {
   const cause = error && readTaskError(error);
-  // What a handler threw has a stack.
+  // The error that a handler threw has a stack.
   if (cause?.name === 'Expired' && cause.stack === undefined) {
     return new PopfleetError('task-expired', `Task ${id} was not started in time.`, { cause });
   }
