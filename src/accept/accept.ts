@@ -28,7 +28,7 @@ export interface Accept {
   prepare(call: Call, sender: Sender, place?: Place): Prepared;
   /**
    * Checks the limits for one task. A task that its key has made before is always admitted.
-   * @returns a promise unless it is admitted for certain; it rejects with PopfleetError `quota-exceeded`, `queue-full` or
+   * @returns a promise unless it is certainly admitted; it rejects with PopfleetError `quota-exceeded`, `queue-full` or
    *   `redis-full`
    */
   admit(prepared: Prepared, sender: Sender): Promise<void> | undefined;
@@ -56,7 +56,7 @@ export interface Accept {
 }
 
 export interface LimitSettings extends CapacityLimits {
-  /** Queues there may be. */
+  /** Most queues that may exist. */
   readonly maxQueues: number;
 }
 

@@ -38,7 +38,7 @@ export interface KnownKeys {
   readonly taken: ReadonlyMap<number, string>;
 }
 
-/** As `Accept.lookUpKeys`, in Redis and among the tasks themselves. */
+/** As `Accept.lookUpKeys`, in Redis and among the tasks. */
 export async function lookUpKeys(
   tasks: readonly (Prepared | undefined)[],
   owners: KeyOwners,

@@ -26,9 +26,9 @@ export async function roomForMany(limits: Limits, tasks: readonly Prepared[]): P
 }
 
 /**
- * Asks for room for tasks of one queue, and takes it.
- * @param bytes of their contents
- * @returns a promise unless there is room for certain; it rejects with PopfleetError `queue-full` or `redis-full`
+ * Checks for room for tasks of one queue, and counts them.
+ * @param bytes size of their contents
+ * @returns a promise unless there is certainly room; it rejects with PopfleetError `queue-full` or `redis-full`
  */
 export function roomFor(
   { queueNames, capacity }: Limits,

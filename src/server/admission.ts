@@ -18,7 +18,7 @@ const RETRY_AFTER_SECONDS = 5;
 
 /**
  * @param most places in all; a key may have half of them, rounded up
- * @param what what a place is for, such as "event streams"
+ * @param what plural name of what takes a place, such as "event streams"
  */
 export function createAdmission(most: number, what: string): Admission {
   const mostOfKey = Math.ceil(most / 2);

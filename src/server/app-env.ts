@@ -4,7 +4,7 @@ import type { Caller } from './caller.ts';
 
 export interface AppEnv {
   Variables: {
-    /** A UUID, or what the caller sent as `X-Request-Id`. */
+    /** A UUID, or the caller's `X-Request-Id`. */
     requestId: string;
     caller: Caller;
     /** Checks whether the session of a caller with a cookie is still valid; `undefined` for all others. */

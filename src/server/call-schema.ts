@@ -13,7 +13,7 @@ export const CALL: JsonSchema = { $ref: refTo('TaskRequest') };
 export const CALL_BODIES = bodies(CALL);
 export const SCHEDULE_BODIES = bodies({ $ref: refTo('ScheduleRequest') });
 
-/** What sending tasks may be refused for. */
+/** Error codes with which sending tasks may be refused. */
 export const ENQUEUE_PROBLEMS = [
   'malformed-body',
   'invalid-query',

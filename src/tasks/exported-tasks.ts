@@ -16,7 +16,7 @@ const MOST_ENTRIES = 10_000;
  * and since Node 23 in `module.exports` as well.
  * @param exported the namespace that `import()` gives
  * @param module its name, for the messages
- * @throws PopfleetError `bad-definition` when the default export is no task, or there is none at all
+ * @throws PopfleetError `bad-definition` when the default export is no task, or the module exports none
  */
 export function exportedTasks(
   exported: Readonly<Record<string, unknown>>,
@@ -26,7 +26,7 @@ export function exportedTasks(
   const seen = new Set<unknown>();
   const forgotten: string[] = [];
 
-  /** @param isDefault whether it stands where a task, or an array of tasks, is meant */
+  /** @param isDefault whether it is of the default export, where an object that only looks like a task is an error */
   function visit(value: unknown, path: string, isDefault: boolean, depth: number): void {
     if (typeof value !== 'object' || value === null || seen.has(value)) return;
     seen.add(value);

@@ -150,8 +150,8 @@ export const TaskRowSchema = named('TaskSummary', RowSchema);
 export type TaskRow = v.InferOutput<typeof RowSchema>;
 
 /**
- * A task with all that is known of it.
- * @param basePath of the links
+ * A task with everything that Redis has of it.
+ * @param basePath path at which the links begin
  * @throws PopfleetError `redis-unavailable`
  */
 export async function readTaskView(
@@ -160,7 +160,7 @@ export async function readTaskView(
   registry: Registry,
   basePath = '',
 ): Promise<TaskView> {
-  // Most tasks fail never, and cost no second command. Not `failures`: a replay sets them back.
+  // Most tasks never fail, and need no second command. `failures` does not decide: a replay resets it.
   const faultless = record.state === 'running' || record.state === 'succeeded' ? 1 : 0;
   const attempts = record.claims > faultless ? await inspector.attempts(record.queue, record.id) : [];
   return toTaskView(record, attempts, registry, basePath);

@@ -70,7 +70,7 @@ export function createKey(
 
 /**
  * Reads entries `<id>:<SHA-256 of the key>:<scopes>[:<queues>]`, separated by commas or white space.
- * @returns the keys, and what is wrong with each faulty entry; a fault never repeats a digest
+ * @returns the keys, and the fault of each invalid entry, which never repeats a digest
  */
 export function readApiKeys(text: string): { readonly keys: ApiKey[]; readonly faults: string[] } {
   const keys: ApiKey[] = [];
@@ -93,7 +93,7 @@ export function repeatedIds(keys: readonly ApiKey[]): Set<string> {
   return new Set(ids.filter((id, index) => ids.indexOf(id) !== index));
 }
 
-/** @returns the key, or what is wrong */
+/** @returns the key, or the fault as text */
 function readEntry(entry: string): ApiKey | string {
   const [id = '', digest = '', scopeList = '', queueList, ...rest] = entry.split(':');
   if (!ID.test(id)) return 'must begin with an id of 8 characters out of a-z and 0-9';
