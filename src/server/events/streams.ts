@@ -43,7 +43,7 @@ export interface EventStreams {
 }
 
 /** What is held for a client. */
-interface Seat {
+interface ClientState {
   readonly watched: Set<string>;
   readonly joining: Set<string>;
   readonly leave: () => void;
@@ -53,7 +53,7 @@ const CLOSE_WITHIN_MS = 1_000;
 
 export function createEventStreams(parts: EventStreamDeps): EventStreams {
   const { hub, eventLog, inspector, log } = parts;
-  const clients = new Map<EventClient, Seat>();
+  const clients = new Map<EventClient, ClientState>();
   const index = createEventIndex<EventClient>();
   const rounds = createProgressRounds(eventLog);
   const look = createTaskLooks(eventLog);
@@ -75,14 +75,14 @@ export function createEventStreams(parts: EventStreamDeps): EventStreams {
   });
 
   function release(client: EventClient): void {
-    const seat = clients.get(client);
-    for (const queue of seat?.watched ?? []) {
+    const state = clients.get(client);
+    for (const queue of state?.watched ?? []) {
       index.removeQueue(queue, client);
       hub.unwatch(queue);
     }
     for (const id of client.subscription.tasks.keys()) index.removeTask(id, client);
     clients.delete(client);
-    seat?.leave();
+    state?.leave();
     if (clients.size > 0) return;
     clearInterval(heartbeat);
     heartbeat = undefined;
@@ -138,37 +138,41 @@ export function createEventStreams(parts: EventStreamDeps): EventStreams {
   };
 }
 
-interface Room {
-  readonly clients: ReadonlyMap<EventClient, Seat>;
+interface DiscoverDeps {
+  readonly clients: ReadonlyMap<EventClient, ClientState>;
   readonly index: ReturnType<typeof createEventIndex<EventClient>>;
   readonly hub: EventHub;
 }
 
 /** Lets clients follow the queues that have come into being. */
-async function discover(room: Room, inspector: Inspector): Promise<void> {
-  const openEnded = [...room.clients.keys()].filter(({ subscription }) => subscription.later);
+async function discover(deps: DiscoverDeps, inspector: Inspector): Promise<void> {
+  const openEnded = [...deps.clients.keys()].filter(({ subscription }) => subscription.later);
   if (openEnded.length === 0) return;
   const names = await inspector.queues();
-  await Promise.all(openEnded.flatMap((client) => names.map((name) => join(room, client, name))));
+  await Promise.all(openEnded.flatMap((client) => names.map((name) => join(deps, client, name))));
 }
 
 /** The client gets the new queue from its first entry on. */
-async function join({ clients, index, hub }: Room, client: EventClient, queue: string): Promise<void> {
-  const seat = clients.get(client);
-  if (!seat || seat.watched.has(queue) || seat.joining.has(queue) || !client.subscription.later?.(queue))
+async function join(
+  { clients, index, hub }: DiscoverDeps,
+  client: EventClient,
+  queue: string,
+): Promise<void> {
+  const state = clients.get(client);
+  if (!state || state.watched.has(queue) || state.joining.has(queue) || !client.subscription.later?.(queue))
     return;
-  if (seat.watched.size + seat.joining.size >= MOST_QUEUES) return;
-  seat.joining.add(queue);
+  if (state.watched.size + state.joining.size >= MOST_QUEUES) return;
+  state.joining.add(queue);
   try {
     await hub.watch(queue);
   } finally {
-    seat.joining.delete(queue);
+    state.joining.delete(queue);
   }
   if (!clients.has(client)) {
     hub.unwatch(queue);
     return;
   }
-  seat.watched.add(queue);
+  state.watched.add(queue);
   index.addQueue(queue, client);
   client.follow(queue, STREAM_START);
 }
