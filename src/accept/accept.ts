@@ -32,7 +32,7 @@ export interface Accept {
    *   `redis-full`
    */
   admit(prepared: Prepared, sender: Sender): Promise<void> | undefined;
-  /** Resolves once Redis has the task, or has found that its key is taken (`undefined`: simply accepted). @throws PopfleetError `redis-full` */
+  /** Resolves once Redis has the task (`undefined`), or has found that its key is taken. @throws PopfleetError `redis-full` */
   send(prepared: Prepared): Promise<Verdict | undefined>;
   /** Looks up the keys of many tasks before they are sent. @param tasks `undefined` for one that will not be sent */
   lookUpKeys(tasks: readonly (Prepared | undefined)[]): Promise<KnownKeys>;

@@ -43,7 +43,7 @@ export function preferencesOf(c: Context<AppEnv>, wait: number | undefined): Pre
   };
 }
 
-/** The headers that say which preferences were followed. @param applied only those that show in the answer (RFC 7240, section 3) */
+/** The headers with the preferences that were followed. @param applied those that show in the answer (RFC 7240, section 3) */
 export function appliedPreferences({ waitSeconds, minimal }: Preferences): Readonly<Record<string, string>> {
   const applied = [
     ...(waitSeconds > 0 ? [`wait=${waitSeconds}`] : []),

@@ -9,7 +9,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 /**
  * For requests that a browser may have sent by itself, without the knowledge of its user.
  * @param trustedOrigins pages of other sites that may do everything where no keys are required
- * @throws PopfleetError `cross-site` for a method that changes something, unless it comes from the server's own page or from no page
+ * @throws PopfleetError `cross-site` for a method that changes something, unless our own page or no page has sent it
  */
 export function demandSameSite(c: Context<AppEnv>, trustedOrigins: readonly string[]): void {
   if (SAFE_METHODS.has(c.req.method)) return;
