@@ -115,6 +115,13 @@ export class EventClient {
       return;
     }
     if (this.#buffer.isFull) {
+      const handed = this.#buffer.handed.get(queue) ?? STREAM_START;
+      if (!entries.some(({ position }) => isAfter(position, handed))) return;
+      // A page of another queue fills it, which says nothing about the client: this queue is read after that one.
+      if ([...this.#tracks.values()].some((other) => other.held)) {
+        this.#read(queue, track);
+        return;
+      }
       this.#buffer.overflow();
       this.#end();
       return;
