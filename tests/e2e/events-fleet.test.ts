@@ -51,6 +51,7 @@ test('two servers, three workers: each server tells of tasks that were sent to t
 const POLLS = 1_000;
 const STREAMS = 500;
 const TASKS = 50;
+const COMING = 100;
 
 test('a crowd at one server is told, and nothing of it stays', { timeout: 90_000 }, async (context) => {
   const stage = openStage(context);
@@ -76,17 +77,24 @@ async function crowd(server: RoleProcess): Promise<void> {
   const ids = await Promise.all(Array.from({ length: TASKS }, () => send(server.url(), 'add', INPUT)));
   const agent = new Agent({ keepAlive: false, maxSockets: POLLS + STREAMS });
   const idle = descriptorsOf(server);
-  const polls = Array.from({ length: POLLS }, (_, at) =>
-    stateOf(`${server.url()}/v1/tasks/${ids[at % TASKS]}?wait=50`, agent),
-  );
+  const polls: Promise<string>[] = [];
+  const streams: SseClient[] = [];
+  // So many at a time that a slow machine answers each within the time that commands to Redis have.
+  for (let at = 0; at < POLLS; at += COMING) {
+    const some = Array.from({ length: COMING }, (_, more) => (at + more) % TASKS);
+    polls.push(...some.map((index) => stateOf(`${server.url()}/v1/tasks/${ids[index]}?wait=50`, agent)));
+    await eventually(() => descriptorsOf(server) >= idle + polls.length, 20_000);
+    await call(`${server.url()}/v1/tasks/${ids[0]}`);
+  }
   // Half of them follow one task, half of them the queue.
-  const streams: SseClient[] = await Promise.all(
-    Array.from({ length: STREAMS }, (_, at) => {
-      const path =
-        at % 2 ? `tasks/${ids[at % TASKS]}/events` : 'events?topics=queue:default&states=succeeded';
-      return openSse(`${server.url()}/v1/${path}`, { agent });
-    }),
-  );
+  for (let at = 0; at < STREAMS; at += COMING) {
+    const paths = Array.from({ length: COMING }, (_, more) =>
+      more % 2 ? `tasks/${ids[(at + more) % TASKS]}/events` : 'events?topics=queue:default&states=succeeded',
+    );
+    streams.push(
+      ...(await Promise.all(paths.map((path) => openSse(`${server.url()}/v1/${path}`, { agent })))),
+    );
+  }
   expect(new Set(streams.map(({ response }) => response.statusCode))).toEqual(new Set([200]));
   await eventually(() => descriptorsOf(server) >= idle + POLLS + STREAMS, 20_000);
   await Promise.all(streams.filter((_, at) => at % 2).map((client) => client.until('snapshot')));
