@@ -83,6 +83,48 @@ test('a client that does not read is told so and dismissed', { timeout: 60_000 }
   expect(again.named('reset')).toEqual([]);
 });
 
+test('a move of one queue while another is caught up is no sign of a slow client', async () => {
+  let pages = 0;
+  const paged = await startBareServer(redis.url, {
+    through: (real) => ({
+      ...real,
+      async after(...of) {
+        const page = await real.after(...of);
+        pages += page.entries.length > 0 ? 1 : 0;
+        return page;
+      },
+    }),
+  });
+  onTestFinished(() => paged.stop());
+  const [live, full] = [queue, `${queue}-full`].map((name) => createEntryWriter(redis.client, name));
+  const path = `/events?topics=queue:${queue},queue:${queue}-full`;
+  const before = await open(path, {}, paged.url);
+  await live?.tell(`${live.newId()}ready`);
+  await before.until('state');
+  before.cut();
+  // More than the sockets between them can hold, so that a page waits as long as nothing is read.
+  const missed = Array.from({ length: 40 }, () =>
+    Array.from({ length: 1_000 }, () => `${full?.newId()}ready`),
+  );
+  for (const moves of missed) await full?.tell(...moves);
+  const client = await resume(path, before.lastId(), paged.url);
+  client.response.pause();
+  await eventually(() => pages === 1);
+  const told = [`${live?.newId()}ready`, `${live?.newId()}ready`];
+  for (const move of told) {
+    const { number: read = 0 } = paged.hub.position(queue) ?? {};
+    await live?.tell(move);
+    await eventually(() => (paged.hub.position(queue)?.number ?? 0) > read);
+  }
+  client.response.resume();
+  await client.until('state', missed.flat().length + told.length);
+  expect(client.named('reset')).toEqual([]);
+  const of = (name: string): string[] =>
+    movesOf({ events: client.events.filter(({ data }) => data['queue'] === name) });
+  expect(of(queue)).toEqual(told);
+  expect(of(`${queue}-full`)).toEqual(missed.flat());
+});
+
 test('clients that never read are cut, and nothing of them stays', { timeout: 60_000 }, async () => {
   const { tell, newId } = createEntryWriter(redis.client, queue);
   await tell(`${newId()}ready`);
