@@ -41,7 +41,7 @@ export async function announce(
 }
 
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const TOLD = {
+const FIELDS = {
   host: v.string(),
   pid: whole,
   startedAt: whole,
@@ -54,9 +54,9 @@ const TOLD = {
 /** A worker of another release may have announced less, nothing, or in another way: what cannot be read is left out. */
 export function readAnnouncement(worker: string, bytes: Buffer | undefined): AnnouncedWorker {
   const stored = (bytes && decodeStored(bytes)) ?? {};
-  const told = Object.entries(TOLD).flatMap(([name, schema]) => {
+  const known = Object.entries(FIELDS).flatMap(([name, schema]) => {
     const value = (stored as Readonly<Record<string, unknown>>)[name];
     return v.is(schema, value) ? [[name, value] as const] : [];
   });
-  return { ...(Object.fromEntries(told) as Partial<Announcement>), worker };
+  return { ...(Object.fromEntries(known) as Partial<Announcement>), worker };
 }

@@ -1,5 +1,5 @@
 // Whether Redis should take more tasks: limits that keep a flood of them from filling it up.
-// What is left of each limit is looked up now and then, and counted down in between, so that most requests ask nobody.
+// What is left of each limit is looked up now and then, and counted down in between, so that most requests ask Redis nothing.
 
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
@@ -30,7 +30,7 @@ export interface Capacity {
 const FRESH_MS = 200;
 /** Until then a request goes by what was seen, and has it looked up for the next one. */
 const USABLE_MS = 400;
-/** Redis that does not answer in time refuses nothing here: the command that sends the task will tell. */
+/** When Redis does not answer in time, nothing is refused here: the command that sends the task fails then. */
 const LOOK_WITHIN_MS = 250;
 /** Queues are named by callers: beyond so many the one that was idle the longest is forgotten. */
 const MOST_QUEUES = 10_000;
@@ -130,7 +130,7 @@ function createGauge(look: () => Promise<number>, now: () => number): Gauge {
       const ageMs = now() - seenAt;
       if (ageMs > FRESH_MS) {
         looking ??= lookUp();
-        // Where no limit was seen nobody waits to see whether there is one now.
+        // Where no limit was seen, no request waits to see whether there is one now.
         const isUsable = ageMs <= USABLE_MS || left === Number.POSITIVE_INFINITY;
         if (!isUsable || amount > left) return looking.then(() => takeNow(amount));
       }

@@ -43,7 +43,7 @@ const FAIL_FAST = {
   lazyConnect: true,
 } satisfies ClientOptions;
 
-/** For whoever a person waits for: an answer within two seconds, also when Redis gives none. */
+/** For callers that wait: they get an answer within two seconds, also when Redis gives none. */
 export const FRONT_DOOR_TIMING: CommandTiming = { commandTimeoutMs: 1_000, socketTimeoutMs: 1_500 };
 
 const RECONNECT_FIRST_MS = 50;
@@ -152,7 +152,7 @@ export async function whenReady(client: Redis, ms: number): Promise<boolean> {
   return isReady(client);
 }
 
-/** A connection that was reset keeps its status until its close is told; nothing can be written to it any more. */
+/** A connection that was reset keeps its status until its close is emitted; nothing can be written to it any more. */
 function isReady(client: Redis): boolean {
   return client.status === 'ready' && client.stream.writable;
 }

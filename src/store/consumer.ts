@@ -52,7 +52,7 @@ interface Claims {
 }
 
 export interface Finished extends Claims {
-  /** Outcomes that did not count: their tasks belong to somebody else by now. */
+  /** Outcomes that did not count: their tasks belong to another worker by now. */
   readonly stale: readonly Outcome[];
 }
 
@@ -76,7 +76,7 @@ export interface TaskReport {
 /** Lines kept of a task's log. */
 const LOG_LINES_KEPT = 1_000;
 
-/** All calls reject with the plain ioredis error; `isReplyLost` tells whether they may have run. */
+/** All calls reject with the plain ioredis error; `isReplyLost` says whether they may have run. */
 export interface Consumer {
   readonly queue: string;
   /** @param lower of the tasks wanted, those that are looked for at a lower lane first; also of `finish` */

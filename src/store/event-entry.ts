@@ -19,7 +19,7 @@ export interface EventPosition {
 export interface EventEntry {
   readonly position: EventPosition;
   readonly moves: readonly TaskMove[];
-  /** Ids of tasks that told progress or log lines. */
+  /** Ids of tasks with new progress or log lines. */
   readonly progress: readonly string[];
 }
 

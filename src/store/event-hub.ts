@@ -4,11 +4,11 @@ import type { EventPosition } from './event-entry.ts';
 import type { EventListener, EventReader } from './event-reader.ts';
 
 export interface EventHub {
-  /** Tells a listener of every queue that anybody watches, as long as the hub lives. */
+  /** Calls a listener for every queue that is watched, as long as the hub lives. */
   listen(listener: EventListener): void;
-  /** Resolves once every later entry of the queue will be told; goes with one `unwatch`. @throws PopfleetError `redis-unavailable` */
+  /** Resolves once every later entry of the queue will reach the listeners; goes with one `unwatch`. @throws PopfleetError `redis-unavailable` */
   watch(queue: string): Promise<void>;
-  /** @param lingerMs the queue is followed this much longer, so that somebody who comes back costs nothing */
+  /** @param lingerMs the queue is followed this much longer, so that a watcher that comes back costs nothing */
   unwatch(queue: string, lingerMs?: number): void;
   position(queue: string): EventPosition | undefined;
   /** How many queues are followed now. */

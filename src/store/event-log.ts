@@ -34,7 +34,7 @@ export interface EventLog {
     queue: string,
     id: string,
   ): Promise<{ readonly record: TaskRecord | undefined; readonly position: EventPosition }>;
-  /** What running tasks told last, by id: `{percent, note?}`. Those that told nothing are left out. */
+  /** The latest progress of running tasks, by id: `{percent, note?}`. Those without any are left out. */
   progress(queue: string, ids: readonly string[]): Promise<ReadonlyMap<string, unknown>>;
 }
 
@@ -65,13 +65,13 @@ export function createEventLog(client: Redis): EventLog {
 
     async progress(queue, ids) {
       const values = await client.hmgetBuffer(`${queueKey(queue)}:${COLUMNS.progress}`, ...ids);
-      const told = new Map<string, unknown>();
+      const latest = new Map<string, unknown>();
       for (const [at, id] of ids.entries()) {
         const value = values[at];
         const progress = value && decodeStored(value);
-        if (progress !== undefined && progress !== null) told.set(id, progress);
+        if (progress !== undefined && progress !== null) latest.set(id, progress);
       }
-      return told;
+      return latest;
     },
   });
 }

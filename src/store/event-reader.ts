@@ -1,4 +1,4 @@
-// Follows the event streams of the queues somebody waits for, on one dedicated connection.
+// Follows the event streams of the watched queues, on one dedicated connection.
 
 import type { Redis } from 'ioredis';
 import { delay, retryDelayMs } from '../lifecycle.ts';
@@ -25,17 +25,17 @@ export interface EventListener {
   /** In the order in which Redis made them, per queue. */
   onEntries(queue: string, entries: readonly EventEntry[]): void;
   /**
-   * Entries before the next ones may have been missed (the connection was replaced, the stream was trimmed): whoever waits
+   * Entries before the next ones may have been missed (the connection was replaced, the stream was trimmed): a waiter
    * must look again.
    */
   onGap(queue: string): void;
 }
 
 export interface EventReader {
-  /** Resolves once every later entry of the queue will be told. @throws PopfleetError `redis-unavailable` */
+  /** Resolves once every later entry of the queue will reach the listener. @throws PopfleetError `redis-unavailable` */
   watch(queue: string): Promise<void>;
   unwatch(queue: string): void;
-  /** Everything up to here was told, or happened before the queue was watched; `undefined` when it is not. */
+  /** Everything up to here has reached the listener, or happened before the queue was watched; `undefined` when it is not. */
   position(queue: string): EventPosition | undefined;
   stop(): Promise<void>;
 }
@@ -62,12 +62,12 @@ export function createEventReader(
   let loop: Promise<void> | undefined;
   let loggedCause: string | undefined;
 
-  // A replica answers this connection as if it were the primary, and may be told nothing any more.
+  // A replica answers this connection as if it were the primary, and may get no more entries.
   onThrownAway(command, () => session?.client.disconnect());
 
   const isWanted = (): boolean => positions.size > 0 && !stopping.signal.aborted;
 
-  function tell(queue: string, found: readonly EventEntry[]): void {
+  function passOn(queue: string, found: readonly EventEntry[]): void {
     const before = positions.get(queue);
     if (!before) return;
     // A queue that was left and watched again while the read was under way begins later than this read did.
@@ -80,14 +80,14 @@ export function createEventReader(
     listener.onEntries(queue, entries);
   }
 
-  /** Runs as long as somebody watches; a broken connection is replaced. */
+  /** Runs as long as a queue is watched; a broken connection is replaced. */
   async function follow(): Promise<void> {
     for (let failures = 0; isWanted(); ) {
       try {
         session = await openSession(settings, command);
         if (failures > 0) await startOver();
         while (isWanted()) {
-          for (const [queue, entries] of await readAfter(positions, session)) tell(queue, entries);
+          for (const [queue, entries] of await readAfter(positions, session)) passOn(queue, entries);
           [failures, loggedCause] = [0, undefined];
         }
       } catch (error) {
@@ -116,7 +116,7 @@ export function createEventReader(
       const latest = await latestPosition(command, queue);
       if (!positions.has(queue)) continue;
       positions.set(queue, latest);
-      // In the same breath: nobody may take the new position for what was told.
+      // In the same turn: the new position must not count as read before the gap is reported.
       listener.onGap(queue);
     }
   }
@@ -124,7 +124,7 @@ export function createEventReader(
   function start(): void {
     loop = follow().finally(() => {
       loop = undefined;
-      // Somebody may have begun to watch while the loop was ending.
+      // A queue may have been watched anew while the loop was ending.
       if (isWanted()) start();
     });
   }

@@ -153,7 +153,7 @@ function bucketsOf(client: Redis, key: string, which: 'all' | 'touched'): PartsF
     ];
     const parts = buckets.map(([from, to, found]): Part => {
       const [cursor, next] = [from.toString(), to.toString()];
-      // The hash has another size when the bucket ends elsewhere: then it has others, and is told whole.
+      // The hash has another size when the bucket ends elsewhere: then it holds others, and is read whole.
       const isCut = cursor === begin && next === nextBefore;
       const ids = found.map(String).filter((id) => !isCut || id > after);
       return {

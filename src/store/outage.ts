@@ -37,7 +37,7 @@ export function createOutage(name: string, log: Log): Outage {
     log.warn({ connection: name, reason }, 'Redis is away, trying again until it is back');
   }
 
-  function tell(error: Error | undefined): void {
+  function report(error: Error | undefined): void {
     fault = (error && faultOf(error)) ?? 'unreachable';
     const reason = error ? reasonOf(error) : CLOSED;
     // A connection that is closed again and again says nothing new.
@@ -54,13 +54,13 @@ export function createOutage(name: string, log: Log): Outage {
       blamed = undefined;
       const isFirst = awaySince === undefined;
       awaySince ??= performance.now();
-      if (isFirst) tell(error);
+      if (isFirst) report(error);
       else if (!explaining) {
         explaining = true;
         const since = awaySince;
         void explain(error).then((reason) => {
           explaining = false;
-          if (awaySince === since) tell(reason);
+          if (awaySince === since) report(reason);
         });
       }
     },

@@ -46,7 +46,7 @@ export interface Producer {
   /**
    * Accepts tasks in one call; all of them, but for those whose idempotency key is taken. A call that was not sent, or
    * whose reply got lost, is repeated for a short while: tasks that are there already are found by their ids.
-   * @returns what became of those that were not simply accepted, by their position in `tasks`
+   * @returns a verdict for each that was not simply accepted, by its position in `tasks`
    * @throws PopfleetError `redis-unavailable` or `redis-full`; with a lost reply the tasks may have been accepted
    */
   enqueue(queue: string, tasks: readonly NewTask[]): Promise<ReadonlyMap<number, Verdict>>;

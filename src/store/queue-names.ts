@@ -46,7 +46,7 @@ export function createQueueNames(
 
   async function look(queue: string): Promise<void> {
     const names = await client.smembers(QUEUES_KEY).catch(() => undefined);
-    // Redis that does not answer refuses nothing here: the command that sends the task will tell.
+    // When Redis does not answer, nothing is refused here: the command that sends the task fails then.
     if (!names) return;
     known = new Set(names);
     seenAt = now();

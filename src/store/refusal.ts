@@ -1,4 +1,4 @@
-// Hears why Redis closes connections before they have asked anything: with too many clients it says so, and closes at once.
+// Reads why Redis closes connections before they have asked anything: with too many clients it says so, and closes at once.
 // A client that is writing then sees a reset, and what was said is lost.
 
 import { connect } from 'node:net';
@@ -12,7 +12,7 @@ const MOST_BYTES = 1_024;
 /**
  * The better error for a connection that broke before it was ready, when Redis says by itself what is wrong.
  * @param error what broke it; `undefined` = it was closed
- * @returns the same error when there is nothing to hear, or when it says enough
+ * @returns the same error when Redis gives no reason, or when the error says enough
  */
 export async function explainBroken(
   address: RedisAddress,
@@ -31,17 +31,17 @@ export async function explainBroken(
 function listen({ path, host, port }: RedisAddress): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = path === undefined ? connect(port ?? 0, host) : connect(path);
-    let heard = '';
+    let received = '';
     const timer = setTimeout(() => socket.destroy(), LISTEN_MS);
     socket.setEncoding('utf8');
     socket.on('data', (text: string) => {
-      heard += text;
-      if (heard.includes('\r\n') || heard.length > MOST_BYTES) socket.destroy();
+      received += text;
+      if (received.includes('\r\n') || received.length > MOST_BYTES) socket.destroy();
     });
     socket.on('error', () => undefined); // `close` follows.
     socket.on('close', () => {
       clearTimeout(timer);
-      resolve(/^-([^\r\n]+)\r\n/.exec(heard)?.[1]);
+      resolve(/^-([^\r\n]+)\r\n/.exec(received)?.[1]);
     });
   });
 }

@@ -22,12 +22,12 @@ export function checkBeforeReady(client: Redis, onServer: (facts: ServerFacts) =
     notSelected = undefined;
   });
   client.on('error', (error: Error & { readonly command?: { readonly name: string } }) => {
-    // ioredis tells of a failed SELECT, and goes on in database 0.
+    // ioredis reports a failed SELECT, and goes on in database 0.
     if (error.command?.name === 'select') notSelected = error;
   });
 
   async function check(): Promise<void> {
-    // As an error of its own: what is thrown here is told by the event `error` once more.
+    // As an error of its own: what is thrown here is emitted as `error` once more.
     if (notSelected) {
       throw new UnusableRedis(faultOf(notSelected) ?? 'no such database', notSelected.message);
     }
@@ -37,15 +37,15 @@ export function checkBeforeReady(client: Redis, onServer: (facts: ServerFacts) =
   }
 
   // The ready check of ioredis 6 waits on the same connection while Redis loads, and knows of loading alone. `null` lets
-  // the connection be ready; an error is told by the event `error`, and closes it.
-  async function readyCheck(tell: (error: unknown, facts?: object) => void): Promise<void> {
+  // the connection be ready; an error is emitted as `error`, and closes it.
+  async function readyCheck(done: (error: unknown, facts?: object) => void): Promise<void> {
     let failed: unknown = null;
     try {
       await check();
     } catch (error) {
       failed = error;
     }
-    tell(failed, {});
+    done(failed, {});
   }
   Object.assign(client, { _readyCheck: readyCheck });
 }

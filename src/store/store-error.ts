@@ -1,4 +1,4 @@
-// Tells what a failed Redis command means: Redis is away, Redis is full, it cannot be used as it is, or a fault of this
+// What a failed Redis command means: Redis is away, Redis is full, it cannot be used as it is, or a fault of this
 // program. The words of Redis are in its sources (`shared.*err` in server.c, acl.c, script.c of 6.2 to 8).
 
 import { ReplyError } from 'ioredis';

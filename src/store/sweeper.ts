@@ -8,7 +8,7 @@ export interface SweepSettings {
   readonly leaseMs: number;
   /** Tasks that one sweep handles of each kind at most. */
   readonly slice: number;
-  /** A popped message that nobody claimed is pushed again after this long. */
+  /** A popped message that no worker has claimed is pushed again after this many milliseconds. */
   readonly popGraceMs: number;
   /** Finished tasks are kept this long, unless they have a time of their own. */
   readonly retentionMs: number;

@@ -53,7 +53,7 @@ interface Step {
 }
 
 /**
- * Makes the tasks of ticks that are due, and plans the next ones: whoever comes first, once for the whole fleet.
+ * Makes the tasks of ticks that are due, and plans the next ones: once for the whole fleet, by the worker that comes first.
  * @throws Error of ioredis; then nothing has happened, or all of it with its reply lost
  */
 export async function runTicks(

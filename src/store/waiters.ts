@@ -83,7 +83,7 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
   async function waitFor(id: string, ms: number, gone?: AbortSignal): Promise<TaskRecord | undefined> {
     const deadline = performance.now() + ms;
     for (;;) {
-      // Listen first, look second: what happens in between is then told or seen.
+      // Listen first, look second: what happens in between then comes as an event, or is seen.
       const sign = signOf(id, deadline, gone);
       try {
         const latest = await inspector.task(id);

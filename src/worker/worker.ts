@@ -231,7 +231,7 @@ function announcementOf({ concurrency, threads }: WorkerSettings, registry: Regi
   };
 }
 
-/** Tells an operator where the worker is, and is never the name of another one: neither of its past nor of a twin. */
+/** Shows an operator where the worker runs. No other worker ever has this name, nor has one that ran before in the same place. */
 function workerName(): string {
   const host = hostname().replace(/[^\w.-]/g, '-');
   return `${host}-${process.pid}-${randomBytes(4).toString('hex')}`;

@@ -4,7 +4,7 @@
 --       that each of it keeps, how many they are; how many of them have a result, and id and result of each that has;
 --       then for each other outcome: id, token, word, payload, delay in ms, time to live in ms ('' = the fleet's).
 --       What each word does stands in outcomes/. The payload is the result, or the error, or ''.
--- A token is the header that the claim gave the task: it names worker and claim number, and nobody else has the same.
+-- A token is the header that the claim gave the task: it names worker and claim number, and no other claim has the same.
 -- Reply: 'claimed' or 'paused', the positions (from 1) of outcomes that are stale, then the tasks as claim.lua answers them
 
 local worker, lease_ms = args.text(), args.number()

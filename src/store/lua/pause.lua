@@ -1,4 +1,4 @@
--- Pauses a queue, or opens it again and tells the workers that wait for it.
+-- Pauses a queue, or opens it again and wakes the workers that wait for it.
 -- ARGV: 'paused' or 'open'
 -- Reply: the state before
 

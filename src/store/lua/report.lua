@@ -1,8 +1,8 @@
--- Writes what running handlers tell of their progress and their log.
+-- Writes the progress and the log lines of running handlers.
 -- ARGV: lines kept of a log, then for each task: id, token (finish.lua), progress (CBOR, '' = unchanged), number of lines, lines
--- Reply: how many tasks were heard; others belong to somebody else by now
+-- Reply: how many tasks were written; the others belong to another worker by now
 
-local lines_kept, heard = args.number(), {}
+local lines_kept, written = args.number(), {}
 while args.are_left() do
   local id, token, progress, lines = args.text(), args.text(), args.text(), args.list(args.number())
   Q.load(Q.HEADERS, Q.headers, { id })
@@ -12,9 +12,9 @@ while args.are_left() do
       redis.call('RPUSH', Q.log_key(id), unpack(lines))
       redis.call('LTRIM', Q.log_key(id), -lines_kept, -1)
     end
-    heard[#heard + 1] = id
+    written[#written + 1] = id
   end
 end
 Q.commit()
-if #heard > 0 then Q.tell(1, { 'p', table.concat(heard, ' ') }) end
-return #heard
+if #written > 0 then Q.emit(1, { 'p', table.concat(written, ' ') }) end
+return #written

@@ -1,4 +1,4 @@
-// What handlers write to stdout and stderr, as lines for the log: at most so many a second, so that a flood harms nobody.
+// What handlers write to stdout and stderr, as lines for the log: at most so many a second, so that a flood does not fill the log.
 
 import { StringDecoder } from 'node:string_decoder';
 import type { ThreadMemory } from './thread-memory.ts';

@@ -1,5 +1,5 @@
 // Runs a task in a process of its own: one that lost its worker before. If it does so again, no other task is harmed, it is
-// known for certain which one did it, and the process can tell how it ended.
+// known for certain which one did it, and the way the process ended is known.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';

@@ -81,7 +81,7 @@ export interface Stop {
   readonly latencyMs: number;
 }
 
-/** Tells a run that it shall stop. An `AbortSignal` would do the same, but making one costs more than running a short task. */
+/** Asks a run to stop. An `AbortSignal` would do the same, but making one costs more than running a short task. */
 export class StopSource {
   #reason: StopReason | undefined;
   #listeners: Set<(reason: StopReason) => void> | undefined;

@@ -32,7 +32,7 @@ end
 Q.NOW_TEXT = string.format('%.0f', Q.NOW)
 Q.PAUSED = Q.control[3] and true or false
 
--- Tells sleeping sweepers that something is due earlier than they know.
+-- Wakes sleeping sweepers: something is due earlier than they know.
 function Q.wake_at(due)
   local planned = tonumber(Q.control[4]) or 0
   if due < planned then

@@ -40,7 +40,7 @@ function Q.move_task(id, task, to)
 end
 
 -- Adds an entry to the event stream. `n` numbers the entries: a reader sees from it that it has missed some.
-function Q.tell(moves, fields)
+function Q.emit(moves, fields)
   local number = redis.call('HINCRBY', Q.CONTROL, 'events', 1)
   local moves_kept = moves <= Q.MOVES_OF_A_SWEEP and Q.MOVES_KEPT_THEN or Q.MOVES_KEPT
   local kept = math.min(Q.EVENTS_KEPT, math.max(Q.FEWEST_EVENTS_KEPT, math.ceil(moves_kept / moves)))
@@ -61,6 +61,6 @@ function Q.commit()
     table.insert(Q.events, 1, table.concat(Q.single_moves, ' '))
     table.insert(Q.events, 1, 'm')
   end
-  if #Q.events > 0 then Q.tell(Q.moves_made, Q.events) end
+  if #Q.events > 0 then Q.emit(Q.moves_made, Q.events) end
   return accepted
 end

@@ -8,7 +8,7 @@ function Q.ready_key(lane) return Q.BASE .. ':ready:' .. lane end
 function Q.ledger_key(lane) return Q.BASE .. ':ledger:' .. lane end
 
 -- Task ids stand at bytes 4 to 39 of a message, behind an array head and the head of a text of 36 bytes. Whether they are the id
--- of a task, a record tells.
+-- of a task, its row says.
 function Q.id_of(message)
   local first, second, third = string.byte(message, 1, 3)
   if not third or first < 0x83 or first > 0x85 or second ~= 0x78 or third ~= 36 then return nil end

@@ -1,4 +1,4 @@
--- Tasks that were not started in time, also when nobody pops them.
+-- Tasks that were not started in time, also when no worker pops them.
 Q.duties[#Q.duties + 1] = function(sweep)
   sweep.each_due(Q.UNSTARTED, function(id, task)
     if not task or task.claims > 0 or not (task.state == 'ready' or task.state == 'scheduled') then return end
