@@ -158,24 +158,30 @@ export type RunOptions = Omit<GivenOptions, 'maxAttempts' | 'backoff'> & {
 
 const DEFAULTS: RunOptions = { maxAttempts: 3, backoff: v.parse(BackoffSchema, {}) };
 
+/** The options of runs whose message has none: those of the definition, else the defaults. */
+export function runOptionsOfType(defaults: TaskDefaults): RunOptions {
+  return overrideRunOptions(DEFAULTS, defaults);
+}
+
 /**
- * The options of a run: those of the message, else of the definition, else the defaults.
+ * The options of a run: those of the message, else those of its type.
  * @throws valibot.ValiError when the message carries options that are not valid
  */
+export function overrideRunOptions(ofType: RunOptions, message: unknown): RunOptions {
+  return { ...ofType, ...compact(v.parse(MessageOptionsSchema, message)) };
+}
+
+/** As `overrideRunOptions`, from the defaults of a definition: for what is looked at once. */
 export function resolveRunOptions(message: unknown, defaults: TaskDefaults): RunOptions {
-  return {
-    ...DEFAULTS,
-    ...compact(v.parse(MessageOptionsSchema, defaults)),
-    ...compact(v.parse(MessageOptionsSchema, message)),
-  };
+  return overrideRunOptions(runOptionsOfType(defaults), message);
 }
 
 /** How long a finished task is kept, in milliseconds, also when other options of its message are invalid. */
 export function resultTtlOf(
   { resultTtlMs }: Readonly<Record<string, unknown>>,
-  defaults: TaskDefaults,
+  ofType: RunOptions,
 ): number | undefined {
-  return v.is(OPTIONS.resultTtlMs.schema, resultTtlMs) ? resultTtlMs : defaults.resultTtlMs;
+  return v.is(OPTIONS.resultTtlMs.schema, resultTtlMs) ? resultTtlMs : ofType.resultTtlMs;
 }
 
 const RUN_OPTION_NAMES = Object.keys(runEntries) as (keyof typeof runEntries)[];

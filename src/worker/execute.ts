@@ -4,7 +4,7 @@ import { type Soon, whenThere } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { fingerprintOf } from '../protocol/fingerprint.ts';
 import { hasOptions, type MessageOptions, optionsOfContent, typeOfContent } from '../protocol/message.ts';
-import { type RunOptions, resolveRunOptions, resultTtlOf } from '../protocol/options.ts';
+import { overrideRunOptions, type RunOptions, resultTtlOf, runOptionsOfType } from '../protocol/options.ts';
 import { type TaskError, toTaskError } from '../protocol/task-error.ts';
 import type { ClaimedTask, Outcome } from '../store/consumer.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
@@ -101,32 +101,30 @@ interface Unreadable {
   readonly resultTtlMs: number | undefined;
 }
 
-/** The options of a task's runs. Most calls bring none: then they are resolved once for each type. */
+/** The options of a task's runs. Those of each type are read once; most calls bring none of their own. */
 function createRunOptions(): (task: ClaimedTask, definition: TaskDefinition) => RunOptions | Unreadable {
-  const defaults = new Map<TaskDefinition, RunOptions>();
-  return (task, definition) => {
-    if (hasOptions(task.content)) return readOptions(task, definition);
-    let resolved = defaults.get(definition);
-    if (!resolved) {
-      resolved = resolveRunOptions({}, definition.defaults ?? {});
-      defaults.set(definition, resolved);
+  const ofTypes = new Map<TaskDefinition, RunOptions>();
+  return ({ content }, definition) => {
+    let ofType = ofTypes.get(definition);
+    if (!ofType) {
+      ofType = runOptionsOfType(definition.defaults ?? {});
+      ofTypes.set(definition, ofType);
     }
-    return resolved;
+    return hasOptions(content) ? readOptions(content, ofType) : ofType;
   };
 }
 
 /** A foreign program may have written options that mean nothing. */
-function readOptions(task: ClaimedTask, definition: TaskDefinition): RunOptions | Unreadable {
-  const { defaults = {} } = definition;
+function readOptions(content: Uint8Array, ofType: RunOptions): RunOptions | Unreadable {
   let own: MessageOptions = {};
   try {
-    own = optionsOfContent(task.content);
-    return resolveRunOptions(own, defaults);
+    own = optionsOfContent(content);
+    return overrideRunOptions(ofType, own);
   } catch (error) {
     const { message } = toTaskError(error);
     return {
       fault: { name: 'InvalidOptions', message: `the options of the message are not valid: ${message}` },
-      resultTtlMs: resultTtlOf(own, defaults),
+      resultTtlMs: resultTtlOf(own, ofType),
     };
   }
 }
