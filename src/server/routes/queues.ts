@@ -26,7 +26,17 @@ const QueueSchema = named(
   }),
 );
 
+const VERBS = {
+  pause: {
+    id: 'pauseQueue',
+    summary: 'Start nothing of a queue any more',
+    description: 'Running tasks finish, new ones are accepted. It holds until it is resumed.',
+  },
+  resume: { id: 'resumeQueue', summary: 'Go on with a paused queue' },
+} as const;
+
 const ONE = { 200: { description: 'The numbers of the queue.', schema: QueueSchema } } as const;
+const ON_ONE = { tag: 'queues', scope: 'admin', answers: ONE, problems: ['not-found'] } as const;
 
 /** `GET /v1/queues`, `GET /v1/queues/{queue}`, `POST …/pause` and `…/resume`. */
 export function queueRoutes({ inspector, operator }: Pick<Deps, 'inspector' | 'operator'>): readonly Route[] {
@@ -71,40 +81,12 @@ export function queueRoutes({ inspector, operator }: Pick<Deps, 'inspector' | 'o
       },
       async (c) => answer(c, 200, await inspector.queue(await find(c))),
     ),
-    route(
-      'POST',
-      '/v1/queues/:queue/pause',
-      {
-        id: 'pauseQueue',
-        tag: 'queues',
-        summary: 'Start nothing of a queue any more',
-        description: 'Running tasks finish, new ones are accepted. It holds until it is resumed.',
-        scope: 'admin',
-        answers: ONE,
-        problems: ['not-found'],
-      },
-      async (c) => {
+    ...(['pause', 'resume'] as const).map((verb) =>
+      route('POST', `/v1/queues/:queue/${verb}`, { ...VERBS[verb], ...ON_ONE }, async (c) => {
         const name = await find(c);
-        await operator.pause(name);
+        await operator[verb](name);
         return answer(c, 200, await inspector.queue(name));
-      },
-    ),
-    route(
-      'POST',
-      '/v1/queues/:queue/resume',
-      {
-        id: 'resumeQueue',
-        tag: 'queues',
-        summary: 'Go on with a paused queue',
-        scope: 'admin',
-        answers: ONE,
-        problems: ['not-found'],
-      },
-      async (c) => {
-        const name = await find(c);
-        await operator.resume(name);
-        return answer(c, 200, await inspector.queue(name));
-      },
+      }),
     ),
   ];
 }
