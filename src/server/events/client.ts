@@ -115,8 +115,7 @@ export class EventClient {
       return;
     }
     if (this.#buffer.isFull) {
-      const handed = this.#buffer.handed.get(queue) ?? STREAM_START;
-      if (!entries.some(({ position }) => isAfter(position, handed))) return;
+      if (!entries.some(({ position }) => this.#isNew(queue, position))) return;
       // A page of another queue fills it, which says nothing about the client: this queue is read after that one.
       if ([...this.#tracks.values()].some((other) => other.held)) {
         this.#read(queue, track);
@@ -178,10 +177,15 @@ export class EventClient {
     this.#outlet.end();
   }
 
+  /** Whether the client has not been given what stands there. */
+  #isNew(queue: string, position: EventPosition): boolean {
+    return isAfter(position, this.#buffer.handed.get(queue) ?? STREAM_START);
+  }
+
   /** @returns 'ended' when the only task of the stream has ended: the entries after that are left out */
   #acceptAll(queue: string, entries: readonly EventEntry[]): 'ended' | undefined {
     for (const { position, moves, progress } of entries) {
-      if (!isAfter(position, this.#buffer.handed.get(queue) ?? STREAM_START)) continue;
+      if (!this.#isNew(queue, position)) continue;
       const chosen = this.#chosen(queue, moves);
       const end = this.subscription.only === undefined ? -1 : chosen.findIndex(({ state }) => isEnd(state));
       if (end >= 0) {
