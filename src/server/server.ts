@@ -153,7 +153,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
       log.info({ url: this.url() }, 'server started');
     },
 
-    async stop(hurry = new AbortController().signal) {
+    async stop(hurry) {
       if (stopping) return;
       stopping = true;
       if (!running) return;
@@ -201,7 +201,7 @@ function refuseUnreadable(error: unknown): Response {
  * Answers requests as before, but each answer closes its connection (`respond`), and `/readyz` is 503. A connection that were
  * closed at once could have a request on its way.
  */
-async function drain(connections: Connections, ms: number, hurry: AbortSignal): Promise<void> {
+async function drain(connections: Connections, ms: number, hurry: AbortSignal | undefined): Promise<void> {
   if (ms > 0) await connections.whenQuiet(timeLimit(ms, hurry));
 }
 

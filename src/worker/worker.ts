@@ -88,7 +88,7 @@ export function createWorker(settings: WorkerSettings, deps: WorkerDeps): Servic
       log.info({ worker: name, queues, concurrency }, 'worker started');
     },
 
-    async stop(hurry = new AbortController().signal) {
+    async stop(hurry) {
       if (stopping.signal.aborted) return;
       stopping.abort();
       for (const service of up.toReversed()) {
