@@ -3,10 +3,19 @@
 import { tmpdir } from 'node:os';
 import { decode } from 'cbor-x';
 import { pino } from 'pino';
+import type { Log } from '../../src/log.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { createPrefetch } from '../../src/worker/prefetch.ts';
+import { createProcessRunner } from '../../src/worker/runners/process.ts';
 import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
-import { type Job, type RunEnd, StopSource } from '../../src/worker/runners/runner.ts';
+import {
+  type Job,
+  type Report,
+  type RunEnd,
+  type Runner,
+  type RunnerSettings,
+  StopSource,
+} from '../../src/worker/runners/runner.ts';
 import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
 
 export interface PoolSettings {
@@ -41,6 +50,36 @@ export interface TestPool {
   run(type: string, input?: unknown, timeoutMs?: number): Promise<unknown>;
 }
 
+/** @param number of the task: its id ends with it */
+export function jobOf(number: number, type: string, input: unknown, timeoutMs?: number): Job {
+  return {
+    queue: 'default',
+    id: `01890000-0000-7000-8000-${String(number).padStart(12, '0')}`,
+    type,
+    claim: 1,
+    content: encodeContent(type, input, {}),
+    attempt: 1,
+    timeoutMs,
+  };
+}
+
+/** A pool with one thread, and a runner of processes beside it. Both know the same tasks. */
+export async function startRunners(
+  settings: RunnerSettings,
+  onReport: (report: Report) => void,
+  log: Log,
+): Promise<{ readonly pool: ThreadPool; readonly isolated: Runner }> {
+  const pool = new ThreadPool({
+    settings,
+    semaphore: createSemaphore(1),
+    prefetch: createPrefetch(1),
+    onReport,
+    log,
+  });
+  await pool.start();
+  return { pool, isolated: createProcessRunner(settings, onReport, log) };
+}
+
 export async function startPool(settings: PoolSettings): Promise<TestPool> {
   const { module, places = 1, together = 1, waitLimitMs = 600_000, threadMemoryMb = 64 } = settings;
   const log: Record<string, unknown>[] = [];
@@ -64,15 +103,7 @@ export async function startPool(settings: PoolSettings): Promise<TestPool> {
     return sent.map(({ type, input = {}, timeoutMs }) => {
       latest += 1;
       const stop = new StopSource();
-      const job: Job = {
-        queue: 'default',
-        id: `01890000-0000-7000-8000-${String(latest).padStart(12, '0')}`,
-        type,
-        claim: 1,
-        content: encodeContent(type, input, {}),
-        attempt: 1,
-        timeoutMs,
-      };
+      const job = jobOf(latest, type, input, timeoutMs);
       return { id: job.id, stop, ended: Promise.resolve(pool.run(job, stop)) };
     });
   }

@@ -5,15 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { encodeContent } from '../../src/protocol/message.ts';
-import { createPrefetch } from '../../src/worker/prefetch.ts';
 import { descendantsOf } from '../../src/worker/runners/child-processes.ts';
-import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
-import { createProcessRunner } from '../../src/worker/runners/process.ts';
-import { type Job, type RunEnd, type Runner, StopSource } from '../../src/worker/runners/runner.ts';
-import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
+import { type RunEnd, type Runner, StopSource } from '../../src/worker/runners/runner.ts';
+import type { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
 import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';
+import { jobOf, startRunners } from '../support/thread-pool.ts';
 
 const settings = {
   tasks: {
@@ -31,16 +28,7 @@ let folder: string;
 let file: string;
 
 beforeAll(async () => {
-  const onReport = (): void => undefined;
-  isolated = createProcessRunner(settings, onReport, silentLog);
-  pool = new ThreadPool({
-    settings,
-    semaphore: createSemaphore(1),
-    prefetch: createPrefetch(1),
-    onReport,
-    log: silentLog,
-  });
-  await pool.start();
+  ({ pool, isolated } = await startRunners(settings, () => undefined, silentLog));
 });
 
 afterAll(() => pool.stop());
@@ -57,11 +45,8 @@ afterEach(() => {
 
 /** @param processes it is stopped when it has started so many; 0 = it ends by itself */
 async function run(where: string, type: string, input: object, processes: number): Promise<RunEnd> {
-  const id = '01890000-0000-7000-8000-000000000001';
-  const content = encodeContent(type, { file, ...input }, {});
-  const job: Job = { queue: 'mail', id, type, claim: 1, content, attempt: 1, timeoutMs: undefined };
   const stop = new StopSource();
-  const ended = (where === 'thread' ? pool : isolated).run(job, stop);
+  const ended = (where === 'thread' ? pool : isolated).run(jobOf(1, type, { file, ...input }), stop);
   if (processes > 0) {
     await eventually(() => pids().length === processes);
     stop.stop('cancelled');

@@ -3,19 +3,10 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createLog } from '../../src/log.ts';
-import { encodeContent } from '../../src/protocol/message.ts';
-import { createPrefetch } from '../../src/worker/prefetch.ts';
-import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
-import { createProcessRunner } from '../../src/worker/runners/process.ts';
-import {
-  type Job,
-  type Report,
-  type RunEnd,
-  type Runner,
-  StopSource,
-} from '../../src/worker/runners/runner.ts';
-import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
+import { type Report, type RunEnd, type Runner, StopSource } from '../../src/worker/runners/runner.ts';
+import type { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
 import { eventually } from '../support/eventually.ts';
+import { jobOf, startRunners } from '../support/thread-pool.ts';
 
 const settings = {
   tasks: {
@@ -39,15 +30,7 @@ beforeAll(async () => {
   const log = createLog('info', {}, { write });
   reports = [];
   entries = [];
-  isolated = createProcessRunner(settings, onReport, log);
-  pool = new ThreadPool({
-    settings,
-    semaphore: createSemaphore(1),
-    prefetch: createPrefetch(1),
-    onReport,
-    log,
-  });
-  await pool.start();
+  ({ pool, isolated } = await startRunners(settings, onReport, log));
 });
 
 afterAll(() => pool.stop());
@@ -65,16 +48,14 @@ interface Run {
 /** Runs one task. One that hangs is stopped once it has said what it had to say. */
 async function run(runner: Runner, type: string, input: object, stopWhen?: () => boolean): Promise<Run> {
   latest += 1;
-  const id = `01890000-0000-7000-8000-${String(latest).padStart(12, '0')}`;
-  const content = encodeContent(type, input, {});
-  const job: Job = { queue: 'mail', id, type, claim: 1, content, attempt: 1, timeoutMs: undefined };
+  const job = { ...jobOf(latest, type, input), queue: 'mail' };
   const stop = new StopSource();
   const ended = runner.run(job, stop);
   if (stopWhen) {
     await eventually(stopWhen);
     stop.stop('timed-out');
   }
-  return { id, end: await ended };
+  return { id: job.id, end: await ended };
 }
 
 const linesOf = (): string[] => reports.flatMap(({ lines }) => lines);

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decode } from 'cbor-x';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { encodeContent } from '../../src/protocol/message.ts';
 import { type Prefetch, createPrefetch } from '../../src/worker/prefetch.ts';
 import { MOST_JOBS } from '../../src/worker/runners/job-batch.ts';
 import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
@@ -14,6 +13,7 @@ import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
 import { type RunEnd, StopSource } from '../../src/worker/runners/runner.ts';
 import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';
+import { jobOf } from '../support/thread-pool.ts';
 
 const MODULE = fileURLToPath(new URL('../fixtures/life.mjs', import.meta.url));
 
@@ -61,16 +61,7 @@ function sendTogether(
 ): { readonly stop: StopSource; readonly ended: Promise<RunEnd> }[] {
   return sent.map(({ type, input = {}, timeoutMs }, index) => {
     const stop = new StopSource();
-    const job = {
-      queue: 'default',
-      id: `01890000-0000-7000-8000-${String(index).padStart(12, '0')}`,
-      type,
-      claim: 1,
-      content: encodeContent(type, input, {}),
-      attempt: 1,
-      timeoutMs,
-    };
-    return { stop, ended: Promise.resolve(pool.run(job, stop)) };
+    return { stop, ended: Promise.resolve(pool.run(jobOf(index, type, input, timeoutMs), stop)) };
   });
 }
 
