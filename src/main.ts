@@ -10,7 +10,6 @@ import { PopfleetError } from './protocol/errors.ts';
 import type { Server } from './server/server.ts';
 import { checkAtStart } from './store/connection.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
-import { isLeftByInlineTask } from './worker/runners/inline.ts';
 
 /** `EX_CONFIG` of sysexits(3): a supervisor should not start the program again with the same settings. */
 const EXIT_CONFIG = 78;
@@ -32,7 +31,8 @@ export async function runRole(env: Readonly<Record<string, string | undefined>>)
   }
   const log = createLog(config.logLevel, { role: config.role }, logDestination(config.logFormat));
   const stopWithinMs = Math.max(config.shutdownGraceMs, config.drainMs) + STOP_MARGIN_MS;
-  const isForgiven = (error: unknown): boolean => isLeftByInlineTask(error, log);
+  const inline = config.role === 'server' ? undefined : await import('./worker/runners/inline.ts');
+  const isForgiven = (error: unknown): boolean => inline?.isLeftByInlineTask(error, log) ?? false;
   const ending = createEnding({ log, stopWithinMs, isForgiven });
   const up: Service[][] = [];
   let fault: unknown;

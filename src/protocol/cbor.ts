@@ -1,6 +1,6 @@
 // Encodes and decodes plain CBOR (RFC 8949), readable by any CBOR library.
 
-import { Decoder, Encoder, type Options } from 'cbor-x';
+import { Decoder, Encoder, type Options } from 'cbor-x/encode';
 import { CborFault, DEFAULT_SCAN_LIMITS, type ScanLimits, scanCbor } from './cbor-scan.ts';
 
 // Without these the library writes extensions of its own: records (tag 105), fixed map sizes and typed-array tags.
