@@ -10,6 +10,7 @@ import {
   cwd,
   endAfterTest,
   expectAllSucceeded,
+  inOwnFolder,
   QUICK,
   redisPids,
   running,
@@ -21,6 +22,8 @@ import {
 import { eventually } from '../support/eventually.ts';
 import { type RoleProcess, spawnRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
+
+inOwnFolder();
 
 const settings = async (name: string): Promise<unknown> =>
   ((await ask(socket(), 'CONFIG', 'GET', name)) as unknown[])[1];

@@ -9,6 +9,7 @@ import {
   BLOCKED,
   cwd,
   expectAllSucceeded,
+  inOwnFolder,
   kill,
   killRole,
   QUICK,
@@ -22,6 +23,8 @@ import {
 } from '../support/embedded.ts';
 import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
+
+inOwnFolder();
 
 test('case 37: a program killed by kill -9 takes its Redis with it; the next start goes on and no task is lost', async () => {
   const first = await start('all', BLOCKED);

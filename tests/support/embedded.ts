@@ -17,17 +17,20 @@ export const BLOCKED = { ...QUICK, TASK_DURATION_MS: '60000', SHUTDOWN_GRACE_MS:
 export let cwd: string;
 let processes: RoleProcess[] = [];
 
-beforeEach(() => {
-  cwd = mkdtempSync(join(tmpdir(), 'popfleet-all-'));
-});
+/** To be called at the top of a file: each test gets a folder, and what it starts there ends with it. */
+export function inOwnFolder(): void {
+  beforeEach(() => {
+    cwd = mkdtempSync(join(tmpdir(), 'popfleet-all-'));
+  });
 
-afterEach(async () => {
-  for (const one of processes.toReversed()) await stop(one);
-  processes = [];
-  // Whatever a test killed, no Redis of it may stay.
-  expect([...redisPids(), ...watcherPids()]).toEqual([]);
-  rmSync(cwd, { recursive: true, force: true });
-});
+  afterEach(async () => {
+    for (const one of processes.toReversed()) await stop(one);
+    processes = [];
+    // Whatever a test killed, no Redis of it may stay.
+    expect([...redisPids(), ...watcherPids()]).toEqual([]);
+    rmSync(cwd, { recursive: true, force: true });
+  });
+}
 
 export async function start(
   role: string,
