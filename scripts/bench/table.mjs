@@ -117,7 +117,7 @@ function asGood({ atLeast }, value, before) {
   return better >= 1 - NOISE ? 'yes' : 'no';
 }
 
-function markdownTable(head, rows) {
+export function markdownTable(head, rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map((_, column) => (column === 0 ? '---' : '---:'))), ...rows.map(line)].join(
     '\n',
