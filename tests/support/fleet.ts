@@ -9,6 +9,9 @@ import { eventually } from './eventually.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
+/** A role that starts and ends soon. One place, on any machine: by default a worker has as many as there are cores. */
+const SMALL = { PORT: '0', TASK_DURATION_MS: '0', DRAIN_MS: '0', CONCURRENCY: '1' };
+
 export interface RoleProcess {
   readonly pid: number;
   readonly child: ChildProcess;
@@ -40,7 +43,7 @@ export function spawnRole(
   const child = spawn(process.execPath, args.length > 0 ? [cli, role, ...args] : [cli], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...BARE_ENV, APP_TYPE: role, PORT: '0', TASK_DURATION_MS: '0', DRAIN_MS: '0', ...env },
+    env: { ...BARE_ENV, ...SMALL, APP_TYPE: role, ...env },
   });
   let out = '';
   let errors = '';
