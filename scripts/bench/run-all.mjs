@@ -43,6 +43,8 @@ function choose(all, names, nameOf, what) {
 async function usable(scenario, names, options, skipped) {
   const found = [];
   for (const name of scenario.variants.filter((one) => names.has(one))) {
+    if (options.smoke && !options.variants && scenario.smokePeers === false && !name.startsWith('popfleet'))
+      continue;
     const variant = await import(`./variants/${name}.mjs`);
     if (options.smoke && variant.needsProgram && !options.variants?.includes(name)) continue;
     const missing = variant.missing?.({ scenario: scenario.name });
