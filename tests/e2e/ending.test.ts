@@ -10,6 +10,7 @@ import { endAll, type RoleProcess, spawnRole, startRole } from '../support/fleet
 import { call, post } from '../support/http.ts';
 import { LIFE_TASKS, look, pidsIn, send } from '../support/life.ts';
 import { isAlive, runningProcesses } from '../support/processes.ts';
+import { recordOf } from '../support/records.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
@@ -100,19 +101,16 @@ async function endWhileRunning(role: Role, signal: NodeJS.Signals): Promise<void
   one.signal(signal);
   expect(await one.exited, signal).toBe(0);
   expect(around(data), signal).toEqual([]);
-  if (role === 'all') {
-    const again = await started('server', { ...LIFE_TASKS, REDIS_URL: await redisOver(data) });
-    expect(await look(again.url(), id), signal).toMatchObject({ state: 'ready', crashes: 0 });
-  } else {
-    expect(await look(server.url(), id), signal).toMatchObject({ state: 'ready', crashes: 0 });
-  }
+  const { client } = role === 'all' ? await redisOver(data) : redis;
+  const record = await recordOf(client, env['QUEUES'] ?? '', id);
+  expect(record, signal).toMatchObject({ state: 'ready', crashes: 0 });
 }
 
 /** Reads what an embedded Redis has left. */
-async function redisOver(dir: string): Promise<string> {
+async function redisOver(dir: string): Promise<TestRedis> {
   const second = await startRedis({ dir });
   onTestFinished(() => second.stop());
-  return second.url;
+  return second;
 }
 
 it('case 46: a signal while the threads load ends worker and Redis', { timeout: 90_000 }, async () => {
