@@ -146,7 +146,7 @@ it('case 39: how long a task is kept is stored with it, whether the call or the 
   ]);
   const [many] = await other.enqueueMany([{ type: 'brief', input: 1, queue: 'brief' }]);
   const ids = [...sent, many].map((one) => one?.id ?? '');
-  const stored = await redis.client.hmget('pf:{brief}:resultttls', ...ids);
+  const stored = await redis.client.hmget('pf:{brief}:result-ttls', ...ids);
   expect(stored).toEqual(['40000', '0', null, '50', '40000']);
   other.close();
 });

@@ -3,7 +3,7 @@
 import type { Redis } from 'ioredis';
 import * as v from 'valibot';
 import { decodeStored, encodeCbor } from '../protocol/cbor.ts';
-import { queueKey } from './keys.ts';
+import { keyOf, placesOf } from './keys.ts';
 import { registerQueues } from './queue-names.ts';
 
 export interface Announcement {
@@ -36,7 +36,9 @@ export async function announce(
 ): Promise<void> {
   await Promise.all([
     registerQueues(client, [queue]),
-    client.hset(`${queueKey(queue)}:announced`, worker, encodeCbor(announcement)),
+    ...placesOf(queue).map((place) =>
+      client.hset(keyOf(place, 'announced'), worker, encodeCbor(announcement)),
+    ),
   ]);
 }
 

@@ -3,7 +3,7 @@
 import type { Redis } from 'ioredis';
 import { type Lane, LANES_FROM } from '../protocol/lane.ts';
 import { type ConnectionSettings, createBlocker, openBlockingConnection } from './connection.ts';
-import { readyKey } from './keys.ts';
+import { placesOf, readyKey } from './keys.ts';
 
 export interface Pop {
   readonly queue: string;
@@ -44,7 +44,7 @@ export async function openBlockingPop(
   return {
     async pop(queues, first = 'high') {
       const lanes = LANES_FROM[first].flatMap((lane) =>
-        queues.map((queue) => ({ queue, lane, key: readyKey(queue, lane) })),
+        queues.flatMap(placesOf).map((place) => ({ queue: place.queue, lane, key: readyKey(place, lane) })),
       );
       const reply = await blocker.run(() =>
         client.brpopBuffer(...lanes.map(({ key }) => key), blockMs / 1_000),

@@ -5,8 +5,7 @@ import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { within } from '../lifecycle.ts';
 import { PopfleetError } from '../protocol/errors.ts';
-import { queueKey } from './keys.ts';
-import { COLUMNS } from './record.ts';
+import { keyOf, placesOf } from './keys.ts';
 
 export interface CapacityLimits {
   /** Tasks that may wait in one queue; 0 = without limit. */
@@ -149,18 +148,25 @@ function createGauges(look: (queue: string) => Promise<number>, now: () => numbe
 }
 
 async function queueRoom(client: Redis, queue: string, limit: number): Promise<number> {
-  const [ready, scheduled] = await client.hmget(`${queueKey(queue)}:count`, 'ready', 'scheduled');
-  return limit - Number(ready ?? 0) - Number(scheduled ?? 0);
+  const counts = await Promise.all(
+    placesOf(queue).map((place) => client.hmget(keyOf(place, 'count'), 'ready', 'scheduled')),
+  );
+  return limit - sum(counts.flat());
+}
+
+/** What Redis answers for nothing counts as 0. */
+function sum(numbers: readonly (string | number | null)[]): number {
+  return numbers.reduce<number>((total, one) => total + Number(one ?? 0), 0);
 }
 
 /** All contents, as Redis estimates them from samples, without what finished tasks keep, which is counted. */
 async function bytesRoom(client: Redis, queue: string, limitBytes: number): Promise<number> {
-  const key = queueKey(queue);
+  const places = placesOf(queue);
   const [all, finished] = await Promise.all([
-    client.memory('USAGE', `${key}:${COLUMNS.content}`, 'SAMPLES', SAMPLES),
-    client.hget(`${key}:count`, 'bytes'),
+    Promise.all(places.map((place) => client.memory('USAGE', keyOf(place, 'contents'), 'SAMPLES', SAMPLES))),
+    Promise.all(places.map((place) => client.hget(keyOf(place, 'count'), 'bytes'))),
   ]);
-  return limitBytes - Math.max(0, (all ?? 0) - Number(finished ?? 0));
+  return limitBytes - Math.max(0, sum(all) - sum(finished));
 }
 
 /** Counted as Redis counts it: what it owes its replicas and its append-only file does not fill `maxmemory`. */

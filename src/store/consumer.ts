@@ -2,10 +2,13 @@
 
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
+import { compact } from '../protocol/compact.ts';
 import type { Lane, LowerShare } from '../protocol/lane.ts';
-import { queueKey } from './keys.ts';
+import { readSet } from './read-whole.ts';
+import { keyOf, type Place } from './keys.ts';
 import { bytesKept, readHeader, type TaskHeader } from './record.ts';
-import { type OUTCOMES, runScript, type ScriptArgument, type ScriptName } from './scripts.ts';
+import type { ScriptArgument } from './script-call.ts';
+import { type OUTCOMES, runScript, type ScriptName } from './scripts.ts';
 
 export interface ClaimedTask {
   readonly queue: string;
@@ -73,8 +76,10 @@ export interface TaskReport {
   readonly lines: readonly string[];
 }
 
-/** Lines kept of a task's log. */
-const LOG_LINES_KEPT = 1_000;
+/** Below `MOST_ARGUMENTS` by more than the keys of report.lua; a run logs a thousand lines at most. */
+const REPORT_ARGUMENTS = 3_500;
+/** Tasks that one call of held.lua looks at. */
+const HELD_A_CALL = 1_000;
 
 /** All calls reject with the plain ioredis error; `isReplyLost` says whether they may have run. */
 export interface Consumer {
@@ -92,10 +97,10 @@ export interface Consumer {
 }
 
 /** @param client a connection of `openCommandConnection` */
-export function createConsumer(client: Redis, queue: string, worker: string, leaseMs: number): Consumer {
-  const key = queueKey(queue);
+export function createConsumer(client: Redis, place: Place, worker: string, leaseMs: number): Consumer {
+  const { queue } = place;
   const call = (script: ScriptName, args: readonly ScriptArgument[]): Promise<unknown> =>
-    runScript(client, script, key, [worker, ...args]);
+    runScript(client, script, place, [worker, ...args]);
 
   return {
     queue,
@@ -138,18 +143,27 @@ export function createConsumer(client: Redis, queue: string, worker: string, lea
     },
 
     async report(reports) {
-      const args = reports.flatMap(({ id, token, progress, lines }) => [
-        id,
-        token,
-        progress ? encodeCbor(progress.note === undefined ? { percent: progress.percent } : progress) : '',
-        lines.length,
-        ...lines,
-      ]);
-      await runScript(client, 'report', key, [LOG_LINES_KEPT, ...args]);
+      let args: ScriptArgument[] = [];
+      for (const { id, token, progress, lines } of reports) {
+        const own = [id, token, progress ? encodeCbor(compact(progress)) : '', lines.length, ...lines];
+        if (args.length > 0 && args.length + own.length > REPORT_ARGUMENTS) {
+          await runScript(client, 'report', place, args);
+          args = [];
+        }
+        args.push(...own);
+      }
+      if (args.length > 0) await runScript(client, 'report', place, args);
     },
 
     async held() {
-      return readTasks(queue, (await call('held', [])) as TaskReply);
+      // Of all workers: which are its own, their headers say.
+      const ids = await readSet(client, keyOf(place, 'running'));
+      const tasks: ClaimedTask[] = [];
+      for (let at = 0; at < ids.length; at += HELD_A_CALL) {
+        const reply = await call('held', ids.slice(at, at + HELD_A_CALL));
+        tasks.push(...readTasks(queue, reply as TaskReply));
+      }
+      return tasks;
     },
 
     async leave() {

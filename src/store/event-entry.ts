@@ -26,10 +26,6 @@ export interface EventEntry {
 /** Before the first entry of a stream. */
 export const STREAM_START: EventPosition = { id: '0-0', number: 0 };
 
-export function eventsKey(prefix: string): string {
-  return `${prefix}:events`;
-}
-
 export function readEntry(queue: string, [id, fields]: readonly [string, readonly string[]]): EventEntry {
   return {
     position: readPosition([id, fields]),

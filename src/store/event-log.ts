@@ -5,15 +5,14 @@ import { decodeStored } from '../protocol/cbor.ts';
 import {
   type EventEntry,
   type EventPosition,
-  eventsKey,
   isAfter,
   isUnbroken,
   readEntry,
   readPosition,
   STREAM_START,
 } from './event-entry.ts';
-import { queueKey } from './keys.ts';
-import { COLUMNS, readRecord, type TaskRecord } from './record.ts';
+import { homeOf, keyOf, placeOf } from './keys.ts';
+import { readRecord, type TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
 import { withStoreErrors } from './store-error.ts';
 
@@ -42,7 +41,7 @@ export interface EventLog {
 export function createEventLog(client: Redis): EventLog {
   return withStoreErrors<EventLog>({
     async after(queue, position, most) {
-      const key = eventsKey(queueKey(queue));
+      const key = keyOf(homeOf(queue), 'events');
       // In this order: when nothing comes after the position, what was the newest entry before is still the newest.
       const [latest, rows] = await Promise.all([
         latestPosition(client, queue),
@@ -55,7 +54,7 @@ export function createEventLog(client: Redis): EventLog {
     },
 
     async task(queue, id) {
-      const reply = await runScript(client, 'snapshot', queueKey(queue), [id]);
+      const reply = await runScript(client, 'snapshot', placeOf(queue, id), [id]);
       const [entry, number, ...row] = reply as (Buffer | null)[];
       return {
         record: readRecord(queue, id, row),
@@ -64,7 +63,7 @@ export function createEventLog(client: Redis): EventLog {
     },
 
     async progress(queue, ids) {
-      const values = await client.hmgetBuffer(`${queueKey(queue)}:${COLUMNS.progress}`, ...ids);
+      const values = await client.hmgetBuffer(keyOf(homeOf(queue), 'progress'), ...ids);
       const latest = new Map<string, unknown>();
       for (const [at, id] of ids.entries()) {
         const value = values[at];
@@ -78,6 +77,6 @@ export function createEventLog(client: Redis): EventLog {
 
 /** @throws Error of ioredis */
 export async function latestPosition(client: Redis, queue: string): Promise<EventPosition> {
-  const [last] = await client.xrevrange(eventsKey(queueKey(queue)), '+', '-', 'COUNT', 1);
+  const [last] = await client.xrevrange(keyOf(homeOf(queue), 'events'), '+', '-', 'COUNT', 1);
   return last ? readPosition(last) : STREAM_START;
 }

@@ -9,16 +9,9 @@ import {
   onThrownAway,
   openBlockingConnection,
 } from './connection.ts';
-import {
-  type EventEntry,
-  type EventPosition,
-  eventsKey,
-  isAfter,
-  isUnbroken,
-  readEntry,
-} from './event-entry.ts';
+import { type EventEntry, type EventPosition, isAfter, isUnbroken, readEntry } from './event-entry.ts';
 import { latestPosition } from './event-log.ts';
-import { queueKey } from './keys.ts';
+import { homeOf, keyOf } from './keys.ts';
 import { faultOf, isOutage, throwStoreError } from './store-error.ts';
 
 export interface EventListener {
@@ -162,7 +155,7 @@ async function readAfter(
   { client, blocker }: Session,
 ): Promise<(readonly [queue: string, entries: readonly EventEntry[]])[]> {
   const queues = [...positions.keys()];
-  const keys = queues.map((queue) => eventsKey(queueKey(queue)));
+  const keys = queues.map((queue) => keyOf(homeOf(queue), 'events'));
   const from = [...positions.values()].map(({ id }) => id);
   const reply = await blocker.run(() =>
     client.xread('COUNT', ENTRIES_A_READ, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...from),

@@ -5,12 +5,13 @@ import type { TaskState } from '../protocol/task-state.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { LANES, type Lane } from '../protocol/lane.ts';
 import { readTaskError, type TaskError } from '../protocol/task-error.ts';
-import { readHash } from './hash.ts';
-import { QUEUES_KEY, queueKey, readyKey } from './keys.ts';
+import { readHash } from './read-whole.ts';
+import { keyOf, type Place, placeOf, placesOf, QUEUES_KEY, readyKey } from './keys.ts';
 import { type AnnouncedWorker, readAnnouncement } from './announcement.ts';
 import type { TaskRecord } from './record.ts';
 import { readTasks } from './read-tasks.ts';
 import { runScript } from './scripts.ts';
+import { readTaskLog } from './task-log.ts';
 import { withStoreErrors } from './store-error.ts';
 
 interface QueueCounts {
@@ -95,30 +96,54 @@ export function createInspector(client: Redis): Inspector {
   }
 
   async function findIn(names: readonly string[], id: string): Promise<TaskRecord | undefined> {
-    const found = await Promise.all(names.map((queue) => readTasks(client, queue, [id])));
+    const found = await Promise.all(names.map((queue) => readTasks(client, placeOf(queue, id), [id])));
     return found.flat()[0];
+  }
+
+  async function countPlace(place: Place): Promise<PlaceFacts> {
+    const [counts, paused, workers, malformed, ...lanes] = await Promise.all([
+      client.hgetall(keyOf(place, 'count')),
+      client.hexists(keyOf(place, 'queue'), 'paused'),
+      client.zcard(keyOf(place, 'workers')),
+      client.llen(keyOf(place, 'malformed')),
+      ...LANES.map((lane) => client.llen(readyKey(place, lane))),
+    ]);
+    return { counts, paused: paused === 1, workers, malformed, lanes };
+  }
+
+  async function workersOf(place: Place): Promise<LiveWorker[]> {
+    const [leases, announced, holds] = await Promise.all([
+      client.zrangebyscore(keyOf(place, 'workers'), '-inf', '+inf', 'WITHSCORES'),
+      readHash(client, keyOf(place, 'announced')),
+      readHash(client, keyOf(place, 'holds')),
+    ]);
+    const names = leases.filter((_, at) => at % 2 === 0);
+    return names.map((worker, at) => {
+      const field = Buffer.from(worker).toString('latin1');
+      return Object.assign(readAnnouncement(worker, announced.get(field)), {
+        queue: place.queue,
+        leaseUntil: Number(leases[2 * at + 1]),
+        holds: Number(holds.get(field) ?? 0),
+      });
+    });
   }
 
   return withStoreErrors<Inspector>({
     queues,
 
     async queue(name) {
-      const key = queueKey(name);
-      const [counts, paused, workers, malformed, ...lanes] = await Promise.all([
-        client.hgetall(`${key}:count`),
-        client.hexists(`${key}:control`, 'paused'),
-        client.zcard(`${key}:workers`),
-        client.llen(`${key}:malformed`),
-        ...LANES.map((lane) => client.llen(readyKey(name, lane))),
-      ]);
+      const facts = await Promise.all(placesOf(name).map(countPlace));
       const names = [...TASK_STATES, 'accepted', 'removed'] as const;
+      const sum = (count: (fact: PlaceFacts) => number): number =>
+        facts.reduce((total, fact) => total + count(fact), 0);
       return {
         queue: name,
-        paused: paused === 1,
-        counts: toRecord(names, (state) => Number(counts[state] ?? 0)),
-        ready: toRecord(LANES, (lane) => lanes[LANES.indexOf(lane)] ?? 0),
-        malformed,
-        workers,
+        paused: facts.some(({ paused }) => paused),
+        counts: toRecord(names, (state) => sum(({ counts }) => Number(counts[state] ?? 0))),
+        ready: toRecord(LANES, (lane) => sum(({ lanes }) => lanes[LANES.indexOf(lane)] ?? 0)),
+        malformed: sum(({ malformed }) => malformed),
+        // A worker serves all places of its queue.
+        workers: Math.max(...facts.map(({ workers }) => workers)),
       };
     },
 
@@ -131,34 +156,34 @@ export function createInspector(client: Redis): Inspector {
     },
 
     async attempts(queue, id) {
-      const entries = await client.lrangeBuffer(`${queueKey(queue)}:errors:${id}`, 0, -1);
-      return entries.map(readAttempt);
+      const entries = await client.hgetBuffer(keyOf(placeOf(queue, id), 'errors'), id);
+      return entries ? readAttempts(entries) : [];
     },
 
-    log: (queue, id) => client.lrange(`${queueKey(queue)}:log:${id}`, 0, -1),
+    log: (queue, id) => readTaskLog(client, placeOf(queue, id), id),
 
     async explain(queue, id) {
       const args = [id, MOST_AHEAD_COUNTED];
-      return readFacts((await runScript(client, 'explain', queueKey(queue), args)) as FactsReply);
+      return readFacts((await runScript(client, 'explain', placeOf(queue, id), args)) as FactsReply);
     },
 
     async workers(queue) {
-      const key = queueKey(queue);
-      const [leases, announced] = await Promise.all([
-        client.zrangebyscore(`${key}:workers`, '-inf', '+inf', 'WITHSCORES'),
-        readHash(client, `${key}:announced`),
-      ]);
-      const names = leases.filter((_, at) => at % 2 === 0);
-      const holds = await Promise.all(names.map((name) => client.scard(`${key}:running:${name}`)));
-      return names.map((worker, at) =>
-        Object.assign(readAnnouncement(worker, announced.get(Buffer.from(worker).toString('latin1'))), {
-          queue,
-          leaseUntil: Number(leases[2 * at + 1]),
-          holds: holds[at] ?? 0,
-        }),
-      );
+      const found = new Map<string, LiveWorker>();
+      for (const worker of (await Promise.all(placesOf(queue).map(workersOf))).flat()) {
+        const before = found.get(worker.worker);
+        found.set(worker.worker, before ? { ...worker, holds: before.holds + worker.holds } : worker);
+      }
+      return [...found.values()];
     },
   });
+}
+
+interface PlaceFacts {
+  readonly counts: Readonly<Record<string, string>>;
+  readonly paused: boolean;
+  readonly workers: number;
+  readonly malformed: number;
+  readonly lanes: readonly number[];
 }
 
 type FactsReply = readonly [
@@ -205,18 +230,29 @@ function without(names: readonly string[], others: readonly string[]): readonly 
   return names.filter((name) => !left.has(name));
 }
 
-/** As `remember_error` in attempts.lua writes it: four words, then CBOR. */
-function readAttempt(entry: Buffer): FailedAttempt {
-  const words: string[] = [];
-  let at = 0;
-  for (let count = 0; count < 4; count += 1) {
-    const end = entry.indexOf(' ', at);
-    words.push(entry.toString('utf8', at, end));
-    at = end + 1;
+/** Entries as `remember_error` in attempts.lua writes them: five words, the last is the number of bytes behind them. */
+function readAttempts(entries: Buffer): FailedAttempt[] {
+  const attempts: FailedAttempt[] = [];
+  for (let at = 0; at < entries.length; ) {
+    const words: string[] = [];
+    for (let count = 0; count < 5; count += 1) {
+      const end = entries.indexOf(' ', at);
+      words.push(entries.toString('utf8', at, end));
+      at = end < 0 ? entries.length : end + 1;
+    }
+    const [startedAt, endedAt, claim, worker = '', bytes] = words;
+    const error = readTaskError(entries.subarray(at, at + Number(bytes)));
+    attempts.push({
+      startedAt: Number(startedAt),
+      endedAt: Number(endedAt),
+      claim: Number(claim),
+      worker,
+      error,
+    });
+    // Another program may have spoilt it.
+    at += Number(bytes) || entries.length;
   }
-  const [startedAt, endedAt, claim, worker = ''] = words;
-  const error = readTaskError(entry.subarray(at));
-  return { startedAt: Number(startedAt), endedAt: Number(endedAt), claim: Number(claim), worker, error };
+  return attempts;
 }
 
 function toRecord<Name extends string>(

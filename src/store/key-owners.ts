@@ -2,8 +2,10 @@
 
 import type { Redis } from 'ioredis';
 import { TASK_ID_CHARS } from '../protocol/names.ts';
-import { idempotencyKey } from './keys.ts';
+import { homeOf, keyOf } from './keys.ts';
 import { withStoreErrors } from './store-error.ts';
+
+const NAMES_A_CALL = 1_000;
 
 interface KeyOwner {
   /** Its task. */
@@ -25,7 +27,11 @@ export interface KeyOwners {
 export function createKeyOwners(client: Redis): KeyOwners {
   return withStoreErrors<KeyOwners>({
     async of(queue, names) {
-      const values = await client.mget(names.map((name) => idempotencyKey(queue, name)));
+      const values: (string | null)[] = [];
+      for (let at = 0; at < names.length; at += NAMES_A_CALL) {
+        const some = names.slice(at, at + NAMES_A_CALL);
+        values.push(...(await client.hmget(keyOf(homeOf(queue), 'idempotency'), ...some)));
+      }
       // An id stands in front of the digest.
       return values.map((value) =>
         value === null

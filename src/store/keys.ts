@@ -1,23 +1,107 @@
-// Names of all keys. Those of one queue share a hash tag, so a queue lives in one slot of a Redis Cluster.
+// Names of all keys, and where they stand.
 
-import type { Lane } from '../protocol/lane.ts';
+import { LANES, type Lane } from '../protocol/lane.ts';
+import { COLUMN_ORDER, COLUMNS } from './record.ts';
 
 /** Set of queue names. It has no hash tag: only commands of their own touch it, never a script. */
 export const QUEUES_KEY = 'pf:queues';
 
+/**
+ * Where tasks of a queue stand: all that one script call can touch. Its keys share a hash tag, and so a slot of a Redis
+ * Cluster.
+ */
+export interface Place {
+  readonly queue: string;
+  /** Of the queue: there is one for now, 0. */
+  readonly partition: number;
+}
+
 /** Where the probe tries what this user of Redis may do; no queue can have this name. */
-export const PROBE_KEY = 'pf:{-}';
+export const PROBE_PLACE: Place = { queue: '-', partition: 0 };
 
-/** The prefix of every key of a queue; scripts get it as their only declared key and build the rest. */
-export function queueKey(queue: string): string {
-  return `pf:{${queue}}`;
+/** Every place of a queue. What lists, counts, searches or operates on a queue does so over all of them. */
+export function placesOf(queue: string): readonly Place[] {
+  return [{ queue, partition: 0 }];
 }
 
-export function readyKey(queue: string, lane: Lane): string {
-  return `${queueKey(queue)}:ready:${lane}`;
+/** The place of a task. */
+export function placeOf(queue: string, _id: string): Place {
+  return { queue, partition: 0 };
 }
 
-/** An idempotency key: the id of its task, then the digest of the request. */
-export function idempotencyKey(queue: string, name: string): string {
-  return `${queueKey(queue)}:key:${name}`;
+/** Where a queue keeps what it has once: its schedules and its event stream. */
+export function homeOf(queue: string): Place {
+  return { queue, partition: 0 };
+}
+
+/** Keys of a place beside the columns of its tasks. */
+const OTHERS = [
+  'queue',
+  'control',
+  'count',
+  'events',
+  'workers',
+  'announced',
+  'running',
+  'holds',
+  'later',
+  'unstarted',
+  'done',
+  'dead',
+  'kept',
+  'suspects',
+  'malformed',
+  'log-lines',
+  'idempotency',
+  'idempotency-ends',
+  'schedules',
+  'ticks',
+  'parked',
+  'last-runs',
+  'skipped',
+  // Of the probe.
+  'hash',
+  'list',
+  'set',
+  'sorted',
+  'stream',
+  'text',
+] as const;
+export type KeyName = (typeof COLUMNS)[keyof typeof COLUMNS] | (typeof OTHERS)[number];
+
+/** What scripts write for one key: `Q.LAST_ERRORS` is `last-errors`. */
+const SINGLE_KEYS = [...Object.values(COLUMNS), ...OTHERS].map(
+  (name) => [name.toUpperCase().replaceAll('-', '_'), name] as const,
+);
+export const SCRIPT_KEYS: ReadonlyMap<string, string> = new Map(SINGLE_KEYS);
+
+type KeyGroup = readonly (readonly [field: string, name: string])[];
+
+/** What scripts write for several keys: a table from lane to key, or a list. */
+export const SCRIPT_KEY_GROUPS: ReadonlyMap<string, KeyGroup> = new Map<string, KeyGroup>([
+  ['READY', LANES.map((lane) => [lane, `ready:${lane}`])],
+  ['LEDGER', LANES.map((lane) => [lane, `ledger:${lane}`])],
+  /** Everything that goes with a task. */
+  ['ROW', Object.values(COLUMNS).map((name, at) => [String(at + 1), name])],
+  /** What read.lua answers of a task, in its order. */
+  ['READ', COLUMN_ORDER.map((column, at) => [String(at + 1), COLUMNS[column]])],
+]);
+
+/** A key of a place. */
+export function keyOf(place: Place, name: KeyName): string {
+  return prefixOf(place) + name;
+}
+
+export function readyKey(place: Place, lane: Lane): string {
+  return `${prefixOf(place)}ready:${lane}`;
+}
+
+/** The channel that wakes those who sweep a place. */
+export function wakeChannel(place: Place): string {
+  return `${prefixOf(place)}wake`;
+}
+
+/** What stands in front of the names of a place's keys. */
+export function prefixOf({ queue }: Place): string {
+  return `pf:{${queue}}:`;
 }

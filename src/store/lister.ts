@@ -2,7 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
-import { queueKey } from './keys.ts';
+import { type Place, placesOf } from './keys.ts';
 import { BYTES_A_CALL, readRows } from './read-tasks.ts';
 import type { TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
@@ -34,13 +34,16 @@ const LEAST_AT_ONCE = 50;
  * walk, and `w.<cursor>.<next>.<id>` behind an id in it. */
 const ORDERED = /^o\.(-?[\d.]{1,20}(?:e-?\d{1,3})?|-?inf)\.([0-9a-f-]{36})$/;
 const WALKING = /^w\.(\d{1,20})\.(?:(\d{1,20})\.[0-9a-f-]{36})?$/;
+/** A cursor begins with its partition, but for the first. */
+const PLACED = /^(?:(\d{1,4})~)?(.*)$/;
 /** Redis reads cursors as unsigned numbers of 64 bits. */
 const CURSOR_END = 2n ** 64n;
 
 /** Whether a text may be where a page of this state begins. */
 export function isCursor(text: string, state: TaskState | undefined): boolean {
-  if (isOrdered(state)) return ORDERED.test(text);
-  const numbers = WALKING.exec(text);
+  const { position = '' } = readCursor(text);
+  if (isOrdered(state)) return ORDERED.test(position);
+  const numbers = WALKING.exec(position);
   return numbers !== null && numbers.slice(1).every((number) => BigInt(number ?? 0) < CURSOR_END);
 }
 
@@ -58,9 +61,37 @@ export function listTasks(client: Redis, query: PageQuery): Promise<Page> {
   return fillPage(client, query).catch(throwStoreError);
 }
 
+/** Place after place. */
 async function fillPage(client: Redis, query: PageQuery): Promise<Page> {
-  const { queue, state, accept, limit } = query;
-  const partsFrom = partsOf(client, queue, state);
+  const records: TaskRecord[] = [];
+  let begin = readCursor(query.cursor);
+  const places = placesOf(query.queue);
+  for (const [at, place] of places.entries()) {
+    if (place.partition < begin.partition) continue;
+    const limit = query.limit - records.length;
+    const page = await fillFromPlace(client, place, { ...query, limit, cursor: begin.position });
+    records.push(...page.records);
+    if (page.next !== undefined) return { records, next: writeCursor(place.partition, page.next) };
+    begin = { partition: place.partition + 1, position: undefined };
+    const following = places[at + 1];
+    if (following && records.length >= query.limit)
+      return { records, next: writeCursor(following.partition, '') };
+  }
+  return { records, next: undefined };
+}
+
+function readCursor(text: string | undefined): { partition: number; position: string | undefined } {
+  const [, partition = '0', position = ''] = PLACED.exec(text ?? '') ?? [];
+  return { partition: Number(partition), position: position === '' ? undefined : position };
+}
+
+function writeCursor(partition: number, position: string): string {
+  return partition === 0 ? position : `${partition}~${position}`;
+}
+
+async function fillFromPlace(client: Redis, place: Place, query: PageQuery): Promise<Page> {
+  const { state, accept, limit } = query;
+  const partsFrom = partsOf(client, place, state);
   const records: TaskRecord[] = [];
   let position = query.cursor;
   for (let seen = 0; seen < LOOKED_AT; ) {
@@ -68,7 +99,7 @@ async function fillPage(client: Redis, query: PageQuery): Promise<Page> {
     const { parts, next } = await partsFrom(position, count);
     const ids = parts.flatMap((part) => part.ids);
     seen += Math.max(ids.length, LEAST_AT_ONCE);
-    const rows = await readAll(client, queue, ids, state);
+    const rows = await readAll(client, place, ids, state);
     for (const { ids: ofPart, start, behind, next: nextPart } of parts) {
       const wanted = ofPart.map((id) => rows.get(id)).filter((one) => one !== undefined && accept(one));
       const room = limit - records.length;
@@ -86,13 +117,13 @@ async function fillPage(client: Redis, query: PageQuery): Promise<Page> {
 
 async function readAll(
   client: Redis,
-  queue: string,
+  place: Place,
   ids: readonly string[],
   state: TaskState | undefined,
 ): Promise<ReadonlyMap<string, TaskRecord>> {
   const found = new Map<string, TaskRecord>();
   for (let at = 0; at < ids.length; ) {
-    const { lookedAt, records } = await readRows(client, queue, ids.slice(at), state);
+    const { lookedAt, records } = await readRows(client, place, ids.slice(at), state);
     for (const record of records) found.set(record.id, record);
     at += lookedAt;
   }
@@ -115,39 +146,42 @@ type PartsFrom = (
   count: number,
 ) => Promise<{ readonly parts: readonly Part[]; readonly next: string | undefined }>;
 
-function partsOf(client: Redis, queue: string, state: TaskState | undefined): PartsFrom {
-  const key = queueKey(queue);
-  if (state === 'dead') return membersOf(client, key, ['dead', 'down']);
-  if (state === 'scheduled') return membersOf(client, key, ['later', 'up']);
-  return bucketsOf(client, key, state === undefined || state === 'ready' ? 'all' : 'touched');
+function partsOf(client: Redis, place: Place, state: TaskState | undefined): PartsFrom {
+  if (state === 'dead') return membersOf(client, place, ['dead', 'down']);
+  if (state === 'scheduled') return membersOf(client, place, ['later', 'up']);
+  return bucketsOf(client, place, state === undefined || state === 'ready' ? 'all' : 'touched');
 }
 
 /** Each member of a sorted set is a part. */
-function membersOf(client: Redis, key: string, how: readonly [set: string, order: 'up' | 'down']): PartsFrom {
+function membersOf(
+  client: Redis,
+  place: Place,
+  how: readonly [set: string, order: 'up' | 'down'],
+): PartsFrom {
   return async (position, count) => {
     const [, score = '', member = ''] = ORDERED.exec(position ?? '') ?? [];
-    const flat = ((await runScript(client, 'page', key, [...how, count, score, member])) as Buffer[]).map(
+    const flat = ((await runScript(client, 'page', place, [...how, count, score, member])) as Buffer[]).map(
       String,
     );
     const ids = flat.filter((_, at) => at % 2 === 0);
     // A plus would be a blank in a query.
-    const places = ids.map((id, at) => `o.${flat[2 * at + 1]?.replace('+', '')}.${id}`);
+    const positions = ids.map((id, at) => `o.${flat[2 * at + 1]?.replace('+', '')}.${id}`);
     // A member that another program has written need not be an id.
-    const next = ids.length < count ? undefined : places.findLast((place) => ORDERED.test(place));
+    const next = ids.length < count ? undefined : positions.findLast((one) => ORDERED.test(one));
     const parts = ids.map((id, at): Part => {
-      const place = places[at] ?? '';
+      const start = positions[at] ?? '';
       const isLast = at === ids.length - 1;
-      return { ids: [id], start: place, behind: () => place, next: isLast ? next : place };
+      return { ids: [id], start, behind: () => start, next: isLast ? next : start };
     });
     return { parts, next };
   };
 }
 
 /** Each bucket of a hash is a part: its ids in their order, as far as they are behind the position. */
-function bucketsOf(client: Redis, key: string, which: 'all' | 'touched'): PartsFrom {
+function bucketsOf(client: Redis, place: Place, which: 'all' | 'touched'): PartsFrom {
   return async (position, count) => {
     const [, begin = '0', nextBefore, after = ''] = position?.split('.') ?? [];
-    const [buckets, goOn] = (await runScript(client, 'scan', key, [begin, count, BYTES_A_CALL, which])) as [
+    const [buckets, goOn] = (await runScript(client, 'scan', place, [begin, count, BYTES_A_CALL, which])) as [
       [Buffer, Buffer, Buffer[]][],
       Buffer,
     ];

@@ -2,7 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
-import { queueKey } from './keys.ts';
+import { type Place, placeOf, placesOf } from './keys.ts';
 import { runScript, type ScriptName } from './scripts.ts';
 import { withStoreErrors } from './store-error.ts';
 
@@ -32,19 +32,19 @@ export interface Operator {
 
 /** @param client a connection of `openCommandConnection` */
 export function createOperator(client: Redis): Operator {
-  async function call(script: ScriptName, queue: string, argument: string): Promise<string> {
-    return String(await runScript(client, script, queueKey(queue), [argument]));
+  async function call(script: ScriptName, place: Place, argument: string): Promise<string> {
+    return String(await runScript(client, script, place, [argument]));
+  }
+
+  async function callAll(script: ScriptName, queue: string, argument: string): Promise<void> {
+    await Promise.all(placesOf(queue).map((place) => call(script, place, argument)));
   }
 
   return withStoreErrors<Operator>({
-    cancel: async (queue, id) => (await call('cancel', queue, id)) as CancelAnswer,
-    replay: async (queue, id) => (await call('retry', queue, id)) as ReplayAnswer,
-    remove: async (queue, id) => (await call('remove', queue, id)) as RemoveAnswer,
-    async pause(queue) {
-      await call('pause', queue, 'paused');
-    },
-    async resume(queue) {
-      await call('pause', queue, 'open');
-    },
+    cancel: async (queue, id) => (await call('cancel', placeOf(queue, id), id)) as CancelAnswer,
+    replay: async (queue, id) => (await call('retry', placeOf(queue, id), id)) as ReplayAnswer,
+    remove: async (queue, id) => (await call('remove', placeOf(queue, id), id)) as RemoveAnswer,
+    pause: (queue) => callAll('pause', queue, 'paused'),
+    resume: (queue) => callAll('pause', queue, 'open'),
   });
 }

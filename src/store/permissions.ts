@@ -3,7 +3,7 @@
 import type { Redis } from 'ioredis';
 import type { Log } from '../log.ts';
 import { onNotPermitted } from './connection.ts';
-import { PROBE_KEY } from './keys.ts';
+import { PROBE_PLACE } from './keys.ts';
 import { runScript } from './scripts.ts';
 import { faultOf } from './store-error.ts';
 
@@ -58,7 +58,7 @@ export function watchPermissions(client: Redis, log: Log): () => Promise<readonl
 
 async function ask(client: Redis): Promise<readonly string[]> {
   try {
-    const names = (await runScript(client, 'probe', PROBE_KEY, ['all'])) as Buffer[];
+    const names = (await runScript(client, 'probe', PROBE_PLACE, ['all'])) as Buffer[];
     return names.map(String);
   } catch (error) {
     if (faultOf(error) !== 'not permitted') throw error;

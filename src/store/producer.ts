@@ -3,9 +3,10 @@
 import type { Redis } from 'ioredis';
 import { DEFAULT_LANE, type Lane } from '../protocol/lane.ts';
 import { whenReady } from './connection.ts';
-import { queueKey } from './keys.ts';
+import { type Place, placeOf } from './keys.ts';
 import { registerQueues } from './queue-names.ts';
-import { runScript, type ScriptArgument } from './scripts.ts';
+import type { ScriptArgument } from './script-call.ts';
+import { runScript } from './scripts.ts';
 import { asksForNewConnection, isReplyLost, toStoreError } from './store-error.ts';
 
 export interface NewTask {
@@ -68,11 +69,12 @@ export function createProducer(client: Redis): Producer {
   // Another Redis, or an emptied one, may stand behind the connection that comes back.
   client.on('close', () => registered.clear());
 
-  async function send(queue: string, args: readonly ScriptArgument[]): Promise<unknown> {
+  async function send(place: Place, args: readonly ScriptArgument[]): Promise<unknown> {
+    const { queue } = place;
     const isFresh =
       performance.now() - (registered.get(queue) ?? Number.NEGATIVE_INFINITY) < REGISTERED_FOR_MS;
     const known = isFresh ? undefined : registerQueues(client, [queue]);
-    const [reply] = await Promise.all([runScript(client, 'enqueue', queueKey(queue), args), known]);
+    const [reply] = await Promise.all([runScript(client, 'enqueue', place, args), known]);
     if (!isFresh) registered.set(queue, performance.now());
     // Redis was emptied since the queue was made known.
     else if (isFirst(reply)) await registerQueues(client, [queue]);
@@ -81,10 +83,12 @@ export function createProducer(client: Redis): Producer {
 
   return {
     async enqueue(queue, tasks) {
+      // All tasks of one call go to one place.
+      const place = placeOf(queue, tasks[0]?.id ?? '');
       const { args, order } = writeTasks(tasks);
       for (let giveUpAt = performance.now() + LAST_TRY_WITHIN_MS; ; ) {
         try {
-          return readVerdicts(await send(queue, args), order);
+          return readVerdicts(await send(place, args), order);
         } catch (error) {
           giveUpAt = Math.min(giveUpAt, performance.now() + REPEAT_WITHIN_MS);
           const leftMs = giveUpAt - performance.now();

@@ -2,7 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
-import { queueKey } from './keys.ts';
+import type { Place } from './keys.ts';
 import { COLUMN_ORDER, readRecord, type TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
 
@@ -13,14 +13,15 @@ export const BYTES_A_CALL = 1_048_576;
 
 /**
  * In the order of `ids`; tasks that are not there are left out.
+ * @param ids at most some thousands
  * @throws Error of ioredis
  */
-export async function readTasks(client: Redis, queue: string, ids: readonly string[]): Promise<TaskRecord[]> {
+export async function readTasks(client: Redis, place: Place, ids: readonly string[]): Promise<TaskRecord[]> {
   if (ids.length === 0) return [];
-  const values = (await runScript(client, 'read', queueKey(queue), ids)) as (Buffer | null)[];
+  const values = (await runScript(client, 'read', place, ids)) as (Buffer | null)[];
   const width = COLUMN_ORDER.length;
   return ids
-    .map((id, at) => readRecord(queue, id, values.slice(at * width, (at + 1) * width)))
+    .map((id, at) => readRecord(place.queue, id, values.slice(at * width, (at + 1) * width)))
     .filter((record) => record !== undefined);
 }
 
@@ -32,17 +33,14 @@ export async function readTasks(client: Redis, queue: string, ids: readonly stri
  */
 export async function readRows(
   client: Redis,
-  queue: string,
+  place: Place,
   ids: readonly string[],
   state: TaskState | undefined,
 ): Promise<{ readonly lookedAt: number; readonly records: readonly TaskRecord[] }> {
   const args = [HEAD_BYTES, BYTES_A_CALL, state ?? '', ...ids];
-  const [lookedAt, rows] = (await runScript(client, 'rows', queueKey(queue), args)) as [
-    number,
-    (Buffer | null)[][],
-  ];
+  const [lookedAt, rows] = (await runScript(client, 'rows', place, args)) as [number, (Buffer | null)[][]];
   const records = rows
-    .map(([id, ...row]) => readRecord(queue, String(id), row))
+    .map(([id, ...row]) => readRecord(place.queue, String(id), row))
     .filter((record) => record !== undefined);
   return { lookedAt, records };
 }

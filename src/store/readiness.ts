@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { faultOfConnection, onNotPermitted } from './connection.ts';
-import { PROBE_KEY } from './keys.ts';
+import { PROBE_PLACE } from './keys.ts';
 import { watchPermissions } from './permissions.ts';
 import { runScript } from './scripts.ts';
 import { faultOf } from './store-error.ts';
@@ -24,7 +24,7 @@ export function createReadiness(client: Redis, log: Log): AskReadiness {
   async function look(): Promise<string | undefined> {
     const refused = await permissions();
     if (refused.length > 0) return `not permitted: ${refused.join(', ')}`;
-    await runScript(client, 'probe', PROBE_KEY, ['write']);
+    await runScript(client, 'probe', PROBE_PLACE, ['write']);
     return undefined;
   }
 

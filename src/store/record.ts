@@ -14,7 +14,7 @@ export const COLUMNS = {
   /** CBOR. */
   result: 'results',
   /** CBOR of a `TaskError`. */
-  error: 'lasterrors',
+  error: 'last-errors',
   expires: 'expires',
   due: 'due',
   /** When it was asked to be cancelled. */
@@ -22,11 +22,19 @@ export const COLUMNS = {
   /** CBOR of `{percent, note?}`. */
   progress: 'progress',
   /** How many leases workers have lost while the task ran in a process of its own; only scripts read it. */
-  lostLeases: 'lostleases',
+  lostLeases: 'lost-leases',
   /** How long it is kept once it has ended, in milliseconds, when its call or its type says so; only scripts read it. */
-  resultTtl: 'resultttls',
+  resultTtl: 'result-ttls',
+  /** How its latest attempts failed, one after the other. */
+  errors: 'errors',
+  /** How many lines its handler has logged; the lines stand in `log-lines`. */
+  log: 'logs',
 } as const;
 type Column = keyof typeof COLUMNS;
+
+/** Lines that are kept of a log, and how many stand in one field of `log-lines`. */
+export const LOG_LINES_KEPT = 1_000;
+export const LOG_LINES_A_CHUNK = 32;
 
 /**
  * Bytes of Redis' memory that a finished task takes beside what it holds, so that the retention by size counts what Redis
@@ -41,9 +49,12 @@ export function bytesKept(contentBytes: number, resultBytes: number): number {
   return ROW_BYTES + contentBytes + (resultBytes > 0 ? VALUE_BYTES + resultBytes : 0);
 }
 
+/** Read by scripts alone, or when they are asked for. */
+const ONLY_ASKED_FOR: ReadonlySet<Column> = new Set(['lostLeases', 'resultTtl', 'errors', 'log']);
+
 /** In the order in which read.lua answers them: all that a reader wants. */
 export const COLUMN_ORDER = (Object.keys(COLUMNS) as readonly Column[]).filter(
-  (name) => name !== 'lostLeases' && name !== 'resultTtl',
+  (name) => !ONLY_ASKED_FOR.has(name),
 );
 type ReadColumn = (typeof COLUMN_ORDER)[number];
 

@@ -3,8 +3,8 @@
 import type { Redis } from 'ioredis';
 import { PopfleetError } from '../protocol/errors.ts';
 import { readSchedule, type Schedule, type SkippedTicks } from '../protocol/schedule.ts';
-import { readHash } from './hash.ts';
-import { QUEUES_KEY, queueKey } from './keys.ts';
+import { readHash } from './read-whole.ts';
+import { homeOf, type KeyName, keyOf, QUEUES_KEY } from './keys.ts';
 import { type LastRun, readLastRun, readSkipped } from './schedule-record.ts';
 
 export interface StoredSchedule {
@@ -23,7 +23,7 @@ export interface StoredSchedule {
 const NOT_UTF8 = '\uFFFD';
 
 /** What a change of a schedule is based on. */
-export interface Place {
+export interface FoundSchedule {
   readonly queue: string;
   /** The name in the bytes that Redis has. */
   readonly name: Buffer;
@@ -42,7 +42,7 @@ export interface ScheduleReader {
   /** @throws PopfleetError `ambiguous-name` when several queues have one of that name */
   find(name: string, among: Among): Promise<StoredSchedule | undefined>;
   /** Where schedules of a name are: more than one when several callers chose it, or when a move between queues broke off. */
-  placesOf(name: string, among: Among): Promise<readonly Place[]>;
+  findAll(name: string, among: Among): Promise<readonly FoundSchedule[]>;
 }
 
 /**
@@ -51,11 +51,11 @@ export interface ScheduleReader {
  */
 export function createScheduleReader(client: Redis): ScheduleReader {
   async function listQueue(queue: string): Promise<StoredSchedule[]> {
-    const key = queueKey(queue);
+    const key = (name: KeyName): string => keyOf(homeOf(queue), name);
     const [definitions, lastRuns, skipped] = await Promise.all([
-      readHash(client, `${key}:schedules`),
-      readHash(client, `${key}:lastrun`),
-      readHash(client, `${key}:skipped`),
+      readHash(client, key('schedules')),
+      readHash(client, key('last-runs')),
+      readHash(client, key('skipped')),
     ]);
     return Array.from(definitions, ([name, definition]) =>
       toStored(
@@ -76,46 +76,47 @@ export function createScheduleReader(client: Redis): ScheduleReader {
 
   async function nameIn(queue: string, name: string): Promise<Buffer> {
     if (!name.includes(NOT_UTF8)) return Buffer.from(name);
-    const names = [...(await readHash(client, `${queueKey(queue)}:schedules`)).keys()];
+    const names = [...(await readHash(client, keyOf(homeOf(queue), 'schedules'))).keys()];
     const bytes = names.map((one) => Buffer.from(one, 'latin1')).find((one) => one.toString() === name);
     return bytes ?? Buffer.from(name);
   }
 
-  async function placesOf(name: string, among: Among): Promise<Place[]> {
+  async function findAll(name: string, among: Among): Promise<FoundSchedule[]> {
     const queues = (await client.smembers(QUEUES_KEY)).filter(among).sort();
-    const places = await Promise.all(
+    const found = await Promise.all(
       queues.map(async (queue) => {
         const bytes = await nameIn(queue, name);
+        const home = homeOf(queue);
         const [definition, parked, planned] = await Promise.all([
-          client.hgetBuffer(`${queueKey(queue)}:schedules`, bytes),
-          client.hget(`${queueKey(queue)}:parked`, bytes),
-          client.zscore(`${queueKey(queue)}:ticks`, bytes),
+          client.hgetBuffer(keyOf(home, 'schedules'), bytes),
+          client.hget(keyOf(home, 'parked'), bytes),
+          client.zscore(keyOf(home, 'ticks'), bytes),
         ]);
         if (!definition) return undefined;
         return { queue, name: bytes, definition, parked: timeOf(parked), isPlanned: planned !== null };
       }),
     );
-    return places.filter((place) => place !== undefined);
+    return found.filter((one) => one !== undefined);
   }
 
   async function find(name: string, among: Among): Promise<StoredSchedule | undefined> {
-    const place = onlyOne(await placesOf(name, among));
-    if (!place) return undefined;
+    const found = onlyOne(await findAll(name, among));
+    if (!found) return undefined;
     const [lastRun, skipped] = await Promise.all([
-      client.hgetBuffer(`${queueKey(place.queue)}:lastrun`, place.name),
-      client.hgetBuffer(`${queueKey(place.queue)}:skipped`, place.name),
+      client.hgetBuffer(keyOf(homeOf(found.queue), 'last-runs'), found.name),
+      client.hgetBuffer(keyOf(homeOf(found.queue), 'skipped'), found.name),
     ]);
-    return toStored(place.queue, name, place.definition, lastRun ?? undefined, skipped ?? undefined);
+    return toStored(found.queue, name, found.definition, lastRun ?? undefined, skipped ?? undefined);
   }
 
-  return { list, find, placesOf };
+  return { list, find, findAll };
 }
 
 /** @throws PopfleetError `ambiguous-name` */
-export function onlyOne(places: readonly Place[]): Place | undefined {
-  const [place, ...others] = places;
-  if (others.length === 0) return place;
-  const queues = places.map(({ queue }) => queue).join(', ');
+export function onlyOne(found: readonly FoundSchedule[]): FoundSchedule | undefined {
+  const [first, ...others] = found;
+  if (others.length === 0) return first;
+  const queues = found.map(({ queue }) => queue).join(', ');
   throw new PopfleetError(
     'ambiguous-name',
     `There are schedules of this name in several queues (${queues}). Say with \`?queue=\` which one is meant.`,

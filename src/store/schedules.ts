@@ -13,14 +13,14 @@ import {
   type Schedule,
   type SkippedTicks,
 } from '../protocol/schedule.ts';
-import { queueKey } from './keys.ts';
+import { homeOf } from './keys.ts';
 import { registerQueues } from './queue-names.ts';
 import { digestOf, writeSkipped } from './schedule-record.ts';
 import {
   type Among,
   createScheduleReader,
+  type FoundSchedule,
   onlyOne,
-  type Place,
   type StoredSchedule,
 } from './schedule-reader.ts';
 import { runScript } from './scripts.ts';
@@ -73,7 +73,7 @@ interface Plan {
 
 /** @param client a connection of `openCommandConnection` */
 export function createSchedules(client: Redis): Schedules {
-  const { find, list, placesOf } = createScheduleReader(client);
+  const { find, list, findAll } = createScheduleReader(client);
 
   /** `undefined` when the schedule was changed meanwhile. */
   async function tryPut(
@@ -82,12 +82,11 @@ export function createSchedules(client: Redis): Schedules {
     schedule: Schedule,
     among: Among,
   ): Promise<PutSchedule | undefined> {
-    const places = await placesOf(name, (one) => one === queue || among(one));
+    const found = await findAll(name, (one) => one === queue || among(one));
     const [seconds] = await client.time();
     const now = Number(seconds) * 1_000;
-    const here = places.find((place) => place.queue === queue);
-    const other =
-      here && hasArrived(here) ? undefined : onlyOne(places.filter((place) => place.queue !== queue));
+    const here = found.find((one) => one.queue === queue);
+    const other = here && hasArrived(here) ? undefined : onlyOne(found.filter((one) => one.queue !== queue));
     await registerQueues(client, [queue]);
     const before = here ?? other;
     const old = before && readSchedule(before.definition);
@@ -95,14 +94,14 @@ export function createSchedules(client: Redis): Schedules {
     const plan = planAfter(known, schedule, before?.parked, now);
     const isSame = here !== undefined && known !== undefined && canonical(known) === canonical(schedule);
     const bytes = isSame ? here.definition : encodeCbor(schedule);
-    const place = { queue, name, before: here?.definition };
+    const target = { queue, name, before: here?.definition };
     if (!other) {
-      const isWritten = await write(client, place, bytes, schedule.paused, plan);
+      const isWritten = await write(client, target, bytes, schedule.paused, plan);
       return isWritten ? { isNew: !before, skipped: plan.skipped } : undefined;
     }
     // It is there before it leaves, so that it is never lost; and it ticks only after that, so that nothing runs twice.
     const noTick: Plan = { which: 'same', next: undefined, skipped: undefined };
-    if (!(await write(client, place, bytes, true, noTick))) return undefined;
+    if (!(await write(client, target, bytes, true, noTick))) return undefined;
     const carried = await drop(client, other);
     if (!carried) return undefined;
     const isMoved = await write(
@@ -127,12 +126,12 @@ export function createSchedules(client: Redis): Schedules {
     find: (name, among = EVERYWHERE) => find(name, among),
     list,
     async delete(name, among = EVERYWHERE) {
-      const place = onlyOne(await placesOf(name, among));
-      let current = place;
+      const found = onlyOne(await findAll(name, among));
+      let current = found;
       while (current && !(await drop(client, current))) {
-        [current] = await placesOf(name, (queue) => queue === place?.queue);
+        [current] = await findAll(name, (queue) => queue === found?.queue);
       }
-      return place !== undefined;
+      return found !== undefined;
     },
   });
 }
@@ -150,7 +149,7 @@ async function write(
   { which, next, skipped }: Plan,
   carried: Carried = NOTHING,
 ): Promise<boolean> {
-  const [word] = (await runScript(client, 'schedule', queueKey(queue), [
+  const [word] = (await runScript(client, 'schedule', homeOf(queue), [
     name,
     digestOf(before),
     definition,
@@ -166,15 +165,15 @@ async function write(
 }
 
 /** @returns `undefined` when the schedule was changed meanwhile */
-async function drop(client: Redis, { queue, name, definition }: Place): Promise<Carried | undefined> {
+async function drop(client: Redis, { queue, name, definition }: FoundSchedule): Promise<Carried | undefined> {
   const args = [name, digestOf(definition), '', '', '', '', '', '', '', ''];
-  const reply = (await runScript(client, 'schedule', queueKey(queue), args)) as (Buffer | null)[];
+  const reply = (await runScript(client, 'schedule', homeOf(queue), args)) as (Buffer | null)[];
   const [word, planned = '', lastRun = '', skipped = ''] = reply.map((item) => item?.toString());
   return word === 'changed' ? undefined : { planned, lastRun, skipped };
 }
 
 /** A move writes the schedule without a tick first. One that broke off then is completed by the same `put`. */
-function hasArrived({ definition, isPlanned, parked }: Place): boolean {
+function hasArrived({ definition, isPlanned, parked }: FoundSchedule): boolean {
   return isPlanned || parked !== undefined || typeof readSchedule(definition) === 'string';
 }
 

@@ -6,7 +6,9 @@ import { encodeCbor } from '../protocol/cbor.ts';
 import { DEFAULT_LANE, LANES, LANES_FROM } from '../protocol/lane.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { TRANSITIONS } from '../protocol/task-state.ts';
-import { COLUMN_ORDER, COLUMNS, ROW_BYTES, VALUE_BYTES } from './record.ts';
+import { type Place, prefixOf, SCRIPT_KEY_GROUPS, SCRIPT_KEYS } from './keys.ts';
+import { LOG_LINES_A_CHUNK, LOG_LINES_KEPT, ROW_BYTES, VALUE_BYTES } from './record.ts';
+import { CallableScript, callScript, type ScriptArgument } from './script-call.ts';
 
 /** How a run may end: a file each, which finish.lua calls by this word. */
 export const OUTCOMES = [
@@ -23,15 +25,26 @@ export const OUTCOMES = [
 const GUARDS = ['expiry'];
 
 /** What a sweep does, in this order. */
-const DUTIES = ['due', 'lost-workers', 'lost-pops', 'unstarted', 'kept', 'old', 'excess', 'ticks', 'plans'];
+const DUTIES = [
+  'due',
+  'lost-workers',
+  'lost-pops',
+  'unstarted',
+  'kept',
+  'old',
+  'excess',
+  'idempotency',
+  'ticks',
+  'plans',
+];
 
 /** Parts that scripts have in common. Each call makes their functions anew, so no script has more than it needs. */
 const ARGS = ['lib/args'];
 const QUEUE = [...ARGS, 'lib/clock'];
 const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/move', 'lib/push'];
-const ACCEPT = [...MOVES, 'lib/accept', 'lib/extras'];
-const END = [...MOVES, 'lib/end'];
+const ACCEPT = [...MOVES, 'lib/accept', 'lib/standstill', 'lib/extras'];
+const END = [...MOVES, 'lib/log', 'lib/end'];
 const TAKE = [...END, 'lib/accept', 'lib/worker', ...GUARDS.map((name) => `guards/${name}`), 'lib/take'];
 
 /** Each script with the parts that go before its own file, in their order. */
@@ -48,13 +61,14 @@ const SCRIPTS = {
   beat: [...ROWS, 'lib/worker'],
   held: [...ROWS, 'lib/worker'],
   leave: [...QUEUE, 'lib/worker'],
-  report: [...ROWS, 'lib/move'],
+  report: [...ROWS, 'lib/move', 'lib/log'],
   sweep: [
     ...END,
     'lib/worker',
     'lib/attempts',
     'lib/remove',
     'lib/plans',
+    'lib/standstill',
     ...DUTIES.map((name) => `sweep/${name}`),
   ],
   tick: [...ACCEPT, 'lib/plans'],
@@ -62,7 +76,7 @@ const SCRIPTS = {
   cancel: [...END, 'lib/remove'],
   retry: END,
   remove: [...END, 'lib/remove'],
-  explain: [...MOVES, 'lib/worker'],
+  explain: MOVES,
   pause: QUEUE,
 } as const satisfies Record<string, readonly string[]>;
 
@@ -70,12 +84,10 @@ const SCRIPTS = {
 const REFUSED_WHEN_FULL: ReadonlySet<string> = new Set(['enqueue', 'report', 'tick', 'schedule', 'retry']);
 export type ScriptName = keyof typeof SCRIPTS;
 
-/** Bytes must be Buffers: ioredis writes other typed arrays as text. */
-export type ScriptArgument = string | number | Buffer;
-
 export interface ScriptSource {
   readonly lua: string;
-  readonly numberOfKeys: 1;
+  /** The names of all keys that the script may touch, behind the prefix of their place. It gets them in this order. */
+  readonly keys: readonly string[];
 }
 
 export interface ScriptBuild {
@@ -98,27 +110,25 @@ const ERRORS = {
   EXPIRED_ERROR: { name: 'Expired', message: 'it was not started before it expired' },
 } satisfies Record<string, TaskError>;
 
+/** What TypeScript owns and scripts read, as Lua. */
+const TABLES: readonly (readonly [name: string, lua: string])[] = [
+  ['TRANSITIONS', luaTable(Object.entries(TRANSITIONS).map(([from, to]) => [from, luaSet(to)]))],
+  ['LANES', luaList(LANES)],
+  ['DEFAULT_LANE', `'${DEFAULT_LANE}'`],
+  ['LANES_FROM', luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))],
+  ['ROW_BYTES', String(ROW_BYTES)],
+  ['VALUE_BYTES', String(VALUE_BYTES)],
+  ['LINES_KEPT', String(LOG_LINES_KEPT)],
+  ['LINES_A_CHUNK', String(LOG_LINES_A_CHUNK)],
+  ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
+];
+
+/** Tables that the parts of a script fill. */
+const FILLED = ['guards', 'outcomes', 'duties'].map((name) => [name, '{}'] as const);
+
 /** Reads the `.lua` files beside this module and builds every script. */
 export function buildScripts(build: ScriptBuild = { flags: true }): Record<ScriptName, ScriptSource> {
   const patch = build.patch ?? ((clock: string) => clock);
-  const tables = luaTable([
-    ['TRANSITIONS', luaTable(Object.entries(TRANSITIONS).map(([from, to]) => [from, luaSet(to)]))],
-    ['LANES', luaList(LANES)],
-    ['DEFAULT_LANE', `'${DEFAULT_LANE}'`],
-    ['LANES_FROM', luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))],
-    ['COLUMNS', luaTable(Object.entries(COLUMNS).map(([name, key]) => [name, `'${key}'`]))],
-    ['ROW_BYTES', String(ROW_BYTES)],
-    ['VALUE_BYTES', String(VALUE_BYTES)],
-    ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
-    ...['guards', 'outcomes', 'duties'].map((name) => [name, '{}'] as const),
-  ]);
-  const shared = `local Q = ${tables}`;
-  const columnNames = [
-    'local Q = {}',
-    `local COLUMN_NAMES = ${luaList(COLUMN_ORDER.map((name) => COLUMNS[name]))}`,
-    `local CONTENT, HEADER = '${COLUMNS.content}', '${COLUMNS.header}'`,
-    `local RESULT, PROGRESS = '${COLUMNS.result}', '${COLUMNS.progress}'`,
-  ].join('\n');
   const texts = new Map<string, string>();
   const textOf = (part: string): string => {
     const text = texts.get(part) ?? readFileSync(new URL(`lua/${part}.lua`, import.meta.url), 'utf8');
@@ -127,10 +137,35 @@ export function buildScripts(build: ScriptBuild = { flags: true }): Record<Scrip
   };
   const sources = Object.entries(SCRIPTS).map(([name, parts]: [string, readonly string[]]) => {
     const header = build.flags ? `#!lua${REFUSED_WHEN_FULL.has(name) ? '' : ' flags=allow-oom'}\n` : '';
-    const opening = parts.includes('lib/clock') ? shared : columnNames;
-    return [name, { lua: [header + opening, ...[...parts, name].map(textOf)].join('\n'), numberOfKeys: 1 }];
+    const body = [...parts, name].map(textOf).join('\n');
+    const { opening, keys } = openingOf(body);
+    return [name, { lua: `${header}${opening}\n${body}`, keys }];
   });
   return Object.fromEntries(sources) as Record<ScriptName, ScriptSource>;
+}
+
+/**
+ * The table `Q` as a script needs it, and the keys that it has to declare for that: those that its text mentions. So no
+ * script touches a key that it has not declared, and none pays for tables that it does not use.
+ */
+function openingOf(body: string): { readonly opening: string; readonly keys: readonly string[] } {
+  const mentioned = new Set(Array.from(body.matchAll(/\bQ\.([A-Za-z_]+)/g), ([, name = '']) => name));
+  const keys: string[] = [];
+  const declare = (key: string): string => {
+    if (!keys.includes(key)) keys.push(key);
+    return `KEYS[${keys.indexOf(key) + 1}]`;
+  };
+  const entries = [...TABLES, ...FILLED].filter(([name]) => mentioned.has(name));
+  for (const [name, key] of SCRIPT_KEYS) {
+    if (mentioned.has(name)) entries.push([name, declare(key)]);
+  }
+  for (const [name, fields] of SCRIPT_KEY_GROUPS) {
+    if (!mentioned.has(name)) continue;
+    const isList = fields[0]?.[0] === '1';
+    const declared = fields.map(([field, key]) => [field, declare(key)] as const);
+    entries.push([name, isList ? `{ ${declared.map(([, key]) => key).join(', ')} }` : luaTable(declared)]);
+  }
+  return { opening: `local Q = ${luaTable(entries)}`, keys };
 }
 
 function luaTable(entries: readonly (readonly [string, string])[]): string {
@@ -149,33 +184,34 @@ function luaSet(words: readonly string[]): string {
   return luaTable(words.map((word) => [word, 'true']));
 }
 
+/** More arguments than this no call has, keys included: some services that speak the protocol of Redis take no more. */
+export const MOST_ARGUMENTS = 3_999;
+
+/** The scripts of each connection. */
+const defined = new WeakMap<Redis, ReadonlyMap<ScriptName, CallableScript>>();
+
+/** Makes the scripts known to a connection; a later call replaces them. */
+export function defineScripts(client: Redis, scripts: Record<ScriptName, ScriptSource>): void {
+  const entries = Object.entries(scripts) as [ScriptName, ScriptSource][];
+  defined.set(client, new Map(entries.map(([name, { lua, keys }]) => [name, new CallableScript(lua, keys)])));
+}
+
 /**
  * Runs one script. Every reply text comes as a Buffer, because results and messages are bytes.
- * @param key the queue's prefix (`queueKey`), the only declared key
+ * @throws TypeError when a call has more than `MOST_ARGUMENTS`
  */
 export function runScript(
   client: Redis,
   name: ScriptName,
-  key: string,
+  place: Place,
   args: readonly ScriptArgument[],
 ): Promise<unknown> {
-  const scripts = client as unknown as Record<
-    string,
-    (key: string, ...args: ScriptArgument[]) => Promise<unknown>
-  >;
-  const run = scripts[`${scriptCommand(name)}Buffer`];
-  if (!run) throw new TypeError(`script ${name} is not defined on this connection`);
-  return run.call(client, key, ...args);
-}
-
-/** Makes the scripts known to a connection; a later call replaces them. ioredis sends them once, then their digests. */
-export function defineScripts(client: Redis, scripts: Record<ScriptName, ScriptSource>): void {
-  for (const [name, source] of Object.entries(scripts)) {
-    client.defineCommand(scriptCommand(name as ScriptName), source);
+  const script = defined.get(client)?.get(name);
+  if (!script) throw new TypeError(`script ${name} is not defined on this connection`);
+  if (script.keys.length + args.length > MOST_ARGUMENTS) {
+    throw new TypeError(
+      `a call of ${name} has ${args.length} arguments, which is more than one call may have`,
+    );
   }
-}
-
-/** The ioredis method of a script: prefixed, so that it can never shadow a Redis command. */
-function scriptCommand(name: ScriptName): string {
-  return `pf_${name}`;
+  return callScript(client, script, prefixOf(place), args);
 }

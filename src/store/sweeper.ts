@@ -1,7 +1,7 @@
 // Runs the sweep of a queue: due tasks, lost workers, unclaimed pops, expiry, retention.
 
 import type { Redis } from 'ioredis';
-import { queueKey } from './keys.ts';
+import type { Place } from './keys.ts';
 import { runScript } from './scripts.ts';
 
 export interface SweepSettings {
@@ -58,16 +58,16 @@ export interface PlannedTick {
 
 /**
  * @param client a connection of `openCommandConnection`
- * @returns sweeps a queue, with or without looking at its schedules
+ * @returns sweeps a place, with or without looking at its schedules
  */
 export function createSweeper(
   client: Redis,
   settings: SweepSettings,
-): (queue: string, wantsTicks?: boolean) => Promise<Swept> {
+): (place: Place, wantsTicks?: boolean) => Promise<Swept> {
   const { leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs } = settings;
-  return async (queue, wantsTicks = true) => {
+  return async (place, wantsTicks = true) => {
     const args = [leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs, wantsTicks ? 1 : 0];
-    const reply = await runScript(client, 'sweep', queueKey(queue), args);
+    const reply = await runScript(client, 'sweep', place, args);
     const [nextMs, now, counts, ticks, lateSince, plans, skewMs] = reply as [
       number,
       number,

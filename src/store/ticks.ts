@@ -15,10 +15,11 @@ import {
   type SkippedTicks,
 } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
-import { queueKey } from './keys.ts';
+import { homeOf } from './keys.ts';
 import type { TaskExtras } from './producer.ts';
 import { digestOf, writeSkipped } from './schedule-record.ts';
-import { runScript, type ScriptArgument } from './scripts.ts';
+import type { ScriptArgument } from './script-call.ts';
+import { runScript } from './scripts.ts';
 import type { PlannedTick, Swept } from './sweeper.ts';
 
 /** What came of a tick, or of looking at a plan. */
@@ -69,7 +70,7 @@ export async function runTicks(
   const words = (await runScript(
     client,
     'tick',
-    queueKey(queue),
+    homeOf(queue),
     steps.flatMap(({ args }) => args),
   )) as Buffer[];
   return steps.filter((_, at) => String(words[at]) === 'ticked').map(({ report }) => report);

@@ -3,7 +3,7 @@
 import type { Redis } from 'ioredis';
 import type { Service } from '../lifecycle.ts';
 import { type ConnectionSettings, openSubscriber } from './connection.ts';
-import { queueKey } from './keys.ts';
+import { placesOf, wakeChannel } from './keys.ts';
 
 /**
  * Listens to the queues' wake channels.
@@ -17,7 +17,7 @@ export function createWakeListener(
   queues: readonly string[],
   onWake: (queue: string, dueMs: number) => void,
 ): Service {
-  const channels = new Map(queues.map((queue) => [`${queueKey(queue)}:wake`, queue]));
+  const channels = new Map(queues.flatMap(placesOf).map((place) => [wakeChannel(place), place.queue]));
   let client: Redis | undefined;
 
   return {

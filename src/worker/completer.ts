@@ -27,7 +27,8 @@ export interface CompleterDeps {
 const BATCHES = 2;
 /** While there is enough to do an outcome waits so long for others. */
 const GATHER_MS = 2;
-const OUTCOMES_A_CALL = 1_000;
+/** An outcome is up to six arguments of a script call (`MOST_ARGUMENTS`). */
+const OUTCOMES_A_CALL = 500;
 
 export function createCompleter({ send, slots, places, queue, watch, log }: CompleterDeps): Completer {
   const recording = `outcomes of ${queue}`;

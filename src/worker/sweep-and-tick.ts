@@ -2,12 +2,13 @@
 
 import type { Log } from '../log.ts';
 import { toOptionalTime } from '../protocol/time-text.ts';
+import type { Place } from '../store/keys.ts';
 import type { Swept } from '../store/sweeper.ts';
 import type { TickReport } from '../store/ticks.ts';
 
 export interface SweepAndTickDeps {
-  readonly queue: string;
-  sweep(queue: string, wantsTicks: boolean): Promise<Swept>;
+  readonly place: Place;
+  sweep(place: Place, wantsTicks: boolean): Promise<Swept>;
   tick(queue: string, swept: Swept): Promise<readonly TickReport[]>;
   /** After ticks that failed, the next ones are tried this much later. */
   readonly retryMs: number;
@@ -19,7 +20,8 @@ const NAMED_SKEW_MS = 1_000;
 
 /** @returns one sweep with its ticks; running a tick twice, or on two workers, changes nothing */
 export function createSweepAndTick(deps: SweepAndTickDeps): () => Promise<Swept> {
-  const { queue, log } = deps;
+  const { place, log } = deps;
+  const { queue } = place;
   let waitsUntil = 0;
   let failure: string | undefined;
   const watchSkew = createSkewWatch(queue, log);
@@ -39,7 +41,7 @@ export function createSweepAndTick(deps: SweepAndTickDeps): () => Promise<Swept>
   }
 
   return async () => {
-    const swept = await deps.sweep(queue, performance.now() >= waitsUntil);
+    const swept = await deps.sweep(place, performance.now() >= waitsUntil);
     watchSkew(swept.skewMs);
     if (swept.ticks.length + swept.plans.length > 0) await tick(swept);
     return swept;

@@ -8,6 +8,7 @@ import { type Announcement, announce } from '../store/announcement.ts';
 import { openBlockingPop } from '../store/blocking-pop.ts';
 import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
 import { createConsumer } from '../store/consumer.ts';
+import { type Place, placesOf } from '../store/keys.ts';
 import { watchPermissions } from '../store/permissions.ts';
 import { createSweeper, type Swept } from '../store/sweeper.ts';
 import { runTicks, type TickReport } from '../store/ticks.ts';
@@ -138,10 +139,11 @@ function* servicesOf(
   });
   const watch = createCallWatch(stuckMs, log, onStuck);
   const laneTurn = createLaneTurn(settings.lowLanesPercent);
-  for (const queue of queues) {
+  for (const place of queues.flatMap(placesOf)) {
+    const { queue } = place;
     leases.push(
       new Lease({
-        consumer: createConsumer(command, queue, name, settings.leaseMs),
+        consumer: createConsumer(command, place, name, settings.leaseMs),
         announce: () => announce(command, queue, name, announcement),
         slots,
         execute,
@@ -168,7 +170,7 @@ function* servicesOf(
     for (const timer of sweeps.values()) timer.within(0);
   });
   yield createWakeListener(connection, command, queues, (queue, dueMs) => {
-    sweeps.get(queue)?.within(dueMs);
+    for (const [place, timer] of sweeps) if (place.queue === queue) timer.within(dueMs);
     if (dueMs <= 0) heartbeat.beat(queue);
   });
   yield heartbeat;
@@ -200,8 +202,8 @@ async function drain(slots: Slots, graceMs: number, hurry: AbortSignal | undefin
   await slots.whenEmpty(timeLimit(FAREWELL_MS));
 }
 
-/** A sweep timer for each queue. */
-function createSweeps(settings: WorkerSettings, command: Command, log: Log): Map<string, SweepTimer> {
+/** A sweep timer for each place. */
+function createSweeps(settings: WorkerSettings, command: Command, log: Log): Map<Place, SweepTimer> {
   const { queues, heartbeatMs, leaseMs, popGraceMs, retentionBytes, resultTtlMs } = settings;
   const sweep = createSweeper(command, {
     leaseMs,
@@ -212,11 +214,11 @@ function createSweeps(settings: WorkerSettings, command: Command, log: Log): Map
     periodMs: heartbeatMs,
   });
   const tick = (queue: string, swept: Swept): Promise<TickReport[]> => runTicks(command, queue, swept);
-  const timerOf = (queue: string): SweepTimer => {
-    const sweepAndTick = createSweepAndTick({ queue, sweep, tick, retryMs: heartbeatMs, log });
+  const timerOf = (place: Place): SweepTimer => {
+    const sweepAndTick = createSweepAndTick({ place, sweep, tick, retryMs: heartbeatMs, log });
     return createSweepTimer(sweepAndTick, heartbeatMs, log);
   };
-  return new Map(queues.map((queue) => [queue, timerOf(queue)]));
+  return new Map(queues.flatMap(placesOf).map((place) => [place, timerOf(place)]));
 }
 
 function announcementOf({ concurrency, threads }: WorkerSettings, registry: Registry): Announcement {

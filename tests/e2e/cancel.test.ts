@@ -138,7 +138,7 @@ test('if its worker is dead, the sweep completes the cancel', async (context) =>
   expect(task).toMatchObject({ state: 'cancelled', attempt: 1, crashes: 1, worker: victim.worker() });
   expect(readFileSync(file, 'utf8').split('\n')).toHaveLength(2);
   expect(await run(url, 'where')).toMatchObject({ state: 'succeeded' });
-  expect(await redis.client.keys('pf:{default}:running:*')).toEqual([]);
+  expect(await redis.client.smembers('pf:{default}:running')).toEqual([]);
 });
 
 test('one that runs in a process of its own is stopped as well, and so is its process', async (context) => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { type Answer, call, post } from '../support/http.ts';
-import { countsOf, expectBalanced } from '../support/moves.ts';
+import { countsOf, expectBalanced, redisNow } from '../support/moves.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { openStage } from '../support/stage.ts';
 
@@ -40,7 +40,7 @@ function send(body: object, server = 0, headers: Record<string, string> = {}): P
 
 /** Everything that Redis knows of a queue, but for its clock. */
 async function everything(queue: string): Promise<unknown> {
-  const keys = (await redis.client.keys(`pf:{${queue}}:*`)).filter((key) => !key.endsWith(':control'));
+  const keys = (await redis.client.keys(`pf:{${queue}}:*`)).filter((key) => !key.endsWith(':queue'));
   return Promise.all(keys.toSorted().map(async (key) => [key, await redis.client.dumpBuffer(key)]));
 }
 
@@ -161,7 +161,8 @@ test('when its window is over a key makes a new task; a repeat does not make it 
 test('the window is a day, or what the definition says, or the call', async () => {
   const windowOf = async (body: object, queue: string): Promise<number> => {
     expect((await send({ ...body, key: 'w' })).status).toBe(202);
-    return redis.client.pttl(`pf:{${queue}}:key:w`);
+    const ends = Number(await redis.client.zscore(`pf:{${queue}}:idempotency-ends`, 'w'));
+    return ends - (await redisNow(redis.client));
   };
   const [one, other] = [newQueue(), newQueue()];
   const near = (windowMs: number) =>

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
-import { queueKey, readyKey } from '../../src/store/keys.ts';
+import { queueKey, readyKey } from '../support/queue-key.ts';
 import { buildScripts } from '../../src/store/scripts.ts';
 import { eventually } from '../support/eventually.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';

@@ -47,14 +47,15 @@ async function isGone(url: string, id: string): Promise<boolean> {
   return true;
 }
 
-/** Keys that name a task: its record, its log, its errors. */
-function keysOf({ client }: TestRedis, id: string): Promise<string[]> {
-  return client.keys(`*${id}*`);
-}
-
-/** What the row of a task has, whatever it is. */
-async function valuesOf({ client }: TestRedis, id: string): Promise<Buffer[]> {
-  return (await rowOf(client, 'default', id)).filter((value) => value !== null);
+/** Hashes that have a field of the task, and keys that name it: everything that is kept of it. */
+async function keptOf({ client }: TestRedis, id: string): Promise<string[]> {
+  const found = await client.keys(`*${id}*`);
+  for (const key of await client.keys('pf:{default}:*')) {
+    if ((await client.type(key)) !== 'hash') continue;
+    const fields = await client.hkeys(key);
+    if (fields.some((field) => field.startsWith(id))) found.push(key.slice('pf:{default}:'.length));
+  }
+  return found.sort();
 }
 
 test.concurrent('a result within the limit is kept, one byte more is a clear failure that is not tried again', async (context) => {
@@ -88,19 +89,16 @@ test.concurrent('a task is kept as long as its call says, else its type, else th
   };
   const { byCall, byType, dead, byFleet, deadByFleet, callOverType, longerThanFleet, deadForLong } = tasks;
   await finished(url, deadForLong);
-  // Errors and log, and a row with content, header and last error: so those of others go as well.
-  expect(await keysOf(redis, deadForLong)).toHaveLength(2);
-  expect(await valuesOf(redis, deadForLong)).toHaveLength(3);
+  // Of all of these nothing is left of the others below.
+  const columns = ['contents', 'errors', 'headers', 'last-errors', 'log-lines', 'logs', 'result-ttls'];
+  expect(await keptOf(redis, deadForLong)).toEqual(columns);
 
   const gone = [byCall, byType, dead, byFleet, deadByFleet];
   await eventually(async () => {
     for (const id of gone) expect(await isGone(url, id)).toBe(true);
     return true;
   }, 20_000);
-  for (const id of gone) {
-    expect(await keysOf(redis, id)).toEqual([]);
-    expect(await valuesOf(redis, id)).toEqual([]);
-  }
+  for (const id of gone) expect(await keptOf(redis, id)).toEqual([]);
 
   // How long each was kept, by the clock of Redis: none went before its time, nor stayed for that of the others.
   const moves = await movesOf(redis.client);
@@ -184,7 +182,7 @@ test.concurrent('case 17: what a succeeded task has logged counts against the re
   const before = (await countsOf(redis.client))['bytes'] ?? 0;
   const id = await send(url, 'talkative', { calls: 200 });
   expect(await finished(url, id)).toMatchObject({ state: 'succeeded' });
-  const log = (await redis.client.call('MEMORY', 'USAGE', `pf:{default}:log:${id}`)) as number;
+  const log = (await redis.client.call('MEMORY', 'USAGE', 'pf:{default}:log-lines')) as number;
   expect(log).toBeGreaterThan(200);
   expect(((await countsOf(redis.client))['bytes'] ?? 0) - before).toBeGreaterThan(log);
 });

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { Server } from '../../src/server/server.ts';
-import { queueKey } from '../../src/store/keys.ts';
+import { queueKey } from '../support/queue-key.ts';
 import { startBareServer } from '../support/bare-server.ts';
 import { createEntryWriter } from '../support/event-entries.ts';
 import { eventually } from '../support/eventually.ts';

@@ -70,7 +70,7 @@ test.each<[string, string, string]>([
 ])('the header means the key of the body: %s', async (_, header, key) => {
   const first = await send(TASK, header);
   expect(first.status).toBe(202);
-  expect(await redis.client.exists(`pf:{default}:key:${key}`)).toBe(1);
+  expect(await redis.client.hexists('pf:{default}:idempotency', key)).toBe(1);
   expect(await send({ ...TASK, key })).toMatchObject({ status: 200, body: { id: first.body['id'] } });
   expect(await send({ ...TASK, key }, header)).toMatchObject({ status: 200, body: { id: first.body['id'] } });
 });
@@ -130,7 +130,7 @@ test('two tenants with the same key never meet: not by header, not by body, not 
       status: 200,
       body: { id: one.body['id'] },
     });
-    expect(await redis.client.exists(`pf:{default}:key:${tenants[at]?.id}:k`)).toBe(1);
+    expect(await redis.client.hexists('pf:{default}:idempotency', `${tenants[at]?.id}:k`)).toBe(1);
   }
 
   const authorization = `Bearer ${tenants[1]?.key ?? ''}`;

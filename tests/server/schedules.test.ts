@@ -1,5 +1,6 @@
 // Schedules over HTTP: names that mean something to JavaScript, records that cannot be read, pauses that say what they skip.
 
+import { homeOf } from '../../src/store/keys.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKey, readApiKeys } from '../../src/server/auth/api-keys.ts';
 import type { Server } from '../../src/server/server.ts';
@@ -46,11 +47,11 @@ async function listed(): Promise<Record<string, unknown>[]> {
 async function tick(queue: string): Promise<string[]> {
   const client = await openStore(redis.url);
   const settings = { leaseMs: 1e6, slice: 100, popGraceMs: 2_000, retentionMs: 1e12, retentionBytes: 0 };
-  await client.hdel(`pf:{${queue}}:control`, 'sweep_at');
+  await client.hdel(`pf:{${queue}}:queue`, 'sweep_at');
   const reports = await runTicks(
     client,
     queue,
-    await createSweeper(client, { ...settings, periodMs: 1_000 })(queue),
+    await createSweeper(client, { ...settings, periodMs: 1_000 })(homeOf(queue)),
   );
   client.disconnect();
   return reports.map(({ name, word }) => `${name} ${word}`);

@@ -94,7 +94,8 @@ describe('case 51: one bad row hides nothing', () => {
     const { client } = one.redis();
     const ids = await Promise.all([1, 2, 3].map((at) => send({ delayMs: at * 60_000 })));
     const [id = ''] = ids;
-    await client.rpush(`${KEY}:errors:${id}`, 'x', 'a b c d e', Buffer.from([0xff, 0x20]), '1 9e99 1 w \xa0');
+    const entries = ['a b c d 1 e', '1 9e99 1 w 1 \xa0', '1 2 3 w 2 \xff ', 'x'].join('');
+    await client.hset(`${KEY}:errors`, id, Buffer.from(entries, 'latin1'));
     await client.hset(`${KEY}:headers`, id, 'scheduled 3 2 0 normal 0 0 w');
     await client.zadd(`${KEY}:later`, 'inf', ids[1] ?? '', '1e300', ids[2] ?? '', 5, 'no id');
     await client.zadd(`${KEY}:workers`, 'inf', 'endless', 1e300, 'far', 9_000_000_000_000, 'fine');

@@ -89,7 +89,7 @@ test.each(['', 'x', '5', `${'9'.repeat(30)} ${'a'.repeat(36)}`, '1 <script>', '\
     const { plan, tickAll, clock } = await openTicking(client);
     await client.sadd('pf:queues', QUEUE);
     await plan('ticks', schedule(), clock.now());
-    await client.hset(`${KEY}:lastrun`, 'ticks', text);
+    await client.hset(`${KEY}:last-runs`, 'ticks', text);
     await client.hset(`${KEY}:skipped`, 'ticks', text);
     const schedules = createSchedules(client);
     const [shown] = await schedules.list();

@@ -1,5 +1,6 @@
 // The clock of Redis goes ahead and back: schedules tick on, nothing gets shorter, and what gets longer is bounded.
 
+import { homeOf } from '../../src/store/keys.ts';
 import { expect, test } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { runTicks } from '../../src/store/ticks.ts';
@@ -15,7 +16,7 @@ const { client } = await startStore(buildScriptsWithClock);
 
 /** The scripts' own clock: the last that one of them has read. */
 async function scriptsNow(): Promise<number> {
-  const [wall, skew] = await client.hmget(`${KEY}:control`, 'wall', 'skew');
+  const [wall, skew] = await client.hmget(`${KEY}:queue`, 'wall', 'skew');
   return Number(wall) + Number(skew);
 }
 
@@ -54,7 +55,7 @@ test('case 7: a clock that is set back by less than a tick may be late runs no t
   for (const stepMs of [1_000, 1_000, -4_000, ...Array<number>(10).fill(1_000)]) {
     for (const report of (await tickAll()).reports) {
       if (report.word === 'ran')
-        ran.push(Number((await client.hget(`${KEY}:lastrun`, 'second'))?.split(' ')[0]));
+        ran.push(Number((await client.hget(`${KEY}:last-runs`, 'second'))?.split(' ')[0]));
     }
     await clock.advance(stepMs);
   }
@@ -137,7 +138,7 @@ test('case 7: the log says when the clock was set back, and when it is over', as
   const ticking = await openTicking(client);
   const lines: string[] = [];
   const sweepAndTick = createSweepAndTick({
-    queue: QUEUE,
+    place: homeOf(QUEUE),
     sweep: () => ticking.sweep(),
     tick: (queue, swept) => runTicks(client, queue, swept),
     retryMs: 1_000,

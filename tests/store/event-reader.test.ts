@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import type { TaskMove } from '../../src/store/event-entry.ts';
 import { createEventReader } from '../../src/store/event-reader.ts';
-import { queueKey } from '../../src/store/keys.ts';
+import { queueKey } from '../support/queue-key.ts';
 import { eventually } from '../support/eventually.ts';
 import { silent } from '../support/server.ts';
 import { startStore } from '../support/store.ts';

@@ -4,7 +4,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LANES } from '../../src/protocol/lane.ts';
-import { queueKey } from '../../src/store/keys.ts';
+import { queueKey } from '../support/queue-key.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import { createModelClock, buildScriptsWithClock, watchScriptsClock } from '../support/model-clock.ts';
 import { QUEUE, QueueModel, type Step } from '../support/queue-model.ts';

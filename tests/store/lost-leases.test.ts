@@ -1,5 +1,6 @@
 // When the lease of a worker has run out, and what that says against the tasks it held.
 
+import { homeOf } from '../../src/store/keys.ts';
 import { describe, expect, test } from 'vitest';
 import { decodeTrusted } from '../../src/protocol/cbor.ts';
 import type { ClaimedTask } from '../../src/store/consumer.ts';
@@ -20,7 +21,7 @@ const openQueue = (): Promise<ScriptedQueue> =>
 
 /** A worker that claims one task and is not heard of again. */
 async function claimOne(name: string): Promise<ClaimedTask | undefined> {
-  const { tasks } = await createConsumer(client, QUEUE, name, LEASE_MS).claim([], 1);
+  const { tasks } = await createConsumer(client, homeOf(QUEUE), name, LEASE_MS).claim([], 1);
   return tasks[0];
 }
 
@@ -47,7 +48,7 @@ describe('case 13: a lost lease says nothing against a task in a process of its 
 
     expect(await queue.task(id)).toMatchObject({ state: 'ready', crashes: 1, failures: 0, claims: 11 });
 
-    const last = createConsumer(client, QUEUE, 'last', LEASE_MS);
+    const last = createConsumer(client, homeOf(QUEUE), 'last', LEASE_MS);
     const { tasks } = await last.claim([], 1);
     await last.finish([toOutcome(tasks[0] as ClaimedTask, 'succeeded', 0)], 0);
     expect(await queue.task(id)).toMatchObject({ state: 'succeeded', crashes: 1 });
@@ -58,7 +59,7 @@ describe('case 13: a lost lease says nothing against a task in a process of its 
     const [id = ''] = await queue.enqueue(1);
     await loseLease(queue, 'in-a-thread');
     await loseLease(queue, 'frozen');
-    const worker = createConsumer(client, QUEUE, 'lives', LEASE_MS);
+    const worker = createConsumer(client, homeOf(QUEUE), 'lives', LEASE_MS);
     for (const crashes of [2, 3]) {
       const { tasks } = await worker.claim([], 1);
       await worker.finish([toOutcome(tasks[0] as ClaimedTask, 'crashed', 0)], 0);
@@ -127,7 +128,7 @@ describe('case 15: the tasks of a fleet that dies again and again', () => {
   test('the worker that lives loses nothing, however often Redis stands still', async () => {
     const queue = await openQueue();
     await queue.enqueue(1);
-    const worker = createConsumer(client, QUEUE, 'lives', LEASE_MS);
+    const worker = createConsumer(client, homeOf(QUEUE), 'lives', LEASE_MS);
     const { tasks } = await worker.claim([], 1);
     await queue.sweep();
     for (const stillMs of [60_000, 7_000, 30_000, 6_000]) {
@@ -142,7 +143,7 @@ describe('case 15: the tasks of a fleet that dies again and again', () => {
   test('Redis that stands still again before a worker could be heard takes no lease', async () => {
     const queue = await openQueue();
     await queue.enqueue(1);
-    const worker = createConsumer(client, QUEUE, 'lives', LEASE_MS);
+    const worker = createConsumer(client, homeOf(QUEUE), 'lives', LEASE_MS);
     const { tasks } = await worker.claim([], 1);
     await queue.sweep();
     await queue.clock.advance(30_000);

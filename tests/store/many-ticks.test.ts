@@ -1,5 +1,6 @@
 // More ticks at the same time than fit into one call: none is late for that, and what is dropped is counted.
 
+import { homeOf } from '../../src/store/keys.ts';
 import { expect, test } from 'vitest';
 import { LONGEST_CATCH_UP_MS, MISSED_AFTER_MS } from '../../src/protocol/schedule.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
@@ -60,7 +61,7 @@ test('case 1: ticks that are late because others were before them are not missed
   expect(ticking.clock.now() - due).toBeGreaterThan(2 * MISSED_AFTER_MS);
   expect(reports.filter(({ word }) => word === 'ran')).toHaveLength(MANY);
   // It does not count for ever: with the next ones nothing is worked off.
-  expect(await client.hexists(`${KEY}:control`, 'behind_since')).toBe(0);
+  expect(await client.hexists(`${KEY}:queue`, 'behind_since')).toBe(0);
 });
 
 test('case 1: a fleet that can never keep up skips what is a minute late, and says so', async () => {
@@ -120,7 +121,7 @@ test('case 1: while Redis is full ticks wait, the sweep goes on, and the log say
   };
   const retryMs = 400;
   const sweep = createSweepAndTick({
-    queue: QUEUE,
+    place: homeOf(QUEUE),
     sweep: createSweeper(client, { ...settings, periodMs: 1_000 }),
     tick: (queue, swept) => runTicks(client, queue, swept),
     retryMs,

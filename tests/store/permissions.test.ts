@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { PROBE_KEY } from '../../src/store/keys.ts';
+import { PROBE_PLACE } from '../../src/store/keys.ts';
 import { buildScripts, runScript } from '../../src/store/scripts.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { openStore } from '../support/store.ts';
@@ -10,7 +10,7 @@ import { openStore } from '../support/store.ts';
 const STORE = new URL('../../src/store/', import.meta.url);
 /** Methods of a client that send no command, or one that no script may send: the program finds out by itself. */
 const NOT_TRIED = new Set(
-  'connect disconnect on once off emit defineCommand setMaxListeners brpop subscribe client info'.split(' '),
+  'connect disconnect on once off emit sendCommand setMaxListeners brpop subscribe client info'.split(' '),
 );
 
 let redis: TestRedis;
@@ -48,7 +48,7 @@ test('case 12: a probe leaves nothing behind, and no call of it fails', async ()
   const client = await openStore(redis.url);
   await redis.client.config('RESETSTAT');
   for (const what of ['write', 'all']) {
-    expect(await runScript(client, 'probe', PROBE_KEY, [what])).toEqual([]);
+    expect(await runScript(client, 'probe', PROBE_PLACE, [what])).toEqual([]);
     expect(await redis.client.dbsize()).toBe(0);
   }
   const stats = await redis.client.info('stats');

@@ -83,7 +83,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   'loses its worker after two crashes, again and again': {
     end: async (queue, id) => {
       for (let crash = 0; crash < 2; crash += 1) await queue.finish(await claim(queue), 'crashed');
-      await client.hset(`${KEY}:lostleases`, id, 19);
+      await client.hset(`${KEY}:lost-leases`, id, 19);
       await loseWorker(queue);
     },
     state: 'dead',
@@ -122,7 +122,7 @@ it.each(Object.entries(WAYS))(
     await queue.clock.advance(1);
     await queue.sweep();
     expect(await queue.task(id)).toBeUndefined();
-    expect(await client.exists(`${KEY}:resultttls`, `${KEY}:kept`)).toBe(0);
+    expect(await client.exists(`${KEY}:result-ttls`, `${KEY}:kept`)).toBe(0);
     await expectBalanced(client, QUEUE);
   },
 );
@@ -141,7 +141,7 @@ it.each(Object.entries(WAYS))(
 it('case 39: what a worker reads in the message holds before what was stored, and nobody else pays', async () => {
   const queue = await openScriptedQueue(client);
   await queue.enqueue(2);
-  expect(await client.exists(`${KEY}:resultttls`)).toBe(0);
+  expect(await client.exists(`${KEY}:result-ttls`)).toBe(0);
   // A foreign message, of which only its worker knows.
   const taken = await queue.take(2);
   await queue.finish(taken.slice(0, 1), 'crashed', { resultTtlMs: 50 });

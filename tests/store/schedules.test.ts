@@ -1,5 +1,6 @@
 // What is kept of a schedule that is written again, paused or moved.
 
+import { homeOf } from '../../src/store/keys.ts';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import type { Schedule } from '../../src/protocol/schedule.ts';
@@ -46,9 +47,9 @@ async function miss(byMs = HOUR_MS): Promise<number> {
 }
 
 async function tick(queue = QUEUE): Promise<TickReport[]> {
-  await client.hdel(`pf:{${queue}}:control`, 'sweep_at');
+  await client.hdel(`pf:{${queue}}:queue`, 'sweep_at');
   const settings = { leaseMs: 1e6, slice: 100, popGraceMs: 2_000, retentionMs: 1e12, retentionBytes: 0 };
-  const swept = await createSweeper(client, { ...settings, periodMs: 1_000 })(queue);
+  const swept = await createSweeper(client, { ...settings, periodMs: 1_000 })(homeOf(queue));
   return runTicks(client, queue, swept);
 }
 
@@ -63,7 +64,7 @@ describe('an unchanged definition', () => {
     ['with another order of keys', { input: { two: 2, one: 1 } }],
   ])('case 49: put again %s changes nothing, and a missed run is run', async (_, more) => {
     await schedules.put(QUEUE, NAME, daily({ misfire: 'once' }));
-    await client.hset(`${KEY}:lastrun`, NAME, `1 ${TASK}`);
+    await client.hset(`${KEY}:last-runs`, NAME, `1 ${TASK}`);
     await miss();
     const before = await stored();
     expect(await schedules.put(QUEUE, NAME, daily({ misfire: 'once', ...more }))).toEqual({
@@ -95,7 +96,7 @@ describe('an unchanged definition', () => {
 describe('a changed definition', () => {
   test('case 49: keeps the tick that was missed, the last run and what was skipped', async () => {
     await schedules.put(QUEUE, NAME, daily({ misfire: 'once' }));
-    await client.hset(`${KEY}:lastrun`, NAME, `1 ${TASK}`);
+    await client.hset(`${KEY}:last-runs`, NAME, `1 ${TASK}`);
     await client.hset(`${KEY}:skipped`, NAME, '7 1 2');
     const due = await miss();
     await schedules.put(QUEUE, NAME, daily({ misfire: 'once', input: { one: 5, two: 6 } }));
@@ -118,10 +119,10 @@ describe('a changed definition', () => {
 
   test('case 49: in another queue, everything goes with it', async () => {
     await schedules.put(QUEUE, NAME, daily({ misfire: 'once' }));
-    await client.hset(`${KEY}:lastrun`, NAME, `1 ${TASK}`);
+    await client.hset(`${KEY}:last-runs`, NAME, `1 ${TASK}`);
     const due = await miss();
     await schedules.put('other', NAME, daily({ misfire: 'once', queue: 'other' }));
-    expect(await client.exists(`${KEY}:schedules`, `${KEY}:ticks`, `${KEY}:lastrun`)).toBe(0);
+    expect(await client.exists(`${KEY}:schedules`, `${KEY}:ticks`, `${KEY}:last-runs`)).toBe(0);
     expect(await plannedAt('other')).toBe(due);
     expect(await schedules.find(NAME)).toMatchObject({ queue: 'other', lastRun: { task: TASK } });
     expect(await tick('other')).toMatchObject([{ word: 'ran' }]);

@@ -1,5 +1,6 @@
 // The sweep, step by step: what is due, expired or kept too long goes in slices, in order, and nothing else does.
 
+import { homeOf } from '../../src/store/keys.ts';
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { decodeTrusted, encodeCbor } from '../../src/protocol/cbor.ts';
@@ -116,7 +117,7 @@ test('by age finished tasks go in slices, those with a time of their own when it
   // Each part of a sweep keeps to its slice; done and dead tasks are two parts, and those with their own time a third.
   expect(await largestSlice(client, 'removed', QUEUE)).toBeLessThanOrEqual(3 * SLICE);
   const left = (await client.keys('pf:{*')).map((key) => key.replace(`${KEY}:`, '')).toSorted();
-  expect(left).toEqual(['control', 'count', 'events', 'workers']);
+  expect(left).toEqual(['count', 'events', 'holds', 'queue', 'workers']);
 });
 
 test('by size the oldest go first, in slices, as few as will do; dead ones only when nothing else is left', async () => {
@@ -198,7 +199,7 @@ function sweepsWith(connection: Redis, retentionBytes: number): () => Promise<vo
     periodMs: 1_000,
   });
   return async () => {
-    do await connection.hdel(`${KEY}:control`, 'sweep_at');
-    while ((await sweep(QUEUE)).nextMs === 0);
+    do await connection.hdel(`${KEY}:queue`, 'sweep_at');
+    while ((await sweep(homeOf(QUEUE))).nextMs === 0);
   };
 }

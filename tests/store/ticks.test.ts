@@ -95,7 +95,7 @@ test('ten workers at the same time run the same tick: one task, and one next tic
       input: { one: 1, two: 2 },
       options: { maxAttempts: 2 },
     });
-    expect(await client.hget(`${KEY}:lastrun`, NAME)).toBe(`${due} ${made[0]}`);
+    expect(await client.hget(`${KEY}:last-runs`, NAME)).toBe(`${due} ${made[0]}`);
     await clock.advance(1_000);
   }
   expect(await countsOf(client, QUEUE)).toEqual({ accepted: 20, ready: 20 });

@@ -1,7 +1,7 @@
 // Writes entries of event streams by hand, as `tell` in move.lua does, so that a test knows exactly what is in each.
 
 import type { Redis } from 'ioredis';
-import { queueKey } from '../../src/store/keys.ts';
+import { queueKey } from './queue-key.ts';
 
 export interface EntryWriter {
   /** One entry; each text is an id with a state behind it. Makes the queue known. */

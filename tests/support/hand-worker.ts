@@ -1,5 +1,6 @@
 // A worker whose every step a test takes by hand, over the real store.
 
+import { homeOf } from '../../src/store/keys.ts';
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { openCommandConnection } from '../../src/store/connection.ts';
@@ -23,7 +24,7 @@ export function createHandWorker(redisUrl: string): HandWorker {
   return {
     async take(queue = 'default') {
       await ready;
-      const consumer = createConsumer(command, queue, 'hand-worker', 60_000);
+      const consumer = createConsumer(command, homeOf(queue), 'hand-worker', 60_000);
       const [task] = (await consumer.claim([], 1)).tasks;
       if (!task) throw new Error('there is nothing to take');
       taken.set(task.id, { consumer, token: task.token, contentBytes: task.content.length });

@@ -46,7 +46,7 @@ export async function createModelClock(client: Redis, startMs = 1_000_000): Prom
 export function watchScriptsClock(client: Redis, key: string): () => Promise<void> {
   let latest = 0;
   return async () => {
-    const [wall, skew] = await client.hmget(`${key}:control`, 'wall', 'skew');
+    const [wall, skew] = await client.hmget(`${key}:queue`, 'wall', 'skew');
     const now = Number(wall) + Number(skew);
     if (now < latest) throw new Error(`the clock of the scripts went back by ${latest - now} ms`);
     latest = now;

@@ -3,7 +3,7 @@
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { TASK_STATES } from '../../src/protocol/task-state.ts';
-import { queueKey } from '../../src/store/keys.ts';
+import { queueKey } from './queue-key.ts';
 import { recordsOf } from './records.ts';
 
 export interface Move {

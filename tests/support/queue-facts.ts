@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
-import { queueKey } from '../../src/store/keys.ts';
+import { queueKey } from './queue-key.ts';
 import type { TaskRecord } from '../../src/store/record.ts';
 import { eventually } from './eventually.ts';
 import { type Answer, post } from './http.ts';
@@ -120,9 +120,9 @@ export function openQueueFacts(redis: TestRedis, queue = 'default'): QueueFacts 
       const lanes = ['high', 'normal', 'low'].map((lane) => client.llen(`${key}:ready:${lane}`));
       return (await Promise.all(lanes)).reduce((sum, length) => sum + length, 0);
     },
-    sweptAtMs: async () => Number(await client.hget(`${key}:control`, 'swept_at')),
+    sweptAtMs: async () => Number(await client.hget(`${key}:queue`, 'swept_at')),
     workers: () => client.zrange(`${key}:workers`, '0', '-1'),
-    heldBy: (worker) => client.smembers(`${key}:running:${worker}`),
+    heldBy: (worker) => heldBy(client, key, worker),
     expectAllDone,
   };
 }
@@ -131,6 +131,12 @@ export function openQueueFacts(redis: TestRedis, queue = 'default'): QueueFacts 
 async function leftovers(client: Redis, key: string): Promise<string[]> {
   const keys = await client.keys(`${key.replaceAll(/[{}]/g, '\\$&')}:*`);
   return keys.filter((name) => /:(ready|ledger|running|later|malformed|dead)(:|$)/.test(name));
+}
+
+async function heldBy(client: Redis, key: string, worker: string): Promise<string[]> {
+  const ids = await client.smembers(`${key}:running`);
+  const headers = await Promise.all(ids.map((id) => client.hget(`${key}:headers`, id)));
+  return ids.filter((_, at) => headers[at]?.includes(` ${worker}`));
 }
 
 /** Ids of the transitions to `succeeded`, one for each time it was recorded. */

@@ -1,6 +1,7 @@
 // A queue as a hostile world sees it: workers that crash, freeze and lose replies, driven step by step over the real
 // scripts. It keeps what was accepted and checks what must hold at every moment and at the end.
 
+import { homeOf } from '../../src/store/keys.ts';
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { LANES, type Lane } from '../../src/protocol/lane.ts';
@@ -13,7 +14,7 @@ import {
   type Outcome,
   type OutcomeWord,
 } from '../../src/store/consumer.ts';
-import { queueKey, readyKey } from '../../src/store/keys.ts';
+import { queueKey, readyKey } from './queue-key.ts';
 import { readHeader } from '../../src/store/record.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import type { Producer } from '../../src/store/producer.ts';
@@ -100,7 +101,7 @@ export class QueueModel {
 
   private newWorker(): ModelWorker {
     const name = `w${(this.names += 1)}`;
-    const consumer = createConsumer(this.client, QUEUE, name, LEASE_MS);
+    const consumer = createConsumer(this.client, homeOf(QUEUE), name, LEASE_MS);
     return { name, consumer, held: new Map(), unsure: [], inDoubt: false, paused: false };
   }
 
@@ -141,7 +142,7 @@ export class QueueModel {
         await this.operator.resume(QUEUE);
         break;
       case 'sweep':
-        await this.sweep(QUEUE);
+        await this.sweep(homeOf(QUEUE));
         break;
       case 'advance':
         await this.clock.advance(step.ms);
@@ -164,7 +165,7 @@ export class QueueModel {
     this.workers.push(honest);
     for (let round = 0; round < 400; round += 1) {
       await this.clock.advance(150);
-      await this.sweep(QUEUE);
+      await this.sweep(homeOf(QUEUE));
       for (const worker of this.workers) {
         await this.beat(worker);
         await this.pop(worker, 'no', 5);

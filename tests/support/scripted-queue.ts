@@ -1,11 +1,12 @@
 // A queue over the real scripts with a clock that the test moves, and one worker that a test leads by hand.
 
+import { homeOf } from '../../src/store/keys.ts';
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import type { Lane } from '../../src/protocol/lane.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { type Consumer, createConsumer, type OutcomeWord } from '../../src/store/consumer.ts';
-import { queueKey } from '../../src/store/keys.ts';
+import { queueKey } from './queue-key.ts';
 import { createProducer, type Producer, type TaskExtras } from '../../src/store/producer.ts';
 import type { TaskRecord } from '../../src/store/record.ts';
 import { createSweeper, type Swept, type SweepSettings } from '../../src/store/sweeper.ts';
@@ -15,6 +16,7 @@ import { recordOf } from './records.ts';
 export const QUEUE = 'scripted';
 export const KEY = queueKey(QUEUE);
 export const LEASE_MS = 1_000_000;
+const TASKS_A_CALL = 1_000;
 const RESULT = encodeCbor('done');
 const CONTENT = encodeContent('add', { one: 1, two: 2 });
 
@@ -22,7 +24,7 @@ export interface ScriptedQueue {
   readonly clock: ModelClock;
   readonly producer: Producer;
   readonly worker: Consumer;
-  /** Accepts tasks in one call; answers their ids. */
+  /** Accepts tasks, a thousand in one call; answers their ids. */
   enqueue(count: number, extras?: TaskExtras, lane?: Lane): Promise<string[]>;
   /** Claims what is there, in the worker's order. */
   take(want: number, first?: Lane): Promise<{ id: string; claim: number }[]>;
@@ -54,7 +56,7 @@ export async function openScriptedQueue(
   const producer = createProducer(client);
   /** Of what was taken, by id and claim number. */
   const tokens = new Map<string, string>();
-  const worker = createConsumer(client, QUEUE, 'by-hand', LEASE_MS);
+  const worker = createConsumer(client, homeOf(QUEUE), 'by-hand', LEASE_MS);
   const sweepQueue = createSweeper(client, {
     leaseMs: LEASE_MS,
     slice: 10,
@@ -67,8 +69,8 @@ export async function openScriptedQueue(
 
   async function sweep(): Promise<Swept> {
     // A sweep is gated by the time that the one before has planned.
-    await client.hdel(`${KEY}:control`, 'sweep_at');
-    return sweepQueue(QUEUE);
+    await client.hdel(`${KEY}:queue`, 'sweep_at');
+    return sweepQueue(homeOf(QUEUE));
   }
 
   return {
@@ -83,7 +85,9 @@ export async function openScriptedQueue(
         lane,
         extras,
       }));
-      await producer.enqueue(QUEUE, tasks);
+      for (let at = 0; at < count; at += TASKS_A_CALL) {
+        await producer.enqueue(QUEUE, tasks.slice(at, at + TASKS_A_CALL));
+      }
       return ids;
     },
     async take(want, first) {

@@ -20,6 +20,6 @@ for at, id in ipairs(ids) do
   end
 end
 return {
-  Q.PAUSED and 'paused' or 'open', redis.call('SCARD', Q.running_key(worker)), lost, cancel,
+  Q.PAUSED and 'paused' or 'open', tonumber(redis.call('HGET', Q.HOLDS, worker)) or 0, lost, cancel,
   redis.call('HEXISTS', Q.ANNOUNCED, worker),
 }

@@ -15,7 +15,7 @@ if task.state == 'ready' or task.state == 'scheduled' then
 end
 if task.state == 'running' then
   redis.call('HSETNX', Q.CANCELS, id, Q.NOW)
-  redis.call('PUBLISH', Q.BASE .. ':wake', 0)
+  Q.wake(0)
   return 'requested'
 end
 return task.state

@@ -10,7 +10,7 @@ Q.renew_lease(worker, lease_ms)
 
 if Q.PAUSED then
   -- Everything goes back where it was; the ledger entries of what was popped still stand where they were.
-  for at = #popped - 1, 1, -2 do redis.call('RPUSH', Q.ready_key(popped[at]), popped[at + 1]) end
+  for at = #popped - 1, 1, -2 do redis.call('RPUSH', Q.READY[popped[at]], popped[at + 1]) end
   return { 'paused', {} }
 end
 

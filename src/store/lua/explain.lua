@@ -11,18 +11,18 @@ local task = Q.read_task(id)
 local ahead, suspect, lease = -2, false, false
 if task and task.state == 'ready' then
   local entry = Q.ledger_entry(id, task.claims)
-  local length = redis.call('LLEN', Q.ledger_key(task.lane))
-  local at = redis.call('LPOS', Q.ledger_key(task.lane), entry, 'RANK', -1, 'MAXLEN', most)
+  local length = redis.call('LLEN', Q.LEDGER[task.lane])
+  local at = redis.call('LPOS', Q.LEDGER[task.lane], entry, 'RANK', -1, 'MAXLEN', most)
   ahead = at and length - 1 - at or (length > most and -1 or -2)
-  suspect = redis.call('HGET', Q.BASE .. ':suspects', entry)
+  suspect = redis.call('HGET', Q.SUSPECTS, entry)
 elseif task and task.state == 'running' then
   lease = redis.call('ZSCORE', Q.WORKERS, task.worker)
 end
 local lanes = {}
-for at, lane in ipairs(Q.LANES) do lanes[at] = redis.call('LLEN', Q.ready_key(lane)) end
+for at, lane in ipairs(Q.LANES) do lanes[at] = redis.call('LLEN', Q.READY[lane]) end
 return {
-  Q.NOW_TEXT, redis.call('HGET', Q.CONTROL, 'paused') or '', ahead, lanes,
-  tonumber(redis.call('HGET', Q.BASE .. ':count', 'running') or 0),
+  Q.NOW_TEXT, redis.call('HGET', Q.QUEUE, 'paused') or '', ahead, lanes,
+  tonumber(redis.call('HGET', Q.COUNT, 'running') or 0),
   redis.call('ZCOUNT', Q.WORKERS, '(' .. Q.NOW_TEXT, '+inf'),
   lease or '', suspect or '', redis.call('HGETALL', Q.ANNOUNCED),
 }

@@ -15,7 +15,9 @@ local successes = args.list(args.number())
 local groups = args.list(3 * args.number())
 local results = args.list(2 * args.number())
 
-local late, stale, left = {}, {}, {}
+local late, stale = {}, {}
+-- Tasks that the worker holds no more.
+local left = {}
 local function add_late(position, id, token) late[#late + 1] = { position = position, id = id, token = token } end
 
 local function record_others()
@@ -46,18 +48,15 @@ local function settle_late()
   Q.load_tasks(ids)
   for _, one in ipairs(late) do
     local task, run = Q.read_task(one.id), Q.read_header(one.token)
-    local is_mine = task and task.worker == worker
-    local is_repeat = is_mine and run and task.claims == run.claims
+    local is_repeat = task and task.worker == worker and run and task.claims == run.claims
     if not is_repeat then stale[#stale + 1] = one.position end
-    -- A task that moved on to this worker under a later claim stays held.
-    if is_repeat or not is_mine then left[#left + 1] = one.id end
   end
 end
 
 if #successes > 0 then left = Q.record_successes(successes, groups, results, add_late) end
 if args.are_left() then record_others() end
 if #late > 0 then settle_late() end
-Q.call_sliced('SREM', Q.running_key(worker), left)
+Q.let_go(worker, left)
 
 if want > 0 and not Q.PAUSED then
   Q.take_more(worker, want, from_low, from_normal)

@@ -1,19 +1,17 @@
 -- What a worker holds as Redis sees it; it adopts what it did not know, because a reply was lost.
--- ARGV: worker
--- Reply: the tasks, as claim.lua answers them
+-- ARGV: worker, ids of tasks that run, of whatever worker
+-- Reply: those of this worker, as claim.lua answers them
 
-local worker = args.text()
-local ids = redis.call('SMEMBERS', Q.running_key(worker))
-Q.load_tasks(ids)
-local held, gone = {}, {}
+local worker, ids = args.text(), args.list()
+Q.load(Q.HEADERS, Q.headers, ids)
+local mine = {}
 for _, id in ipairs(ids) do
-  local task = Q.read_task(id)
-  if task and task.state == 'running' and task.worker == worker then
-    local at = #held
-    held[at + 1], held[at + 2], held[at + 3] = id, Q.headers[id], Q.contents[id]
-  else
-    gone[#gone + 1] = id
-  end
+  local task = Q.headers[id] and Q.read_header(Q.headers[id])
+  if task and task.state == 'running' and task.worker == worker then mine[#mine + 1] = id end
 end
-Q.call_sliced('SREM', Q.running_key(worker), gone)
+Q.load(Q.CONTENTS, Q.contents, mine)
+local held = {}
+for at, id in ipairs(mine) do
+  held[3 * at - 2], held[3 * at - 1], held[3 * at] = id, Q.headers[id], Q.contents[id]
+end
 return held

@@ -3,9 +3,6 @@
 -- Reply: how many tasks it still holds
 
 local worker = args.text()
-local held = redis.call('SCARD', Q.running_key(worker))
-if held == 0 then
-  redis.call('ZREM', Q.WORKERS, worker)
-  redis.call('HDEL', Q.ANNOUNCED, worker)
-end
+local held = tonumber(redis.call('HGET', Q.HOLDS, worker)) or 0
+if held == 0 then Q.forget_worker(worker) end
 return held

@@ -1,8 +1,9 @@
 -- A part of a sorted set, behind a place in it that need not exist any more. It stands alone, because it changes nothing.
--- ARGV: name of the set, 'up' or 'down', how many, score and member of the place ('' = from the start)
+-- ARGV: 'dead' or 'later', 'up' or 'down', how many, score and member of the place ('' = from the start)
 -- Reply: members and scores, flat
 
-local key, order, count = KEYS[1] .. ':' .. args.text(), args.text(), args.number()
+local key = args.text() == 'dead' and Q.DEAD or Q.LATER
+local order, count = args.text(), args.number()
 local score, member = args.text(), args.text()
 local command = order == 'up' and 'ZRANGE' or 'ZREVRANGE'
 if score == '' then return redis.call(command, key, 0, count - 1, 'WITHSCORES') end

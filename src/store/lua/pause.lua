@@ -3,9 +3,9 @@
 -- Reply: the state before
 
 if args.text() == 'paused' then
-  redis.call('HSETNX', Q.CONTROL, 'paused', Q.NOW)
+  redis.call('HSETNX', Q.QUEUE, 'paused', Q.NOW)
 else
-  redis.call('HDEL', Q.CONTROL, 'paused')
-  if Q.PAUSED then redis.call('PUBLISH', Q.BASE .. ':wake', 0) end
+  redis.call('HDEL', Q.QUEUE, 'paused')
+  if Q.PAUSED then Q.wake(0) end
 end
 return Q.PAUSED and 'paused' or 'open'

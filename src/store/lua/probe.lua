@@ -3,9 +3,7 @@
 -- ARGV: 'write' = only the write, 'all' = every command
 -- Reply: names of the commands that this user may not run, in lower case
 
-local base = KEYS[1]
-local hash, list, set, sorted, stream, text =
-  base .. ':hash', base .. ':list', base .. ':set', base .. ':sorted', base .. ':stream', base .. ':text'
+local hash, list, set, sorted, stream, text = Q.HASH, Q.LIST, Q.SET, Q.SORTED, Q.STREAM, Q.TEXT
 -- In an order in which none of them fails: what reads follows what writes, what takes away comes last.
 local calls = {
   { 'SET', text, '1', 'PX', 1000 }, { 'GET', text }, { 'MGET', text }, { 'EXISTS', text }, { 'PEXPIRE', text, 1000 }, { 'TIME' },
@@ -14,14 +12,14 @@ local calls = {
   { 'MEMORY', 'USAGE', hash }, { 'HDEL', hash, 'f', 'n' },
   { 'LPUSH', list, 'a' }, { 'RPUSH', list, 'b' }, { 'LLEN', list }, { 'LINDEX', list, 0 }, { 'LRANGE', list, 0, 0 },
   { 'LPOS', list, 'a' }, { 'LTRIM', list, 0, 1 }, { 'LPOP', list }, { 'RPOP', list },
-  { 'SADD', set, 'm', 'n' }, { 'SCARD', set }, { 'SMEMBERS', set }, { 'SREM', set, 'm' }, { 'SPOP', set },
+  { 'SADD', set, 'm', 'n' }, { 'SMEMBERS', set }, { 'SSCAN', set, 0 }, { 'SREM', set, 'm' },
   { 'ZADD', sorted, 1, 'm' }, { 'ZCARD', sorted }, { 'ZCOUNT', sorted, 0, 1 }, { 'ZSCORE', sorted, 'm' },
   { 'ZMSCORE', sorted, 'm' },
   { 'ZRANGE', sorted, 0, 0 }, { 'ZRANGEBYSCORE', sorted, 0, 1 }, { 'ZREM', sorted, 'm' },
   { 'ZREMRANGEBYSCORE', sorted, 0, 1 },
   { 'XADD', stream, '*', 'f', 'v' }, { 'XRANGE', stream, '-', '+' }, { 'XREVRANGE', stream, '+', '-' },
   { 'XREAD', 'STREAMS', stream, '0' },
-  { 'PUBLISH', base, '' }, { 'UNLINK', hash, list, set, sorted, stream }, { 'DEL', text },
+  { 'PUBLISH', (string.gsub(text, 'text$', 'wake')), '' }, { 'UNLINK', hash, list, set, sorted, stream }, { 'DEL', text },
 }
 
 -- As Redis says it: 'NOPERM …' and, within scripts up to 7.0, 'The user executing the script can't …'.

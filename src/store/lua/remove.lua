@@ -9,6 +9,7 @@ if not task then
   if not Q.contents[id] then return 'unknown' end
   -- Its header is none, so it is in no state that could be counted down.
   Q.removed[1] = id
+  redis.call('SREM', Q.RUNNING, id)
   Q.commit()
   return 'removed'
 end

@@ -1,17 +1,14 @@
 -- Writes the progress and the log lines of running handlers.
--- ARGV: lines kept of a log, then for each task: id, token (finish.lua), progress (CBOR, '' = unchanged), number of lines, lines
+-- ARGV, for each task: id, token (finish.lua), progress (CBOR, '' = unchanged), number of lines, lines
 -- Reply: how many tasks were written; the others belong to another worker by now
 
-local lines_kept, written = args.number(), {}
+local written = {}
 while args.are_left() do
   local id, token, progress, lines = args.text(), args.text(), args.text(), args.list(args.number())
   Q.load(Q.HEADERS, Q.headers, { id })
   if Q.headers[id] == token then
     if progress ~= '' then Q.put(Q.PROGRESS, id, progress) end
-    if #lines > 0 then
-      redis.call('RPUSH', Q.log_key(id), unpack(lines))
-      redis.call('LTRIM', Q.log_key(id), -lines_kept, -1)
-    end
+    if #lines > 0 then Q.add_to_log(id, lines) end
     written[#written + 1] = id
   end
 end

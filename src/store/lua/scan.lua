@@ -6,7 +6,7 @@
 -- Reply: the buckets that hold any: its cursor, that of the next one ('0' = it is the last), ids; then the cursor to go on with
 
 local cursor, want, budget = args.text(), args.number(), args.number()
-local column = KEYS[1] .. ':' .. (args.text() == 'all' and CONTENT or HEADER)
+local column = args.text() == 'all' and Q.CONTENTS or Q.HEADERS
 local buckets, found, bytes = {}, 0, 0
 -- Empty buckets are walked as well, and cost nearly nothing.
 for _ = 1, 20 * want do

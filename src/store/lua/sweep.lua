@@ -40,7 +40,7 @@ if Q.NOW < planned and planned - Q.NOW <= sweep.period_ms then
 else
   sweep.next_at = Q.NOW + sweep.period_ms
   for _, duty in ipairs(Q.duties) do duty(sweep) end
-  redis.call('HSET', Q.CONTROL, 'swept_at', Q.NOW, 'sweep_at', sweep.next_at)
+  redis.call('HSET', Q.QUEUE, 'swept_at', Q.NOW, 'sweep_at', sweep.next_at)
   Q.commit()
 end
 return {

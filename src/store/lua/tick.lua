@@ -32,7 +32,7 @@ end
 local words = {}
 for at, one in ipairs(ticks) do words[at] = tick(one) end
 -- Sweeps may name the ticks behind them as the first ones now.
-if were_due > 0 then redis.call('HINCRBY', Q.CONTROL, 'ticks_named', -were_due) end
+if were_due > 0 then redis.call('HINCRBY', Q.QUEUE, 'ticks_named', -were_due) end
 Q.accept_gathered()
 Q.commit()
 return words

@@ -9,12 +9,22 @@ Q.POISON_CRASHES = 3
 -- task; bounded, because a task may still be why whole machines go down.
 Q.LOST_LEASES_ALLOWED = 20
 
--- Remembers how an attempt failed: started, ended, claim, worker, then the error as CBOR.
+-- Remembers how an attempt failed: started, ended, claim, worker, how many bytes follow, and these: the error as CBOR. One entry
+-- behind the other, the oldest first.
 function Q.remember_error(id, task, payload)
   local started = task.started ~= '0' and task.started or Q.NOW_TEXT
-  local entry = started .. ' ' .. Q.NOW_TEXT .. ' ' .. task.claims .. ' ' .. task.worker .. ' ' .. payload
-  redis.call('RPUSH', Q.errors_key(id), entry)
-  redis.call('LTRIM', Q.errors_key(id), -Q.ERRORS_KEPT, -1)
+  local before, starts, at = redis.call('HGET', Q.ERRORS, id) or '', {}, 1
+  while at <= #before do
+    local bytes, from = string.match(before, '^%S+ %S+ %S+ %S+ (%d+) ()', at)
+    -- Another program has spoilt it.
+    if not bytes then before = '' break end
+    starts[#starts + 1] = at
+    at = from + bytes
+  end
+  local dropped = #starts + 1 - Q.ERRORS_KEPT
+  if dropped > 0 then before = string.sub(before, starts[dropped + 1]) end
+  local words = table.concat({ started, Q.NOW_TEXT, task.claims, task.worker, #payload }, ' ')
+  redis.call('HSET', Q.ERRORS, id, before .. words .. ' ' .. payload)
 end
 
 -- Gives a task back to where the next one is taken from.

@@ -1,18 +1,13 @@
 -- The queue, its clock, and the wake channel. This part opens every script that changes something.
 -- Everything that parts share is a field of `Q`, which scripts.ts opens with the tables that TypeScript owns: a call makes all
 -- functions anew, and each variable that a function takes from around it makes that slower (docs/decisions/0012).
--- KEYS[1] is always the queue's prefix `pf:{q}`; all other keys are built from it and share its slot.
-
-Q.BASE = KEYS[1]
-Q.CONTROL = Q.BASE .. ':control'
-
 -- The clock of the host has to be set back by this much before plans by the time of day are checked.
 Q.SET_BACK_MS = 1000
 
 -- NOW is in milliseconds and never goes backwards. When the host's clock is set back, the difference is kept as a skew. It is paid
 -- back by one millisecond in ten, so leases and delays are longer by a ninth at most, and never shorter (docs/decisions/0015).
 -- WALL is the time of day.
-Q.control = redis.call('HMGET', Q.CONTROL, 'wall', 'skew', 'paused', 'sweep_at')
+Q.control = redis.call('HMGET', Q.QUEUE, 'wall', 'skew', 'paused', 'sweep_at')
 do
   local time = redis.call('TIME')
   local wall = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -20,24 +15,27 @@ do
   local skew = tonumber(Q.control[2]) or 0
   if wall < seen then
     skew = skew + seen - wall
-    if seen - wall > Q.SET_BACK_MS then redis.call('HSET', Q.CONTROL, 'set_back', wall) end
+    if seen - wall > Q.SET_BACK_MS then redis.call('HSET', Q.QUEUE, 'set_back', wall) end
   elseif skew > 0 then
     -- Counted by full hundredths of a second that have passed: calls that follow each other within one pay nothing twice.
     skew = math.max(0, skew - math.floor(wall / 10) + math.floor(seen / 10))
   end
-  if wall ~= seen or not Q.control[1] then redis.call('HSET', Q.CONTROL, 'wall', wall, 'skew', skew) end
+  if wall ~= seen or not Q.control[1] then redis.call('HSET', Q.QUEUE, 'wall', wall, 'skew', skew) end
   Q.NOW, Q.WALL = wall + skew, wall
 end
 -- Lua writes a number anew each time it joins a text, and slowly.
 Q.NOW_TEXT = string.format('%.0f', Q.NOW)
 Q.PAUSED = Q.control[3] and true or false
 
+-- Tells those who sweep, and workers, that something is due in so many ms; 0 = at once. A channel is no key.
+function Q.wake(ms) redis.call('PUBLISH', string.gsub(Q.QUEUE, 'queue$', 'wake'), math.max(0, ms)) end
+
 -- Wakes sleeping sweepers: something is due earlier than they know.
 function Q.wake_at(due)
   local planned = tonumber(Q.control[4]) or 0
   if due < planned then
     Q.control[4] = due
-    redis.call('HSET', Q.CONTROL, 'sweep_at', due)
-    redis.call('PUBLISH', Q.BASE .. ':wake', math.max(0, due - Q.NOW))
+    redis.call('HSET', Q.QUEUE, 'sweep_at', due)
+    Q.wake(due - Q.NOW)
   end
 end

@@ -1,9 +1,5 @@
 -- How tasks end.
 
-Q.DONE = Q.BASE .. ':done'
-Q.DEAD = Q.BASE .. ':dead'
-Q.KEPT = Q.BASE .. ':kept'
-
 -- Tasks end: every task that ends passes here, whichever way it does, so whatever follows the end of a task begins here.
 -- `bytes` is what all of them keep, for the retention by size; nil = nothing, because their rows go at once. Their headers are put.
 function Q.ended(ids, from, to, bytes)
@@ -42,8 +38,7 @@ function Q.bytes_kept(id, to, payload, keep_ms)
   -- Sorted sets need more than a list.
   if to == 'dead' then bytes = bytes + Q.VALUE_BYTES end
   if keep_ms then bytes = bytes + Q.VALUE_BYTES end
-  for _, key in ipairs({ Q.errors_key(id), Q.log_key(id) }) do
-    bytes = bytes + (redis.call('MEMORY', 'USAGE', key) or 0)
-  end
-  return bytes
+  local errors = redis.call('HSTRLEN', Q.ERRORS, id)
+  if errors > 0 then bytes = bytes + Q.VALUE_BYTES + errors end
+  return bytes + Q.log_bytes(id)
 end

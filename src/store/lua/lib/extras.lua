@@ -14,10 +14,13 @@ end
 -- Looks an idempotency key up, and takes it when it is free.
 -- Returns 'free', 'known' (this very task has it: a repeat), 'replayed' or 'conflict', and the id that owns the key.
 function Q.take_key(id, key)
-  local name = Q.BASE .. ':key:' .. key.key
-  local owner = redis.call('GET', name)
+  local owner = redis.call('HGET', Q.IDEMPOTENCY, key.key)
   if not owner then
-    redis.call('SET', name, id .. key.digest, 'PX', key.windowMs)
+    redis.call('HSET', Q.IDEMPOTENCY, key.key, id .. key.digest)
+    -- By the clock of sweep/idempotency.lua.
+    local ends = Q.NOW + key.windowMs
+    redis.call('ZADD', Q.IDEMPOTENCY_ENDS, ends - Q.stood_still(), key.key)
+    Q.wake_at(ends)
     return 'free', id
   end
   local owner_id = string.sub(owner, 1, 36)
@@ -71,8 +74,8 @@ function Q.accept_ready(lane, ids, rows)
   Q.accept(ids, rows, 'ready')
   local references = {}
   for at = 1, #ids do references[at] = Q.reference_of(ids[at], rows[2 * at]) end
-  Q.call_sliced('LPUSH', Q.ready_key(lane), references)
-  Q.call_sliced('LPUSH', Q.ledger_key(lane), ids)
+  Q.call_sliced('LPUSH', Q.READY[lane], references)
+  Q.call_sliced('LPUSH', Q.LEDGER[lane], ids)
 end
 
 function Q.accept_gathered()

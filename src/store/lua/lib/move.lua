@@ -41,10 +41,10 @@ end
 
 -- Adds an entry to the event stream. `n` numbers the entries: a reader sees from it that it has missed some.
 function Q.emit(moves, fields)
-  local number = redis.call('HINCRBY', Q.CONTROL, 'events', 1)
+  local number = redis.call('HINCRBY', Q.QUEUE, 'events', 1)
   local moves_kept = moves <= Q.MOVES_OF_A_SWEEP and Q.MOVES_KEPT_THEN or Q.MOVES_KEPT
   local kept = math.min(Q.EVENTS_KEPT, math.max(Q.FEWEST_EVENTS_KEPT, math.ceil(moves_kept / moves)))
-  redis.call('XADD', Q.BASE .. ':events', 'MAXLEN', '=', kept, '*', 'n', number, unpack(fields))
+  redis.call('XADD', Q.EVENTS, 'MAXLEN', '=', kept, '*', 'n', number, unpack(fields))
 end
 
 -- Writes what was gathered; every script that moves tasks ends with it. Returns how many tasks the queue has accepted in all when it
@@ -53,7 +53,7 @@ function Q.commit()
   Q.write_rows()
   local accepted
   for name, by in pairs(Q.deltas) do
-    local count = by ~= 0 and redis.call('HINCRBY', Q.BASE .. ':count', name, by)
+    local count = by ~= 0 and redis.call('HINCRBY', Q.COUNT, name, by)
     if name == 'accepted' then accepted = count end
   end
   -- In front: what is moved alone is most often of a higher lane, or comes back, and was taken first.

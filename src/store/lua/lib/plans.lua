@@ -1,12 +1,7 @@
 -- Schedules and their ticks, shared by schedule.lua, tick.lua and sweep.lua. Times are times of day (Q.WALL).
 
-Q.TICKS = Q.BASE .. ':ticks'
-Q.SCHEDULES = Q.BASE .. ':schedules'
--- Of paused schedules: the tick that would have come next when they were paused.
-Q.PARKED = Q.BASE .. ':parked'
-Q.LAST_RUNS = Q.BASE .. ':lastrun'
--- How many ticks were dropped, then the first and the last that were dropped most recently.
-Q.SKIPPED = Q.BASE .. ':skipped'
+-- PARKED has of paused schedules the tick that would have come next when they were paused; SKIPPED how many ticks were dropped, then
+-- the first and the last that were dropped most recently.
 
 -- Whether the definition is still the one that the caller has read: `digest` is its sha1hex, '' = there was none.
 function Q.is_as_read(name, digest)

@@ -1,11 +1,6 @@
 -- The lists of tasks that are ready, and the plan of those that are scheduled.
 
-Q.LATER = Q.BASE .. ':later'
--- Tasks that have to be started in time.
-Q.UNSTARTED = Q.BASE .. ':unstarted'
-
-function Q.ready_key(lane) return Q.BASE .. ':ready:' .. lane end
-function Q.ledger_key(lane) return Q.BASE .. ':ledger:' .. lane end
+-- LATER has what is scheduled, UNSTARTED what has to be started in time.
 
 -- Task ids stand at bytes 4 to 39 of a message, behind an array head and the head of a text of 36 bytes. Whether they are the id
 -- of a task, its row says.
@@ -31,8 +26,8 @@ end
 
 -- ready and ledger always get the same push at the same end.
 function Q.push(command, lane, id, claims)
-  redis.call(command, Q.ready_key(lane), Q.reference_of(id, Q.contents[id]))
-  redis.call(command, Q.ledger_key(lane), Q.ledger_entry(id, claims))
+  redis.call(command, Q.READY[lane], Q.reference_of(id, Q.contents[id]))
+  redis.call(command, Q.LEDGER[lane], Q.ledger_entry(id, claims))
 end
 
 -- A task is scheduled and due then.

@@ -1,5 +1,11 @@
 -- How tasks go.
 
+-- Everything that is kept under these ids. Called by `commit`.
+function Q.drop_rows(ids)
+  Q.drop_logs(ids)
+  for _, column in ipairs(Q.ROW) do Q.call_sliced('HDEL', column, ids) end
+end
+
 -- A task that waits does not any more. Its reference may stay on the list: a claim drops it, because the task is not ready.
 function Q.forget_wait(id, task)
   if task.state == 'scheduled' then redis.call('ZREM', Q.LATER, id) end

@@ -1,18 +1,5 @@
 -- A task is a row over these hashes, each from task id to one value; most tasks have few of them. One hash a column, and not one
 -- a task, because a batch then costs one command a column, however many tasks it has.
-Q.CONTENTS = Q.BASE .. ':' .. Q.COLUMNS.content
-Q.HEADERS = Q.BASE .. ':' .. Q.COLUMNS.header
-Q.RESULTS = Q.BASE .. ':' .. Q.COLUMNS.result
-Q.LAST_ERRORS = Q.BASE .. ':' .. Q.COLUMNS.error
-Q.EXPIRES = Q.BASE .. ':' .. Q.COLUMNS.expires
-Q.DUE = Q.BASE .. ':' .. Q.COLUMNS.due
-Q.CANCELS = Q.BASE .. ':' .. Q.COLUMNS.cancel
-Q.PROGRESS = Q.BASE .. ':' .. Q.COLUMNS.progress
-Q.RESULT_TTLS = Q.BASE .. ':' .. Q.COLUMNS.resultTtl
-Q.LOST_LEASES = Q.BASE .. ':' .. Q.COLUMNS.lostLeases
-
-function Q.errors_key(id) return Q.BASE .. ':errors:' .. id end
-function Q.log_key(id) return Q.BASE .. ':log:' .. id end
 
 -- One command with many arguments, in slices that Lua can unpack. Pairs stay together: slices are even.
 function Q.call_sliced(command, key, arguments)
@@ -80,11 +67,5 @@ end
 function Q.write_rows()
   for column, written in pairs(Q.written) do Q.call_sliced('HSET', column, written) end
   if #Q.removed == 0 then return end
-  for _, name in pairs(Q.COLUMNS) do Q.call_sliced('HDEL', Q.BASE .. ':' .. name, Q.removed) end
-  local keys = {}
-  for _, id in ipairs(Q.removed) do
-    keys[#keys + 1] = Q.errors_key(id)
-    keys[#keys + 1] = Q.log_key(id)
-  end
-  Q.call_sliced('UNLINK', keys[1], keys)
+  Q.drop_rows(Q.removed)
 end

@@ -7,8 +7,8 @@ Q.taken_of, Q.is_taken = {}, {}
 Q.claimed = {}
 
 function Q.set_aside(message)
-  redis.call('LPUSH', Q.BASE .. ':malformed', message)
-  redis.call('HINCRBY', Q.BASE .. ':count', 'malformed', 1)
+  redis.call('LPUSH', Q.MALFORMED, message)
+  redis.call('HINCRBY', Q.COUNT, 'malformed', 1)
 end
 
 -- Whether id and type are what `typeOfContent` in message.ts reads: a worker could do nothing with the message otherwise.
@@ -119,7 +119,7 @@ function Q.take_from(worker, want, first)
   local budget = want * 4 + 16
   for _, lane in ipairs(Q.LANES_FROM[first]) do
     while want > 0 and budget > 0 do
-      local popped = redis.call('RPOP', Q.ready_key(lane), math.min(want, budget))
+      local popped = redis.call('RPOP', Q.READY[lane], math.min(want, budget))
       if not popped or #popped == 0 then break end
       budget = budget - #popped
       want = want - Q.take_all(worker, lane, popped)
@@ -140,11 +140,11 @@ end
 -- Drops the ledger entries of what was claimed just now, as far as they stand at the tail; the sweep drops the others.
 function Q.trim_ledger()
   for lane, claimed in pairs(Q.taken_of) do
-    local popped = claimed > 0 and redis.call('RPOP', Q.ledger_key(lane), claimed) or {}
+    local popped = claimed > 0 and redis.call('RPOP', Q.LEDGER[lane], claimed) or {}
     for at = 1, #popped do
       if not Q.is_taken[popped[at]] and not Q.is_taken[string.sub(popped[at], 1, 36)] then
         -- From here on they stay where they were.
-        for back = #popped, at, -1 do redis.call('RPUSH', Q.ledger_key(lane), popped[back]) end
+        for back = #popped, at, -1 do redis.call('RPUSH', Q.LEDGER[lane], popped[back]) end
         break
       end
     end
@@ -154,6 +154,6 @@ end
 -- Ends a claiming call: the worker holds what was taken.
 function Q.hold(worker)
   if #Q.taken_ids == 0 then return end
-  Q.call_sliced('SADD', Q.running_key(worker), Q.taken_ids)
+  Q.take_hold(worker, Q.taken_ids)
   Q.trim_ledger()
 end

@@ -1,9 +1,25 @@
--- Workers by the time their lease runs out, what each says of itself, and the tasks that it holds.
-Q.WORKERS = Q.BASE .. ':workers'
-Q.ANNOUNCED = Q.BASE .. ':announced'
-
-function Q.running_key(worker) return Q.BASE .. ':running:' .. worker end
+-- Workers by the time their lease runs out (WORKERS), what each says of itself (ANNOUNCED), and what they hold: RUNNING has the ids of
+-- all tasks that run, whose headers name their workers, and HOLDS how many each worker has.
 
 function Q.renew_lease(worker, lease_ms)
   redis.call('ZADD', Q.WORKERS, Q.NOW + lease_ms, worker)
+end
+
+-- The worker holds these tasks.
+function Q.take_hold(worker, ids)
+  Q.call_sliced('SADD', Q.RUNNING, ids)
+  redis.call('HINCRBY', Q.HOLDS, worker, #ids)
+end
+
+-- The worker holds these tasks of its own no more.
+function Q.let_go(worker, ids)
+  if #ids == 0 then return end
+  Q.call_sliced('SREM', Q.RUNNING, ids)
+  redis.call('HINCRBY', Q.HOLDS, worker, -#ids)
+end
+
+function Q.forget_worker(worker)
+  redis.call('ZREM', Q.WORKERS, worker)
+  redis.call('HDEL', Q.ANNOUNCED, worker)
+  redis.call('HDEL', Q.HOLDS, worker)
 end

@@ -1,7 +1,7 @@
 -- The oldest finished tasks, as long as all of them keep too much; dead ones only when no others are left.
 Q.duties[#Q.duties + 1] = function(sweep)
   if sweep.retention_bytes == 0 then return end
-  local held = (tonumber(redis.call('HGET', Q.BASE .. ':count', 'bytes')) or 0) + Q.deltas.bytes
+  local held = (tonumber(redis.call('HGET', Q.COUNT, 'bytes')) or 0) + Q.deltas.bytes
   if held <= sweep.retention_bytes then return end
   local from_done = redis.call('EXISTS', Q.DONE) == 1
   local ids = from_done and redis.call('LRANGE', Q.DONE, 0, sweep.slice - 1) or redis.call('ZRANGE', Q.DEAD, 0, sweep.slice - 1)

@@ -1,11 +1,14 @@
 -- Workers whose lease has run out are forgotten, and their tasks given back.
 
+-- Tasks that one sweep looks at, in slices, when few of them are of lost workers.
+Q.LOOKED_AT_SLICES = 10
+
 -- Leases up to this time have run out. The lease clock stands still while Redis does: after a gap in the sweeps no worker could
 -- renew its lease either, so for one lease none runs out. But the gap may also mean that no worker was alive. So a lease that an
 -- earlier gap has spared, and that was not renewed although the sweeps went on after it, is not spared again: else the tasks of a
 -- fleet that dies again and again would wait for ever. A lease renewed after `gap_at` ends no earlier than one lease later.
 local function leases_run_out_until(sweep)
-  local seen = redis.call('HMGET', Q.CONTROL, 'swept_at', 'leases_hold_until', 'gap_at', 'leases_lost_before')
+  local seen = redis.call('HMGET', Q.QUEUE, 'swept_at', 'leases_hold_until', 'gap_at', 'leases_lost_before')
   local swept_at, hold_until = tonumber(seen[1]), tonumber(seen[2]) or 0
   local gap_at, lost_before = tonumber(seen[3]), tonumber(seen[4]) or 0
   if swept_at and Q.NOW - swept_at > sweep.lease_ms / 2 then
@@ -14,36 +17,60 @@ local function leases_run_out_until(sweep)
       lost_before = gap_at and gap_at + sweep.lease_ms or 0
       gap_at = Q.NOW
     end
-    redis.call('HSET', Q.CONTROL, 'leases_hold_until', hold_until, 'gap_at', gap_at, 'leases_lost_before', lost_before)
+    redis.call('HSET', Q.QUEUE, 'leases_hold_until', hold_until, 'gap_at', gap_at, 'leases_lost_before', lost_before)
   end
   if Q.NOW >= hold_until then return Q.NOW end
   sweep.again_at(hold_until)
   return math.min(Q.NOW, lost_before - 1)
 end
 
-local function give_back(sweep, id, worker, is_cancelled)
-  local task = Q.read_task(id)
-  if not task or task.state ~= 'running' or task.worker ~= worker then return end
-  local state = Q.after_lost_lease(id, task, is_cancelled)
-  if state == 'ready' then sweep.counts.returned = sweep.counts.returned + 1 end
-  if state == 'dead' then sweep.counts.poisoned = sweep.counts.poisoned + 1 end
+-- Gives back what lost workers hold: a walk over all tasks that run, which goes on at the next sweep where this one has seen enough.
+-- Returns whether this part of it has seen all of them.
+local function give_back(is_lost, sweep)
+  local ids, looked_at = {}, 0
+  local begin = redis.call('HGET', Q.QUEUE, 'running_cursor') or '0'
+  local cursor = begin
+  repeat
+    local step = redis.call('SSCAN', Q.RUNNING, cursor, 'COUNT', sweep.slice)
+    cursor, looked_at = step[1], looked_at + #step[2]
+    Q.load(Q.HEADERS, Q.headers, step[2])
+    for _, id in ipairs(step[2]) do
+      local task = Q.headers[id] and Q.read_header(Q.headers[id])
+      if task and task.state == 'running' and is_lost[task.worker] then ids[#ids + 1] = id end
+    end
+  until cursor == '0' or #ids >= sweep.slice or looked_at >= Q.LOOKED_AT_SLICES * sweep.slice
+  if cursor == '0' then
+    redis.call('HDEL', Q.QUEUE, 'running_cursor')
+  else
+    redis.call('HSET', Q.QUEUE, 'running_cursor', cursor)
+    sweep.again_at(Q.NOW)
+  end
+
+  local cancels = {}
+  Q.load_tasks(ids)
+  Q.load(Q.CANCELS, cancels, ids)
+  for _, id in ipairs(ids) do
+    local task = Q.read_task(id)
+    -- A walk may find a task twice.
+    if task.state == 'running' then
+      Q.let_go(task.worker, { id })
+      local state = Q.after_lost_lease(id, task, cancels[id])
+      if state == 'ready' then sweep.counts.returned = sweep.counts.returned + 1 end
+      if state == 'dead' then sweep.counts.poisoned = sweep.counts.poisoned + 1 end
+    end
+  end
+  return begin == '0' and cursor == '0'
 end
 
 Q.duties[#Q.duties + 1] = function(sweep)
-  local budget = sweep.slice
   local until_time = leases_run_out_until(sweep)
   local lost = redis.call('ZRANGEBYSCORE', Q.WORKERS, '-inf', until_time, 'LIMIT', 0, sweep.slice)
-  for _, worker in ipairs(lost) do
-    if budget == 0 then break end
-    local ids = redis.call('SPOP', Q.running_key(worker), budget)
-    budget = budget - #ids
-    local cancels = {}
-    Q.load_tasks(ids)
-    Q.load(Q.CANCELS, cancels, ids)
-    for _, id in ipairs(ids) do give_back(sweep, id, worker, cancels[id]) end
-    if redis.call('EXISTS', Q.running_key(worker)) == 0 then
-      redis.call('ZREM', Q.WORKERS, worker)
-      redis.call('HDEL', Q.ANNOUNCED, worker)
+  if #lost > 0 then
+    local is_lost = {}
+    for _, worker in ipairs(lost) do is_lost[worker] = true end
+    local were_all_seen = give_back(is_lost, sweep)
+    for _, worker in ipairs(lost) do
+      if were_all_seen or (tonumber(redis.call('HGET', Q.HOLDS, worker)) or 0) <= 0 then Q.forget_worker(worker) end
     end
   end
   local following = redis.call('ZRANGE', Q.WORKERS, 0, 0, 'WITHSCORES')

@@ -9,20 +9,20 @@ Q.CHECK_EVERY_MS = 3600000
 -- ticks are further away than they may be, or missing.
 Q.duties[#Q.duties + 1] = function(sweep)
   if not sweep.wants_ticks then return end
-  local seen = redis.call('HMGET', Q.CONTROL, 'plans_cursor', 'plans_checked', 'set_back')
+  local seen = redis.call('HMGET', Q.QUEUE, 'plans_cursor', 'plans_checked', 'set_back')
   local cursor, checked_at = seen[1], tonumber(seen[2])
   if seen[3] or not checked_at or Q.WALL < checked_at or Q.WALL - checked_at > Q.CHECK_EVERY_MS then
     cursor = '0'
-    redis.call('HSET', Q.CONTROL, 'plans_checked', Q.WALL)
-    redis.call('HDEL', Q.CONTROL, 'set_back')
+    redis.call('HSET', Q.QUEUE, 'plans_checked', Q.WALL)
+    redis.call('HDEL', Q.QUEUE, 'set_back')
   elseif not cursor then
     return
   end
   local reply = redis.call('HSCAN', Q.SCHEDULES, cursor, 'COUNT', Q.CHECKED_AT_ONCE)
   if reply[1] == '0' then
-    redis.call('HDEL', Q.CONTROL, 'plans_cursor')
+    redis.call('HDEL', Q.QUEUE, 'plans_cursor')
   else
-    redis.call('HSET', Q.CONTROL, 'plans_cursor', reply[1])
+    redis.call('HSET', Q.QUEUE, 'plans_cursor', reply[1])
     sweep.again_at(Q.NOW)
   end
   local plans = sweep.plans

@@ -8,7 +8,7 @@ Q.NAMED_FOR_MS = 500
 
 -- How many ticks, the first of those that are due, other sweeps have named just now.
 local function named_ticks()
-  local seen = redis.call('HMGET', Q.CONTROL, 'ticks_named', 'ticks_named_at')
+  local seen = redis.call('HMGET', Q.QUEUE, 'ticks_named', 'ticks_named_at')
   local is_past = Q.NOW - (tonumber(seen[2]) or 0) >= Q.NAMED_FOR_MS
   return is_past and 0 or math.max(0, tonumber(seen[1]) or 0)
 end
@@ -30,15 +30,15 @@ Q.duties[#Q.duties + 1] = function(sweep)
   if following[2] then sweep.again_at(tonumber(following[2]) + Q.NOW - Q.WALL) end
   if #ticks > 0 then
     named = named + #ticks / 3
-    redis.call('HSET', Q.CONTROL, 'ticks_named', named, 'ticks_named_at', Q.NOW)
+    redis.call('HSET', Q.QUEUE, 'ticks_named', named, 'ticks_named_at', Q.NOW)
   end
 
-  local behind_since = tonumber(redis.call('HGET', Q.CONTROL, 'behind_since'))
+  local behind_since = tonumber(redis.call('HGET', Q.QUEUE, 'behind_since'))
   if #ticks > 0 and redis.call('ZCOUNT', Q.TICKS, '-inf', Q.WALL) > named then
     sweep.again_at(Q.NOW)
-    if not behind_since then redis.call('HSET', Q.CONTROL, 'behind_since', Q.WALL) end
+    if not behind_since then redis.call('HSET', Q.QUEUE, 'behind_since', Q.WALL) end
   elseif behind_since then
-    redis.call('HDEL', Q.CONTROL, 'behind_since')
+    redis.call('HDEL', Q.QUEUE, 'behind_since')
   end
   sweep.ticks, sweep.late_since = ticks, math.min(behind_since or Q.WALL, Q.WALL)
 end

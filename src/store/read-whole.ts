@@ -1,5 +1,5 @@
-// Reads a whole hash step by step. Not by HGETALL of ioredis: that answers an object, in which names such as `constructor`
-// are there already, and turns names into text.
+// Reads a whole hash or set step by step. A hash not by HGETALL of ioredis: that answers an object, in which names such as
+// `constructor` are there already, and turns names into text.
 
 import type { Redis } from 'ioredis';
 
@@ -21,4 +21,19 @@ export async function readHash(client: Redis, key: string): Promise<ReadonlyMap<
     cursor = String(next);
   } while (cursor !== '0');
   return fields;
+}
+
+/**
+ * The members of a set, which are text. One that is there all the time is there for certain, and once.
+ * @throws Error of ioredis
+ */
+export async function readSet(client: Redis, key: string): Promise<string[]> {
+  const members = new Set<string>();
+  let cursor = '0';
+  do {
+    const [next, some] = await client.sscan(key, cursor, 'COUNT', FIELDS_AT_ONCE);
+    for (const member of some) members.add(member);
+    cursor = next;
+  } while (cursor !== '0');
+  return [...members];
 }
