@@ -6,7 +6,6 @@ import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import { finished, LIFE_TASKS, look, send } from '../support/life.ts';
 import { countsOf, expectBalanced, largestSlice, movesOf } from '../support/moves.ts';
-import { rowOf } from '../support/records.ts';
 import type { TestRedis } from '../support/redis.ts';
 import { openStage } from '../support/stage.ts';
 
