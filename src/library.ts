@@ -5,10 +5,11 @@ import { openAccept } from './accept/accept.ts';
 import { keyReused, ofTask } from './accept/idempotency.ts';
 import {
   ALONE,
-  definitionOf,
-  type Place,
+  type CheckedCall,
+  checkCall,
+  type Position,
   type Prepared,
-  placeOf,
+  positionOf,
   prepareTask,
   type Sender,
 } from './accept/new-task.ts';
@@ -23,13 +24,15 @@ import { createEventHub } from './store/event-hub.ts';
 import { createEventReader } from './store/event-reader.ts';
 import { createInspector } from './store/inspector.ts';
 import { type CancelAnswer, createOperator, type ReplayAnswer } from './store/operator.ts';
-import type { Verdict } from './store/producer.ts';
+import { createOutbox } from './store/outbox.ts';
+import { createProducer, type Verdict } from './store/producer.ts';
 import type { TaskRecord } from './store/record.ts';
 import { faultOfRedisUrl } from './store/redis-url.ts';
 import { createWaiters } from './store/waiters.ts';
 import { SentTask, type Stored, type TaskHandle } from './task-handle.ts';
 import { isTaskDefinition, type TaskDefinition } from './tasks/define.ts';
 import { toRegistry } from './tasks/registry.ts';
+import { createRelay } from './upkeep/relay.ts';
 import { readTaskView, type TaskView } from './views/task-view.ts';
 
 /** Options of one task, as `POST /v1/tasks` takes them beside type and input. */
@@ -54,7 +57,7 @@ export interface Popfleet {
   /**
    * Sends many tasks in few calls. All of them are checked before the first is sent.
    * @returns a handle for each task, in their order
-   * @throws PopfleetError as `enqueue` does, with the place of each wrong task (`#/3/input`); `idempotency-key-reused` and
+   * @throws PopfleetError as `enqueue` does, with the position of each wrong task (`#/3/input`); `idempotency-key-reused` and
    *   `redis-unavailable` may come after some were accepted
    */
   enqueueMany(tasks: readonly ManyTask[]): Promise<TaskHandle[]>;
@@ -111,7 +114,9 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
   const connection = { url: redisUrl, log };
   const command = openCommandConnection(connection, 'library', FRONT_DOOR_TIMING);
   const inspector = createInspector(command);
-  const operator = createOperator(command);
+  const outbox = createOutbox(command);
+  const relay = createRelay({ outbox, producer: createProducer(command), log });
+  const operator = createOperator(command, relay.soon);
   const accept = openAccept(command, registry);
   const hub = createEventHub((listener) => createEventReader(connection, command, listener));
   const waiters = createWaiters(inspector, hub);
@@ -132,7 +137,7 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
     throw new PopfleetError('shutting-down', 'The connection to popfleet was closed.');
   }
 
-  function toHandle({ queue, task }: Prepared, verdict: Verdict | undefined, { call }: Place): SentTask {
+  function toHandle({ queue, task }: Prepared, verdict: Verdict | undefined, { call }: Position): SentTask {
     if (verdict?.word === 'conflict') throw keyReused(ofTask(verdict.id), `#${call}/key`);
     return new SentTask(verdict?.id ?? task.id, verdict !== undefined, queue, waitForEnd);
   }
@@ -154,17 +159,16 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
     async enqueueMany(many) {
       if (!Array.isArray(many)) throw invalidInput([{ pointer: '#', detail: 'must be an array of tasks' }]);
       const checked = Array.from(many as readonly ManyTask[], (task, at) => {
-        const place = placeOf(at);
-        const { type, input, ...options } = demandObject(task, place.call);
-        const call = readCall(type, input, hasFields(options) ? options : undefined, place);
-        return { call, definition: definitionOf(registry, call, place), place };
+        const position = positionOf(at);
+        const { type, input, ...options } = demandObject(task, position.call);
+        const call = readCall(type, input, hasFields(options) ? options : undefined, position);
+        return checkCall(registry, call, position);
       });
       const all: Prepared[] = [];
       const verdicts = await accept.sendMany(checked.length, (at) => {
-        const { call, definition, place } = checked[at] as (typeof checked)[number];
-        return (all[at] = prepareTask(call, definition, SENDER, place));
+        return (all[at] = prepareTask(checked[at] as CheckedCall, SENDER));
       });
-      return all.map((prepared, at) => toHandle(prepared, verdicts.get(at), checked[at]?.place ?? ALONE));
+      return all.map((prepared, at) => toHandle(prepared, verdicts.get(at), checked[at]?.position ?? ALONE));
     },
 
     async get(id) {
@@ -205,13 +209,13 @@ function readSettings(given: unknown): v.InferOutput<typeof SettingsSchema> {
 }
 
 /** Copies the input, so that changes by the caller meanwhile have no effect. @throws PopfleetError `invalid-input` */
-function readCall(type: unknown, input: unknown, options: object | undefined, place: Place): Call {
+function readCall(type: unknown, input: unknown, options: object | undefined, position: Position): Call {
   if (typeof type !== 'string') {
-    throw invalidInput([{ pointer: `#${place.call}/type`, detail: 'must be text' }]);
+    throw invalidInput([{ pointer: `#${position.call}/type`, detail: 'must be text' }]);
   }
-  const call = { type, input: demandPlain(input, place.input) };
+  const call = { type, input: demandPlain(input, position.input) };
   return options
-    ? validate(CallSchema, { ...demandOptions(options, place.call), ...call }, place.call)
+    ? validate(CallSchema, { ...demandOptions(options, position.call), ...call }, position.call)
     : call;
 }
 

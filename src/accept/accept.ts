@@ -13,8 +13,9 @@ import { isRepeat, type KnownKeys, lookUpKeys } from './idempotency.ts';
 import { type Limits, roomFor, roomForMany } from './limits.ts';
 import {
   ALONE,
+  checkCall,
   definitionOf,
-  type Place,
+  type Position,
   type Prepared,
   prepareSchedule,
   prepareTask,
@@ -25,7 +26,7 @@ import { sendMany } from './send-many.ts';
 /** @throws PopfleetError `redis-unavailable` from every method that returns a promise */
 export interface Accept {
   /** Makes a task of a call that was validated. @throws PopfleetError `unknown-type`, `invalid-input`, `forbidden` */
-  prepare(call: Call, sender: Sender, place?: Place): Prepared;
+  prepare(call: Call, sender: Sender, position?: Position): Prepared;
   /**
    * Checks the limits for one task. A task that its key has made before is always admitted.
    * @returns a promise unless it is certainly admitted; it rejects with PopfleetError `quota-exceeded`, `queue-full` or
@@ -103,8 +104,8 @@ export function createAccept({ registry, producer, keyOwners, limits }: AcceptDe
   }
 
   return {
-    prepare(call, sender, place = ALONE) {
-      return prepareTask(call, definitionOf(registry, call, place), sender, place);
+    prepare(call, sender, position = ALONE) {
+      return prepareTask(checkCall(registry, call, position), sender);
     },
 
     admit(prepared, sender) {

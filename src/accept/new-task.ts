@@ -10,6 +10,7 @@ import { type Call, toMessageOptions } from '../protocol/options.ts';
 import { requestDigest } from '../protocol/request-digest.ts';
 import type { Schedule } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
+import { writeFollower } from '../store/outbox.ts';
 import type { NewTask, TaskExtras } from '../store/producer.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import { validateInput } from '../tasks/input-schema.ts';
@@ -28,7 +29,7 @@ export interface Sender {
 }
 
 /** Position of a call in the sender's request, which faults point to. JSON Pointers without `#`. */
-export interface Place {
+export interface Position {
   /** Empty for a single call. */
   readonly call: string;
   readonly input: string;
@@ -36,10 +37,10 @@ export interface Place {
   readonly queue: string;
 }
 
-export const ALONE: Place = { call: '', input: '/input', queue: '`queue`' };
+export const ALONE: Position = { call: '', input: '/input', queue: '`queue`' };
 
-/** The place of one call of many. */
-export function placeOf(index: number): Place {
+/** The position of one call of many. */
+export function positionOf(index: number): Position {
   return { call: `/${index}`, input: `/${index}/input`, queue: '`queue`' };
 }
 
@@ -64,15 +65,15 @@ const QUEUES_NAMED = 10;
 export function definitionOf(
   registry: Registry,
   { type, input }: Pick<Call, 'type' | 'input'>,
-  place: Place,
+  position: Position,
 ): TaskDefinition {
   const definition = registry.get(type);
-  if (!definition) throw unknownType(registry, type, place);
-  validateInput(definition.input, input, place.input);
+  if (!definition) throw unknownType(registry, type, position);
+  validateInput(definition.input, input, position.input);
   return definition;
 }
 
-export function unknownType(registry: Registry, type: string, { call }: Place): PopfleetError {
+export function unknownType(registry: Registry, type: string, { call }: Position): PopfleetError {
   const message = `There is no task type "${type.slice(0, 64)}".`;
   // Only the error of a single call lists the types: ten thousand of a batch would make a very large answer.
   if (call === '') {
@@ -83,25 +84,52 @@ export function unknownType(registry: Registry, type: string, { call }: Place): 
   return new PopfleetError('unknown-type', message, { faults });
 }
 
+/** A call whose type and input were checked, and those of what follows its task. */
+export interface CheckedCall {
+  readonly call: Call;
+  readonly definition: TaskDefinition;
+  readonly position: Position;
+  readonly onEnd: CheckedCall | undefined;
+}
+
 /**
- * Makes a task of a call that was validated. The definition gives the options that the call leaves open. The worker reads run
- * options from the definition itself, so only those of the call are in the message.
- * @throws PopfleetError `forbidden` when the sender may not send to its queue
+ * Checks type and input of a call that was validated.
+ * @throws PopfleetError `unknown-type`, `invalid-input`
  */
-export function prepareTask(call: Call, definition: TaskDefinition, sender: Sender, place: Place): Prepared {
+export function checkCall(registry: Registry, call: Call, position: Position): CheckedCall {
+  const definition = definitionOf(registry, call, position);
+  const { onEnd } = call;
+  if (!onEnd) return { call, definition, position, onEnd: undefined };
+  const at = `${position.call}/onEnd`;
+  const follower = compact<Call>({ ...onEnd, input: onEnd.input === undefined ? {} : onEnd.input });
+  const place = { call: at, input: `${at}/input`, queue: '`onEnd.queue`' };
+  return { call, definition, position, onEnd: checkCall(registry, follower, place) };
+}
+
+/**
+ * Makes a task of a call. The definition gives the options that the call leaves open. The worker reads run options from the
+ * definition itself, so only those of the call are in the message.
+ * @throws PopfleetError `forbidden` when the sender may not send to its queue, or to that of what follows it
+ */
+export function prepareTask({ call, definition, position, onEnd }: CheckedCall, sender: Sender): Prepared {
   const { defaults = {} } = definition;
   const queue = call.queue ?? defaults.queue ?? DEFAULT_QUEUE;
-  demandQueue(sender, queue, place);
+  demandQueue(sender, queue, position);
   const { key, traceparent } = sender;
   const own = toMessageOptions(call);
   const options = traceparent === undefined ? own : { ...own, traceparent };
+  const extras = toExtras(call, definition, key);
   const task = {
     id: newTaskId(),
     content: encodeContent(call.type, call.input, options),
     lane: call.priority ?? defaults.priority ?? DEFAULT_LANE,
-    extras: toExtras(call, definition, key),
+    extras: onEnd ? { ...extras, follower: toFollower(prepareTask(onEnd, sender)) } : extras,
   };
   return { queue, state: firstState(call), task };
+}
+
+function toFollower({ queue, task: { lane, content, extras } }: Prepared): string {
+  return writeFollower({ queue, lane, content, extras });
 }
 
 /** Options of a schedule that its definition may give, beside the queue. */
@@ -124,16 +152,16 @@ export function prepareSchedule(
   return { queue, ...compact<DecidedOfSchedule>({ priority, ttlMs, resultTtlMs }), ...own };
 }
 
-function demandQueue({ queues }: Pick<Sender, 'queues'>, queue: string, place: Place): void {
+function demandQueue({ queues }: Pick<Sender, 'queues'>, queue: string, position: Position): void {
   if (queues === undefined || queues.has(queue)) return;
   const message = 'This key is not for the queue that the task would go to.';
-  if (place.call !== '') {
-    const faults = [{ pointer: `#${place.call}/queue`, detail: 'is not for this key' }];
+  if (position.call !== '') {
+    const faults = [{ pointer: `#${position.call}/queue`, detail: 'is not for this key' }];
     throw new PopfleetError('forbidden', message, { faults });
   }
   // The queue may come from the definition, and be hidden from the sender: the message names only the sender's queues.
   const own = [...queues].slice(0, QUEUES_NAMED).join(', ');
-  throw new PopfleetError('forbidden', `${message} Name one of its own with ${place.queue}: ${own}.`);
+  throw new PopfleetError('forbidden', `${message} Name one of its own with ${position.queue}: ${own}.`);
 }
 
 function toExtras(

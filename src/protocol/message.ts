@@ -83,6 +83,23 @@ export function readTick({ schedule }: MessageOptions): TickOfSchedule | undefin
   return typeof name === 'string' && isInstant(due) ? { name, due } : undefined;
 }
 
+/** The end of the task that a task follows. */
+export interface Cause {
+  readonly id: string;
+  /** `succeeded`, `dead`, `cancelled`; `removed` when there was no such task any more. */
+  readonly state: string;
+  /** Of a task that succeeded, if it had any. */
+  readonly result?: unknown;
+  /** Of any other: a map as docs/protocol.md has it. */
+  readonly error?: { readonly name: string; readonly message: string };
+}
+
+/** Reads the option `cause`; `undefined` when it is not as popfleet writes it. */
+export function readCause({ cause }: MessageOptions): Cause | undefined {
+  const { id, state } = (cause ?? {}) as Partial<Cause>;
+  return typeof id === 'string' && typeof state === 'string' ? (cause as Cause) : undefined;
+}
+
 function toOptions(options: unknown): MessageOptions {
   const isMap = typeof options === 'object' && options !== null && !Array.isArray(options);
   if (!isMap) throw new CborFault('options that are no map', 0);

@@ -41,6 +41,8 @@ const BackoffSchema = v.pipe(
 );
 export type Backoff = v.InferOutput<typeof BackoffSchema>;
 
+const QueueSchema = v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`));
+
 /** One option of a task: its schema, when it is read, and where it may be set. */
 interface Option {
   readonly schema: v.GenericSchema<unknown, unknown>;
@@ -64,7 +66,7 @@ const OPTIONS = {
   /** How long the finished task is kept. */
   resultTtlMs: { schema: integer(0, LONGEST_DELAY_MS), readBy: 'run', ofType: true, ofSchedule: true },
   queue: {
-    schema: v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)),
+    schema: QueueSchema,
     readBy: 'accept',
     ofType: true,
     ofSchedule: true,
@@ -82,6 +84,20 @@ const OPTIONS = {
   delayMs: { schema: integer(0, LONGEST_DELAY_MS), readBy: 'accept', ofType: false, ofSchedule: false },
   runAt: { schema: InstantSchema, readBy: 'accept', ofType: false, ofSchedule: false },
   expiresAt: { schema: InstantSchema, readBy: 'accept', ofType: false, ofSchedule: false },
+  /** The task that is accepted when this one ends, whichever way it does. */
+  onEnd: {
+    schema: v.strictObject(
+      {
+        type: v.string('must be text'),
+        input: v.optional(v.unknown()),
+        queue: v.optional(QueueSchema),
+      },
+      'must be an object',
+    ),
+    readBy: 'accept',
+    ofType: false,
+    ofSchedule: false,
+  },
   /** Idempotency key: the same key in the same queue finds the task that was made with it. */
   key: {
     schema: v.pipe(

@@ -1,6 +1,7 @@
 // Task ids: UUIDv7 (RFC 9562), time ordered, in their 36-character text form.
 
-import { randomFillSync } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
+import { v7 } from 'uuid';
 import { TASK_ID } from './names.ts';
 
 const ID_BYTES = 16;
@@ -26,22 +27,18 @@ export function newTaskId(): string {
   } else {
     sequence += 1;
   }
-  return toText(lastMs, sequence, random);
+  return v7({ random, msecs: lastMs, seq: sequence });
 }
 
 /**
- * The layout of a UUIDv7 (RFC 9562, section 5.7): 48 bits of time, the version, the upper 12 bits of the sequence, the
- * variant, its lower 20 bits, and 42 random bits.
- * @param seq 32 bits
- * @param bytes 16 random ones, which become the id
+ * The id of a task that is made because of something, always the same for the same thing: a UUIDv7 (RFC 9562, section 5.7) whose
+ * random bits are a hash.
+ * @param msecs milliseconds since 1970
+ * @param name what it is made for
  */
-function toText(msecs: number, seq: number, bytes: Buffer): string {
-  bytes.writeUIntBE(msecs, 0, 6);
-  bytes.writeUInt16BE(0x7000 | (seq >>> 20), 6);
-  bytes.writeUInt16BE(0x8000 | ((seq >>> 6) & 0x3fff), 8);
-  bytes.writeUInt8(((seq & 0x3f) << 2) | (bytes.readUInt8(10) & 0x03), 10);
-  const hex = bytes.toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+export function derivedTaskId(msecs: number, name: string): string {
+  const random = createHash('sha256').update(name).digest().subarray(0, ID_BYTES);
+  return v7({ msecs, random, seq: random.readUInt32BE(0) });
 }
 
 /**

@@ -9,7 +9,7 @@ import {
 } from 'node:http';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { type LimitSettings, openAccept } from '../accept/accept.ts';
-import { type Service, timeLimit } from '../lifecycle.ts';
+import { type Service, timeLimit, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { type ConnectionSettings, FRONT_DOOR_TIMING, openCommandConnection } from '../store/connection.ts';
 import { createEventHub, type EventHub } from '../store/event-hub.ts';
@@ -24,6 +24,8 @@ import { createSessions } from '../store/sessions.ts';
 import { createWaiters, type Waiters } from '../store/waiters.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { Registry } from '../tasks/registry.ts';
+import { createSweepAll } from '../upkeep/sweep-all.ts';
+import { openUpkeep, type UpkeepSettings } from '../upkeep/upkeep.ts';
 import { createAdmission } from './admission.ts';
 import { addSecurityHeaders } from './answer.ts';
 import { createApp } from './app.ts';
@@ -35,7 +37,7 @@ import { inPipelines } from './pipelines.ts';
 import { createQuota, type QuotaSettings } from './quota.ts';
 import { createSlowReaders, SLOW_READER_LIMITS, type SlowReaderLimits } from './slow-readers.ts';
 
-export interface ServerSettings extends AccessSettings, LimitSettings {
+export interface ServerSettings extends AccessSettings, LimitSettings, UpkeepSettings {
   readonly host: string;
   /** Port to listen on; 0 = any free one. */
   readonly port: number;
@@ -63,7 +65,9 @@ interface Running {
   readonly events: EventStreams;
   readonly hub: EventHub;
   readonly connections: Connections;
-  readonly disconnect: () => void;
+  readonly sweepAll: Service;
+  /** Lets the last calls end, and closes the connection for commands. */
+  readonly farewell: () => Promise<void>;
 }
 
 export interface ServerDeps {
@@ -92,6 +96,8 @@ const EVENT_HEARTBEAT_MS = 15_000;
 const LOOK_EVERY_MS = 1_000;
 /** Host of requests that name none, as HTTP/1.0 allows. */
 const UNNAMED_HOST = 'localhost';
+/** The last sweeps and relays of a stopping server are not waited for longer than this, in milliseconds. */
+const FAREWELL_MS = 3_000;
 /** Requests that are still under way this many milliseconds after the drain are cut. */
 const CLOSE_WITHIN_MS = 10_000;
 
@@ -103,6 +109,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
   function build(): Running {
     const command = openCommandConnection(connection, 'server', FRONT_DOOR_TIMING);
     const inspector = createInspector(command);
+    const upkeep = openUpkeep(command, settings, 'server', log);
     const hub = createEventHub((listener) => createEventReader(connection, command, listener));
     const waiters = createWaiters(inspector, hub, createAdmission(MOST_LONG_POLLS, 'long polls'));
     const events = createEventStreams({
@@ -119,7 +126,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
       quota: settings.enqueueQuota && createQuota(settings.enqueueQuota),
       batchLimitBytes: settings.batchLimitBytes,
       inspector,
-      operator: createOperator(command),
+      operator: createOperator(command, upkeep.relay.soon),
       list: (query) => listTasks(command, query),
       schedules: createSchedules(command),
       waiters,
@@ -142,7 +149,16 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
     http.once('close', () => clearInterval(looking));
     http.on('connection', (socket: Socket) => slowReaders.watch(socket));
     const connections = createConnections(http, listener);
-    return { http, waiters, events, hub, connections, disconnect: () => command.disconnect() };
+    const sweepAll = createSweepAll({
+      queues: inspector.queues,
+      sweepOf: upkeep.sweepOf,
+      everyMs: settings.heartbeatMs,
+    });
+    const farewell = async (): Promise<void> => {
+      await within(Promise.all([sweepAll.stop(), upkeep.relay.settled()]), FAREWELL_MS);
+      command.disconnect();
+    };
+    return { http, waiters, events, hub, connections, sweepAll, farewell };
   }
 
   return {
@@ -150,6 +166,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
       running = build();
       await listen(running.http, settings.port, settings.host);
       if (stopping) return;
+      await running.sweepAll.start();
       log.info({ url: this.url() }, 'server started');
     },
 
@@ -157,7 +174,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
       if (stopping) return;
       stopping = true;
       if (!running) return;
-      const { http, waiters, events, hub, connections, disconnect } = running;
+      const { http, waiters, events, hub, connections, farewell } = running;
       await drain(connections, settings.drainMs, hurry);
       const closed = connections.close();
       waiters.stop();
@@ -166,7 +183,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
       late.addEventListener('abort', () => http.closeAllConnections(), { once: true });
       if (late.aborted) http.closeAllConnections();
       await closed;
-      disconnect();
+      await farewell();
       log.info('server stopped');
     },
 

@@ -51,6 +51,8 @@ export interface Outcome {
 
 interface Claims {
   readonly paused: boolean;
+  /** Ends of followed tasks: entries of the outbox that wait to be relayed. */
+  readonly toRelay: number;
   readonly tasks: readonly ClaimedTask[];
 }
 
@@ -107,11 +109,9 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
 
     async claim(popped, want, lower = {}) {
       const messages = popped.flatMap(({ lane, message }) => [lane, message]);
-      const [word, tasks] = (await call('claim', [leaseMs, want, ...turns(lower), ...messages])) as [
-        Buffer,
-        TaskReply,
-      ];
-      return { paused: isPaused(word), tasks: readTasks(queue, tasks) };
+      const reply = await call('claim', [leaseMs, want, ...turns(lower), ...messages]);
+      const [word, tasks, toRelay] = reply as [Buffer, TaskReply, number];
+      return { paused: isPaused(word), tasks: readTasks(queue, tasks), toRelay };
     },
 
     async finish(outcomes, want, lower = {}) {
@@ -121,12 +121,14 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
       for (const { id, token, word, payload, delayMs, resultTtlMs } of others) {
         args.push(id, token, word, payload, delayMs, resultTtlMs ?? '');
       }
-      const [word, stale, tasks] = (await call('finish', args)) as [Buffer, number[], TaskReply];
+      const reply = await call('finish', args);
+      const [word, stale, tasks, toRelay] = reply as [Buffer, number[], TaskReply, number];
       const sent = [...successes, ...others];
       return {
         paused: isPaused(word),
         stale: stale.map((position) => sent[position - 1]).filter((one) => one !== undefined),
         tasks: readTasks(queue, tasks),
+        toRelay,
       };
     },
 

@@ -8,6 +8,7 @@ import { readTaskError, type TaskError } from '../protocol/task-error.ts';
 import { readHash } from './read-whole.ts';
 import { keyOf, type Place, placeOf, placesOf, QUEUES_KEY, readyKey } from './keys.ts';
 import { type AnnouncedWorker, readAnnouncement } from './announcement.ts';
+import { gaugeOutbox, type OutboxGauge } from './outbox.ts';
 import type { TaskRecord } from './record.ts';
 import { readTasks } from './read-tasks.ts';
 import { runScript } from './scripts.ts';
@@ -24,6 +25,12 @@ interface QueueCounts {
   readonly malformed: number;
   /** Workers whose lease has not run out at the last sweep. */
   readonly workers: number;
+  /** Ends of followed tasks: what follows them waits to be accepted. */
+  readonly outbox: {
+    readonly length: number;
+    /** How long the oldest of them has waited, in milliseconds; 0 when there is none. */
+    readonly oldestMs: number;
+  };
 }
 
 export interface FailedAttempt {
@@ -101,14 +108,15 @@ export function createInspector(client: Redis): Inspector {
   }
 
   async function countPlace(place: Place): Promise<PlaceFacts> {
-    const [counts, paused, workers, malformed, ...lanes] = await Promise.all([
+    const [counts, paused, workers, malformed, outbox, ...lanes] = await Promise.all([
       client.hgetall(keyOf(place, 'count')),
       client.hexists(keyOf(place, 'queue'), 'paused'),
       client.zcard(keyOf(place, 'workers')),
       client.llen(keyOf(place, 'malformed')),
+      gaugeOutbox(client, place),
       ...LANES.map((lane) => client.llen(readyKey(place, lane))),
     ]);
-    return { counts, paused: paused === 1, workers, malformed, lanes };
+    return { counts, paused: paused === 1, workers, malformed, outbox, lanes };
   }
 
   async function workersOf(place: Place): Promise<LiveWorker[]> {
@@ -144,6 +152,10 @@ export function createInspector(client: Redis): Inspector {
         malformed: sum(({ malformed }) => malformed),
         // A worker serves all places of its queue.
         workers: Math.max(...facts.map(({ workers }) => workers)),
+        outbox: {
+          length: sum(({ outbox }) => outbox.length),
+          oldestMs: Math.max(...facts.map(({ outbox }) => outbox.oldestMs)),
+        },
       };
     },
 
@@ -183,6 +195,7 @@ interface PlaceFacts {
   readonly paused: boolean;
   readonly workers: number;
   readonly malformed: number;
+  readonly outbox: OutboxGauge;
   readonly lanes: readonly number[];
 }
 

@@ -30,10 +30,21 @@ export interface Operator {
   resume(queue: string): Promise<void>;
 }
 
-/** @param client a connection of `openCommandConnection` */
-export function createOperator(client: Redis): Operator {
+/**
+ * @param client a connection of `openCommandConnection`
+ * @param onEnd called with the place of a followed task that it has ended
+ */
+export function createOperator(client: Redis, onEnd: (place: Place) => void = () => undefined): Operator {
   async function call(script: ScriptName, place: Place, argument: string): Promise<string> {
     return String(await runScript(client, script, place, [argument]));
+  }
+
+  /** A call that may end the task. */
+  async function end(script: 'cancel' | 'remove', queue: string, id: string): Promise<string> {
+    const place = placeOf(queue, id);
+    const [word, appended] = (await runScript(client, script, place, [id])) as [Buffer, number];
+    if (appended > 0) onEnd(place);
+    return String(word);
   }
 
   async function callAll(script: ScriptName, queue: string, argument: string): Promise<void> {
@@ -41,9 +52,9 @@ export function createOperator(client: Redis): Operator {
   }
 
   return withStoreErrors<Operator>({
-    cancel: async (queue, id) => (await call('cancel', placeOf(queue, id), id)) as CancelAnswer,
+    cancel: async (queue, id) => (await end('cancel', queue, id)) as CancelAnswer,
     replay: async (queue, id) => (await call('retry', placeOf(queue, id), id)) as ReplayAnswer,
-    remove: async (queue, id) => (await call('remove', placeOf(queue, id), id)) as RemoveAnswer,
+    remove: async (queue, id) => (await end('remove', queue, id)) as RemoveAnswer,
     pause: (queue) => callAll('pause', queue, 'paused'),
     resume: (queue) => callAll('pause', queue, 'open'),
   });

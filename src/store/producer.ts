@@ -27,6 +27,10 @@ export interface TaskExtras {
   /** How long it is kept once it has ended, whichever way it ends. */
   readonly resultTtlMs?: number | undefined;
   readonly key?: IdempotencyKey | undefined;
+  /** What follows its end, as `writeFollower` writes it. */
+  readonly follower?: string | undefined;
+  /** The entry of an outbox that it follows: the same task is accepted once for it. */
+  readonly mark?: string | undefined;
 }
 
 export interface IdempotencyKey {

@@ -29,6 +29,10 @@ export const COLUMNS = {
   errors: 'errors',
   /** How many lines its handler has logged; the lines stand in `log-lines`. */
   log: 'logs',
+  /** What follows its end: base64 of CBOR (outbox.ts), with blanks between. */
+  followers: 'followers',
+  /** How often it has ended while something followed it. */
+  ends: 'ends',
 } as const;
 type Column = keyof typeof COLUMNS;
 
@@ -89,6 +93,10 @@ export interface TaskRecord {
   readonly cancelAt: number | undefined;
   /** CBOR of `{percent, note?}`. */
   readonly progress: Buffer | undefined;
+  /** What follows its end, as `readFollowers` reads it. */
+  readonly followers: string | undefined;
+  /** How often it has ended while something followed it. */
+  readonly ends: number;
 }
 
 /** What a header says. */
@@ -167,5 +175,7 @@ export function readRecord(
     expiresAt: time('expires'),
     cancelAt: time('cancel'),
     progress: value('progress'),
+    followers: value('followers')?.toString('latin1'),
+    ends: Number(value('ends')?.toString() ?? 0) || 0,
   };
 }

@@ -34,6 +34,8 @@ const DUTIES = [
   'old',
   'excess',
   'idempotency',
+  'outbox',
+  'marks',
   'ticks',
   'plans',
 ];
@@ -44,7 +46,7 @@ const QUEUE = [...ARGS, 'lib/clock'];
 const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/move', 'lib/push'];
 const ACCEPT = [...MOVES, 'lib/accept', 'lib/standstill', 'lib/extras'];
-const END = [...MOVES, 'lib/log', 'lib/end'];
+const END = [...MOVES, 'lib/log', 'lib/outbox', 'lib/end'];
 const TAKE = [...END, 'lib/accept', 'lib/worker', ...GUARDS.map((name) => `guards/${name}`), 'lib/take'];
 
 /** Each script with the parts that go before its own file, in their order. */
@@ -78,6 +80,10 @@ const SCRIPTS = {
   remove: [...END, 'lib/remove'],
   explain: MOVES,
   pause: QUEUE,
+  follow: [...ROWS, 'lib/outbox'],
+  relay: QUEUE,
+  relayed: QUEUE,
+  marks: QUEUE,
 } as const satisfies Record<string, readonly string[]>;
 
 /** Scripts that Redis refuses at `maxmemory`: acknowledging must always work, accepting must not. */

@@ -16,6 +16,8 @@ export interface SweepSettings {
   readonly retentionBytes: number;
   /** Longest time between two sweeps. */
   readonly periodMs: number;
+  /** Others that sweep the same places go first by this many milliseconds; 0 unless given. */
+  readonly lateMs?: number;
 }
 
 /** How many tasks each part of a sweep handled. */
@@ -45,6 +47,10 @@ export interface Swept {
   readonly plans: readonly PlannedTick[];
   /** How far the clock of the scripts is ahead of the time of day. */
   readonly skewMs: number;
+  /** Entries of the outbox whose followers are to be accepted. */
+  readonly toRelay: number;
+  /** Marks that may be old (`Outbox.settleMarks`). */
+  readonly marks: readonly string[];
 }
 
 /** A schedule as a sweep found it, in the bytes that Redis has. */
@@ -64,11 +70,12 @@ export function createSweeper(
   client: Redis,
   settings: SweepSettings,
 ): (place: Place, wantsTicks?: boolean) => Promise<Swept> {
-  const { leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs } = settings;
+  const { leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs, lateMs = 0 } = settings;
   return async (place, wantsTicks = true) => {
-    const args = [leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs, wantsTicks ? 1 : 0];
+    const limits = [leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs];
+    const args = [...limits, wantsTicks ? 1 : 0, lateMs];
     const reply = await runScript(client, 'sweep', place, args);
-    const [nextMs, now, counts, ticks, lateSince, plans, skewMs] = reply as [
+    const [nextMs, now, counts, ticks, lateSince, plans, skewMs, toRelay, marks] = reply as [
       number,
       number,
       number[],
@@ -76,6 +83,8 @@ export function createSweeper(
       number,
       (Buffer | null)[],
       number,
+      number,
+      Buffer[],
     ];
     const [due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0] = counts;
     return {
@@ -86,6 +95,8 @@ export function createSweeper(
       lateSince,
       plans: readTicks(plans),
       skewMs,
+      toRelay,
+      marks: marks.map(String),
     };
   };
 }

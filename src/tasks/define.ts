@@ -2,6 +2,7 @@
 
 import * as v from 'valibot';
 import { PopfleetError } from '../protocol/errors.ts';
+import type { Cause } from '../protocol/message.ts';
 import { TASK_TYPE } from '../protocol/names.ts';
 import { DefaultsSchema, type TaskDefaults } from '../protocol/options.ts';
 import { faultOfSchema, type InputSchema } from './input-schema.ts';
@@ -22,6 +23,8 @@ export interface TaskContext {
   log(line: string): void;
   /** The tick that made the task, and when it was due; `undefined` for a task that no schedule made. */
   readonly schedule: { readonly name: string; readonly due: Date } | undefined;
+  /** The end of the task that this one follows (`onEnd`): its id, the state in which it ended, its result or its error. */
+  readonly cause: Cause | undefined;
   /** W3C trace context of the request that made the task. */
   readonly traceparent: string | undefined;
 }

@@ -3,12 +3,19 @@
 import * as v from 'valibot';
 import { decodeStored } from '../protocol/cbor.ts';
 import { LANES } from '../protocol/lane.ts';
-import { decodeContent, type MessageOptions, readTick, typeOfContent } from '../protocol/message.ts';
+import {
+  decodeContent,
+  type MessageOptions,
+  readCause,
+  readTick,
+  typeOfContent,
+} from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions, runEntries } from '../protocol/options.ts';
 import { type ErrorCause, KILL_CAUSES, readTaskError } from '../protocol/task-error.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import type { FailedAttempt, Inspector } from '../store/inspector.ts';
+import { readFollowers } from '../store/outbox.ts';
 import type { TaskRecord } from '../store/record.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { compact } from '../protocol/compact.ts';
@@ -124,6 +131,20 @@ export const taskEntries = {
   schedule: v.exactOptional(
     v.pipe(v.object({ name: v.string(), due: Time }), v.description('the tick that made it')),
   ),
+  onEnd: v.exactOptional(
+    v.pipe(
+      v.object({ type: v.string(), queue: v.string() }),
+      v.description('the task that is accepted when this one has ended'),
+    ),
+  ),
+  cause: v.exactOptional(
+    v.pipe(
+      v.object({ id: v.string(), state: v.string() }),
+      v.description(
+        'the task that it follows, and how that ended; its handler has the result or the error as well',
+      ),
+    ),
+  ),
   traceparent: v.exactOptional(v.string()),
   links: Links,
 };
@@ -175,6 +196,7 @@ function toTaskView(
   const { type, input, options } = readContent(record.content);
   const { traceparent } = options;
   const tick = readTick(options);
+  const cause = readCause(options);
   return compact<TaskView>({
     id: record.id,
     type,
@@ -198,9 +220,18 @@ function toTaskView(
     error: record.error && record.state !== 'succeeded' ? readTaskError(record.error) : undefined,
     errors: attempts.map(toAttemptView),
     schedule: tick && { name: tick.name, due: toTime(tick.due) },
+    onEnd: onEndOf(record),
+    cause: cause && { id: cause.id, state: cause.state },
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
     links: linksOf(record.id, basePath),
   });
+}
+
+/** What its call has asked for: the first that follows it. */
+function onEndOf({ followers }: TaskRecord): TaskView['onEnd'] {
+  const [first] = followers === undefined ? [] : readFollowers(followers);
+  const type = first && typeOfContent(first.content);
+  return first && type !== undefined ? { type, queue: first.queue } : undefined;
 }
 
 export function toTaskRow(record: TaskRecord, basePath: string): TaskRow {

@@ -17,6 +17,8 @@ export interface LeaseDeps {
   readonly consumer: Consumer;
   /** Announces the worker and its queue. @throws Error of the store */
   readonly announce: () => Promise<void>;
+  /** Has what follows the ends of its tasks accepted. */
+  readonly relay: () => void;
   readonly slots: Slots;
   readonly execute: Execute;
   /** Whether `finish` may bring the next tasks: not while stopping, nor when it is another queue's turn. */
@@ -60,7 +62,7 @@ export class Lease {
   /** Claims popped messages and fills the free slots. @throws Error of the store; what was popped comes back by itself */
   claim(popped: readonly PoppedMessage[]): Promise<void> {
     return this.#oneAtATime(async () => {
-      const { consumer, slots, laneTurn, watch } = this.#deps;
+      const { consumer, slots, laneTurn, relay, watch } = this.#deps;
       const call = `claim of ${this.queue}`;
       const extra = this.#isPaused ? 0 : slots.reserve(Number.POSITIVE_INFINITY);
       try {
@@ -69,6 +71,7 @@ export class Lease {
         );
         watch.worked(call);
         this.#isPaused = reply.paused;
+        if (reply.toRelay > 0) relay();
         this.#adopt(reply.tasks);
       } catch (error) {
         watch.failed(call, error); // The fetcher, which asked for it, logs it.
@@ -113,7 +116,7 @@ export class Lease {
   }
 
   async #finish(batch: readonly Outcome[]): Promise<void> {
-    const { consumer, slots, wantsMore, laneTurn, log } = this.#deps;
+    const { consumer, slots, wantsMore, laneTurn, relay, log } = this.#deps;
     if (this.#isInDoubt) await this.#lookAgain();
     const want = wantsMore() && !this.#isPaused ? slots.reserve(Number.POSITIVE_INFINITY, batch.length) : 0;
     // The last reports of their handlers go first: they count only while the tasks run.
@@ -121,6 +124,7 @@ export class Lease {
     try {
       const reply = await this.#inDoubtUntilReplied(consumer.finish(batch, want, takeTurns(laneTurn, want)));
       this.#isPaused = reply.paused;
+      if (reply.toRelay > 0) relay();
       for (const { id, token } of reply.stale)
         log.warn({ queue: this.queue, task: id, token }, 'the outcome came too late and was not recorded');
       for (const { id, token } of batch) slots.drop(this.queue, id, token);

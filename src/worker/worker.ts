@@ -8,12 +8,12 @@ import { type Announcement, announce } from '../store/announcement.ts';
 import { openBlockingPop } from '../store/blocking-pop.ts';
 import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
 import { createConsumer } from '../store/consumer.ts';
-import { type Place, placesOf } from '../store/keys.ts';
+import { placesOf } from '../store/keys.ts';
 import { watchPermissions } from '../store/permissions.ts';
-import { createSweeper, type Swept } from '../store/sweeper.ts';
-import { runTicks, type TickReport } from '../store/ticks.ts';
 import { createWakeListener } from '../store/wake-listener.ts';
 import type { Registry, TaskSettings } from '../tasks/registry.ts';
+import { createSweepTimer } from '../upkeep/sweep-timer.ts';
+import { openUpkeep, type UpkeepSettings } from '../upkeep/upkeep.ts';
 import { VERSION } from '../version.ts';
 import { createCallWatch } from './call-watch.ts';
 import { createExecute } from './execute.ts';
@@ -28,24 +28,17 @@ import type { Report } from './runners/runner.ts';
 import { createSemaphore, limitRunner } from './runners/semaphore.ts';
 import { ThreadPool } from './runners/thread-pool.ts';
 import { createSlots, type Slots } from './slots.ts';
-import { createSweepAndTick } from './sweep-and-tick.ts';
-import { createSweepTimer, type SweepTimer } from './sweep-timer.ts';
 
-export interface WorkerSettings {
+export interface WorkerSettings extends UpkeepSettings {
   readonly queues: readonly string[];
   /** Tasks at the same time. */
   readonly concurrency: number;
   /** Threads that run them; those beyond run inline. */
   readonly threads: number;
   readonly threadMemoryMb: number;
-  readonly leaseMs: number;
-  readonly heartbeatMs: number;
   readonly blockMs: number;
-  readonly popGraceMs: number;
   readonly shutdownGraceMs: number;
-  readonly resultTtlMs: number;
   readonly resultLimitBytes: number;
-  readonly retentionBytes: number;
   readonly lowLanesPercent: number;
   readonly tasks: TaskSettings;
 }
@@ -60,8 +53,6 @@ export interface WorkerDeps {
   readonly stuckMs?: number;
 }
 
-/** Tasks of each kind that one sweep handles; a slice takes Redis about a millisecond. */
-const SWEEP_SLICE = 100;
 /** A worker whose calls of one kind have all failed for this long asks to be replaced. */
 const STUCK_MS = 300_000;
 /** A call that gets no answer for this long is given up with its connection; `held` finds out later what it did. */
@@ -127,6 +118,8 @@ function* servicesOf(
   const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
   watchPermissions(command, log);
   yield atStop(() => command.disconnect());
+  const upkeep = openUpkeep(command, settings, 'worker', log);
+  yield atStop(() => farewell([upkeep.relay.settled()]));
 
   const execute = createExecute({
     registry,
@@ -145,6 +138,7 @@ function* servicesOf(
       new Lease({
         consumer: createConsumer(command, place, name, settings.leaseMs),
         announce: () => announce(command, queue, name, announcement),
+        relay: () => upkeep.relay.soon(place),
         slots,
         execute,
         // With several queues the fetcher decides whose turn it is, so that a busy one cannot starve the others.
@@ -158,7 +152,12 @@ function* servicesOf(
   }
   yield atStop(() => farewell(leases.map((lease) => lease.leave().catch(() => undefined))));
 
-  const sweeps = createSweeps(settings, command, log);
+  const sweeps = new Map(
+    queues.flatMap(placesOf).map((place) => {
+      const sweep = upkeep.sweepOf(place);
+      return [place, createSweepTimer(sweep, settings.heartbeatMs, log)] as const;
+    }),
+  );
   yield atStop(() => farewell([...sweeps.values()].map((timer) => timer.stop())));
 
   const open = () => openBlockingPop(connection, `${name}:feed`, command, blockMs);
@@ -200,25 +199,6 @@ async function drain(slots: Slots, graceMs: number, hurry: AbortSignal | undefin
   for (const held of slots.held()) held.stop('shutting-down');
   // Outcomes of what was stopped are still on their way.
   await slots.whenEmpty(timeLimit(FAREWELL_MS));
-}
-
-/** A sweep timer for each place. */
-function createSweeps(settings: WorkerSettings, command: Command, log: Log): Map<Place, SweepTimer> {
-  const { queues, heartbeatMs, leaseMs, popGraceMs, retentionBytes, resultTtlMs } = settings;
-  const sweep = createSweeper(command, {
-    leaseMs,
-    slice: SWEEP_SLICE,
-    popGraceMs,
-    retentionMs: resultTtlMs,
-    retentionBytes,
-    periodMs: heartbeatMs,
-  });
-  const tick = (queue: string, swept: Swept): Promise<TickReport[]> => runTicks(command, queue, swept);
-  const timerOf = (place: Place): SweepTimer => {
-    const sweepAndTick = createSweepAndTick({ place, sweep, tick, retryMs: heartbeatMs, log });
-    return createSweepTimer(sweepAndTick, heartbeatMs, log);
-  };
-  return new Map(queues.flatMap(placesOf).map((place) => [place, timerOf(place)]));
 }
 
 function announcementOf({ concurrency, threads }: WorkerSettings, registry: Registry): Announcement {

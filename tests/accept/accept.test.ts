@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, it, test } from 'vitest';
 import * as v from 'valibot';
 import { type Accept, createAccept } from '../../src/accept/accept.ts';
-import { placeOf, type Prepared, type Sender } from '../../src/accept/new-task.ts';
+import { positionOf, type Prepared, type Sender } from '../../src/accept/new-task.ts';
 import { PopfleetError } from '../../src/protocol/errors.ts';
 import type { Call } from '../../src/protocol/options.ts';
 import type { Schedule } from '../../src/protocol/schedule.ts';
@@ -129,7 +129,7 @@ describe('prepare', () => {
     const { prepare } = open();
     expect(refusalOf(() => prepare(call, sender))).toMatchObject(alone);
     const { code } = alone as PopfleetError;
-    expect(refusalOf(() => prepare(call, sender, placeOf(3)))).toMatchObject({ code, faults });
+    expect(refusalOf(() => prepare(call, sender, positionOf(3)))).toMatchObject({ code, faults });
   });
 
   it('completes a schedule by its definition, and asks whether its queue may be made', async () => {

@@ -4,7 +4,7 @@ import { homeOf } from '../../src/store/keys.ts';
 import { expect, test } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { runTicks } from '../../src/store/ticks.ts';
-import { createSweepAndTick } from '../../src/worker/sweep-and-tick.ts';
+import { createSweepPlace } from '../../src/upkeep/sweep-place.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { KEY, QUEUE } from '../support/scripted-queue.ts';
 import { startStore } from '../support/store.ts';
@@ -137,7 +137,9 @@ test('case 7: a lease gets no shorter by a clock that goes ahead and back', asyn
 test('case 7: the log says when the clock was set back, and when it is over', async () => {
   const ticking = await openTicking(client);
   const lines: string[] = [];
-  const sweepAndTick = createSweepAndTick({
+  const sweepAndTick = createSweepPlace({
+    outbox: { settleMarks: async () => undefined },
+    relay: { soon: () => undefined },
     place: homeOf(QUEUE),
     sweep: () => ticking.sweep(),
     tick: (queue, swept) => runTicks(client, queue, swept),

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { LONGEST_CATCH_UP_MS, MISSED_AFTER_MS } from '../../src/protocol/schedule.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import { runTicks } from '../../src/store/ticks.ts';
-import { createSweepAndTick } from '../../src/worker/sweep-and-tick.ts';
+import { createSweepPlace } from '../../src/upkeep/sweep-place.ts';
 import { createLog } from '../../src/log.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf } from '../support/moves.ts';
@@ -120,7 +120,9 @@ test('case 1: while Redis is full ticks wait, the sweep goes on, and the log say
     retentionBytes: 0,
   };
   const retryMs = 400;
-  const sweep = createSweepAndTick({
+  const sweep = createSweepPlace({
+    outbox: { settleMarks: async () => undefined },
+    relay: { soon: () => undefined },
     place: homeOf(QUEUE),
     sweep: createSweeper(client, { ...settings, periodMs: 1_000 }),
     tick: (queue, swept) => runTicks(client, queue, swept),

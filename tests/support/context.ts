@@ -13,6 +13,7 @@ export function contextOf(type: string): TaskContext {
     progress: () => undefined,
     log: () => undefined,
     schedule: undefined,
+    cause: undefined,
     traceparent: undefined,
   };
 }

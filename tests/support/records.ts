@@ -13,7 +13,7 @@ export async function recordOf(client: Redis, queue: string, id: string): Promis
 }
 
 /** The values of a task, one a column, as the program itself reads them: at one moment, also when Redis has no memory left. */
-export async function rowOf(client: Redis, queue: string, id: string): Promise<(Buffer | null)[]> {
+async function rowOf(client: Redis, queue: string, id: string): Promise<(Buffer | null)[]> {
   return (await client.callBuffer(
     'EVAL',
     READ.lua,

@@ -65,7 +65,7 @@ class FakeConsumer implements Consumer {
       throw new Error('Connection is closed.');
     }
     const stale = outcomes.filter(({ id }) => this.stale.includes(id));
-    return { paused: this.isPaused, tasks, stale };
+    return { paused: this.isPaused, tasks, stale, toRelay: 0 };
   }
 }
 
@@ -127,6 +127,7 @@ beforeEach(() => {
   lease = new Lease({
     consumer,
     announce: async () => void (announced += 1),
+    relay: () => undefined,
     slots,
     execute: (held) => execute(held),
     wantsMore: () => wantsMore,

@@ -2,7 +2,7 @@
 
 import type { Accept } from '../../accept/accept.ts';
 import { keyReused } from '../../accept/idempotency.ts';
-import { type Prepared, placeOf, type Sender } from '../../accept/new-task.ts';
+import { type Prepared, positionOf, type Sender } from '../../accept/new-task.ts';
 import { type ErrorCode, type FieldFault, PopfleetError } from '../../protocol/errors.ts';
 import { CallSchema } from '../../protocol/options.ts';
 import { invalidInput, validate } from '../../protocol/validate.ts';
@@ -47,12 +47,14 @@ export function createItemCheck(
   let errorsLeft = mostErrors;
 
   return (value, index) => {
-    const place = placeOf(index);
+    const position = positionOf(index);
     try {
-      const call = validate(CallSchema, value, place.call);
-      const { queue, state, task } = accept.prepare(call, sender, place);
+      const call = validate(CallSchema, value, position.call);
+      const { queue, state, task } = accept.prepare(call, sender, position);
       if (task.content.length > itemBytes) {
-        throw invalidInput([{ pointer: `#${place.input}`, detail: `must have at most ${itemBytes} bytes` }]);
+        throw invalidInput([
+          { pointer: `#${position.input}`, detail: `must have at most ${itemBytes} bytes` },
+        ]);
       }
       return { index, queue, state, task };
     } catch (error) {

@@ -3,7 +3,7 @@
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import { keyReused, ofTask } from '../../accept/idempotency.ts';
-import { ALONE, type Place, unknownType } from '../../accept/new-task.ts';
+import { ALONE, type Position, unknownType } from '../../accept/new-task.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { QUEUE_NAME } from '../../protocol/names.ts';
 import { type Call, CallSchema } from '../../protocol/options.ts';
@@ -37,8 +37,8 @@ const shortQuery = {
 };
 const shortEntries = { ...queryEntries, ...shortQuery };
 
-/** Place of the input in the body of a short route, which is the input alone. */
-const SHORT: Place = { call: '', input: '', queue: '`?queue=`' };
+/** Position of the input in the body of a short route, which is the input alone. */
+const SHORT: Position = { call: '', input: '', queue: '`?queue=`' };
 
 /** Query parameters of both routes. */
 const SENDING = {
@@ -166,14 +166,14 @@ async function send(
   deps: EnqueueDeps,
   given: Call,
   preferences: SendPreferences,
-  place = ALONE,
+  position = ALONE,
   message?: string,
 ): Promise<Response> {
   const { accept } = deps;
   const key = sameKey(preferences.key, given.key);
   const call = key === given.key ? given : { ...given, key };
   const sender = senderOf(c, deps.quota);
-  const prepared = accept.prepare(call, sender, place);
+  const prepared = accept.prepare(call, sender, position);
   const room = accept.admit(prepared, sender);
   if (room) await room;
   const headers = c.get('rateLimit');

@@ -23,6 +23,10 @@ const QueueSchema = named(
     ready: v.pipe(v.record(v.string(), v.number()), v.description('length of each lane')),
     malformed: v.pipe(v.number(), v.description('messages that are none of popfleet')),
     workers: v.number(),
+    outbox: v.pipe(
+      v.object({ length: v.number(), oldestMs: v.number() }),
+      v.description('ends of tasks whose `onEnd` waits to be accepted, and how long the oldest has waited'),
+    ),
   }),
 );
 

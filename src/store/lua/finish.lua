@@ -5,7 +5,7 @@
 --       then for each other outcome: id, token, word, payload, delay in ms, time to live in ms ('' = the fleet's).
 --       What each word does stands in outcomes/. The payload is the result, or the error, or ''.
 -- A token is the header that the claim gave the task: it names worker and claim number, and no other claim has the same.
--- Reply: 'claimed' or 'paused', the positions (from 1) of outcomes that are stale, then the tasks as claim.lua answers them
+-- Reply: 'claimed' or 'paused', the positions (from 1) of outcomes that are stale, then the rest as claim.lua answers it
 
 local worker, lease_ms = args.text(), args.number()
 local want, from_low, from_normal = args.number(), args.number(), args.number()
@@ -63,4 +63,4 @@ if want > 0 and not Q.PAUSED then
   Q.hold(worker)
 end
 Q.commit()
-return { Q.PAUSED and 'paused' or 'claimed', stale, Q.taken }
+return { Q.PAUSED and 'paused' or 'claimed', stale, Q.taken, Q.appended }

@@ -1,7 +1,7 @@
 -- Tasks without what may be large. It stands alone, without the shared library, because it changes nothing.
 -- ARGV: bytes of each content that are wanted, bytes of contents to read at most (the first one in any case), a state ('' = any), ids
 -- Reply: how many of the ids were looked at, then for each of these that is in the state: id, and one value a column in the order of
---        COLUMN_ORDER; without result and progress
+--        COLUMN_ORDER; without result, progress and what follows it
 
 local cut, budget, state, ids = args.number(), args.number(), args.text(), args.list()
 local headers = redis.call('HMGET', Q.HEADERS, unpack(ids))
@@ -14,7 +14,7 @@ for at, id in ipairs(ids) do
   if bytes > 0 then
     local row = { id }
     for at_column, column in ipairs(Q.READ) do
-      local is_left_out = column == Q.RESULTS or column == Q.PROGRESS
+      local is_left_out = column == Q.RESULTS or column == Q.PROGRESS or column == Q.FOLLOWERS
       local value = not is_left_out and redis.call('HGET', column, id) or false
       row[at_column + 1] = column == Q.CONTENTS and value and string.sub(value, 1, cut) or value
     end

@@ -4,7 +4,13 @@ import type { Soon } from '../../lifecycle.ts';
 import { encodeCbor } from '../../protocol/cbor.ts';
 import { CborFault } from '../../protocol/cbor-scan.ts';
 import { LONGEST_DELAY_MS } from '../../protocol/instant.ts';
-import { decodeContent, type MessageOptions, readTick, type TaskContent } from '../../protocol/message.ts';
+import {
+  decodeContent,
+  type MessageOptions,
+  readCause,
+  readTick,
+  type TaskContent,
+} from '../../protocol/message.ts';
 import { faultText, toPlain } from '../../protocol/plain-value.ts';
 import { toTaskError } from '../../protocol/task-error.ts';
 import { isErrorLike, readProperty } from '../../protocol/value-text.ts';
@@ -89,6 +95,10 @@ class RunContext implements TaskContext {
   get schedule(): TaskContext['schedule'] {
     const tick = readTick(this.#options);
     return tick && { name: tick.name, due: new Date(tick.due) };
+  }
+
+  get cause(): TaskContext['cause'] {
+    return readCause(this.#options);
   }
 
   get traceparent(): string | undefined {

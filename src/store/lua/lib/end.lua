@@ -4,6 +4,7 @@
 -- `bytes` is what all of them keep, for the retention by size; nil = nothing, because their rows go at once. Their headers are put.
 function Q.ended(ids, from, to, bytes)
   Q.move_many(ids, from, to)
+  Q.append_ends(ids, to)
   if not bytes then return end
   Q.deltas.bytes = Q.deltas.bytes + bytes
   if to ~= 'dead' then return Q.call_sliced('RPUSH', Q.DONE, ids) end
@@ -40,5 +41,6 @@ function Q.bytes_kept(id, to, payload, keep_ms)
   if keep_ms then bytes = bytes + Q.VALUE_BYTES end
   local errors = redis.call('HSTRLEN', Q.ERRORS, id)
   if errors > 0 then bytes = bytes + Q.VALUE_BYTES + errors end
+  if Q.are_any_followed() then bytes = bytes + redis.call('HSTRLEN', Q.FOLLOWERS, id) end
   return bytes + Q.log_bytes(id)
 end

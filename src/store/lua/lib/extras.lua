@@ -1,4 +1,5 @@
--- What a new task may bring beside its content, as producer.ts names it (TaskExtras): times, and an idempotency key.
+-- What a new task may bring beside its content, as producer.ts names it (TaskExtras): times, an idempotency key, what follows it, and
+-- what it follows.
 -- Shared by enqueue.lua and tick.lua.
 
 -- Tasks that `accept_gathered` accepts, by lane those that are ready at once: ids, and id and content of each.
@@ -28,6 +29,14 @@ function Q.take_key(id, key)
   return string.sub(owner, 37) == key.digest and 'replayed' or 'conflict', owner_id
 end
 
+-- A relay accepts this task: whether one has before. `mark` says which entry of which outbox it follows.
+function Q.is_marked(id, mark)
+  local member = id .. ' ' .. mark
+  local is_known = redis.call('ZSCORE', Q.MARKS, member)
+  redis.call('ZADD', Q.MARKS, Q.NOW_TEXT, member)
+  return is_known
+end
+
 -- The time in a UUIDv7 is its first 48 bits (RFC 9562, section 5.7). It serves as the time of acceptance while it is close to it,
 -- so that most waiting tasks need no header.
 Q.CLOSE_MS = 100
@@ -43,7 +52,7 @@ function Q.gather(id, content, lane, extras)
     local verdict, owner = Q.take_key(id, extras.key)
     if verdict == 'replayed' or verdict == 'conflict' then return verdict, owner end
   end
-  if Q.contents[id] then return 'known', id end
+  if Q.contents[id] or (extras.mark and Q.is_marked(id, extras.mark)) then return 'known', id end
   Q.contents[id] = content
   local expires = Q.instant(extras.ttlMs, extras.expiresAt)
   if expires then
@@ -51,6 +60,7 @@ function Q.gather(id, content, lane, extras)
     redis.call('ZADD', Q.UNSTARTED, expires, id)
     Q.wake_at(expires)
   end
+  if extras.follower then Q.put(Q.FOLLOWERS, id, extras.follower) end
   if extras.resultTtlMs then Q.put(Q.RESULT_TTLS, id, extras.resultTtlMs) end
   local due = Q.instant(extras.delayMs, extras.runAt)
   local state = due and due > Q.NOW and 'scheduled' or 'ready'

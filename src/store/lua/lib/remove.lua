@@ -12,11 +12,20 @@ function Q.forget_wait(id, task)
   redis.call('ZREM', Q.UNSTARTED, id)
 end
 
--- Drops the row of a task that has ended. Returns whether it did: a task that was replayed meanwhile stays.
+-- When the row of a pinned task is to go after all.
+Q.PINNED_AGAIN_MS = 1000
+
+-- Drops the row of a task that has ended. Returns whether it did: a task that was replayed meanwhile stays, and one that is pinned
+-- stays until it is not.
 function Q.remove(id, task)
   -- A later release may know more states.
   local moves = task and Q.TRANSITIONS[task.state]
   if not moves or not moves.removed then return false end
+  -- What follows its end needs the row.
+  if Q.is_pinned(id) then
+    redis.call('ZADD', Q.KEPT, Q.NOW + Q.PINNED_AGAIN_MS, id)
+    return false
+  end
   Q.move_many({ id }, task.state, 'removed')
   Q.deltas.bytes = Q.deltas.bytes - (task.bytes or 0)
   Q.removed[#Q.removed + 1] = id

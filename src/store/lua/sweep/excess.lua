@@ -9,6 +9,7 @@ Q.duties[#Q.duties + 1] = function(sweep)
   local dropped = {}
   for _, id in ipairs(ids) do
     local before = Q.deltas.bytes
+    redis.call('ZREM', Q.KEPT, id)
     sweep.remove(id)
     dropped[#dropped + 1] = id
     held = held + Q.deltas.bytes - before
@@ -16,6 +17,5 @@ Q.duties[#Q.duties + 1] = function(sweep)
   end
   if #dropped == 0 then return end
   if from_done then redis.call('LPOP', Q.DONE, #dropped) else Q.call_sliced('ZREM', Q.DEAD, dropped) end
-  Q.call_sliced('ZREM', Q.KEPT, dropped)
   if held > sweep.retention_bytes then sweep.again_at(Q.NOW) end
 end

@@ -1,15 +1,20 @@
-// Sweeps one queue and runs the ticks of schedules that the sweep has named; logs what it finds.
+// Sweeps one place, and does what the sweep has named: ticks of schedules, ends to relay, marks to settle. Logs what it finds.
 
 import type { Log } from '../log.ts';
 import { toOptionalTime } from '../protocol/time-text.ts';
 import type { Place } from '../store/keys.ts';
+import type { Outbox } from '../store/outbox.ts';
 import type { Swept } from '../store/sweeper.ts';
 import type { TickReport } from '../store/ticks.ts';
+import type { Relay } from './relay.ts';
 
-export interface SweepAndTickDeps {
+export interface SweepPlaceDeps {
   readonly place: Place;
   sweep(place: Place, wantsTicks: boolean): Promise<Swept>;
-  tick(queue: string, swept: Swept): Promise<readonly TickReport[]>;
+  /** Runs ticks; without it they are left to others. */
+  readonly tick?: (queue: string, swept: Swept) => Promise<readonly TickReport[]>;
+  readonly outbox: Pick<Outbox, 'settleMarks'>;
+  readonly relay: Pick<Relay, 'soon'>;
   /** After ticks that failed, the next ones are tried this much later. */
   readonly retryMs: number;
   readonly log: Log;
@@ -18,9 +23,9 @@ export interface SweepAndTickDeps {
 /** The clock of the scripts is named when it is ahead of the time of day by more than this. */
 const NAMED_SKEW_MS = 1_000;
 
-/** @returns one sweep with its ticks; running a tick twice, or on two workers, changes nothing */
-export function createSweepAndTick(deps: SweepAndTickDeps): () => Promise<Swept> {
-  const { place, log } = deps;
+/** @returns one sweep with what it names; doing that twice, or on two workers, changes nothing */
+export function createSweepPlace(deps: SweepPlaceDeps): () => Promise<Swept> {
+  const { place, tick: runTicks, log } = deps;
   const { queue } = place;
   let waitsUntil = 0;
   let failure: string | undefined;
@@ -28,7 +33,7 @@ export function createSweepAndTick(deps: SweepAndTickDeps): () => Promise<Swept>
 
   async function tick(swept: Swept): Promise<void> {
     try {
-      for (const report of await deps.tick(queue, swept)) logTick(queue, report, log);
+      for (const report of (await runTicks?.(queue, swept)) ?? []) logTick(queue, report, log);
       failure = undefined;
     } catch (error) {
       // The other duties of the sweep go on meanwhile: they may be what makes room in a full Redis.
@@ -41,9 +46,11 @@ export function createSweepAndTick(deps: SweepAndTickDeps): () => Promise<Swept>
   }
 
   return async () => {
-    const swept = await deps.sweep(place, performance.now() >= waitsUntil);
+    const swept = await deps.sweep(place, runTicks !== undefined && performance.now() >= waitsUntil);
     watchSkew(swept.skewMs);
+    if (swept.toRelay > 0) deps.relay.soon(place);
     if (swept.ticks.length + swept.plans.length > 0) await tick(swept);
+    if (swept.marks.length > 0) await deps.outbox.settleMarks(place, swept.marks);
     return swept;
   };
 }

@@ -1,0 +1,20 @@
+-- Something follows a task from now on. When that has ended, or is gone, this counts as one more end, for this follower alone.
+-- ARGV: id, the follower (store/outbox.ts)
+-- Reply: 'known' when it follows already, 'following', 'ended' or 'gone'; and how many entries were appended to the outbox
+
+local id, follower = args.text(), args.text()
+Q.load_tasks({ id })
+local task = Q.read_task(id)
+local before = redis.call('HGET', Q.FOLLOWERS, id)
+local all = before and before .. ' ' .. follower or follower
+if before and string.find(' ' .. before .. ' ', ' ' .. follower .. ' ', 1, true) then return { 'known', 0 } end
+redis.call('HSET', Q.FOLLOWERS, id, all)
+local _, blanks = string.gsub(all, ' ', ' ')
+if not task then
+  Q.append_end(id, all, 'gone', blanks)
+  return { 'gone', Q.appended }
+end
+-- A task that has ended is one that can be removed.
+if not Q.TRANSITIONS[task.state] or not Q.TRANSITIONS[task.state].removed then return { 'following', 0 } end
+Q.append_end(id, all, task.state, blanks)
+return { 'ended', Q.appended }

@@ -1,0 +1,162 @@
+// What follows the ends of tasks: entries that the scripts append to the outbox of a place in the step in which a followed task
+// ends (lua/lib/outbox.lua). A relay takes them, has their followers accepted, and notes that.
+
+import type { Redis } from 'ioredis';
+import { decodeStored, encodeCbor } from '../protocol/cbor.ts';
+import { compact } from '../protocol/compact.ts';
+import type { Lane } from '../protocol/lane.ts';
+import { TASK_ID_CHARS } from '../protocol/names.ts';
+import { keyOf, type Place, placeOf, placesOf } from './keys.ts';
+import type { TaskExtras } from './producer.ts';
+import { runScript } from './scripts.ts';
+
+/** A task that is accepted when the one that it follows has ended. It was checked when that one was accepted. */
+export interface Follower {
+  readonly queue: string;
+  readonly lane: Lane;
+  /** As `encodeContent` made it; its cause is added when it is accepted. */
+  readonly content: Buffer;
+  readonly extras?: Pick<TaskExtras, 'ttlMs' | 'resultTtlMs'> | undefined;
+}
+
+/** One end of a followed task, with the followers that are still to be accepted. */
+export interface OutboxEntry {
+  readonly place: Place;
+  /** `<id>:<number of the end>`. */
+  readonly name: string;
+  readonly id: string;
+  /** `gone`: there was no such task when something wanted to follow it. */
+  readonly state: string;
+  /** Milliseconds of the Redis clock. */
+  readonly endedAt: number;
+  /** Position of the first of `followers` among all that follow the task. */
+  readonly from: number;
+  /** `undefined` for one that cannot be read. */
+  readonly followers: readonly (Follower | undefined)[];
+  /** CBOR, as the row has it now. */
+  readonly result: Buffer | undefined;
+  readonly error: Buffer | undefined;
+}
+
+/** `done`: how many followers of the entry, counted from the first, are accepted; `all`: the entry goes. */
+export interface RelayNote {
+  readonly name: string;
+  readonly done: number | 'all';
+}
+
+/** How a task stands that something wants to follow. */
+type FollowAnswer = 'known' | 'following' | 'ended' | 'gone';
+
+/** All calls reject with the plain ioredis error. They work in a full Redis. */
+export interface Outbox {
+  /** Takes entries that are due, oldest first. They are due again later unless they are noted as done. */
+  take(place: Place, most: number): Promise<readonly OutboxEntry[]>;
+  note(place: Place, notes: readonly RelayNote[]): Promise<void>;
+  /**
+   * Lets something follow a task from now on. Of one that has ended, or is gone, the follower is relayed as if it ended now.
+   * Following twice is following once.
+   */
+  follow(queue: string, id: string, follower: Follower): Promise<FollowAnswer>;
+  /** Drops those of a place's old marks whose entries are gone. @param marks as a sweep named them */
+  settleMarks(place: Place, marks: readonly string[]): Promise<void>;
+}
+
+/** Bytes of results that one call answers, about. */
+const BYTES_A_CALL = 4_194_304;
+
+/** @param client a connection of `openCommandConnection` */
+export function createOutbox(client: Redis): Outbox {
+  return {
+    async take(place, most) {
+      const flat = (await runScript(client, 'relay', place, [most, BYTES_A_CALL])) as (Buffer | null)[];
+      const entries: OutboxEntry[] = [];
+      for (let at = 0; at + 4 < flat.length; at += 5) {
+        entries.push(readEntry(place, flat.slice(at, at + 5)));
+      }
+      return entries;
+    },
+
+    async note(place, notes) {
+      if (notes.length === 0) return;
+      const args = notes.flatMap(({ name, done }) => [name, done === 'all' ? '' : done]);
+      await runScript(client, 'relayed', place, args);
+    },
+
+    async follow(queue, id, follower) {
+      const reply = await runScript(client, 'follow', placeOf(queue, id), [id, writeFollower(follower)]);
+      return String((reply as readonly unknown[])[0]) as FollowAnswer;
+    },
+
+    async settleMarks(place, marks) {
+      if (marks.length === 0) return;
+      const args: string[] = [];
+      for (const mark of marks) args.push(mark, (await hasEntry(client, mark)) ? 'there' : 'gone');
+      await runScript(client, 'marks', place, args);
+    },
+  };
+}
+
+/** What names an entry to the place of its follower (`TaskExtras.mark`). */
+export function markOf({ place, name }: OutboxEntry): string {
+  return `${place.queue} ${place.partition} ${name}`;
+}
+
+/** Asks the outbox that a mark is about: id of the follower, queue, partition, name of the entry. */
+async function hasEntry(client: Redis, mark: string): Promise<boolean> {
+  const [, queue = '', partition, name = ''] = mark.split(' ');
+  const source = placesOf(queue).find((place) => place.partition === Number(partition));
+  return source !== undefined && (await client.hexists(keyOf(source, 'outbox'), name)) === 1;
+}
+
+/** As the column `followers` keeps it. */
+export function writeFollower(follower: Follower): string {
+  const { extras, ...rest } = follower;
+  return encodeCbor({ ...rest, ...(extras && { extras: compact(extras) }) }).toString('base64');
+}
+
+/** @param text of the column; `undefined` for each that another program has spoilt */
+export function readFollowers(text: string): readonly (Follower | undefined)[] {
+  return text.split(' ').map((one) => {
+    const value = decodeStored(Buffer.from(one, 'base64')) as Partial<Follower> | null | undefined;
+    const { queue, lane, content, extras } = value ?? {};
+    if (typeof queue !== 'string' || typeof lane !== 'string' || !(content instanceof Uint8Array)) {
+      return undefined;
+    }
+    return { queue, lane, content: Buffer.from(content), extras };
+  });
+}
+
+function readEntry(place: Place, [name, words, followers, result, error]: (Buffer | null)[]): OutboxEntry {
+  const [state = '', endedAt, done, until] = String(words).split(' ');
+  return {
+    place,
+    name: String(name),
+    id: String(name).slice(0, TASK_ID_CHARS),
+    state,
+    endedAt: Number(endedAt),
+    from: Number(done),
+    followers: readFollowers(String(followers)).slice(Number(done), Number(until)),
+    result: result ?? undefined,
+    error: error ?? undefined,
+  };
+}
+
+/** Entries that wait to be relayed. */
+export interface OutboxGauge {
+  readonly length: number;
+  /** How long the oldest has waited, in milliseconds; 0 when there is none. */
+  readonly oldestMs: number;
+}
+
+/** @throws Error of ioredis */
+export async function gaugeOutbox(client: Redis, place: Place): Promise<OutboxGauge> {
+  const ages = keyOf(place, 'outbox-ages');
+  const [length, [, oldestAt], [wall, skew]] = await Promise.all([
+    client.zcard(ages),
+    client.zrange(ages, '0', '0', 'WITHSCORES'),
+    // When a script last looked at the clock of the queue: a sweep has, a few seconds ago at most.
+    client.hmget(keyOf(place, 'queue'), 'wall', 'skew'),
+  ]);
+  const oldestMs = oldestAt === undefined ? 0 : Number(wall) + Number(skew ?? 0) - Number(oldestAt);
+  return { length, oldestMs: Math.max(0, oldestMs) };
+}

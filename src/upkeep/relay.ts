@@ -1,0 +1,183 @@
+// Has what follows the ends of tasks accepted: takes entries of an outbox, sends their followers, and notes that. It may break off
+// after any step, and several may do the same at once: a follower has an id that derives from the end that it follows, and the
+// place that accepts it marks that id, so it is accepted once.
+
+import type { Log } from '../log.ts';
+import { decodeStored } from '../protocol/cbor.ts';
+import { type Cause, decodeContent, encodeContent } from '../protocol/message.ts';
+import { readTaskError, type TaskError } from '../protocol/task-error.ts';
+import { derivedTaskId } from '../protocol/task-id.ts';
+import type { Place } from '../store/keys.ts';
+import { type Follower, markOf, type Outbox, type OutboxEntry, type RelayNote } from '../store/outbox.ts';
+import type { NewTask, Producer } from '../store/producer.ts';
+import { isOutage } from '../store/store-error.ts';
+
+export interface Relay {
+  /** Relays what the outbox of a place has: at once, or again once it is done with what it does there. */
+  soon(place: Place): void;
+  /** Resolves when nothing is under way. */
+  settled(): Promise<void>;
+}
+
+export interface RelayDeps {
+  readonly outbox: Pick<Outbox, 'take' | 'note'>;
+  readonly producer: Producer;
+  readonly log: Log;
+}
+
+const ENTRIES_A_CALL = 50;
+/** Followers of one entry that are sent before it is noted how far they are. */
+const FOLLOWERS_A_CALL = 100;
+/** What was read is sent for this many milliseconds at most: marks are kept much longer (MARK_MS in sweep/marks.lua). */
+const RELAY_WITHIN_MS = 10_000;
+
+/** A follower on its way. */
+interface Sending {
+  readonly entry: OutboxEntry;
+  /** Among all that follow the task. */
+  readonly position: number;
+  readonly queue: string;
+  readonly task: NewTask;
+}
+
+export function createRelay(deps: RelayDeps): Relay {
+  /** Places by their name, with whether they are to be relayed once more. */
+  const underWay = new Map<string, { again: boolean; readonly done: Promise<void> }>();
+
+  /** By place, the failure that was logged last: each is logged once. */
+  const logged = new Map<string, string>();
+
+  /** Its entries are due again. Why Redis is away, the connection says. */
+  function report(name: string, error: unknown): void {
+    const message = String(error);
+    if (isOutage(error) || logged.get(name) === message) return;
+    logged.set(name, message);
+    deps.log.warn({ err: error, place: name }, 'what follows the ends of tasks waits to be accepted');
+  }
+
+  function soon(place: Place): void {
+    const name = `${place.queue} ${place.partition}`;
+    const before = underWay.get(name);
+    if (before) {
+      before.again = true;
+      return;
+    }
+    const done = relayAll(place, deps)
+      .then(
+        () => void logged.delete(name),
+        (error: unknown) => report(name, error),
+      )
+      .finally(() => {
+        const isWanted = underWay.get(name)?.again;
+        underWay.delete(name);
+        if (isWanted) soon(place);
+      });
+    underWay.set(name, { again: false, done });
+  }
+
+  return {
+    soon,
+    async settled() {
+      while (underWay.size > 0) await Promise.all(Array.from(underWay.values(), ({ done }) => done));
+    },
+  };
+}
+
+/** Relays a place until nothing is due there. @throws Error of ioredis, PopfleetError of the producer */
+async function relayAll(place: Place, deps: RelayDeps): Promise<void> {
+  for (;;) {
+    const readAt = performance.now();
+    const entries = await deps.outbox.take(place, ENTRIES_A_CALL);
+    if (entries.length === 0) return;
+    await relayEntries(entries, readAt, deps);
+  }
+}
+
+/** @param readAt when the entries were asked for, by `performance.now()` */
+export async function relayEntries(
+  entries: readonly OutboxEntry[],
+  readAt: number,
+  { outbox, producer, log }: RelayDeps,
+): Promise<void> {
+  const queues = new Map<string, Sending[]>();
+  for (const sending of entries.flatMap((entry) => sendingsOf(entry, log))) {
+    const ofQueue = queues.get(sending.queue);
+    if (ofQueue) ofQueue.push(sending);
+    else queues.set(sending.queue, [sending]);
+  }
+  /** Of each entry that has any: the position of the first follower that was not accepted. */
+  const failed = new Map<string, number>();
+  let failure: unknown;
+  for (const [queue, sendings] of queues) {
+    try {
+      if (performance.now() - readAt > RELAY_WITHIN_MS)
+        throw new Error('the relay took too long, it begins anew');
+      await producer.enqueue(
+        queue,
+        sendings.map(({ task }) => task),
+      );
+    } catch (error) {
+      failure ??= error;
+      for (const { entry, position } of sendings) {
+        failed.set(entry.name, Math.min(position, failed.get(entry.name) ?? position));
+      }
+    }
+  }
+  const [place] = entries.map((entry) => entry.place);
+  if (place)
+    await outbox.note(
+      place,
+      entries.map((entry) => noteOf(entry, failed.get(entry.name))),
+    );
+  if (failure !== undefined) throw failure;
+}
+
+function noteOf({ name, from, followers }: OutboxEntry, failedAt: number | undefined): RelayNote {
+  const sent = Math.min(followers.length, FOLLOWERS_A_CALL);
+  if (failedAt === undefined && sent === followers.length) return { name, done: 'all' };
+  return { name, done: failedAt ?? from + sent };
+}
+
+function sendingsOf(entry: OutboxEntry, log: Log): Sending[] {
+  const cause = causeOf(entry);
+  return entry.followers.slice(0, FOLLOWERS_A_CALL).flatMap((follower, at) => {
+    const position = entry.from + at;
+    const task = follower && taskOf(follower, entry, position, cause);
+    if (task) return [{ entry, position, queue: follower.queue, task }];
+    log.error(
+      { queue: entry.place.queue, task: entry.id },
+      'what follows this task cannot be read, it is left out',
+    );
+    return [];
+  });
+}
+
+/** `undefined` when its bytes are no content: another program has spoilt them. */
+function taskOf(
+  { lane, content, extras }: Follower,
+  entry: OutboxEntry,
+  position: number,
+  cause: Cause,
+): NewTask | undefined {
+  try {
+    const { type, input, options } = decodeContent(content);
+    return {
+      id: derivedTaskId(entry.endedAt, `${entry.name} ${position}`),
+      content: encodeContent(type, input, { ...options, cause }),
+      lane,
+      extras: { ...extras, mark: markOf(entry) },
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+const NEED_GONE: TaskError = { name: 'NeedGone', message: 'there was no such task any more' };
+const NOT_RUN: TaskError = { name: 'Cancelled', message: 'it was cancelled before it ran' };
+
+function causeOf({ id, state, result, error }: OutboxEntry): Cause {
+  if (state === 'gone') return { id, state: 'removed', error: NEED_GONE };
+  if (state !== 'succeeded') return { id, state, error: error ? readTaskError(error) : NOT_RUN };
+  const value = result && decodeStored(result);
+  return value === undefined ? { id, state } : { id, state, result: value };
+}

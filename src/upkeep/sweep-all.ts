@@ -1,0 +1,64 @@
+// Servers sweep every queue that no worker sweeps: a queue needs none for its timeouts, its retention, and what follows the ends
+// of its tasks. Only the ticks of schedules are left to workers.
+
+import type { Service } from '../lifecycle.ts';
+import { type Place, placesOf } from '../store/keys.ts';
+import type { Swept } from '../store/sweeper.ts';
+
+export interface SweepAllDeps {
+  /** Names of all queues. */
+  readonly queues: () => Promise<readonly string[]>;
+  /** Sweeps of a place; one does nothing when the place was swept just now. */
+  readonly sweepOf: (place: Place) => () => Promise<Swept>;
+  /** Milliseconds from one look at all queues to the next. */
+  readonly everyMs: number;
+}
+
+/** Sweeps of one place in one look: with more to do than this the next look goes on. */
+const SWEEPS_A_LOOK = 20;
+
+export function createSweepAll({ queues, sweepOf, everyMs }: SweepAllDeps): Service {
+  /** By the name of the place. `dueAt`: when it is to be swept, by `performance.now()`. */
+  const known = new Map<string, { readonly sweep: () => Promise<Swept>; dueAt: number }>();
+  let timer: NodeJS.Timeout | undefined;
+  let looking: Promise<void> | undefined;
+  let stopped = false;
+
+  async function sweepPlace(place: Place): Promise<void> {
+    const name = `${place.queue} ${place.partition}`;
+    const one = known.get(name) ?? { sweep: sweepOf(place), dueAt: 0 };
+    known.set(name, one);
+    for (let count = 0; count < SWEEPS_A_LOOK && one.dueAt <= performance.now() && !stopped; count += 1) {
+      one.dueAt = performance.now() + (await one.sweep()).nextMs;
+    }
+  }
+
+  async function look(): Promise<void> {
+    const places = (await queues()).flatMap(placesOf);
+    for (const place of places) {
+      if (stopped) return;
+      await sweepPlace(place);
+    }
+  }
+
+  function lookLater(): void {
+    if (stopped) return;
+    timer = setTimeout(() => {
+      // Redis is away: its connection logs that, and the next look comes.
+      looking = look()
+        .catch(() => undefined)
+        .finally(lookLater);
+    }, everyMs);
+  }
+
+  return {
+    async start() {
+      lookLater();
+    },
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await looking;
+    },
+  };
+}

@@ -1,0 +1,54 @@
+// What keeps the queues of a fleet whole, for the role that opens it: sweeps and relays over one connection.
+
+import type { Log } from '../log.ts';
+import type { Place } from '../store/keys.ts';
+import { createOutbox } from '../store/outbox.ts';
+import { createProducer } from '../store/producer.ts';
+import { createSweeper, type Swept } from '../store/sweeper.ts';
+import { runTicks } from '../store/ticks.ts';
+import { createRelay, type Relay } from './relay.ts';
+import { createSweepPlace } from './sweep-place.ts';
+
+export interface UpkeepSettings {
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  readonly popGraceMs: number;
+  readonly resultTtlMs: number;
+  readonly retentionBytes: number;
+}
+
+export interface Upkeep {
+  readonly relay: Relay;
+  /** Sweeps of one place; each does what it names. */
+  sweepOf(place: Place): () => Promise<Swept>;
+}
+
+/** Tasks of each kind that one sweep handles; a slice takes Redis about a millisecond. */
+const SWEEP_SLICE = 100;
+
+/**
+ * @param client a connection of `openCommandConnection`
+ * @param role workers sweep their queues first, and run the ticks of schedules; servers sweep what no worker does
+ */
+export function openUpkeep(
+  client: Parameters<typeof createProducer>[0],
+  { leaseMs, heartbeatMs, popGraceMs, resultTtlMs, retentionBytes }: UpkeepSettings,
+  role: 'worker' | 'server',
+  log: Log,
+): Upkeep {
+  const outbox = createOutbox(client);
+  const relay = createRelay({ outbox, producer: createProducer(client), log });
+  const sweep = createSweeper(client, {
+    leaseMs,
+    slice: SWEEP_SLICE,
+    popGraceMs,
+    retentionMs: resultTtlMs,
+    retentionBytes,
+    periodMs: heartbeatMs,
+    lateMs: role === 'server' ? heartbeatMs : 0,
+  });
+  const tick =
+    role === 'worker' ? (queue: string, swept: Swept) => runTicks(client, queue, swept) : undefined;
+  const shared = { sweep, outbox, relay, retryMs: heartbeatMs, log, ...(tick && { tick }) };
+  return { relay, sweepOf: (place) => createSweepPlace({ place, ...shared }) };
+}
