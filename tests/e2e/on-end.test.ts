@@ -62,7 +62,10 @@ test('a task is followed whichever way it ends while workers run, and its follow
   const [elsewhere] = await followersOf(url, failed, 1, 'side');
   expect(elsewhere).toMatchObject({ queue: 'side', priority: 'high', cause: { state: 'dead' } });
   const end = await finished(url, String(elsewhere?.id));
-  expect(end.result).toMatchObject({ input: {}, cause: { id: failed, state: 'dead', error: { name: 'PermanentError' } } });
+  expect(end.result).toMatchObject({
+    input: {},
+    cause: { id: failed, state: 'dead', error: { name: 'PermanentError' } },
+  });
 
   const running = await send(url, 'spin', {}, { onEnd });
   await eventually(async () => (await look(url, running)).state === 'running');
@@ -88,7 +91,9 @@ test('a queue without workers: what is cancelled, expired or deleted there is fo
 
   const cancelled = await send(url, 'add', input, options);
   expect((await act(url, cancelled, 'cancel')).status).toBe(200);
-  expect(await followersOf(url, cancelled)).toMatchObject([{ state: 'ready', cause: { state: 'cancelled' } }]);
+  expect(await followersOf(url, cancelled)).toMatchObject([
+    { state: 'ready', cause: { state: 'cancelled' } },
+  ]);
 
   const expired = await send(url, 'add', input, { ...options, ttlMs: 300 });
   expect(await followersOf(url, expired)).toMatchObject([{ cause: { state: 'dead' } }]);
@@ -116,7 +121,10 @@ test('a follower is checked when its task is sent, and belongs to the request of
   ];
   for (const [onEnd, status, pointer] of refusals) {
     const answer = await post(`${url}/v1/tasks`, { ...body, onEnd });
-    expect({ status: answer.status, errors: answer.body['errors'] }).toMatchObject({ status, errors: [{ pointer }] });
+    expect({ status: answer.status, errors: answer.body['errors'] }).toMatchObject({
+      status,
+      errors: [{ pointer }],
+    });
   }
   const keyed = { ...body, key: 'k', onEnd: { type: 'after' } };
   expect((await post(`${url}/v1/tasks`, keyed)).status).toBe(202);

@@ -2,19 +2,20 @@
 // POPFLEET_MODEL_RUNS sets how many worlds are tried (each of up to 150 steps); a failure prints its seed and steps.
 
 import fc from 'fast-check';
+import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { LANES } from '../../src/protocol/lane.ts';
 import { queueKey } from '../support/queue-key.ts';
 import { createProducer } from '../../src/store/producer.ts';
+import type { buildScripts } from '../../src/store/scripts.ts';
 import { createModelClock, buildScriptsWithClock, watchScriptsClock } from '../support/model-clock.ts';
-import { QUEUE, QueueModel, type Step } from '../support/queue-model.ts';
-import { startStore } from '../support/store.ts';
+import { type ModelFlaws, QUEUE, QueueModel, type Step } from '../support/queue-model.ts';
+import { openStore, startStore } from '../support/store.ts';
 
 const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 60);
 const WORKERS = 3;
 
-const { client } = await startStore(buildScriptsWithClock);
-const producer = createProducer(client);
+const { client, redis } = await startStore(buildScriptsWithClock);
 
 const worker = fc.nat({ max: WORKERS - 1 });
 const want = fc.nat({ max: 4 });
@@ -28,6 +29,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       delayMs: fc.constantFrom(0, 0, 0, 200, 900),
       ttlMs: fc.constantFrom(0, 0, 0, 300, 1_000),
       twice: fc.boolean(),
+      followed: fc.boolean(),
     }),
   },
   {
@@ -49,6 +51,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         'succeeded',
         'succeeded',
         'dead',
+        'dead',
         'failed',
         'snoozed',
         'released',
@@ -62,38 +65,74 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('beat'), worker }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('crash'), worker }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('cancel', 'replay'), task: fc.nat() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constantFrom('cancel', 'replay', 'replay', 'remove'), task: fc.nat() }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('relay'),
+      relay: fc.nat({ max: 1 }),
+      what: fc.constantFrom('take', 'go-on'),
+      dies: fc.constantFrom('no', 'before-send', 'before-note', 'before-note'),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('follow'), task: fc.nat(), unknown: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('drop-followers') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('fill', 'drain', 'drain') }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('pause', 'resume', 'resume') }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('sweep') }) },
   {
     weight: 5,
     arbitrary: fc.record({
       do: fc.constant('advance'),
-      ms: fc.constantFrom(30, 150, 450, 450, 1_100, -7, -2_500),
+      ms: fc.constantFrom(30, 150, 450, 450, 1_100, 700_000, -7, -2_500),
     }),
   },
 ) as fc.Arbitrary<Step>;
 
-test('whatever happens in whatever order, nothing is lost and nothing is finished twice', {
+const worlds = fc.array(step, { minLength: 30, maxLength: 150, size: 'max' });
+
+/** Lives through one world, and checks it at every step and at its end. */
+async function liveThrough(
+  steps: readonly Step[],
+  client: Redis,
+  flaws: ModelFlaws = {},
+): Promise<QueueModel> {
+  await client.config('SET', 'maxmemory', '0');
+  await client.flushall();
+  const model = new QueueModel(
+    client,
+    createProducer(client),
+    await createModelClock(client),
+    WORKERS,
+    flaws,
+  );
+  const checkClock = watchScriptsClock(client, queueKey(QUEUE));
+  for (const one of steps) {
+    await model.run(one);
+    await model.checkConservation();
+    await checkClock();
+  }
+  await model.settle();
+  await model.checkEnd();
+  return model;
+}
+
+test('whatever happens in whatever order, nothing is lost, finished twice or followed twice', {
   timeout: 20 * 60_000,
 }, async () => {
-  const seen = { steps: 0, tasks: 0, lostReplies: 0, crashes: 0 };
+  const seen = { steps: 0, tasks: 0, lostReplies: 0, crashes: 0, followed: 0, refused: 0 };
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 150, size: 'max' }), async (steps) => {
-      await client.flushall();
-      const model = new QueueModel(client, producer, await createModelClock(client), WORKERS);
-      const checkClock = watchScriptsClock(client, queueKey(QUEUE));
-      for (const one of steps) {
-        await model.run(one);
-        await model.checkConservation();
-        await checkClock();
-      }
-      await model.settle();
-      await model.checkEnd();
+    fc.asyncProperty(worlds, async (steps) => {
+      const model = await liveThrough(steps, client);
       seen.steps += steps.length;
       seen.tasks += model.accepted.length;
       seen.lostReplies += model.lostReplies;
       seen.crashes += model.crashes;
+      seen.followed += model.relays.expected;
+      seen.refused += model.refused;
     }),
     { numRuns: RUNS, endOnFailure: false },
   );
@@ -101,5 +140,42 @@ test('whatever happens in whatever order, nothing is lost and nothing is finishe
   expect(seen.steps).toBeGreaterThan(RUNS * 50);
   expect(seen.lostReplies).toBeGreaterThan(RUNS);
   expect(seen.crashes).toBeGreaterThan(RUNS / 2);
+  expect(seen.followed).toBeGreaterThan(RUNS);
+  expect(seen.refused).toBeGreaterThan(RUNS / 4);
   console.info('interleavings', seen);
+});
+
+/** The scripts with one line of them changed. */
+function buildFlawed(from: string, to: string): typeof buildScripts {
+  return (build) => {
+    const scripts = buildScriptsWithClock(build);
+    let changed = 0;
+    const flawed = Object.entries(scripts).map(([name, source]) => {
+      const lua = source.lua.replace(from, to);
+      if (lua !== source.lua) changed += 1;
+      return [name, { ...source, lua }];
+    });
+    if (changed === 0) throw new Error(`no script has the line ${from}`);
+    return Object.fromEntries(flawed) as ReturnType<typeof buildScripts>;
+  };
+}
+
+const CONTROLS: readonly (readonly [string, typeof buildScripts, ModelFlaws])[] = [
+  ['the number of ends', buildFlawed("redis.call('HINCRBY', Q.ENDS, id, 1)", '1'), {}],
+  ['the marks', buildFlawed('(extras.mark and Q.is_marked(id, extras.mark))', 'false'), {}],
+  ["the sweep's relay", buildScriptsWithClock, { noRelayBySweep: true }],
+];
+
+test.each(CONTROLS)('the model dies without %s', async (_, build, flaws) => {
+  const flawed = await openStore(redis.url, build);
+  try {
+    const property = fc.asyncProperty(
+      worlds,
+      async (steps) => void (await liveThrough(steps, flawed, flaws)),
+    );
+    const { failed } = await fc.check(property, { numRuns: 200, endOnFailure: true });
+    expect(failed).toBe(true);
+  } finally {
+    flawed.disconnect();
+  }
 });

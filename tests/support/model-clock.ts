@@ -6,6 +6,9 @@ import { buildScripts, type ScriptBuild } from '../../src/store/scripts.ts';
 
 const CLOCK_KEY = 'test:clock';
 
+/** Time goes on also when Redis is full. */
+const SET_CLOCK = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1])";
+
 /** `buildScripts` with the clock replaced; give it to `openCommandConnection`. */
 export function buildScriptsWithClock(build?: ScriptBuild): ReturnType<typeof buildScripts> {
   const readKey = `(function() local ms = tonumber(redis.call('GET', '${CLOCK_KEY}'))
@@ -37,7 +40,7 @@ export async function createModelClock(client: Redis, startMs = 1_000_000): Prom
     newTaskId: () => ((ids += 1) % 4 < 2 ? v7({ msecs: now }) : v7()),
     async advance(ms) {
       now += ms;
-      await client.set(CLOCK_KEY, now);
+      await client.eval(SET_CLOCK, 1, CLOCK_KEY, now);
     },
   };
 }

@@ -21,6 +21,7 @@ import type { Producer } from '../../src/store/producer.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import type { ModelClock } from './model-clock.ts';
 import { toOutcome } from './outcome.ts';
+import { type ModelFlaws, NEXT, RelayModel, type RelayStep } from './relay-model.ts';
 import { recordOf } from './records.ts';
 
 const LEASE_MS = 1_000;
@@ -36,6 +37,7 @@ export type Step =
       /** 0 = never expires. */
       readonly ttlMs: number;
       readonly twice: boolean;
+      readonly followed: boolean;
     }
   | {
       readonly do: 'pop';
@@ -53,10 +55,13 @@ export type Step =
     }
   | { readonly do: 'beat'; readonly worker: number }
   | { readonly do: 'crash'; readonly worker: number }
-  | { readonly do: 'cancel' | 'replay'; readonly task: number }
+  | { readonly do: 'cancel' | 'replay' | 'remove'; readonly task: number }
+  | RelayStep
   | { readonly do: 'pause' | 'resume' | 'sweep' }
   /** Less than 0: the clock of Redis is set back. */
   | { readonly do: 'advance'; readonly ms: number };
+
+export type { ModelFlaws };
 
 interface ModelWorker {
   name: string;
@@ -72,6 +77,11 @@ export class QueueModel {
   readonly accepted: string[] = [];
   /** How often each task was replayed: it may end that much more often. */
   readonly replays = new Map<string, number>();
+  /** Tasks that were removed before they had to go. */
+  readonly removed = new Set<string>();
+  readonly relays: RelayModel;
+  /** Refused, because Redis was full. */
+  refused = 0;
   lostReplies = 0;
   crashes = 0;
   private readonly workers: ModelWorker[];
@@ -83,11 +93,12 @@ export class QueueModel {
   private readonly operator;
   private readonly sweep;
 
-  constructor(client: Redis, producer: Producer, clock: ModelClock, workers: number) {
+  constructor(client: Redis, producer: Producer, clock: ModelClock, workers: number, flaws: ModelFlaws = {}) {
     this.client = client;
     this.producer = producer;
     this.clock = clock;
     this.operator = createOperator(client);
+    this.relays = new RelayModel(client, producer, clock, QUEUE, flaws);
     this.sweep = createSweeper(client, {
       leaseMs: LEASE_MS,
       slice: 7,
@@ -105,7 +116,16 @@ export class QueueModel {
     return { name, consumer, held: new Map(), unsure: [], inDoubt: false, paused: false };
   }
 
+  /** Runs a step, unless Redis is full and refuses it. */
   async run(step: Step): Promise<void> {
+    await this.runStep(step).catch((error: unknown) => {
+      if ((error as { readonly code?: unknown }).code !== 'redis-full') throw error;
+      this.refused += 1;
+    });
+    await this.relays.watch();
+  }
+
+  private async runStep(step: Step): Promise<void> {
     switch (step.do) {
       case 'enqueue':
         await this.enqueue(step);
@@ -129,7 +149,8 @@ export class QueueModel {
         break;
       }
       case 'replay': {
-        const id = this.accepted[step.task % Math.max(1, this.accepted.length)];
+        const dead = await this.client.zrange(`${this.key}:dead`, '0', '-1');
+        const id = dead[step.task % Math.max(1, dead.length)];
         if (id !== undefined && (await this.operator.replay(QUEUE, id)) === 'replayed') {
           this.replays.set(id, (this.replays.get(id) ?? 0) + 1);
         }
@@ -142,11 +163,25 @@ export class QueueModel {
         await this.operator.resume(QUEUE);
         break;
       case 'sweep':
-        await this.sweep(homeOf(QUEUE));
+        await this.sweepAll();
         break;
+      case 'remove': {
+        const id = this.accepted[step.task % Math.max(1, this.accepted.length)];
+        if (id !== undefined && (await this.operator.remove(QUEUE, id)) === 'removed') this.removed.add(id);
+        break;
+      }
       case 'advance':
         await this.clock.advance(step.ms);
         break;
+      default:
+        await this.relays.run(step, this.accepted);
+    }
+  }
+
+  /** Both queues, and what follows of it. */
+  private async sweepAll(): Promise<void> {
+    for (const place of [homeOf(QUEUE), homeOf(NEXT)]) {
+      await this.relays.afterSweep(place, await this.sweep(place));
     }
   }
 
@@ -161,16 +196,18 @@ export class QueueModel {
   /** The world calms down: no more faults, one honest worker beside those that are left. */
   async settle(): Promise<void> {
     await this.operator.resume(QUEUE);
+    await this.client.config('SET', 'maxmemory', '0');
     const honest = this.newWorker();
     this.workers.push(honest);
     for (let round = 0; round < 400; round += 1) {
       await this.clock.advance(150);
-      await this.sweep(homeOf(QUEUE));
+      await this.sweepAll();
       for (const worker of this.workers) {
         await this.beat(worker);
         await this.pop(worker, 'no', 5);
         await this.finish(worker, { word: 'succeeded', count: 50, want: 0, lost: false });
       }
+      await this.relays.watch();
       if (await this.isEmpty()) return;
     }
     throw new Error(
@@ -183,6 +220,7 @@ export class QueueModel {
     const states = new Map<string, number>();
     for (const id of this.accepted) {
       const state = (await recordOf(this.client, QUEUE, id))?.state;
+      if (state === undefined && this.removed.has(id)) continue;
       expect(state && isTerminal(state), `task ${id} is ${state ?? 'gone'}`).toBe(true);
       states.set(String(state), (states.get(String(state)) ?? 0) + 1);
     }
@@ -193,6 +231,7 @@ export class QueueModel {
     const ends = await this.terminalMoves();
     for (const id of this.accepted)
       expect(ends.get(id), `task ${id} ended`).toBe(1 + (this.replays.get(id) ?? 0));
+    await this.relays.checkEnd();
     const left = await this.client.keys(`${this.key}:*`);
     const kinds = left.map((name) => name.slice(this.key.length + 1));
     expect(
@@ -208,7 +247,7 @@ export class QueueModel {
 
   private async enqueue(step: Extract<Step, { do: 'enqueue' }>): Promise<void> {
     // Plain tasks go a way of their own through the scripts.
-    const isPlain = step.delayMs === 0 && step.ttlMs === 0;
+    const isPlain = step.delayMs === 0 && step.ttlMs === 0 && !step.followed;
     const ids = Array.from({ length: step.count }, () => this.clock.newTaskId());
     const tasks = ids.map((id) => ({
       id,
@@ -216,12 +255,17 @@ export class QueueModel {
       lane: step.lane,
       extras: isPlain
         ? undefined
-        : { delayMs: step.delayMs, ttlMs: step.ttlMs === 0 ? undefined : step.ttlMs },
+        : {
+            delayMs: step.delayMs,
+            ttlMs: step.ttlMs === 0 ? undefined : step.ttlMs,
+            ...(step.followed && this.relays.extras()),
+          },
     }));
     await this.producer.enqueue(QUEUE, tasks);
     // The reply was lost: the same call again.
     if (step.twice) await this.producer.enqueue(QUEUE, tasks);
     this.accepted.push(...ids);
+    if (step.followed) for (const id of ids) this.relays.isFollowed(id);
   }
 
   /** What BRPOP over the lanes does, and then the claim; either reply may get lost. */
@@ -317,6 +361,7 @@ export class QueueModel {
       `${this.key}:later`,
       `${this.key}:suspects`,
       `${this.key}:unstarted`,
+      `${this.key}:outbox`,
     );
     const counts = await this.client.hmget(`${this.key}:count`, 'scheduled', 'ready', 'running');
     return left === 0 && counts.every((count) => Number(count ?? 0) === 0);
