@@ -24,7 +24,6 @@ import { createSessions } from '../store/sessions.ts';
 import { createWaiters, type Waiters } from '../store/waiters.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { Registry } from '../tasks/registry.ts';
-import { createSweepAll } from '../upkeep/sweep-all.ts';
 import { openUpkeep, type UpkeepSettings } from '../upkeep/upkeep.ts';
 import { createAdmission } from './admission.ts';
 import { addSecurityHeaders } from './answer.ts';
@@ -65,9 +64,8 @@ interface Running {
   readonly events: EventStreams;
   readonly hub: EventHub;
   readonly connections: Connections;
-  readonly sweepAll: Service;
-  /** Lets the last calls end, and closes the connection for commands. */
-  readonly farewell: () => Promise<void>;
+  readonly sweeps: Service;
+  readonly disconnect: () => void;
 }
 
 export interface ServerDeps {
@@ -142,23 +140,14 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
       if (isPing(incoming)) answerPing(outgoing, stopping);
       else void handle(incoming, outgoing);
     });
-    const http = createServer(HTTP_LIMITS);
-    http.maxConnections = settings.maxConnections;
+    const http = Object.assign(createServer(HTTP_LIMITS), { maxConnections: settings.maxConnections });
     const slowReaders = createSlowReaders(settings.slowReaders ?? SLOW_READER_LIMITS);
     const looking = setInterval(slowReaders.look, LOOK_EVERY_MS).unref();
     http.once('close', () => clearInterval(looking));
     http.on('connection', (socket: Socket) => slowReaders.watch(socket));
     const connections = createConnections(http, listener);
-    const sweepAll = createSweepAll({
-      queues: inspector.queues,
-      sweepOf: upkeep.sweepOf,
-      everyMs: settings.heartbeatMs,
-    });
-    const farewell = async (): Promise<void> => {
-      await within(Promise.all([sweepAll.stop(), upkeep.relay.settled()]), FAREWELL_MS);
-      command.disconnect();
-    };
-    return { http, waiters, events, hub, connections, sweepAll, farewell };
+    const sweeps = upkeep.sweepAll(inspector.queues);
+    return { http, waiters, events, hub, connections, sweeps, disconnect: () => command.disconnect() };
   }
 
   return {
@@ -166,7 +155,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
       running = build();
       await listen(running.http, settings.port, settings.host);
       if (stopping) return;
-      await running.sweepAll.start();
+      await running.sweeps.start();
       log.info({ url: this.url() }, 'server started');
     },
 
@@ -174,7 +163,7 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
       if (stopping) return;
       stopping = true;
       if (!running) return;
-      const { http, waiters, events, hub, connections, farewell } = running;
+      const { http, waiters, events, hub, connections, sweeps, disconnect } = running;
       await drain(connections, settings.drainMs, hurry);
       const closed = connections.close();
       waiters.stop();
@@ -183,16 +172,21 @@ export function createServerRole(settings: ServerSettings, parts: ServerDeps): S
       late.addEventListener('abort', () => http.closeAllConnections(), { once: true });
       if (late.aborted) http.closeAllConnections();
       await closed;
-      await farewell();
+      await within(sweeps.stop(), FAREWELL_MS);
+      disconnect();
       log.info('server stopped');
     },
 
     url() {
       if (!running) throw new TypeError('the server was not started');
-      const { address, port, family } = running.http.address() as AddressInfo;
-      return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+      return urlOf(running.http);
     },
   };
+}
+
+function urlOf(http: HttpServer): string {
+  const { address, port, family } = http.address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
 /** `OPTIONS *` is a request to the server as a whole (RFC 9110, section 9.3.7). */

@@ -107,40 +107,11 @@ export function createInspector(client: Redis): Inspector {
     return found.flat()[0];
   }
 
-  async function countPlace(place: Place): Promise<PlaceFacts> {
-    const [counts, paused, workers, malformed, outbox, ...lanes] = await Promise.all([
-      client.hgetall(keyOf(place, 'count')),
-      client.hexists(keyOf(place, 'queue'), 'paused'),
-      client.zcard(keyOf(place, 'workers')),
-      client.llen(keyOf(place, 'malformed')),
-      gaugeOutbox(client, place),
-      ...LANES.map((lane) => client.llen(readyKey(place, lane))),
-    ]);
-    return { counts, paused: paused === 1, workers, malformed, outbox, lanes };
-  }
-
-  async function workersOf(place: Place): Promise<LiveWorker[]> {
-    const [leases, announced, holds] = await Promise.all([
-      client.zrangebyscore(keyOf(place, 'workers'), '-inf', '+inf', 'WITHSCORES'),
-      readHash(client, keyOf(place, 'announced')),
-      readHash(client, keyOf(place, 'holds')),
-    ]);
-    const names = leases.filter((_, at) => at % 2 === 0);
-    return names.map((worker, at) => {
-      const field = Buffer.from(worker).toString('latin1');
-      return Object.assign(readAnnouncement(worker, announced.get(field)), {
-        queue: place.queue,
-        leaseUntil: Number(leases[2 * at + 1]),
-        holds: Number(holds.get(field) ?? 0),
-      });
-    });
-  }
-
   return withStoreErrors<Inspector>({
     queues,
 
     async queue(name) {
-      const facts = await Promise.all(placesOf(name).map(countPlace));
+      const facts = await Promise.all(placesOf(name).map((place) => countPlace(client, place)));
       const names = [...TASK_STATES, 'accepted', 'removed'] as const;
       const sum = (count: (fact: PlaceFacts) => number): number =>
         facts.reduce((total, fact) => total + count(fact), 0);
@@ -181,7 +152,9 @@ export function createInspector(client: Redis): Inspector {
 
     async workers(queue) {
       const found = new Map<string, LiveWorker>();
-      for (const worker of (await Promise.all(placesOf(queue).map(workersOf))).flat()) {
+      for (const worker of (
+        await Promise.all(placesOf(queue).map((place) => workersOf(client, place)))
+      ).flat()) {
         const before = found.get(worker.worker);
         found.set(worker.worker, before ? { ...worker, holds: before.holds + worker.holds } : worker);
       }
@@ -197,6 +170,35 @@ interface PlaceFacts {
   readonly malformed: number;
   readonly outbox: OutboxGauge;
   readonly lanes: readonly number[];
+}
+
+async function countPlace(client: Redis, place: Place): Promise<PlaceFacts> {
+  const [counts, paused, workers, malformed, outbox, ...lanes] = await Promise.all([
+    client.hgetall(keyOf(place, 'count')),
+    client.hexists(keyOf(place, 'queue'), 'paused'),
+    client.zcard(keyOf(place, 'workers')),
+    client.llen(keyOf(place, 'malformed')),
+    gaugeOutbox(client, place),
+    ...LANES.map((lane) => client.llen(readyKey(place, lane))),
+  ]);
+  return { counts, paused: paused === 1, workers, malformed, outbox, lanes };
+}
+
+async function workersOf(client: Redis, place: Place): Promise<LiveWorker[]> {
+  const [leases, announced, holds] = await Promise.all([
+    client.zrangebyscore(keyOf(place, 'workers'), '-inf', '+inf', 'WITHSCORES'),
+    readHash(client, keyOf(place, 'announced')),
+    readHash(client, keyOf(place, 'holds')),
+  ]);
+  const names = leases.filter((_, at) => at % 2 === 0);
+  return names.map((worker, at) => {
+    const field = Buffer.from(worker).toString('latin1');
+    return Object.assign(readAnnouncement(worker, announced.get(field)), {
+      queue: place.queue,
+      leaseUntil: Number(leases[2 * at + 1]),
+      holds: Number(holds.get(field) ?? 0),
+    });
+  });
 }
 
 type FactsReply = readonly [

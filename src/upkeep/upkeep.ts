@@ -1,5 +1,6 @@
 // What keeps the queues of a fleet whole, for the role that opens it: sweeps and relays over one connection.
 
+import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Place } from '../store/keys.ts';
 import { createOutbox } from '../store/outbox.ts';
@@ -7,6 +8,7 @@ import { createProducer } from '../store/producer.ts';
 import { createSweeper, type Swept } from '../store/sweeper.ts';
 import { runTicks } from '../store/ticks.ts';
 import { createRelay, type Relay } from './relay.ts';
+import { createSweepAll } from './sweep-all.ts';
 import { createSweepPlace } from './sweep-place.ts';
 
 export interface UpkeepSettings {
@@ -21,6 +23,8 @@ export interface Upkeep {
   readonly relay: Relay;
   /** Sweeps of one place; each does what it names. */
   sweepOf(place: Place): () => Promise<Swept>;
+  /** Sweeps all queues, now and then. Its stop waits for what is under way, relays included. */
+  sweepAll(queues: () => Promise<readonly string[]>): Service;
 }
 
 /** Tasks of each kind that one sweep handles; a slice takes Redis about a millisecond. */
@@ -50,5 +54,13 @@ export function openUpkeep(
   const tick =
     role === 'worker' ? (queue: string, swept: Swept) => runTicks(client, queue, swept) : undefined;
   const shared = { sweep, outbox, relay, retryMs: heartbeatMs, log, ...(tick && { tick }) };
-  return { relay, sweepOf: (place) => createSweepPlace({ place, ...shared }) };
+  const sweepOf = (place: Place): (() => Promise<Swept>) => createSweepPlace({ place, ...shared });
+  return {
+    relay,
+    sweepOf,
+    sweepAll(queues) {
+      const { start, stop } = createSweepAll({ queues, sweepOf, everyMs: heartbeatMs });
+      return { start, stop: () => stop().then(relay.settled) };
+    },
+  };
 }

@@ -60,8 +60,6 @@ const SOCKET_TIMEOUT_MS = 3_000;
 /** The last calls of a stopping worker are not waited for longer than this. */
 const FAREWELL_MS = 3_000;
 
-type Command = ReturnType<typeof openCommandConnection>;
-
 export function createWorker(settings: WorkerSettings, deps: WorkerDeps): Service {
   const { log } = deps;
   const name = workerName();

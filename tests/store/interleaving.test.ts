@@ -9,7 +9,9 @@ import { queueKey } from '../support/queue-key.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import type { buildScripts } from '../../src/store/scripts.ts';
 import { createModelClock, buildScriptsWithClock, watchScriptsClock } from '../support/model-clock.ts';
-import { type ModelFlaws, QUEUE, QueueModel, type Step } from '../support/queue-model.ts';
+import type { Step } from '../support/model-steps.ts';
+import { QUEUE, QueueModel } from '../support/queue-model.ts';
+import type { ModelFlaws } from '../support/relay-model.ts';
 import { openStore, startStore } from '../support/store.ts';
 
 const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 60);
@@ -97,19 +99,13 @@ const worlds = fc.array(step, { minLength: 30, maxLength: 150, size: 'max' });
 /** Lives through one world, and checks it at every step and at its end. */
 async function liveThrough(
   steps: readonly Step[],
-  client: Redis,
+  store: Redis,
   flaws: ModelFlaws = {},
 ): Promise<QueueModel> {
-  await client.config('SET', 'maxmemory', '0');
-  await client.flushall();
-  const model = new QueueModel(
-    client,
-    createProducer(client),
-    await createModelClock(client),
-    WORKERS,
-    flaws,
-  );
-  const checkClock = watchScriptsClock(client, queueKey(QUEUE));
+  await store.config('SET', 'maxmemory', '0');
+  await store.flushall();
+  const model = new QueueModel(client, createProducer(store), await createModelClock(store), WORKERS, flaws);
+  const checkClock = watchScriptsClock(store, queueKey(QUEUE));
   for (const one of steps) {
     await model.run(one);
     await model.checkConservation();

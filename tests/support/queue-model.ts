@@ -4,74 +4,21 @@
 import { homeOf } from '../../src/store/keys.ts';
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
-import { LANES, type Lane } from '../../src/protocol/lane.ts';
+import { LANES } from '../../src/protocol/lane.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { isTerminal, TASK_STATES, type TaskState } from '../../src/protocol/task-state.ts';
-import {
-  type ClaimedTask,
-  type Consumer,
-  createConsumer,
-  type Outcome,
-  type OutcomeWord,
-} from '../../src/store/consumer.ts';
-import { queueKey, readyKey } from './queue-key.ts';
-import { readHeader } from '../../src/store/record.ts';
+import { queueKey } from './queue-key.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import type { Producer } from '../../src/store/producer.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import type { ModelClock } from './model-clock.ts';
-import { toOutcome } from './outcome.ts';
-import { type ModelFlaws, NEXT, RelayModel, type RelayStep } from './relay-model.ts';
+import type { Step } from './model-steps.ts';
+import { ModelWorker } from './model-worker.ts';
+import { type ModelFlaws, NEXT, RelayModel } from './relay-model.ts';
 import { recordOf } from './records.ts';
 
 const LEASE_MS = 1_000;
 export const QUEUE = 'model';
-
-/** One step of the world. Numbers choose among what there is at that moment. */
-export type Step =
-  | {
-      readonly do: 'enqueue';
-      readonly count: number;
-      readonly lane: Lane;
-      readonly delayMs: number;
-      /** 0 = never expires. */
-      readonly ttlMs: number;
-      readonly twice: boolean;
-      readonly followed: boolean;
-    }
-  | {
-      readonly do: 'pop';
-      readonly worker: number;
-      readonly lost: 'no' | 'pop' | 'claim';
-      readonly want: number;
-    }
-  | {
-      readonly do: 'finish';
-      readonly worker: number;
-      readonly word: OutcomeWord;
-      readonly count: number;
-      readonly want: number;
-      readonly lost: boolean;
-    }
-  | { readonly do: 'beat'; readonly worker: number }
-  | { readonly do: 'crash'; readonly worker: number }
-  | { readonly do: 'cancel' | 'replay' | 'remove'; readonly task: number }
-  | RelayStep
-  | { readonly do: 'pause' | 'resume' | 'sweep' }
-  /** Less than 0: the clock of Redis is set back. */
-  | { readonly do: 'advance'; readonly ms: number };
-
-export type { ModelFlaws };
-
-interface ModelWorker {
-  name: string;
-  consumer: Consumer;
-  held: Map<string, ClaimedTask>;
-  /** Outcomes whose reply was lost: they are sent again. */
-  unsure: Outcome[];
-  inDoubt: boolean;
-  paused: boolean;
-}
 
 export class QueueModel {
   readonly accepted: string[] = [];
@@ -82,9 +29,10 @@ export class QueueModel {
   readonly relays: RelayModel;
   /** Refused, because Redis was full. */
   refused = 0;
-  lostReplies = 0;
   crashes = 0;
   private readonly workers: ModelWorker[];
+  /** Those that have crashed included. */
+  private readonly all: ModelWorker[] = [];
   private names = 0;
   private readonly key = queueKey(QUEUE);
   private readonly client: Redis;
@@ -111,9 +59,13 @@ export class QueueModel {
   }
 
   private newWorker(): ModelWorker {
-    const name = `w${(this.names += 1)}`;
-    const consumer = createConsumer(this.client, homeOf(QUEUE), name, LEASE_MS);
-    return { name, consumer, held: new Map(), unsure: [], inDoubt: false, paused: false };
+    const worker = new ModelWorker(this.client, QUEUE, `w${(this.names += 1)}`);
+    this.all.push(worker);
+    return worker;
+  }
+
+  get lostReplies(): number {
+    return this.all.reduce((sum, { lostReplies }) => sum + lostReplies, 0);
   }
 
   /** Runs a step, unless Redis is full and refuses it. */
@@ -131,23 +83,21 @@ export class QueueModel {
         await this.enqueue(step);
         break;
       case 'pop':
-        await this.pop(this.worker(step.worker), step.lost, step.want);
+        await this.worker(step.worker).pop(step.lost, step.want);
         break;
       case 'finish':
-        await this.finish(this.worker(step.worker), step);
+        await this.worker(step.worker).finish(step);
         break;
       case 'beat':
-        await this.beat(this.worker(step.worker));
+        await this.worker(step.worker).beat();
         break;
       case 'crash':
         this.crashes += 1;
         this.workers[step.worker % this.workers.length] = this.newWorker();
         break;
-      case 'cancel': {
-        const id = this.accepted[step.task % Math.max(1, this.accepted.length)];
-        if (id !== undefined) await this.operator.cancel(QUEUE, id);
+      case 'cancel':
+        await this.operator.cancel(QUEUE, this.pick(step.task));
         break;
-      }
       case 'replay': {
         const dead = await this.client.zrange(`${this.key}:dead`, '0', '-1');
         const id = dead[step.task % Math.max(1, dead.length)];
@@ -166,16 +116,25 @@ export class QueueModel {
         await this.sweepAll();
         break;
       case 'remove': {
-        const id = this.accepted[step.task % Math.max(1, this.accepted.length)];
-        if (id !== undefined && (await this.operator.remove(QUEUE, id)) === 'removed') this.removed.add(id);
+        const id = this.pick(step.task);
+        if ((await this.operator.remove(QUEUE, id)) === 'removed') this.removed.add(id);
         break;
       }
       case 'advance':
         await this.clock.advance(step.ms);
         break;
-      default:
+      case 'relay':
+      case 'follow':
+      case 'drop-followers':
+      case 'fill':
+      case 'drain':
         await this.relays.run(step, this.accepted);
+        break;
     }
+  }
+
+  private pick(task: number): string {
+    return this.accepted[task % Math.max(1, this.accepted.length)] ?? 'none';
   }
 
   /** Both queues, and what follows of it. */
@@ -203,9 +162,9 @@ export class QueueModel {
       await this.clock.advance(150);
       await this.sweepAll();
       for (const worker of this.workers) {
-        await this.beat(worker);
-        await this.pop(worker, 'no', 5);
-        await this.finish(worker, { word: 'succeeded', count: 50, want: 0, lost: false });
+        await worker.beat();
+        await worker.pop('no', 5);
+        await worker.finish({ word: 'succeeded', count: 50, want: 0, lost: false });
       }
       await this.relays.watch();
       if (await this.isEmpty()) return;
@@ -228,7 +187,7 @@ export class QueueModel {
     expect(Number(counts['accepted'] ?? 0)).toBe(this.accepted.length);
     for (const state of TASK_STATES) expect(Number(counts[state] ?? 0), state).toBe(states.get(state) ?? 0);
 
-    const ends = await this.terminalMoves();
+    const ends = await terminalMoves(this.client, this.key);
     for (const id of this.accepted)
       expect(ends.get(id), `task ${id} ended`).toBe(1 + (this.replays.get(id) ?? 0));
     await this.relays.checkEnd();
@@ -268,92 +227,6 @@ export class QueueModel {
     if (step.followed) for (const id of ids) this.relays.isFollowed(id);
   }
 
-  /** What BRPOP over the lanes does, and then the claim; either reply may get lost. */
-  private async pop(worker: ModelWorker, lost: 'no' | 'pop' | 'claim', want: number): Promise<void> {
-    if (worker.paused) return;
-    for (const lane of LANES) {
-      const message = await this.client.rpopBuffer(readyKey(QUEUE, lane));
-      if (!message) continue;
-      if (lost === 'pop') {
-        this.lostReplies += 1;
-        return;
-      }
-      const claims = await worker.consumer.claim([{ lane, message }], want);
-      if (lost === 'claim') {
-        this.lostReplies += 1;
-        worker.inDoubt = true;
-        return;
-      }
-      worker.paused = claims.paused;
-      this.hold(worker, claims.tasks);
-      return;
-    }
-  }
-
-  private async finish(
-    worker: ModelWorker,
-    step: {
-      readonly word: OutcomeWord;
-      readonly count: number;
-      readonly want: number;
-      readonly lost: boolean;
-    },
-  ): Promise<void> {
-    const fresh = [...worker.held]
-      .filter(([id]) => !worker.unsure.some((outcome) => outcome.id === id))
-      .slice(0, step.count)
-      .map(([, task]) => toOutcome(task, step.word, 120));
-    const outcomes = [...worker.unsure, ...fresh];
-    if (outcomes.length === 0) return;
-    if (worker.inDoubt) await this.lookAgain(worker);
-    const mine = await Promise.all(outcomes.map((outcome) => this.isMine(worker, outcome)));
-    const finished = await worker.consumer.finish(outcomes, step.want);
-    const heard = outcomes.map((outcome) => !finished.stale.includes(outcome));
-    expect(heard, 'only the holder of the latest claim is heard').toEqual(mine);
-    if (step.lost) {
-      this.lostReplies += 1;
-      worker.unsure = outcomes;
-      worker.inDoubt = true;
-      return;
-    }
-    worker.unsure = [];
-    worker.paused = finished.paused;
-    for (const { id, token } of outcomes) if (worker.held.get(id)?.token === token) worker.held.delete(id);
-    this.hold(worker, finished.tasks);
-  }
-
-  private async beat(worker: ModelWorker): Promise<void> {
-    if (worker.inDoubt) await this.lookAgain(worker);
-    const mine = [...worker.held.values()];
-    const beat = await worker.consumer.beat(mine);
-    worker.paused = beat.paused;
-    for (const id of beat.lost) {
-      worker.held.delete(id);
-      worker.unsure = worker.unsure.filter((outcome) => outcome.id !== id);
-    }
-    if (beat.held !== mine.length - beat.lost.length) await this.lookAgain(worker);
-    const cancelled = beat.cancel.map((id) => worker.held.get(id)).filter((task) => task !== undefined);
-    if (cancelled.length === 0) return;
-    const outcomes = cancelled.map((task) => toOutcome(task, 'cancelled', 0));
-    await worker.consumer.finish(outcomes, 0);
-    for (const { id } of cancelled) worker.held.delete(id);
-    worker.unsure = worker.unsure.filter(({ id }) => !beat.cancel.includes(id));
-  }
-
-  private async isMine(worker: ModelWorker, { id, token }: Outcome): Promise<boolean> {
-    const record = await recordOf(this.client, QUEUE, id);
-    return record?.claims === readHeader(token).claims && record.worker === worker.name;
-  }
-
-  private async lookAgain(worker: ModelWorker): Promise<void> {
-    this.hold(worker, await worker.consumer.held());
-    worker.inDoubt = false;
-  }
-
-  private hold(worker: ModelWorker, tasks: readonly ClaimedTask[]): void {
-    for (const task of tasks) worker.held.set(task.id, task);
-  }
-
   private async isEmpty(): Promise<boolean> {
     const names = ['ready', 'ledger'].flatMap((kind) => LANES.map((lane) => `${this.key}:${kind}:${lane}`));
     const left = await this.client.exists(
@@ -366,16 +239,16 @@ export class QueueModel {
     const counts = await this.client.hmget(`${this.key}:count`, 'scheduled', 'ready', 'running');
     return left === 0 && counts.every((count) => Number(count ?? 0) === 0);
   }
+}
 
-  /** How often each task reached a terminal state, as the event stream tells. */
-  private async terminalMoves(): Promise<Map<string, number>> {
-    const ends = new Map<string, number>();
-    for (const [, fields] of await this.client.xrange(`${this.key}:events`, '-', '+')) {
-      for (const move of fields.join(' ').split(' ')) {
-        const id = move.slice(0, 36);
-        if (isTerminal(move.slice(36) as TaskState)) ends.set(id, (ends.get(id) ?? 0) + 1);
-      }
+/** How often each task reached a terminal state, as the event stream tells. */
+async function terminalMoves(client: Redis, key: string): Promise<Map<string, number>> {
+  const ends = new Map<string, number>();
+  for (const [, fields] of await client.xrange(`${key}:events`, '-', '+')) {
+    for (const move of fields.join(' ').split(' ')) {
+      const id = move.slice(0, 36);
+      if (isTerminal(move.slice(36) as TaskState)) ends.set(id, (ends.get(id) ?? 0) + 1);
     }
-    return ends;
   }
+  return ends;
 }

@@ -12,26 +12,12 @@ import type { Producer } from '../../src/store/producer.ts';
 import type { Swept } from '../../src/store/sweeper.ts';
 import { relayEntries } from '../../src/upkeep/relay.ts';
 import type { ModelClock } from './model-clock.ts';
+import type { RelayStep } from './model-steps.ts';
 import { queueKey } from './queue-key.ts';
 import { silentLog } from './store.ts';
 
 /** Where followers go. */
 export const NEXT = 'next';
-
-export type RelayStep =
-  /** A relay takes entries, or does what it took them for: until it dies. */
-  | {
-      readonly do: 'relay';
-      readonly relay: number;
-      readonly what: 'take' | 'go-on';
-      readonly dies: 'no' | 'before-send' | 'before-note';
-    }
-  /** Something follows a task later; `unknown`: one that was never there. */
-  | { readonly do: 'follow'; readonly task: number; readonly unknown: boolean }
-  /** Drops all tasks that relays have accepted. */
-  | { readonly do: 'drop-followers' }
-  /** Redis takes nothing new for a while. */
-  | { readonly do: 'fill' | 'drain' };
 
 /** What the world leaves out, to see that its checks find it. */
 export interface ModelFlaws {

@@ -1,0 +1,54 @@
+// What may happen to the world of the model, one step at a time.
+
+import type { Lane } from '../../src/protocol/lane.ts';
+import type { OutcomeWord } from '../../src/store/consumer.ts';
+
+/** One step of the world. Numbers choose among what there is at that moment. */
+export type Step =
+  | {
+      readonly do: 'enqueue';
+      readonly count: number;
+      readonly lane: Lane;
+      readonly delayMs: number;
+      /** 0 = never expires. */
+      readonly ttlMs: number;
+      readonly twice: boolean;
+      readonly followed: boolean;
+    }
+  | {
+      readonly do: 'pop';
+      readonly worker: number;
+      readonly lost: 'no' | 'pop' | 'claim';
+      readonly want: number;
+    }
+  | {
+      readonly do: 'finish';
+      readonly worker: number;
+      readonly word: OutcomeWord;
+      readonly count: number;
+      readonly want: number;
+      readonly lost: boolean;
+    }
+  | { readonly do: 'beat'; readonly worker: number }
+  | { readonly do: 'crash'; readonly worker: number }
+  | { readonly do: 'cancel' | 'replay' | 'remove'; readonly task: number }
+  | RelayStep
+  | { readonly do: 'pause' | 'resume' | 'sweep' }
+  /** Less than 0: the clock of Redis is set back. */
+  | { readonly do: 'advance'; readonly ms: number };
+
+/** What happens to what follows the ends of tasks. */
+export type RelayStep =
+  /** A relay takes entries, or does what it took them for: until it dies. */
+  | {
+      readonly do: 'relay';
+      readonly relay: number;
+      readonly what: 'take' | 'go-on';
+      readonly dies: 'no' | 'before-send' | 'before-note';
+    }
+  /** Something follows a task later; `unknown`: one that was never there. */
+  | { readonly do: 'follow'; readonly task: number; readonly unknown: boolean }
+  /** Drops all tasks that relays have accepted. */
+  | { readonly do: 'drop-followers' }
+  /** Redis takes nothing new for a while. */
+  | { readonly do: 'fill' | 'drain' };
