@@ -32,16 +32,23 @@ export const BackoffEntries = v.strictObject({
   jitter: v.optional(v.picklist(['full', 'none'], 'must be full or none'), 'full'),
 });
 /** A list would pass as an object without entries. */
-const BackoffSchema = v.pipe(
-  v.custom<v.InferInput<typeof BackoffEntries>>(
-    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-    'must be an object',
-  ),
-  BackoffEntries,
-);
+function noList<Input, Output>(schema: v.GenericSchema<Input, Output>) {
+  const isObject = (value: unknown): boolean =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  return v.pipe(v.custom<Input>(isObject, 'must be an object'), schema);
+}
+
+const BackoffSchema = noList(BackoffEntries);
 export type Backoff = v.InferOutput<typeof BackoffSchema>;
 
 const QueueSchema = v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`));
+
+export const OnEndEntries = v.strictObject({
+  type: v.string('must be text'),
+  /** An empty object unless given. */
+  input: v.optional(v.unknown()),
+  queue: v.optional(QueueSchema),
+});
 
 /** One option of a task: its schema, when it is read, and where it may be set. */
 interface Option {
@@ -86,14 +93,7 @@ const OPTIONS = {
   expiresAt: { schema: InstantSchema, readBy: 'accept', ofType: false, ofSchedule: false },
   /** The task that is accepted when this one ends, whichever way it does. */
   onEnd: {
-    schema: v.strictObject(
-      {
-        type: v.string('must be text'),
-        input: v.optional(v.unknown()),
-        queue: v.optional(QueueSchema),
-      },
-      'must be an object',
-    ),
+    schema: noList(OnEndEntries),
     readBy: 'accept',
     ofType: false,
     ofSchedule: false,

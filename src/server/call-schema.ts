@@ -1,7 +1,7 @@
 // The bodies that send tasks, as JSON Schema: the options once, and for each task type its name with the schema of its input.
 
 import type { ErrorCode } from '../protocol/errors.ts';
-import { BackoffEntries, CallSchema } from '../protocol/options.ts';
+import { BackoffEntries, CallSchema, OnEndEntries } from '../protocol/options.ts';
 import { ScheduleSchema } from '../protocol/schedule.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { refTo } from '../views/component.ts';
@@ -54,6 +54,8 @@ export function callComponents(registry: Registry): Readonly<Record<string, Json
       oneOf: Array.from(registry.keys(), (type) => ({ $ref: refTo(`${names.get(type) ?? type}Task`) })),
     },
     BackoffOptions: withoutDefaults(toJson(BackoffEntries)),
+    OnEndOptions: optionsOf(toJson(OnEndEntries)),
+    OnEnd: together('OnEndOptions'),
     TaskOptions: optionsOf(toJson(CallSchema)),
     TaskRequest: together('TaskOptions'),
     ScheduleOptions: optionsOf(toJson(ScheduleSchema)),
@@ -122,8 +124,9 @@ function optionsOf(json: JsonSchema): JsonSchema {
   const { type: _, input: __, ...properties } = json['properties'] as Readonly<Record<string, JsonSchema>>;
   // The schemas of these have a check or a transformation that JSON Schema cannot express.
   const times = properties['runAt'] ? { runAt: INSTANT, expiresAt: INSTANT } : {};
-  const backoff = { $ref: refTo('BackoffOptions') };
-  return withoutDefaults({ type: 'object', properties: { ...properties, ...times, backoff } });
+  const onEnd = properties['onEnd'] ? { onEnd: { $ref: refTo('OnEnd') } } : {};
+  const backoff = properties['backoff'] ? { backoff: { $ref: refTo('BackoffOptions') } } : {};
+  return withoutDefaults({ type: 'object', properties: { ...properties, ...times, ...onEnd, ...backoff } });
 }
 
 /** Removes defaults: a field with a default need not be sent, but generators make a field with `default` a required one. */

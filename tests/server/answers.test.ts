@@ -155,6 +155,7 @@ test('GET /v1/queues counts every state of every queue', async () => {
     counts: { ...none, accepted: 3, succeeded: 1, dead: 1, running: 1 },
     ready: { high: 0, normal: 0, low: 0 },
     malformed: 0,
+    outbox: { length: 0, oldestMs: 0 },
     workers: 1,
   };
   const two = {
@@ -163,6 +164,7 @@ test('GET /v1/queues counts every state of every queue', async () => {
     counts: { ...none, accepted: 1, ready: 1 },
     ready: { high: 0, normal: 0, low: 1 },
     malformed: 1,
+    outbox: { length: 0, oldestMs: 0 },
     workers: 0,
   };
   const { items } = (await call(`${main.url()}/v1/queues`)).body as { items: { queue: string }[] };

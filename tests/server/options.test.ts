@@ -79,6 +79,7 @@ const WRONG: Record<string, readonly unknown[]> = {
   delayMs: number(0, YEAR_MS),
   runAt: NO_TIMES,
   expiresAt: NO_TIMES,
+  onEnd: [null, 5, SECRET, true, [], [{ type: 'add' }]],
   key: [...NO_TEXTS, '', 'two words', 'line\nend', 'ключ', 'k'.repeat(256)],
 };
 
@@ -160,6 +161,20 @@ test.each(Object.entries(WRONG))('%s', async (name, values) => {
 
 test.each(Object.entries(NO_BACKOFF_FIELDS))('backoff.%s', async (name, values) => {
   for (const value of values) await expectRefused({ backoff: { [name]: value } }, [`#/backoff/${name}`]);
+});
+
+test('the members of onEnd', async () => {
+  const wrong: Record<string, readonly unknown[]> = {
+    type: [...NO_TEXTS, undefined],
+    queue: WRONG_DEFAULTS['queue'] ?? [],
+    delayMs: [1],
+  };
+  for (const [name, values] of Object.entries(wrong)) {
+    for (const value of values) {
+      await expectRefused({ onEnd: { type: 'add', [name]: value } }, [`#/onEnd/${name}`]);
+    }
+  }
+  await expectRefused({ onEnd: { type: 'add', input: { one: 1 } } }, ['#/onEnd/input/two']);
 });
 
 test('numbers that JSON does not have, in CBOR', async () => {

@@ -7,8 +7,13 @@ import type { ConnectionSettings } from '../../src/store/connection.ts';
 import { createServerRole, type Server, type ServerSettings } from '../../src/server/server.ts';
 import { loadRegistry, type Registry } from '../../src/tasks/registry.ts';
 
-/** Those of the configuration, on a free port and without a drain. */
-export const SERVER_SETTINGS: ServerSettings = { ...readConfig({}, 1), port: 0, drainMs: 0 };
+/** Those of the configuration, on a free port, without a drain, and without sweeps while a test looks at what stands in Redis. */
+export const SERVER_SETTINGS: ServerSettings = {
+  ...readConfig({}, 1),
+  port: 0,
+  drainMs: 0,
+  heartbeatMs: 3_600_000,
+};
 
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
 
