@@ -4,12 +4,12 @@
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
-import { LANES } from '../../src/protocol/lane.ts';
 import { queueKey } from '../support/queue-key.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import type { buildScripts } from '../../src/store/scripts.ts';
 import { createModelClock, buildScriptsWithClock, watchScriptsClock } from '../support/model-clock.ts';
 import type { Step } from '../support/model-steps.ts';
+import { worldsOf } from '../support/model-worlds.ts';
 import { QUEUE, QueueModel } from '../support/queue-model.ts';
 import type { ModelFlaws } from '../support/relay-model.ts';
 import { openStore, startStore } from '../support/store.ts';
@@ -19,82 +19,7 @@ const WORKERS = 3;
 
 const { client, redis } = await startStore(buildScriptsWithClock);
 
-const worker = fc.nat({ max: WORKERS - 1 });
-const want = fc.nat({ max: 4 });
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      do: fc.constant('enqueue'),
-      count: fc.integer({ min: 1, max: 6 }),
-      lane: fc.constantFrom(...LANES),
-      delayMs: fc.constantFrom(0, 0, 0, 200, 900),
-      ttlMs: fc.constantFrom(0, 0, 0, 300, 1_000),
-      twice: fc.boolean(),
-      followed: fc.boolean(),
-    }),
-  },
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant('pop'),
-      worker,
-      lost: fc.constantFrom('no', 'no', 'pop', 'claim'),
-      want,
-    }),
-  },
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant('finish'),
-      worker,
-      word: fc.constantFrom(
-        'succeeded',
-        'succeeded',
-        'succeeded',
-        'dead',
-        'dead',
-        'failed',
-        'snoozed',
-        'released',
-        'cancelled',
-        'crashed',
-      ),
-      count: fc.integer({ min: 1, max: 4 }),
-      want,
-      lost: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
-    }),
-  },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('beat'), worker }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('crash'), worker }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({ do: fc.constantFrom('cancel', 'replay', 'replay', 'remove'), task: fc.nat() }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('relay'),
-      relay: fc.nat({ max: 1 }),
-      what: fc.constantFrom('take', 'go-on'),
-      dies: fc.constantFrom('no', 'before-send', 'before-note', 'before-note'),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('follow'), task: fc.nat(), unknown: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('drop-followers') }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('fill', 'drain', 'drain') }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('pause', 'resume', 'resume') }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('sweep') }) },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      do: fc.constant('advance'),
-      ms: fc.constantFrom(30, 150, 450, 450, 1_100, 700_000, -7, -2_500),
-    }),
-  },
-) as fc.Arbitrary<Step>;
-
-const worlds = fc.array(step, { minLength: 30, maxLength: 150, size: 'max' });
+const worlds = worldsOf(WORKERS);
 
 /** Lives through one world, and checks it at every step and at its end. */
 async function liveThrough(

@@ -11,8 +11,9 @@ const SET_CLOCK = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV
 
 /** `buildScripts` with the clock replaced; give it to `openCommandConnection`. */
 export function buildScriptsWithClock(build?: ScriptBuild): ReturnType<typeof buildScripts> {
-  const readKey = `(function() local ms = tonumber(redis.call('GET', '${CLOCK_KEY}'))
-    return { math.floor(ms / 1000), (ms % 1000) * 1000 } end)()`;
+  // On one line: those behind it keep their numbers.
+  const readMs = `local ms = tonumber(redis.call('GET', '${CLOCK_KEY}'))`;
+  const readKey = `(function() ${readMs} return { math.floor(ms / 1000), (ms % 1000) * 1000 } end)()`;
   return buildScripts({
     flags: true,
     ...build,

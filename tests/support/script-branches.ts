@@ -1,0 +1,160 @@
+// Drives the scripts through branches that only odd queues take; declared-keys.test.ts looks at what they touch there.
+
+import type { Redis } from 'ioredis';
+import { expect } from 'vitest';
+import { encodeCbor } from '../../src/protocol/cbor.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
+import { newTaskId } from '../../src/protocol/task-id.ts';
+import { createEventLog } from '../../src/store/event-log.ts';
+import { createInspector } from '../../src/store/inspector.ts';
+import { homeOf, PROBE_PLACE } from '../../src/store/keys.ts';
+import { listTasks } from '../../src/store/lister.ts';
+import { createOperator } from '../../src/store/operator.ts';
+import { createOutbox, markOf, writeFollower } from '../../src/store/outbox.ts';
+import { createSchedules } from '../../src/store/schedules.ts';
+import type { ScriptArgument } from '../../src/store/script-call.ts';
+import { runScript, type ScriptName } from '../../src/store/scripts.ts';
+import { expectBalanced } from './moves.ts';
+import { readyKey } from './queue-key.ts';
+import { KEY, openScriptedQueue, QUEUE } from './scripted-queue.ts';
+import { openTicking, schedule } from './ticking.ts';
+
+const ERROR = encodeCbor({ name: 'Error', message: 'm' });
+
+/** Each empties the Redis of its client, a connection of `openStore` with `buildScriptsWithClock`. */
+export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>> = {
+  'ends that something follows': async (client) => {
+    const operator = createOperator(client);
+    const { clock, enqueue, take, finish, sweepAll } = await openScriptedQueue(client, {
+      periodMs: 100_000,
+      retentionMs: 1,
+    });
+    const place = homeOf(QUEUE);
+    const outbox = createOutbox(client);
+    const one = { queue: QUEUE, lane: 'normal', content: encodeContent('add', {}) } as const;
+    const extras = { follower: writeFollower(one), ttlMs: 10 };
+    const [taken = ''] = await enqueue(1, extras);
+    await outbox.follow(QUEUE, taken, { ...one, lane: 'high' });
+    await finish(await take(1), 'dead', { payload: ERROR });
+    await enqueue(1, { mark: 'a mark' });
+    // Each of these is the first for long after which something is to be done.
+    const acts = [
+      (id: string) => operator.cancel(QUEUE, id),
+      (id: string) => operator.remove(QUEUE, id),
+      () => outbox.follow(QUEUE, newTaskId(), one),
+      () => clock.advance(10).then(() => take(9)),
+      () => clock.advance(10).then(() => runScript(client, 'sweep', place, [1, 10, 1, 1, 0, 1, 1, 0])),
+    ];
+    for (const act of acts) {
+      const [id = ''] = await enqueue(1, extras);
+      await client.hset(`${KEY}:queue`, 'sweep_at', 1e12);
+      await act(id);
+    }
+    await outbox.follow(QUEUE, taken, one);
+    // Their rows stay meanwhile.
+    await clock.advance(1_000);
+    await sweepAll();
+    await client.zadd(`${KEY}:outbox-due`, 1, 'spoilt');
+    const entries = await outbox.take(place, 100);
+    expect(entries.length).toBe(acts.length + 2);
+    await outbox.note(place, [{ name: entries[0]?.name ?? '', done: 1 }]);
+    const [mark = ''] = entries.map(markOf);
+    for (const word of ['there', 'gone']) await runScript(client, 'marks', place, [mark, word]);
+    await outbox.note(
+      place,
+      entries.map(({ name }) => ({ name, done: 'all' })),
+    );
+    await expectBalanced(client, QUEUE);
+  },
+
+  'schedules that are written, paused, moved and deleted': async (client) => {
+    const { clock, plan, tickAll } = await openTicking(client, { periodMs: 200_000 });
+    const schedules = createSchedules(client);
+    await schedules.put(QUEUE, 'one', schedule());
+    await schedules.put(QUEUE, 'one', schedule({ paused: true }));
+    await client.hset(`${KEY}:parked`, 'one', 1_000);
+    expect((await schedules.put(QUEUE, 'one', schedule({ misfire: 'skip' }))).skipped).toBeDefined();
+    await schedules.put('other', 'one', schedule());
+    await schedules.delete('one');
+
+    for (let at = 0; at < 100; at += 1) {
+      await plan(`s${at}`, schedule({ ttlMs: 90_000, resultTtlMs: 9 }), clock.now() + 1_000);
+    }
+    await plan('orphan', undefined, clock.now());
+    await clock.advance(1_000);
+    await tickAll();
+    await plan('late', schedule({ misfire: 'skip' }), clock.now());
+    await clock.advance(7_200_000);
+    const { reports } = await tickAll();
+    expect(reports.map(({ word }) => word)).toContain('skipped');
+
+    // What no schedule may say yet.
+    await plan('keyed', undefined, clock.now());
+    const extras = JSON.stringify({ delayMs: 5, key: { key: 'k', windowMs: 9, digest: 'd' }, mark: 'm' });
+    const keyed = ['keyed', clock.now(), '', '', '', newTaskId(), encodeContent('add', {}), 'low', extras];
+    await runScript(client, 'tick', homeOf(QUEUE), keyed);
+
+    // Sooner than the next sweep.
+    const soon = ['soon', '', Buffer.from('x'), 'active', 'new', clock.now() + 1, '', '', '', ''];
+    await runScript(client, 'schedule', homeOf(QUEUE), soon);
+  },
+
+  'readers: pages, walks, one task, and what explains it': async (client) => {
+    const { clock, enqueue, take, finish, sweep } = await openScriptedQueue(client);
+    const inspector = createInspector(client);
+    await enqueue(3, { delayMs: 500 });
+    await enqueue(3);
+    await finish(await take(3), 'dead', { payload: ERROR });
+    for (const state of [undefined, 'dead', 'scheduled', 'succeeded'] as const) {
+      let cursor: string | undefined;
+      do {
+        const page = await listTasks(client, { queue: QUEUE, state, accept: () => true, limit: 1, cursor });
+        cursor = page.next;
+      } while (cursor !== undefined);
+    }
+    const [ready = ''] = await enqueue(1);
+    await createEventLog(client).task(QUEUE, ready);
+    await inspector.task(ready, new Set([QUEUE]));
+    await inspector.explain(QUEUE, ready);
+    await client.rpop(readyKey(QUEUE, 'normal'));
+    await sweep();
+    expect((await inspector.explain(QUEUE, ready)).missedSince).toBe(clock.now());
+    await enqueue(1);
+    const [running] = await take(1);
+    expect((await inspector.explain(QUEUE, running?.id ?? '')).leaseUntil).toBeDefined();
+    for (const what of ['write', 'all']) await runScript(client, 'probe', PROBE_PLACE, [what]);
+  },
+
+  'each script that reads the clock, when that was set back': async (client) => {
+    const { clock, enqueue, take, worker } = await openScriptedQueue(client);
+    const [id = ''] = await enqueue(1);
+    const content = encodeContent('add', {});
+    const calls: readonly (readonly [ScriptName, readonly ScriptArgument[]])[] = [
+      ['enqueue', [1, newTaskId(), newTaskId(), content]],
+      ['claim', ['w', 1_000, 0, 0, 0]],
+      ['finish', ['w', 1_000, 0, 0, 0, 0, 0, 0]],
+      ['beat', ['w', 1_000]],
+      ['held', ['w', id]],
+      ['leave', ['w']],
+      ['report', [id, 'none', '', 0]],
+      ['sweep', [1_000, 10, 1_000, 1e12, 0, 1_000, 1, 0]],
+      ['tick', []],
+      ['schedule', ['s', 'none']],
+      ['cancel', ['none']],
+      ['retry', ['none']],
+      ['remove', ['none']],
+      ['explain', [id, 10]],
+      ['pause', ['open']],
+      ['follow', ['none', 'f']],
+      ['relay', [1, 1]],
+      ['relayed', []],
+      ['marks', []],
+    ];
+    for (const [name, args] of calls) {
+      await clock.advance(-2_000);
+      await runScript(client, name, homeOf(QUEUE), args);
+    }
+    await take(1);
+    expect(await worker.held()).toHaveLength(1);
+  },
+};
