@@ -27,7 +27,7 @@ export interface TestRedis {
 /** @param settings further options of redis.conf, such as `{ maxmemory: '8mb' }` */
 export async function startRedis(settings: Record<string, string> = {}): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'popfleet-test-'));
-  const port = await freePort();
+  const port = await (settings['cluster-enabled'] === 'yes' ? freeNodePort() : freePort());
   const options = {
     port: String(port),
     bind: '127.0.0.1',
@@ -86,4 +86,12 @@ export async function freePort(): Promise<number> {
   await once(server, 'close');
   if (address === null || typeof address === 'string') throw new TypeError('no port');
   return address.port;
+}
+
+/** A port whose node of a cluster can listen for the others: it does so at a port that is higher by 10,000. */
+async function freeNodePort(): Promise<number> {
+  for (;;) {
+    const port = await freePort();
+    if (port + 10_000 < 65_536) return port;
+  }
 }
