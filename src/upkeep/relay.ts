@@ -2,6 +2,7 @@
 // after any step, and several may do the same at once: a follower has an id that derives from the end that it follows, and the
 // place that accepts it marks that id, so it is accepted once.
 
+import { delay } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { decodeStored } from '../protocol/cbor.ts';
 import { type Cause, decodeContent, encodeContent } from '../protocol/message.ts';
@@ -25,6 +26,8 @@ export interface RelayDeps {
   readonly log: Log;
 }
 
+/** The first end of a while is followed at once; those that come soon after it share calls. */
+const GATHER_MS = 50;
 const ENTRIES_A_CALL = 50;
 /** Followers of one entry that are sent before it is noted how far they are. */
 const FOLLOWERS_A_CALL = 100;
@@ -40,45 +43,64 @@ interface Sending {
   readonly task: NewTask;
 }
 
+/** What is done about one place. */
+interface PlaceRelay {
+  /** The relay that is under way. */
+  running?: Promise<void> | undefined;
+  /** Until the next one. */
+  timer?: NodeJS.Timeout | undefined;
+  /** By `performance.now()`. */
+  begunAt: number;
+  isWanted: boolean;
+  /** The failure that was logged last: each is logged once. */
+  logged?: string | undefined;
+}
+
 export function createRelay(deps: RelayDeps): Relay {
-  /** Places by their name, with whether they are to be relayed once more. */
-  const underWay = new Map<string, { again: boolean; readonly done: Promise<void> }>();
-
-  /** By place, the failure that was logged last: each is logged once. */
-  const logged = new Map<string, string>();
-
-  /** Its entries are due again. Why Redis is away, the connection says. */
-  function report(name: string, error: unknown): void {
-    const message = String(error);
-    if (isOutage(error) || logged.get(name) === message) return;
-    logged.set(name, message);
-    deps.log.warn({ err: error, place: name }, 'what follows the ends of tasks waits to be accepted');
-  }
+  const places = new Map<string, PlaceRelay>();
 
   function soon(place: Place): void {
     const name = `${place.queue} ${place.partition}`;
-    const before = underWay.get(name);
-    if (before) {
-      before.again = true;
-      return;
-    }
-    const done = relayAll(place, deps)
+    const one = places.get(name) ?? { begunAt: Number.NEGATIVE_INFINITY, isWanted: false };
+    places.set(name, one);
+    one.isWanted = true;
+    if (one.running || one.timer) return;
+    const waitMs = one.begunAt + GATHER_MS - performance.now();
+    if (waitMs > 0) one.timer = setTimeout(() => begin(place, one), waitMs);
+    else begin(place, one);
+  }
+
+  function begin(place: Place, one: PlaceRelay): void {
+    clearTimeout(one.timer);
+    one.timer = undefined;
+    one.isWanted = false;
+    one.begunAt = performance.now();
+    one.running = relayAll(place, deps)
       .then(
-        () => void logged.delete(name),
-        (error: unknown) => report(name, error),
+        () => (one.logged = undefined),
+        (error: unknown) => report(place, one, error),
       )
-      .finally(() => {
-        const isWanted = underWay.get(name)?.again;
-        underWay.delete(name);
-        if (isWanted) soon(place);
+      .then(() => {
+        one.running = undefined;
+        if (one.isWanted) soon(place);
       });
-    underWay.set(name, { again: false, done });
+  }
+
+  /** Its entries are due again. Why Redis is away, the connection says. */
+  function report(place: Place, one: PlaceRelay, error: unknown): void {
+    const message = String(error);
+    if (isOutage(error) || one.logged === message) return;
+    one.logged = message;
+    deps.log.warn({ err: error, ...place }, 'what follows the ends of tasks waits to be accepted');
   }
 
   return {
     soon,
     async settled() {
-      while (underWay.size > 0) await Promise.all(Array.from(underWay.values(), ({ done }) => done));
+      const waits = (one: PlaceRelay): boolean => one.running !== undefined || one.timer !== undefined;
+      for (let busy = [...places.values()].filter(waits); busy.length > 0; busy = busy.filter(waits)) {
+        await Promise.all(busy.map(({ running }) => running ?? delay(GATHER_MS)));
+      }
     },
   };
 }
@@ -88,8 +110,8 @@ async function relayAll(place: Place, deps: RelayDeps): Promise<void> {
   for (;;) {
     const readAt = performance.now();
     const entries = await deps.outbox.take(place, ENTRIES_A_CALL);
-    if (entries.length === 0) return;
-    await relayEntries(entries, readAt, deps);
+    if (entries.length > 0) await relayEntries(entries, readAt, deps);
+    if (entries.length < ENTRIES_A_CALL) return;
   }
 }
 

@@ -176,40 +176,52 @@ test('row 8: an idle worker has a task at once, because it waits in a blocking p
   expect(median).toBeLessThan(100);
 });
 
-test('row 8: no source of the worker polls or sleeps', () => {
-  const folder = new URL('../../src/worker/', import.meta.url);
+test('row 8: no source of the worker, or of what keeps queues whole, polls or sleeps', () => {
+  const folder = new URL('../../src/', import.meta.url);
   const allowed: Record<string, RegExp[]> = {
     // One interval: the heartbeat. Timers of the sweep are set to what is due. Waits follow a failure. The others are limits of
     // a run (its deadline, the grace of a stop, how long it waits for a place), of the end or the start of a thread, or gather
     // what handlers say and how they end: set once a run, or while it speaks.
-    'heartbeat.ts': [/timer = setInterval\(beat, everyMs\)/],
-    'sweep-timer.ts': [/timer = setTimeout\(fire, ms\)/],
-    'fetcher.ts': [/await delay\(retryDelayMs\(failures, /],
-    'completer.ts': [/await delay\(retryDelayMs\(failures, /, /timer \?\?= setTimeout\(flush, GATHER_MS\)/],
-    'runners/semaphore.ts': [/timer (?:\?\?)?= setTimeout\(check, /],
-    'runners/reporter.ts': [/timer \?\?= setTimeout\(sendProgress, SEND_EVERY_MS - sinceMs\)/],
-    'runners/output.ts': [/this\.#timer \?\?= setTimeout\(\(\) => this\.flush\(\), UNENDED_MS\)/],
-    'report-writer.ts': [/timer \?\?= setTimeout\(writeNow, FLUSH_EVERY_MS\)/],
-    'runners/runner.ts': [
+    'worker/heartbeat.ts': [/timer = setInterval\(beat, everyMs\)/],
+    'upkeep/sweep-timer.ts': [/timer = setTimeout\(fire, ms\)/],
+    // A server's look at all queues, and ends that share calls.
+    'upkeep/sweep-all.ts': [/timer = setTimeout\(\(\) => \{$/],
+    'upkeep/relay.ts': [/one\.timer = setTimeout\(/, /running \?\? delay\(GATHER_MS\)/],
+    'worker/fetcher.ts': [/await delay\(retryDelayMs\(failures, /],
+    'worker/completer.ts': [
+      /await delay\(retryDelayMs\(failures, /,
+      /timer \?\?= setTimeout\(flush, GATHER_MS\)/,
+    ],
+    'worker/runners/semaphore.ts': [/timer (?:\?\?)?= setTimeout\(check, /],
+    'worker/runners/reporter.ts': [/timer \?\?= setTimeout\(sendProgress, SEND_EVERY_MS - sinceMs\)/],
+    'worker/runners/output.ts': [/this\.#timer \?\?= setTimeout\(\(\) => this\.flush\(\), UNENDED_MS\)/],
+    'worker/report-writer.ts': [/timer \?\?= setTimeout\(writeNow, FLUSH_EVERY_MS\)/],
+    'worker/runners/runner.ts': [
       /this\.#timer = setTimeout\(\(\) => run\.force\(reason\), STOP_GRACE_MS\)/,
       /timer = setTimeout\(\(\) => \{$/,
     ],
-    'runners/thread.ts': [
+    'worker/runners/thread.ts': [
       /setTimeout\(\(\) => this\.#leave\(new Error\('the thread does not end'\)\), GONE_WITHIN_MS\)/,
     ],
-    'runners/threads.ts': [/const timer = setTimeout\(\(\) => \{$/],
-    'runners/process.ts': [/setTimeout\(\(\) => once\(\{ code, signal \}\), READ_WITHIN_MS\)/],
+    'worker/runners/threads.ts': [/const timer = setTimeout\(\(\) => \{$/],
+    'worker/runners/process.ts': [/setTimeout\(\(\) => once\(\{ code, signal \}\), READ_WITHIN_MS\)/],
     // A pipe that is full: it waits for its reader.
-    'runners/process-entry.ts': [/Atomics\.wait\(new Int32Array\(new SharedArrayBuffer\(4\)\), 0, 0, 1\)/],
+    'worker/runners/process-entry.ts': [
+      /Atomics\.wait\(new Int32Array\(new SharedArrayBuffer\(4\)\), 0, 0, 1\)/,
+    ],
     // The end of programs that a handler has started and that must go: nothing tells of the end of another's children. Bounded by
     // the grace between SIGTERM and SIGKILL.
-    'runners/child-processes.ts': [
+    'worker/runners/child-processes.ts': [
       /performance\.now\(\) < deadline\) await delay\(LOOK_AGAIN_MS\)/,
       /await delay\(REAPED_LOOK_MS\)/,
     ],
   };
   const waits = /\b(setInterval|setTimeout|delay|sleep|Atomics\.wait)\(/;
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const files = ['worker', 'upkeep'].flatMap((name) =>
+    readdirSync(new URL(name, folder), { recursive: true, encoding: 'utf8' }).map(
+      (file) => `${name}/${file}`,
+    ),
+  );
   expect(files).toEqual(expect.arrayContaining(Object.keys(allowed)));
   for (const file of files.filter((name) => name.endsWith('.ts'))) {
     const lines = readFileSync(new URL(file, folder), 'utf8').split('\n');
