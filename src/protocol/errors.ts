@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   internal: { status: 500, title: 'Internal error' },
   'redis-unavailable': { status: 503, title: 'Redis cannot be reached' },
   'redis-full': { status: 503, title: 'Redis is out of memory or disk' },
+  'upgrade-needed': { status: 503, title: 'Another release keeps the queue' },
   'queue-full': { status: 503, title: 'The queue is full' },
   overloaded: { status: 503, title: 'Too many requests are waiting' },
   'shutting-down': { status: 503, title: 'The server is shutting down' },

@@ -11,6 +11,7 @@ import { named } from '../views/component.ts';
 import { taskEntries } from '../views/task-view.ts';
 
 const REASON_CODES = [
+  'upgrade-needed',
   'running',
   'finished',
   'lease-expired',
@@ -57,9 +58,14 @@ export function explain(record: TaskRecord, type: string, facts: RunFacts): Expl
     state: record.state,
     queue: record.queue,
     now: toTime(facts.now),
-    reasons: reasonsOf(record, type, facts),
+    reasons: [...refusalReasons(facts), ...reasonsOf(record, type, facts)],
     ahead: aheadOf(record, facts),
   });
+}
+
+/** What follows is read as far as this release understands it. */
+function refusalReasons({ refusal }: RunFacts): Reason[] {
+  return refusal === undefined ? [] : [{ code: 'upgrade-needed', blocking: true, message: refusal }];
 }
 
 function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] {

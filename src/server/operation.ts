@@ -117,9 +117,10 @@ export function documentPaths(routes: readonly Route[]): Readonly<Record<string,
   return paths;
 }
 
-/** Error codes of all operations, of those that write, and of those that need a key. */
+/** Error codes of all operations, of those that write, of those that change a queue, and of those that need a key. */
 const OF_ALL: readonly ErrorCode[] = ['bad-host', 'internal', 'redis-unavailable', 'shutting-down'];
 const OF_WRITES: readonly ErrorCode[] = ['cross-site'];
+const OF_CHANGES: readonly ErrorCode[] = ['upgrade-needed'];
 const OF_KEYS: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'quota-exceeded'];
 
 function specOf(operation: Operation, method: string, path: string): object {
@@ -141,6 +142,7 @@ function specOf(operation: Operation, method: string, path: string): object {
       ...toProblems([
         ...OF_ALL,
         ...(method === 'GET' ? [] : OF_WRITES),
+        ...(method === 'GET' || scope === 'public' ? [] : OF_CHANGES),
         ...(scope === 'public' ? [] : OF_KEYS),
         ...problems,
       ]),

@@ -57,6 +57,8 @@ export interface RunFacts {
   /** Since when it is known that its message was popped, but not claimed. */
   readonly missedSince: number | undefined;
   readonly announced: readonly AnnouncedWorker[];
+  /** Why this release may not change the queue, as a sentence; `undefined`: it may. */
+  readonly refusal: string | undefined;
 }
 
 export interface LiveWorker extends Partial<Omit<AnnouncedWorker, 'worker'>> {
@@ -211,6 +213,7 @@ type FactsReply = readonly [
   lease: Buffer,
   suspect: Buffer,
   announced: readonly Buffer[],
+  refusal: Buffer,
 ];
 
 function readFacts([
@@ -223,6 +226,7 @@ function readFacts([
   lease,
   suspect,
   flat,
+  refusal,
 ]: FactsReply): RunFacts {
   const time = (text: Buffer): number | undefined =>
     text.length === 0 ? undefined : Number(text.toString());
@@ -237,6 +241,7 @@ function readFacts([
     leaseUntil: time(lease),
     missedSince: time(suspect),
     announced: names.map((name, at) => readAnnouncement(name.toString(), flat[2 * at + 1])),
+    refusal: refusal.length === 0 ? undefined : refusal.toString(),
   };
 }
 

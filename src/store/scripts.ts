@@ -7,6 +7,7 @@ import { DEFAULT_LANE, LANES, LANES_FROM } from '../protocol/lane.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { TRANSITIONS } from '../protocol/task-state.ts';
 import { type Place, prefixOf, SCRIPT_KEY_GROUPS, SCRIPT_KEYS } from './keys.ts';
+import { PROTOCOL } from './protocol-number.ts';
 import { LOG_LINES_A_CHUNK, LOG_LINES_KEPT, ROW_BYTES, VALUE_BYTES } from './record.ts';
 import { CallableScript, callScript, type ScriptArgument } from './script-call.ts';
 
@@ -42,7 +43,8 @@ const DUTIES = [
 
 /** Parts that scripts have in common. Each call makes their functions anew, so no script has more than it needs. */
 const ARGS = ['lib/args'];
-const QUEUE = [...ARGS, 'lib/clock'];
+const LOOKS = [...ARGS, 'lib/clock', 'lib/protocol'];
+const QUEUE = [...LOOKS, 'lib/begin'];
 const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/move', 'lib/push'];
 const ACCEPT = [...MOVES, 'lib/accept', 'lib/standstill', 'lib/extras'];
@@ -78,7 +80,7 @@ const SCRIPTS = {
   cancel: [...END, 'lib/remove'],
   retry: END,
   remove: [...END, 'lib/remove'],
-  explain: MOVES,
+  explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/move', 'lib/push'],
   pause: QUEUE,
   follow: [...ROWS, 'lib/outbox'],
   relay: QUEUE,
@@ -126,6 +128,7 @@ const TABLES: readonly (readonly [name: string, lua: string])[] = [
   ['VALUE_BYTES', String(VALUE_BYTES)],
   ['LINES_KEPT', String(LOG_LINES_KEPT)],
   ['LINES_A_CHUNK', String(LOG_LINES_A_CHUNK)],
+  ['PROTOCOL', `'${PROTOCOL}'`],
   ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
 ];
 

@@ -3,6 +3,7 @@
 
 import { ReplyError } from 'ioredis';
 import { PopfleetError } from '../protocol/errors.ts';
+import { refusalOf } from './protocol-number.ts';
 
 /** Why Redis cannot be used, in words that a probe may show to anyone. */
 export type RedisFault =
@@ -50,6 +51,9 @@ const BROKEN_CLASSES: ReadonlySet<string> = new Set(['MaxRetriesPerRequestError'
 const SOCKET_CALLS: ReadonlySet<string> = new Set(['connect', 'read', 'write', 'shutdown', 'getaddrinfo']);
 const TLS_CODES =
   /^(ECONN\w+|EPIPE|EPROTO|ETIMEDOUT|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|ERR_(TLS|SSL|OSSL)_\w+|CERT_\w+|\w+_CERT(_\w+)?|UNABLE_TO_\w+|HOSTNAME_MISMATCH)$/;
+
+/** A fleet that is being upgraded may have another server by then. */
+const UPGRADED_AFTER_SECONDS = 30;
 
 /** What was found out about a server before a command was sent to it. */
 export class UnusableRedis extends Error {
@@ -109,6 +113,13 @@ export function isNotSent(error: unknown): boolean {
 /** The error to show a caller for a failed command. What Redis and the connection to it did not cause is a fault of ours. */
 export function toStoreError(error: unknown): PopfleetError {
   if (error instanceof PopfleetError) return error;
+  const refusal = refusalOf(error);
+  if (refusal !== undefined) {
+    return new PopfleetError('upgrade-needed', refusal, {
+      retryAfterSeconds: UPGRADED_AFTER_SECONDS,
+      cause: error,
+    });
+  }
   const fault = faultOf(error);
   if (fault === undefined) {
     return new PopfleetError('internal', 'popfleet failed. The log of the server has the cause.', {

@@ -3,6 +3,7 @@
 
 import type { Service } from '../lifecycle.ts';
 import { type Place, placesOf } from '../store/keys.ts';
+import { refusalOf } from '../store/protocol-number.ts';
 import type { Swept } from '../store/sweeper.ts';
 
 export interface SweepAllDeps {
@@ -29,7 +30,17 @@ export function createSweepAll({ queues, sweepOf, everyMs }: SweepAllDeps): Serv
     const one = known.get(name) ?? { sweep: sweepOf(place), dueAt: 0 };
     known.set(name, one);
     for (let count = 0; count < SWEEPS_A_LOOK && one.dueAt <= performance.now() && !stopped; count += 1) {
-      one.dueAt = performance.now() + (await one.sweep()).nextMs;
+      one.dueAt = performance.now() + (await sweepUnlessRefused(one.sweep));
+    }
+  }
+
+  /** @returns milliseconds until the next sweep is due. A queue that another release keeps does not stand in the way of others */
+  async function sweepUnlessRefused(sweep: () => Promise<Swept>): Promise<number> {
+    try {
+      return (await sweep()).nextMs;
+    } catch (error) {
+      if (refusalOf(error) === undefined) throw error;
+      return everyMs;
     }
   }
 

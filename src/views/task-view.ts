@@ -23,7 +23,8 @@ import { named, refTo } from './component.ts';
 
 const Time = v.pipe(v.string(), v.isoTimestamp(), v.description('RFC 3339 in UTC with milliseconds'));
 
-const State = named('TaskState', v.picklist(TASK_STATES));
+/** A task that a later release has written may be in a state that this one does not know: it is shown by its word. */
+const State = named('TaskState', v.union([v.picklist(TASK_STATES), v.string()]));
 const Priority = named('Priority', v.picklist(LANES));
 
 /** Complete options: those of the caller, and defaults for the others. */

@@ -11,7 +11,7 @@ import type { Slots } from './slots.ts';
 export interface FetcherDeps {
   /** Opens the dedicated connection anew; the loop throws a broken one away. */
   readonly open: () => Promise<BlockingPop>;
-  readonly leases: readonly Pick<Lease, 'queue' | 'isPaused' | 'claim'>[];
+  readonly leases: readonly Pick<Lease, 'queue' | 'isOpen' | 'claim'>[];
   readonly slots: Slots;
   readonly laneTurn: LaneTurn;
   readonly watch: CallWatch;
@@ -21,7 +21,7 @@ export interface FetcherDeps {
 export interface Fetcher extends Service {
   /** Stops fetching at once; a message that is being popped is still claimed. */
   stop(): Promise<void>;
-  /** A queue may be open again: looks, instead of waiting for the block time. */
+  /** Other queues may be open now: looks, instead of waiting for the block time. */
   nudge(): void;
 }
 
@@ -60,7 +60,7 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
   async function fetchOnce(pop: BlockingPop): Promise<void> {
     await slots.whenFree(stopping.signal);
     if (stopping.signal.aborted) return;
-    const open = leases.filter((lease) => !lease.isPaused);
+    const open = leases.filter((lease) => lease.isOpen);
     if (open.length === 0) {
       await nudged();
       return;

@@ -12,19 +12,19 @@ export interface Heartbeat extends Service {
 }
 
 export interface HeartbeatDeps {
-  readonly leases: readonly Pick<Lease, 'queue' | 'isPaused' | 'beat'>[];
+  readonly leases: readonly Pick<Lease, 'queue' | 'isOpen' | 'beat'>[];
   readonly everyMs: number;
-  /** Called when a queue is no longer paused. */
-  readonly onOpen: () => void;
+  /** Called when a queue is open that was not, or the other way round. */
+  readonly onChange: () => void;
   readonly watch: CallWatch;
   readonly log: Log;
 }
 
-export function createHeartbeat({ leases, everyMs, onOpen, watch, log }: HeartbeatDeps): Heartbeat {
+export function createHeartbeat({ leases, everyMs, onChange, watch, log }: HeartbeatDeps): Heartbeat {
   let timer: NodeJS.Timeout | undefined;
 
   async function beatOnce(lease: HeartbeatDeps['leases'][number]): Promise<void> {
-    const wasPaused = lease.isPaused;
+    const wasOpen = lease.isOpen;
     const call = `heartbeat of ${lease.queue}`;
     try {
       await lease.beat();
@@ -34,7 +34,7 @@ export function createHeartbeat({ leases, everyMs, onOpen, watch, log }: Heartbe
       // A connection that is away, or was thrown away, logs the cause itself.
       if (isNew && !isOutage(error)) log.error({ queue: lease.queue, err: error }, 'a heartbeat failed');
     }
-    if (wasPaused && !lease.isPaused) onOpen();
+    if (lease.isOpen !== wasOpen) onChange();
   }
 
   function beat(queue?: string): void {

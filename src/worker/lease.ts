@@ -4,6 +4,7 @@
 import { createSerial } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/consumer.ts';
+import { refusalOf } from '../store/protocol-number.ts';
 import type { CallWatch } from './call-watch.ts';
 import { type Completer, createCompleter } from './completer.ts';
 import type { Execute } from './execute.ts';
@@ -42,6 +43,10 @@ export class Lease {
   readonly #reports: ReportWriter;
   readonly #toBegin: HeldTask[] = [];
   #isPaused = false;
+  /** Redis has let this release change the queue. */
+  #isServed = false;
+  /** Why it does not, as a sentence. */
+  #refusal: string | undefined;
   /** A claiming call lost its reply: Redis may hold tasks for this worker that it does not know of. */
   #isInDoubt = false;
 
@@ -51,19 +56,22 @@ export class Lease {
     this.queue = queue;
     this.#deps = deps;
     this.#reports = createReportWriter(consumer, slots, log);
-    const send = (batch: readonly Outcome[]): Promise<void> => this.#oneAtATime(() => this.#finish(batch));
+    const send = async (batch: readonly Outcome[]): Promise<void> => {
+      if (!(await this.#unlessRefused(() => this.#finish(batch)))) this.#giveUp(batch);
+    };
     this.#completer = createCompleter({ send, slots, places, queue, watch, log });
   }
 
-  get isPaused(): boolean {
-    return this.#isPaused;
+  /** Whether messages may be popped: the queue is not paused, and by the last reply no other release keeps it. */
+  get isOpen(): boolean {
+    return this.#isServed && !this.#isPaused;
   }
 
   /** Claims popped messages and fills the free slots. @throws Error of the store; what was popped comes back by itself */
-  claim(popped: readonly PoppedMessage[]): Promise<void> {
-    return this.#oneAtATime(async () => {
-      const { consumer, slots, laneTurn, relay, watch } = this.#deps;
-      const call = `claim of ${this.queue}`;
+  async claim(popped: readonly PoppedMessage[]): Promise<void> {
+    const { consumer, slots, laneTurn, relay, watch } = this.#deps;
+    const call = `claim of ${this.queue}`;
+    const claimed = this.#unlessRefused(async () => {
       const extra = this.#isPaused ? 0 : slots.reserve(Number.POSITIVE_INFINITY);
       try {
         const reply = await this.#inDoubtUntilReplied(
@@ -73,12 +81,13 @@ export class Lease {
         this.#isPaused = reply.paused;
         if (reply.toRelay > 0) relay();
         this.#adopt(reply.tasks);
-      } catch (error) {
-        watch.failed(call, error); // The fetcher, which asked for it, logs it.
-        throw error;
       } finally {
         slots.unreserve(extra);
       }
+    });
+    await claimed.catch((error: unknown) => {
+      watch.failed(call, error); // The fetcher, which asked for it, logs it.
+      throw error;
     });
   }
 
@@ -86,8 +95,8 @@ export class Lease {
    * Renews the lease and, when Redis has lost it, the announcement; stops what was lost or cancelled, and adopts what a lost
    * reply has hidden. @throws Error of the store
    */
-  beat(): Promise<void> {
-    return this.#oneAtATime(async () => {
+  async beat(): Promise<void> {
+    await this.#unlessRefused(async () => {
       const { consumer, slots, announce } = this.#deps;
       if (this.#isInDoubt) await this.#lookAgain();
       const mine = slots.held(this.queue);
@@ -113,6 +122,48 @@ export class Lease {
   /** Gives up the lease. @throws Error of the store */
   leave(): Promise<void> {
     return this.#oneAtATime(() => this.#deps.consumer.leave());
+  }
+
+  /** Makes a call when it is its turn. @returns false when it was refused: another release keeps the queue */
+  #unlessRefused(call: () => Promise<void>): Promise<boolean> {
+    return this.#oneAtATime(async () => {
+      try {
+        await call();
+        this.#served();
+        return true;
+      } catch (error) {
+        const refusal = refusalOf(error);
+        if (refusal === undefined) throw error;
+        this.#refused(refusal);
+        return false;
+      }
+    });
+  }
+
+  #served(): void {
+    if (this.#refusal !== undefined) this.#deps.log.info({ queue: this.queue }, 'the queue is served again');
+    this.#isServed = true;
+    this.#refusal = undefined;
+  }
+
+  /** No outcome can count any more: what runs is stopped. The heartbeat goes on asking. */
+  #refused(reason: string): void {
+    const { slots, log } = this.#deps;
+    if (reason !== this.#refusal)
+      log.error(
+        { queue: this.queue, reason },
+        'the queue is left alone: another release of popfleet keeps it',
+      );
+    this.#isServed = false;
+    this.#refusal = reason;
+    for (const held of slots.held(this.queue)) held.stop('lease-lost');
+  }
+
+  /** The release that keeps the queue gives these tasks to another worker when the lease has run out. */
+  #giveUp(batch: readonly Outcome[]): void {
+    const { slots, log } = this.#deps;
+    log.warn({ queue: this.queue, outcomes: batch.length }, 'outcomes cannot be recorded and are dropped');
+    for (const { id, token } of batch) slots.drop(this.queue, id, token);
   }
 
   async #finish(batch: readonly Outcome[]): Promise<void> {

@@ -160,8 +160,8 @@ function* servicesOf(
 
   const open = () => openBlockingPop(connection, `${name}:feed`, command, blockMs);
   const fetcher = createFetcher({ open, leases, slots, laneTurn, watch, log });
-  const onOpen = (): void => fetcher.nudge();
-  const heartbeat = createHeartbeat({ leases, everyMs: settings.heartbeatMs, onOpen, watch, log });
+  const onChange = (): void => fetcher.nudge();
+  const heartbeat = createHeartbeat({ leases, everyMs: settings.heartbeatMs, onChange, watch, log });
   command.on('ready', () => {
     heartbeat.beat();
     for (const timer of sweeps.values()) timer.within(0);

@@ -195,7 +195,7 @@ const WRITTEN = `
   local found = {}
   local sizes = { hash = 'HLEN', list = 'LLEN', set = 'SCARD', zset = 'ZCARD', stream = 'XLEN', string = 'GET' }
   for _, key in ipairs(redis.call('KEYS', '*')) do
-    if string.sub(key, -8) ~= ':queue' then
+    if string.sub(key, -6) ~= ':queue' then
       found[#found + 1] = key .. ' ' .. tostring(redis.call(sizes[redis.call('TYPE', key).ok], key))
     end
   end

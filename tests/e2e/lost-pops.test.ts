@@ -35,8 +35,13 @@ test('a message thrown away in the step that pushed it runs, although a worker w
   // Within MULTI, or Redis would hand the message to the worker that waits.
   const id = newTaskId();
   const content = encodeContent('add', { one: 1, two: 2 });
-  const { lua } = buildScripts().enqueue;
-  await redis.client.multi().eval(lua, 1, queueKey('default'), 1, id, id, content).rpop(READY).exec();
+  const { lua, keys } = buildScripts().enqueue;
+  const own = keys.map((key) => `${queueKey('default')}:${key}`);
+  await redis.client
+    .multi()
+    .eval(lua, own.length, ...own, 1, id, id, content)
+    .rpop(READY)
+    .exec();
   expect(await facts.counts()).toEqual({ accepted: 1, ready: 1 });
   expect(await facts.ready()).toBe(0);
 

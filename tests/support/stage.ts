@@ -10,7 +10,8 @@ import { startRedis, type TestRedis } from './redis.ts';
 export interface Stage {
   redis(settings?: Record<string, string>): Promise<TestRedis>;
   proxy(redis: Pick<TestRedis, 'port'>): Promise<RedisProxy>;
-  role(role: string, env: Record<string, string>, cwd?: string): Promise<RoleProcess>;
+  /** @param cli file of the command; that of this build unless told */
+  role(role: string, env: Record<string, string>, cwd?: string, cli?: string): Promise<RoleProcess>;
   /** Starts a role that may not come up. */
   spawn(role: string, env: Record<string, string>): RoleProcess;
   /** Runs when the processes have ended. */
@@ -43,8 +44,8 @@ export function openStage(context: TestContext): Stage {
       return proxy;
     },
 
-    async role(role, env, cwd) {
-      const started = await startRole(role, env, cwd);
+    async role(role, env, cwd, cli) {
+      const started = await startRole(role, env, cwd, [], cli);
       processes.push(started);
       return started;
     },

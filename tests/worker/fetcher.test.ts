@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';
 
 class FakeLease {
-  isPaused = false;
+  isOpen = true;
   readonly queue: string;
   readonly claimed: string[] = [];
   /** Free slots while the claim was under way. */
@@ -131,15 +131,15 @@ test('queues take turns in being the first', async () => {
 
 test('paused queues are left out; when all are, it waits for a nudge', async () => {
   const [mail, news] = [new FakeLease('mail'), new FakeLease('news')];
-  mail.isPaused = true;
+  mail.isOpen = false;
   await start([mail, news]);
   const pop = await underWay(1);
   expect(pop.asked).toEqual([['news']]);
-  news.isPaused = true;
+  news.isOpen = false;
   pop.reply();
   await new Promise((resolve) => setImmediate(resolve));
   expect(pop.asked).toHaveLength(1);
-  mail.isPaused = false;
+  mail.isOpen = true;
   fetcher.nudge();
   expect((await underWay(2)).asked[1]).toEqual(['mail']);
 });

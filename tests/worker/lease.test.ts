@@ -1,15 +1,16 @@
 // The lease of one queue on its own: what it claims, begins, records, gives up and adopts.
 
 import { decode } from 'cbor-x';
+import { ReplyError } from 'ioredis';
 import { beforeEach, expect, test } from 'vitest';
 import type { Beat, ClaimedTask, Consumer, Finished, Outcome } from '../../src/store/consumer.ts';
+import { createLog } from '../../src/log.ts';
 import { createCallWatch } from '../../src/worker/call-watch.ts';
 import type { Execute } from '../../src/worker/execute.ts';
 import { createLaneTurn } from '../../src/protocol/lane.ts';
 import { Lease } from '../../src/worker/lease.ts';
 import { createSlots, type HeldTask, type Slots } from '../../src/worker/slots.ts';
 import { eventually } from '../support/eventually.ts';
-import { silentLog } from '../support/store.ts';
 
 const LIMIT = 4;
 
@@ -27,6 +28,8 @@ class FakeConsumer implements Consumer {
   holds: ClaimedTask[] = [];
   stale: string[] = [];
   beatReply: Partial<Beat> = {};
+  /** Another release keeps the queue: why, as the scripts say it. */
+  refusal: string | undefined;
   /** The next claiming call runs, and its reply is lost. */
   losesReply = false;
 
@@ -41,6 +44,7 @@ class FakeConsumer implements Consumer {
   }
 
   async beat(): Promise<Beat> {
+    this.#refuse();
     const { isPaused: paused, holds } = this;
     return { paused, held: holds.length, lost: [], cancel: [], isAnnounced: true, ...this.beatReply };
   }
@@ -48,6 +52,7 @@ class FakeConsumer implements Consumer {
   async report(): Promise<void> {}
 
   async held(): Promise<readonly ClaimedTask[]> {
+    this.#refuse();
     this.looks += 1;
     return this.holds;
   }
@@ -56,7 +61,12 @@ class FakeConsumer implements Consumer {
     this.left += 1;
   }
 
+  #refuse(): void {
+    if (this.refusal !== undefined) throw new ReplyError(`UPGRADE ${this.refusal}`);
+  }
+
   #reply(outcomes: readonly Outcome[]): Finished {
+    this.#refuse();
     const tasks = this.next.splice(0);
     const ended = new Set(outcomes.map(({ id }) => id));
     this.holds = [...this.holds.filter(({ id }) => !ended.has(id)), ...tasks];
@@ -89,6 +99,8 @@ let wantsMore: boolean;
 let announced: number;
 let execute: Execute;
 let lease: Lease;
+let logged: Record<string, unknown>[];
+let isStuck: boolean;
 
 /** Ends the run of a task that has begun. */
 let end: Map<string, (outcome: Outcome | undefined) => void>;
@@ -118,6 +130,9 @@ beforeEach(() => {
   end = new Map();
   wantsMore = true;
   announced = 0;
+  logged = [];
+  isStuck = false;
+  const log = createLog('info', {}, { write: (line: string) => void logged.push(JSON.parse(line)) });
   execute = (held) => {
     begun.push(held);
     return new Promise((resolve) => {
@@ -133,8 +148,9 @@ beforeEach(() => {
     wantsMore: () => wantsMore,
     laneTurn: createLaneTurn(0),
     places: LIMIT,
-    watch: createCallWatch(300_000, silentLog, () => undefined),
-    log: silentLog,
+    // A call that fails counts at once.
+    watch: createCallWatch(0, log, () => (isStuck = true)),
+    log,
   });
 });
 
@@ -254,10 +270,53 @@ test('a beat that counts other tasks than the worker looks which they are', asyn
 });
 
 test('a beat tells whether the queue is paused', async () => {
-  expect(lease.isPaused).toBe(false);
+  await lease.beat();
+  expect(lease.isOpen).toBe(true);
   consumer.isPaused = true;
   await lease.beat();
-  expect(lease.isPaused).toBe(true);
+  expect(lease.isOpen).toBe(false);
+});
+
+test('nothing is popped before Redis has said that this release may serve the queue', async () => {
+  expect(lease.isOpen).toBe(false);
+  await lease.beat();
+  expect(lease.isOpen).toBe(true);
+});
+
+test('a queue that another release keeps is left alone, and served again when it may be', async () => {
+  await lease.beat();
+  await claim('a', 'b', 'c');
+  const [a, b] = begun.map(({ task }) => task) as [ClaimedTask, ClaimedTask];
+  consumer.refusal = 'upgrade this one';
+  end.get('a')?.(success(a));
+  await eventually(() => slots.size() === 2);
+  await lease.settled();
+  expect(lease.isOpen).toBe(false);
+  expect(begun.map(({ reason }) => reason)).toEqual(['lease-lost', 'lease-lost', 'lease-lost']);
+
+  end.get('b')?.(success(b));
+  end.get('c')?.(undefined);
+  await lease.settled();
+  await eventually(() => slots.size() === 0);
+  await lease.claim([]);
+  await lease.beat();
+  await lease.beat();
+  expect(lease.isOpen).toBe(false);
+  expect(logged.map(({ level, msg }) => [level, msg])).toEqual([
+    [50, 'the queue is left alone: another release of popfleet keeps it'],
+    [40, 'outcomes cannot be recorded and are dropped'],
+    [40, 'outcomes cannot be recorded and are dropped'],
+  ]);
+  expect(logged[0]).toMatchObject({ queue: 'mail', reason: 'upgrade this one' });
+  expect(isStuck).toBe(false);
+
+  // It was rolled back: Redis still holds what was dropped for this worker.
+  consumer.refusal = undefined;
+  await lease.beat();
+  expect(lease.isOpen).toBe(true);
+  expect(logged.at(-1)).toMatchObject({ level: 30, msg: 'the queue is served again' });
+  await eventually(() => begun.length === 6);
+  expect(slots.held('mail').map(({ task }) => task.id)).toEqual(['a', 'b', 'c']);
 });
 
 test('it gives up its lease', async () => {

@@ -3,7 +3,7 @@
 -- Reply: the time in ms; since when the queue is paused ('' = it is open); tasks ahead of it in its lane (-1 = more than are counted,
 --        -2 = it is not listed); length of each lane, in the order of LANES; tasks that run; live workers;
 --        when the lease of its worker runs out ('' = it has none); since when its message was missed ('' = it was not);
---        what the workers announced, flat: name and CBOR
+--        what the workers announced, flat: name and CBOR; why this release may not change the queue ('' = it may)
 
 local id, most = args.text(), args.number()
 Q.load_tasks({ id })
@@ -24,5 +24,5 @@ return {
   Q.NOW_TEXT, redis.call('HGET', Q.QUEUE, 'paused') or '', ahead, lanes,
   tonumber(redis.call('HGET', Q.COUNT, 'running') or 0),
   redis.call('ZCOUNT', Q.WORKERS, '(' .. Q.NOW_TEXT, '+inf'),
-  lease or '', suspect or '', redis.call('HGETALL', Q.ANNOUNCED),
+  lease or '', suspect or '', redis.call('HGETALL', Q.ANNOUNCED), Q.REFUSAL or '',
 }
