@@ -8,7 +8,8 @@ import { LANES } from '../../src/protocol/lane.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createProducer } from '../../src/store/producer.ts';
-import { buildScripts } from '../../src/store/scripts.ts';
+import { homeOf } from '../../src/store/keys.ts';
+import { buildScripts, runScript, type ScriptName } from '../../src/store/scripts.ts';
 import { foreignMessage } from '../fixtures/foreign-message.ts';
 import { checkScripts, keepNotes } from '../support/checked-scripts.ts';
 import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
@@ -201,6 +202,16 @@ describe('every branch of the scripts', () => {
     expect((await worker.claim([{ lane: 'normal', message: message as Buffer }], 0)).paused).toBe(true);
     await operator.resume(QUEUE);
     await expectBalanced(client, QUEUE);
+  });
+
+  test('the first contact with a queue, by each script', async () => {
+    for (const name of Object.keys(checked.scripts) as ScriptName[]) {
+      await openScriptedQueue(client);
+      // What begins a script is what matters here: what it is asked for makes no sense.
+      await runScript(client, name, homeOf(QUEUE), Array(12).fill('0')).catch((error: unknown) =>
+        expect(String(error)).not.toMatch(/UNDECLARED|UNREADABLE/),
+      );
+    }
   });
 
   test.each(Object.entries(BRANCHES))('%s', (_, drive) => drive(client));

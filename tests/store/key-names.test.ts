@@ -22,7 +22,10 @@ const { redis, client } = await startStore(buildScriptsWithClock);
 
 describe('in no file', () => {
   test.each(luaFiles())('%s', (file) => {
-    const code = luaOf(file).replaceAll(/^\s*--.*$/gm, '');
+    // Sentences for people may name keys.
+    const code = luaOf(file)
+      .replaceAll(/^\s*--.*$/gm, '')
+      .replaceAll(/'[^'\n]{16,}'/g, "''");
     expect(code).not.toMatch(/\bKEYS\b|pf:/);
     // Fields and entries begin with the id of their task; a name would begin with that of another key, or of its queue.
     expect(code.replaceAll("id .. ':' ..", '')).not.toMatch(/['"]:|:['"]/);

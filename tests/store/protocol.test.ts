@@ -232,7 +232,7 @@ test.each(['enqueue', 'beat', 'sweep', 'pause', 'claim'] as const)(
     await CHANGES[name]({ running: {} as ClaimedTask, dead: '', waiting: '' });
     expect(await client.hget(`${KEY}:queue`, 'protocol')).toBe('2');
     expect(await client.get(`${KEY}:control`)).toBe(
-      'popfleet keeps this queue by protocol 2, see pf:{mail}:queue. This text keeps releases out that know no protocol numbers: leave it here.',
+      'popfleet keeps this queue by protocol 2. This text keeps releases out that know no protocol numbers: leave it here.',
     );
     // What each script of theirs that changes something begins with.
     const fields = ['wall', 'skew', 'paused', 'sweep_at'] as const;

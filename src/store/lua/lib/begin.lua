@@ -4,7 +4,7 @@ if Q.REFUSAL then return redis.error_reply('UPGRADE ' .. Q.REFUSAL) end
 if not Q.KEPT_BY then
   redis.call('HSET', Q.QUEUE, 'protocol', Q.PROTOCOL)
   -- The releases before the number read their clock there first, as a hash: a text stops them before they change anything.
-  redis.call('SET', Q.CONTROL, 'popfleet keeps this queue by protocol ' .. Q.PROTOCOL .. ', see ' .. Q.QUEUE
+  redis.call('SET', Q.CONTROL, 'popfleet keeps this queue by protocol ' .. Q.PROTOCOL
     .. '. This text keeps releases out that know no protocol numbers: leave it here.')
 end
 if Q.WALL < (Q.SEEN or Q.WALL) - Q.SET_BACK_MS then redis.call('HSET', Q.QUEUE, 'set_back', Q.WALL) end
