@@ -31,6 +31,9 @@ const GATHER_MS = 50;
 const ENTRIES_A_CALL = 50;
 /** Followers of one entry that are sent before it is noted how far they are. */
 const FOLLOWERS_A_CALL = 100;
+/** Each brings the whole result of the task that it follows. */
+const TASKS_A_CALL = 250;
+const BYTES_A_CALL = 4_194_304;
 /** What was read is sent for this many milliseconds at most: marks are kept much longer (MARK_MS in sweep/marks.lua). */
 const RELAY_WITHIN_MS = 10_000;
 
@@ -121,21 +124,15 @@ export async function relayEntries(
   readAt: number,
   { outbox, producer, log }: RelayDeps,
 ): Promise<void> {
-  const queues = new Map<string, Sending[]>();
-  for (const sending of entries.flatMap((entry) => sendingsOf(entry, log))) {
-    const ofQueue = queues.get(sending.queue);
-    if (ofQueue) ofQueue.push(sending);
-    else queues.set(sending.queue, [sending]);
-  }
   /** Of each entry that has any: the position of the first follower that was not accepted. */
   const failed = new Map<string, number>();
   let failure: unknown;
-  for (const [queue, sendings] of queues) {
+  for (const sendings of callsOf(entries.flatMap((entry) => sendingsOf(entry, log)))) {
     try {
       if (performance.now() - readAt > RELAY_WITHIN_MS)
         throw new Error('the relay took too long, it begins anew');
       await producer.enqueue(
-        queue,
+        sendings[0]?.queue ?? '',
         sendings.map(({ task }) => task),
       );
     } catch (error) {
@@ -152,6 +149,24 @@ export async function relayEntries(
       entries.map((entry) => noteOf(entry, failed.get(entry.name))),
     );
   if (failure !== undefined) throw failure;
+}
+
+/** Tasks that go to Redis together: of one queue, and neither many nor large. */
+function callsOf(all: readonly Sending[]): Sending[][] {
+  const calls: Sending[][] = [];
+  const open = new Map<string, { readonly sendings: Sending[]; bytes: number }>();
+  for (const sending of all) {
+    const bytes = sending.task.content.length;
+    let call = open.get(sending.queue);
+    if (!call || call.sendings.length === TASKS_A_CALL || call.bytes + bytes > BYTES_A_CALL) {
+      call = { sendings: [], bytes: 0 };
+      calls.push(call.sendings);
+      open.set(sending.queue, call);
+    }
+    call.sendings.push(sending);
+    call.bytes += bytes;
+  }
+  return calls;
 }
 
 function noteOf({ name, from, followers }: OutboxEntry, failedAt: number | undefined): RelayNote {

@@ -52,7 +52,9 @@ function Q.gather(id, content, lane, extras)
     local verdict, owner = Q.take_key(id, extras.key)
     if verdict == 'replayed' or verdict == 'conflict' then return verdict, owner end
   end
-  if Q.contents[id] or (extras.mark and Q.is_marked(id, extras.mark)) then return 'known', id end
+  -- Each relay renews the mark, also one that finds the row.
+  local is_marked = extras.mark and Q.is_marked(id, extras.mark)
+  if Q.contents[id] or is_marked then return 'known', id end
   Q.contents[id] = content
   local expires = Q.instant(extras.ttlMs, extras.expiresAt)
   if expires then
