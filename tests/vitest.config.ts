@@ -16,7 +16,7 @@ export default defineConfig({
   test: {
     root,
     globalSetup: ['tests/support/nothing-left.ts'],
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       {
         test: {

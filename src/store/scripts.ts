@@ -47,8 +47,8 @@ const LOOKS = [...ARGS, 'lib/clock', 'lib/protocol'];
 const QUEUE = [...LOOKS, 'lib/begin'];
 const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/move', 'lib/push'];
-const ACCEPT = [...MOVES, 'lib/accept', 'lib/standstill', 'lib/extras'];
-const END = [...MOVES, 'lib/log', 'lib/outbox', 'lib/end'];
+const ACCEPT = [...MOVES, 'lib/accept', 'lib/standstill', 'lib/followed', 'lib/extras'];
+const END = [...MOVES, 'lib/log-chunks', 'lib/outbox', 'lib/end'];
 const TAKE = [...END, 'lib/accept', 'lib/worker', ...GUARDS.map((name) => `guards/${name}`), 'lib/take'];
 
 /** Each script with the parts that go before its own file, in their order. */
@@ -65,11 +65,12 @@ const SCRIPTS = {
   beat: [...ROWS, 'lib/worker'],
   held: [...ROWS, 'lib/worker'],
   leave: [...QUEUE, 'lib/worker'],
-  report: [...ROWS, 'lib/move', 'lib/log'],
+  report: [...ROWS, 'lib/move', 'lib/log-chunks', 'lib/log'],
   sweep: [
     ...END,
     'lib/worker',
     'lib/attempts',
+    'lib/log',
     'lib/remove',
     'lib/plans',
     'lib/standstill',
@@ -77,12 +78,12 @@ const SCRIPTS = {
   ],
   tick: [...ACCEPT, 'lib/plans'],
   schedule: [...QUEUE, 'lib/plans'],
-  cancel: [...END, 'lib/remove'],
+  cancel: [...END, 'lib/log', 'lib/remove'],
   retry: END,
-  remove: [...END, 'lib/remove'],
+  remove: [...END, 'lib/log', 'lib/remove'],
   explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/move', 'lib/push'],
   pause: QUEUE,
-  follow: [...ROWS, 'lib/outbox'],
+  follow: [...ROWS, 'lib/followed', 'lib/outbox'],
   relay: QUEUE,
   relayed: QUEUE,
   marks: QUEUE,

@@ -6,7 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { LANES } from '../../src/protocol/lane.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
 import { createOperator } from '../../src/store/operator.ts';
+import { createOutbox, writeFollower } from '../../src/store/outbox.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import { homeOf } from '../../src/store/keys.ts';
 import { buildScripts, runScript, type ScriptName } from '../../src/store/scripts.ts';
@@ -39,6 +41,7 @@ const UNREACHED: readonly (readonly [scripts: string, call: string, why: string]
   ['cancel', 'Q.LOG_LINES', 'likewise'],
   ['cancel', "'HDEL', column", 'likewise'],
   ['report', 'Q.COUNT', 'it moves no task'],
+  ['tick', "'followed', 1", 'nothing follows the task of a tick'],
 ];
 
 const checked = checkScripts(buildScriptsWithClock());
@@ -202,6 +205,20 @@ describe('every branch of the scripts', () => {
     expect((await worker.claim([{ lane: 'normal', message: message as Buffer }], 0)).paused).toBe(true);
     await operator.resume(QUEUE);
     await expectBalanced(client, QUEUE);
+  });
+
+  test('the last task that something follows is removed', async () => {
+    const { enqueue, sweepAll } = await openScriptedQueue(client);
+    const follower = writeFollower({ queue: 'next', lane: 'normal', content: encodeContent('add', {}) });
+    const [id = ''] = await enqueue(1, { follower });
+    expect(await client.hget(`${KEY}:queue`, 'followed')).toBe('1');
+    await operator.cancel(QUEUE, id);
+    const outbox = createOutbox(client);
+    const [entry] = await outbox.take(homeOf(QUEUE), 10);
+    await outbox.note(homeOf(QUEUE), [{ name: entry?.name ?? '', done: 'all' }]);
+    await operator.remove(QUEUE, id);
+    await sweepAll();
+    expect(await client.hexists(`${KEY}:queue`, 'followed')).toBe(0);
   });
 
   test('the first contact with a queue, by each script', async () => {

@@ -9,6 +9,7 @@ local before = redis.call('HGET', Q.FOLLOWERS, id)
 local all = before and before .. ' ' .. follower or follower
 if before and string.find(' ' .. before .. ' ', ' ' .. follower .. ' ', 1, true) then return { 'known', 0 } end
 redis.call('HSET', Q.FOLLOWERS, id, all)
+Q.note_followed()
 local _, blanks = string.gsub(all, ' ', ' ')
 if not task then
   Q.append_end(id, all, 'gone', blanks)

@@ -41,6 +41,9 @@ function Q.bytes_kept(id, to, payload, keep_ms)
   if keep_ms then bytes = bytes + Q.VALUE_BYTES end
   local errors = redis.call('HSTRLEN', Q.ERRORS, id)
   if errors > 0 then bytes = bytes + Q.VALUE_BYTES + errors end
-  if Q.are_any_followed() then bytes = bytes + redis.call('HSTRLEN', Q.FOLLOWERS, id) end
-  return bytes + Q.log_bytes(id)
+  if Q.control[6] then bytes = bytes + redis.call('HSTRLEN', Q.FOLLOWERS, id) end
+  for _, field in ipairs(Q.chunks_of(id)) do
+    bytes = bytes + Q.VALUE_BYTES + redis.call('HSTRLEN', Q.LOG_LINES, field)
+  end
+  return bytes
 end

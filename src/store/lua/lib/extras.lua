@@ -62,7 +62,10 @@ function Q.gather(id, content, lane, extras)
     redis.call('ZADD', Q.UNSTARTED, expires, id)
     Q.wake_at(expires)
   end
-  if extras.follower then Q.put(Q.FOLLOWERS, id, extras.follower) end
+  if extras.follower then
+    Q.put(Q.FOLLOWERS, id, extras.follower)
+    Q.note_followed()
+  end
   if extras.resultTtlMs then Q.put(Q.RESULT_TTLS, id, extras.resultTtlMs) end
   local due = Q.instant(extras.delayMs, extras.runAt)
   local state = due and due > Q.NOW and 'scheduled' or 'ready'

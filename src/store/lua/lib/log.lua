@@ -1,21 +1,8 @@
--- What handlers have logged. LOGS has how many lines a task has logged in all; line n stands in chunk floor(n / LINES_A_CHUNK), the
--- field `<id>:<chunk>` of LOG_LINES, with its length in bytes in front. The last LINES_KEPT are kept, and what shares a chunk with them.
+-- Adds to the logs of tasks, and drops them; lib/log-chunks.lua says how they are kept.
 
--- The first chunk that is kept once so many lines were logged.
-local function first_chunk(lines) return math.max(0, math.floor((lines - Q.LINES_KEPT) / Q.LINES_A_CHUNK)) end
-
-local function fields_of(id, from, to)
-  local fields = {}
-  for chunk = from, to do fields[#fields + 1] = id .. ':' .. chunk end
-  return fields
-end
-
-local function drop(fields)
+function Q.drop_chunks(fields)
   if #fields > 0 then redis.call('HDEL', Q.LOG_LINES, unpack(fields)) end
 end
-
--- The chunks of a log of so many lines.
-local function chunks_of(id, lines) return fields_of(id, first_chunk(lines), math.ceil(lines / Q.LINES_A_CHUNK) - 1) end
 
 function Q.add_to_log(id, lines)
   local before = tonumber(redis.call('HGET', Q.LOGS, id)) or 0
@@ -34,24 +21,10 @@ function Q.add_to_log(id, lines)
     redis.call('HSET', Q.LOG_LINES, field, table.concat(texts))
   end
   redis.call('HSET', Q.LOGS, id, last)
-  drop(fields_of(id, first_chunk(before), first_chunk(last) - 1))
-end
-
--- Bytes of Redis' memory that the log takes, about.
-function Q.log_bytes(id)
-  local lines = tonumber(redis.call('HGET', Q.LOGS, id))
-  if not lines then return 0 end
-  local bytes = Q.VALUE_BYTES
-  for _, field in ipairs(chunks_of(id, lines)) do
-    bytes = bytes + Q.VALUE_BYTES + redis.call('HSTRLEN', Q.LOG_LINES, field)
-  end
-  return bytes
+  Q.drop_chunks(Q.chunks(id, Q.first_chunk(before), Q.first_chunk(last) - 1))
 end
 
 function Q.drop_logs(ids)
   if redis.call('EXISTS', Q.LOGS) == 0 then return end
-  for _, id in ipairs(ids) do
-    local lines = tonumber(redis.call('HGET', Q.LOGS, id))
-    if lines then drop(chunks_of(id, lines)) end
-  end
+  for _, id in ipairs(ids) do Q.drop_chunks(Q.chunks_of(id)) end
 end

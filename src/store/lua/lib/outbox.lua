@@ -8,15 +8,11 @@ Q.appended = 0
 -- A sweep looks after them should the caller die.
 Q.RELAYED_WITHIN_MS = 1000
 
-local function count_words(text)
-  local _, blanks = string.gsub(text, ' ', ' ')
-  return blanks + 1
-end
-
 -- `done` followers of this end are accepted already, or follow an earlier one.
 function Q.append_end(id, followers, state, done)
   local entry = id .. ':' .. redis.call('HINCRBY', Q.ENDS, id, 1)
-  redis.call('HSET', Q.OUTBOX, entry, table.concat({ state, Q.NOW_TEXT, done, count_words(followers), 0 }, ' '))
+  local _, blanks = string.gsub(followers, ' ', ' ')
+  redis.call('HSET', Q.OUTBOX, entry, table.concat({ state, Q.NOW_TEXT, done, blanks + 1, 0 }, ' '))
   redis.call('ZADD', Q.OUTBOX_DUE, Q.NOW_TEXT, entry)
   redis.call('ZADD', Q.OUTBOX_AGES, Q.NOW_TEXT, entry)
   redis.call('HINCRBY', Q.PINS, id, 1)
@@ -24,15 +20,9 @@ function Q.append_end(id, followers, state, done)
   Q.wake_at(Q.NOW + Q.RELAYED_WITHIN_MS)
 end
 
--- Most queues have no followed tasks.
-function Q.are_any_followed()
-  if Q.has_followers == nil then Q.has_followers = redis.call('EXISTS', Q.FOLLOWERS) == 1 end
-  return Q.has_followers
-end
-
--- These tasks have ended.
+-- These tasks have ended. In most queues nothing follows any (`followed` of the queue, see lib/followed.lua).
 function Q.append_ends(ids, state)
-  if not Q.are_any_followed() then return end
+  if not Q.control[6] then return end
   for from = 1, #ids, 1000 do
     local to = math.min(from + 999, #ids)
     local followers = redis.call('HMGET', Q.FOLLOWERS, unpack(ids, from, to))
@@ -41,10 +31,4 @@ function Q.append_ends(ids, state)
       if of_task then Q.append_end(ids[at], of_task, state, 0) end
     end
   end
-end
-
--- Whether entries of this task are left.
-function Q.is_pinned(id)
-  if Q.has_pins == nil then Q.has_pins = redis.call('EXISTS', Q.PINS) == 1 end
-  return Q.has_pins and redis.call('HEXISTS', Q.PINS, id) == 1
 end
