@@ -101,12 +101,7 @@ const SettingsSchema = v.strictObject(
   'must be an object',
 );
 
-/**
- * Opens a connection that reconnects by itself; calls fail while Redis is away. Resolves once it is there, or after two
- * seconds without it.
- * @throws PopfleetError `bad-config` that names the setting that is missing or wrong, `bad-definition` when two definitions
- *   have one type
- */
+/** `openPopfleet` of index.ts, which has its contract: programs reach this module through it alone. */
 export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet> {
   const { redisUrl, tasks, logLevel } = readSettings(settings);
   const registry = toRegistry(tasks.map((definition) => ({ definition, source: 'the list of tasks' })));

@@ -83,17 +83,17 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
     log.fatal('the worker cannot do its work: ending, so that a new process can try');
     ending.fail();
   };
-  const parts = { connection, registry, log };
+  const deps = { connection, registry, log };
   // A role loads its own modules alone: it starts sooner and takes less memory.
   let worker: Service | undefined;
   if (config.role !== 'server') {
     const { createWorker } = await import('./worker/worker.ts');
-    worker = createWorker({ ...config, tasks }, { ...parts, onStuck });
+    worker = createWorker({ ...config, tasks }, { ...deps, onStuck });
   }
   let server: Server | undefined;
   if (config.role !== 'worker') {
     const { createServerRole } = await import('./server/server.ts');
-    server = createServerRole(config, parts);
+    server = createServerRole(config, deps);
   }
   return { embedded, worker, server };
 }

@@ -99,8 +99,8 @@ const FAREWELL_MS = 3_000;
 /** Requests that are still under way this many milliseconds after the drain are cut. */
 const CLOSE_WITHIN_MS = 10_000;
 
-export function createServerRole(settings: ServerSettings, parts: ServerDeps): Server {
-  const { connection, registry, log } = parts;
+export function createServerRole(settings: ServerSettings, deps: ServerDeps): Server {
+  const { connection, registry, log } = deps;
   let stopping = false;
   let running: Running | undefined;
 

@@ -39,25 +39,25 @@ export interface AuthenticateDeps {
  */
 export function authenticate(
   c: Context<AppEnv>,
-  parts: AuthenticateDeps,
+  deps: AuthenticateDeps,
   isPublic: (method: string, path: string) => boolean,
 ): Soon<Identity> {
-  const { keyring, cookie, failures } = parts;
+  const { keyring, cookie, failures } = deps;
   if (keyring.isEmpty) return { caller: ANYONE, by: 'nothing' };
   if (isPublic(c.req.method, c.req.path)) return { caller: NO_SCOPES, by: 'nothing' };
   const bearer = /^bearer +(.+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
   if (bearer !== undefined) {
     return { caller: callerOf(keyring.verify(bearer) ?? refuseKey(c, failures)), by: 'bearer' };
   }
-  if (getCookie(c, cookie.name) !== undefined) return byCookie(c, parts);
+  if (getCookie(c, cookie.name) !== undefined) return byCookie(c, deps);
   // A request without any key is no guess of one, and is not counted.
   throw unauthenticated();
 }
 
-async function byCookie(c: Context<AppEnv>, parts: AuthenticateDeps): Promise<Identity> {
-  const session = await sessionOf(c, parts);
-  const isSignedIn = async (): Promise<boolean> => (await sessionOf(c, parts)) !== undefined;
-  return { caller: callerOf(session?.key ?? refuseKey(c, parts.failures)), by: 'cookie', isSignedIn };
+async function byCookie(c: Context<AppEnv>, deps: AuthenticateDeps): Promise<Identity> {
+  const session = await sessionOf(c, deps);
+  const isSignedIn = async (): Promise<boolean> => (await sessionOf(c, deps)) !== undefined;
+  return { caller: callerOf(session?.key ?? refuseKey(c, deps.failures)), by: 'cookie', isSignedIn };
 }
 
 /**

@@ -66,7 +66,7 @@ const TRY_AGAIN_MS = 1_000;
 
 export class EventClient {
   readonly subscription: Subscription;
-  readonly #parts: ClientDeps;
+  readonly #deps: ClientDeps;
   readonly #buffer = new EventBuffer();
   readonly #outlet: Outlet;
   readonly #tracks = new Map<string, Track>();
@@ -76,16 +76,16 @@ export class EventClient {
   /** The last event is in the buffer: no further one is added. */
   #isEnding = false;
 
-  constructor(subscription: Subscription, parts: ClientDeps) {
+  constructor(subscription: Subscription, deps: ClientDeps) {
     this.subscription = subscription;
-    this.#parts = parts;
+    this.#deps = deps;
     this.#outlet = createOutlet(
       () => this.#buffer.take(),
       () => {
         this.#isEnding = true;
         this.#gone.abort();
         this.#buffer.release();
-        parts.onOver(this);
+        deps.onOver(this);
       },
     );
   }
@@ -100,7 +100,7 @@ export class EventClient {
     this.#tracks.set(queue, track);
     const isAboutOne = this.subscription.only !== undefined;
     if (from || !isAboutOne) {
-      this.#buffer.begin(queue, from ?? this.#parts.hub.position(queue) ?? STREAM_START);
+      this.#buffer.begin(queue, from ?? this.#deps.hub.position(queue) ?? STREAM_START);
     }
     if (isAboutOne) this.#read(queue, track, from ? 'resume' : 'begin');
     else if (from) this.#read(queue, track);
@@ -147,7 +147,7 @@ export class EventClient {
   /** Writes a comment that keeps the connection open; cuts a connection that has taken nothing since the last beat. */
   beat(): void {
     for (const [queue, { held }] of this.#tracks) {
-      const read = this.#parts.hub.position(queue);
+      const read = this.#deps.hub.position(queue);
       const handed = this.#buffer.handed.get(queue);
       // Live entries that were read and not handed in are not about this client.
       if (!held && read && handed && isAfter(read, handed)) this.#buffer.handed.set(queue, read);
@@ -209,13 +209,13 @@ export class EventClient {
     const { queues, tasks, states, later } = this.subscription;
     if (ids.length === 0 || (states && !states.has('running'))) return;
     const mine = queues.has(queue) || later ? ids : ids.filter((id) => tasks.has(id));
-    if (mine.length > 0) this.#parts.onProgress(this, queue, mine);
+    if (mine.length > 0) this.#deps.onProgress(this, queue, mine);
   }
 
   #read(queue: string, track: Track, look?: Look): void {
     track.held = [];
     this.#serial(() => this.#catchUp(queue, track, look)).catch((error: unknown) => {
-      this.#parts.log.error({ err: error }, 'an event stream failed');
+      this.#deps.log.error({ err: error }, 'an event stream failed');
       this.cut();
     });
   }
@@ -243,7 +243,7 @@ export class EventClient {
 
   /** @returns how many entries were read; `undefined` when another page must be read */
   async #readPage(queue: string): Promise<{ readonly length: number | undefined }> {
-    const { eventLog } = this.#parts;
+    const { eventLog } = this.#deps;
     const from = this.#buffer.handed.get(queue) ?? STREAM_START;
     const page = await this.#untilAnswered(() => eventLog.after(queue, from, ENTRIES_A_PAGE));
     if (!page || this.#isEnding) return { length: undefined };
@@ -263,7 +263,7 @@ export class EventClient {
   /** Sends the task as it is now, and ends the stream when the task has ended. */
   async #look(queue: string, why: Look): Promise<void> {
     const id = this.subscription.only ?? '';
-    const seen = await this.#untilAnswered(() => this.#parts.look(queue, id));
+    const seen = await this.#untilAnswered(() => this.#deps.look(queue, id));
     if (!seen || this.#isEnding) return;
     const { record, position, json } = seen;
     const ended = !record || isTerminal(record.state);

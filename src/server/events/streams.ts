@@ -11,7 +11,7 @@ import type { TaskRecord } from '../../store/record.ts';
 import { EventClient, type Subscription } from './client.ts';
 import { MOST_QUEUES } from './id.ts';
 import { createAdmission } from '../admission.ts';
-import { createEventIndex } from './followers.ts';
+import { createEventIndex } from './event-index.ts';
 import { createProgressRounds } from './progress-rounds.ts';
 import { createTaskLooks } from './task-looks.ts';
 
@@ -51,13 +51,13 @@ interface ClientState {
 
 const CLOSE_WITHIN_MS = 1_000;
 
-export function createEventStreams(parts: EventStreamDeps): EventStreams {
-  const { hub, eventLog, inspector, log } = parts;
+export function createEventStreams(deps: EventStreamDeps): EventStreams {
+  const { hub, eventLog, inspector, log } = deps;
   const clients = new Map<EventClient, ClientState>();
   const index = createEventIndex<EventClient>();
   const rounds = createProgressRounds(eventLog);
   const look = createTaskLooks(eventLog);
-  const admission = createAdmission(parts.most, 'event streams');
+  const admission = createAdmission(deps.most, 'event streams');
   let heartbeat: NodeJS.Timeout | undefined;
   const stopping = new AbortController();
   let onLast = (): void => undefined;
@@ -115,7 +115,7 @@ export function createEventStreams(parts: EventStreamDeps): EventStreams {
       });
       clients.set(client, { watched: queues, joining: new Set(), leave });
       for (const id of subscription.tasks.keys()) index.addTask(id, client);
-      heartbeat ??= setInterval(beat, parts.heartbeatMs).unref();
+      heartbeat ??= setInterval(beat, deps.heartbeatMs).unref();
       for (const queue of queues) {
         index.addQueue(queue, client);
         client.follow(queue, startOf(subscription, queue));
