@@ -11,12 +11,14 @@ export interface SweepAllDeps {
   readonly queues: () => Promise<readonly string[]>;
   /** Sweeps of a place; one does nothing when the place was swept just now. */
   readonly sweepOf: (place: Place) => () => Promise<Swept>;
-  /** Milliseconds from one look at all queues to the next. */
+  /** Longest time from one look at all queues to the next, in milliseconds. */
   readonly everyMs: number;
 }
 
 /** Sweeps of one place in one look: with more to do than this the next look goes on. */
 const SWEEPS_A_LOOK = 20;
+/** Between two looks. */
+const LEAST_WAIT_MS = 20;
 
 export function createSweepAll({ queues, sweepOf, everyMs }: SweepAllDeps): Service {
   /** By the name of the place. `dueAt`: when it is to be swept, by `performance.now()`. */
@@ -52,19 +54,27 @@ export function createSweepAll({ queues, sweepOf, everyMs }: SweepAllDeps): Serv
     }
   }
 
-  function lookLater(): void {
+  /** Looks again when the first place is due, and at the latest after `everyMs`: there may be new queues. */
+  function lookLater(ms: number): void {
     if (stopped) return;
     timer = setTimeout(() => {
-      // Redis is away: its connection logs that, and the next look comes.
-      looking = look()
-        .catch(() => undefined)
-        .finally(lookLater);
-    }, everyMs);
+      looking = look().then(
+        () => lookLater(Math.max(LEAST_WAIT_MS, Math.min(everyMs, soonestDue() - performance.now()))),
+        // Redis is away: its connection logs that, and the next look comes.
+        () => lookLater(everyMs),
+      );
+    }, ms);
+  }
+
+  function soonestDue(): number {
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const { dueAt } of known.values()) soonest = Math.min(soonest, dueAt);
+    return soonest;
   }
 
   return {
     async start() {
-      lookLater();
+      lookLater(everyMs);
     },
     async stop() {
       stopped = true;

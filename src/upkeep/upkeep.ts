@@ -27,6 +27,8 @@ export interface Upkeep {
   sweepAll(queues: () => Promise<readonly string[]>): Service;
 }
 
+/** A server sweeps later than a worker would, by this part of the time between two sweeps. */
+const SERVER_LATENESS = 3;
 /** Tasks of each kind that one sweep handles; a slice takes Redis about a millisecond. */
 const SWEEP_SLICE = 100;
 
@@ -49,7 +51,8 @@ export function openUpkeep(
     retentionMs: resultTtlMs,
     retentionBytes,
     periodMs: heartbeatMs,
-    lateMs: role === 'server' ? heartbeatMs : 0,
+    // So that a queue that servers sweep alone is still swept more often than twice a lease (see lost-workers.lua).
+    lateMs: role === 'server' ? Math.round(heartbeatMs / SERVER_LATENESS) : 0,
   });
   const tick =
     role === 'worker' ? (queue: string, swept: Swept) => runTicks(client, queue, swept) : undefined;

@@ -2,7 +2,8 @@
 -- key early: only a sweep frees keys, and it subtracts the gap since the one before first.
 Q.duties[#Q.duties + 1] = function(sweep)
   local swept_at, still = tonumber(redis.call('HGET', Q.QUEUE, 'swept_at')), Q.stood_still()
-  if swept_at and Q.NOW - swept_at > sweep.lease_ms / 2 then
+  -- Far more than what lies between two sweeps of a busy machine.
+  if swept_at and Q.NOW - swept_at > sweep.lease_ms then
     still = still + Q.NOW - swept_at
     redis.call('HSET', Q.QUEUE, 'stood_still', still)
   end
