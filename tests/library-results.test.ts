@@ -107,6 +107,17 @@ describe('without a worker', () => {
     return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
   }
 
+  it('what follows a task that the program cancels is accepted by the program itself', async () => {
+    const onEnd = { type: 'greet', input: { name: 'Ada' }, queue: 'afterwards' };
+    const sent = await other.enqueue(add, SUM, { onEnd });
+    expect(await other.cancel(sent.id)).toBe('cancelled');
+    await eventually(async () => (await still.client.hget('pf:{afterwards}:count', 'accepted')) === '1');
+    await expect(other.enqueue(add, SUM, { onEnd: { type: 'greet' } })).rejects.toMatchObject({
+      code: 'invalid-input',
+      faults: [{ pointer: '#/onEnd/input/name' }],
+    });
+  });
+
   it('twenty that wait share a connection, and look at most twice each, however long it takes', async () => {
     const sent = await Promise.all(Array.from({ length: 20 }, () => other.enqueue(add, SUM)));
     const before = await scriptCalls();

@@ -6,6 +6,7 @@ import { encodeContent } from '../../src/protocol/message.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import { eventually } from '../support/eventually.ts';
+import { NO_SWEEPS } from '../support/fleet.ts';
 import { post } from '../support/http.ts';
 import { finished, look, millis, send, type TaskAnswer } from '../support/life.ts';
 import {
@@ -106,7 +107,7 @@ test.concurrent('a time in the past is now, an RFC 3339 time is kept, and what c
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { REDIS_URL: redis.url, CONCURRENCY: '2' };
-  const server = await stage.role('server', env);
+  const server = await stage.role('server', { ...env, ...NO_SWEEPS });
   const url = server.url();
   for (const past of [{ runAt: '2001-09-09T01:46:40Z' }, { runAt: 5 }, { delayMs: 0 }]) {
     const { body } = await post(`${url}/v1/tasks`, { type: 'add', input: ADD, ...past });

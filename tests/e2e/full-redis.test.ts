@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { openPopfleet } from '../../src/library.ts';
 import { createAdd } from '../../src/tasks/add.ts';
 import { eventually } from '../support/eventually.ts';
+import { NO_SWEEPS } from '../support/fleet.ts';
 import { type Answer, post } from '../support/http.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
 import type { TestRedis } from '../support/redis.ts';
@@ -88,7 +89,7 @@ test('the reserve of Redis: new tasks are refused, those that run finish and are
 test('a queue that is full: refused by every server, drained, and taken again', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
-  const env = { REDIS_URL: redis.url, QUEUE_LIMIT: '10' };
+  const env = { ...NO_SWEEPS, REDIS_URL: redis.url, QUEUE_LIMIT: '10' };
   const [server, twin] = await Promise.all([stage.role('server', env), stage.role('server', env)]);
   const url = `${server.url()}/v1/tasks`;
   const taken = await Promise.all(
