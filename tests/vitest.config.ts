@@ -11,12 +11,12 @@ const ALONE = [
 const root = new URL('..', import.meta.url).pathname;
 const each = { root, testTimeout: 120_000, hookTimeout: 120_000, teardownTimeout: 10_000 };
 
-// Three files at a time: most of them wait for timers and processes of their own, and two cores are what a small machine has.
+// Two files at a time: most of them wait for timers and processes of their own, and two cores are what a small machine has.
 export default defineConfig({
   test: {
     root,
     globalSetup: ['tests/support/nothing-left.ts'],
-    maxWorkers: 3,
+    maxWorkers: 2,
     projects: [
       {
         test: {

@@ -99,6 +99,21 @@ const FOLLOWED: Step = {
   followed: true,
 };
 
+test('a task that was followed, and is gone, is followed again in the same millisecond', async () => {
+  await liveThrough(
+    [
+      FOLLOWED,
+      ...runsOnce('succeeded'),
+      { do: 'sweep' },
+      { do: 'remove', task: 0 },
+      { do: 'follow', task: 0, unknown: false },
+      { do: 'sweep' },
+      { do: 'follow', task: 0, unknown: false },
+    ],
+    client,
+  );
+});
+
 /** Worlds in which it matters, each with what is left out. */
 const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts, ModelFlaws])[] = [
   [

@@ -12,7 +12,8 @@ redis.call('HSET', Q.FOLLOWERS, id, all)
 Q.note_followed()
 local _, blanks = string.gsub(all, ' ', ' ')
 if not task then
-  Q.append_end(id, all, 'gone', blanks)
+  -- No row keeps the number of its ends, which may have been followed before: the queue counts these.
+  Q.append_end(id, all, 'gone', blanks, 'gone-' .. redis.call('HINCRBY', Q.QUEUE, 'gone', 1))
   return { 'gone', Q.appended }
 end
 -- A task that has ended is one that can be removed.

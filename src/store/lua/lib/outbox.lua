@@ -8,9 +8,11 @@ Q.appended = 0
 -- A sweep looks after them should the caller die.
 Q.RELAYED_WITHIN_MS = 1000
 
--- `done` followers of this end are accepted already, or follow an earlier one.
-function Q.append_end(id, followers, state, done)
-  local entry = id .. ':' .. redis.call('HINCRBY', Q.ENDS, id, 1)
+-- `done` followers of this end are accepted already, or follow an earlier one. `number` is that of the end, the next one of the task
+-- unless given.
+function Q.append_end(id, followers, state, done, number)
+  number = number or redis.call('HINCRBY', Q.ENDS, id, 1)
+  local entry = id .. ':' .. number
   local _, blanks = string.gsub(followers, ' ', ' ')
   redis.call('HSET', Q.OUTBOX, entry, table.concat({ state, Q.NOW_TEXT, done, blanks + 1, 0 }, ' '))
   redis.call('ZADD', Q.OUTBOX_DUE, Q.NOW_TEXT, entry)
