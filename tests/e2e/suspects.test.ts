@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
+import { endAll, NO_SWEEPS, type RoleProcess, startRole } from '../support/fleet.ts';
 import { finished, LIFE_TASKS, look, pidsIn, run, send } from '../support/life.ts';
 import { isAlive } from '../support/processes.ts';
 import { openQueueFacts } from '../support/queue-facts.ts';
@@ -76,7 +76,7 @@ test('its process does not outlive its worker, whatever it does', async (context
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const server = await stage.role('server', env);
+  const server = await stage.role('server', { ...env, ...NO_SWEEPS });
   const url = server.url();
   const file = join(redis.dir, 'runs');
   const id = await send(url, 'spin', { file });
