@@ -16,6 +16,7 @@ beforeAll(async () => {
   const queue = await openScriptedQueue(client);
   await queue.enqueue(A_CALL);
   await queue.finish(await queue.take(A_CALL));
+  await queue.sweepAll();
 });
 
 /** Bytes that Redis uses, but for the events, which have a bound of their own. */
