@@ -102,8 +102,8 @@ export function checkCall(registry: Registry, call: Call, position: Position): C
   if (!onEnd) return { call, definition, position, onEnd: undefined };
   const at = `${position.call}/onEnd`;
   const follower = compact<Call>({ ...onEnd, input: onEnd.input === undefined ? {} : onEnd.input });
-  const place = { call: at, input: `${at}/input`, queue: '`onEnd.queue`' };
-  return { call, definition, position, onEnd: checkCall(registry, follower, place) };
+  const below: Position = { call: at, input: `${at}/input`, queue: '`onEnd.queue`' };
+  return { call, definition, position, onEnd: checkCall(registry, follower, below) };
 }
 
 /**

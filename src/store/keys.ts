@@ -21,12 +21,12 @@ export const PROBE_PLACE: Place = { queue: '-', partition: 0 };
 
 /** Every place of a queue. What lists, counts, searches or operates on a queue does so over all of them. */
 export function placesOf(queue: string): readonly Place[] {
-  return [{ queue, partition: 0 }];
+  return [homeOf(queue)];
 }
 
 /** The place of a task. */
 export function placeOf(queue: string, _id: string): Place {
-  return { queue, partition: 0 };
+  return homeOf(queue);
 }
 
 /** Where a queue keeps what it has once: its schedules and its event stream. */
@@ -91,6 +91,11 @@ export const SCRIPT_KEY_GROUPS: ReadonlyMap<string, KeyGroup> = new Map<string, 
   /** What read.lua answers of a task, in its order. */
   ['READ', COLUMN_ORDER.map((column, at) => [String(at + 1), COLUMNS[column]])],
 ]);
+
+/** Names a place among all others: its queue and its partition, with a blank between. */
+export function nameOf({ queue, partition }: Place): string {
+  return `${queue} ${partition}`;
+}
 
 /** A key of a place. */
 export function keyOf(place: Place, name: KeyName): string {

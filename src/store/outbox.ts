@@ -6,7 +6,7 @@ import { decodeStored, encodeCbor } from '../protocol/cbor.ts';
 import { compact } from '../protocol/compact.ts';
 import type { Lane } from '../protocol/lane.ts';
 import { TASK_ID_CHARS } from '../protocol/names.ts';
-import { keyOf, type Place, placeOf, placesOf } from './keys.ts';
+import { keyOf, nameOf, type Place, placeOf, placesOf } from './keys.ts';
 import type { TaskExtras } from './producer.ts';
 import { runScript } from './scripts.ts';
 
@@ -98,7 +98,7 @@ export function createOutbox(client: Redis): Outbox {
 
 /** What names an entry to the place of its follower (`TaskExtras.mark`). */
 export function markOf({ place, name }: OutboxEntry): string {
-  return `${place.queue} ${place.partition} ${name}`;
+  return `${nameOf(place)} ${name}`;
 }
 
 /** Asks the outbox that a mark is about: id of the follower, queue, partition, name of the entry. */

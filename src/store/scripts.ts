@@ -79,7 +79,7 @@ const SCRIPTS = {
   tick: [...ACCEPT, 'lib/plans'],
   schedule: [...QUEUE, 'lib/plans'],
   cancel: [...END, 'lib/log', 'lib/remove'],
-  retry: END,
+  retry: MOVES,
   remove: [...END, 'lib/log', 'lib/remove'],
   explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/move', 'lib/push'],
   pause: QUEUE,

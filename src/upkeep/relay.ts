@@ -8,7 +8,7 @@ import { decodeStored } from '../protocol/cbor.ts';
 import { type Cause, decodeContent, encodeContent } from '../protocol/message.ts';
 import { readTaskError, type TaskError } from '../protocol/task-error.ts';
 import { derivedTaskId } from '../protocol/task-id.ts';
-import type { Place } from '../store/keys.ts';
+import { nameOf, type Place } from '../store/keys.ts';
 import { type Follower, markOf, type Outbox, type OutboxEntry, type RelayNote } from '../store/outbox.ts';
 import type { NewTask, Producer } from '../store/producer.ts';
 import { isOutage } from '../store/store-error.ts';
@@ -48,10 +48,8 @@ interface Sending {
 
 /** What is done about one place. */
 interface PlaceRelay {
-  /** The relay that is under way. */
+  /** The relay that is under way, or waits to begin. */
   running?: Promise<void> | undefined;
-  /** Until the next one. */
-  timer?: NodeJS.Timeout | undefined;
   /** By `performance.now()`. */
   begunAt: number;
   isWanted: boolean;
@@ -63,30 +61,27 @@ export function createRelay(deps: RelayDeps): Relay {
   const places = new Map<string, PlaceRelay>();
 
   function soon(place: Place): void {
-    const name = `${place.queue} ${place.partition}`;
+    const name = nameOf(place);
     const one = places.get(name) ?? { begunAt: Number.NEGATIVE_INFINITY, isWanted: false };
     places.set(name, one);
     one.isWanted = true;
-    if (one.running || one.timer) return;
-    const waitMs = one.begunAt + GATHER_MS - performance.now();
-    if (waitMs > 0) one.timer = setTimeout(() => begin(place, one), waitMs);
-    else begin(place, one);
+    one.running ??= run(place, one).finally(() => {
+      one.running = undefined;
+      if (one.isWanted) soon(place);
+    });
   }
 
-  function begin(place: Place, one: PlaceRelay): void {
-    clearTimeout(one.timer);
-    one.timer = undefined;
+  async function run(place: Place, one: PlaceRelay): Promise<void> {
+    const waitMs = one.begunAt + GATHER_MS - performance.now();
+    if (waitMs > 0) await delay(waitMs);
     one.isWanted = false;
     one.begunAt = performance.now();
-    one.running = relayAll(place, deps)
-      .then(
-        () => (one.logged = undefined),
-        (error: unknown) => report(place, one, error),
-      )
-      .then(() => {
-        one.running = undefined;
-        if (one.isWanted) soon(place);
-      });
+    try {
+      await relayAll(place, deps);
+      one.logged = undefined;
+    } catch (error) {
+      report(place, one, error);
+    }
   }
 
   /** Its entries are due again. Why Redis is away, the connection says. */
@@ -100,10 +95,8 @@ export function createRelay(deps: RelayDeps): Relay {
   return {
     soon,
     async settled() {
-      const waits = (one: PlaceRelay): boolean => one.running !== undefined || one.timer !== undefined;
-      for (let busy = [...places.values()].filter(waits); busy.length > 0; busy = busy.filter(waits)) {
-        await Promise.all(busy.map(({ running }) => running ?? delay(GATHER_MS)));
-      }
+      const underWay = (): Promise<void>[] => [...places.values()].flatMap(({ running }) => running ?? []);
+      for (let busy = underWay(); busy.length > 0; busy = underWay()) await Promise.all(busy);
     },
   };
 }
@@ -127,12 +120,12 @@ export async function relayEntries(
   /** Of each entry that has any: the position of the first follower that was not accepted. */
   const failed = new Map<string, number>();
   let failure: unknown;
-  for (const sendings of callsOf(entries.flatMap((entry) => sendingsOf(entry, log)))) {
+  for (const { queue, sendings } of callsOf(entries.flatMap((entry) => sendingsOf(entry, log)))) {
     try {
       if (performance.now() - readAt > RELAY_WITHIN_MS)
         throw new Error('the relay took too long, it begins anew');
       await producer.enqueue(
-        sendings[0]?.queue ?? '',
+        queue,
         sendings.map(({ task }) => task),
       );
     } catch (error) {
@@ -142,7 +135,7 @@ export async function relayEntries(
       }
     }
   }
-  const [place] = entries.map((entry) => entry.place);
+  const place = entries[0]?.place;
   if (place)
     await outbox.note(
       place,
@@ -151,17 +144,25 @@ export async function relayEntries(
   if (failure !== undefined) throw failure;
 }
 
+interface Call {
+  readonly queue: string;
+  readonly sendings: Sending[];
+  /** Of all their contents. */
+  bytes: number;
+}
+
 /** Tasks that go to Redis together: of one queue, and neither many nor large. */
-function callsOf(all: readonly Sending[]): Sending[][] {
-  const calls: Sending[][] = [];
-  const open = new Map<string, { readonly sendings: Sending[]; bytes: number }>();
+function callsOf(all: readonly Sending[]): Call[] {
+  const calls: Call[] = [];
+  const open = new Map<string, Call>();
   for (const sending of all) {
+    const { queue } = sending;
     const bytes = sending.task.content.length;
-    let call = open.get(sending.queue);
+    let call = open.get(queue);
     if (!call || call.sendings.length === TASKS_A_CALL || call.bytes + bytes > BYTES_A_CALL) {
-      call = { sendings: [], bytes: 0 };
-      calls.push(call.sendings);
-      open.set(sending.queue, call);
+      call = { queue, sendings: [], bytes: 0 };
+      calls.push(call);
+      open.set(queue, call);
     }
     call.sendings.push(sending);
     call.bytes += bytes;

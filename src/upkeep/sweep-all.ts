@@ -2,7 +2,7 @@
 // of its tasks. Only the ticks of schedules are left to workers.
 
 import type { Service } from '../lifecycle.ts';
-import { type Place, placesOf } from '../store/keys.ts';
+import { nameOf, type Place, placesOf } from '../store/keys.ts';
 import { refusalOf } from '../store/protocol-number.ts';
 import type { Swept } from '../store/sweeper.ts';
 
@@ -28,7 +28,7 @@ export function createSweepAll({ queues, sweepOf, everyMs }: SweepAllDeps): Serv
   let stopped = false;
 
   async function sweepPlace(place: Place): Promise<void> {
-    const name = `${place.queue} ${place.partition}`;
+    const name = nameOf(place);
     const one = known.get(name) ?? { sweep: sweepOf(place), dueAt: 0 };
     known.set(name, one);
     for (let count = 0; count < SWEEPS_A_LOOK && one.dueAt <= performance.now() && !stopped; count += 1) {

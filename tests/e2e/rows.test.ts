@@ -186,7 +186,7 @@ test('row 8: no source of the worker, or of what keeps queues whole, polls or sl
     'upkeep/sweep-timer.ts': [/timer = setTimeout\(fire, ms\)/],
     // A server's look at all queues, and ends that share calls.
     'upkeep/sweep-all.ts': [/timer = setTimeout\(\(\) => \{$/],
-    'upkeep/relay.ts': [/one\.timer = setTimeout\(/, /running \?\? delay\(GATHER_MS\)/],
+    'upkeep/relay.ts': [/if \(waitMs > 0\) await delay\(waitMs\)/],
     'worker/fetcher.ts': [/await delay\(retryDelayMs\(failures, /],
     'worker/completer.ts': [
       /await delay\(retryDelayMs\(failures, /,

@@ -48,5 +48,5 @@ end
 return {
   math.max(0, sweep.next_at - Q.NOW), Q.WALL,
   { counts.due, counts.returned, counts.poisoned, counts.repaired, counts.expired, counts.removed },
-  sweep.ticks, sweep.late_since, sweep.plans, Q.NOW - Q.WALL, math.max(Q.appended, sweep.to_relay), sweep.marks,
+  sweep.ticks, sweep.late_since, sweep.plans, Q.NOW - Q.WALL, sweep.to_relay, sweep.marks,
 }
