@@ -1,0 +1,216 @@
+// What serves queues, whatever runs their tasks: services that fetch, claim, record, beat and sweep, which start in order and
+// stop in reverse.
+
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { type Service, timeLimit, within } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import { createLaneTurn } from '../protocol/lane.ts';
+import { type Announcement, announce } from '../store/announcement.ts';
+import { openBlockingPop } from '../store/blocking-pop.ts';
+import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
+import { createConsumer } from '../store/consumer.ts';
+import { placesOf } from '../store/keys.ts';
+import { watchPermissions } from '../store/permissions.ts';
+import { createWakeListener } from '../store/wake-listener.ts';
+import type { Registry } from '../tasks/registry.ts';
+import { createSweepTimer } from '../upkeep/sweep-timer.ts';
+import { openUpkeep, type UpkeepSettings } from '../upkeep/upkeep.ts';
+import { VERSION } from '../version.ts';
+import { createCallWatch } from './call-watch.ts';
+import { createExecute, type ExecuteDeps } from './execute.ts';
+import { createFetcher } from './fetcher.ts';
+import { createHeartbeat } from './heartbeat.ts';
+import { Lease } from './lease.ts';
+import { createPrefetch, type Prefetch } from './prefetch.ts';
+import type { Report } from './runners/runner.ts';
+import { createSlots, type Slots } from './slots.ts';
+
+export interface ServingSettings extends UpkeepSettings {
+  readonly queues: readonly string[];
+  /** Tasks at the same time. */
+  readonly concurrency: number;
+  /** Threads that run them; those beyond run inline. */
+  readonly threads: number;
+  readonly blockMs: number;
+  /** How long running tasks may finish at the stop, in milliseconds. */
+  readonly shutdownGraceMs: number;
+  readonly lowLanesPercent: number;
+}
+
+/** What runs the tasks, and the services that this stands on, in the order in which they start. */
+export type Runners = Pick<ExecuteDeps, 'threads' | 'inline' | 'processes'> & {
+  readonly services: readonly Service[];
+};
+
+export interface ServingDeps {
+  readonly connection: ConnectionSettings;
+  readonly registry: Registry;
+  readonly log: Log;
+  /** Called when it cannot fetch, claim, record or beat for long, and a new process should try. */
+  readonly onStuck: () => void;
+  /** For tests: five minutes. */
+  readonly stuckMs?: number;
+}
+
+/** A worker whose calls of one kind have all failed for this long asks to be replaced. */
+const STUCK_MS = 300_000;
+/** A call that gets no answer for this long is given up with its connection; `held` finds out later what it did. */
+const SOCKET_TIMEOUT_MS = 3_000;
+/** The last calls of a stopping worker are not waited for longer than this. */
+const FAREWELL_MS = 3_000;
+
+/**
+ * @param title what it is called in the log
+ * @param openRunners makes what runs the tasks; `onReport` takes what their handlers report
+ */
+export function createServing(
+  title: string,
+  settings: ServingSettings,
+  deps: ServingDeps,
+  openRunners: (prefetch: Prefetch, onReport: (report: Report) => void) => Runners,
+): Service {
+  const { log } = deps;
+  const name = workerName();
+  const stopping = new AbortController();
+  /** Those that have begun to start, in this order. */
+  const up: Service[] = [];
+
+  return {
+    async start() {
+      for (const service of servicesOf(settings, deps, openRunners, name, stopping.signal)) {
+        up.push(service);
+        await service.start();
+        if (stopping.signal.aborted) return;
+      }
+      const { queues, concurrency } = settings;
+      log.info({ worker: name, queues, concurrency }, `${title} started`);
+    },
+
+    async stop(hurry) {
+      if (stopping.signal.aborted) return;
+      stopping.abort();
+      for (const service of up.toReversed()) {
+        // One that fails to stop does not keep the others from it.
+        await service
+          .stop(hurry)
+          .catch((error: unknown) => log.error({ err: error }, `the ${title} cannot stop in order`));
+      }
+      log.info({ worker: name }, `${title} stopped`);
+    },
+  };
+}
+
+/** In the order in which they start: each stands on those before it. Nothing connects to Redis before the runners have loaded. */
+function* servicesOf(
+  settings: ServingSettings,
+  { connection, registry, log, onStuck, stuckMs = STUCK_MS }: ServingDeps,
+  openRunners: (prefetch: Prefetch, onReport: (report: Report) => void) => Runners,
+  name: string,
+  stopping: AbortSignal,
+): Generator<Service> {
+  const { queues, concurrency, blockMs } = settings;
+  const prefetch = createPrefetch(concurrency);
+  const slots = createSlots(prefetch.limit);
+  const announcement = announcementOf(settings, registry);
+  const leases: Lease[] = [];
+  const onReport = (report: Report): void =>
+    leases.find(({ queue }) => queue === report.queue)?.report(report);
+
+  const { services, ...runners } = openRunners(prefetch, onReport);
+  yield* services;
+  const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
+  watchPermissions(command, log);
+  yield atStop(() => command.disconnect());
+  const upkeep = openUpkeep(command, settings, 'worker', log);
+  yield atStop(() => farewell([upkeep.relay.settled()]));
+
+  const execute = createExecute({ registry, ...runners, prefetch, log });
+  const watch = createCallWatch(stuckMs, log, onStuck);
+  const laneTurn = createLaneTurn(settings.lowLanesPercent);
+  for (const place of queues.flatMap(placesOf)) {
+    const { queue } = place;
+    leases.push(
+      new Lease({
+        consumer: createConsumer(command, place, name, settings.leaseMs),
+        announce: () => announce(command, queue, name, announcement),
+        relay: () => upkeep.relay.soon(place),
+        slots,
+        execute,
+        // With several queues the fetcher decides whose turn it is, so that a busy one cannot starve the others.
+        wantsMore: () => queues.length === 1 && !stopping.aborted,
+        laneTurn,
+        places: concurrency,
+        watch,
+        log,
+      }),
+    );
+  }
+  yield atStop(() => farewell(leases.map((lease) => lease.leave().catch(() => undefined))));
+
+  const sweeps = new Map(
+    queues.flatMap(placesOf).map((place) => {
+      const sweep = upkeep.sweepOf(place);
+      return [place, createSweepTimer(sweep, settings.heartbeatMs, log)] as const;
+    }),
+  );
+  yield atStop(() => farewell([...sweeps.values()].map((timer) => timer.stop())));
+
+  const open = () => openBlockingPop(connection, `${name}:feed`, command, blockMs);
+  const fetcher = createFetcher({ open, leases, slots, laneTurn, watch, log });
+  const onChange = (): void => fetcher.nudge();
+  const heartbeat = createHeartbeat({ leases, everyMs: settings.heartbeatMs, onChange, watch, log });
+  command.on('ready', () => {
+    heartbeat.beat();
+    for (const timer of sweeps.values()) timer.within(0);
+  });
+  yield createWakeListener(connection, command, queues, (queue, dueMs) => {
+    for (const [place, timer] of sweeps) if (place.queue === queue) timer.within(dueMs);
+    if (dueMs <= 0) heartbeat.beat(queue);
+  });
+  yield heartbeat;
+  yield atStop(async (hurry) => {
+    await drain(slots, settings.shutdownGraceMs, hurry);
+    await farewell(leases.map((lease) => lease.settled()));
+  });
+  yield { start: fetcher.start, stop: () => within(fetcher.stop(), blockMs + FAREWELL_MS) };
+}
+
+/** What is to be done at the stop, and has no start. */
+function atStop(stop: (hurry?: AbortSignal) => unknown): Service {
+  return {
+    async start() {},
+    stop: async (hurry) => void (await stop(hurry)),
+  };
+}
+
+/** Waits for the last calls of a stopping worker, but not for long. */
+function farewell(calls: readonly Promise<void>[]): Promise<unknown> {
+  return within(Promise.all(calls), FAREWELL_MS);
+}
+
+/** Lets running tasks end for as long as there is time, and stops the others. */
+async function drain(slots: Slots, graceMs: number, hurry: AbortSignal | undefined): Promise<void> {
+  await slots.whenEmpty(timeLimit(graceMs, hurry));
+  for (const held of slots.held()) held.stop('shutting-down');
+  // Outcomes of what was stopped are still on their way.
+  await slots.whenEmpty(timeLimit(FAREWELL_MS));
+}
+
+function announcementOf({ concurrency, threads }: ServingSettings, registry: Registry): Announcement {
+  return {
+    host: hostname(),
+    pid: process.pid,
+    startedAt: Date.now(),
+    version: VERSION,
+    concurrency,
+    threads,
+    types: [...registry.keys()],
+  };
+}
+
+/** Shows an operator where the worker runs. No other worker ever has this name, nor has one that ran before in the same place. */
+function workerName(): string {
+  const host = hostname().replace(/[^\w.-]/g, '-');
+  return `${host}-${process.pid}-${randomBytes(4).toString('hex')}`;
+}
