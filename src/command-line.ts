@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { defaultOf, SETTINGS } from './config/settings.ts';
 import { addKeyCommand } from './key-command.ts';
 import { addLoadCommand } from './load/command.ts';
+import { addVerifyWebhookCommand } from './verify-webhook-command.ts';
 import { VERSION } from './version.ts';
 
 const ROLES = {
@@ -50,6 +51,7 @@ export function createProgram(exit: (code: number) => void): Command {
   }
   addKeyCommand(program);
   addLoadCommand(program);
+  addVerifyWebhookCommand(program);
   return program;
 }
 

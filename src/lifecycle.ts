@@ -111,3 +111,37 @@ export type Soon<T> = T | Promise<T>;
 export function whenThere<T, R>(soon: Soon<T>, step: (value: T) => R): Soon<R> {
   return soon instanceof Promise ? soon.then(step) : step(soon);
 }
+
+/** A service that begins when it is needed for the first time. */
+export interface LateService extends Pick<Service, 'stop'> {
+  /** Starts it, unless it was started or stopped before. */
+  need(): void;
+}
+
+/** @param failed called when it cannot start: it is tried again when it is needed the next time */
+export function createLateService(
+  open: () => Promise<Service>,
+  failed: (error: unknown) => void,
+): LateService {
+  let starting: Promise<Service | undefined> | undefined;
+  let isStopped = false;
+  return {
+    need() {
+      if (isStopped) return;
+      starting ??= open()
+        .then(async (service) => {
+          await service.start();
+          return service;
+        })
+        .catch((error: unknown) => {
+          starting = undefined;
+          failed(error);
+          return undefined;
+        });
+    },
+    async stop(hurry) {
+      isStopped = true;
+      await (await starting)?.stop(hurry);
+    },
+  };
+}

@@ -9,6 +9,7 @@ import { createLog, type Log, logDestination } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import type { Server } from './server/server.ts';
 import { checkAtStart } from './store/connection.ts';
+import type { WebhookEndpoints } from './store/webhook-endpoints.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
 
 /** `EX_CONFIG` of sysexits(3): a supervisor should not start the program again with the same settings. */
@@ -93,7 +94,14 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
   let server: Server | undefined;
   if (config.role !== 'worker') {
     const { createServerRole } = await import('./server/server.ts');
-    server = createServerRole(config, deps);
+    const openDeliveries = async (endpoints: WebhookEndpoints): Promise<Service> => {
+      const { createDeliveries } = await import('./webhooks/deliveries.ts');
+      return createDeliveries(config, { connection, endpoints, log });
+    };
+    server = createServerRole(config, {
+      ...deps,
+      ...(config.webhookConcurrency > 0 && { openDeliveries }),
+    });
   }
   return { embedded, worker, server };
 }

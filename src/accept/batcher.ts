@@ -1,6 +1,7 @@
 // Gathers tasks that are sent one by one into few calls to Redis, which makes accepting fast.
 
-import type { NewTask, Producer, Verdict } from '../store/producer.ts';
+import type { NewTask } from '../store/new-task.ts';
+import type { Producer, Verdict } from '../store/producer.ts';
 
 export interface Batcher {
   /**

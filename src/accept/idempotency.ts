@@ -2,7 +2,7 @@
 
 import { PopfleetError } from '../protocol/errors.ts';
 import type { KeyOwners } from '../store/key-owners.ts';
-import type { IdempotencyKey } from '../store/producer.ts';
+import type { IdempotencyKey } from '../store/new-task.ts';
 import type { Prepared } from './new-task.ts';
 
 /** Names a task that Redis has, for `keyReused`. */

@@ -10,8 +10,11 @@ import { type Call, toMessageOptions } from '../protocol/options.ts';
 import { requestDigest } from '../protocol/request-digest.ts';
 import type { Schedule } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
+import { invalidInput } from '../protocol/validate.ts';
+import { type Webhook, WEBHOOK_QUEUE, WEBHOOK_TYPE } from '../protocol/webhook.ts';
 import { writeFollower } from '../store/outbox.ts';
-import type { NewTask, TaskExtras } from '../store/producer.ts';
+import type { NewTask, TaskExtras } from '../store/new-task.ts';
+import { writeWebhook } from '../store/webhook-follower.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import { validateInput } from '../tasks/input-schema.ts';
 import type { Registry } from '../tasks/registry.ts';
@@ -74,7 +77,10 @@ export function definitionOf(
 }
 
 export function unknownType(registry: Registry, type: string, { call }: Position): PopfleetError {
-  const message = `There is no task type "${type.slice(0, 64)}".`;
+  const message =
+    type === WEBHOOK_TYPE
+      ? `The type "${type}" is reserved for deliveries of webhooks: ask for one with the option "webhook" of a task.`
+      : `There is no task type "${type.slice(0, 64)}".`;
   // Only the error of a single call lists the types: ten thousand of a batch would make a very large answer.
   if (call === '') {
     const known = [...registry.keys()].slice(0, TYPES_NAMED).join(', ');
@@ -109,7 +115,8 @@ export function checkCall(registry: Registry, call: Call, position: Position): C
 /**
  * Makes a task of a call. The definition gives the options that the call leaves open. The worker reads run options from the
  * definition itself, so only those of the call are in the message.
- * @throws PopfleetError `forbidden` when the sender may not send to its queue, or to that of what follows it
+ * @throws PopfleetError `forbidden` when the sender may not send to its queue, or to that of what follows it; `invalid-input` when
+ *   nobody may
  */
 export function prepareTask({ call, definition, position, onEnd }: CheckedCall, sender: Sender): Prepared {
   const { defaults = {} } = definition;
@@ -119,13 +126,21 @@ export function prepareTask({ call, definition, position, onEnd }: CheckedCall, 
   const own = toMessageOptions(call);
   const options = traceparent === undefined ? own : { ...own, traceparent };
   const extras = toExtras(call, definition, key);
+  const webhook = call.webhook ?? defaults.webhook;
+  const follower = followersOf(onEnd && prepareTask(onEnd, sender), webhook);
   const task = {
     id: newTaskId(),
     content: encodeContent(call.type, call.input, options),
     lane: call.priority ?? defaults.priority ?? DEFAULT_LANE,
-    extras: onEnd ? { ...extras, follower: toFollower(prepareTask(onEnd, sender)) } : extras,
+    extras: follower === undefined ? extras : { ...extras, follower },
   };
   return { queue, state: firstState(call), task };
+}
+
+/** As `TaskExtras.follower`; most tasks have none. */
+function followersOf(onEnd: Prepared | undefined, webhook: Webhook | undefined): string | undefined {
+  if (!webhook) return onEnd && toFollower(onEnd);
+  return onEnd ? `${toFollower(onEnd)} ${writeWebhook(webhook)}` : writeWebhook(webhook);
 }
 
 function toFollower({ queue, task: { lane, content, extras } }: Prepared): string {
@@ -133,7 +148,7 @@ function toFollower({ queue, task: { lane, content, extras } }: Prepared): strin
 }
 
 /** Options of a schedule that its definition may give, beside the queue. */
-type DecidedOfSchedule = Pick<Schedule, 'priority' | 'ttlMs' | 'resultTtlMs'>;
+type DecidedOfSchedule = Pick<Schedule, 'priority' | 'ttlMs' | 'resultTtlMs' | 'webhook'>;
 
 /**
  * A schedule with its queue, and with the options that its definition gives.
@@ -144,15 +159,19 @@ export function prepareSchedule(
   { defaults = {} }: TaskDefinition,
   sender: Pick<Sender, 'queues'>,
 ): Schedule & { readonly queue: string } {
-  const { priority, ttlMs, resultTtlMs } = defaults;
+  const { priority, ttlMs, resultTtlMs, webhook } = defaults;
   const queue = schedule.queue ?? defaults.queue ?? DEFAULT_QUEUE;
   demandQueue(sender, queue, ALONE);
   // `queue` is the schedule's own when it has one.
   const own = compact<Schedule>(schedule) as Omit<Schedule, 'queue'>;
-  return { queue, ...compact<DecidedOfSchedule>({ priority, ttlMs, resultTtlMs }), ...own };
+  return { queue, ...compact<DecidedOfSchedule>({ priority, ttlMs, resultTtlMs, webhook }), ...own };
 }
 
 function demandQueue({ queues }: Pick<Sender, 'queues'>, queue: string, position: Position): void {
+  if (queue === WEBHOOK_QUEUE) {
+    const detail = 'is reserved for deliveries of webhooks: name another queue';
+    throw invalidInput([{ pointer: `#${position.call}/queue`, detail }]);
+  }
   if (queues === undefined || queues.has(queue)) return;
   const message = 'This key is not for the queue that the task would go to.';
   if (position.call !== '') {

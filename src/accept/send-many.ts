@@ -1,7 +1,8 @@
 // Sends many tasks in few calls to Redis.
 
 import { PopfleetError } from '../protocol/errors.ts';
-import type { NewTask, Producer, Verdict } from '../store/producer.ts';
+import type { NewTask } from '../store/new-task.ts';
+import type { Producer, Verdict } from '../store/producer.ts';
 import type { Prepared } from './new-task.ts';
 
 /** A script call blocks Redis for as long as it takes, and Lua can unpack only some thousand values. */

@@ -4,8 +4,10 @@ import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { LOG_FORMATS, LOG_LEVELS } from '../log.ts';
 import { QUEUE_NAME } from '../protocol/names.ts';
+import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
 import { type ApiKey, readApiKeys } from '../server/auth/api-keys.ts';
 import { faultOfRedisUrl } from '../store/redis-url.ts';
+import { readAllowed } from '../webhooks/allow.ts';
 
 export function wholeNumber(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
@@ -46,7 +48,19 @@ export const queueNames = v.pipe(
   list,
   v.minLength(1, 'must name at least one queue'),
   v.everyItem((queue) => QUEUE_NAME.test(queue), `must be queue names that match ${QUEUE_NAME.source}`),
+  v.everyItem(
+    (queue) => queue !== WEBHOOK_QUEUE,
+    `must not name ${WEBHOOK_QUEUE}: servers deliver webhooks (WEBHOOK_CONCURRENCY)`,
+  ),
   v.transform((queues): readonly string[] => [...new Set(queues)]),
+);
+
+export const allowedReceivers = v.pipe(
+  list,
+  v.rawCheck(({ dataset, addIssue }) => {
+    const allowed = dataset.typed ? readAllowed(dataset.value) : undefined;
+    if (typeof allowed === 'string') addIssue({ message: allowed });
+  }),
 );
 
 export const flag = v.pipe(

@@ -4,6 +4,7 @@
 import * as v from 'valibot';
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import {
+  allowedReceivers,
   apiKeyFile,
   apiKeys,
   flag,
@@ -100,6 +101,16 @@ export const SETTINGS = {
     "share of Redis' `maxmemory` that new tasks may not touch; 0 = none",
   ],
   maxQueues: ['MAX_QUEUES', integer(1, 100_000, 1_000), 'queues there may be'],
+  webhookConcurrency: [
+    'WEBHOOK_CONCURRENCY',
+    integer(0, 1_024, 32),
+    'webhooks that a server delivers at the same time; 0 = it delivers none',
+  ],
+  webhookAllow: [
+    'WEBHOOK_ALLOW',
+    v.optional(allowedReceivers, ''),
+    'hosts and networks (`10.0.0.0/8`) that webhooks may go to although they are not on the public internet, separated by commas',
+  ],
   maxEventStreams: [
     'MAX_EVENT_STREAMS',
     integer(0, 1e6, 1_000),

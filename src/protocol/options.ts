@@ -5,6 +5,7 @@ import { compact } from './compact.ts';
 import { InstantSchema, LONGEST_DELAY_MS } from './instant.ts';
 import { LANES } from './lane.ts';
 import { IDEMPOTENCY_KEY, QUEUE_NAME } from './names.ts';
+import { WebhookEntries } from './webhook.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -98,6 +99,8 @@ const OPTIONS = {
     ofType: false,
     ofSchedule: false,
   },
+  /** Who is told when it ends. */
+  webhook: { schema: noList(WebhookEntries), readBy: 'accept', ofType: true, ofSchedule: true },
   /** Idempotency key: the same key in the same queue finds the task that was made with it. */
   key: {
     schema: v.pipe(

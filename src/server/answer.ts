@@ -2,6 +2,7 @@
 
 import type { Context } from 'hono';
 import { encodeCbor } from '../protocol/cbor.ts';
+import { toJsonText } from '../protocol/json-text.ts';
 import { preferredMedia } from './preferred-media.ts';
 import type { AppEnv } from './app-env.ts';
 
@@ -57,15 +58,4 @@ export function addSecurityHeaders(headers: Record<string, string>, isHttps: boo
   headers['Cross-Origin-Resource-Policy'] = 'same-origin';
   headers['Cache-Control'] ??= 'no-store';
   if (isHttps) headers['Strict-Transport-Security'] = 'max-age=31536000';
-}
-
-/** A value as JSON text. JSON has no byte strings: they become base64 (RFC 4648, section 4). */
-export function toJsonText(value: unknown): string {
-  return JSON.stringify(value, plainForJson);
-}
-
-function plainForJson(this: unknown, key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  const original = (this as Record<string, unknown>)[key];
-  return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value;
 }

@@ -3,6 +3,7 @@
 import type { ErrorCode } from '../protocol/errors.ts';
 import { BackoffEntries, CallSchema, OnEndEntries } from '../protocol/options.ts';
 import { ScheduleSchema } from '../protocol/schedule.ts';
+import { WebhookEntries } from '../protocol/webhook.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { refTo } from '../views/component.ts';
 import { inputToJson, type JsonSchema, toJson } from './operation.ts';
@@ -54,6 +55,7 @@ export function callComponents(registry: Registry): Readonly<Record<string, Json
       oneOf: Array.from(registry.keys(), (type) => ({ $ref: refTo(`${names.get(type) ?? type}Task`) })),
     },
     BackoffOptions: withoutDefaults(toJson(BackoffEntries)),
+    WebhookOptions: toJson(WebhookEntries),
     OnEndOptions: optionsOf(toJson(OnEndEntries)),
     OnEnd: together('OnEndOptions'),
     TaskOptions: optionsOf(toJson(CallSchema)),
@@ -126,7 +128,11 @@ function optionsOf(json: JsonSchema): JsonSchema {
   const times = properties['runAt'] ? { runAt: INSTANT, expiresAt: INSTANT } : {};
   const onEnd = properties['onEnd'] ? { onEnd: { $ref: refTo('OnEnd') } } : {};
   const backoff = properties['backoff'] ? { backoff: { $ref: refTo('BackoffOptions') } } : {};
-  return withoutDefaults({ type: 'object', properties: { ...properties, ...times, ...onEnd, ...backoff } });
+  const webhook = properties['webhook'] ? { webhook: { $ref: refTo('WebhookOptions') } } : {};
+  return withoutDefaults({
+    type: 'object',
+    properties: { ...properties, ...times, ...onEnd, ...backoff, ...webhook },
+  });
 }
 
 /** Removes defaults: a field with a default need not be sent, but generators make a field with `default` a required one. */

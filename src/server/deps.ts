@@ -8,7 +8,9 @@ import type { Operator } from '../store/operator.ts';
 import type { AskReadiness } from '../store/readiness.ts';
 import type { Schedules } from '../store/schedules.ts';
 import type { Waiters } from '../store/waiters.ts';
+import type { WebhookEndpoints } from '../store/webhook-endpoints.ts';
 import type { Registry } from '../tasks/registry.ts';
+import type { Guard } from '../webhooks/guard.ts';
 import type { AccessDeps } from './auth/access.ts';
 import type { EventStreams } from './events/streams.ts';
 import type { Quota } from './quota.ts';
@@ -25,6 +27,9 @@ export interface Deps extends AccessDeps {
   readonly operator: Operator;
   readonly list: (query: PageQuery) => Promise<Page>;
   readonly schedules: Schedules;
+  readonly endpoints: WebhookEndpoints;
+  /** Where webhooks may go. */
+  readonly guard: Pick<Guard, 'faultOf'>;
   readonly waiters: Waiters;
   readonly events: EventStreams;
   readonly log: Log;

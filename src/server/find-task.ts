@@ -3,10 +3,12 @@
 import type { Context } from 'hono';
 import { PopfleetError } from '../protocol/errors.ts';
 import { readTaskId } from '../protocol/task-id.ts';
+import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
 import type { Inspector } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
+import { queueOfDelivery } from '../webhooks/delivery.ts';
 import type { AppEnv } from './app-env.ts';
-import { knows } from './caller.ts';
+import { type Caller, knows } from './caller.ts';
 
 /** @param given an id, in any case @returns `undefined` when there is none, or its queue is not visible to the caller */
 export async function findTask(
@@ -15,8 +17,17 @@ export async function findTask(
   given: string,
 ): Promise<TaskRecord | undefined> {
   const id = readTaskId(given);
-  const record = id === undefined ? undefined : await inspector.task(id, c.get('caller').queues);
-  return record && knows(c.get('caller'), record.queue) ? record : undefined;
+  const caller = c.get('caller');
+  const within = caller.queues && new Set(caller.queues).add(WEBHOOK_QUEUE);
+  const record = id === undefined ? undefined : await inspector.task(id, within);
+  return record && isVisible(caller, record) ? record : undefined;
+}
+
+/** Whoever may see a task may see the deliveries that are about it. */
+function isVisible(caller: Caller, { queue, content }: TaskRecord): boolean {
+  if (queue !== WEBHOOK_QUEUE || caller.queues === undefined) return knows(caller, queue);
+  const about = queueOfDelivery(content);
+  return about !== undefined && knows(caller, about);
 }
 
 export function noTask(): PopfleetError {

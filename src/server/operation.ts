@@ -19,6 +19,7 @@ export const TAGS = {
   tasks: 'Send tasks, look at them, stop them.',
   queues: 'Queues and the workers that serve them.',
   schedules: 'Tasks that come again by the clock.',
+  webhooks: 'Who is told when tasks have ended.',
   events: 'What happens, as it happens.',
   session: 'Signing in with a key from a browser.',
   service: 'The server itself.',

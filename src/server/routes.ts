@@ -12,6 +12,7 @@ import { queueRoutes } from './routes/queues.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { taskRoutes } from './routes/tasks.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 
 export function createRoutes(deps: Deps): readonly Route[] {
   const routes: readonly Route[] = [
@@ -23,6 +24,7 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...queueRoutes(deps),
     ...fleetRoutes(deps),
     ...scheduleRoutes(deps),
+    ...webhookRoutes(deps),
     ...sessionRoutes(deps),
     ...docsRoutes(deps, () => routes),
     // Last: its path is one segment of any name.

@@ -9,7 +9,7 @@ import {
 } from 'node:http';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { type LimitSettings, openAccept } from '../accept/accept.ts';
-import { type Service, timeLimit, within } from '../lifecycle.ts';
+import { createLateService, type LateService, type Service, timeLimit, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { type ConnectionSettings, FRONT_DOOR_TIMING, openCommandConnection } from '../store/connection.ts';
 import { createEventHub, type EventHub } from '../store/event-hub.ts';
@@ -22,9 +22,12 @@ import { createReadiness } from '../store/readiness.ts';
 import { createSchedules } from '../store/schedules.ts';
 import { createSessions } from '../store/sessions.ts';
 import { createWaiters, type Waiters } from '../store/waiters.ts';
+import { createWebhookEndpoints, type WebhookEndpoints } from '../store/webhook-endpoints.ts';
 import { PopfleetError } from '../protocol/errors.ts';
+import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { openUpkeep, type UpkeepSettings } from '../upkeep/upkeep.ts';
+import { createGuard } from '../webhooks/guard.ts';
 import { createAdmission } from './admission.ts';
 import { addSecurityHeaders } from './answer.ts';
 import { createApp } from './app.ts';
@@ -52,6 +55,8 @@ export interface ServerSettings extends AccessSettings, LimitSettings, UpkeepSet
   readonly maxConnections: number;
   /** Most event streams at the same time; further ones are refused. */
   readonly maxEventStreams: number;
+  /** Hosts and networks to which webhooks may go although they are inside. */
+  readonly webhookAllow: readonly string[];
   /** Milliseconds between heartbeats of an event stream. */
   readonly eventHeartbeatMs?: number;
   /** When connections are cut whose client reads nothing of an answer. */
@@ -65,6 +70,7 @@ interface Running {
   readonly hub: EventHub;
   readonly connections: Connections;
   readonly sweeps: Service;
+  readonly deliveries: LateService;
   readonly disconnect: () => void;
 }
 
@@ -72,6 +78,8 @@ export interface ServerDeps {
   readonly connection: ConnectionSettings;
   readonly registry: Registry;
   readonly log: Log;
+  /** What delivers webhooks, if this server does: opened when the first one waits. */
+  readonly openDeliveries?: ((endpoints: WebhookEndpoints) => Promise<Service>) | undefined;
 }
 
 export interface Server extends Service {
@@ -107,6 +115,7 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
   function build(): Running {
     const command = openCommandConnection(connection, 'server', FRONT_DOOR_TIMING);
     const inspector = createInspector(command);
+    const endpoints = createWebhookEndpoints(command);
     const upkeep = openUpkeep(command, settings, 'server', log);
     const hub = createEventHub((listener) => createEventReader(connection, command, listener));
     const waiters = createWaiters(inspector, hub, createAdmission(MOST_LONG_POLLS, 'long polls'));
@@ -127,6 +136,8 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       operator: createOperator(command, upkeep.relay.soon),
       list: (query) => listTasks(command, query),
       schedules: createSchedules(command),
+      endpoints,
+      guard: createGuard(settings.webhookAllow),
       waiters,
       events,
       log,
@@ -146,8 +157,14 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
     http.once('close', () => clearInterval(looking));
     http.on('connection', (socket: Socket) => slowReaders.watch(socket));
     const connections = createConnections(http, listener);
-    const sweeps = upkeep.sweepAll(inspector.queues);
-    return { http, waiters, events, hub, connections, sweeps, disconnect: () => command.disconnect() };
+    const deliveries = openLate(endpoints, deps);
+    const sweeps = upkeep.sweepAll(async () => {
+      const queues = await inspector.queues();
+      if (queues.includes(WEBHOOK_QUEUE)) deliveries.need();
+      return queues;
+    });
+    const disconnect = (): void => command.disconnect();
+    return { http, waiters, events, hub, connections, sweeps, deliveries, disconnect };
   }
 
   return {
@@ -163,17 +180,7 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       if (stopping) return;
       stopping = true;
       if (!running) return;
-      const { http, waiters, events, hub, connections, sweeps, disconnect } = running;
-      await drain(connections, settings.drainMs, hurry);
-      const closed = connections.close();
-      waiters.stop();
-      await Promise.all([events.stop(), hub.stop()]);
-      const late = timeLimit(CLOSE_WITHIN_MS, hurry);
-      late.addEventListener('abort', () => http.closeAllConnections(), { once: true });
-      if (late.aborted) http.closeAllConnections();
-      await closed;
-      await within(sweeps.stop(), FAREWELL_MS);
-      disconnect();
+      await end(running, settings.drainMs, hurry);
       log.info('server stopped');
     },
 
@@ -182,6 +189,29 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       return urlOf(running.http);
     },
   };
+}
+
+/** Drains, closes what is open, and ends what stands behind it. */
+async function end(running: Running, drainMs: number, hurry: AbortSignal | undefined): Promise<void> {
+  const { http, waiters, events, hub, connections, sweeps, deliveries, disconnect } = running;
+  const delivered = deliveries.stop(hurry);
+  await drain(connections, drainMs, hurry);
+  const closed = connections.close();
+  waiters.stop();
+  await Promise.all([events.stop(), hub.stop()]);
+  const late = timeLimit(CLOSE_WITHIN_MS, hurry);
+  late.addEventListener('abort', () => http.closeAllConnections(), { once: true });
+  if (late.aborted) http.closeAllConnections();
+  await closed;
+  await Promise.all([within(sweeps.stop(), FAREWELL_MS), delivered]);
+  disconnect();
+}
+
+/** What delivers webhooks, from the first one on. */
+function openLate(endpoints: WebhookEndpoints, { openDeliveries, log }: ServerDeps): LateService {
+  if (!openDeliveries) return { need: () => undefined, stop: async () => undefined };
+  const failed = (error: unknown): void => log.error({ err: error }, 'webhooks cannot be delivered here');
+  return createLateService(() => openDeliveries(endpoints), failed);
 }
 
 function urlOf(http: HttpServer): string {

@@ -7,7 +7,9 @@ import { compact } from '../protocol/compact.ts';
 import type { Lane } from '../protocol/lane.ts';
 import { TASK_ID_CHARS } from '../protocol/names.ts';
 import { keyOf, nameOf, type Place, placeOf, placesOf } from './keys.ts';
-import type { TaskExtras } from './producer.ts';
+import type { TaskExtras } from './new-task.ts';
+import { readTasks } from './read-tasks.ts';
+import type { TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
 
 /** A task that is accepted when the one that it follows has ended. It was checked when that one was accepted. */
@@ -16,7 +18,7 @@ export interface Follower {
   readonly lane: Lane;
   /** As `encodeContent` made it; its cause is added when it is accepted. */
   readonly content: Buffer;
-  readonly extras?: Pick<TaskExtras, 'ttlMs' | 'resultTtlMs'> | undefined;
+  readonly extras?: Pick<TaskExtras, 'ttlMs' | 'resultTtlMs' | 'follower'> | undefined;
 }
 
 /** One end of a followed task, with the followers that are still to be accepted. */
@@ -52,6 +54,8 @@ export interface Outbox {
   /** Takes entries that are due, oldest first. They are due again later unless they are noted as done. */
   take(place: Place, most: number): Promise<readonly OutboxEntry[]>;
   note(place: Place, notes: readonly RelayNote[]): Promise<void>;
+  /** The rows of tasks that have ended, as they are now; those that are gone are left out. */
+  rows(place: Place, ids: readonly string[]): Promise<readonly TaskRecord[]>;
   /**
    * Lets something follow a task from now on. Of one that has ended, or is gone, the follower is relayed as if it ended now.
    * Following twice is following once.
@@ -81,6 +85,8 @@ export function createOutbox(client: Redis): Outbox {
       const args = notes.flatMap(({ name, done }) => [name, done === 'all' ? '' : done]);
       await runScript(client, 'relayed', place, args);
     },
+
+    rows: (place, ids) => readTasks(client, place, ids),
 
     async follow(queue, id, follower) {
       const reply = await runScript(client, 'follow', placeOf(queue, id), [id, writeFollower(follower)]);

@@ -1,44 +1,16 @@
 // Everything that accepts tasks: the server's side of the queue.
 
 import type { Redis } from 'ioredis';
-import { DEFAULT_LANE, type Lane } from '../protocol/lane.ts';
+import { type Soon, whenThere } from '../lifecycle.ts';
+import { DEFAULT_LANE } from '../protocol/lane.ts';
 import { whenReady } from './connection.ts';
+import { allWithEndpoints, endpointRulesOf } from './endpoint-rules.ts';
 import { type Place, placeOf } from './keys.ts';
+import type { NewTask } from './new-task.ts';
 import { registerQueues } from './queue-names.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { runScript } from './scripts.ts';
 import { asksForNewConnection, isReplyLost, toStoreError } from './store-error.ts';
-
-export interface NewTask {
-  readonly id: string;
-  /** As `encodeContent` made it. */
-  readonly content: Buffer;
-  readonly lane: Lane;
-  readonly extras?: TaskExtras | undefined;
-}
-
-/** What most tasks do without; lua/lib/extras.lua reads these names. Times of day are milliseconds since 1970. */
-export interface TaskExtras {
-  readonly delayMs?: number | undefined;
-  readonly runAt?: number | undefined;
-  /** Not started for this long, or by then, it is dead. */
-  readonly ttlMs?: number | undefined;
-  readonly expiresAt?: number | undefined;
-  /** How long it is kept once it has ended, whichever way it ends. */
-  readonly resultTtlMs?: number | undefined;
-  readonly key?: IdempotencyKey | undefined;
-  /** What follows its end, as `writeFollower` writes it. */
-  readonly follower?: string | undefined;
-  /** The entry of an outbox that it follows: the same task is accepted once for it. */
-  readonly mark?: string | undefined;
-}
-
-export interface IdempotencyKey {
-  readonly key: string;
-  readonly windowMs: number;
-  /** Digest of the request: the same key with another one is a conflict. */
-  readonly digest: string;
-}
 
 /** `replayed`: the key belongs to the task `id`, made by the same request; `conflict`: by another one. */
 export interface Verdict {
@@ -68,6 +40,7 @@ const LAST_TRY_WITHIN_MS = 900;
 export function createProducer(client: Redis): Producer {
   /** Queue → when it was written to the list of queues. */
   const registered = new Map<string, number>();
+  const rules = endpointRulesOf(client);
   // Each call that waits for the connection to come back listens for it.
   client.setMaxListeners(0);
   // Another Redis, or an emptied one, may stand behind the connection that comes back.
@@ -87,12 +60,16 @@ export function createProducer(client: Redis): Producer {
 
   return {
     async enqueue(queue, tasks) {
+      const read = (): Soon<Written> =>
+        whenThere(rules.current(), (current) => writeTasks(allWithEndpoints(current, queue, tasks)));
+      let written: Written | undefined;
       // All tasks of one call go to one place.
       const place = placeOf(queue, tasks[0]?.id ?? '');
-      const { args, order } = writeTasks(tasks);
       for (let giveUpAt = performance.now() + LAST_TRY_WITHIN_MS; ; ) {
         try {
-          return readVerdicts(await send(place, args), order);
+          // Also a repeat sends what was sent first.
+          written ??= await read();
+          return readVerdicts(await send(place, written.args), written.order);
         } catch (error) {
           giveUpAt = Math.min(giveUpAt, performance.now() + REPEAT_WITHIN_MS);
           const leftMs = giveUpAt - performance.now();
@@ -106,11 +83,13 @@ export function createProducer(client: Redis): Producer {
   };
 }
 
-/** As enqueue.lua reads them: plain tasks first, in columns. `order` has the position in `tasks` of each. */
-function writeTasks(tasks: readonly NewTask[]): {
+/** Tasks as enqueue.lua reads them: plain ones first, in columns. `order` has the position of each among all. */
+interface Written {
   readonly args: readonly ScriptArgument[];
   readonly order: readonly number[];
-} {
+}
+
+function writeTasks(tasks: readonly NewTask[]): Written {
   const plain: number[] = [];
   const others: number[] = [];
   for (const [at, { lane, extras }] of tasks.entries()) {

@@ -15,12 +15,14 @@ import {
   type SkippedTicks,
 } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
+import { endpointRulesOf, withEndpoints } from './endpoint-rules.ts';
 import { homeOf } from './keys.ts';
-import type { TaskExtras } from './producer.ts';
+import type { TaskExtras } from './new-task.ts';
 import { digestOf, writeSkipped } from './schedule-record.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { runScript } from './scripts.ts';
 import type { PlannedTick, Swept } from './sweeper.ts';
+import { writeWebhook } from './webhook-follower.ts';
 
 /** What came of a tick, or of looking at a plan. */
 export type TickReport = { readonly name: string } & (
@@ -62,8 +64,11 @@ export async function runTicks(
   queue: string,
   { ticks, plans, now, lateSince }: Pick<Swept, 'ticks' | 'plans' | 'now' | 'lateSince'>,
 ): Promise<TickReport[]> {
+  // Not asked for when there are none: a sweep names ticks now and then.
+  const rules = ticks.length > 0 ? await endpointRulesOf(client).current() : [];
+  const followers: FollowersOf = (content, extras) => withEndpoints(rules, queue, content, extras) ?? extras;
   const steps = [
-    ...ticks.map((tick) => stepOfTick(tick, now, lateSince)),
+    ...ticks.map((tick) => stepOfTick(tick, now, lateSince, followers)),
     ...plans.flatMap((plan) => stepOfPlan(plan, now)),
   ];
   if (steps.length === 0) return [];
@@ -86,7 +91,7 @@ function readDefinition(bytes: Buffer): Definition {
   return read;
 }
 
-function stepOfTick(tick: PlannedTick, now: number, lateSince: number): Step {
+function stepOfTick(tick: PlannedTick, now: number, lateSince: number, followers: FollowersOf): Step {
   const name = tick.name.toString();
   if (!tick.definition) return { args: argsOf(tick, undefined), report: { name, word: 'orphan' } };
   const { schedule } = readDefinition(tick.definition);
@@ -97,14 +102,23 @@ function stepOfTick(tick: PlannedTick, now: number, lateSince: number): Step {
           args: argsOf(tick, undefined),
           report: { name, word: 'planned-anew', from: tick.due, next: undefined },
         }
-      : stepOfSchedule(tick, schedule, now, lateSince);
+      : stepOfSchedule(tick, schedule, now, lateSince, followers);
   } catch (error) {
     // Its time zone is unknown to this Node, or its input cannot be encoded.
     return faultyStep(tick, error instanceof Error ? error.message : String(error), now);
   }
 }
 
-function stepOfSchedule(tick: PlannedTick, schedule: Schedule, now: number, lateSince: number): Step {
+/** Adds what follows a new task of the queue to what else is special about it. */
+type FollowersOf = (content: Uint8Array, extras: TaskExtras) => TaskExtras;
+
+function stepOfSchedule(
+  tick: PlannedTick,
+  schedule: Schedule,
+  now: number,
+  lateSince: number,
+  followers: FollowersOf,
+): Step {
   const name = tick.name.toString();
   const due = Number(tick.due);
   if (!Number.isSafeInteger(due) || due < 0) return anewStep(tick, nextTick(schedule, now));
@@ -114,14 +128,12 @@ function stepOfSchedule(tick: PlannedTick, schedule: Schedule, now: number, late
     return { args: argsOf(tick, next, writeSkipped(skipped)), report: { name, word: 'skipped', skipped } };
   }
   const id = newTaskId();
-  const extras: TaskExtras = { ttlMs: schedule.ttlMs, resultTtlMs: schedule.resultTtlMs };
+  const { ttlMs, resultTtlMs, webhook } = schedule;
+  const follower = webhook && writeWebhook(webhook);
   const options = { ...toMessageOptions(schedule), schedule: { name, due } };
-  const task = [
-    id,
-    encodeContent(schedule.type, schedule.input, options),
-    schedule.priority ?? DEFAULT_LANE,
-    JSON.stringify(extras),
-  ];
+  const content = encodeContent(schedule.type, schedule.input, options);
+  const extras = followers(content, { ttlMs, resultTtlMs, follower });
+  const task = [id, content, schedule.priority ?? DEFAULT_LANE, JSON.stringify(extras)];
   return { args: argsOf(tick, next, '', task), report: { name, word: 'ran', task: id } };
 }
 

@@ -1,6 +1,7 @@
 // The task types of a process: the built-in ones and those of the modules named at start.
 
 import { PopfleetError } from '../protocol/errors.ts';
+import { WEBHOOK_TYPE } from '../protocol/webhook.ts';
 import { createAdd } from './add.ts';
 import type { TaskDefinition } from './define.ts';
 import { exportedTasks } from './exported-tasks.ts';
@@ -53,6 +54,12 @@ export function toRegistry(found: readonly Found[]): Registry {
   const sources = new Map<string, string>();
   for (const { definition, source } of found) {
     if (registry.get(definition.type) === definition) continue;
+    if (definition.type === WEBHOOK_TYPE) {
+      throw new PopfleetError(
+        'bad-definition',
+        `task type "${WEBHOOK_TYPE}" of ${source} is reserved for webhooks`,
+      );
+    }
     const earlier = sources.get(definition.type);
     if (earlier !== undefined) {
       throw new PopfleetError(

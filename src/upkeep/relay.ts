@@ -8,10 +8,14 @@ import { decodeStored } from '../protocol/cbor.ts';
 import { type Cause, decodeContent, encodeContent } from '../protocol/message.ts';
 import { readTaskError, type TaskError } from '../protocol/task-error.ts';
 import { derivedTaskId } from '../protocol/task-id.ts';
+import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
 import { nameOf, type Place } from '../store/keys.ts';
 import { type Follower, markOf, type Outbox, type OutboxEntry, type RelayNote } from '../store/outbox.ts';
-import type { NewTask, Producer } from '../store/producer.ts';
+import type { NewTask } from '../store/new-task.ts';
+import type { Producer } from '../store/producer.ts';
+import type { TaskRecord } from '../store/record.ts';
 import { isOutage } from '../store/store-error.ts';
+import { deliveryContent, isAbout, isWebhook } from '../webhooks/delivery.ts';
 
 export interface Relay {
   /** Relays what the outbox of a place has: at once, or again once it is done with what it does there. */
@@ -21,7 +25,7 @@ export interface Relay {
 }
 
 export interface RelayDeps {
-  readonly outbox: Pick<Outbox, 'take' | 'note'>;
+  readonly outbox: Pick<Outbox, 'take' | 'note' | 'rows'>;
   readonly producer: Producer;
   readonly log: Log;
 }
@@ -117,10 +121,11 @@ export async function relayEntries(
   readAt: number,
   { outbox, producer, log }: RelayDeps,
 ): Promise<void> {
+  const rows = await rowsForWebhooks(entries, outbox);
   /** Of each entry that has any: the position of the first follower that was not accepted. */
   const failed = new Map<string, number>();
   let failure: unknown;
-  for (const { queue, sendings } of callsOf(entries.flatMap((entry) => sendingsOf(entry, log)))) {
+  for (const { queue, sendings } of callsOf(entries.flatMap((entry) => sendingsOf(entry, rows, log)))) {
     try {
       if (performance.now() - readAt > RELAY_WITHIN_MS)
         throw new Error('the relay took too long, it begins anew');
@@ -176,35 +181,57 @@ function noteOf({ name, from, followers }: OutboxEntry, failedAt: number | undef
   return { name, done: failedAt ?? from + sent };
 }
 
-function sendingsOf(entry: OutboxEntry, log: Log): Sending[] {
+/** What receivers of webhooks are told stands in the rows of the tasks that ended, by their ids. @throws Error of ioredis */
+async function rowsForWebhooks(
+  entries: readonly OutboxEntry[],
+  outbox: RelayDeps['outbox'],
+): Promise<ReadonlyMap<string, TaskRecord>> {
+  const ids = new Set(
+    entries
+      .filter(({ followers }) => followers.some((one) => one?.queue === WEBHOOK_QUEUE))
+      .map(({ id }) => id),
+  );
+  const place = entries[0]?.place;
+  const rows = place && ids.size > 0 ? await outbox.rows(place, [...ids]) : [];
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+function sendingsOf(entry: OutboxEntry, rows: ReadonlyMap<string, TaskRecord>, log: Log): Sending[] {
   const cause = causeOf(entry);
   return entry.followers.slice(0, FOLLOWERS_A_CALL).flatMap((follower, at) => {
     const position = entry.from + at;
-    const task = follower && taskOf(follower, entry, position, cause);
-    if (task) return [{ entry, position, queue: follower.queue, task }];
-    log.error(
-      { queue: entry.place.queue, task: entry.id },
-      'what follows this task cannot be read, it is left out',
-    );
-    return [];
+    const content = follower && contentOf(follower, entry, cause, rows);
+    if (content === 'none') return [];
+    if (!content) {
+      log.error(
+        { queue: entry.place.queue, task: entry.id },
+        'what follows this task cannot be read, it is left out',
+      );
+      return [];
+    }
+    const { queue, lane, extras } = follower;
+    const id = derivedTaskId(entry.endedAt, `${entry.name} ${position}`);
+    return [
+      { entry, position, queue, task: { id, content, lane, extras: { ...extras, mark: markOf(entry) } } },
+    ];
   });
 }
 
-/** `undefined` when its bytes are no content: another program has spoilt them. */
-function taskOf(
-  { lane, content, extras }: Follower,
+/**
+ * `undefined` when its bytes are no content: another program has spoilt them.
+ * @returns `none` for a webhook that is not about ends like this one
+ */
+function contentOf(
+  follower: Follower,
   entry: OutboxEntry,
-  position: number,
   cause: Cause,
-): NewTask | undefined {
+  rows: ReadonlyMap<string, TaskRecord>,
+): Buffer | 'none' | undefined {
   try {
-    const { type, input, options } = decodeContent(content);
-    return {
-      id: derivedTaskId(entry.endedAt, `${entry.name} ${position}`),
-      content: encodeContent(type, input, { ...options, cause }),
-      lane,
-      extras: { ...extras, mark: markOf(entry) },
-    };
+    const content = decodeContent(follower.content);
+    const { type, input, options } = content;
+    if (!isWebhook(follower, content)) return encodeContent(type, input, { ...options, cause });
+    return isAbout(input, entry.state) ? deliveryContent(input, entry, rows.get(entry.id)) : 'none';
   } catch {
     return undefined;
   }

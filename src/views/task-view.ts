@@ -15,11 +15,11 @@ import { type ErrorCause, KILL_CAUSES, readTaskError } from '../protocol/task-er
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import type { FailedAttempt, Inspector } from '../store/inspector.ts';
-import { readFollowers } from '../store/outbox.ts';
 import type { TaskRecord } from '../store/record.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { compact } from '../protocol/compact.ts';
 import { named, refTo } from './component.ts';
+import { followersEntries, followersOf } from './followers.ts';
 
 const Time = v.pipe(v.string(), v.isoTimestamp(), v.description('RFC 3339 in UTC with milliseconds'));
 
@@ -132,12 +132,7 @@ export const taskEntries = {
   schedule: v.exactOptional(
     v.pipe(v.object({ name: v.string(), due: Time }), v.description('the tick that made it')),
   ),
-  onEnd: v.exactOptional(
-    v.pipe(
-      v.object({ type: v.string(), queue: v.string() }),
-      v.description('the task that is accepted when this one has ended'),
-    ),
-  ),
+  ...followersEntries,
   cause: v.exactOptional(
     v.pipe(
       v.object({ id: v.string(), state: v.string() }),
@@ -188,11 +183,12 @@ export async function readTaskView(
   return toTaskView(record, attempts, registry, basePath);
 }
 
-function toTaskView(
+/** As `readTaskView`, without Redis. @param attempts how its latest attempts failed, oldest first */
+export function toTaskView(
   record: TaskRecord,
   attempts: readonly FailedAttempt[],
   registry: Registry,
-  basePath: string,
+  basePath = '',
 ): TaskView {
   const { type, input, options } = readContent(record.content);
   const { traceparent } = options;
@@ -221,18 +217,11 @@ function toTaskView(
     error: record.error && record.state !== 'succeeded' ? readTaskError(record.error) : undefined,
     errors: attempts.map(toAttemptView),
     schedule: tick && { name: tick.name, due: toTime(tick.due) },
-    onEnd: onEndOf(record),
+    ...followersOf(record),
     cause: cause && { id: cause.id, state: cause.state },
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
     links: linksOf(record.id, basePath),
   });
-}
-
-/** What its call has asked for: the first that follows it. */
-function onEndOf({ followers }: TaskRecord): TaskView['onEnd'] {
-  const [first] = followers === undefined ? [] : readFollowers(followers);
-  const type = first && typeOfContent(first.content);
-  return first && type !== undefined ? { type, queue: first.queue } : undefined;
 }
 
 export function toTaskRow(record: TaskRecord, basePath: string): TaskRow {

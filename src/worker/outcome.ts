@@ -44,7 +44,7 @@ export function outcomeOf(
       return toOutcome(run, 'snoozed', end.error, end.delayMs);
     case 'failed':
       if (end.stop) return outcomeOfStop(run, end.stop, random);
-      return failure(run, end.error, random, end.permanent);
+      return failure(run, end.error, random, end.permanent, end.delayMs);
     case 'killed':
       return outcomeOfStop(run, end.stop, random);
     case 'not-begun':
@@ -105,10 +105,11 @@ function failure(
   error: TaskError,
   random: () => number,
   permanent = false,
+  delayMs?: number,
 ): RunOutcome {
   const { task, type, options } = run;
   const failures = task.failures + 1;
   const marked = { ...error, fingerprint: fingerprintOf(type, error) };
   if (permanent || failures >= options.maxAttempts) return toOutcome(run, 'dead', marked);
-  return toOutcome(run, 'failed', marked, backoffMs(options.backoff, failures, random));
+  return toOutcome(run, 'failed', marked, delayMs ?? backoffMs(options.backoff, failures, random));
 }

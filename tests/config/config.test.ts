@@ -34,6 +34,8 @@ const DEFAULTS: Config = {
   queueLimitBytes: 0,
   memoryReservePercent: 10,
   maxQueues: 1_000,
+  webhookConcurrency: 32,
+  webhookAllow: [],
   apiKeys: [],
   allowAnonymous: false,
   publicUrl: undefined,
@@ -104,6 +106,8 @@ test('every variable is read', () => {
     QUEUE_LIMIT_BYTES: '6',
     MEMORY_RESERVE_PERCENT: '0',
     MAX_QUEUES: '7',
+    WEBHOOK_CONCURRENCY: '8',
+    WEBHOOK_ALLOW: 'hooks.internal, 10.0.0.0/8, fd00::/8, 192.168.1.7',
     API_KEYS: key.entry,
     ALLOW_ANONYMOUS: 'true',
     PUBLIC_URL: 'https://tasks.example.org/',
@@ -142,6 +146,8 @@ test('every variable is read', () => {
     queueLimitBytes: 6,
     memoryReservePercent: 0,
     maxQueues: 7,
+    webhookConcurrency: 8,
+    webhookAllow: ['hooks.internal', '10.0.0.0/8', 'fd00::/8', '192.168.1.7'],
     apiKeys: [key.apiKey],
     allowAnonymous: true,
     publicUrl: 'https://tasks.example.org',
@@ -193,6 +199,7 @@ test.each([
   ['QUEUE_LIMIT_BYTES', ['-1', '1MB']],
   ['MEMORY_RESERVE_PERCENT', ['91', '-1', '10%']],
   ['MAX_QUEUES', ['0', '100001', 'many']],
+  ['WEBHOOK_CONCURRENCY', ['-1', '1025', 'all']],
 ])('%s refuses %j', (name, values) => {
   for (const value of values) {
     const [fault, ...more] = faultsOf({ [name]: value });
@@ -226,6 +233,12 @@ test('a password in a faulty address is not told', () => {
 });
 
 test('a list of queues without a name is a fault', () => {
+  expect(faultsOf({ QUEUES: 'mail,webhooks' })).toEqual([
+    'QUEUES: must not name webhooks: servers deliver webhooks (WEBHOOK_CONCURRENCY)',
+  ]);
+  expect(faultsOf({ WEBHOOK_ALLOW: '10.0.0.0/8, 127.1' })).toEqual([
+    'WEBHOOK_ALLOW: "127.1" is neither a host nor a network such as 10.0.0.0/8',
+  ]);
   expect(faultsOf({ QUEUES: ' , ' })).toEqual(['QUEUES: must name at least one queue']);
 });
 

@@ -169,6 +169,8 @@ function bodyOf({ requestBody, operationId }: DocumentedOperation, fits: boolean
   return fc.oneof(wrong, wrong, bytes, cut);
 }
 
+const RECEIVER = 'https://example.org/hook';
+
 /** What the document cannot say: which input a type in the path takes, and what excludes each other. */
 function asItMustBe(operationId: string, value: unknown): unknown {
   if (operationId === 'sendTaskByPath') return { one: 1, two: 2 };
@@ -176,6 +178,8 @@ function asItMustBe(operationId: string, value: unknown): unknown {
   const fields = { ...(value as Record<string, unknown>) };
   if ('delayMs' in fields) delete fields['runAt'];
   if ('ttlMs' in fields) delete fields['expiresAt'];
+  if ('url' in fields) fields['url'] = RECEIVER;
+  if ('webhook' in fields) fields['webhook'] = { ...(fields['webhook'] as object), url: RECEIVER };
   if (operationId !== 'putSchedule') return fields;
   const { cron: _, timeZone: __, ...rest } = fields;
   return { everyMs: 60_000, ...rest };

@@ -3,28 +3,16 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { send } from '../support/life.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
 import { openStage } from '../support/stage.ts';
+import { untilSucceeded } from '../support/until-succeeded.ts';
 
 const KILLS = Number(process.env['POPFLEET_KILLS'] ?? 4);
 const FOLLOW = fileURLToPath(new URL('../fixtures/follow.mjs', import.meta.url));
 const SHORT = { LEASE_MS: '1500', HEARTBEAT_MS: '250', POP_GRACE_MS: '300' };
-
-/** Resolves with the entry of the event stream in which the task succeeds. Blocks on a connection of its own. */
-async function untilSucceeded(blocking: Redis, id: string, from: string): Promise<string> {
-  for (let last = from; ; ) {
-    const [stream] = (await blocking.xread('BLOCK', 60_000, 'STREAMS', 'pf:{default}:events', last)) ?? [];
-    for (const [entry, fields] of stream?.[1] ?? []) {
-      last = entry;
-      if (fields.some((field) => field.includes(`${id}succeeded`))) return entry;
-    }
-    if (!stream) throw new Error(`task ${id} does not succeed`);
-  }
-}
 
 test(`${KILLS} workers killed right after the end of a followed task: followed each time, and once`, {
   timeout: 60_000 + KILLS * 10_000,

@@ -73,6 +73,7 @@ const WRONG_DEFAULTS: Record<string, readonly unknown[]> = {
   priority: [...NO_TEXTS, '', 'HIGH', 'urgent', SECRET],
   keyWindowMs: number(1, YEAR_MS),
   ttlMs: number(1, YEAR_MS),
+  webhook: [null, 5, SECRET, true, [], [{ url: 'https://example.org' }]],
 };
 const WRONG: Record<string, readonly unknown[]> = {
   ...WRONG_DEFAULTS,
@@ -175,6 +176,29 @@ test('the members of onEnd', async () => {
     }
   }
   await expectRefused({ onEnd: { type: 'add', input: { one: 1 } } }, ['#/onEnd/input/two']);
+});
+
+test('the members of webhook', async () => {
+  const url = 'https://example.org/hook';
+  for (const value of [
+    undefined,
+    null,
+    5,
+    '',
+    'example.org',
+    'ftp://example.org',
+    'https://me@example.org',
+    SECRET,
+  ]) {
+    await expectRefused({ webhook: { url: value } }, ['#/webhook/url']);
+  }
+  for (const states of [null, 5, 'dead', [], ['dead', 'dead', 'dead', 'dead']]) {
+    await expectRefused({ webhook: { url, states } }, ['#/webhook/states']);
+  }
+  for (const state of [5, 'ready', 'DEAD', SECRET]) {
+    await expectRefused({ webhook: { url, states: [state] } }, ['#/webhook/states/0']);
+  }
+  await expectRefused({ webhook: { url, secret: 'x' } }, ['#/webhook/secret']);
 });
 
 test('numbers that JSON does not have, in CBOR', async () => {

@@ -1,14 +1,20 @@
 // What each kind of key may do, route by route: everything it should, and nothing else.
 
+import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { encodeContent } from '../../src/protocol/message.ts';
+import { newTaskId } from '../../src/protocol/task-id.ts';
+import { WEBHOOK_TYPE } from '../../src/protocol/webhook.ts';
 import { createKey, readApiKeys } from '../../src/server/auth/api-keys.ts';
 import type { Scope } from '../../src/server/caller.ts';
 import type { Server } from '../../src/server/server.ts';
+import { openCommandConnection } from '../../src/store/connection.ts';
+import { createProducer, type Producer } from '../../src/store/producer.ts';
 import { eventually } from '../support/eventually.ts';
 import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
 import { documentOf, operationsOf } from '../support/openapi.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { startServer } from '../support/server.ts';
+import { silent, startServer } from '../support/server.ts';
 
 const INPUT = { one: 1, two: 2 };
 const keys = {
@@ -21,6 +27,8 @@ const keys = {
 let redis: TestRedis;
 let server: Server;
 let worker: HandWorker;
+let command: Redis;
+let producer: Producer;
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -29,10 +37,13 @@ beforeAll(async () => {
   expect(faults).toEqual([]);
   server = await startServer(redis.url, 65_536, { apiKeys });
   worker = createHandWorker(redis.url);
+  command = openCommandConnection(silent(redis.url), 'test', { socketTimeoutMs: 5_000 });
+  producer = createProducer(command);
   await eventually(async () => (await fetch(`${server.url()}/readyz`)).ok);
 });
 afterAll(async () => {
   worker?.close();
+  command?.disconnect();
   await server?.stop();
   await redis?.stop();
 });
@@ -67,6 +78,16 @@ const ROUTES: readonly Row[] = [
   ['POST', '/v1/tasks/DEAD/retry', 'admin'],
   ['POST', '/v1/tasks/ID/cancel', 'admin'],
   ['DELETE', '/v1/tasks/ID', 'admin'],
+  ['POST', '/v1/webhooks', 'admin', { url: 'https://example.org/hook' }],
+  ['GET', '/v1/webhooks', 'admin'],
+  ['GET', '/v1/webhooks/WEBHOOK', 'admin'],
+  ['PUT', '/v1/webhooks/WEBHOOK', 'admin', { url: 'https://example.org/hook' }],
+  ['DELETE', '/v1/webhooks/WEBHOOK', 'admin'],
+  ['POST', '/v1/webhooks/WEBHOOK/rotate', 'admin'],
+  ['GET', '/v1/webhooks/WEBHOOK/deliveries', 'admin'],
+  ['POST', '/v1/webhooks/WEBHOOK/deliveries/DELIVERY/resend', 'admin'],
+  ['GET', '/v1/webhooks/secret', 'admin'],
+  ['POST', '/v1/webhooks/secret/rotate', 'admin'],
   ['GET', '/v1/session', 'any'],
   ['DELETE', '/v1/session', 'any'],
   ['POST', '/v1/session', 'public', { key: keys.read.key }],
@@ -81,7 +102,8 @@ test('the table has every operation of the document, and no other', async () => 
   const inDocument = document.map(({ method, path, 'x-scope': scope }) => `${method} ${path} ${scope}`);
   const named = ROUTES.map(([method, path, scope]) => {
     const pattern = path
-      .replace(/\/(?:ID|DEAD)/, '/{id}')
+      .replace(/\/(?:ID|DEAD|WEBHOOK)/, '/{id}')
+      .replace('/DELIVERY', '/{delivery}')
       .replace('/hourly', '/{name}')
       .replace('/queues/default', '/queues/{queue}')
       .replace('/problems/not-found', '/problems/{code}')
@@ -109,6 +131,7 @@ async function ask(row: Row, key: string | undefined): Promise<number> {
 
 /** A new task for each request, so that one does not spoil the next. */
 async function fill(path: string): Promise<string> {
+  if (path.includes('WEBHOOK')) return withEndpoint(path);
   if (path.includes('ID')) return path.replace('ID', await send());
   if (!path.includes('DEAD')) return path;
   // Whatever waits before it is in its way.
@@ -117,6 +140,23 @@ async function fill(path: string): Promise<string> {
   expect(await worker.take()).toBe(id);
   await worker.end(id, 'dead', { name: 'Error', message: 'no' });
   return path.replace('DEAD', id);
+}
+
+/** An endpoint that is told of nothing, with a delivery that has ended. */
+async function withEndpoint(path: string): Promise<string> {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${keys.admin.key}` };
+  const body = JSON.stringify({ url: 'https://example.org/hook', queues: ['none'] });
+  const added = await fetch(`${server.url()}/v1/webhooks`, { method: 'POST', headers, body });
+  expect(added.status).toBe(201);
+  const { id: endpoint } = (await added.json()) as { id: string };
+  const delivery = { endpoint, task: 'x', queue: 'none', event: 'task.dead', body: '{}' };
+  const id = newTaskId();
+  await producer.enqueue('webhooks', [
+    { id, content: encodeContent(WEBHOOK_TYPE, delivery), lane: 'normal' },
+  ]);
+  const cancel = await fetch(`${server.url()}/v1/tasks/${id}/cancel`, { method: 'POST', headers });
+  expect(cancel.status).toBe(200);
+  return path.replace('WEBHOOK', endpoint).replace('DELIVERY', id);
 }
 
 async function send(queue = 'default'): Promise<string> {

@@ -6,9 +6,11 @@ import { afterAll, expect, test } from 'vitest';
 import { decodeContent } from '../../src/protocol/message.ts';
 import { MISSED_AFTER_MS, type Schedule, ScheduleSchema } from '../../src/protocol/schedule.ts';
 import { createOperator } from '../../src/store/operator.ts';
+import { readFollowers } from '../../src/store/outbox.ts';
 import { createSchedules } from '../../src/store/schedules.ts';
 import type { PlannedTick } from '../../src/store/sweeper.ts';
 import { runTicks } from '../../src/store/ticks.ts';
+import { createWebhookEndpoints } from '../../src/store/webhook-endpoints.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
 import { KEY, openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
@@ -172,4 +174,23 @@ test('case 39: the task of a tick is kept as its schedule says, also when it nev
   expect(await task(id)).toMatchObject({ state: 'cancelled' });
   await sweep();
   expect(await task(id)).toBeUndefined();
+});
+
+test('who is told of what a schedule makes: its own webhook, and the endpoints that are about it', async () => {
+  const { now, task } = await opened();
+  const endpoint = { id: 'wh_1', url: 'https://example.org/all', createdAt: 1, secrets: [], types: ['add'] };
+  // Not one of the connections that know already that there is none.
+  const worker = await openStore(redis.url, buildScriptsWithClock);
+  const endpoints = createWebhookEndpoints(worker);
+  await endpoints.add(endpoint);
+  await endpoints.add({ ...endpoint, id: 'wh_2', types: ['other'] });
+  await plan(schedule({ webhook: { url: 'https://example.org/own', states: ['dead'] } }), now);
+  const record = await task((await runTick(worker, QUEUE, { name: NAME, due: now }, now)) ?? '');
+  const followers = readFollowers(record?.followers ?? '');
+  expect(followers.map((one) => one && decodeContent(one.content).input)).toEqual([
+    { url: 'https://example.org/own', states: ['dead'] },
+    { endpoint: 'wh_1' },
+  ]);
+  for (const id of ['wh_1', 'wh_2']) await endpoints.remove(id);
+  worker.disconnect();
 });

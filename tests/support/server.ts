@@ -4,7 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { readConfig } from '../../src/config/config.ts';
 import { createLog } from '../../src/log.ts';
 import type { ConnectionSettings } from '../../src/store/connection.ts';
-import { createServerRole, type Server, type ServerSettings } from '../../src/server/server.ts';
+import {
+  createServerRole,
+  type Server,
+  type ServerDeps,
+  type ServerSettings,
+} from '../../src/server/server.ts';
 import { loadRegistry, type Registry } from '../../src/tasks/registry.ts';
 
 /** Those of the configuration, on a free port, without a drain, and without sweeps while a test looks at what stands in Redis. */
@@ -30,9 +35,10 @@ export async function startServer(
   redisUrl: string,
   bodyLimitBytes = 65_536,
   settings: Partial<ServerSettings> = {},
+  deps: Partial<ServerDeps> = {},
 ): Promise<Server> {
   const connection = silent(redisUrl);
-  const parts = { connection, registry: await testRegistry(), log: connection.log };
+  const parts = { connection, registry: await testRegistry(), log: connection.log, ...deps };
   const server = createServerRole({ ...SERVER_SETTINGS, bodyLimitBytes, ...settings }, parts);
   await server.start();
   return server;

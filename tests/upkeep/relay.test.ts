@@ -5,9 +5,10 @@ import { decodeContent, encodeContent } from '../../src/protocol/message.ts';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { PopfleetError } from '../../src/protocol/errors.ts';
 import { derivedTaskId, timeOfTaskId } from '../../src/protocol/task-id.ts';
+import { WEBHOOK_QUEUE, WEBHOOK_TYPE } from '../../src/protocol/webhook.ts';
 import { homeOf } from '../../src/store/keys.ts';
 import type { Follower, OutboxEntry, RelayNote } from '../../src/store/outbox.ts';
-import type { NewTask } from '../../src/store/producer.ts';
+import type { NewTask } from '../../src/store/new-task.ts';
 import { createRelay, relayEntries } from '../../src/upkeep/relay.ts';
 import { silentLog } from '../support/store.ts';
 
@@ -33,6 +34,7 @@ function stage(refuses?: string) {
     log: silentLog,
     outbox: {
       take: async () => [],
+      rows: async () => [],
       note: async (_: unknown, some: readonly RelayNote[]) => void notes.push(...some),
     },
     producer: {
@@ -147,4 +149,32 @@ test('the first end is followed at once, those that come soon after it together'
   for (let ends = 0; ends < 50; ends += 1) relay.soon(PLACE);
   await relay.settled();
   expect(taken).toBe(2);
+});
+
+test('a webhook becomes a delivery of the ends that it is about, and of no other', async () => {
+  const { calls, notes, relay } = stage();
+  const webhook = (target: object): Follower => ({
+    queue: WEBHOOK_QUEUE,
+    lane: 'normal',
+    content: encodeContent(WEBHOOK_TYPE, target),
+  });
+  const url = 'https://example.org/hook';
+  await relay(entryOf([webhook({ url, states: ['dead'] }), webhook({ url }), webhook({ endpoint: 'wh_1' })]));
+  expect(notes).toEqual([{ name: `${ID}:1`, done: 'all' }]);
+  const [{ queue, tasks } = { queue: '', tasks: [] }] = calls;
+  expect(queue).toBe(WEBHOOK_QUEUE);
+  // Their ids name their place among all that follow.
+  expect(tasks.map(({ id }) => id)).toEqual(
+    [1, 2].map((position) => derivedTaskId(ENDED_AT, `${ID}:1 ${position}`)),
+  );
+  const { input, options } = decodeContent(tasks[0]?.content ?? Buffer.alloc(0));
+  expect(options).toEqual({ maxAttempts: 10, cause: { id: ID, state: 'succeeded' } });
+  const { body, ...where } = input as { body: string };
+  expect(where).toEqual({ url, task: ID, queue: 'mail', event: 'task.succeeded' });
+  // Its row is gone.
+  expect(JSON.parse(body)).toEqual({
+    type: 'task.succeeded',
+    timestamp: '2023-11-14T22:13:20.000Z',
+    data: { id: ID, state: 'succeeded', queue: 'mail', finishedAt: '2023-11-14T22:13:20.000Z' },
+  });
 });

@@ -25,7 +25,9 @@ const QueueSchema = named(
     workers: v.number(),
     outbox: v.pipe(
       v.object({ length: v.number(), oldestMs: v.number() }),
-      v.description('ends of tasks whose `onEnd` waits to be accepted, and how long the oldest has waited'),
+      v.description(
+        'ends of tasks whose `onEnd` or webhook waits to be accepted, and how long the oldest has waited',
+      ),
     ),
   }),
 );

@@ -127,6 +127,7 @@ const ViewSchema = v.object({
   timeoutMs: v.exactOptional(v.number()),
   resultTtlMs: v.exactOptional(v.number()),
   ttlMs: v.exactOptional(v.number()),
+  webhook: v.exactOptional(v.object({ url: v.string(), states: v.exactOptional(v.array(v.string())) })),
   next: v.pipe(v.array(v.string()), v.description('the next ticks, RFC 3339')),
   last: v.exactOptional(v.object({ due: v.string(), task: v.string() })),
   skipped: v.exactOptional(

@@ -53,7 +53,13 @@ export type RunEnd =
 export type HandlerEnd = { readonly report: Report | undefined; readonly stop?: Stop } & (
   | { readonly kind: 'succeeded'; readonly result: Uint8Array }
   /** `permanent`: the next attempt would fail in the same way. */
-  | { readonly kind: 'failed'; readonly error: TaskError; readonly permanent: boolean }
+  | {
+      readonly kind: 'failed';
+      readonly error: TaskError;
+      readonly permanent: boolean;
+      /** Milliseconds until the next attempt; as the options of the task say unless given. */
+      readonly delayMs?: number | undefined;
+    }
   /** The handler asked to run again later, which is no failure. */
   | { readonly kind: 'snoozed'; readonly delayMs: number; readonly error: TaskError }
 );
