@@ -5,10 +5,20 @@ import { tolerateLostReaders } from './standard-streams.ts';
 
 tolerateLostReaders();
 if (process.argv.length > 2) {
-  const { createProgram } = await import('./command-line.ts');
-  await createProgram((code) => process.exit(code)).parseAsync();
+  const [{ createProgram }, { createTerminal }] = await Promise.all([
+    import('./command-line.ts'),
+    import('./commands/terminal.ts'),
+  ]);
+  const terminal = createTerminal(process, process.env, (code) => process.exit(code));
+  await createProgram(terminal).parseAsync(withoutHelpCommand(process.argv));
 } else {
   // As a service starts it: variables say all, so there is no command line to read.
   const { runRole } = await import('./main.ts');
   process.exit(await runRole(process.env));
+}
+
+/** `popfleet help task add` is `popfleet task add --help`: what a command has is loaded when it is called. */
+function withoutHelpCommand(argv: readonly string[]): string[] {
+  const [node = '', file = '', first = '', ...rest] = argv;
+  return first === 'help' ? [node, file, ...rest, '--help'] : argv.slice();
 }

@@ -12,10 +12,9 @@ interface KeyOptions {
 
 const SCOPES_BY_DEFAULT: readonly Scope[] = ['enqueue', 'read'];
 
-/** Adds `key` to the program. It prints the key and its entry for `API_KEYS`, one labelled line each. */
-export function addKeyCommand(program: Command): void {
-  program
-    .command('key')
+/** Makes a command what `key` is. It prints the key and its entry for `API_KEYS`, one labelled line each. */
+export function addKeyCommand(command: Command): void {
+  command
     .description('Make an API key, and the entry for API_KEYS that lets a server know it')
     .option('--scopes <names>', `what it may do: ${SCOPES.join(', ')}`, parseScopes, SCOPES_BY_DEFAULT)
     .option('--queues <names>', 'the only queues it knows (all)', parseQueues)

@@ -4,10 +4,9 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { faultsOfMessage } from './webhooks/signature.ts';
 
-/** Adds `verify-webhook` to the program. It exits with 1 when the message is refused. */
-export function addVerifyWebhookCommand(program: Command): void {
-  program
-    .command('verify-webhook')
+/** Makes a command what `verify-webhook` is. It exits with 1 when the message is refused. */
+export function addVerifyWebhookCommand(verify: Command): void {
+  verify
     .description(
       'Check the signature of a webhook that was received: its headers, an empty line and its body on stdin',
     )

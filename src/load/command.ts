@@ -1,6 +1,7 @@
 // The `load` subcommand: its options, their checks, and Ctrl-C.
 
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
+import { httpUrl, json, matching, wholeNumber } from '../commands/arguments.ts';
 import { QUEUE_NAME, TASK_TYPE } from '../protocol/names.ts';
 import { LOAD_DEFAULTS } from './options.ts';
 import { EXIT_CODES } from './verdict.ts';
@@ -39,16 +40,15 @@ interface ParsedOptions {
   readonly wait: boolean;
 }
 
-/** Adds `load` to the program. Its action sets `process.exitCode`; a usage error ends the process with 2. */
-export function addLoadCommand(program: Command): void {
-  program
-    .command('load')
+/** Makes a command what `load` is. Its action sets `process.exitCode`; a usage error ends the process with 2. */
+export function addLoadCommand(command: Command): void {
+  command
     .description('Flood a running server with tasks, wait for them, and prove by counting that none was lost')
-    .option('--url <url>', 'root of the HTTP API', parseUrl, LOAD_DEFAULTS.url)
+    .option('--url <url>', 'root of the HTTP API', httpUrl, LOAD_DEFAULTS.url)
     .addOption(new Option('--key <key>', 'API key with the scopes enqueue and read').env('POPFLEET_KEY'))
     .option('-n, --tasks <count>', 'how many tasks to send', wholeNumber(1, MAX_TASKS), LOAD_DEFAULTS.tasks)
     .option('--type <type>', 'type of each task', matching(TASK_TYPE), LOAD_DEFAULTS.type)
-    .option('--input <json>', 'input of each task', parseJson, LOAD_DEFAULTS.input)
+    .option('--input <json>', 'input of each task', json, LOAD_DEFAULTS.input)
     .option('--queue <name>', 'queue to send to', matching(QUEUE_NAME), LOAD_DEFAULTS.queue)
     .option(
       '--in-flight <n>',
@@ -86,36 +86,5 @@ async function runCommand({ drainTimeout, ...options }: ParsedOptions): Promise<
     process.exitCode = EXIT_CODES[summary.outcome];
   } finally {
     for (const signal of INTERRUPTS) process.removeListener(signal, onInterrupt);
-  }
-}
-
-function parseUrl(value: string): URL {
-  const url = URL.canParse(value) ? new URL(value) : null;
-  if (url === null || !['http:', 'https:'].includes(url.protocol) || url.search !== '' || url.hash !== '') {
-    throw new InvalidArgumentError('It must be an http or https address, such as http://127.0.0.1:3000.');
-  }
-  return url;
-}
-
-function wholeNumber(min: number, max: number): (value: string) => number {
-  return (value) => {
-    const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-    if (number >= min && number <= max) return number;
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-  };
-}
-
-function matching(pattern: RegExp): (value: string) => string {
-  return (value) => {
-    if (pattern.test(value)) return value;
-    throw new InvalidArgumentError(`It must match ${pattern.source}.`);
-  };
-}
-
-function parseJson(value: string): unknown {
-  try {
-    return JSON.parse(value);
-  } catch {
-    throw new InvalidArgumentError('It must be JSON, such as {"one":1,"two":2}.');
   }
 }

@@ -59,6 +59,8 @@ export const ScheduleSchema = v.pipe(
   ),
 );
 export type Schedule = v.InferOutput<typeof ScheduleSchema>;
+/** A schedule as a caller writes it. */
+export type ScheduleInput = v.InferInput<typeof ScheduleSchema>;
 
 /** A schedule as Redis may have it: a later release may write more members. */
 const StoredSchema = v.looseObject({ ...entries, type: v.pipe(v.string(), v.regex(TASK_TYPE)) });

@@ -27,7 +27,7 @@ async function popfleetLoad(...args: readonly string[]): Promise<Result> {
     throw new Error(`exit ${code}`);
   });
   const program = new Command('popfleet').showHelpAfterError();
-  addLoadCommand(program);
+  addLoadCommand(program.command('load'));
   try {
     await program.parseAsync(['load', ...args], { from: 'user' });
     return { exitCode: process.exitCode, stdout, stderr };

@@ -26,7 +26,8 @@ const WorkerSchema = v.object({
   threads: v.exactOptional(v.number()),
   types: v.exactOptional(v.pipe(v.array(v.string()), v.description('task types it has handlers for'))),
 });
-type WorkerView = v.InferOutput<typeof WorkerSchema>;
+/** A worker as callers see it. */
+export type WorkerView = v.InferOutput<typeof WorkerSchema>;
 
 const TypeSchema = v.object({
   type: v.string(),
@@ -34,6 +35,8 @@ const TypeSchema = v.object({
   defaults: v.unknown(),
   runIn: v.picklist(['thread', 'inline']),
 });
+/** A task type as callers see it. */
+export type TypeView = v.InferOutput<typeof TypeSchema>;
 
 /** `GET /v1/workers` and `GET /v1/types`. */
 export function fleetRoutes({ inspector, registry }: Pick<Deps, 'inspector' | 'registry'>): readonly Route[] {

@@ -16,6 +16,9 @@ const ReadinessSchema = named(
   }),
 );
 
+/** Whether a server takes tasks, as callers see it. */
+export type ReadinessView = v.InferOutput<typeof ReadinessSchema>;
+
 /** `GET /healthz` and `GET /readyz`. */
 export function healthRoutes({
   askReadiness,

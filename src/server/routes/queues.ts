@@ -32,6 +32,9 @@ const QueueSchema = named(
   }),
 );
 
+/** A queue as callers see it. */
+export type QueueView = v.InferOutput<typeof QueueSchema>;
+
 const VERBS = {
   pause: {
     id: 'pauseQueue',

@@ -142,6 +142,9 @@ const ViewSchema = v.object({
     v.pipe(v.string(), v.description('what of the schedule cannot be read: put it again, or delete it')),
   ),
 });
+/** A schedule as callers see it. */
+export type ScheduleView = v.InferOutput<typeof ViewSchema>;
+
 const ONE = { 200: { description: 'The schedule.', schema: named('Schedule', ViewSchema) } } as const;
 
 const LIST: Operation = {

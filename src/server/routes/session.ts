@@ -37,6 +37,9 @@ const CallerSchema = v.object({
   queues: v.optional(v.pipe(v.array(v.string()), v.description('Queues the key is for; missing = all.'))),
 });
 
+/** What a key allows, as its caller sees it. */
+export type CallerView = v.InferOutput<typeof CallerSchema>;
+
 const SIGN_IN: Operation = {
   id: 'signIn',
   tag: 'session',

@@ -1,0 +1,211 @@
+// The client of the HTTP API, for any program with `fetch`: Node, browsers, Bun, Deno. It stands on nothing else.
+
+import type { Explanation } from '../server/explain.ts';
+import type { TaskDefinition } from '../tasks/define.ts';
+import type { Stored } from '../task-handle.ts';
+import type { TaskView } from '../views/task-view.ts';
+import { ApiError, isPassing, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
+import { createFleet, type Fleet } from './fleet.ts';
+import { followEvents, PATIENCE_MS } from './follow-events.ts';
+import { createQueues, type Queues } from './queues.ts';
+import { createSchedules, type Schedules } from './schedules.ts';
+import { type BatchOptions, type SentItem, sendBatches } from './send-batches.ts';
+import { type ListOptions, listTasks } from './list-tasks.ts';
+import type { ManyTask, Receipt, TaskEvent, TaskOptions } from './shapes.ts';
+import { createTransport, type Transport, type TransportSettings } from './transport.ts';
+
+interface WaitOptions {
+  /** Milliseconds; without end unless given. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A long poll stays below the 60 s after which load balancers usually give up. */
+const LONG_POLL_SECONDS = 50;
+const LONG_POLL_MARGIN_MS = 10_000;
+
+/**
+ * Requests are repeated when the network fails, or the answer is 429, 502, 503 or 504. Each task has an idempotency key before
+ * it is sent for the first time, so a repeat never makes a second one.
+ * @throws ApiError from every method
+ */
+export class Popfleet {
+  readonly queues: Queues;
+  readonly schedules: Schedules;
+  readonly fleet: Fleet;
+  readonly #transport: Transport;
+
+  /** @throws TypeError when the address is no http or https address */
+  constructor(settings: TransportSettings) {
+    this.#transport = createTransport(settings);
+    this.queues = createQueues(this.#transport);
+    this.schedules = createSchedules(this.#transport);
+    this.fleet = createFleet(this.#transport);
+  }
+
+  /**
+   * Resolves once Redis has the task.
+   * @param task a definition, which gives the types of input and result, or its type
+   */
+  enqueue<Input, Output, Sent>(
+    task: TaskDefinition<Input, Output, Sent>,
+    input: NoInfer<Sent>,
+    options?: TaskOptions & CallOptions,
+  ): Promise<Receipt>;
+  enqueue(task: string, input: unknown, options?: TaskOptions & CallOptions): Promise<Receipt>;
+  enqueue(
+    task: string | { readonly type: string },
+    input: unknown,
+    { signal, ...options }: TaskOptions & CallOptions = {},
+  ): Promise<Receipt> {
+    const body = { key: crypto.randomUUID(), ...options, type: typeOf(task), input };
+    return this.#transport.json({ method: 'POST', path: '/v1/tasks', body, signal });
+  }
+
+  /** Whether a task would be accepted; nothing is sent. It rejects with the reason when it would not. */
+  check(
+    type: string,
+    input: unknown,
+    { signal, ...options }: TaskOptions & CallOptions = {},
+  ): Promise<{
+    readonly valid: true;
+    readonly type: string;
+    readonly queue: string;
+    readonly priority: string;
+  }> {
+    const body = { ...options, type, input };
+    return this.#transport.json({ method: 'POST', path: '/v1/tasks/check', body, signal });
+  }
+
+  /**
+   * Sends many tasks, some hundred a request. Yields what became of each, in their order; one that is not valid stops no
+   * other. A consumer that is slow slows the sending down.
+   */
+  enqueueMany(
+    tasks: Iterable<ManyTask> | AsyncIterable<ManyTask>,
+    options?: BatchOptions,
+  ): AsyncGenerator<SentItem, void, void> {
+    return sendBatches(this.#transport, tasks, options);
+  }
+
+  /** Sends a task and waits for its result. @throws TaskFailed, TaskCancelled, WaitTimeout */
+  run<Input, Output, Sent>(
+    task: TaskDefinition<Input, Output, Sent>,
+    input: NoInfer<Sent>,
+    options?: TaskOptions & WaitOptions,
+  ): Promise<Stored<Output>>;
+  run(task: string, input: unknown, options?: TaskOptions & WaitOptions): Promise<unknown>;
+  async run(
+    task: string | { readonly type: string },
+    input: unknown,
+    { timeoutMs, ...options }: TaskOptions & WaitOptions = {},
+  ): Promise<unknown> {
+    const { id } = await this.enqueue(typeOf(task), input, options);
+    const ended = await this.wait(id, { timeoutMs, signal: options.signal });
+    if (ended.state === 'dead') throw new TaskFailed(ended);
+    if (ended.state === 'cancelled') throw new TaskCancelled(ended);
+    return ended.result;
+  }
+
+  get(id: string, { signal }: CallOptions = {}): Promise<TaskView> {
+    return this.#transport.json({ path: pathOf(id), signal });
+  }
+
+  /**
+   * The task once it has ended, whichever way. The server may go away meanwhile for up to a minute.
+   * @throws WaitTimeout
+   */
+  async wait(
+    id: string,
+    { timeoutMs = Number.POSITIVE_INFINITY, signal }: WaitOptions = {},
+  ): Promise<TaskView> {
+    const deadline = performance.now() + timeoutMs;
+    let seenAt: number | undefined;
+    for (;;) {
+      const left = Math.max(0, deadline - performance.now());
+      const wait = Math.min(LONG_POLL_SECONDS, Math.ceil(left / 1_000));
+      try {
+        const path = pathOf(id);
+        const limitMs = Math.min(wait * 1_000, left) + LONG_POLL_MARGIN_MS;
+        const task = await this.#transport.json<TaskView>({
+          path,
+          query: { wait },
+          timeoutMs: limitMs,
+          signal,
+        });
+        seenAt = performance.now();
+        if (hasEnded(task)) return task;
+      } catch (error) {
+        const isAway = isPassing(error) && seenAt !== undefined && performance.now() - seenAt < PATIENCE_MS;
+        if (!isAway) throw error;
+      }
+      if (performance.now() >= deadline) throw new WaitTimeout(id);
+    }
+  }
+
+  /** What happens to a task, from what it is now to its end, over breaks of the connection. */
+  async *events(
+    id: string,
+    { signal, lastEventId }: CallOptions & { readonly lastEventId?: string } = {},
+  ): AsyncGenerator<TaskEvent, void, void> {
+    for await (const { name, data } of followEvents(
+      this.#transport,
+      { path: `${pathOf(id)}/events`, signal },
+      lastEventId,
+    )) {
+      yield { name, data: JSON.parse(data) } as TaskEvent;
+    }
+  }
+
+  /** Lines that its handler has logged; the last 1,000 are kept. */
+  async log(id: string, { signal }: CallOptions = {}): Promise<readonly string[]> {
+    const { lines } = await this.#transport.json<{ readonly lines: readonly string[] }>({
+      path: `${pathOf(id)}/log`,
+      signal,
+    });
+    return lines;
+  }
+
+  /** Why it does not run yet; the first reason is the one to act on. */
+  explain(id: string, { signal }: CallOptions = {}): Promise<Explanation> {
+    return this.#transport.json({ path: `${pathOf(id)}/explain`, signal });
+  }
+
+  /** The task as it is then: one that runs has only been asked to stop. */
+  cancel(id: string, { signal }: CallOptions = {}): Promise<TaskView> {
+    return this.#transport.json({ method: 'POST', path: `${pathOf(id)}/cancel`, signal });
+  }
+
+  /** Runs a dead task again, with a fresh budget of attempts. */
+  retry(id: string, { signal }: CallOptions = {}): Promise<TaskView> {
+    return this.#transport.json({ method: 'POST', path: `${pathOf(id)}/retry`, once: true, signal });
+  }
+
+  /** Removes a task with all that is kept of it. */
+  remove(id: string, { signal }: CallOptions = {}): Promise<void> {
+    return this.#transport.json({ method: 'DELETE', path: pathOf(id), signal });
+  }
+
+  /** Tasks of a queue, page after page as they are read. */
+  list(options: ListOptions = {}): ReturnType<typeof listTasks> {
+    return listTasks(this.#transport, options);
+  }
+}
+
+/** Whether no worker will run it any more. */
+export function hasEnded({ state }: Pick<TaskView, 'state'>): boolean {
+  return state === 'succeeded' || state === 'dead' || state === 'cancelled';
+}
+
+function typeOf(task: string | { readonly type: string }): string {
+  return typeof task === 'string' ? task : task.type;
+}
+
+function pathOf(id: string): string {
+  if (id === '') throw new ApiError('A task has an id.', { status: 0, code: 'invalid-input' });
+  return `/v1/tasks/${encodeURIComponent(id)}`;
+}

@@ -1,0 +1,29 @@
+// Queues of the API: their numbers, pause and resume.
+
+import type { QueueView } from '../server/routes/queues.ts';
+import type { Transport } from './transport.ts';
+
+/** @throws ApiError from every method; `not-found` when there is no such queue */
+export interface Queues {
+  list(signal?: AbortSignal): Promise<readonly QueueView[]>;
+  get(queue: string, signal?: AbortSignal): Promise<QueueView>;
+  /** Starts nothing of it any more, until it is resumed. */
+  pause(queue: string, signal?: AbortSignal): Promise<QueueView>;
+  resume(queue: string, signal?: AbortSignal): Promise<QueueView>;
+}
+
+export function createQueues(transport: Transport): Queues {
+  const path = (queue: string): string => `/v1/queues/${encodeURIComponent(queue)}`;
+  return {
+    async list(signal) {
+      const { items } = await transport.json<{ readonly items: readonly QueueView[] }>({
+        path: '/v1/queues',
+        signal,
+      });
+      return items;
+    },
+    get: (queue, signal) => transport.json({ path: path(queue), signal }),
+    pause: (queue, signal) => transport.json({ method: 'POST', path: `${path(queue)}/pause`, signal }),
+    resume: (queue, signal) => transport.json({ method: 'POST', path: `${path(queue)}/resume`, signal }),
+  };
+}

@@ -1,0 +1,53 @@
+// Schedules of the API, which make tasks by the clock.
+
+import type { ScheduleView } from '../server/routes/schedules.ts';
+import type { ScheduleInput } from '../protocol/schedule.ts';
+import type { Transport } from './transport.ts';
+
+/** Which of several schedules of one name is meant, by its queue. */
+interface ScheduleOptions {
+  readonly queue?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws ApiError from every method; `not-found`, or `ambiguous-name` when several queues have one of that name */
+export interface Schedules {
+  list(options?: ScheduleOptions): Promise<readonly ScheduleView[]>;
+  get(name: string, options?: ScheduleOptions): Promise<ScheduleView>;
+  /** Creates it, or replaces the one of that name. */
+  put(name: string, schedule: ScheduleInput, options?: ScheduleOptions): Promise<ScheduleView>;
+  pause(name: string, options?: ScheduleOptions): Promise<ScheduleView>;
+  resume(name: string, options?: ScheduleOptions): Promise<ScheduleView>;
+  /** Tasks that it made stay. */
+  remove(name: string, options?: ScheduleOptions): Promise<void>;
+}
+
+export function createSchedules(transport: Transport): Schedules {
+  const path = (name: string): string => `/v1/schedules/${encodeURIComponent(name)}`;
+  const act =
+    (verb: 'pause' | 'resume') =>
+    (name: string, { queue, signal }: ScheduleOptions = {}) =>
+      transport.json<ScheduleView>({
+        method: 'POST',
+        path: `${path(name)}/${verb}`,
+        query: { queue },
+        signal,
+      });
+  return {
+    async list({ queue, signal } = {}) {
+      const { items } = await transport.json<{ readonly items: readonly ScheduleView[] }>({
+        path: '/v1/schedules',
+        query: { queue },
+        signal,
+      });
+      return items;
+    },
+    get: (name, { queue, signal } = {}) => transport.json({ path: path(name), query: { queue }, signal }),
+    put: (name, schedule, { queue, signal } = {}) =>
+      transport.json({ method: 'PUT', path: path(name), query: { queue }, body: schedule, signal }),
+    pause: act('pause'),
+    resume: act('resume'),
+    remove: (name, { queue, signal } = {}) =>
+      transport.json({ method: 'DELETE', path: path(name), query: { queue }, signal }),
+  };
+}

@@ -1,0 +1,29 @@
+import { createInterface } from 'node:readline/promises';
+import type { Terminal } from './terminal.ts';
+import { UsageError } from './usage-error.ts';
+
+/**
+ * Asks a person before much is changed at once.
+ * @param instead what a script writes, such as `--yes`
+ * @returns whether the answer was yes
+ * @throws UsageError when there is nobody to ask
+ */
+export async function confirm(
+  { stdin, stderr }: Terminal,
+  question: string,
+  {
+    mayAsk,
+    instead,
+    signal,
+  }: { readonly mayAsk: boolean; readonly instead: string; readonly signal: AbortSignal },
+): Promise<boolean> {
+  if (!mayAsk || stdin.isTTY !== true) {
+    throw new UsageError(`${question} Nobody can be asked here: give ${instead} to go on.`);
+  }
+  const lines = createInterface({ input: stdin, output: stderr, terminal: false });
+  try {
+    return /^y(?:es)?$/i.test((await lines.question(`${question} [y/N] `, { signal })).trim());
+  } finally {
+    lines.close();
+  }
+}

@@ -1,0 +1,145 @@
+// All commands, by their first word. The module of each is loaded when it is called: none needs those of another.
+
+import type { Command } from 'commander';
+import { addCommonOptions } from './common-options.ts';
+import type { Terminal } from './terminal.ts';
+
+interface Noun {
+  readonly description: string;
+  /** Adds its verbs, or what it does itself. */
+  load(command: Command, terminal: Terminal, next: string): Promise<void>;
+}
+
+const addRole = async (command: Command, terminal: Terminal): Promise<void> =>
+  (await import('../role-command.ts')).addRoleCommand(command, terminal);
+
+/** What stands behind `worker` when that is no role, as in `worker list`; the help shows both. */
+const NOT_A_ROLE = /^(?:[^-]|-h$|--help$)/;
+
+const NOUNS: readonly (readonly [string, Noun])[] = [
+  ['server', { description: 'run a role: take tasks over HTTP', load: addRole }],
+  [
+    'worker',
+    {
+      description: 'run a role: run tasks; `worker list` shows those that are alive',
+      async load(command, terminal, next) {
+        await addRole(command, terminal);
+        if (NOT_A_ROLE.test(next)) (await import('./worker.ts')).addWorkerVerbs(command, terminal);
+      },
+    },
+  ],
+  [
+    'all',
+    {
+      description: 'run both roles in one process, with a Redis of its own when REDIS_URL is not set',
+      load: addRole,
+    },
+  ],
+  [
+    'status',
+    {
+      description: 'whether the fleet is well, and its queues',
+      load: async (command, terminal) => (await import('./status.ts')).addStatusVerb(command, terminal),
+    },
+  ],
+  [
+    'task',
+    {
+      description: 'send tasks, wait for them, look at them, change them',
+      load: async (command, terminal) => (await import('./task.ts')).addTaskVerbs(command, terminal),
+    },
+  ],
+  [
+    'queue',
+    {
+      description: 'numbers of queues, pause and resume',
+      load: async (command, terminal) => (await import('./queue.ts')).addQueueVerbs(command, terminal),
+    },
+  ],
+  [
+    'schedule',
+    {
+      description: 'make tasks by the clock',
+      load: async (command, terminal) => (await import('./schedule.ts')).addScheduleVerbs(command, terminal),
+    },
+  ],
+  [
+    'type',
+    {
+      description: 'task types that the server accepts',
+      load: async (command, terminal) => (await import('./type.ts')).addTypeVerbs(command, terminal),
+    },
+  ],
+  [
+    'doctor',
+    {
+      description: 'look at everything that may be wrong, and say what to do',
+      load: async (command, terminal) => (await import('./doctor.ts')).addDoctorVerb(command, terminal),
+    },
+  ],
+  [
+    'config',
+    {
+      description: 'which server and key the commands use',
+      load: async (command, terminal) => (await import('./config.ts')).addConfigVerb(command, terminal),
+    },
+  ],
+  [
+    'completion',
+    {
+      description: 'a script that lets a shell complete commands',
+      load: async (command, terminal) =>
+        (await import('./completion.ts')).addCompletionVerb(command, terminal, () =>
+          loadAll(command, terminal),
+        ),
+    },
+  ],
+  [
+    'key',
+    {
+      description: 'make an API key',
+      load: async (command) => (await import('../key-command.ts')).addKeyCommand(command),
+    },
+  ],
+  [
+    'load',
+    {
+      description: 'flood a server with tasks, and prove that none was lost',
+      load: async (command) => (await import('../load/command.ts')).addLoadCommand(command),
+    },
+  ],
+  [
+    'verify-webhook',
+    {
+      description: 'check the signature of a webhook that was received',
+      load: async (command) =>
+        (await import('../verify-webhook-command.ts')).addVerifyWebhookCommand(command),
+    },
+  ],
+];
+
+/** Adds the nouns to the program. What stands behind them is added by `loadNoun`, before a command is parsed. */
+export function addNouns(program: Command): void {
+  for (const [name, { description }] of NOUNS) program.command(name).description(description);
+}
+
+/**
+ * Adds to a command of the program what its noun has; the second time nothing.
+ * @param next the word behind it
+ */
+export async function loadNoun(command: Command, terminal: Terminal, next = ''): Promise<void> {
+  const noun = NOUNS.find(([name]) => name === command.name())?.[1];
+  if (!noun || LOADED.has(command)) return;
+  LOADED.add(command);
+  await noun.load(command, terminal, next);
+  // Options may also stand between noun and verb, but not among those of a role.
+  if (command.commands.length > 0 && command.name() !== 'worker') addCommonOptions(command, { hidden: true });
+}
+
+const LOADED = new WeakSet<Command>();
+
+async function loadAll(command: Command, terminal: Terminal): Promise<Command> {
+  const program = command.parent ?? command;
+  for (const one of program.commands) await loadNoun(one, terminal, '--help');
+  return program;
+}

@@ -1,0 +1,56 @@
+// `popfleet queue`: numbers of queues, pause and resume.
+
+import type { Command } from 'commander';
+import type { QueueView } from '../server/routes/queues.ts';
+import type { Column } from './printer.ts';
+import type { Terminal } from './terminal.ts';
+import { addVerb, type Session } from './verb.ts';
+
+const count =
+  (name: string) =>
+  ({ counts }: QueueView): number =>
+    counts[name] ?? 0;
+
+/** Of the table that `status` shows as well. */
+export const QUEUE_COLUMNS: readonly Column<QueueView>[] = [
+  { title: 'QUEUE', text: ({ queue }) => queue },
+  {
+    title: 'STATE',
+    text: ({ paused }) => (paused ? 'paused' : 'open'),
+    style: ({ paused }) => (paused ? 'yellow' : undefined),
+  },
+  { title: 'READY', text: count('ready') },
+  { title: 'RUNNING', text: count('running') },
+  { title: 'SCHEDULED', text: count('scheduled') },
+  { title: 'SUCCEEDED', text: count('succeeded') },
+  { title: 'CANCELLED', text: count('cancelled') },
+  { title: 'DEAD', text: count('dead'), style: (queue) => (count('dead')(queue) > 0 ? 'red' : undefined) },
+  { title: 'WORKERS', text: ({ workers }) => workers },
+];
+
+export function addQueueVerbs(queue: Command, terminal: Terminal): void {
+  const list = { usage: 'list', description: 'List all queues', examples: ['popfleet queue list'] };
+  addVerb(queue, terminal, list, async ({ client, printer, signal }) => {
+    const items = await client.queues.list(signal);
+    if (printer.json) printer.document({ items });
+    else printer.table(QUEUE_COLUMNS, items);
+  });
+  const verbs = [
+    { name: 'show', description: 'Show the numbers of a queue', run: 'get' },
+    { name: 'pause', description: 'Start nothing of a queue any more; running tasks finish', run: 'pause' },
+    { name: 'resume', description: 'Go on with a paused queue', run: 'resume' },
+  ] as const;
+  for (const { name, description, run } of verbs) {
+    const texts = { usage: `${name} <queue>`, description, examples: [`popfleet queue ${name} default`] };
+    addVerb(queue, terminal, texts, async ({ client, printer, signal }, [which]) => {
+      const view = await client.queues[run](which as string, signal);
+      printQueue(printer, view);
+      if (run === 'pause') printer.say(`Go on with: popfleet queue resume ${view.queue}`, 'dim');
+    });
+  }
+}
+
+function printQueue(printer: Session['printer'], view: QueueView): void {
+  if (printer.json) printer.document(view);
+  else printer.table(QUEUE_COLUMNS, [view]);
+}

@@ -1,0 +1,125 @@
+// `popfleet schedule`: makes tasks by the clock.
+
+import type { Command } from 'commander';
+import type { ScheduleInput } from '../protocol/schedule.ts';
+import type { ScheduleView } from '../server/routes/schedules.ts';
+import { duration } from './arguments.ts';
+import type { Column, Printer } from './printer.ts';
+import { readTaskInput } from './task-input.ts';
+import type { Terminal } from './terminal.ts';
+import { addVerb } from './verb.ts';
+
+const COLUMNS: readonly Column<ScheduleView>[] = [
+  { title: 'NAME', text: ({ name }) => name },
+  { title: 'QUEUE', text: ({ queue }) => queue },
+  { title: 'TYPE', text: ({ type }) => type },
+  { title: 'TIMES', text: timesOf },
+  {
+    title: 'STATE',
+    text: ({ paused, fault }) => (fault === undefined ? (paused ? 'paused' : 'active') : 'fault'),
+    style: ({ paused, fault }) => (fault === undefined ? (paused ? 'yellow' : undefined) : 'red'),
+  },
+  { title: 'NEXT', text: ({ next }) => next[0] },
+  { title: 'LAST', text: ({ last }) => last?.due },
+];
+
+interface SetOptions {
+  readonly cron?: string;
+  readonly every?: number;
+  readonly timeZone?: string;
+  readonly misfire?: 'skip' | 'once';
+  readonly queue?: string;
+  readonly priority?: 'high' | 'normal' | 'low';
+  readonly input?: string | boolean;
+}
+
+export function addScheduleVerbs(schedule: Command, terminal: Terminal): void {
+  const list = {
+    usage: 'list',
+    description: 'List schedules with their next ticks',
+    examples: ['popfleet schedule list'],
+  };
+  addVerb(schedule, terminal, list, async ({ client, printer, signal }) => {
+    const items = await client.schedules.list({ signal });
+    if (printer.json) printer.document({ items });
+    else printer.table(COLUMNS, items);
+    if (!printer.json && items.length === 0) printer.say('There are no schedules.', 'dim');
+  });
+  addSet(schedule, terminal);
+  const verbs = [
+    { name: 'show', description: 'Show a schedule with its next ticks', run: 'get' },
+    { name: 'pause', description: 'Make no tasks any more', run: 'pause' },
+    { name: 'resume', description: 'Go on with a paused schedule', run: 'resume' },
+  ] as const;
+  for (const { name, description, run } of verbs) {
+    const texts = { usage: `${name} <name>`, description, examples: [`popfleet schedule ${name} morning`] };
+    addVerb(schedule, terminal, texts, async ({ client, printer, signal }, [which], options) => {
+      const queue = options['queue'] as string | undefined;
+      printSchedule(printer, await client.schedules[run](which as string, { queue, signal }));
+    }).option('--queue <name>', 'its queue, when several have one of this name');
+  }
+  const remove = {
+    usage: 'rm <name>',
+    description: 'Delete a schedule; tasks that it made stay',
+    examples: ['popfleet schedule rm morning'],
+  };
+  addVerb(schedule, terminal, remove, async ({ client, printer, signal }, [which], options) => {
+    await client.schedules.remove(which as string, { queue: options['queue'] as string | undefined, signal });
+    if (printer.json) printer.document({ name: which, outcome: 'removed' });
+    else printer.line(`${String(which)} is gone`);
+  }).option('--queue <name>', 'its queue, when several have one of this name');
+}
+
+function addSet(schedule: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'set <name> <type> [fields...]',
+    description: 'Create or replace a schedule; the input of its tasks is made of the fields',
+    examples: [
+      "popfleet schedule set morning add one=1 two=2 --cron '0 6 * * *' --time-zone Europe/Berlin",
+      'popfleet schedule set often add one=1 two=2 --every 15m',
+    ],
+  };
+  addVerb(
+    schedule,
+    terminal,
+    texts,
+    async ({ client, printer, terminal: { stdin }, signal }, args, options) => {
+      const [name, type, fields] = args as readonly [string, string, readonly string[]];
+      const { cron, every, timeZone, misfire, queue, priority, input: given } = options as SetOptions;
+      const document = typeof given === 'string' ? given : undefined;
+      const body: ScheduleInput = {
+        type,
+        input: await readTaskInput(fields, document, stdin),
+        ...(cron === undefined ? {} : { cron }),
+        ...(every === undefined ? {} : { everyMs: every }),
+        ...(timeZone === undefined ? {} : { timeZone }),
+        ...(misfire === undefined ? {} : { misfire }),
+        ...(queue === undefined ? {} : { queue }),
+        ...(priority === undefined ? {} : { priority }),
+      };
+      printSchedule(printer, await client.schedules.put(name, body, { signal }));
+    },
+  )
+    .option('--cron <pattern>', 'five fields, six with seconds first, or a name such as @daily')
+    .option('--every <duration>', 'instead: at every multiple of it since 1970, such as 15m', duration)
+    .option('--time-zone <name>', 'in which the pattern is read (UTC)')
+    .option('--misfire <word>', 'what becomes of ticks that were missed: skip, or once')
+    .option('--queue <name>', 'where its tasks wait')
+    .option('--priority <word>', 'of its tasks: high, normal or low')
+    .option('--input <json>', 'the whole input: JSON, @file, or - for stdin');
+}
+
+function printSchedule(printer: Printer, view: ScheduleView): void {
+  if (printer.json) {
+    printer.document(view);
+    return;
+  }
+  printer.table(COLUMNS, [view]);
+  if (view.fault !== undefined) printer.say(`It cannot be read: ${view.fault}`, 'red');
+  if (printer.isTerminal && view.next.length > 0) printer.say(`next: ${view.next.join('  ')}`, 'dim');
+}
+
+function timesOf({ cron, everyMs, timeZone }: ScheduleView): string {
+  if (everyMs !== undefined) return `every ${everyMs / 1_000} s`;
+  return [cron, timeZone].filter((part) => part !== undefined).join(' ');
+}

@@ -1,0 +1,113 @@
+// `popfleet task add`: sends one task.
+
+import type { Command } from 'commander';
+import type { TaskOptions } from '../client/shapes.ts';
+import { LANES } from '../protocol/lane.ts';
+import { duration, wholeNumber } from './arguments.ts';
+import { EXIT } from './exit-code.ts';
+import { writeEnd } from './task-output.ts';
+import { readTaskInput } from './task-input.ts';
+import type { Terminal } from './terminal.ts';
+import { UsageError } from './usage-error.ts';
+import { addVerb, type Session } from './verb.ts';
+import { waitForTask } from './wait-for-task.ts';
+
+interface AddOptions {
+  readonly queue?: string;
+  readonly priority?: 'high' | 'normal' | 'low';
+  readonly delay?: number;
+  readonly at?: string;
+  readonly ttl?: number;
+  readonly timeout?: number;
+  readonly maxAttempts?: number;
+  readonly key?: string;
+  readonly input?: string | boolean;
+  /** Milliseconds; true: as long as it takes. */
+  readonly wait?: number | true;
+  readonly dryRun?: boolean;
+}
+
+const MOST_ATTEMPTS = 1_000;
+
+const TEXTS = {
+  usage: 'add <type> [fields...]',
+  description:
+    'Send a task. Its input is made of the fields, such as one=1; a value that is JSON stands for what it says',
+  examples: [
+    'popfleet task add add one=1 two=2 --wait',
+    `popfleet task add add --input '{"one":1,"two":2}' --priority high`,
+    'popfleet task add add one=1 two=2 --delay 10s --key order-4711',
+    'popfleet task add add one=1 two=2 --dry-run',
+  ],
+};
+
+export function addTaskAdd(task: Command, terminal: Terminal): void {
+  addVerb(task, terminal, TEXTS, async (session, [type, fields], options) =>
+    runAdd(session, type as string, fields as readonly string[], options as AddOptions),
+  )
+    .option('--input <json>', 'the whole input: JSON, @file, or - for stdin')
+    .option('--queue <name>', 'where it waits')
+    .option('--priority <word>', `one of ${LANES.join(', ')}`)
+    .option('--delay <duration>', 'not before so long from now, such as 10s', duration)
+    .option('--at <time>', 'not before this time, such as 2026-12-01T08:00:00Z')
+    .option('--ttl <duration>', 'not started by then, it is dead', duration)
+    .option('--timeout <duration>', 'stop its handler after so long', duration)
+    .option('--max-attempts <count>', 'how often it may fail', wholeNumber(1, MOST_ATTEMPTS))
+    .option('--key <text>', 'idempotency key: the same one finds the same task')
+    .option('--wait [duration]', 'wait for its result, at most so long (--wait=30s)', duration)
+    .option('--dry-run', 'only check it');
+}
+
+async function runAdd(
+  session: Session,
+  type: string,
+  fields: readonly string[],
+  given: AddOptions,
+): Promise<number | void> {
+  const { client, printer, terminal, signal } = session;
+  if (given.delay !== undefined && given.at !== undefined)
+    throw new UsageError('Give either --delay or --at.');
+  const document = typeof given.input === 'string' ? given.input : undefined;
+  const input = await readTaskInput(fields, document, terminal.stdin);
+  const options = { ...optionsOf(given), signal };
+  if (given.dryRun === true) {
+    const checked = await client.check(type, input, options);
+    if (printer.json) printer.document(checked);
+    else
+      printer.line(
+        `valid: ${type} would wait in the queue ${checked.queue} with the priority ${checked.priority}`,
+      );
+    return EXIT.ok;
+  }
+  const receipt = await client.enqueue(type, input, options);
+  const { id, queue, replayed, state } = receipt;
+  if (given.wait !== undefined) {
+    printer.say(id, 'dim');
+    const ended = await waitForTask(session, id, given.wait === true ? undefined : given.wait);
+    return writeEnd(printer, ended) ? EXIT.ok : EXIT.failed;
+  }
+  if (printer.json) {
+    printer.document(receipt);
+    return EXIT.ok;
+  }
+  printer.line(id);
+  const what = replayed
+    ? 'It was there already, by its key'
+    : `It is ${state ?? 'sent'} in the queue ${queue}`;
+  printer.say(`${what}. Its result: popfleet task wait ${id}`, 'dim');
+  return EXIT.ok;
+}
+
+/** The server checks the values, and names the one that is wrong. */
+function optionsOf({ queue, priority, delay, at, ttl, timeout, maxAttempts, key }: AddOptions): TaskOptions {
+  return {
+    ...(queue === undefined ? {} : { queue }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(delay === undefined ? {} : { delayMs: delay }),
+    ...(at === undefined ? {} : { runAt: at }),
+    ...(ttl === undefined ? {} : { ttlMs: ttl }),
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    ...(key === undefined ? {} : { key }),
+  };
+}

@@ -1,0 +1,48 @@
+// The input of a task on the command line: fields such as `one=1`, or a whole document with --input.
+
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { readJson } from './read-json.ts';
+import type { Input } from './terminal.ts';
+import { UsageError } from './usage-error.ts';
+
+/**
+ * @param fields `name=value`; a value that is JSON stands for what it says, any other one for its text
+ * @param document JSON, `@file` with JSON, or `-` for stdin; instead of fields
+ * @throws UsageError
+ */
+export async function readTaskInput(
+  fields: readonly string[],
+  document: string | undefined,
+  stdin: Input,
+): Promise<unknown> {
+  if (document === undefined) return readFields(fields);
+  if (fields.length > 0) throw new UsageError('Give the input either as fields (one=1) or with --input.');
+  const input = readJson(await readSource(document, stdin), '--input');
+  if (input !== undefined) return input;
+  throw new UsageError('--input must be JSON, @file with JSON, or - for JSON on stdin.');
+}
+
+function readFields(fields: readonly string[]): Readonly<Record<string, unknown>> {
+  const entries = new Map<string, unknown>();
+  for (const field of fields) {
+    const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(field) ?? [];
+    if (name === '') throw new UsageError(`"${field}" must be name=value, such as one=1.`);
+    if (entries.has(name)) throw new UsageError(`The field "${name}" was given twice.`);
+    entries.set(name, readJson(value, field) ?? value);
+  }
+  // Defines properties, whatever their names are.
+  return Object.fromEntries(entries);
+}
+
+async function readSource(document: string, stdin: Input): Promise<string> {
+  if (document === '-') return text(stdin);
+  if (!document.startsWith('@')) return document;
+  try {
+    return await readFile(document.slice(1), 'utf8');
+  } catch (error) {
+    throw new UsageError(
+      `${document.slice(1)} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)}).`,
+    );
+  }
+}

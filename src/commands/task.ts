@@ -1,0 +1,183 @@
+// `popfleet task`: sends tasks, looks at them, and changes them.
+
+import type { Command } from 'commander';
+import type { TaskEvent } from '../client/shapes.ts';
+import { TASK_STATES } from '../protocol/task-state.ts';
+import type { TaskView } from '../views/task-view.ts';
+import { duration, wholeNumber } from './arguments.ts';
+import { EXIT } from './exit-code.ts';
+import { addTaskAdd } from './task-add.ts';
+import { addTaskImport } from './task-import.ts';
+import { writeEnd, writeTask, styleOfState, TASK_COLUMNS } from './task-output.ts';
+import type { Terminal } from './terminal.ts';
+import { addVerb, type Session } from './verb.ts';
+import { waitForTask } from './wait-for-task.ts';
+
+const ROWS = 50;
+const MOST_ROWS = 100_000;
+
+export function addTaskVerbs(task: Command, terminal: Terminal): void {
+  addTaskAdd(task, terminal);
+  addGet(task, terminal);
+  addWait(task, terminal);
+  addEvents(task, terminal);
+  addLogs(task, terminal);
+  addExplain(task, terminal);
+  addChanges(task, terminal);
+  addList(task, terminal);
+  addTaskImport(task, terminal);
+}
+
+function addGet(task: Command, terminal: Terminal): void {
+  const texts = { usage: 'get <id...>', description: 'Show tasks', examples: ['popfleet task get ID'] };
+  addVerb(task, terminal, texts, async ({ client, printer, signal }, [ids]) => {
+    const tasks: TaskView[] = [];
+    for (const id of ids as readonly string[]) tasks.push(await client.get(id, { signal }));
+    if (printer.json) printer.document(tasks.length === 1 ? tasks[0] : { items: tasks });
+    else for (const one of tasks) writeTask(printer, one);
+  });
+}
+
+function addWait(task: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'wait <id...>',
+    description: 'Wait until tasks have ended, and write their results',
+    examples: ['popfleet task wait ID', 'popfleet task wait ID --timeout 30s'],
+  };
+  addVerb(task, terminal, texts, async (session, [ids], options) => {
+    let hasFailed = false;
+    for (const id of ids as readonly string[]) {
+      const ended = await waitForTask(session, id, options['timeout'] as number | undefined);
+      if (!writeEnd(session.printer, ended)) hasFailed = true;
+    }
+    return hasFailed ? EXIT.failed : EXIT.ok;
+  }).option('--timeout <duration>', 'at most so long for each, such as 30s', duration);
+}
+
+function addEvents(task: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'events <id>',
+    description: 'Show what happens to a task until it has ended',
+    examples: ['popfleet task events ID', 'popfleet task events ID --json'],
+  };
+  addVerb(task, terminal, texts, async ({ client, printer, signal }, [id]) => {
+    for await (const event of client.events(id as string, { signal })) {
+      if (printer.json) printer.item({ event: event.name, ...event.data });
+      else printEvent(printer, event);
+    }
+  });
+}
+
+function printEvent(printer: Session['printer'], { name, data }: TaskEvent): void {
+  if (name === 'progress') {
+    const { percent, note } = data.progress;
+    printer.line(`progress ${percent}%${note === undefined ? '' : ` ${note}`}`);
+  } else if (name === 'state') {
+    printer.line(`${data.state} ${data.at}`, styleOfState(data.state));
+  } else if (name === 'reset') {
+    printer.line('some events are missing');
+  } else {
+    printer.line(`${name === 'end' ? 'end:' : 'now:'} ${data.state}`, styleOfState(data.state));
+  }
+}
+
+function addLogs(task: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'logs <id>',
+    description: 'Show the lines that the handler of a task has logged',
+    examples: ['popfleet task logs ID'],
+  };
+  addVerb(task, terminal, texts, async ({ client, printer, signal }, [id]) => {
+    const lines = await client.log(id as string, { signal });
+    if (printer.json) printer.document({ id, lines });
+    else for (const line of lines) printer.line(line);
+    if (!printer.json && lines.length === 0) printer.say('It has logged nothing.', 'dim');
+  });
+}
+
+function addExplain(task: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'explain <id>',
+    description: 'Say why a task does not run yet, and what to do about it',
+    examples: ['popfleet task explain ID'],
+  };
+  addVerb(task, terminal, texts, async ({ client, printer, signal }, [id]) => {
+    const explanation = await client.explain(id as string, { signal });
+    if (printer.json) return printer.document(explanation);
+    for (const { message, fix, blocking } of explanation.reasons) {
+      printer.line(message, blocking ? 'yellow' : 'green');
+      if (fix !== undefined) printer.line(`  → ${fix}`);
+    }
+    return undefined;
+  });
+}
+
+function addChanges(task: Command, terminal: Terminal): void {
+  const changes = [
+    {
+      name: 'cancel',
+      description: 'Cancel tasks; one that runs is asked to stop',
+      change: async ({ client, signal }: Session, id: string) => {
+        const { state } = await client.cancel(id, { signal });
+        return state === 'cancelled' ? 'cancelled' : 'asked to stop';
+      },
+    },
+    {
+      name: 'retry',
+      description: 'Run dead tasks again, with a fresh budget of attempts',
+      change: async ({ client, signal }: Session, id: string) => (await client.retry(id, { signal })).state,
+    },
+    {
+      name: 'rm',
+      description: 'Remove tasks with all that is kept of them',
+      change: async ({ client, signal }: Session, id: string) => {
+        await client.remove(id, { signal });
+        return 'removed';
+      },
+    },
+  ];
+  for (const { name, description, change } of changes) {
+    const texts = { usage: `${name} <id...>`, description, examples: [`popfleet task ${name} ID`] };
+    addVerb(task, terminal, texts, async (session, [ids]) => {
+      const { printer } = session;
+      for (const id of ids as readonly string[]) {
+        const outcome = await change(session, id);
+        if (printer.json) printer.item({ id, outcome });
+        else printer.line(printer.isTerminal ? `${id}  ${outcome}` : `${id}\t${outcome}`);
+      }
+    });
+  }
+}
+
+function addList(task: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'list',
+    description: 'List tasks of a queue; dead ones come newest first',
+    examples: ['popfleet task list', 'popfleet task list --state dead --type add --limit 20 --json'],
+  };
+  addVerb(task, terminal, texts, async ({ client, printer, signal }, _args, options) => {
+    const {
+      queue,
+      state,
+      type,
+      limit = ROWS,
+    } = options as {
+      readonly queue?: string;
+      readonly state?: string;
+      readonly type?: string;
+      readonly limit?: number;
+    };
+    const items = [];
+    for await (const row of client.list({ queue, state, type, signal })) {
+      items.push(row);
+      if (items.length >= limit) break;
+    }
+    if (printer.json) printer.document({ items });
+    else printer.table(TASK_COLUMNS, items);
+    if (!printer.json && items.length === 0) printer.say('There are no such tasks.', 'dim');
+  })
+    .option('--queue <name>', 'its queue (default)')
+    .option('--state <word>', `one of ${TASK_STATES.join(', ')}`)
+    .option('--type <type>', 'only of this type')
+    .option('--limit <count>', `at most so many (${ROWS})`, wholeNumber(1, MOST_ROWS));
+}

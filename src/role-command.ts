@@ -1,0 +1,42 @@
+// The commands that run a role. Options of a role become the variables that config/ reads.
+
+import { type Command, Option } from 'commander';
+import type { Terminal } from './commands/terminal.ts';
+import { defaultOf, SETTINGS } from './config/settings.ts';
+
+/** Settings that every role also takes as options, with the name of their value in the help. */
+const ROLE_OPTIONS = [
+  ['redisUrl', '<url>'],
+  ['host', '<address>'],
+  ['port', '<number>'],
+  ['queues', '<names>'],
+  ['concurrency', '<number>'],
+  ['threads', '<number>'],
+  ['taskModules', '<files>'],
+] as const;
+
+/** Lets a command run the role of its name. */
+export function addRoleCommand(command: Command, terminal: Terminal): void {
+  const options = roleOptions();
+  for (const { option } of options) command.addOption(option);
+  command.action(async (given: Record<string, string>) => {
+    const variables = options.map(({ variable, option }) => [
+      variable,
+      given[option.attributeName()] ?? terminal.env[variable],
+    ]);
+    const { runRole } = await import('./main.ts');
+    const env = { ...terminal.env, ...Object.fromEntries(variables), APP_TYPE: command.name() };
+    terminal.exit(await runRole(env));
+  });
+}
+
+function roleOptions(): { readonly variable: string; readonly option: Option }[] {
+  return ROLE_OPTIONS.map(([name, value]) => {
+    const [variable, , text] = SETTINGS[name];
+    const help = `${text} (${defaultOf(SETTINGS[name])})`.replaceAll('`', '');
+    return {
+      variable,
+      option: new Option(`--${variable.toLowerCase().replaceAll('_', '-')} ${value}`, help),
+    };
+  });
+}

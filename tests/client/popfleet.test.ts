@@ -1,0 +1,257 @@
+// The client against a server: what it sends again and what it does not, and how it comes back after a break.
+
+import * as v from 'valibot';
+import { expect, expectTypeOf, test } from 'vitest';
+import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from '../../src/client/api-error.ts';
+import { Popfleet } from '../../src/client/popfleet.ts';
+import { defineTask } from '../../src/tasks/define.ts';
+import { eventually } from '../support/eventually.ts';
+import { call } from '../support/http.ts';
+import { freePort } from '../support/redis.ts';
+import { withServer } from '../support/with-server.ts';
+
+const server = withServer();
+const sum = { one: 1, two: 2 };
+
+interface Seen {
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+}
+
+/** The client gives texts. */
+function readRequest(url: unknown, init: RequestInit = {}) {
+  const { method = 'GET', body } = init;
+  return { method, pathname: new URL(url as string).pathname, body: (body ?? '') as string };
+}
+
+/** A client whose requests are noted, and whose answers may be others. */
+function watched(answer: (seen: Seen, nth: number) => Response | 'break' | undefined = () => undefined) {
+  const requests: Seen[] = [];
+  const client = new Popfleet({
+    url: server.url(),
+    fetch: async (url, init) => {
+      const { method, pathname, body } = readRequest(url, init);
+      const seen = { method, path: pathname, body };
+      requests.push(seen);
+      const instead = answer(seen, requests.length);
+      if (instead === 'break') throw new TypeError('fetch failed', { cause: new Error('read ECONNRESET') });
+      return instead ?? fetch(url, init);
+    },
+  });
+  return { client, requests };
+}
+
+function busy(status: number, headers: Record<string, string> = {}): Response {
+  return Response.json({ code: 'overloaded', title: 'busy', detail: 'Busy.' }, { status, headers });
+}
+
+test('a task is sent, runs, and its result comes', async () => {
+  const { client } = watched();
+  const add = defineTask({
+    type: 'add',
+    input: v.object({ one: v.number(), two: v.number() }),
+    run: ({ one, two }) => one + two,
+  });
+  const running = client.run(add, sum, { priority: 'high' });
+  expectTypeOf(running).resolves.toEqualTypeOf<number>();
+  const id = await eventually(() => server.worker().take());
+  await server.worker().end(id, 'succeeded', 3);
+  expect(await running).toBe(3);
+  expect(await client.get(id)).toMatchObject({ id, state: 'succeeded', priority: 'high' });
+});
+
+test('how a task ends otherwise is an error of its own', async () => {
+  const { client } = watched();
+  const failing = client.run('add', sum);
+  failing.catch(() => undefined);
+  await server
+    .worker()
+    .end(await eventually(() => server.worker().take()), 'dead', { name: 'RangeError', message: 'too far' });
+  await expect(failing).rejects.toThrow(TaskFailed);
+  await expect(failing).rejects.toThrow(/too far/);
+
+  const { id } = await client.enqueue('add', sum, { delayMs: 60_000 });
+  const waiting = client.run('add', sum, { delayMs: 60_000, key: 'to-be-cancelled' });
+  waiting.catch(() => undefined);
+  const { id: other } = await client.enqueue('add', sum, { delayMs: 60_000, key: 'to-be-cancelled' });
+  await client.cancel(other);
+  await expect(waiting).rejects.toThrow(TaskCancelled);
+  await expect(client.wait(id, { timeoutMs: 50 })).rejects.toThrow(WaitTimeout);
+});
+
+test('what may have got lost is sent again with the same key, so that there is one task', async () => {
+  const { client, requests } = watched((_, nth) => {
+    if (nth === 1) return 'break';
+    return nth === 2 ? busy(503) : undefined;
+  });
+  const receipt = await client.enqueue('add', sum, { queue: 'once' });
+  expect(receipt.state).toBe('ready');
+  expect(new Set(requests.map(({ body }) => body)).size).toBe(1);
+  expect(JSON.parse(requests[0]?.body ?? '')).toMatchObject({
+    key: expect.stringMatching(/^[0-9a-f-]{36}$/),
+  });
+  expect(requests).toHaveLength(3);
+});
+
+test('a refusal is not sent again, and says what is wrong', async () => {
+  const { client, requests } = watched();
+  const refused = client.enqueue('add', { one: 'x', two: 2 });
+  await expect(refused).rejects.toMatchObject({
+    status: 422,
+    code: 'invalid-input',
+    errors: [{ pointer: '#/input/one' }],
+    requestId: expect.any(String),
+  });
+  expect(requests).toHaveLength(1);
+});
+
+test('what could mean something else the second time is sent again only when it was refused', async () => {
+  const broken = watched(() => 'break');
+  await expect(broken.client.retry('x')).rejects.toMatchObject({ code: 'unreachable' });
+  expect(broken.requests).toHaveLength(1);
+  const limited = watched((_, nth) => (nth === 1 ? busy(429) : undefined));
+  await expect(limited.client.retry('x')).rejects.toMatchObject({ code: 'not-found' });
+  expect(limited.requests).toHaveLength(2);
+});
+
+test('a server that wants to be left alone is, up to a minute', async () => {
+  const patient = watched((_, nth) => (nth === 1 ? busy(503, { 'retry-after': '1' }) : undefined));
+  const startedAt = performance.now();
+  await patient.client.queues.list();
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(1_000);
+  const gone = watched(() => busy(503, { 'retry-after': '3600' }));
+  await expect(gone.client.queues.list()).rejects.toMatchObject({ retryAfterMs: 3_600_000 });
+  expect(gone.requests).toHaveLength(1);
+});
+
+test('a wait goes on over answers of a proxy', async () => {
+  const { client, requests } = watched(({ path }, nth) =>
+    path.includes('/v1/tasks/') && nth > 2 && nth < 8
+      ? new Response('bad gateway', { status: 502 })
+      : undefined,
+  );
+  const { id } = await client.enqueue('add', sum, { queue: 'proxied' });
+  await client.get(id);
+  await expect(client.wait(id)).rejects.toMatchObject({ status: 502, code: 'http-502' });
+  const worker = server.worker();
+  expect(requests).toHaveLength(6);
+  const waiting = client.wait(id);
+  await worker.end(await worker.take('proxied'), 'succeeded', 3);
+  expect(await waiting).toMatchObject({ state: 'succeeded' });
+});
+
+test('events go on where a connection broke', async () => {
+  const worker = server.worker();
+  let streams = 0;
+  const client = new Popfleet({
+    url: server.url(),
+    fetch: async (url, init) => {
+      const response = await fetch(url, init);
+      if (!readRequest(url, init).pathname.endsWith('/events')) return response;
+      streams += 1;
+      if (streams > 1 || !response.body) return response;
+      // The first connection breaks behind its first bytes.
+      const reader = response.body.getReader();
+      return new Response(
+        new ReadableStream({
+          async start(controller) {
+            let text = '';
+            while (!text.includes('snapshot')) {
+              const { value } = await reader.read();
+              text += new TextDecoder().decode(value);
+              controller.enqueue(value);
+            }
+            controller.error(new Error('cut'));
+            await reader.cancel();
+          },
+        }),
+      );
+    },
+  });
+  const { id } = await client.enqueue('add', sum, { queue: 'cut' });
+  const seen: string[] = [];
+  for await (const { name, data } of client.events(id)) {
+    seen.push('state' in data ? `${name} ${data.state}` : name);
+    if (seen.length === 1) await worker.end(await worker.take('cut'), 'succeeded', 3);
+  }
+  expect(streams).toBe(2);
+  expect(seen[0]).toBe('snapshot ready');
+  expect(seen.at(-1)).toBe('end succeeded');
+});
+
+test('many tasks: each has its outcome, at its place', async () => {
+  const { client, requests } = watched();
+  const tasks = Array.from({ length: 25 }, (_, at) => ({
+    type: at === 11 ? 'no-such-type' : 'add',
+    input: { one: at, two: 1 },
+    queue: 'many',
+  }));
+  const items = [];
+  for await (const item of client.enqueueMany(tasks, { size: 10 })) items.push(item);
+  expect(items.map(({ index }) => index)).toEqual(tasks.map((_, at) => at));
+  expect(items.filter((item) => 'problem' in item)).toMatchObject([
+    { index: 11, problem: { code: 'unknown-type' } },
+  ]);
+  expect(requests).toHaveLength(3);
+  const listed = [];
+  for await (const row of client.list({ queue: 'many', type: 'add' })) listed.push(row.id);
+  expect(new Set(listed).size).toBe(24);
+});
+
+test('a caller that gives up is heard at once', async () => {
+  const { client } = watched();
+  const { id } = await client.enqueue('add', sum, { queue: 'given-up' });
+  const leave = new AbortController();
+  const waiting = client.wait(id, { signal: leave.signal });
+  waiting.catch(() => undefined);
+  leave.abort(new Error('enough'));
+  await expect(waiting).rejects.toThrow('enough');
+});
+
+test('no server, and a server that is none of popfleet', async () => {
+  const nobody = new Popfleet({ url: `http://127.0.0.1:${await freePort()}`, retries: 0 });
+  await expect(nobody.queues.list()).rejects.toThrow(/cannot be reached: .*ECONNREFUSED/);
+  const other = new Popfleet({ url: server.url(), fetch: async () => new Response('<html>') });
+  await expect(other.queues.list()).rejects.toMatchObject({ code: 'not-popfleet' });
+  await expect(other.queues.list()).rejects.toThrow(ApiError);
+  expect(() => new Popfleet({ url: 'ftp://example.org' })).toThrow(TypeError);
+});
+
+test('every request is an operation of the document', async () => {
+  const { client, requests } = watched();
+  const { id } = await client.enqueue('add', sum, { queue: 'tour', delayMs: 60_000 });
+  await client.check('add', sum);
+  await client.explain(id);
+  await client.log(id);
+  await client.cancel(id);
+  await client.remove(id);
+  await client.queues.list();
+  await client.queues.get('tour');
+  await client.queues.pause('tour');
+  await client.queues.resume('tour');
+  await client.fleet.workers();
+  await client.fleet.types();
+  await client.fleet.readiness();
+  await client.fleet.caller();
+  await client.schedules.put('tour', { type: 'add', input: sum, everyMs: 3_600_000 });
+  await client.schedules.list();
+  await client.schedules.get('tour');
+  await client.schedules.pause('tour');
+  await client.schedules.resume('tour');
+  await client.schedules.remove('tour');
+  const { paths } = (await call(`${server.url()}/openapi.json`)).body as {
+    readonly paths: Readonly<Record<string, object>>;
+  };
+  const operations = Object.entries(paths).flatMap(([path, item]) =>
+    Object.keys(item).map((method) => ({
+      method: method.toUpperCase(),
+      pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+    })),
+  );
+  const strangers = requests.filter(
+    ({ method, path }) => !operations.some((one) => one.method === method && one.pattern.test(path)),
+  );
+  expect(strangers).toEqual([]);
+  expect(requests.length).toBeGreaterThanOrEqual(20);
+});

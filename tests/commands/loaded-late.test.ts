@@ -1,0 +1,30 @@
+// What a role, or `--version`, does not need is not loaded with the command line.
+
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+/** Files that are loaded with one, by its imports and those of what it imports. */
+function loadedWith(file: URL, seen = new Set<string>()): Set<string> {
+  const path = fileURLToPath(file);
+  if (seen.has(path)) return seen;
+  seen.add(path);
+  for (const [, from = ''] of readFileSync(file, 'utf8').matchAll(
+    /^(?:import|export)\s(?!type)[^;]*?from '(\.[^']+)';/gms,
+  )) {
+    loadedWith(new URL(from, file), seen);
+  }
+  return seen;
+}
+
+test('the command line loads neither the client nor what a noun does, and a role not even the command line', () => {
+  const src = new URL('../../src/', import.meta.url);
+  const names = (entry: string): string[] =>
+    [...loadedWith(new URL(entry, src))].map((path) => path.slice(fileURLToPath(src).length));
+  const withCommandLine = names('command-line.ts');
+  expect(withCommandLine).toContain('commands/nouns.ts');
+  expect(
+    withCommandLine.filter((name) => /^client\/|^commands\/(?:verb|task|status|doctor)\b/.test(name)),
+  ).toEqual([]);
+  expect(names('cli.ts').filter((name) => /^commands?|^client/.test(name))).toEqual([]);
+});

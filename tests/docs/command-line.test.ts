@@ -1,0 +1,109 @@
+// The examples of docs/command-line.md, each run as it stands there: at a terminal, and in a pipe.
+
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Ended, installCommand, startAtTerminal, startInPipe } from '../support/command-line.ts';
+import { eventually } from '../support/eventually.ts';
+import { type RoleProcess, startRole, stopRole } from '../support/fleet.ts';
+import { finished, send } from '../support/life.ts';
+
+const DOCUMENT = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');
+const HERE = 'http://127.0.0.1:3000';
+const ESCAPE = '\u001b[';
+
+const examples = Array.from(DOCUMENT.matchAll(/^```sh\n(.*?)^```$/gms), ([, text = '']) => text)
+  .flatMap((text) => text.split('\n'))
+  .filter((line) => line !== '');
+/** Those that never end are tried on their own; no machine has every shell. */
+const endless = examples.filter((line) => line.includes('--watch'));
+const ending = examples.filter((line) => !endless.includes(line) && !line.includes('completion zsh'));
+
+let folder: string;
+let all: RoleProcess;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'popfleet-commands-'));
+  mkdirSync(join(folder, '.config', 'fish', 'completions'), { recursive: true });
+  const lines = [1, 2, 3].map((one) => JSON.stringify({ type: 'add', input: { one, two: 2 } }));
+  writeFileSync(join(folder, 'tasks.ndjson'), `${lines.join('\n')}\n`);
+  all = await startRole(
+    'all',
+    { TASKS: fileURLToPath(new URL('../fixtures/tasks.mjs', import.meta.url)) },
+    folder,
+  );
+  env = { ...installCommand(folder), POPFLEET_URL: all.url() };
+});
+afterAll(async () => {
+  await stopRole(all);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The id of a task for which the command makes sense. */
+async function taskFor(line: string): Promise<string> {
+  const url = all.url();
+  if (line.includes('task cancel')) return send(url, 'add', { one: 1, two: 2 }, { delayMs: 3_600_000 });
+  if (line.includes('task retry')) {
+    const id = await send(url, 'fail', { how: 'type-error' }, { maxAttempts: 1 });
+    await finished(url, id);
+    return id;
+  }
+  const id = await send(url, 'add', { one: 1, two: 2 });
+  await finished(url, id);
+  return id;
+}
+
+async function written(line: string): Promise<string> {
+  const id = line.includes('ID') ? await taskFor(line) : '';
+  return line.replaceAll('ID', id).replaceAll(HERE, all.url());
+}
+
+/** What every example has to show, whatever it does. */
+function expectRight(line: string, { code, stdout, stderr }: Ended): void {
+  expect(code, `${line}\n${stdout}\n${stderr}`).toBe(0);
+  expect(stdout + stderr).not.toMatch(/error:|undefined|\[object/);
+}
+
+test('the document has examples of all commands', () => {
+  expect(ending.length).toBeGreaterThan(40);
+});
+
+describe('in a pipe', () => {
+  test.each(ending)('%s', async (line) => {
+    const ended = await startInPipe(await written(line), folder, env).ended;
+    expectRight(line, ended);
+    expect(ended.stdout + ended.stderr).not.toContain(ESCAPE);
+    if (line.includes('--json')) {
+      for (const document of ended.stdout.trimEnd().split('\n')) JSON.parse(document);
+    }
+  });
+});
+
+describe('at a terminal', () => {
+  test.each(ending)('%s', async (line) => {
+    const ended = await startAtTerminal(await written(line), folder, env).ended;
+    expectRight(line, ended);
+    if (/(?:queue|task|type|worker|schedule) list$/.test(line)) expect(ended.stdout).toContain(ESCAPE);
+  });
+});
+
+describe('what is watched', () => {
+  test.each(endless)('%s: until Ctrl-C', async (line) => {
+    const watched = startAtTerminal(line, folder, env);
+    await eventually(() => watched.stdout().split('QUEUE').length > 2);
+    watched.child.stdin?.write('\u0003');
+    expect((await watched.ended).code).toBe(130);
+
+    const piped = startInPipe(`exec ${line} --json`, folder, env);
+    await eventually(() => piped.stdout().split('\n').length > 2);
+    piped.child.kill('SIGINT');
+    const { code, stdout } = await piped.ended;
+    expect(code).toBe(130);
+    for (const document of stdout.trimEnd().split('\n')) {
+      expect(JSON.parse(document)).toMatchObject({ health: expect.stringMatching(/ok|warn/), queues: [{}] });
+    }
+  });
+});
