@@ -4,59 +4,61 @@
 import { expect, test } from 'vitest';
 import { percentilesOf } from '../../src/load/percentiles.ts';
 import { eventually } from '../support/eventually.ts';
-import { openReceiver } from '../support/receiver.ts';
-import { openStage } from '../support/stage.ts';
 import { call, post } from '../support/http.ts';
+import { openReceiver } from '../support/receiver.ts';
+import { openStage, type Stage } from '../support/stage.ts';
 
-const HANGS = Number(process.env['POPFLEET_HANGS'] ?? 0);
+const HANGS = Number(process.env['POPFLEET_HANGS'] ?? 16);
+/** It compares waits only when it is told how many shall hang: a small run says nothing about them. */
+const MEASURES = process.env['POPFLEET_HANGS'] !== undefined;
 /** Deliveries that a server makes at the same time. */
-const PLACES = 8;
-const TASKS = HANGS > 0 ? 2_000 : 20;
+const PLACES = MEASURES ? 32 : 8;
+const TASKS = MEASURES ? 3_000 : 20;
 
-test(`${HANGS || PLACES * 2} deliveries that hang: other tasks are picked up as before`, {
-  timeout: 240_000,
-}, async (context) => {
-  const stage = openStage(context);
+/** @returns URL of the server of a fleet of its own, with one worker */
+async function openFleet(stage: Stage): Promise<string> {
   const redis = await stage.redis();
-  const receiver = await openReceiver();
-  stage.atEnd(receiver.close);
-  receiver.answer = () => undefined;
-  const places = HANGS > 0 ? 32 : PLACES;
   const env = {
     REDIS_URL: redis.url,
     WEBHOOK_ALLOW: '127.0.0.1',
-    WEBHOOK_CONCURRENCY: String(places),
+    WEBHOOK_CONCURRENCY: String(PLACES),
     HEARTBEAT_MS: '250',
   };
-  const url = (await stage.role('server', env)).url();
+  const server = await stage.role('server', env);
   await stage.role('worker', env);
+  return server.url();
+}
 
-  /** One after the other: milliseconds from the call to its answer, which waits for the end of the task. */
-  async function roundTrips(): Promise<number[]> {
-    const times: number[] = [];
-    for (let count = 0; count < TASKS; count += 1) {
-      const begun = performance.now();
-      const { body } = await post(`${url}/v1/tasks?wait=30`, { type: 'add', input: { one: 1, two: count } });
-      expect(body['state']).toBe('succeeded');
-      times.push(performance.now() - begun);
-    }
-    return times;
+/** Milliseconds from sending a task to the answer that it has ended. */
+async function roundTrip(url: string): Promise<number> {
+  const begun = performance.now();
+  const { body } = await post(`${url}/v1/tasks?wait=30`, { type: 'add', input: { one: 1, two: 2 } });
+  expect(body['state']).toBe('succeeded');
+  return performance.now() - begun;
+}
+
+test(`${HANGS} deliveries that hang: other tasks are picked up as before`, {
+  timeout: 600_000,
+}, async (context) => {
+  const stage = openStage(context);
+  const receiver = await openReceiver();
+  stage.atEnd(receiver.close);
+  receiver.answer = () => undefined;
+  const [hanging, quiet] = [await openFleet(stage), await openFleet(stage)];
+  const webhook = { url: receiver.url };
+  const hooked = Array.from({ length: HANGS }, () => ({ type: 'add', input: { one: 1, two: 2 }, webhook }));
+  expect((await post(`${hanging}/v1/tasks/batch`, hooked)).status).toBeLessThan(300);
+  await eventually(() => receiver.received.length >= PLACES);
+  const beside: number[] = [];
+  const alone: number[] = [];
+  // In turns, so that whatever else this machine does holds up both alike.
+  for (let count = 0; count < TASKS; count += 1) {
+    alone.push(await roundTrip(quiet));
+    beside.push(await roundTrip(hanging));
   }
-
-  await roundTrips();
-  const alone = await roundTrips();
-  const hooked = Array.from({ length: HANGS || PLACES * 2 }, () => ({
-    type: 'add',
-    input: { one: 1, two: 2 },
-    webhook: { url: receiver.url },
-  }));
-  const sent = await post(`${url}/v1/tasks/batch`, hooked);
-  expect(sent.status).toBeLessThan(300);
-  await eventually(() => receiver.received.length >= places);
-  const beside = await roundTrips();
-  const { counts } = (await call(`${url}/v1/queues/webhooks`)).body as { counts: Record<string, number> };
-  expect(counts['running']).toBeGreaterThan(0);
-  const [p99Alone = 0, p99Beside = 0] = [alone, beside].map((times) => percentilesOf(times)?.p99);
-  console.info('hanging receivers', { hangs: hooked.length, tasks: TASKS, p99Alone, p99Beside });
-  if (HANGS > 0) expect(p99Beside).toBeLessThanOrEqual(1.5 * p99Alone);
+  const { counts } = (await call(`${hanging}/v1/queues/webhooks`)).body as { counts: Record<string, number> };
+  expect(counts).toMatchObject({ accepted: HANGS, succeeded: 0, dead: 0 });
+  const [waitsAlone, waitsBeside] = [percentilesOf(alone), percentilesOf(beside)];
+  console.info('hanging receivers', { hangs: HANGS, tasks: TASKS, alone: waitsAlone, beside: waitsBeside });
+  if (MEASURES) expect(waitsBeside?.p99).toBeLessThanOrEqual(1.5 * (waitsAlone?.p99 ?? 0));
 });
