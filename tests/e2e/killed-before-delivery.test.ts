@@ -10,7 +10,7 @@ import { openReceiver, type Received } from '../support/receiver.ts';
 import { openStage } from '../support/stage.ts';
 import { untilSucceeded } from '../support/until-succeeded.ts';
 
-const KILLS = Number(process.env['POPFLEET_KILLS'] ?? 3);
+const KILLS = Number(process.env['POPFLEET_KILLS'] ?? 2);
 const SHORT = { LEASE_MS: '1500', HEARTBEAT_MS: '250', POP_GRACE_MS: '300', WEBHOOK_ALLOW: '127.0.0.1' };
 
 const taskOf = ({ body }: Received): string => (JSON.parse(body) as { data: { id: string } }).data.id;
