@@ -82,6 +82,7 @@ function resultOf(id: string, record: TaskRecord | undefined, waitedMs: number):
     case 'scheduled':
     case 'ready':
     case 'running':
+    case 'moved':
     default:
       throw new PopfleetError(
         'timed-out',

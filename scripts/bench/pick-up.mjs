@@ -15,11 +15,21 @@ const WARM_UP = 20;
  * @param {() => Promise<unknown>} enqueue sends one task
  */
 export async function pickUpLatency(n, file, enqueue) {
+  const samples = await pickUpTimes(file, enqueue, (count) => count < n);
+  return { p50Ms: percentile(samples, 0.5), p99Ms: percentile(samples, 0.99) };
+}
+
+/**
+ * As above.
+ * @param {(count: number) => boolean} goesOn whether a further sample is wanted when there are so many
+ * @returns {Promise<number[]>} milliseconds
+ */
+export async function pickUpTimes(file, enqueue, goesOn) {
   writeFileSync(file, '');
   const lines = openSync(file, 'r');
   const samples = [];
   try {
-    for (let sample = 0; sample < n + WARM_UP; sample += 1) {
+    for (let sample = 0; goesOn(samples.length); sample += 1) {
       const sentAt = process.hrtime.bigint();
       await enqueue();
       const startedAt = await nextLine(lines);
@@ -29,7 +39,7 @@ export async function pickUpLatency(n, file, enqueue) {
   } finally {
     closeSync(lines);
   }
-  return { p50Ms: percentile(samples, 0.5), p99Ms: percentile(samples, 0.99) };
+  return samples;
 }
 
 async function nextLine(fd) {

@@ -5,6 +5,7 @@ import { compact } from './compact.ts';
 import { InstantSchema, LONGEST_DELAY_MS } from './instant.ts';
 import { LANES } from './lane.ts';
 import { IDEMPOTENCY_KEY, QUEUE_NAME } from './names.ts';
+import { noList } from './validate.ts';
 import { WebhookEntries } from './webhook.ts';
 
 const DAY_MS = 86_400_000;
@@ -32,13 +33,6 @@ export const BackoffEntries = v.strictObject({
   /** `full`: any time between 0 and the delay, so that tasks that failed together do not come back together. */
   jitter: v.optional(v.picklist(['full', 'none'], 'must be full or none'), 'full'),
 });
-/** A list would pass as an object without entries. */
-function noList<Input, Output>(schema: v.GenericSchema<Input, Output>) {
-  const isObject = (value: unknown): boolean =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
-  return v.pipe(v.custom<Input>(isObject, 'must be an object'), schema);
-}
-
 const BackoffSchema = noList(BackoffEntries);
 export type Backoff = v.InferOutput<typeof BackoffSchema>;
 

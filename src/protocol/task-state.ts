@@ -1,6 +1,14 @@
 // The states of a task and the only table of allowed moves. The Lua scripts receive this table and allow no other move.
 
-export const TASK_STATES = ['scheduled', 'ready', 'running', 'succeeded', 'dead', 'cancelled'] as const;
+export const TASK_STATES = [
+  'scheduled',
+  'ready',
+  'running',
+  'succeeded',
+  'dead',
+  'cancelled',
+  'moved',
+] as const;
 export type TaskState = (typeof TASK_STATES)[number];
 
 /** The origin of a task before its first state, and its destination once its record is removed. */
@@ -14,12 +22,14 @@ export type TaskEnd = 'removed';
 export const TRANSITIONS: Readonly<Record<TaskState | TaskOrigin, readonly (TaskState | TaskEnd)[]>> = {
   new: ['scheduled', 'ready'],
   // To `dead` when the task expires before it is started.
-  scheduled: ['ready', 'cancelled', 'dead'],
-  ready: ['running', 'cancelled', 'dead'],
+  scheduled: ['ready', 'cancelled', 'dead', 'moved'],
+  ready: ['running', 'cancelled', 'dead', 'moved'],
   running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready'],
   succeeded: ['removed'],
-  dead: ['ready', 'removed'],
+  dead: ['ready', 'removed', 'moved'],
   cancelled: ['removed'],
+  // On its way to another queue. It is not counted as removed but as no longer accepted here (moved.lua).
+  moved: ['removed'],
 };
 
 const TERMINAL: ReadonlySet<TaskState> = new Set(['succeeded', 'dead', 'cancelled']);

@@ -23,6 +23,13 @@ export function validate<Output>(schema: v.GenericSchema<unknown, Output>, value
   ]);
 }
 
+/** A list would pass as an object without entries. */
+export function noList<Input, Output>(schema: v.GenericSchema<Input, Output>) {
+  const isObject = (value: unknown): boolean =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  return v.pipe(v.custom<Input>(isObject, 'must be an object'), schema);
+}
+
 export function invalidInput(faults: readonly FieldFault[]): PopfleetError {
   const fields = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
   return new PopfleetError('invalid-input', `Correct these fields: ${fields}`, { faults });

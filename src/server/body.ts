@@ -27,6 +27,11 @@ export async function readBody(c: Context<AppEnv>, limitBytes: number): Promise<
   return parse(await readBytes(c, limitBytes));
 }
 
+/** Whether the request has a body (RFC 9112, section 6.3). */
+export function hasBody(c: Context<AppEnv>): boolean {
+  return c.req.header('transfer-encoding') !== undefined || Number(c.req.header('content-length') ?? 0) > 0;
+}
+
 /**
  * The media type of the body, without parameters; an empty text when none is given.
  * @throws PopfleetError `unsupported-media-type` when the body is encoded

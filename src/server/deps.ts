@@ -4,11 +4,13 @@ import type { Accept } from '../accept/accept.ts';
 import type { Log } from '../log.ts';
 import type { Inspector } from '../store/inspector.ts';
 import type { Page, PageQuery } from '../store/lister.ts';
+import type { Operations } from '../store/operations.ts';
 import type { Operator } from '../store/operator.ts';
 import type { AskReadiness } from '../store/readiness.ts';
 import type { Schedules } from '../store/schedules.ts';
 import type { Waiters } from '../store/waiters.ts';
 import type { WebhookEndpoints } from '../store/webhook-endpoints.ts';
+import type { Upkeep } from '../upkeep/upkeep.ts';
 import type { Registry } from '../tasks/registry.ts';
 import type { Guard } from '../webhooks/guard.ts';
 import type { AccessDeps } from './auth/access.ts';
@@ -25,6 +27,9 @@ export interface Deps extends AccessDeps {
   readonly batchLimitBytes: number;
   readonly inspector: Inspector;
   readonly operator: Operator;
+  readonly operations: Operations;
+  /** Goes on with the operations of a place. */
+  readonly operateSoon: Upkeep['operations']['soon'];
   readonly list: (query: PageQuery) => Promise<Page>;
   readonly schedules: Schedules;
   readonly endpoints: WebhookEndpoints;

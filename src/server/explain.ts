@@ -15,6 +15,7 @@ const REASON_CODES = [
   'running',
   'finished',
   'lease-expired',
+  'on-its-way',
   'queue-paused',
   'due-later',
   'retry-backoff',
@@ -88,6 +89,8 @@ function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] 
       return [...pauseReasons(record, facts), laterReason(record), ...workerReasons(type, facts)];
     case 'ready':
       return readyReasons(record, type, facts);
+    case 'moved':
+      return [{ code: 'on-its-way', blocking: false, message: 'It is on its way to another queue.' }];
     default:
       return [
         {

@@ -18,6 +18,7 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 export const TAGS = {
   tasks: 'Send tasks, look at them, stop them.',
   queues: 'Queues and the workers that serve them.',
+  operations: 'What is done to many tasks at once.',
   schedules: 'Tasks that come again by the clock.',
   webhooks: 'Who is told when tasks have ended.',
   events: 'What happens, as it happens.',
@@ -41,6 +42,8 @@ export interface Operation {
   readonly headers?: Readonly<Record<string, string>>;
   /** Media type of the body → its schema. */
   readonly body?: Readonly<Record<string, Schema | JsonSchema>>;
+  /** Whether a request may come without a body. */
+  readonly isBodyOptional?: boolean;
   /** Status → its description, and the body by media type. */
   readonly answers: Readonly<Record<number, OperationAnswer>>;
   /** Error codes beside those of every operation. */
@@ -138,7 +141,9 @@ function specOf(operation: Operation, method: string, path: string): object {
       ...queryParameters(operation),
       ...headerParameters(operation),
     ],
-    ...(body ? { requestBody: { required: true, content: toContent(body, 'input') } } : {}),
+    ...(body
+      ? { requestBody: { required: !operation.isBodyOptional, content: toContent(body, 'input') } }
+      : {}),
     responses: {
       ...toProblems([
         ...OF_ALL,

@@ -8,6 +8,7 @@ import { enqueueRoutes, shortRoutes } from './routes/enqueue.ts';
 import { eventRoutes } from './routes/events.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
+import { operationRoutes } from './routes/operations.ts';
 import { queueRoutes } from './routes/queues.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
 import { sessionRoutes } from './routes/session.ts';
@@ -22,6 +23,7 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...taskRoutes(deps),
     ...eventRoutes(deps),
     ...queueRoutes(deps),
+    ...operationRoutes(deps),
     ...fleetRoutes(deps),
     ...scheduleRoutes(deps),
     ...webhookRoutes(deps),

@@ -17,6 +17,7 @@ import { createEventLog } from '../store/event-log.ts';
 import { createEventReader } from '../store/event-reader.ts';
 import { createInspector } from '../store/inspector.ts';
 import { listTasks } from '../store/lister.ts';
+import { createOperations } from '../store/operations.ts';
 import { createOperator } from '../store/operator.ts';
 import { createReadiness } from '../store/readiness.ts';
 import { createSchedules } from '../store/schedules.ts';
@@ -134,6 +135,8 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       batchLimitBytes: settings.batchLimitBytes,
       inspector,
       operator: createOperator(command, upkeep.relay.soon),
+      operations: createOperations(command),
+      operateSoon: upkeep.operations.soon,
       list: (query) => listTasks(command, query),
       schedules: createSchedules(command),
       endpoints,
@@ -152,10 +155,7 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       else void handle(incoming, outgoing);
     });
     const http = Object.assign(createServer(HTTP_LIMITS), { maxConnections: settings.maxConnections });
-    const slowReaders = createSlowReaders(settings.slowReaders ?? SLOW_READER_LIMITS);
-    const looking = setInterval(slowReaders.look, LOOK_EVERY_MS).unref();
-    http.once('close', () => clearInterval(looking));
-    http.on('connection', (socket: Socket) => slowReaders.watch(socket));
+    cutSlowReaders(http, settings.slowReaders ?? SLOW_READER_LIMITS);
     const connections = createConnections(http, listener);
     const deliveries = openLate(endpoints, deps);
     const sweeps = upkeep.sweepAll(async () => {
@@ -212,6 +212,13 @@ function openLate(endpoints: WebhookEndpoints, { openDeliveries, log }: ServerDe
   if (!openDeliveries) return { need: () => undefined, stop: async () => undefined };
   const failed = (error: unknown): void => log.error({ err: error }, 'webhooks cannot be delivered here');
   return createLateService(() => openDeliveries(endpoints), failed);
+}
+
+function cutSlowReaders(http: HttpServer, limits: SlowReaderLimits): void {
+  const slowReaders = createSlowReaders(limits);
+  const looking = setInterval(slowReaders.look, LOOK_EVERY_MS).unref();
+  http.once('close', () => clearInterval(looking));
+  http.on('connection', (socket: Socket) => slowReaders.watch(socket));
 }
 
 function urlOf(http: HttpServer): string {

@@ -106,7 +106,10 @@ export function createInspector(client: Redis): Inspector {
 
   async function findIn(names: readonly string[], id: string): Promise<TaskRecord | undefined> {
     const found = await Promise.all(names.map((queue) => readTasks(client, placeOf(queue, id), [id])));
-    return found.flat()[0];
+    // On its way from one queue to another it may stand in both: then it is where it goes.
+    return found
+      .flat()
+      .sort((one, other) => Number(one.state === 'moved') - Number(other.state === 'moved'))[0];
   }
 
   return withStoreErrors<Inspector>({
@@ -136,8 +139,9 @@ export function createInspector(client: Redis): Inspector {
       if (within) return findIn([...within], id);
       const seen = performance.now() - known.at < QUEUES_FRESH_MS ? known.names : [];
       const found = await findIn(seen, id);
+      if (found && found.state !== 'moved') return found;
       // It may be in a queue that came into being meanwhile.
-      return found ?? (await findIn(without(await queues(), seen), id));
+      return (await findIn(without(await queues(), seen), id)) ?? found;
     },
 
     async attempts(queue, id) {

@@ -1,7 +1,7 @@
 // Names of all keys, and where they stand.
 
 import { LANES, type Lane } from '../protocol/lane.ts';
-import { COLUMN_ORDER, COLUMNS } from './record.ts';
+import { CARRIED, COLUMN_ORDER, COLUMNS } from './record.ts';
 
 /** Set of queue names. It has no hash tag: only commands of their own touch it, never a script. */
 export const QUEUES_KEY = 'pf:queues';
@@ -64,6 +64,10 @@ const OTHERS = [
   'parked',
   'last-runs',
   'skipped',
+  'operations',
+  'operations-open',
+  'operations-ended',
+  'watched',
   // Of the probe.
   'hash',
   'list',
@@ -90,6 +94,8 @@ export const SCRIPT_KEY_GROUPS: ReadonlyMap<string, KeyGroup> = new Map<string, 
   ['ROW', Object.values(COLUMNS).map((name, at) => [String(at + 1), name])],
   /** What read.lua answers of a task, in its order. */
   ['READ', COLUMN_ORDER.map((column, at) => [String(at + 1), COLUMNS[column]])],
+  /** What goes with a task to another queue. */
+  ['CARRIED', CARRIED.map((column, at) => [String(at + 1), COLUMNS[column]])],
 ]);
 
 /** Names a place among all others: its queue and its partition, with a blank between. */

@@ -3,6 +3,7 @@
 import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
 import { type Place, placeOf, placesOf } from './keys.ts';
+import type { ScriptArgument } from './script-call.ts';
 import { runScript, type ScriptName } from './scripts.ts';
 import { withStoreErrors } from './store-error.ts';
 
@@ -11,19 +12,19 @@ export type CancelAnswer =
   | 'cancelled'
   | 'requested'
   | 'unknown'
-  | Extract<TaskState, 'succeeded' | 'dead' | 'cancelled'>;
+  | Extract<TaskState, 'succeeded' | 'dead' | 'cancelled' | 'moved'>;
 
 /** `replayed`, `unknown`, or the state it is in instead of dead. */
 export type ReplayAnswer = 'replayed' | 'unknown' | TaskState;
 
-/** `running`: it cannot be removed before it was cancelled. */
-type RemoveAnswer = 'removed' | 'unknown' | 'running';
+/** `running`: it cannot be removed before it was cancelled. `moved`: it is on its way to another queue. */
+type RemoveAnswer = 'removed' | 'unknown' | 'running' | 'moved';
 
 /** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Operator {
   cancel(queue: string, id: string): Promise<CancelAnswer>;
-  /** A dead task runs again with a fresh budget of attempts. */
-  replay(queue: string, id: string): Promise<ReplayAnswer>;
+  /** A dead task runs again with a fresh budget of attempts. @param content as `editInput` makes it; otherwise that which it has */
+  replay(queue: string, id: string, content?: Buffer): Promise<ReplayAnswer>;
   /** Drops a task that does not run. */
   remove(queue: string, id: string): Promise<RemoveAnswer>;
   pause(queue: string): Promise<void>;
@@ -35,8 +36,8 @@ export interface Operator {
  * @param onEnd called with the place of a followed task that it has ended
  */
 export function createOperator(client: Redis, onEnd: (place: Place) => void = () => undefined): Operator {
-  async function call(script: ScriptName, place: Place, argument: string): Promise<string> {
-    return String(await runScript(client, script, place, [argument]));
+  async function call(script: ScriptName, place: Place, ...args: ScriptArgument[]): Promise<string> {
+    return String(await runScript(client, script, place, args));
   }
 
   /** A call that may end the task. */
@@ -53,7 +54,8 @@ export function createOperator(client: Redis, onEnd: (place: Place) => void = ()
 
   return withStoreErrors<Operator>({
     cancel: async (queue, id) => (await end('cancel', queue, id)) as CancelAnswer,
-    replay: async (queue, id) => (await call('retry', placeOf(queue, id), id)) as ReplayAnswer,
+    replay: async (queue, id, content) =>
+      (await call('retry', placeOf(queue, id), id, ...(content ? [content] : []))) as ReplayAnswer,
     remove: async (queue, id) => (await end('remove', queue, id)) as RemoveAnswer,
     pause: (queue) => callAll('pause', queue, 'paused'),
     resume: (queue) => callAll('pause', queue, 'open'),

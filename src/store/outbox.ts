@@ -11,6 +11,7 @@ import type { TaskExtras } from './new-task.ts';
 import { readTasks } from './read-tasks.ts';
 import type { TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
+import { acceptMoving, dropMoved, readMoving } from './transfer.ts';
 
 /** A task that is accepted when the one that it follows has ended. It was checked when that one was accepted. */
 export interface Follower {
@@ -27,7 +28,7 @@ export interface OutboxEntry {
   /** `<id>:<number of the end>`. */
   readonly name: string;
   readonly id: string;
-  /** `gone`: there was no such task when something wanted to follow it. */
+  /** `gone`: there was no such task when something wanted to follow it. `moved`: the task itself goes to another queue. */
   readonly state: string;
   /** Milliseconds of the Redis clock. */
   readonly endedAt: number;
@@ -46,8 +47,8 @@ export interface RelayNote {
   readonly done: number | 'all';
 }
 
-/** How a task stands that something wants to follow. */
-type FollowAnswer = 'known' | 'following' | 'ended' | 'gone';
+/** How a task stands that something wants to follow; `moved`: it is on its way to another queue, ask there. */
+type FollowAnswer = 'known' | 'following' | 'ended' | 'gone' | 'moved';
 
 /** All calls reject with the plain ioredis error. They work in a full Redis. */
 export interface Outbox {
@@ -56,6 +57,11 @@ export interface Outbox {
   note(place: Place, notes: readonly RelayNote[]): Promise<void>;
   /** The rows of tasks that have ended, as they are now; those that are gone are left out. */
   rows(place: Place, ids: readonly string[]): Promise<readonly TaskRecord[]>;
+  /**
+   * Has tasks that are on their way to other queues accepted there, and drops them here. Those that another one is in the way of,
+   * or for which Redis is full, are due again later.
+   */
+  transfer(entries: readonly OutboxEntry[]): Promise<void>;
   /**
    * Lets something follow a task from now on. Of one that has ended, or is gone, the follower is relayed as if it ended now.
    * Following twice is following once.
@@ -87,6 +93,21 @@ export function createOutbox(client: Redis): Outbox {
     },
 
     rows: (place, ids) => readTasks(client, place, ids),
+
+    async transfer(entries) {
+      const [first] = entries;
+      if (!first) return;
+      const { place } = first;
+      const names = entries.map(({ name }) => name);
+      for (let at = 0; at < names.length; ) {
+        const { lookedAt, tasks } = await readMoving(client, place, names.slice(at));
+        for (const queue of new Set(tasks.map(({ to }) => to))) {
+          const theirs = tasks.filter(({ to }) => to === queue);
+          await dropMoved(client, place, await acceptMoving(client, place, theirs));
+        }
+        at += lookedAt;
+      }
+    },
 
     async follow(queue, id, follower) {
       const reply = await runScript(client, 'follow', placeOf(queue, id), [id, writeFollower(follower)]);

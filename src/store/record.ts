@@ -31,8 +31,10 @@ export const COLUMNS = {
   log: 'logs',
   /** What follows its end: base64 of CBOR (outbox.ts), with blanks between. */
   followers: 'followers',
-  /** How often it has ended while something followed it. */
+  /** How often it has ended while something followed it, or was sent to another queue. */
   ends: 'ends',
+  /** The state that it will have in another queue, and that queue; only of one that is `moved`. */
+  move: 'moves',
 } as const;
 type Column = keyof typeof COLUMNS;
 
@@ -54,7 +56,23 @@ export function bytesKept(contentBytes: number, resultBytes: number): number {
 }
 
 /** Read by scripts alone, or when they are asked for. */
-const ONLY_ASKED_FOR: ReadonlySet<Column> = new Set(['lostLeases', 'resultTtl', 'errors', 'log']);
+const ONLY_ASKED_FOR: ReadonlySet<Column> = new Set(['lostLeases', 'resultTtl', 'errors', 'log', 'move']);
+
+/**
+ * What goes with a task to another queue beside its header and its content, the first three in the order in which arrive.lua
+ * reads them. What its handler has logged stays behind.
+ */
+export const CARRIED: readonly Column[] = [
+  'due',
+  'expires',
+  'followers',
+  'ends',
+  'error',
+  'errors',
+  'progress',
+  'lostLeases',
+  'resultTtl',
+];
 
 /** In the order in which read.lua answers them: all that a reader wants. */
 export const COLUMN_ORDER = (Object.keys(COLUMNS) as readonly Column[]).filter(

@@ -39,7 +39,11 @@ const DUTIES = [
   'marks',
   'ticks',
   'plans',
+  'operations',
 ];
+
+/** What a person does to a task, or an operation to many: a file each. */
+const ACTS = ['cancel', 'retry', 'delete', 'move'];
 
 /** Parts that scripts have in common. Each call makes their functions anew, so no script has more than it needs. */
 const ARGS = ['lib/args'];
@@ -49,6 +53,7 @@ const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/move', 'lib/push'];
 const ACCEPT = [...MOVES, 'lib/accept', 'lib/standstill', 'lib/followed', 'lib/extras'];
 const END = [...MOVES, 'lib/log-chunks', 'lib/outbox', 'lib/end'];
+const ACT = [...END, 'lib/log', 'lib/remove'];
 const TAKE = [...END, 'lib/accept', 'lib/worker', ...GUARDS.map((name) => `guards/${name}`), 'lib/take'];
 
 /** Each script with the parts that go before its own file, in their order. */
@@ -58,7 +63,7 @@ const SCRIPTS = {
   snapshot: ARGS,
   probe: ARGS,
   rows: [...ARGS, 'lib/header'],
-  page: ARGS,
+  page: [...ARGS, 'lib/rank'],
   enqueue: ACCEPT,
   claim: TAKE,
   finish: [...TAKE, 'lib/attempts', ...OUTCOMES.map((word) => `outcomes/${word}`)],
@@ -78,19 +83,35 @@ const SCRIPTS = {
   ],
   tick: [...ACCEPT, 'lib/plans'],
   schedule: [...QUEUE, 'lib/plans'],
-  cancel: [...END, 'lib/log', 'lib/remove'],
-  retry: MOVES,
-  remove: [...END, 'lib/log', 'lib/remove'],
+  cancel: [...ACT, 'acts/cancel'],
+  retry: [...MOVES, 'acts/retry'],
+  remove: [...ACT, 'acts/delete'],
+  operation: [...QUEUE, 'lib/row', 'lib/operation'],
+  operate: [...ACT, ...ACTS.map((name) => `acts/${name}`), 'lib/operation', 'lib/rank', 'lib/match'],
+  matches: [...ARGS, 'lib/header', 'lib/row', 'lib/rank', 'lib/match'],
   explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/move', 'lib/push'],
   pause: QUEUE,
   follow: [...ROWS, 'lib/followed', 'lib/outbox'],
   relay: QUEUE,
   relayed: QUEUE,
   marks: QUEUE,
+  moving: ARGS,
+  arrive: [...MOVES, 'lib/accept', 'lib/followed'],
+  moved: [...MOVES, 'lib/log-chunks', 'lib/log', 'lib/remove'],
 } as const satisfies Record<string, readonly string[]>;
 
+/** A server that has not gone on with an operation for this long is taken for dead, and another one goes on. */
+const OPERATED_WITHIN_MS = 2_000;
+
 /** Scripts that Redis refuses at `maxmemory`: acknowledging must always work, accepting must not. */
-const REFUSED_WHEN_FULL: ReadonlySet<string> = new Set(['enqueue', 'report', 'tick', 'schedule', 'retry']);
+const REFUSED_WHEN_FULL: ReadonlySet<string> = new Set([
+  'enqueue',
+  'report',
+  'tick',
+  'schedule',
+  'retry',
+  'arrive',
+]);
 export type ScriptName = keyof typeof SCRIPTS;
 
 export interface ScriptSource {
@@ -130,11 +151,12 @@ const TABLES: readonly (readonly [name: string, lua: string])[] = [
   ['LINES_KEPT', String(LOG_LINES_KEPT)],
   ['LINES_A_CHUNK', String(LOG_LINES_A_CHUNK)],
   ['PROTOCOL', `'${PROTOCOL}'`],
+  ['OPERATED_WITHIN_MS', String(OPERATED_WITHIN_MS)],
   ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
 ];
 
 /** Tables that the parts of a script fill. */
-const FILLED = ['guards', 'outcomes', 'duties'].map((name) => [name, '{}'] as const);
+const FILLED = ['guards', 'outcomes', 'duties', 'acts'].map((name) => [name, '{}'] as const);
 
 /** Reads the `.lua` files beside this module and builds every script. */
 export function buildScripts(build: ScriptBuild = { flags: true }): Record<ScriptName, ScriptSource> {

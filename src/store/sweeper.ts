@@ -51,6 +51,8 @@ export interface Swept {
   readonly toRelay: number;
   /** Marks that may be old (`Outbox.settleMarks`). */
   readonly marks: readonly string[];
+  /** Whether there is an operation on which no server works. */
+  readonly isOperationLeft: boolean;
 }
 
 /** A schedule as a sweep found it, in the bytes that Redis has. */
@@ -75,7 +77,7 @@ export function createSweeper(
     const limits = [leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs];
     const args = [...limits, wantsTicks ? 1 : 0, lateMs];
     const reply = await runScript(client, 'sweep', place, args);
-    const [nextMs, now, counts, ticks, lateSince, plans, skewMs, toRelay, marks] = reply as [
+    const [nextMs, now, counts, ticks, lateSince, plans, skewMs, toRelay, marks, isOperationLeft] = reply as [
       number,
       number,
       number[],
@@ -85,6 +87,7 @@ export function createSweeper(
       number,
       number,
       Buffer[],
+      number,
     ];
     const [due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0] = counts;
     return {
@@ -97,6 +100,7 @@ export function createSweeper(
       skewMs,
       toRelay,
       marks: marks.map(String),
+      isOperationLeft: isOperationLeft === 1,
     };
   };
 }

@@ -34,8 +34,7 @@ const LINGER_MS = 30_000;
 
 /** @param places without them there is no limit */
 export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub, places?: Places): Waiters {
-  /** Task id → everyone who waits for it. */
-  const waiting = new Map<string, Set<() => void>>();
+  const signs = createSigns();
   let count = 0;
   let stopped = false;
 
@@ -43,21 +42,84 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
     onEntries(_queue, entries) {
       for (const { moves } of entries) {
         for (const { id, state } of moves) {
-          if (state === 'removed' || isTerminal(state)) wakeAll(waiting.get(id));
+          if (state === 'removed' || isTerminal(state)) signs.give(id);
         }
       }
     },
     onGap() {
-      for (const waiters of waiting.values()) wakeAll(waiters);
+      signs.giveAll();
     },
   });
+
+  /** Looks until the task is finished, or has moved to another queue than that which is watched. */
+  async function lookIn(
+    queue: string,
+    id: string,
+    deadline: number,
+    gone: AbortSignal | undefined,
+  ): Promise<TaskRecord | undefined> {
+    for (;;) {
+      // Listen first, look second: what happens in between then comes as an event, or is seen.
+      const sign = signs.of(id, deadline, gone);
+      try {
+        const latest = await inspector.task(id);
+        const over = stopped || gone?.aborted || performance.now() >= deadline;
+        if (over || !latest || isTerminal(latest.state) || latest.queue !== queue) return latest;
+        await sign.promise;
+      } finally {
+        sign.cancel();
+      }
+    }
+  }
+
+  async function waitFor(
+    { id, queue }: TaskPlace,
+    ms: number,
+    gone: AbortSignal | undefined,
+  ): Promise<TaskRecord | undefined> {
+    const deadline = performance.now() + ms;
+    for (let watched = queue; ; ) {
+      await hub.watch(watched);
+      const latest = await lookIn(watched, id, deadline, gone).finally(() => hub.unwatch(watched, LINGER_MS));
+      const over = stopped || gone?.aborted || performance.now() >= deadline;
+      if (over || !latest || isTerminal(latest.state)) return latest;
+      watched = latest.queue;
+    }
+  }
+
+  return {
+    async wait(task, ms, gone, key) {
+      if (ms <= 0 || stopped) return inspector.task(task.id);
+      const leave = places?.enter(key);
+      count += 1;
+      try {
+        return await waitFor(task, ms, gone);
+      } finally {
+        count -= 1;
+        leave?.();
+      }
+    },
+
+    count: () => count,
+
+    stop() {
+      stopped = true;
+      signs.giveAll();
+    },
+  };
+}
+
+/** Signs that something may have happened to a task. */
+function createSigns() {
+  /** Task id → everyone who waits for it. */
+  const waiting = new Map<string, Set<() => void>>();
 
   function wakeAll(waiters: Set<() => void> | undefined): void {
     for (const wake of waiters ?? []) wake();
   }
 
-  /** Resolves when something may have happened to the task, or the deadline passed. */
-  function signOf(
+  /** Resolves when one is given, or the deadline has passed. */
+  function of(
     id: string,
     deadline: number,
     gone: AbortSignal | undefined,
@@ -80,40 +142,10 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
     return { promise, cancel: done };
   }
 
-  async function waitFor(id: string, ms: number, gone?: AbortSignal): Promise<TaskRecord | undefined> {
-    const deadline = performance.now() + ms;
-    for (;;) {
-      // Listen first, look second: what happens in between then comes as an event, or is seen.
-      const sign = signOf(id, deadline, gone);
-      try {
-        const latest = await inspector.task(id);
-        const over = stopped || gone?.aborted || performance.now() >= deadline;
-        if (over || !latest || isTerminal(latest.state)) return latest;
-        await sign.promise;
-      } finally {
-        sign.cancel();
-      }
-    }
-  }
-
   return {
-    async wait({ id, queue }, ms, gone, key) {
-      if (ms <= 0 || stopped) return inspector.task(id);
-      const leave = places?.enter(key);
-      count += 1;
-      try {
-        await hub.watch(queue);
-        return await waitFor(id, ms, gone).finally(() => hub.unwatch(queue, LINGER_MS));
-      } finally {
-        count -= 1;
-        leave?.();
-      }
-    },
-
-    count: () => count,
-
-    stop() {
-      stopped = true;
+    of,
+    give: (id: string): void => wakeAll(waiting.get(id)),
+    giveAll(): void {
       for (const waiters of waiting.values()) wakeAll(waiters);
     },
   };

@@ -1,5 +1,5 @@
-// Has what follows the ends of tasks accepted: takes entries of an outbox, sends their followers, and notes that. It may break off
-// after any step, and several may do the same at once: a follower has an id that derives from the end that it follows, and the
+// Has what follows the ends of tasks accepted: takes entries of an outbox, sends their followers, and notes that; and has tasks that
+// move to another queue accepted there. It may break off after any step, and several may do the same at once: a follower has an id that derives from the end that it follows, and the
 // place that accepts it marks that id, so it is accepted once.
 
 import { delay } from '../lifecycle.ts';
@@ -25,7 +25,7 @@ export interface Relay {
 }
 
 export interface RelayDeps {
-  readonly outbox: Pick<Outbox, 'take' | 'note' | 'rows'>;
+  readonly outbox: Pick<Outbox, 'take' | 'note' | 'rows' | 'transfer'>;
   readonly producer: Producer;
   readonly log: Log;
 }
@@ -117,6 +117,19 @@ async function relayAll(place: Place, deps: RelayDeps): Promise<void> {
 
 /** @param readAt when the entries were asked for, by `performance.now()` */
 export async function relayEntries(
+  entries: readonly OutboxEntry[],
+  readAt: number,
+  deps: RelayDeps,
+): Promise<void> {
+  const moving = entries.filter(({ state }) => state === 'moved');
+  const ends = entries.filter(({ state }) => state !== 'moved');
+  // Each goes on whatever becomes of the other.
+  const both = await Promise.allSettled([deps.outbox.transfer(moving), relayEnds(ends, readAt, deps)]);
+  for (const one of both) if (one.status === 'rejected') throw one.reason;
+}
+
+/** Entries of tasks that have ended. */
+async function relayEnds(
   entries: readonly OutboxEntry[],
   readAt: number,
   { outbox, producer, log }: RelayDeps,

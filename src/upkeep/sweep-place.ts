@@ -6,6 +6,7 @@ import type { Place } from '../store/keys.ts';
 import type { Outbox } from '../store/outbox.ts';
 import type { Swept } from '../store/sweeper.ts';
 import type { TickReport } from '../store/ticks.ts';
+import type { OperatePlaces } from './operate-places.ts';
 import type { Relay } from './relay.ts';
 
 export interface SweepPlaceDeps {
@@ -15,6 +16,8 @@ export interface SweepPlaceDeps {
   readonly tick?: (queue: string, swept: Swept) => Promise<readonly TickReport[]>;
   readonly outbox: Pick<Outbox, 'settleMarks'>;
   readonly relay: Pick<Relay, 'soon'>;
+  /** Goes on with operations; without it they are left to others. */
+  readonly operations?: Pick<OperatePlaces, 'soon'>;
   /** After ticks that failed, the next ones are tried this much later. */
   readonly retryMs: number;
   readonly log: Log;
@@ -49,6 +52,7 @@ export function createSweepPlace(deps: SweepPlaceDeps): () => Promise<Swept> {
     const swept = await deps.sweep(place, runTicks !== undefined && performance.now() >= waitsUntil);
     watchSkew(swept.skewMs);
     if (swept.toRelay > 0) deps.relay.soon(place);
+    if (swept.isOperationLeft) deps.operations?.soon(place);
     if (swept.ticks.length + swept.plans.length > 0) await tick(swept);
     if (swept.marks.length > 0) await deps.outbox.settleMarks(place, swept.marks);
     return swept;

@@ -1,12 +1,15 @@
-// What keeps the queues of a fleet whole, for the role that opens it: sweeps and relays over one connection.
+// What keeps the queues of a fleet whole, for the role that opens it: sweeps, relays and operations over one connection.
 
+import { randomUUID } from 'node:crypto';
 import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Place } from '../store/keys.ts';
+import { operate } from '../store/operations.ts';
 import { createOutbox } from '../store/outbox.ts';
 import { createProducer } from '../store/producer.ts';
 import { createSweeper, type Swept } from '../store/sweeper.ts';
 import { runTicks } from '../store/ticks.ts';
+import { createOperatePlaces, type OperatePlaces } from './operate-places.ts';
 import { createRelay, type Relay } from './relay.ts';
 import { createSweepAll } from './sweep-all.ts';
 import { createSweepPlace } from './sweep-place.ts';
@@ -21,9 +24,10 @@ export interface UpkeepSettings {
 
 export interface Upkeep {
   readonly relay: Relay;
+  readonly operations: Pick<OperatePlaces, 'soon'>;
   /** Sweeps of one place; each does what it names. */
   sweepOf(place: Place): () => Promise<Swept>;
-  /** Sweeps all queues, now and then. Its stop waits for what is under way, relays included. */
+  /** Sweeps all queues, now and then. Its stop waits for what is under way, relays and operations included. */
   sweepAll(queues: () => Promise<readonly string[]>): Service;
 }
 
@@ -34,7 +38,8 @@ const SWEEP_SLICE = 100;
 
 /**
  * @param client a connection of `openCommandConnection`
- * @param role workers sweep their queues first, and run the ticks of schedules; servers sweep what no worker does
+ * @param role workers sweep their queues first, and run the ticks of schedules; servers sweep what no worker does,
+ *   and work on operations
  */
 export function openUpkeep(
   client: Parameters<typeof createProducer>[0],
@@ -54,16 +59,23 @@ export function openUpkeep(
     // So that a queue that servers sweep alone is still swept more often than twice a lease (see lost-workers.lua).
     lateMs: role === 'server' ? Math.round(heartbeatMs / SERVER_LATENESS) : 0,
   });
-  const tick =
-    role === 'worker' ? (queue: string, swept: Swept) => runTicks(client, queue, swept) : undefined;
-  const shared = { sweep, outbox, relay, retryMs: heartbeatMs, log, ...(tick && { tick }) };
+  const caller = randomUUID();
+  const operations = createOperatePlaces({
+    operate: (place, most) => operate(client, place, caller, most),
+    onEnd: relay.soon,
+    log,
+  });
+  const tick = (queue: string, swept: Swept): ReturnType<typeof runTicks> => runTicks(client, queue, swept);
+  const ofRole = role === 'worker' ? { tick } : { operations };
+  const shared = { sweep, outbox, relay, retryMs: heartbeatMs, log, ...ofRole };
   const sweepOf = (place: Place): (() => Promise<Swept>) => createSweepPlace({ place, ...shared });
   return {
     relay,
+    operations,
     sweepOf,
     sweepAll(queues) {
       const { start, stop } = createSweepAll({ queues, sweepOf, everyMs: heartbeatMs });
-      return { start, stop: () => stop().then(relay.settled) };
+      return { start, stop: () => Promise.all([stop(), operations.stop()]).then(relay.settled) };
     },
   };
 }

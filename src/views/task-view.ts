@@ -2,6 +2,7 @@
 
 import * as v from 'valibot';
 import { decodeStored } from '../protocol/cbor.ts';
+import { isInstant } from '../protocol/instant.ts';
 import { LANES } from '../protocol/lane.ts';
 import {
   decodeContent,
@@ -91,6 +92,9 @@ export const taskEntries = {
   queue: v.string(),
   priority: Priority,
   input: v.unknown(),
+  inputEditedAt: v.exactOptional(
+    v.pipe(Time, v.description('when it was retried with this input instead of the one it was sent with')),
+  ),
   options: v.exactOptional(
     v.pipe(
       named('RunOptions', RunOptionsSchema),
@@ -191,7 +195,7 @@ export function toTaskView(
   basePath = '',
 ): TaskView {
   const { type, input, options } = readContent(record.content);
-  const { traceparent } = options;
+  const { traceparent, inputEditedAt } = options;
   const tick = readTick(options);
   const cause = readCause(options);
   return compact<TaskView>({
@@ -201,6 +205,7 @@ export function toTaskView(
     queue: record.queue,
     priority: record.lane,
     input,
+    inputEditedAt: isInstant(inputEditedAt) ? toTime(inputEditedAt) : undefined,
     options: runOptions(options, type, registry),
     attempt: attemptOf(record),
     crashes: record.crashes,
@@ -257,6 +262,7 @@ function attemptOf({ state, claims, failures }: TaskRecord): number {
   switch (state) {
     case 'scheduled':
     case 'ready':
+    case 'moved':
       return failures;
     case 'dead':
       return Math.max(1, failures);

@@ -4,12 +4,13 @@ import { isTaskState, isTerminal, TASK_STATES, TRANSITIONS } from '../../src/pro
 test('the moves are those of the design, and no others', () => {
   expect(TRANSITIONS).toEqual({
     new: ['scheduled', 'ready'],
-    scheduled: ['ready', 'cancelled', 'dead'],
-    ready: ['running', 'cancelled', 'dead'],
+    scheduled: ['ready', 'cancelled', 'dead', 'moved'],
+    ready: ['running', 'cancelled', 'dead', 'moved'],
     running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready'],
     succeeded: ['removed'],
-    dead: ['ready', 'removed'],
+    dead: ['ready', 'removed', 'moved'],
     cancelled: ['removed'],
+    moved: ['removed'],
   });
 });
 
@@ -27,8 +28,8 @@ test('terminal are exactly the states that no worker leaves', () => {
     expect(TRANSITIONS[state].includes('running') || TRANSITIONS[state].includes('succeeded'), state).toBe(
       state === 'ready' || state === 'running',
     );
-    // Only what is finished may be removed: retention never takes a task that waits or runs.
-    expect(TRANSITIONS[state].includes('removed'), state).toBe(isTerminal(state));
+    // Only what is finished may be removed, and what is in another queue: retention never takes a task that waits or runs.
+    expect(TRANSITIONS[state].includes('removed'), state).toBe(isTerminal(state) || state === 'moved');
   }
 });
 

@@ -110,7 +110,7 @@ test('every route × every variant of its path × every method needs a key', asy
     }
   }
   expect(await redis.client.dbsize()).toBe(0);
-}, 60_000);
+}, 120_000);
 
 test('whatever is done to a path, it needs a key', async () => {
   const piece = fc.constantFrom(

@@ -75,6 +75,15 @@ const ROUTES: readonly Row[] = [
   ['DELETE', '/v1/schedules/hourly', 'admin'],
   ['POST', '/v1/queues/default/pause', 'admin'],
   ['POST', '/v1/queues/default/resume', 'admin'],
+  [
+    'POST',
+    '/v1/operations',
+    'admin',
+    { action: 'retry', filter: { queue: 'default', type: 'greet' }, dryRun: true },
+  ],
+  ['GET', '/v1/operations', 'admin'],
+  ['GET', '/v1/operations/OPERATION', 'admin'],
+  ['POST', '/v1/operations/OPERATION/cancel', 'admin'],
   ['POST', '/v1/tasks/DEAD/retry', 'admin'],
   ['POST', '/v1/tasks/ID/cancel', 'admin'],
   ['DELETE', '/v1/tasks/ID', 'admin'],
@@ -104,6 +113,7 @@ test('the table has every operation of the document, and no other', async () => 
     const pattern = path
       .replace(/\/(?:ID|DEAD|WEBHOOK)/, '/{id}')
       .replace('/DELIVERY', '/{delivery}')
+      .replace('/OPERATION', '/{operation}')
       .replace('/hourly', '/{name}')
       .replace('/queues/default', '/queues/{queue}')
       .replace('/problems/not-found', '/problems/{code}')
@@ -132,7 +142,8 @@ async function ask(row: Row, key: string | undefined): Promise<number> {
 /** A new task for each request, so that one does not spoil the next. */
 async function fill(path: string): Promise<string> {
   if (path.includes('WEBHOOK')) return withEndpoint(path);
-  if (path.includes('ID')) return path.replace('ID', await send());
+  if (/\bID\b/.test(path)) return path.replace('ID', await send());
+  if (path.includes('OPERATION')) return path.replace('OPERATION', await start());
   if (!path.includes('DEAD')) return path;
   // Whatever waits before it is in its way.
   await redis.client.del('pf:{default}:ready:normal', 'pf:{default}:ledger:normal');
@@ -157,6 +168,22 @@ async function withEndpoint(path: string): Promise<string> {
   const cancel = await fetch(`${server.url()}/v1/tasks/${id}/cancel`, { method: 'POST', headers });
   expect(cancel.status).toBe(200);
   return path.replace('WEBHOOK', endpoint).replace('DELIVERY', id);
+}
+
+/** An operation that waits behind one that another server seems to work on. */
+async function start(): Promise<string> {
+  const request = { action: 'retry', filter: { queue: 'default', type: 'greet' } };
+  const asked = async (more: object): Promise<Record<string, string>> => {
+    const response = await fetch(`${server.url()}/v1/operations`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${keys.admin.key}` },
+      body: JSON.stringify({ ...request, ...more }),
+    });
+    return (await response.json()) as Record<string, string>;
+  };
+  await redis.client.hset('pf:{default}:queue', 'operated_by', 'another', 'operated_at', 1e15);
+  const { confirm } = await asked({ dryRun: true });
+  return (await asked({ confirm }))['id'] ?? '';
 }
 
 async function send(queue = 'default'): Promise<string> {

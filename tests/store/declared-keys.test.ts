@@ -35,7 +35,9 @@ const ERROR = encodeCbor({ name: 'Error', message: 'm' });
 const UNREACHED: readonly (readonly [scripts: string, call: string, why: string])[] = [
   ['claim', 'Q.LATER', 'no guard names a time when a task is due'],
   ['claim', 'Q.DONE', 'a guard ends tasks as dead'],
-  ['cancel remove', 'Q.DEAD, Q.NOW', 'it ends tasks as cancelled'],
+  ['cancel remove operate', 'Q.DEAD, Q.NOW', 'it ends tasks as cancelled'],
+  ['moved', "'HSET', column, written", 'it drops rows, and writes none'],
+  ['moved', 'Q.KEPT, Q.NOW', 'its tasks are pinned by nothing else'],
   ['remove', 'Q.DONE', 'what it cancels goes at once'],
   ['cancel', 'Q.LOGS', 'it drops no row'],
   ['cancel', 'Q.LOG_LINES', 'likewise'],

@@ -10,12 +10,14 @@ import { createEventLog } from '../../src/store/event-log.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { homeOf, PROBE_PLACE } from '../../src/store/keys.ts';
 import { listTasks } from '../../src/store/lister.ts';
+import { createOperations, operate } from '../../src/store/operations.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createOutbox, type Follower } from '../../src/store/outbox.ts';
 import type { TaskExtras } from '../../src/store/new-task.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import { PROTOCOL } from '../../src/store/protocol-number.ts';
 import { createSchedules } from '../../src/store/schedules.ts';
+import { CARRIED } from '../../src/store/record.ts';
 import { runScript, type ScriptName } from '../../src/store/scripts.ts';
 import { isOutage, isReplyLost, toStoreError } from '../../src/store/store-error.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
@@ -38,6 +40,7 @@ const producer = createProducer(client);
 const worker = createConsumer(client, homeOf(QUEUE), 'w1', 60_000);
 const idle = createConsumer(client, homeOf(QUEUE), 'w2', 60_000);
 const operator = createOperator(client);
+const operations = createOperations(client);
 const schedules = createSchedules(client);
 const outbox = createOutbox(client);
 const inspector = createInspector(client);
@@ -94,6 +97,7 @@ async function fill(): Promise<Filled> {
   await accept({ ttlMs: 1 });
   await schedules.put(QUEUE, 'tick', everyMinute());
   await client.zadd(`${KEY}:ticks`, 1, 'tick');
+  await operations.open(newTaskId(), { action: 'retry', filter: { queue: QUEUE } }, undefined);
   await accept();
   await client.rpop(readyKey(QUEUE, 'normal'));
   const waiting = await accept({ key: { key: 'k', windowMs: 60_000, digest: 'd' } });
@@ -108,7 +112,7 @@ async function dump(): Promise<Record<string, string>> {
   return Object.fromEntries(keys.map((key, at) => [key, values[at]?.toString('base64') ?? '']));
 }
 
-type Reader = 'read' | 'rows' | 'scan' | 'page' | 'snapshot' | 'explain' | 'probe';
+type Reader = 'read' | 'rows' | 'scan' | 'page' | 'snapshot' | 'explain' | 'probe' | 'matches' | 'moving';
 
 /** One call of each script that changes something, each of which would. */
 const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<unknown>> = {
@@ -136,6 +140,21 @@ const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<u
   follow: ({ running }) => outbox.follow(QUEUE, running.id, FOLLOWER),
   relay: () => outbox.take(homeOf(QUEUE), 10),
   relayed: ({ dead }) => outbox.note(homeOf(QUEUE), [{ name: `${dead}:1`, done: 'all' }]),
+  operation: () => operations.open(newTaskId(), { action: 'retry', filter: { queue: QUEUE } }, undefined),
+  arrive: ({ running: { content } }) => {
+    const header = 'moved 0 0 0 normal 0 0 -';
+    const values = CARRIED.map(() => '');
+    return runScript(client, 'arrive', homeOf(QUEUE), [
+      newTaskId(),
+      'm',
+      'ready',
+      header,
+      content,
+      ...values,
+    ]);
+  },
+  moved: ({ dead }) => runScript(client, 'moved', homeOf(QUEUE), [`${dead}:1`]),
+  operate: () => operate(client, homeOf(QUEUE), 'a server', 10),
   marks: ({ dead }) => outbox.settleMarks(homeOf(QUEUE), [`${dead} mail 0 ${dead}:1`]),
 };
 const NAMES = Object.keys(CHANGES) as (keyof typeof CHANGES)[];

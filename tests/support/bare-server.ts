@@ -62,7 +62,14 @@ export async function startBareServer(
   const registry = await testRegistry();
   const list = (query: PageQuery): Promise<Page> => listTasks(command, query);
   const routes = [
-    ...taskRoutes({ registry, inspector, operator: createOperator(command), waiters, list }),
+    ...taskRoutes({
+      registry,
+      inspector,
+      operator: createOperator(command),
+      waiters,
+      list,
+      bodyLimitBytes: 65_536,
+    }),
     ...eventRoutes({ registry, inspector, events }),
   ];
   for (const one of routes) addRoute(app, one);

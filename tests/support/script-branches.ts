@@ -9,17 +9,27 @@ import { createEventLog } from '../../src/store/event-log.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { homeOf, PROBE_PLACE } from '../../src/store/keys.ts';
 import { listTasks } from '../../src/store/lister.ts';
+import {
+  ACTIONS,
+  createOperations,
+  operate,
+  STATES_OF_ACTION,
+  type Turn,
+} from '../../src/store/operations.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createOutbox, markOf, writeFollower } from '../../src/store/outbox.ts';
 import { createSchedules } from '../../src/store/schedules.ts';
 import type { ScriptArgument } from '../../src/store/script-call.ts';
 import { runScript, type ScriptName } from '../../src/store/scripts.ts';
+import { acceptMoving, readMoving } from '../../src/store/transfer.ts';
 import { expectBalanced } from './moves.ts';
+import { openOperatedQueue } from './operated-queue.ts';
 import { readyKey } from './queue-key.ts';
 import { KEY, openScriptedQueue, QUEUE } from './scripted-queue.ts';
 import { openTicking, schedule } from './ticking.ts';
 
 const ERROR = encodeCbor({ name: 'Error', message: 'm' });
+const FOLLOWER = writeFollower({ queue: QUEUE, lane: 'normal', content: encodeContent('add', {}) });
 
 /** Each empties the Redis of its client, a connection of `openStore` with `buildScriptsWithClock`. */
 export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>> = {
@@ -65,6 +75,110 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       entries.map(({ name }) => ({ name, done: 'all' })),
     );
     await expectBalanced(client, QUEUE);
+  },
+
+  'operations that are opened, worked on, watched, cancelled and forgotten': async (client) => {
+    const { clock, operations, enqueue, take, finish, report, sweep, open, kill } =
+      await openOperatedQueue(client);
+    const fails = encodeCbor({ name: 'E', message: 'm', fingerprint: '0123456789abcdef' });
+    const all = { ttlMs: 50_000, resultTtlMs: 60_000, follower: FOLLOWER };
+    /** A task in each state, with all that a task may have. */
+    const fill = async (): Promise<void> => {
+      await enqueue(5, all, 'high');
+      const taken = await take(4);
+      await report(taken, { percent: 1, note: 'n' }, ['a line']);
+      await finish(taken.slice(0, 2), 'dead', { payload: fails });
+      await finish(taken.slice(2, 3));
+      await enqueue(1, { ...all, delayMs: 100 });
+    };
+    const work = async (): Promise<void> => {
+      for (let turns = 0; turns < 20; turns += 1) await operate(client, homeOf(QUEUE), 'me', 2);
+    };
+    for (const action of ACTIONS) {
+      for (const state of STATES_OF_ACTION[action]) {
+        await fill();
+        // The first of a queue for long after which something is to be done.
+        await client.hset(`${KEY}:queue`, 'sweep_at', 1e12);
+        const filter = { state, type: 'add', acceptedAfter: 0 };
+        await operations.match({ action, filter: { queue: QUEUE, ...filter } });
+        await open({ action, filter, to: 'other' });
+        await work();
+      }
+      await fill();
+      await open({ action, to: 'other' });
+      await work();
+    }
+    // Rows that nothing needs go at once, with their logs.
+    await enqueue(1, {}, 'high');
+    const alone = await take(1);
+    await report(alone, { percent: 1, note: 'n' }, ['a line']);
+    await finish(alone, 'dead', { payload: fails });
+    await open({ action: 'delete' });
+    await work();
+    await fill();
+    const filter = { fingerprint: '0123456789abcdef' };
+    for (const action of ['retry', 'delete'] as const) {
+      await operations.match({ action, filter: { queue: QUEUE, ...filter } });
+    }
+    await open({ action: 'retry', filter, first: 1, stopAfterErrors: 1 });
+    await open({ action: 'cancel' });
+    await work();
+    await clock.advance(1);
+    await sweep();
+    await finish(await take(1), 'dead', { payload: fails });
+    await work();
+    // More than one look.
+    await kill(210);
+    await operations.match({ action: 'retry', filter: { queue: QUEUE } });
+    // A row that is gone, one without a header, and one that a sweep has cleared away meanwhile.
+    await client.zadd(`${KEY}:dead`, 1, newTaskId());
+    await operations.match({ action: 'retry', filter: { queue: QUEUE } });
+    await open({ action: 'retry' });
+    await work();
+    for (const one of await operations.list([QUEUE])) await operations.cancel(QUEUE, one.id);
+    for (let count = 0; count < 101; count += 1)
+      await operations.cancel(QUEUE, await open({ action: 'retry' }));
+    await open({ action: 'cancel' });
+    await client.hset(`${KEY}:operations`, await open({ action: 'retry' }), 'spoilt');
+    for (let turn: Turn = { word: 'taken' }; turn.word !== 'none'; )
+      turn = await operate(client, homeOf(QUEUE), 'me', 50);
+    await client.zrem(`${KEY}:dead`, ...(await client.zrange(`${KEY}:dead`, '0', '0')));
+    await expectBalanced(client, QUEUE);
+  },
+
+  'tasks that go to another queue, and come back': async (client) => {
+    const operations = createOperations(client);
+    const outbox = createOutbox(client);
+    const { clock, enqueue, take, finish, report } = await openScriptedQueue(client);
+    const all = { ttlMs: 50_000, resultTtlMs: 60_000 };
+    await enqueue(3, { ...all, follower: FOLLOWER }, 'low');
+    await enqueue(2, { ...all, delayMs: 100 });
+    await enqueue(2, all, 'high');
+    const taken = await take(2);
+    await report(taken, { percent: 1, note: 'n' }, ['a line']);
+    await finish(taken, 'dead', { payload: ERROR });
+    // A way back while the way there is not over, which waits; then the way back.
+    for (const [from, to] of [
+      [QUEUE, 'other'],
+      ['other', QUEUE],
+    ] as const) {
+      await client.hset(`pf:{${to}}:queue`, 'sweep_at', 1e12);
+      await operations.open(newTaskId(), { action: 'move', filter: { queue: from }, to }, 'key');
+      for (let turns = 0; turns < 9; turns += 1) await operate(client, homeOf(from), 'me', 3);
+      const entries = await outbox.take(homeOf(from), 100);
+      const { tasks } = await readMoving(
+        client,
+        homeOf(from),
+        entries.map(({ name }) => name),
+      );
+      expect(await acceptMoving(client, homeOf(from), tasks)).toHaveLength(from === QUEUE ? 7 : 0);
+    }
+    for (const from of [QUEUE, 'other']) {
+      await clock.advance(3_000);
+      await outbox.transfer(await outbox.take(homeOf(from), 100));
+    }
+    expect(await client.hget(`${KEY}:count`, 'accepted')).toBe('7');
+    for (const name of [QUEUE, 'other']) await expectBalanced(client, name);
   },
 
   'schedules that are written, paused, moved and deleted': async (client) => {
@@ -149,6 +263,10 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       ['relay', [1, 1]],
       ['relayed', []],
       ['marks', []],
+      ['operation', ['cancel', 'none']],
+      ['operate', ['me', 1]],
+      ['arrive', []],
+      ['moved', []],
     ];
     for (const [name, args] of calls) {
       await clock.advance(-2_000);

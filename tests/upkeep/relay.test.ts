@@ -36,6 +36,7 @@ function stage(refuses?: string) {
       take: async () => [],
       rows: async () => [],
       note: async (_: unknown, some: readonly RelayNote[]) => void notes.push(...some),
+      transfer: async () => undefined,
     },
     producer: {
       async enqueue(queue: string, tasks: readonly NewTask[]) {

@@ -8,6 +8,9 @@ import { DEFAULT_QUEUE, QUEUE_NAME, TASK_TYPE } from '../../protocol/names.ts';
 import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
 import { isCursor } from '../../store/lister.ts';
 import type { TaskRecord } from '../../store/record.ts';
+import { editInput } from '../../accept/edit-input.ts';
+import { noList, validate } from '../../protocol/validate.ts';
+import { hasBody, readBody } from '../body.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
@@ -60,11 +63,13 @@ const PageSchema = named(
   }),
 );
 
+const RetrySchema = v.strictObject({ input: v.optional(v.unknown()) }, 'must be an object');
+
 const TASK = { description: 'The task as it is now.', schema: TaskSchema } as const;
 
 /** `GET /v1/tasks`, and what can be done to one task under `/v1/tasks/{id}`. */
 export function taskRoutes(
-  deps: Pick<Deps, 'registry' | 'inspector' | 'operator' | 'waiters' | 'list'>,
+  deps: Pick<Deps, 'registry' | 'inspector' | 'operator' | 'waiters' | 'list' | 'bodyLimitBytes'>,
 ): readonly Route[] {
   const { inspector, operator, waiters } = deps;
 
@@ -123,21 +128,26 @@ export function taskRoutes(
     route('POST', '/v1/tasks/:id/cancel', CANCEL, async (c) => {
       const { queue, id } = await find(c);
       const word = await operator.cancel(queue, id);
+      if (word === 'moved') throw onItsWay();
       if (word === 'succeeded' || word === 'dead') throw finished(word, 'cancelled');
       // A running task was only asked to stop; its state shows when it has.
       return answer(c, word === 'requested' ? 202 : 200, await view(c, await find(c)));
     }),
     route('POST', '/v1/tasks/:id/retry', RETRY, async (c) => {
-      const { queue, id } = await find(c);
-      const word = await operator.replay(queue, id);
+      const { queue, id, content } = await find(c);
+      const given = hasBody(c) ? validate(noList(RetrySchema), await readBody(c, deps.bodyLimitBytes)) : {};
+      const edited =
+        given.input === undefined ? undefined : editInput(deps.registry, content, given.input, Date.now());
+      const word = await operator.replay(queue, id, edited);
+      if (word === 'moved') throw onItsWay();
       if (word !== 'replayed' && word !== 'unknown') throw finished(word, 'replayed: only dead tasks can be');
       return answer(c, 202, await view(c, await find(c)));
     }),
     route('DELETE', '/v1/tasks/:id', REMOVE, async (c) => {
       const record = await findTask(c, inspector, c.req.param('id') ?? '');
-      if (record && (await operator.remove(record.queue, record.id)) === 'running') {
-        throw new PopfleetError('invalid-state', 'The task runs. Cancel it first.');
-      }
+      const word = record && (await operator.remove(record.queue, record.id));
+      if (word === 'moved') throw onItsWay();
+      if (word === 'running') throw new PopfleetError('invalid-state', 'The task runs. Cancel it first.');
       return respond(c, 204, null, {});
     }),
   ];
@@ -199,9 +209,21 @@ const RETRY: Operation = {
   id: 'retryTask',
   tag: 'tasks',
   summary: 'Run a dead task again, with a fresh budget of attempts',
+  description: 'With `input` in the body it runs with that input, which its type checks, from then on.',
   scope: 'admin',
+  body: { 'application/json': RetrySchema, 'application/cbor': RetrySchema },
+  isBodyOptional: true,
   answers: { 202: { ...TASK, description: 'It is ready again.' } },
-  problems: ['not-found', 'invalid-state', 'redis-full'],
+  problems: [
+    'not-found',
+    'invalid-state',
+    'redis-full',
+    'malformed-body',
+    'too-large',
+    'unsupported-media-type',
+    'invalid-input',
+    'unknown-type',
+  ],
 };
 const REMOVE: Operation = {
   id: 'deleteTask',
@@ -218,6 +240,13 @@ const REMOVE: Operation = {
 function nextLink(c: Context<AppEnv>, next: string): string {
   const query = new URLSearchParams({ ...c.req.query(), cursor: next });
   return `<${c.get('basePath')}/v1/tasks?${query.toString()}>; rel="next"`;
+}
+
+function onItsWay(): PopfleetError {
+  return new PopfleetError(
+    'invalid-state',
+    'The task is on its way to another queue. Try again in a moment: it can be found there under the same id.',
+  );
 }
 
 function finished(state: string, verb: string): PopfleetError {

@@ -6,16 +6,7 @@ local id = args.text()
 Q.load_tasks({ id })
 local task = Q.read_task(id)
 if not task then return { 'unknown', 0 } end
-
-if task.state == 'ready' or task.state == 'scheduled' then
-  Q.forget_wait(id, task)
-  Q.end_task(id, task, 'cancelled', Q.LAST_ERRORS, '')
-  Q.commit()
-  return { 'cancelled', Q.appended }
-end
-if task.state == 'running' then
-  redis.call('HSETNX', Q.CANCELS, id, Q.NOW)
-  Q.wake(0)
-  return { 'requested', 0 }
-end
-return { task.state, 0 }
+local word = Q.acts.cancel(id, task)
+if word == 'requested' then Q.wake(0) end
+Q.commit()
+return { word, Q.appended }

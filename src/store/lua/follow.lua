@@ -1,10 +1,12 @@
 -- Something follows a task from now on. When that has ended, or is gone, this counts as one more end, for this follower alone.
 -- ARGV: id, the follower (store/outbox.ts)
--- Reply: 'known' when it follows already, 'following', 'ended' or 'gone'; and how many entries were appended to the outbox
+-- Reply: 'known' when it follows already, 'following', 'ended', 'gone', or 'moved' (it is on its way to another queue: ask there); and how many entries were appended to the outbox
 
 local id, follower = args.text(), args.text()
 Q.load_tasks({ id })
 local task = Q.read_task(id)
+-- What goes along may have been read already.
+if task and task.state == 'moved' then return { 'moved', 0 } end
 local before = redis.call('HGET', Q.FOLLOWERS, id)
 local all = before and before .. ' ' .. follower or follower
 if before and string.find(' ' .. before .. ' ', ' ' .. follower .. ' ', 1, true) then return { 'known', 0 } end

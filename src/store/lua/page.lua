@@ -1,4 +1,4 @@
--- A part of a sorted set, behind a place in it that need not exist any more. It stands alone, because it changes nothing.
+-- A part of a sorted set, behind a place in it that need not exist any more. It changes nothing.
 -- ARGV: 'dead' or 'later', 'up' or 'down', how many, score and member of the place ('' = from the start)
 -- Reply: members and scores, flat
 
@@ -8,13 +8,7 @@ local score, member = args.text(), args.text()
 local command = order == 'up' and 'ZRANGE' or 'ZREVRANGE'
 if score == '' then return redis.call(command, key, 0, count - 1, 'WITHSCORES') end
 
--- Members of equal score are in the order of their bytes: the first that is not before the place, by halving.
-local low = redis.call('ZCOUNT', key, '-inf', '(' .. score)
-local high = low + redis.call('ZCOUNT', key, score, score)
-while low < high do
-  local middle = math.floor((low + high) / 2)
-  if redis.call('ZRANGE', key, middle, middle)[1] < member then low = middle + 1 else high = middle end
-end
+local low = Q.rank_of(key, score, member)
 local from = low
 if order == 'up' then
   if redis.call('ZRANGE', key, low, low)[1] == member then from = low + 1 end

@@ -1,0 +1,16 @@
+-- Drops the row of a task that does not run. One that waits is cancelled by it. The row of a followed task goes with a later sweep,
+-- once what follows its end is accepted.
+-- Returns 'removed', or 'running' or 'moved' when it is.
+function Q.acts.delete(id, task)
+  if task.state == 'running' or task.state == 'moved' then return task.state end
+  if task.state == 'ready' or task.state == 'scheduled' then
+    Q.forget_wait(id, task)
+    Q.ended({ id }, task.state, 'cancelled')
+    task.state, task.finished, task.bytes = 'cancelled', Q.NOW_TEXT, 0
+    Q.put_header(id, task)
+  end
+  if task.state == 'dead' then redis.call('ZREM', Q.DEAD, id) end
+  redis.call('ZREM', Q.KEPT, id)
+  Q.remove(id, task)
+  return 'removed'
+end

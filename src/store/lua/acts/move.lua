@@ -1,0 +1,13 @@
+-- A task goes to another queue. Its row stays here as `moved` until it has arrived there; an entry of the outbox has it sent. One that
+-- waits goes on waiting there, a dead one is ready there as if it were retried.
+-- Returns 'moved'; 'pinned' when what follows an earlier end is still to be accepted; or the state it is in.
+function Q.acts.move(id, task, to)
+  if not Q.TRANSITIONS[task.state].moved then return task.state end
+  if Q.is_pinned(id) then return 'pinned' end
+  local state = task.state == 'scheduled' and 'scheduled' or 'ready'
+  if task.state == 'dead' then Q.forget_end(id, task) else Q.forget_wait(id, task) end
+  Q.put(Q.MOVES, id, state .. ' ' .. to)
+  Q.move_task(id, task, 'moved')
+  Q.append_end(id, '', 'moved', 0)
+  return 'moved'
+end

@@ -1,0 +1,18 @@
+-- A dead task is ready again at the end of its lane, with a fresh budget of attempts and no expiry.
+-- Returns 'replayed', or the state it is in instead of dead.
+function Q.acts.retry(id, task)
+  if task.state ~= 'dead' then return task.state end
+  Q.forget_end(id, task)
+  Q.move_task(id, task, 'ready')
+  Q.push('LPUSH', task.lane, id, task.claims)
+  return 'replayed'
+end
+
+-- What stands there of the end of a dead task, and of the runs that led to it.
+function Q.forget_end(id, task)
+  for _, column in ipairs({ Q.LAST_ERRORS, Q.EXPIRES, Q.CANCELS, Q.PROGRESS, Q.LOST_LEASES }) do redis.call('HDEL', column, id) end
+  redis.call('ZREM', Q.DEAD, id)
+  redis.call('ZREM', Q.KEPT, id)
+  Q.deltas.bytes = Q.deltas.bytes - task.bytes
+  task.failures, task.crashes, task.finished = 0, 0, nil
+end
