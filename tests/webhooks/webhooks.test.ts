@@ -125,6 +125,10 @@ test('by call: the receiver is told how the task has ended, and the task shows t
     cause: { id, state: 'succeeded' },
     options: { maxAttempts: 10 },
   });
+  // Else a key could have what it likes signed with the secrets of others.
+  const edited = await ask('POST', `/v1/tasks/${delivery}/retry`, { input: { ...INPUT } });
+  expect(edited.status).toBe(404);
+  expect(edited.body['detail']).toMatch(/is reserved for deliveries/);
 });
 
 test('only the ends that were asked for; a task that is retried tells of each end', async () => {
