@@ -55,8 +55,8 @@ export async function runRole(env: Readonly<Record<string, string | undefined>>)
 
 /** @param up gets the services before they start, stage by stage: those of one stage stop side by side */
 async function start(config: Config, log: Log, ending: Ending, up: Service[][]): Promise<void> {
-  const { embedded, worker, server } = await compose(config, log, ending);
-  for (const service of [embedded, worker, server]) {
+  const { embedded, metricsListener, worker, server } = await compose(config, log, ending);
+  for (const service of [embedded, metricsListener, worker, server]) {
     if (service === undefined || ending.isAsked()) continue;
     if (service === server && worker) up.at(-1)?.push(service);
     else up.push([service]);
@@ -67,6 +67,7 @@ async function start(config: Config, log: Log, ending: Ending, up: Service[][]):
 
 interface Composed {
   readonly embedded: Service | undefined;
+  readonly metricsListener: Service | undefined;
   readonly worker: Service | undefined;
   readonly server: Server | undefined;
 }
@@ -84,12 +85,14 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
     log.fatal('the worker cannot do its work: ending, so that a new process can try');
     ending.fail();
   };
+  const { metrics, metricsListener } = await composeMetrics(config, log);
   const deps = { connection, registry, log };
   // A role loads its own modules alone: it starts sooner and takes less memory.
   let worker: Service | undefined;
   if (config.role !== 'server') {
     const { createWorker } = await import('./worker/worker.ts');
-    worker = createWorker({ ...config, tasks }, { ...deps, onStuck });
+    // Nothing is measured of runs that nobody can ask about.
+    worker = createWorker({ ...config, tasks }, { ...deps, onStuck, metrics: metricsListener && metrics });
   }
   let server: Server | undefined;
   if (config.role !== 'worker') {
@@ -100,10 +103,19 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
     };
     server = createServerRole(config, {
       ...deps,
+      metrics,
       ...(config.webhookConcurrency > 0 && { openDeliveries }),
     });
   }
-  return { embedded, worker, server };
+  return { embedded, metricsListener, worker, server };
+}
+
+async function composeMetrics({ role, host, metricsPort }: Config, log: Log) {
+  const { createProcessMetrics } = await import('./metrics/process-metrics.ts');
+  const metrics = createProcessMetrics(role);
+  if (metricsPort === 0) return { metrics, metricsListener: undefined };
+  const { createMetricsListener } = await import('./server/metrics-listener.ts');
+  return { metrics, metricsListener: createMetricsListener({ host, port: metricsPort }, metrics, log) };
 }
 
 /** Without `REDIS_URL`, the role `all` runs its own Redis; the other roles use the one that `all` runs in the same folder. */

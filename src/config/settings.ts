@@ -45,6 +45,11 @@ export const SETTINGS = {
   ],
   host: ['HOST', v.optional(listenAddress, '127.0.0.1'), 'address that the server listens on'],
   port: ['PORT', integer(0, 65_535, 3_000), 'port that the server listens on; 0 = any free one'],
+  metricsPort: [
+    'METRICS_PORT',
+    integer(0, 65_535, 0),
+    'port of `HOST` with metrics that need no key, for all roles; 0 = none',
+  ],
   queues: ['QUEUES', v.optional(queueNames, DEFAULT_QUEUE), 'queues a worker serves, separated by commas'],
   concurrency: [
     'CONCURRENCY',

@@ -4,6 +4,8 @@ import type { Caller } from './caller.ts';
 
 export interface AppEnv {
   Variables: {
+    /** Pattern of the path of the route that takes the request; `undefined` before, and when none does. */
+    route: string | undefined;
     /** A UUID, or the caller's `X-Request-Id`. */
     requestId: string;
     caller: Caller;

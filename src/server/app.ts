@@ -42,6 +42,12 @@ export function createApp(deps: Deps): Hono<AppEnv> {
     getPath: (request) => withoutPrefix(withoutSlashesAround(getPath(request)), basePath),
   });
 
+  app.use('*', (c, next) => {
+    const begunAt = performance.now();
+    return next().then(() =>
+      deps.requests.answered(c.req.method, c.get('route'), c.res.status, performance.now() - begunAt),
+    );
+  });
   const routes = createRoutes(deps);
   const isPublic = publicPaths(routes);
   const checkHost = createHostCheck(deps.hostRules);

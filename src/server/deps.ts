@@ -2,6 +2,8 @@
 
 import type { Accept } from '../accept/accept.ts';
 import type { Log } from '../log.ts';
+import type { ProcessMetrics } from '../metrics/process-metrics.ts';
+import type { RequestMetrics } from '../metrics/request-metrics.ts';
 import type { Inspector } from '../store/inspector.ts';
 import type { Page, PageQuery } from '../store/lister.ts';
 import type { Operations } from '../store/operations.ts';
@@ -37,6 +39,8 @@ export interface Deps extends AccessDeps {
   readonly guard: Pick<Guard, 'faultOf'>;
   readonly waiters: Waiters;
   readonly events: EventStreams;
+  readonly metrics: ProcessMetrics;
+  readonly requests: RequestMetrics;
   readonly log: Log;
   /** Checks that Redis can do what a server needs. */
   readonly askReadiness: AskReadiness;

@@ -82,6 +82,7 @@ export function route(
 export function addRoute(app: Hono<AppEnv>, { method, path, operation, handle }: Route): void {
   const scope = operation?.scope ?? 'public';
   app.on(method, path, (c) => {
+    c.set('route', path);
     if (scope !== 'public' && scope !== 'any' && !allows(c.get('caller'), scope)) {
       throw new PopfleetError('forbidden', `This needs a key with the scope "${scope}".`);
     }

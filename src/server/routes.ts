@@ -8,6 +8,7 @@ import { enqueueRoutes, shortRoutes } from './routes/enqueue.ts';
 import { eventRoutes } from './routes/events.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
+import { metricsRoutes } from './routes/metrics.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { queueRoutes } from './routes/queues.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
@@ -18,6 +19,7 @@ import { webhookRoutes } from './routes/webhooks.ts';
 export function createRoutes(deps: Deps): readonly Route[] {
   const routes: readonly Route[] = [
     ...healthRoutes(deps),
+    ...metricsRoutes(deps),
     ...enqueueRoutes(deps),
     ...batchRoutes(deps),
     ...taskRoutes(deps),

@@ -1,6 +1,6 @@
 // The server role: an HTTP listener in front of the app, and its graceful stop.
 
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import {
   createServer,
   type IncomingMessage,
@@ -11,6 +11,10 @@ import { getRequestListener, RequestError } from '@hono/node-server';
 import { type LimitSettings, openAccept } from '../accept/accept.ts';
 import { createLateService, type LateService, type Service, timeLimit, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import { createProcessMetrics, measureConnection, type ProcessMetrics } from '../metrics/process-metrics.ts';
+import { createQueueMetrics } from '../metrics/queue-metrics.ts';
+import { createRequestMetrics, type RequestMetrics } from '../metrics/request-metrics.ts';
+import { createCensus } from '../store/census.ts';
 import { type ConnectionSettings, FRONT_DOOR_TIMING, openCommandConnection } from '../store/connection.ts';
 import { createEventHub, type EventHub } from '../store/event-hub.ts';
 import { createEventLog } from '../store/event-log.ts';
@@ -24,7 +28,6 @@ import { createSchedules } from '../store/schedules.ts';
 import { createSessions } from '../store/sessions.ts';
 import { createWaiters, type Waiters } from '../store/waiters.ts';
 import { createWebhookEndpoints, type WebhookEndpoints } from '../store/webhook-endpoints.ts';
-import { PopfleetError } from '../protocol/errors.ts';
 import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { openUpkeep, type UpkeepSettings } from '../upkeep/upkeep.ts';
@@ -37,6 +40,7 @@ import { SESSION_MS } from './auth/session.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { createEventStreams, type EventStreams } from './events/streams.ts';
 import { inPipelines } from './pipelines.ts';
+import { listen, urlOf } from './listen.ts';
 import { createQuota, type QuotaSettings } from './quota.ts';
 import { createSlowReaders, SLOW_READER_LIMITS, type SlowReaderLimits } from './slow-readers.ts';
 
@@ -81,6 +85,8 @@ export interface ServerDeps {
   readonly log: Log;
   /** What delivers webhooks, if this server does: opened when the first one waits. */
   readonly openDeliveries?: ((endpoints: WebhookEndpoints) => Promise<Service>) | undefined;
+  /** Those of the process; without them the server has its own. */
+  readonly metrics?: ProcessMetrics | undefined;
 }
 
 export interface Server extends Service {
@@ -109,7 +115,7 @@ const FAREWELL_MS = 3_000;
 const CLOSE_WITHIN_MS = 10_000;
 
 export function createServerRole(settings: ServerSettings, deps: ServerDeps): Server {
-  const { connection, registry, log } = deps;
+  const { connection, registry, log, metrics = createProcessMetrics('server') } = deps;
   let stopping = false;
   let running: Running | undefined;
 
@@ -128,6 +134,7 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       most: settings.maxEventStreams,
       heartbeatMs: settings.eventHeartbeatMs ?? EVENT_HEARTBEAT_MS,
     });
+    const requests = measure(metrics, command, { waiters: waiters.count, streams: events.count });
     const app = createApp({
       registry,
       accept: openAccept(command, registry, settings),
@@ -143,6 +150,8 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       guard: createGuard(settings.webhookAllow),
       waiters,
       events,
+      metrics,
+      requests,
       log,
       bodyLimitBytes: settings.bodyLimitBytes,
       askReadiness: createReadiness(command, log),
@@ -154,8 +163,7 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       if (isPing(incoming)) answerPing(outgoing, stopping);
       else void handle(incoming, outgoing);
     });
-    const http = Object.assign(createServer(HTTP_LIMITS), { maxConnections: settings.maxConnections });
-    cutSlowReaders(http, settings.slowReaders ?? SLOW_READER_LIMITS);
+    const http = openHttp(settings);
     const connections = createConnections(http, listener);
     const deliveries = openLate(endpoints, deps);
     const sweeps = upkeep.sweepAll(async () => {
@@ -214,16 +222,26 @@ function openLate(endpoints: WebhookEndpoints, { openDeliveries, log }: ServerDe
   return createLateService(() => openDeliveries(endpoints), failed);
 }
 
-function cutSlowReaders(http: HttpServer, limits: SlowReaderLimits): void {
+function openHttp({ maxConnections, slowReaders: limits = SLOW_READER_LIMITS }: ServerSettings): HttpServer {
+  const http = Object.assign(createServer(HTTP_LIMITS), { maxConnections });
   const slowReaders = createSlowReaders(limits);
   const looking = setInterval(slowReaders.look, LOOK_EVERY_MS).unref();
   http.once('close', () => clearInterval(looking));
   http.on('connection', (socket: Socket) => slowReaders.watch(socket));
+  return http;
 }
 
-function urlOf(http: HttpServer): string {
-  const { address, port, family } = http.address() as AddressInfo;
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+/** What a server adds to the metrics of its process. @returns takes the requests that it answers */
+function measure(
+  metrics: ProcessMetrics,
+  command: ReturnType<typeof openCommandConnection>,
+  open: Parameters<typeof createRequestMetrics>[0],
+): RequestMetrics {
+  measureConnection(metrics, command);
+  const requests = createRequestMetrics(open);
+  metrics.add(requests.collect);
+  metrics.add(createQueueMetrics(createCensus(command)));
+  return requests;
 }
 
 /** `OPTIONS *` is a request to the server as a whole (RFC 9110, section 9.3.7). */
@@ -251,34 +269,4 @@ function refuseUnreadable(error: unknown): Response {
  */
 async function drain(connections: Connections, ms: number, hurry: AbortSignal | undefined): Promise<void> {
   if (ms > 0) await connections.whenQuiet(timeLimit(ms, hurry));
-}
-
-/** @throws PopfleetError `bad-config` that says what to change */
-function listen(http: HttpServer, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException): void => {
-      reject(new PopfleetError('bad-config', listenFault(error, port, host), { cause: error }));
-    };
-    http.once('error', onError);
-    http.listen(port, host, () => {
-      http.off('error', onError);
-      resolve();
-    });
-  });
-}
-
-function listenFault({ code = '', message }: NodeJS.ErrnoException, port: number, host: string): string {
-  switch (code) {
-    case 'EADDRINUSE':
-      return `PORT: another program listens on port ${port} of ${host}: stop it, or set PORT to a free one (0 = any)`;
-    case 'EACCES':
-      return `PORT: this user may not listen on port ${port}: set PORT to one from 1024 on`;
-    case 'EADDRNOTAVAIL':
-      return `HOST: ${host} is no address of this machine`;
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `HOST: no address is known for ${host}`;
-    default:
-      return `HOST, PORT: cannot listen on port ${port} of ${host}: ${message}`;
-  }
 }

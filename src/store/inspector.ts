@@ -2,6 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
+import { toRecord } from '../protocol/to-record.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { LANES, type Lane } from '../protocol/lane.ts';
 import { readTaskError, type TaskError } from '../protocol/task-error.ts';
@@ -277,11 +278,4 @@ function readAttempts(entries: Buffer): FailedAttempt[] {
     at += Number(bytes) || entries.length;
   }
   return attempts;
-}
-
-function toRecord<Name extends string>(
-  names: readonly Name[],
-  value: (name: Name) => number,
-): Readonly<Record<Name, number>> {
-  return Object.fromEntries(names.map((name) => [name, value(name)])) as Record<Name, number>;
 }

@@ -112,6 +112,10 @@ export function readyKey(place: Place, lane: Lane): string {
   return `${prefixOf(place)}ready:${lane}`;
 }
 
+export function ledgerKey(place: Place, lane: Lane): string {
+  return `${prefixOf(place)}ledger:${lane}`;
+}
+
 /** The channel that wakes those who sweep a place. */
 export function wakeChannel(place: Place): string {
   return `${prefixOf(place)}wake`;

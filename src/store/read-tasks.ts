@@ -2,8 +2,8 @@
 
 import type { Redis } from 'ioredis';
 import type { TaskState } from '../protocol/task-state.ts';
-import type { Place } from './keys.ts';
-import { COLUMN_ORDER, readRecord, type TaskRecord } from './record.ts';
+import { keyOf, type Place, placesOf } from './keys.ts';
+import { COLUMN_ORDER, COLUMNS, readRecord, type TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
 
 /** Enough of a content for its type. */
@@ -43,4 +43,21 @@ export async function readRows(
     .map(([id, ...row]) => readRecord(place.queue, String(id), row))
     .filter((record) => record !== undefined);
   return { lookedAt, records };
+}
+
+/**
+ * When tasks were due, in milliseconds; `undefined` for those that were ready at once.
+ * @throws Error of ioredis
+ */
+export async function readDueTimes(
+  client: Redis,
+  queue: string,
+  ids: readonly string[],
+): Promise<readonly (number | undefined)[]> {
+  const key = (place: Place): string => keyOf(place, COLUMNS.due);
+  const dues = await Promise.all(placesOf(queue).map((place) => client.hmget(key(place), ...ids)));
+  return ids.map((_, at) => {
+    const due = dues.map((ofPlace) => ofPlace[at]).find((one) => one !== null && one !== undefined);
+    return due === undefined || due === null ? undefined : Number(due);
+  });
 }

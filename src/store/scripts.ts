@@ -10,6 +10,7 @@ import { type Place, prefixOf, SCRIPT_KEY_GROUPS, SCRIPT_KEYS } from './keys.ts'
 import { PROTOCOL } from './protocol-number.ts';
 import { LOG_LINES_A_CHUNK, LOG_LINES_KEPT, ROW_BYTES, VALUE_BYTES } from './record.ts';
 import { CallableScript, callScript, type ScriptArgument } from './script-call.ts';
+import { STAYS_FROM_MS } from './totals.ts';
 
 /** How a run may end: a file each, which finish.lua calls by this word. */
 export const OUTCOMES = [
@@ -148,6 +149,7 @@ const TABLES: readonly (readonly [name: string, lua: string])[] = [
   ['LANES_FROM', luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))],
   ['ROW_BYTES', String(ROW_BYTES)],
   ['VALUE_BYTES', String(VALUE_BYTES)],
+  ['STAYS_FROM', String(STAYS_FROM_MS)],
   ['LINES_KEPT', String(LOG_LINES_KEPT)],
   ['LINES_A_CHUNK', String(LOG_LINES_A_CHUNK)],
   ['PROTOCOL', `'${PROTOCOL}'`],
@@ -222,6 +224,14 @@ export const MOST_ARGUMENTS = 3_999;
 /** The scripts of each connection. */
 const defined = new WeakMap<Redis, ReadonlyMap<ScriptName, CallableScript>>();
 
+/** What is told how long the calls of a connection take. */
+const watched = new WeakMap<Redis, (script: ScriptName, ms: number) => void>();
+
+/** Has a function called with each script that was run over a connection, and the milliseconds until its reply, or its failure. */
+export function watchScripts(client: Redis, watch: (script: ScriptName, ms: number) => void): void {
+  watched.set(client, watch);
+}
+
 /** Makes the scripts known to a connection; a later call replaces them. */
 export function defineScripts(client: Redis, scripts: Record<ScriptName, ScriptSource>): void {
   const entries = Object.entries(scripts) as [ScriptName, ScriptSource][];
@@ -245,5 +255,10 @@ export function runScript(
       `a call of ${name} has ${args.length} arguments, which is more than one call may have`,
     );
   }
-  return callScript(client, script, prefixOf(place), args);
+  const watch = watched.get(client);
+  if (!watch) return callScript(client, script, prefixOf(place), args);
+  const begunAt = performance.now();
+  return callScript(client, script, prefixOf(place), args).finally(() =>
+    watch(name, performance.now() - begunAt),
+  );
 }

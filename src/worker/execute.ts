@@ -9,10 +9,11 @@ import { type TaskError, toTaskError } from '../protocol/task-error.ts';
 import type { ClaimedTask, Outcome } from '../store/consumer.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
+import type { RunMetrics } from '../metrics/run-metrics.ts';
 import { logRunEnd } from './log-run-end.ts';
 import { outcomeOf, type RunTask, toOutcome } from './outcome.ts';
 import type { Prefetch } from './prefetch.ts';
-import type { Job, RunEnd, Runner } from './runners/runner.ts';
+import type { Job, RunEnd, Runner, Stop } from './runners/runner.ts';
 import type { HeldTask } from './slots.ts';
 
 /** Runs a task; `undefined` when it belongs to another worker by now and there is nothing to record. Never rejects. */
@@ -27,6 +28,7 @@ export interface ExecuteDeps {
   readonly processes: Runner;
   readonly prefetch: Prefetch;
   readonly log: Log;
+  readonly metrics?: RunMetrics | undefined;
   readonly random?: () => number;
 }
 
@@ -34,7 +36,7 @@ export interface ExecuteDeps {
 const UNKNOWN_TYPE_DELAY_MS = 10_000;
 
 export function createExecute(deps: ExecuteDeps): Execute {
-  const { registry, prefetch, log, random = Math.random } = deps;
+  const { registry, prefetch, log, metrics, random = Math.random } = deps;
   const optionsOf = createRunOptions();
 
   function runnerOf(task: ClaimedTask, definition: TaskDefinition): Runner {
@@ -50,9 +52,12 @@ export function createExecute(deps: ExecuteDeps): Execute {
     const options = optionsOf(task, definition);
     if ('fault' in options) return refuse(task, definition.type, options, log);
     const run = { task, type: definition.type, options, resultTtlMs: options.resultTtlMs };
+    const ofType = metrics?.of(task.queue, definition.type);
+    ofType?.claimed(task);
     return whenThere(runnerOf(task, definition).run(jobOf(run), held), (ended) => {
       if (ended.kind === 'not-begun' && !held.reason) prefetch.refused();
       const outcome = outcomeOf(run, whyNotBegun(ended, held), random);
+      if (outcome) ofType?.ended(outcome.word, stopOf(ended)?.latencyMs);
       logRunEnd(log, run, outcome);
       return outcome;
     });
@@ -69,6 +74,10 @@ function jobOf({ task, type, options }: RunTask): Job {
     attempt: task.failures + 1,
     timeoutMs: options?.timeoutMs,
   };
+}
+
+function stopOf(end: RunEnd): Stop | undefined {
+  return 'stop' in end ? end.stop : undefined;
 }
 
 /** A run that was stopped before it began ends as one that was stopped. */

@@ -5,6 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Service, timeLimit, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import { measureConnection, type ProcessMetrics } from '../metrics/process-metrics.ts';
+import { createWorkerMetrics, type WorkerMetrics } from '../metrics/worker-metrics.ts';
 import { createLaneTurn } from '../protocol/lane.ts';
 import { type Announcement, announce } from '../store/announcement.ts';
 import { openBlockingPop } from '../store/blocking-pop.ts';
@@ -12,6 +14,7 @@ import { type ConnectionSettings, openCommandConnection } from '../store/connect
 import { createConsumer } from '../store/consumer.ts';
 import { placesOf } from '../store/keys.ts';
 import { watchPermissions } from '../store/permissions.ts';
+import { readDueTimes } from '../store/read-tasks.ts';
 import { createWakeListener } from '../store/wake-listener.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createSweepTimer } from '../upkeep/sweep-timer.ts';
@@ -23,7 +26,7 @@ import { createFetcher } from './fetcher.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { Lease } from './lease.ts';
 import { createPrefetch, type Prefetch } from './prefetch.ts';
-import type { Report } from './runners/runner.ts';
+import type { OnRan, Report } from './runners/runner.ts';
 import { createSlots, type Slots } from './slots.ts';
 
 export interface ServingSettings extends UpkeepSettings {
@@ -38,8 +41,18 @@ export interface ServingSettings extends UpkeepSettings {
   readonly lowLanesPercent: number;
 }
 
+/** What runners tell of the runs that they have. */
+interface RunnerWatch {
+  readonly onRan?: OnRan;
+  /** @param reason why the thread of a run was gone */
+  readonly onReplaced?: (reason: string) => void;
+}
+
+/** @param watch nothing unless it is measured */
+type OpenRunners = (prefetch: Prefetch, onReport: (report: Report) => void, watch?: RunnerWatch) => Runners;
+
 /** What runs the tasks, and the services that this stands on, in the order in which they start. */
-export type Runners = Pick<ExecuteDeps, 'threads' | 'inline' | 'processes'> & {
+type Runners = Pick<ExecuteDeps, 'threads' | 'inline' | 'processes'> & {
   readonly services: readonly Service[];
 };
 
@@ -49,6 +62,8 @@ export interface ServingDeps {
   readonly log: Log;
   /** Called when it cannot fetch, claim, record or beat for long, and a new process should try. */
   readonly onStuck: () => void;
+  /** Those of the process; without them nothing is measured. */
+  readonly metrics?: ProcessMetrics | undefined;
   /** For tests: five minutes. */
   readonly stuckMs?: number;
 }
@@ -68,7 +83,7 @@ export function createServing(
   title: string,
   settings: ServingSettings,
   deps: ServingDeps,
-  openRunners: (prefetch: Prefetch, onReport: (report: Report) => void) => Runners,
+  openRunners: OpenRunners,
 ): Service {
   const { log } = deps;
   const name = workerName();
@@ -104,8 +119,8 @@ export function createServing(
 /** In the order in which they start: each stands on those before it. Nothing connects to Redis before the runners have loaded. */
 function* servicesOf(
   settings: ServingSettings,
-  { connection, registry, log, onStuck, stuckMs = STUCK_MS }: ServingDeps,
-  openRunners: (prefetch: Prefetch, onReport: (report: Report) => void) => Runners,
+  { connection, registry, log, onStuck, metrics, stuckMs = STUCK_MS }: ServingDeps,
+  openRunners: OpenRunners,
   name: string,
   stopping: AbortSignal,
 ): Generator<Service> {
@@ -114,19 +129,22 @@ function* servicesOf(
   const slots = createSlots(prefetch.limit);
   const announcement = announcementOf(settings, registry);
   const leases: Lease[] = [];
+  const measured = metrics && measure(metrics, settings, { slots, leases, command: () => command });
   const onReport = (report: Report): void =>
     leases.find(({ queue }) => queue === report.queue)?.report(report);
 
-  const { services, ...runners } = openRunners(prefetch, onReport);
+  const { services, ...runners } = openRunners(prefetch, onReport, measured?.watch);
   yield* services;
   const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
   watchPermissions(command, log);
+  if (metrics) measureConnection(metrics, command);
   yield atStop(() => command.disconnect());
   const upkeep = openUpkeep(command, settings, 'worker', log);
   yield atStop(() => farewell([upkeep.relay.settled()]));
 
-  const execute = createExecute({ registry, ...runners, prefetch, log });
-  const watch = createCallWatch(stuckMs, log, onStuck);
+  const execute = createExecute({ registry, ...runners, prefetch, log, metrics: measured?.runs });
+  const calls = createCallWatch(stuckMs, log, onStuck);
+  const watch = measured?.watching(calls) ?? calls;
   const laneTurn = createLaneTurn(settings.lowLanesPercent);
   for (const place of queues.flatMap(placesOf)) {
     const { queue } = place;
@@ -174,6 +192,30 @@ function* servicesOf(
     await farewell(leases.map((lease) => lease.settled()));
   });
   yield { start: fetcher.start, stop: () => within(fetcher.stop(), blockMs + FAREWELL_MS) };
+}
+
+interface MeasuredParts {
+  readonly slots: Slots;
+  readonly leases: readonly Lease[];
+  /** Its connection, once it is open. */
+  readonly command: () => ReturnType<typeof openCommandConnection>;
+}
+
+/** What it adds to the metrics of its process. */
+function measure(
+  metrics: ProcessMetrics,
+  { queues, concurrency }: ServingSettings,
+  { slots, leases, command }: MeasuredParts,
+): WorkerMetrics & { readonly watch: RunnerWatch } {
+  const measured = createWorkerMetrics(metrics, {
+    queues,
+    slots: concurrency,
+    held: (queue) => slots.held(queue).length,
+    isOpen: () => leases.some(({ isOpen }) => isOpen),
+    readDueTimes: (queue, ids) => readDueTimes(command(), queue, ids),
+  });
+  const onRan: OnRan = ({ queue, type }, ms) => measured.runs.of(queue, type).ran(ms);
+  return { ...measured, watch: { onRan, onReplaced: measured.threadReplaced } };
 }
 
 /** What is to be done at the stop, and has no start. */

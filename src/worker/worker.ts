@@ -19,17 +19,19 @@ export type WorkerDeps = ServingDeps;
 export function createWorker(settings: WorkerSettings, deps: WorkerDeps): Service {
   const { tasks, concurrency, threads, threadMemoryMb, resultLimitBytes } = settings;
   const { registry, log } = deps;
-  return createServing('worker', settings, deps, (prefetch, onReport) => {
+  return createServing('worker', settings, deps, (prefetch, onReport, measured = {}) => {
     const runnerSettings = { tasks, resultLimitBytes, threadMemoryMb };
     const semaphore = createSemaphore(threads);
-    const threadPool = new ThreadPool({ settings: runnerSettings, semaphore, prefetch, onReport, log });
+    const pool = { settings: runnerSettings, semaphore, prefetch, onReport, log };
+    const threadPool = new ThreadPool({ ...pool, ...measured });
+    const { onRan } = measured;
     const inline = createInline(registry, resultLimitBytes, onReport, log);
     return {
       services: [threadPool, inline],
       threads: threadPool,
-      inline: limitRunner(inline, createSemaphore(concurrency), prefetch),
+      inline: limitRunner(inline, createSemaphore(concurrency), prefetch, onRan),
       // A process takes the place of a thread.
-      processes: limitRunner(createProcessRunner(runnerSettings, onReport, log), semaphore, prefetch),
+      processes: limitRunner(createProcessRunner(runnerSettings, onReport, log), semaphore, prefetch, onRan),
     };
   });
 }

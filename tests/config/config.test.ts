@@ -11,6 +11,7 @@ const DEFAULTS: Config = {
   dataDir: '.popfleet',
   host: '127.0.0.1',
   port: 3_000,
+  metricsPort: 0,
   queues: ['default'],
   concurrency: CORES,
   threads: CORES,
@@ -83,6 +84,7 @@ test('every variable is read', () => {
     DATA_DIR: '/data',
     HOST: '::',
     PORT: '0',
+    METRICS_PORT: '9100',
     QUEUES: 'mail, video ,mail,',
     CONCURRENCY: '12',
     THREADS: '4',
@@ -123,6 +125,7 @@ test('every variable is read', () => {
     dataDir: '/data',
     host: '::',
     port: 0,
+    metricsPort: 9_100,
     queues: ['mail', 'video'],
     concurrency: 12,
     threads: 4,
@@ -186,6 +189,7 @@ test.each(['Server', 'master', ' all', 'all,worker', '0', '__proto__'])('"%s" is
 });
 
 test.each([
+  ['METRICS_PORT', ['-1', '65536', '9100.5', ' 9100', 'none']],
   ['PORT', ['-1', '65536', '3000.5', '3e3', '0x10', ' 3000', 'http', '99999999999999999999']],
   ['CONCURRENCY', ['0', '1025', '-2', 'many']],
   ['HEARTBEAT_MS', ['49', 'x']],

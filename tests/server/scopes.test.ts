@@ -100,6 +100,7 @@ const ROUTES: readonly Row[] = [
   ['GET', '/v1/session', 'any'],
   ['DELETE', '/v1/session', 'any'],
   ['POST', '/v1/session', 'public', { key: keys.read.key }],
+  ['GET', '/metrics', 'read'],
   ['GET', '/healthz', 'public'],
   ['GET', '/readyz', 'public'],
   ['GET', '/openapi.json', 'public'],

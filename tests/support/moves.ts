@@ -3,6 +3,7 @@
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { TASK_STATES } from '../../src/protocol/task-state.ts';
+import { COUNT_FIELDS } from '../../src/store/totals.ts';
 import { queueKey } from './queue-key.ts';
 import { recordsOf } from './records.ts';
 
@@ -69,11 +70,26 @@ export async function redisNow(client: Redis): Promise<number> {
   return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
 }
 
+/** What there is, beside what has happened so far (`totalsOf`). */
+const OF_NOW = new Set<string>([
+  'accepted',
+  ...TASK_STATES,
+  'removed',
+  'malformed',
+  'bytes',
+  'moved-in',
+  'moved-out',
+]);
+
 /** The counts of a queue. Numbers that are 0 are left out. */
 export async function countsOf(client: Redis, queue = 'default'): Promise<Record<string, number>> {
   const counts = Object.entries(await client.hgetall(`${queueKey(queue)}:count`));
+  for (const [name] of counts) expect(COUNT_FIELDS).toContain(name);
   return Object.fromEntries(
-    counts.map(([name, text]) => [name, Number(text)]).filter(([, count]) => count !== 0),
+    counts
+      .filter(([name]) => OF_NOW.has(name))
+      .map(([name, text]) => [name, Number(text)] as const)
+      .filter(([, count]) => count !== 0),
   );
 }
 

@@ -8,6 +8,7 @@ import { expect } from 'vitest';
 import { queueKey } from './queue-key.ts';
 import type { TaskRecord } from '../../src/store/record.ts';
 import { eventually } from './eventually.ts';
+import { countsOf } from './moves.ts';
 import { type Answer, post } from './http.ts';
 import { recordOf } from './records.ts';
 import type { TestRedis } from './redis.ts';
@@ -68,9 +69,8 @@ export function openQueueFacts(redis: TestRedis, queue = 'default'): QueueFacts 
   }
 
   async function counts(): Promise<Record<string, number>> {
-    const { bytes: _, ...tasks } = await client.hgetall(`${key}:count`);
-    const numbers = Object.entries(tasks);
-    return Object.fromEntries(numbers.map(([name, text]) => [name, Number(text)]).filter(([, n]) => n !== 0));
+    const { bytes: _, ...tasks } = await countsOf(client, queue);
+    return tasks;
   }
 
   function untilSucceeded(ids: readonly string[], withinMs?: number): Promise<TaskRecord[]> {

@@ -16,6 +16,7 @@ import type { Step } from './model-steps.ts';
 import { ModelWorker } from './model-worker.ts';
 import { type ModelFlaws, NEXT, RelayModel } from './relay-model.ts';
 import { recordOf } from './records.ts';
+import { TotalsModel } from './totals-model.ts';
 
 const LEASE_MS = 1_000;
 export const QUEUE = 'model';
@@ -38,6 +39,7 @@ export class QueueModel {
   private readonly client: Redis;
   private readonly producer: Producer;
   private readonly clock: ModelClock;
+  private readonly totals: TotalsModel;
   private readonly operator;
   private readonly sweep;
 
@@ -45,6 +47,7 @@ export class QueueModel {
     this.client = client;
     this.producer = producer;
     this.clock = clock;
+    this.totals = new TotalsModel(client, QUEUE);
     this.operator = createOperator(client);
     this.relays = new RelayModel(client, producer, clock, QUEUE, flaws);
     this.sweep = createSweeper(client, {
@@ -75,6 +78,7 @@ export class QueueModel {
       this.refused += 1;
     });
     await this.relays.watch();
+    await this.totals.watch();
   }
 
   private async runStep(step: Step): Promise<void> {
@@ -167,6 +171,7 @@ export class QueueModel {
         await worker.finish({ word: 'succeeded', count: 50, want: 0, lost: false });
       }
       await this.relays.watch();
+      await this.totals.watch();
       if (await this.isEmpty()) return;
     }
     throw new Error(
@@ -191,6 +196,7 @@ export class QueueModel {
     for (const id of this.accepted)
       expect(ends.get(id), `task ${id} ended`).toBe(1 + (this.replays.get(id) ?? 0));
     await this.relays.checkEnd();
+    await this.totals.checkEnd([...this.replays.values()].reduce((sum, times) => sum + times, 0));
     const left = await this.client.keys(`${this.key}:*`);
     const kinds = left.map((name) => name.slice(this.key.length + 1));
     expect(

@@ -51,6 +51,7 @@ local function settle_late()
     local is_repeat = task and task.worker == worker and run and task.claims == run.claims
     if not is_repeat then stale[#stale + 1] = one.position end
   end
+  Q.deltas.stale = #stale
 end
 
 if #successes > 0 then left = Q.record_successes(successes, groups, results, add_late) end

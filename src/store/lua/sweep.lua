@@ -42,6 +42,7 @@ if Q.NOW < planned and planned - Q.NOW <= sweep.period_ms + sweep.late_ms then
 else
   sweep.next_at = Q.NOW + sweep.period_ms
   for _, duty in ipairs(Q.duties) do duty(sweep) end
+  Q.deltas.repaired = counts.repaired
   redis.call('HSET', Q.QUEUE, 'swept_at', Q.NOW, 'sweep_at', sweep.next_at)
   Q.commit()
 end

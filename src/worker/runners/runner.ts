@@ -13,6 +13,9 @@ export interface Runner {
   run(job: Job, stop: StopSource): Soon<RunEnd>;
 }
 
+/** Told how long a handler has run, once it has ended, whichever way it did. */
+export type OnRan = (job: Job, ranMs: number) => void;
+
 /** Given to every thread and process at its start. */
 export interface RunnerSettings {
   readonly tasks: TaskSettings;

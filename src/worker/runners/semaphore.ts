@@ -2,7 +2,7 @@
 
 import { type Soon, whenThere } from '../../lifecycle.ts';
 import type { Prefetch } from '../prefetch.ts';
-import { type Job, type RunEnd, type Runner, startDeadline, type StopSource } from './runner.ts';
+import { type Job, type OnRan, type RunEnd, type Runner, startDeadline, type StopSource } from './runner.ts';
 
 export interface Semaphore {
   readonly places: number;
@@ -113,14 +113,16 @@ export function createWaitLimit<T>(passed: (one: T) => void, limitMs: number = W
 }
 
 /** @returns a runner whose jobs run when they have a place, and until their deadline */
-export function limitRunner(runner: Runner, semaphore: Semaphore, prefetch: Prefetch): Runner {
+export function limitRunner(runner: Runner, semaphore: Semaphore, prefetch: Prefetch, onRan?: OnRan): Runner {
   function begin(job: Job, stop: StopSource): Soon<RunEnd> {
     const timed = prefetch.started();
     const ranMs = (): number => performance.now() - timed.begunAt;
     const clearDeadline = job.timeoutMs === undefined ? undefined : startDeadline(job.timeoutMs, stop, ranMs);
     return whenThere(runner.run(job, stop), (end) => {
       clearDeadline?.();
-      prefetch.ended(timed, ranMs());
+      const ms = ranMs();
+      prefetch.ended(timed, ms);
+      if (end.kind !== 'not-begun') onRan?.(job, ms);
       semaphore.release();
       return end;
     });

@@ -6,6 +6,7 @@ import type { Prefetch, TimedRun } from '../prefetch.ts';
 import { BatchStates, type JobBatch, MOST_JOBS } from './job-batch.ts';
 import {
   type Job,
+  type OnRan,
   type Report,
   type RunEnd,
   type Runner,
@@ -30,6 +31,9 @@ export interface ThreadPoolDeps {
   /** Takes what handlers report while they run. */
   readonly onReport: (report: Report) => void;
   readonly log: Log;
+  readonly onRan?: OnRan | undefined;
+  /** A thread is gone that had tasks to run, and another one takes its place. */
+  readonly onReplaced?: ((reason: string) => void) | undefined;
   /** Milliseconds that a run may wait for those before it. */
   readonly waitLimitMs?: number;
 }
@@ -140,6 +144,9 @@ export class ThreadPool implements Runner, Service {
   }
 
   #lost(batch: SentBatch, lost: ThreadLost): void {
+    this.#deps.onReplaced?.(
+      batch.killed?.grace.asked?.reason ?? (lost.isLeftBehind ? 'left-behind' : lost.cause),
+    );
     for (const run of batch.runs) {
       if (run.isOpen && !this.#withdraw(run)) this.#settle(run, endOfLost(run, batch, lost));
     }
@@ -149,10 +156,18 @@ export class ThreadPool implements Runner, Service {
     if (!run.isOpen) return;
     this.#runLimit.clear(run);
     if (run.sent) {
+      this.#tellRan(run, ranMs);
       this.#deps.prefetch.ended(run.sent.timed, ranMs);
       this.#leave(run.sent.batch);
     } else this.#waiting.splice(this.#waiting.indexOf(run), 1);
     run.settle(end);
+  }
+
+  /** One that did not end by itself has run until now. */
+  #tellRan({ job, sent }: PoolRun, ranMs: number | undefined): void {
+    if (!this.#deps.onRan || !sent) return;
+    const ms = ranMs ?? sent.batch.states.runningMs(sent.index);
+    if (ranMs !== undefined || ms > 0) this.#deps.onRan(job, ms);
   }
 
   /** One run of a batch has ended; with the last one its thread is free. */

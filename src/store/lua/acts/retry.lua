@@ -14,5 +14,6 @@ function Q.forget_end(id, task)
   redis.call('ZREM', Q.DEAD, id)
   redis.call('ZREM', Q.KEPT, id)
   Q.deltas.bytes = Q.deltas.bytes - task.bytes
+  Q.deltas.replayed = (Q.deltas.replayed or 0) + 1
   task.failures, task.crashes, task.finished = 0, 0, nil
 end

@@ -27,6 +27,9 @@ function Q.remember_error(id, task, payload)
   redis.call('HSET', Q.ERRORS, id, before .. words .. ' ' .. payload)
 end
 
+-- Counts how a run ended that did not end its task, or why it did.
+function Q.count(name) Q.deltas[name] = (Q.deltas[name] or 0) + 1 end
+
 -- Gives a task back to where the next one is taken from.
 function Q.give_back(id, task)
   Q.move_task(id, task, 'ready')
@@ -38,8 +41,10 @@ local function settle(id, task, is_cancelled, verdict, keep_ms)
   if is_cancelled then
     Q.end_task(id, task, 'cancelled', Q.LAST_ERRORS, '', keep_ms)
   elseif verdict then
+    Q.count('poisoned')
     Q.end_task(id, task, 'dead', Q.LAST_ERRORS, verdict, keep_ms)
   else
+    Q.count('returned')
     Q.give_back(id, task)
   end
   return task.state

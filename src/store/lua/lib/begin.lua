@@ -8,4 +8,9 @@ if not Q.KEPT_BY then
     .. '. This text keeps releases out that know no protocol numbers: leave it here.')
 end
 if Q.WALL < (Q.SEEN or Q.WALL) - Q.SET_BACK_MS then redis.call('HSET', Q.QUEUE, 'set_back', Q.WALL) end
-if Q.WALL ~= Q.SEEN then redis.call('HSET', Q.QUEUE, 'wall', Q.WALL, 'skew', Q.SKEW) end
+-- Redis writes numbers slowly. Nearly always there is a text of them.
+if Q.WALL ~= Q.SEEN and Q.SKEW == 0 then
+  redis.call('HSET', Q.QUEUE, 'wall', Q.NOW_TEXT, 'skew', '0')
+elseif Q.WALL ~= Q.SEEN then
+  redis.call('HSET', Q.QUEUE, 'wall', Q.WALL, 'skew', Q.SKEW)
+end

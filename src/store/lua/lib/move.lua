@@ -23,6 +23,18 @@ function Q.move_many(ids, from, to, first)
     deltas[from] = (deltas[from] or 0) - number
   end
   deltas[to] = (deltas[to] or 0) + number
+  -- Sums of the times that tasks stay in a state (totals.ts): each adds the time at which it leaves, less that at which it came.
+  local at = number * (Q.NOW - Q.STAYS_FROM)
+  if to == 'ready' then
+    deltas['ready-ms'] = (deltas['ready-ms'] or 0) - at
+  elseif from == 'ready' then
+    deltas['ready-ms'] = (deltas['ready-ms'] or 0) + at
+  end
+  if to == 'running' then
+    deltas['running-ms'] = (deltas['running-ms'] or 0) - at
+  elseif from == 'running' then
+    deltas['running-ms'] = (deltas['running-ms'] or 0) + at
+  end
   Q.moves_made = Q.moves_made + number
   if number == 1 then
     Q.single_moves[#Q.single_moves + 1] = moves
@@ -41,7 +53,7 @@ end
 
 -- Adds an entry to the event stream. `n` numbers the entries: a reader sees from it that it has missed some.
 function Q.emit(moves, fields)
-  local number = redis.call('HINCRBY', Q.QUEUE, 'events', 1)
+  local number = redis.call('HINCRBY', Q.QUEUE, 'events', '1')
   local moves_kept = moves <= Q.MOVES_OF_A_SWEEP and Q.MOVES_KEPT_THEN or Q.MOVES_KEPT
   local kept = math.min(Q.EVENTS_KEPT, math.max(Q.FEWEST_EVENTS_KEPT, math.ceil(moves_kept / moves)))
   redis.call('XADD', Q.EVENTS, 'MAXLEN', '=', kept, '*', 'n', number, unpack(fields))
@@ -53,6 +65,8 @@ function Q.commit()
   Q.write_rows()
   local accepted
   for name, by in pairs(Q.deltas) do
+    -- Redis writes a number that it gets as text, and slowly: those that nearly all single tasks need are text already.
+    if by == 1 then by = '1' elseif by == -1 then by = '-1' end
     local count = by ~= 0 and redis.call('HINCRBY', Q.COUNT, name, by)
     if name == 'accepted' then accepted = count end
   end

@@ -20,4 +20,5 @@ function Q.count_skipped(name, skipped)
   local number, which = string.match(skipped, '^(%d+) (.*)$')
   local before = string.match(redis.call('HGET', Q.SKIPPED, name) or '', '^(%d+) ') or 0
   redis.call('HSET', Q.SKIPPED, name, string.format('%.0f', before + number) .. ' ' .. which)
+  redis.call('HINCRBY', Q.COUNT, 'dropped-ticks', number)
 end

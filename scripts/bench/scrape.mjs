@@ -1,0 +1,139 @@
+// node scripts/bench/scrape.mjs [--tasks 1000000] [--queues 100]: what one reading of /metrics costs Redis, as Redis counts it
+// (INFO commandstats), over a server that does nothing else, with tasks in all states.
+
+import { parseArgs } from 'node:util';
+import { pathToFileURL } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { end, freePort, ROOT, start } from './processes.mjs';
+import { startRedis } from './redis.mjs';
+import { median } from './stats.mjs';
+import { markdownTable } from './table.mjs';
+
+const { values } = parseArgs({
+  options: {
+    tasks: { type: 'string', default: '1000000' },
+    queues: { type: 'string', default: '100' },
+    rounds: { type: 'string', default: '15' },
+  },
+});
+const TASKS = Number(values.tasks);
+const QUEUES = Number(values.queues);
+const ROUNDS = Number(values.rounds);
+const A_CALL = 500;
+/** Readers within a second share one look. */
+const APART_MS = 1_100;
+/** So that nobody sweeps meanwhile. */
+const NO_SWEEPS = { HEARTBEAT_MS: '20000000', LEASE_MS: '86400000' };
+const silent = { info() {}, warn() {}, error() {}, debug() {}, child: () => silent };
+
+const load = (file) => import(pathToFileURL(`${ROOT}/dist/${file}.js`).href);
+const [
+  { openCommandConnection },
+  { createProducer },
+  { createConsumer },
+  { encodeContent },
+  { homeOf },
+  { newTaskId },
+] = await Promise.all(
+  [
+    'store/connection',
+    'store/producer',
+    'store/consumer',
+    'protocol/message',
+    'store/keys',
+    'protocol/task-id',
+  ].map(load),
+);
+
+/** Of each queue most tasks wait, in all lanes; some run, and some have ended in each way. */
+async function fill(client, queue, tasks) {
+  const producer = createProducer(client);
+  const content = encodeContent('add', { one: 1, two: 2 });
+  const lanes = ['normal', 'normal', 'normal', 'high', 'low'];
+  for (let sent = 0; sent < tasks; sent += A_CALL) {
+    const lane = lanes[(sent / A_CALL) % lanes.length];
+    const size = Math.min(A_CALL, tasks - sent);
+    await producer.enqueue(
+      queue,
+      Array.from({ length: size }, () => ({ id: newTaskId(), content, lane, extras: undefined })),
+    );
+  }
+  const consumer = createConsumer(client, homeOf(queue), 'worker.example-1234-0a1b2c3d', 86_400_000);
+  const { tasks: taken } = await consumer.claim([], 100);
+  const words = ['succeeded', 'succeeded', 'dead', 'cancelled', 'failed', 'snoozed', 'released'];
+  const outcomes = taken.slice(0, 70).map(({ id, token }, at) => ({
+    id,
+    token,
+    word: words[at % words.length],
+    contentBytes: content.length,
+    payload: Buffer.from([1]),
+    delayMs: 60_000,
+  }));
+  await consumer.finish(outcomes, 0);
+}
+
+async function costOf(redis, url) {
+  await sleep(APART_MS);
+  await redis.config('RESETSTAT');
+  const begun = performance.now();
+  const response = await fetch(`${url}/metrics`);
+  const text = await response.text();
+  const ms = performance.now() - begun;
+  const info = await redis.info('commandstats');
+  const stats = Array.from(
+    info.matchAll(/^cmdstat_(\S+?):calls=(\d+),usec=(\d+)/gm),
+    ([, name, calls, usec]) => ({
+      name,
+      calls: Number(calls),
+      usec: Number(usec),
+    }),
+  ).filter(({ name }) => !name.startsWith('config'));
+  if (!response.ok || !text.includes('popfleet_tasks{')) throw new Error(`no metrics: ${response.status}`);
+  const sum = (key) => stats.reduce((total, one) => total + one[key], 0);
+  return { stats, usec: sum('usec'), calls: sum('calls'), ms, bytes: text.length };
+}
+
+const server = await startRedis({ aof: false });
+const redis = new Redis(server.port, '127.0.0.1');
+const port = await freePort();
+const env = {
+  REDIS_URL: `redis://127.0.0.1:${server.port}`,
+  PORT: String(port),
+  LOG_LEVEL: 'error',
+  ...NO_SWEEPS,
+};
+try {
+  const settings = { url: env.REDIS_URL, log: silent };
+  const client = openCommandConnection(settings, 'bench', { socketTimeoutMs: 60_000 });
+  await new Promise((resolve) => client.once('ready', resolve));
+  for (let at = 0; at < QUEUES; at += 1) await fill(client, `queue-${at}`, TASKS / QUEUES);
+  client.disconnect();
+  const api = start(process.execPath, [`${ROOT}/dist/cli.js`, 'server'], env);
+  const url = `http://127.0.0.1:${port}`;
+  while (
+    !(await fetch(`${url}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  )
+    await sleep(50);
+  await sleep(2_000);
+  const costs = [];
+  for (let round = 0; round < ROUNDS; round += 1) costs.push(await costOf(redis, url));
+  await end(api, 'SIGTERM');
+  const of = (key) => costs.map((one) => one[key]);
+  console.log(
+    `One reading of /metrics with ${TASKS.toLocaleString('en')} tasks in ${QUEUES} queues (${(costs[0].bytes / 1_024).toFixed(0)} KB, ` +
+      `${median(of('calls'))} commands): Redis ${median(of('usec'))} µs (${Math.min(...of('usec'))}–${Math.max(...of('usec'))}), ` +
+      `the reader waits ${median(of('ms')).toFixed(1)} ms\n`,
+  );
+  const rows = costs[0].stats.map(({ name }) => {
+    const all = costs.map(({ stats }) => stats.find((one) => one.name === name) ?? { calls: 0, usec: 0 });
+    return [name, median(all.map(({ calls }) => calls)), median(all.map(({ usec }) => usec))];
+  });
+  console.log(markdownTable(['command', 'calls', 'µs'], rows));
+} finally {
+  redis.disconnect();
+  await server.stop();
+}

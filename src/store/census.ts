@@ -1,0 +1,177 @@
+// One look at all queues and at the memory of Redis, for metrics: a few pipelines of cheap commands, however many tasks there are.
+
+import type { Redis } from 'ioredis';
+import { LANES, type Lane } from '../protocol/lane.ts';
+import { TASK_STATES, type TaskState } from '../protocol/task-state.ts';
+import { toRecord } from '../protocol/to-record.ts';
+import { keyOf, type Place, placesOf, QUEUES_KEY } from './keys.ts';
+import { type Command, sendAll } from './pipeline.ts';
+import { readySince } from './ready-since.ts';
+import { throwStoreError } from './store-error.ts';
+import { addTotals, type QueueTotals, totalsOf } from './totals.ts';
+
+/** What stands in a queue now. Times are milliseconds. */
+export interface QueueCensus {
+  readonly queue: string;
+  readonly isPaused: boolean;
+  readonly tasks: Readonly<Record<TaskState, number>>;
+  readonly totals: QueueTotals;
+  /** Bytes of Redis that finished tasks take, about. */
+  readonly bytes: number;
+  /** Workers whose lease has not run out at the last sweep. */
+  readonly workers: number;
+  /** How long the task at the end of each lane has been ready; `undefined` when that cannot be said, 0 when the lane is empty. */
+  readonly oldestReadyMs: Readonly<Record<Lane, number | undefined>>;
+  /** Ends that wait to be followed, and how long the oldest has. */
+  readonly outbox: { readonly length: number; readonly oldestMs: number };
+}
+
+export interface Census {
+  /** By name; beyond `MOST_QUEUES` the last ones are left out. */
+  readonly queues: readonly QueueCensus[];
+  /** How many there are. */
+  readonly queueCount: number;
+  readonly memory: {
+    readonly usedBytes: number;
+    /** `maxmemory`; 0 = without limit. */
+    readonly limitBytes: number;
+  };
+}
+
+/** Each has some forty lines of metrics. */
+export const MOST_QUEUES = 1_000;
+/** Readers within this time share one look. */
+const FRESH_MS = 1_000;
+/** Others that wait for Redis get their turn in between. */
+const PLACES_A_PIPELINE = 50;
+
+/**
+ * @param client a connection of `openCommandConnection`
+ * @returns takes the census; rejects with PopfleetError `redis-unavailable`
+ */
+export function createCensus(
+  client: Redis,
+  now: () => number = () => performance.now(),
+): () => Promise<Census> {
+  let last: { readonly at: number; readonly census: Promise<Census> } | undefined;
+  return async () => {
+    if (!last || now() - last.at > FRESH_MS) {
+      const one = { at: now(), census: takeCensus(client).catch(throwStoreError) };
+      last = one;
+      // A failure is nothing to share with those that come later.
+      one.census.catch(() => {
+        if (last === one) last = undefined;
+      });
+    }
+    return last.census;
+  };
+}
+
+async function takeCensus(client: Redis): Promise<Census> {
+  const [names, info, time] = await Promise.all([
+    client.smembers(QUEUES_KEY),
+    client.info('memory'),
+    client.time(),
+  ]);
+  const wall = Math.floor(Number(time[0]) * 1_000 + Number(time[1]) / 1_000);
+  const listed = names.sort().slice(0, MOST_QUEUES);
+  const places = listed.flatMap(placesOf);
+  const found = new Map<string, PlaceCensus[]>(listed.map((queue) => [queue, []]));
+  for (let at = 0; at < places.length; at += PLACES_A_PIPELINE) {
+    const some = places.slice(at, at + PLACES_A_PIPELINE);
+    const looks = await lookAt(client, some, wall);
+    for (const [index, { queue }] of some.entries()) found.get(queue)?.push(looks[index] as PlaceCensus);
+  }
+  const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  return {
+    queues: listed.map((queue) => sumOf(queue, found.get(queue) ?? [])),
+    queueCount: names.length,
+    memory: {
+      // As Redis counts it against its limit.
+      usedBytes: read('used_memory') - read('mem_not_counted_for_evict'),
+      limitBytes: read('maxmemory'),
+    },
+  };
+}
+
+type PlaceCensus = Omit<QueueCensus, 'queue'>;
+
+/** What one place answers to `commandsFor`. */
+type PlaceReplies = readonly [
+  counts: Record<string, string>,
+  queue: readonly [wall: string | null, skew: string | null, paused: string | null],
+  workers: number,
+  oldestEnd: readonly [entry?: string, at?: string],
+];
+
+function commandsFor(place: Place): readonly Command[] {
+  return [
+    ['hgetall', keyOf(place, 'count')],
+    ['hmget', keyOf(place, 'queue'), 'wall', 'skew', 'paused'],
+    ['zcard', keyOf(place, 'workers')],
+    ['zrange', keyOf(place, 'outbox-ages'), 0, 0, 'WITHSCORES'],
+  ];
+}
+
+/** @param wall the time of day in Redis */
+async function lookAt(client: Redis, places: readonly Place[], wall: number): Promise<PlaceCensus[]> {
+  const commands = places.map(commandsFor);
+  const flat = await sendAll(client, commands.flat());
+  let from = 0;
+  const replies = commands.map(({ length }) => {
+    from += length;
+    return flat.slice(from - length, from) as unknown as PlaceReplies;
+  });
+  // Nothing more is asked of places where nothing waits.
+  const waiting = places.filter((_, at) => Number(replies[at]?.[0]['ready'] ?? 0) > 0);
+  const following = places.filter((_, at) => (replies[at]?.[3].length ?? 0) > 0);
+  const since = await readySince(client, waiting);
+  const lengths = await sendAll(
+    client,
+    following.map((place) => ['zcard', keyOf(place, 'outbox-ages')]),
+  );
+  return replies.map(([counts, [seen, skew, paused], workers, [, oldestEnd]], at) => {
+    const place = places[at] as Place;
+    const ageOf = (time: number): number => Math.max(0, wall + Number(skew) - time);
+    return {
+      isPaused: paused !== null,
+      tasks: toRecord(TASK_STATES, (state) => Number(counts[state] ?? 0)),
+      // As of the latest call.
+      totals: totalsOf(counts, Number(seen) + Number(skew)),
+      bytes: Number(counts['bytes'] ?? 0),
+      workers,
+      oldestReadyMs: toRecord(LANES, (lane) => {
+        const ofPlace = since[waiting.indexOf(place)];
+        const found = ofPlace ? ofPlace[lane] : 'empty';
+        return found === 'empty' ? 0 : found && ageOf(found);
+      }),
+      outbox: {
+        length: Number(lengths[following.indexOf(place)] ?? 0),
+        oldestMs: oldestEnd === undefined ? 0 : ageOf(Number(oldestEnd)),
+      },
+    };
+  });
+}
+
+/** A worker serves all places of its queue. */
+function sumOf(queue: string, places: readonly PlaceCensus[]): QueueCensus {
+  const sum = (read: (one: PlaceCensus) => number): number =>
+    places.reduce((total, one) => total + read(one), 0);
+  const most = (read: (one: PlaceCensus) => number | undefined): number | undefined => {
+    const known = places.map(read).filter((one) => one !== undefined);
+    return known.length > 0 ? Math.max(...known) : undefined;
+  };
+  return {
+    queue,
+    isPaused: places.some(({ isPaused }) => isPaused),
+    tasks: toRecord(TASK_STATES, (state) => sum(({ tasks }) => tasks[state])),
+    totals: addTotals(places.map(({ totals }) => totals)),
+    bytes: sum(({ bytes }) => bytes),
+    workers: most(({ workers }) => workers) ?? 0,
+    oldestReadyMs: toRecord(LANES, (lane) => most(({ oldestReadyMs }) => oldestReadyMs[lane])),
+    outbox: {
+      length: sum(({ outbox }) => outbox.length),
+      oldestMs: most(({ outbox }) => outbox.oldestMs) ?? 0,
+    },
+  };
+}
