@@ -7,6 +7,7 @@ import type { TaskView } from '../views/task-view.ts';
 import { ApiError, isPassing, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import { followEvents, PATIENCE_MS } from './follow-events.ts';
+import { createOperations, type Operations } from './operations.ts';
 import { createQueues, type Queues } from './queues.ts';
 import { createSchedules, type Schedules } from './schedules.ts';
 import { type BatchOptions, type SentItem, sendBatches } from './send-batches.ts';
@@ -37,6 +38,7 @@ export class Popfleet {
   readonly queues: Queues;
   readonly schedules: Schedules;
   readonly fleet: Fleet;
+  readonly operations: Operations;
   readonly #transport: Transport;
 
   /** @throws TypeError when the address is no http or https address */
@@ -45,6 +47,7 @@ export class Popfleet {
     this.queues = createQueues(this.#transport);
     this.schedules = createSchedules(this.#transport);
     this.fleet = createFleet(this.#transport);
+    this.operations = createOperations(this.#transport);
   }
 
   /**

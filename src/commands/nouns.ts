@@ -50,6 +50,13 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     },
   ],
   [
+    'op',
+    {
+      description: 'operations on many tasks',
+      load: async (command, terminal) => (await import('./op.ts')).addOpVerbs(command, terminal),
+    },
+  ],
+  [
     'queue',
     {
       description: 'numbers of queues, pause and resume',

@@ -1,9 +1,12 @@
-// `popfleet queue`: numbers of queues, pause and resume.
+// `popfleet queue`: numbers of queues, pause and resume, and removing their tasks.
 
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { TASK_STATES, type TaskState } from '../protocol/task-state.ts';
 import type { QueueView } from '../server/routes/queues.ts';
+import { operate } from './operate.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
+import { UsageError } from './usage-error.ts';
 import { addVerb, type Session } from './verb.ts';
 
 const count =
@@ -48,6 +51,38 @@ export function addQueueVerbs(queue: Command, terminal: Terminal): void {
       if (run === 'pause') printer.say(`Go on with: popfleet queue resume ${view.queue}`, 'dim');
     });
   }
+  addPurge(queue, terminal);
+}
+
+function addPurge(queue: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'purge <queue>',
+    description: 'Remove all tasks of a queue but those that run',
+    examples: [
+      'popfleet queue purge default --dry-run',
+      'popfleet queue purge default --state succeeded --confirm default',
+    ],
+  };
+  addVerb(queue, terminal, texts, async (session, [which], options) => {
+    const name = which as string;
+    const { state, dryRun = false, confirm } = options as PurgeOptions;
+    if (!dryRun && confirm !== name) {
+      throw new UsageError(
+        `What is removed is gone. Give --confirm ${name} if that is meant, or --dry-run to see it.`,
+      );
+    }
+    const filter = state === undefined ? { queue: name } : { queue: name, state };
+    return operate(session, { action: 'delete', filter }, { dryRun }, true);
+  })
+    .addOption(new Option('--state <word>', 'only those in this state').choices(TASK_STATES))
+    .option('--confirm <queue>', 'the name of the queue once more')
+    .option('--dry-run', 'only say how many there are');
+}
+
+interface PurgeOptions {
+  readonly state?: TaskState;
+  readonly dryRun?: boolean;
+  readonly confirm?: string;
 }
 
 function printQueue(printer: Session['printer'], view: QueueView): void {

@@ -8,9 +8,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Ended, installCommand, startAtTerminal, startInPipe } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RoleProcess, startRole, stopRole } from '../support/fleet.ts';
+import { post } from '../support/http.ts';
 import { finished, send } from '../support/life.ts';
 
 const DOCUMENT = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');
+const TASKS = fileURLToPath(new URL('../fixtures/tasks.mjs', import.meta.url));
 const HERE = 'http://127.0.0.1:3000';
 const ESCAPE = '\u001b[';
 
@@ -30,11 +32,7 @@ beforeAll(async () => {
   mkdirSync(join(folder, '.config', 'fish', 'completions'), { recursive: true });
   const lines = [1, 2, 3].map((one) => JSON.stringify({ type: 'add', input: { one, two: 2 } }));
   writeFileSync(join(folder, 'tasks.ndjson'), `${lines.join('\n')}\n`);
-  all = await startRole(
-    'all',
-    { TASKS: fileURLToPath(new URL('../fixtures/tasks.mjs', import.meta.url)) },
-    folder,
-  );
+  all = await startRole('all', { TASKS }, folder);
   env = { ...installCommand(folder), POPFLEET_URL: all.url() };
 });
 afterAll(async () => {
@@ -56,8 +54,22 @@ async function taskFor(line: string): Promise<string> {
   return id;
 }
 
+/** An operation that watches tasks which nobody runs. */
+async function openOperation(): Promise<string> {
+  const queue = `nobody-${(files += 1)}`;
+  const id = await send(all.url(), 'add', { one: 1, two: 2 }, { queue, ttlMs: 1 });
+  await finished(all.url(), id);
+  const request = { action: 'retry', filter: { queue }, first: 1, stopAfterErrors: 1 };
+  const { body } = await post(`${all.url()}/v1/operations`, { ...request, dryRun: true });
+  const started = await post(`${all.url()}/v1/operations`, { ...request, confirm: body['confirm'] });
+  return String(started.body['id']);
+}
+
+let files = 0;
+
 async function written(line: string): Promise<string> {
-  const id = line.includes('ID') ? await taskFor(line) : '';
+  if (line.includes(' OP')) return line.replace(' OP', ` ${await openOperation()}`);
+  const id = line.includes(' ID') ? await taskFor(line) : '';
   return line.replaceAll('ID', id).replaceAll(HERE, all.url());
 }
 

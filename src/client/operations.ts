@@ -1,0 +1,50 @@
+// Operations of the API: what is done to many tasks of a queue at once.
+
+import type { OperationCall, OperationView } from '../views/operation-view.ts';
+import type { Transport } from './transport.ts';
+
+/** What is to be done, and to which tasks. */
+export type OperationRequest = Omit<OperationCall, 'dryRun' | 'confirm'>;
+
+/** What an operation would do. */
+interface OperationMatch {
+  /** `gte`: the first 10,000 tasks were looked at, there may be more that match. */
+  readonly matched: { readonly value: number; readonly relation: 'eq' | 'gte' };
+  /** Ids of the first that match. */
+  readonly sample: readonly string[];
+  readonly perState: Readonly<Record<string, number>>;
+  /** Starts it, within five minutes. */
+  readonly confirm: string;
+}
+
+/** @throws ApiError from every method */
+export interface Operations {
+  /** Changes nothing. */
+  match(request: OperationRequest, signal?: AbortSignal): Promise<OperationMatch>;
+  /** @param confirm of the match of the same action and filter: a second call with it starts nothing more */
+  start(request: OperationRequest, confirm: string, signal?: AbortSignal): Promise<OperationView>;
+  get(id: string, signal?: AbortSignal): Promise<OperationView>;
+  list(queue?: string, signal?: AbortSignal): Promise<readonly OperationView[]>;
+  /** Ends it after the slice that is under way. What it has done stays done. */
+  cancel(id: string, signal?: AbortSignal): Promise<OperationView>;
+}
+
+export function createOperations(transport: Transport): Operations {
+  const path = (id: string): string => `/v1/operations/${encodeURIComponent(id)}`;
+  const post = <Body>(body: object, signal?: AbortSignal): Promise<Body> =>
+    transport.json({ method: 'POST', path: '/v1/operations', body, signal });
+  return {
+    match: (request, signal) => post({ ...request, dryRun: true }, signal),
+    start: (request, confirm, signal) => post({ ...request, confirm }, signal),
+    get: (id, signal) => transport.json({ path: path(id), signal }),
+    async list(queue, signal) {
+      const { items } = await transport.json<{ readonly items: readonly OperationView[] }>({
+        path: '/v1/operations',
+        query: { queue },
+        signal,
+      });
+      return items;
+    },
+    cancel: (id, signal) => transport.json({ method: 'POST', path: `${path(id)}/cancel`, signal }),
+  };
+}

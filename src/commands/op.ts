@@ -1,0 +1,50 @@
+// `popfleet op`: operations on many tasks, while they go on and after that.
+
+import type { Command } from 'commander';
+import type { OperationView } from '../views/operation-view.ts';
+import { summaryOf } from './operate.ts';
+import type { Column } from './printer.ts';
+import type { Terminal } from './terminal.ts';
+import { addVerb, type Session } from './verb.ts';
+
+const COLUMNS: readonly Column<OperationView>[] = [
+  { title: 'ID', text: ({ id }) => id },
+  { title: 'ACTION', text: ({ action }) => action },
+  { title: 'QUEUE', text: ({ queue }) => queue },
+  {
+    title: 'STATE',
+    text: ({ state }) => state,
+    style: ({ state }) => (state === 'stopped' ? 'red' : undefined),
+  },
+  { title: 'CREATED', text: ({ createdAt }) => createdAt },
+  { title: 'WHAT IT DID', text: summaryOf },
+];
+
+export function addOpVerbs(op: Command, terminal: Terminal): void {
+  const list = {
+    usage: 'list',
+    description: 'List operations, newest first',
+    examples: ['popfleet op list'],
+  };
+  addVerb(op, terminal, list, async ({ client, printer, signal }, _args, options) => {
+    const items = await client.operations.list(options['queue'] as string | undefined, signal);
+    if (printer.json) printer.document({ items });
+    else printer.table(COLUMNS, items);
+    if (!printer.json && items.length === 0) printer.say('There are no operations.', 'dim');
+  }).option('--queue <name>', 'of this queue alone');
+  const verbs = [
+    { name: 'show', description: 'Show an operation', run: 'get' },
+    { name: 'cancel', description: 'End an operation; what it has done stays done', run: 'cancel' },
+  ] as const;
+  for (const { name, description, run } of verbs) {
+    const texts = { usage: `${name} <id>`, description, examples: [`popfleet op ${name} OP`] };
+    addVerb(op, terminal, texts, async ({ client, printer, signal }, [id]) =>
+      print(printer, await client.operations[run](id as string, signal)),
+    );
+  }
+}
+
+function print(printer: Session['printer'], operation: OperationView): void {
+  if (printer.json) printer.document(operation);
+  else printer.table(COLUMNS, [operation]);
+}

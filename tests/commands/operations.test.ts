@@ -1,0 +1,31 @@
+// Operations on the command line: what is asked before many tasks are removed, and what is shown of it.
+
+import { expect, test } from 'vitest';
+import { type Ended, runCommand } from '../support/command-line.ts';
+import { send } from '../support/life.ts';
+import { withServer } from '../support/with-server.ts';
+
+const server = withServer();
+
+function popfleet(line: string): Promise<Ended> {
+  return runCommand(line.split(' '), { env: { POPFLEET_URL: server.url() } });
+}
+
+test('a purge wants the name of the queue again, and is an operation that can be looked at', async () => {
+  await send(server.url(), 'add', { one: 1, two: 2 }, { queue: 'purged' });
+  expect(await popfleet('queue purge purged --yes')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--confirm purged'),
+  });
+  const seen = await popfleet('queue purge purged --dry-run');
+  expect(seen.stdout).toMatch(/^1 task of purged would be deleted, such as [0-9a-f-]{36}\n$/);
+  expect((await popfleet('queue purge purged --confirm purged')).stdout).toBe('1 deleted\n');
+  const { stdout } = await popfleet('op list --queue purged');
+  expect(stdout).toMatch(/^[0-9a-f-]{36}\tdelete\tpurged\tdone\t.*\t1 deleted\n$/);
+  const [id = ''] = stdout.split('\t');
+  expect(JSON.parse((await popfleet(`op show ${id} --json`)).stdout)).toMatchObject({ id, done: 1 });
+  expect((await popfleet(`op cancel ${id}`)).code).toBe(6);
+  expect((await popfleet('queue purge purged --confirm purged')).stderr).toContain(
+    'No task of purged matches',
+  );
+});
