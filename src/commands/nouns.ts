@@ -50,6 +50,13 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     },
   ],
   [
+    'dead',
+    {
+      description: 'run all dead tasks of one cause again, remove or export them',
+      load: async (command, terminal) => (await import('./dead.ts')).addDeadVerbs(command, terminal),
+    },
+  ],
+  [
     'op',
     {
       description: 'operations on many tasks',

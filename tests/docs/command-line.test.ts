@@ -12,7 +12,9 @@ import { post } from '../support/http.ts';
 import { finished, send } from '../support/life.ts';
 
 const DOCUMENT = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');
-const TASKS = fileURLToPath(new URL('../fixtures/tasks.mjs', import.meta.url));
+const TASKS = ['tasks.mjs', 'needs-file.mjs']
+  .map((name) => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url)))
+  .join(',');
 const HERE = 'http://127.0.0.1:3000';
 const ESCAPE = '\u001b[';
 
@@ -54,6 +56,17 @@ async function taskFor(line: string): Promise<string> {
   return id;
 }
 
+/** The fingerprint of tasks that are dead, and would not be if they ran again. */
+async function fingerprintOfDead(): Promise<string> {
+  const file = join(folder, `there-${(files += 1)}`);
+  const ids = await Promise.all(
+    [1, 2].map(() => send(all.url(), 'needs-file', { file }, { maxAttempts: 1 })),
+  );
+  const [dead] = await Promise.all(ids.map((id) => finished(all.url(), id)));
+  writeFileSync(file, '');
+  return dead?.error?.fingerprint ?? '';
+}
+
 /** An operation that watches tasks which nobody runs. */
 async function openOperation(): Promise<string> {
   const queue = `nobody-${(files += 1)}`;
@@ -68,6 +81,7 @@ async function openOperation(): Promise<string> {
 let files = 0;
 
 async function written(line: string): Promise<string> {
+  if (line.includes('FINGERPRINT')) return line.replace('FINGERPRINT', await fingerprintOfDead());
   if (line.includes(' OP')) return line.replace(' OP', ` ${await openOperation()}`);
   const id = line.includes(' ID') ? await taskFor(line) : '';
   return line.replaceAll('ID', id).replaceAll(HERE, all.url());

@@ -1,0 +1,67 @@
+// Dead letters and operations: what is asked before much is changed, and what a canary finds out.
+
+import { describe, expect, test } from 'vitest';
+import { type Ended, type InProcess, runCommand } from '../support/command-line.ts';
+import { eventually } from '../support/eventually.ts';
+import { look, send } from '../support/life.ts';
+import { withServer } from '../support/with-server.ts';
+
+const server = withServer();
+
+function popfleet(line: string, options: InProcess = {}): Promise<Ended> {
+  return runCommand(line.split(' '), { ...options, env: { POPFLEET_URL: server.url() } });
+}
+
+async function die(queue: string): Promise<string> {
+  await send(server.url(), 'add', { one: 1, two: 2 }, { queue });
+  const id = await server.worker().take(queue);
+  await server.worker().end(id, 'dead', ERROR);
+  return id;
+}
+
+const FINGERPRINT = 'abcdef0123456789';
+const ERROR = { name: 'RangeError', message: 'the other side is down', fingerprint: FINGERPRINT };
+
+describe('what changes many tasks asks first', () => {
+  test('nobody can be asked in a pipe', async () => {
+    await die('asked');
+    const { code, stderr } = await popfleet(`dead replay ${FINGERPRINT} --queue asked`);
+    expect(code).toBe(2);
+    expect(stderr).toContain('give --yes');
+  });
+
+  test('a person says no, and then yes', async () => {
+    const id = await die('asked');
+    const no = await popfleet(`dead rm ${FINGERPRINT} --queue asked`, { isTerminal: true, stdin: 'n\n' });
+    expect(no).toMatchObject({ code: 1, stderr: expect.stringContaining('Nothing was changed') });
+    expect((await look(server.url(), id)).state).toBe('dead');
+    const yes = await popfleet(`dead rm ${FINGERPRINT} --queue asked`, { isTerminal: true, stdin: 'y\n' });
+    expect(yes).toMatchObject({ code: 0, stdout: expect.stringContaining('deleted') });
+    expect((await popfleet(`task get ${id}`)).code).toBe(5);
+  });
+});
+
+test('a canary that dies again stops the replay', async () => {
+  const ids = [await die('canary'), await die('canary'), await die('canary')];
+  const replay = popfleet(`dead replay ${FINGERPRINT} --queue canary --canary 1 --then-rest --yes`);
+  const canary = await eventually(() => server.worker().take('canary'));
+  await server.worker().end(canary, 'dead', ERROR);
+  const { code, stderr } = await replay;
+  expect(code).toBe(1);
+  expect(stderr).toContain('1 of these are dead again');
+  for (const id of ids) expect((await look(server.url(), id)).state).toBe('dead');
+  expect((await popfleet('op list --queue canary')).stdout).toMatch(/\tretry\tcanary\tstopped\t/);
+});
+
+test('a canary that ends well says how to go on', async () => {
+  await die('well');
+  await die('well');
+  const replay = popfleet(`dead replay ${FINGERPRINT} --queue well --canary 1 --yes`);
+  await server.worker().end(await eventually(() => server.worker().take('well')), 'succeeded', 3);
+  const { code, stdout, stderr } = await replay;
+  expect({ code, stdout }).toEqual({
+    code: 0,
+    stdout: '1 retried, 1 of these succeeded, 0 are dead again\n',
+  });
+  expect(stderr).toContain('without --canary');
+});
