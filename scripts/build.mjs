@@ -1,5 +1,5 @@
-// Builds dist/ from src/: compiles the TypeScript and copies everything else (the Lua scripts) beside it, and
-// the files of the page that shows the API.
+// Builds dist/ from src/: compiles the TypeScript and copies everything else (the Lua scripts, a style) beside it,
+// the files of the page that shows the API, and the library of the dashboard.
 // setup.mjs asks `isBuilt` before each start, so the answer rests on file contents: a checkout or a copy,
 // which touch every time stamp, cause no build, and a deleted file does.
 import { spawnSync } from 'node:child_process';
@@ -26,6 +26,13 @@ const stampName = '.stamp';
 /** The page at /docs: a library that is only needed here. */
 const swagger = join(root, 'node_modules', 'swagger-ui-dist');
 const PAGE_FILES = ['swagger-ui.css', 'swagger-ui-bundle.js'];
+/** The library of the dashboard → its name in dist/ui, to which the import map of the page leads. */
+const preact = join(root, 'node_modules', 'preact');
+const LIBRARY_FILES = new Map([
+  ['dist/preact.mjs', 'preact.js'],
+  ['hooks/dist/hooks.mjs', 'preact-hooks.js'],
+  ['jsx-runtime/dist/jsxRuntime.mjs', 'preact-jsx-runtime.js'],
+]);
 
 export function isBuilt() {
   try {
@@ -43,9 +50,13 @@ export function build() {
   const next = mkdtempSync(`${dist}.new-`);
   const old = `${next}.old`;
   try {
-    cpSync(src, next, { recursive: true, filter: (path) => !path.endsWith('.ts') });
+    cpSync(src, next, { recursive: true, filter: (path) => !/\.tsx?$|tsconfig\.json$/.test(path) });
     for (const name of PAGE_FILES) cpSync(join(swagger, name), join(next, 'docs', name));
-    compile(next);
+    for (const [from, name] of LIBRARY_FILES) {
+      writeFileSync(join(next, 'ui', name), withoutSourceMap(readFileSync(join(preact, from), 'utf8')));
+    }
+    compile('tsconfig.json', next);
+    compile('src/ui/tsconfig.json', join(next, 'ui'));
     chmodSync(next, 0o755); // mkdtemp makes it private, but another user may run what is built here
     chmodSync(join(next, 'cli.js'), 0o755);
     writeFileSync(join(next, stampName), stamp);
@@ -56,9 +67,14 @@ export function build() {
   }
 }
 
-function compile(outDir) {
+/** The map is not copied: a browser would ask for it in vain. */
+function withoutSourceMap(text) {
+  return text.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n');
+}
+
+function compile(project, outDir) {
   const tsc = join(root, 'node_modules', '.bin', 'tsc');
-  const { status, stdout, error } = spawnSync(tsc, ['-p', 'tsconfig.json', '--outDir', outDir], {
+  const { status, stdout, error } = spawnSync(tsc, ['-p', project, '--outDir', outDir], {
     cwd: root,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -164,7 +164,7 @@ function welcome(config: Config, server: Server | undefined): void {
   process.stderr.write(
     [
       '',
-      `popfleet is up. API: ${url}/v1/tasks   health: ${url}/healthz`,
+      `popfleet is up. Dashboard: ${url}/ui/   API: ${url}/v1/tasks   health: ${url}/healthz`,
       'Try it:',
       `  curl -i ${url}/add${key} -H 'content-type: application/json' -d '{"one":1,"two":2}'`,
       `  curl${key} '${url}/v1/tasks/ID?wait=30'`,

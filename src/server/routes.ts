@@ -14,6 +14,7 @@ import { queueRoutes } from './routes/queues.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { taskRoutes } from './routes/tasks.ts';
+import { uiRoutes } from './routes/ui.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 
 export function createRoutes(deps: Deps): readonly Route[] {
@@ -31,6 +32,7 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...webhookRoutes(deps),
     ...sessionRoutes(deps),
     ...docsRoutes(deps, () => routes),
+    ...uiRoutes(deps),
     // Last: its path is one segment of any name.
     ...shortRoutes(deps),
   ];

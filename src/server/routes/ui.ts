@@ -1,0 +1,134 @@
+// The dashboard: its page and files, and what leads there. It gets all its data from `/v1`, as any other client.
+
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import type { Context } from 'hono';
+import { respond } from '../answer.ts';
+import type { AppEnv } from '../app-env.ts';
+import { basePathOf } from '../auth/access.ts';
+import type { Deps } from '../deps.ts';
+import { type Route, route } from '../operation.ts';
+
+/** Names by which modules import the library, and its files. Browsers take relative addresses from the page. */
+const IMPORT_MAP = JSON.stringify({
+  imports: {
+    preact: './preact.js',
+    'preact/hooks': './preact-hooks.js',
+    'preact/jsx-runtime': './preact-jsx-runtime.js',
+  },
+});
+
+/**
+ * The page may load its own files, and call this server. Nothing in it can become a script: neither text (Trusted Types) nor
+ * markup. The import map is the only inline script, known by its hash.
+ */
+const POLICY = [
+  "default-src 'none'",
+  `script-src 'self' 'sha256-${createHash('sha256').update(IMPORT_MAP).digest('base64')}'`,
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "require-trusted-types-for 'script'",
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
+
+const TYPES: ReadonlyMap<string, string> = new Map([
+  ['js', 'text/javascript; charset=utf-8'],
+  ['css', 'text/css; charset=utf-8'],
+]);
+
+/** `GET /ui` and its files; `GET /`, which leads there. */
+export function uiRoutes({ hostRules }: Pick<Deps, 'hostRules'>): readonly Route[] {
+  const basePath = basePathOf(hostRules.publicUrl);
+  const names = readdirSync(folder()).filter((name) => TYPES.has(extensionOf(name)));
+  const page = loaded('text/html; charset=utf-8', () => Buffer.from(pageOf(names)));
+
+  /** Without a base path the address is relative: a proxy may have the server under any. */
+  const lead = (c: Context<AppEnv>): Response =>
+    respond(c, 302, null, { Location: basePath === '' ? 'ui/' : `${basePath}/ui/` });
+
+  return [
+    // The second: a proxy that leaves the prefix has this page at the prefix itself.
+    ...['/', ...(['', '/ui'].includes(basePath) ? [] : [basePath])].map((path) =>
+      route('GET', path, undefined, lead),
+    ),
+    // Its files are found relative to the page, so its path has to end in a slash.
+    route('GET', '/ui', undefined, (c) =>
+      new URL(c.req.url).pathname.endsWith('/') ? send(c, page()) : lead(c),
+    ),
+    ...names.map((name) => {
+      const file = loaded(TYPES.get(extensionOf(name)) ?? '', () => readFileSync(new URL(name, folder())));
+      return route('GET', `/ui/${name}`, undefined, (c) => send(c, file()));
+    }),
+  ];
+}
+
+/** Where the build has put the files: the same for the compiled server and for its source. */
+function folder(): URL {
+  const here = import.meta.url;
+  return new URL(here.endsWith('.ts') ? '../../../dist/ui/' : '../../ui/', here);
+}
+
+function extensionOf(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1);
+}
+
+/** Names every module, so that browsers ask for all of them at once. */
+function pageOf(names: readonly string[]): string {
+  const modules = names.filter((name) => extensionOf(name) === 'js');
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>popfleet</title>
+<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='4' fill='%230b5cad'/%3E%3Cpath d='M4 5h8M4 8h8M4 11h5' stroke='white' stroke-width='1.6' stroke-linecap='round'/%3E%3C/svg%3E">
+<link rel="stylesheet" href="style.css">
+<script type="importmap">${IMPORT_MAP}</script>
+${modules.map((name) => `<link rel="modulepreload" href="${name}">`).join('\n')}
+<script type="module" src="main.js"></script>
+</head>
+<body><noscript>The dashboard needs JavaScript. The API works without it: see /docs.</noscript></body>
+</html>
+`;
+}
+
+interface File {
+  readonly type: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly zipped: Uint8Array<ArrayBuffer>;
+  /** Of the plain bytes. */
+  readonly hash: string;
+}
+
+/** Reads and compresses a file at its first request, once. */
+function loaded(type: string, read: () => Buffer): () => File {
+  let file: File | undefined;
+  return () => {
+    if (file === undefined) {
+      const bytes = Uint8Array.from(read());
+      const hash = createHash('sha256').update(bytes).digest('base64url').slice(0, 16);
+      file = { type, bytes, hash, zipped: Uint8Array.from(gzipSync(bytes, { level: 9 })) };
+    }
+    return file;
+  };
+}
+
+function send(c: Context<AppEnv>, { type, bytes, zipped, hash }: File): Response {
+  const isZipped = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '');
+  const headers: Record<string, string> = {
+    'Content-Type': type,
+    'Content-Security-Policy': POLICY,
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cache-Control': 'no-cache',
+    Vary: 'Accept-Encoding',
+    ETag: `"${hash}${isZipped ? '-gzip' : ''}"`,
+  };
+  if ((c.req.header('if-none-match') ?? '').includes(hash)) return respond(c, 304, null, headers);
+  if (isZipped) headers['Content-Encoding'] = 'gzip';
+  return respond(c, 200, isZipped ? zipped : bytes, headers);
+}

@@ -1,0 +1,97 @@
+// Calls `/v1`. What goes wrong is a Problem, whether the server says so or cannot be reached.
+
+/** A problem document (RFC 9457); of a server that cannot be reached it is made here, with the code `unreachable`. */
+export interface Problem {
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  readonly detail: string;
+  readonly requestId?: string;
+  /** Wrong fields: JSON Pointers as fragments, such as `#/input/one`. */
+  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
+}
+
+export class ApiError extends Error {
+  readonly problem: Problem;
+  constructor(problem: Problem) {
+    super(problem.title);
+    this.problem = problem;
+  }
+}
+
+/** Relative to this file, so that it works under any path that a proxy adds. */
+const BASE = new URL('../v1/', import.meta.url);
+const TIMEOUT_MS = 15_000;
+/** `Date` of an answer has whole seconds: a smaller difference says nothing. */
+const CLOCK_TOLERANCE_MS = 1_500;
+
+let clockOffsetMs = 0;
+
+/** Milliseconds since 1970 by the clock of the server, whatever the clock of this machine shows. */
+export function serverNow(): number {
+  return Date.now() + clockOffsetMs;
+}
+
+/** Full URL of a path under `/v1/`. */
+export function apiUrl(path: string): string {
+  return new URL(path, BASE).href;
+}
+
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/**
+ * @param path under `/v1/`
+ * @returns the body; `undefined` when there is none
+ * @throws ApiError
+ */
+export async function callApi<T>(method: Method, path: string, body?: unknown): Promise<T> {
+  const response = await ask(method, path, body);
+  noteClock(response.headers.get('date'));
+  const text = await response.text().catch(() => '');
+  if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T;
+  throw new ApiError(readProblem(response.status, text));
+}
+
+async function ask(method: Method, path: string, body: unknown): Promise<Response> {
+  try {
+    return await fetch(apiUrl(path), {
+      method,
+      cache: 'no-store',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      headers: {
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  } catch {
+    throw new ApiError({
+      status: 0,
+      code: 'unreachable',
+      title: 'The server does not answer',
+      detail: 'It is down, or the network between is.',
+    });
+  }
+}
+
+/** A proxy in between may answer something else than a problem document. */
+function readProblem(status: number, text: string): Problem {
+  const unknown = { status, code: 'unknown', title: `The answer was ${status}`, detail: text.slice(0, 200) };
+  try {
+    const given = JSON.parse(text) as Partial<Problem>;
+    return { ...unknown, detail: '', ...given };
+  } catch {
+    return unknown;
+  }
+}
+
+function noteClock(date: string | null): void {
+  const offset = date === null ? Number.NaN : Date.parse(date) - Date.now();
+  if (Number.isFinite(offset)) clockOffsetMs = Math.abs(offset) < CLOCK_TOLERANCE_MS ? 0 : offset;
+}
+
+/** What a thrown value says, in the form of a problem. */
+export function problemOf(thrown: unknown): Problem {
+  if (thrown instanceof ApiError) return thrown.problem;
+  return { status: 0, code: 'internal', title: 'The dashboard failed', detail: String(thrown) };
+}

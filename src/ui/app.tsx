@@ -1,0 +1,81 @@
+// The dashboard: which screen stands in the frame.
+
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { Frame } from './frame.tsx';
+import { OverviewScreen } from './overview.tsx';
+import { Empty, Loading } from './parts.tsx';
+import { linkTo, type Place, usePlace } from './place.ts';
+import { QueueScreen } from './queue.tsx';
+import { QueuesScreen } from './queues.tsx';
+import { RunScreen } from './run.tsx';
+import { SchedulesScreen } from './schedules.tsx';
+import { useShared } from './shared.ts';
+import { SignIn } from './sign-in.tsx';
+import { TaskScreen } from './task.tsx';
+import { TasksScreen } from './tasks.tsx';
+import { TypesScreen } from './types.tsx';
+import { WorkersScreen } from './workers.tsx';
+
+interface Screen {
+  readonly title: string;
+  readonly body: ComponentChildren;
+}
+
+function screenOf({ path, query }: Place): Screen {
+  const [first, name, ...rest] = path;
+  if (rest.length > 0) return nowhere();
+  switch (first) {
+    case undefined:
+      return { title: 'Overview', body: <OverviewScreen /> };
+    case 'queues':
+      return name === undefined
+        ? { title: 'Queues', body: <QueuesScreen /> }
+        : { title: name, body: <QueueScreen key={name} name={name} /> };
+    case 'tasks':
+      return name === undefined
+        ? { title: 'Tasks', body: <TasksScreen query={query} /> }
+        : { title: `Task ${name.slice(0, 8)}`, body: <TaskScreen key={name} id={name} /> };
+    case 'types':
+      return name === undefined
+        ? { title: 'Types', body: <TypesScreen /> }
+        : {
+            title: `Run ${name}`,
+            body: <RunScreen key={name} type={name} from={query.get('from') ?? undefined} />,
+          };
+    case 'workers':
+      return { title: 'Workers', body: <WorkersScreen /> };
+    case 'schedules':
+      return { title: 'Schedules', body: <SchedulesScreen /> };
+    default:
+      return nowhere();
+  }
+}
+
+function nowhere(): Screen {
+  return {
+    title: 'Not found',
+    body: (
+      <Empty isScreen title="There is no such screen">
+        <a href={linkTo([])}>Overview</a>
+      </Empty>
+    ),
+  };
+}
+
+export function App() {
+  const place = usePlace();
+  const { session } = useShared();
+  const { title, body } = screenOf(place);
+  const path = place.path.join('/');
+  const isFirst = useRef(true);
+  useEffect(() => {
+    document.title = `${title} · popfleet`;
+    // Screen readers begin with the new screen; the first one is read from the top by itself.
+    if (!isFirst.current) document.querySelector<HTMLElement>('main')?.focus({ preventScroll: true });
+    if (!isFirst.current) scrollTo(0, 0);
+    isFirst.current = false;
+  }, [path]);
+  if (session === 'signed-out') return <SignIn />;
+  return <Frame current={place.path[0] ?? ''}>{session === undefined ? <Loading /> : body}</Frame>;
+}

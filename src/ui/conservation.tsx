@@ -1,0 +1,66 @@
+// Every task that was accepted is in exactly one state, or was removed. Each queue shows that it adds up.
+
+import type { Queue } from './api-types.d.ts';
+import { plural, toCount } from './format.ts';
+import { sum } from './live.ts';
+import { Card, Chip } from './parts.tsx';
+import { linkTo } from './place.ts';
+
+export const STATES = ['scheduled', 'ready', 'running', 'succeeded', 'dead', 'cancelled'] as const;
+
+/** The states and `removed`; a state that this page does not know counts as well, and is shown when it has tasks. */
+function partsOf(queues: readonly Queue[]): readonly { readonly name: string; readonly count: number }[] {
+  const shown = [...STATES, 'removed'];
+  const others = new Set(queues.flatMap(({ counts }) => Object.keys(counts)));
+  for (const name of ['accepted', ...shown]) others.delete(name);
+  return [...shown, ...others]
+    .map((name) => ({ name, count: sum(queues, ({ counts }) => counts[name] ?? 0) }))
+    .filter(({ name, count }) => count > 0 || !others.has(name));
+}
+
+/** @param queue when it is about one: its numbers lead to its tasks */
+export function Conservation({
+  queues,
+  queue,
+}: {
+  readonly queues: readonly Queue[];
+  readonly queue?: string;
+}) {
+  const accepted = sum(queues, ({ counts }) => counts['accepted'] ?? 0);
+  const parts = partsOf(queues);
+  const missing = accepted - parts.reduce((total, { count }) => total + count, 0);
+  return (
+    <Card
+      title="Nothing is lost"
+      {...(missing === 0 ? {} : { tone: 'bad' as const })}
+      aside={
+        missing === 0 ? (
+          <Chip state="succeeded">balanced</Chip>
+        ) : (
+          <Chip state="dead">{plural(Math.abs(missing), 'task')} off</Chip>
+        )
+      }
+    >
+      <p class="conservation">
+        <span>
+          <b>{toCount(accepted)}</b> accepted
+        </span>
+        {parts.map(({ name, count }, at) => (
+          <span key={name}>
+            {at === 0 ? '= ' : '+ '}
+            {queue === undefined || name === 'removed' ? (
+              <b>{toCount(count)}</b>
+            ) : (
+              <a href={linkTo(['tasks'], { queue, state: name })}>{toCount(count)}</a>
+            )}{' '}
+            {name}
+          </span>
+        ))}
+      </p>
+      <p class="muted small-text">
+        The numbers are kept by the step that changes a state, so they agree at every moment. Removed tasks
+        were finished, and kept as long as the fleet keeps them.
+      </p>
+    </Card>
+  );
+}

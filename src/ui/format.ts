@@ -1,0 +1,84 @@
+// Numbers and times as people read them.
+
+const whole = new Intl.NumberFormat('en');
+const clock = new Intl.DateTimeFormat(undefined, {
+  dateStyle: 'medium',
+  timeStyle: 'medium',
+});
+const precise = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  fractionalSecondDigits: 3,
+  hourCycle: 'h23',
+});
+
+export function toCount(value: number): string {
+  return whole.format(value);
+}
+
+/** `0.42`, `3.1`, `120`: enough digits to compare, for a rate a second. */
+export function toRate(value: number): string {
+  if (value === 0) return '0';
+  return value < 10 ? value.toFixed(1) : toCount(Math.round(value));
+}
+
+const UNITS: readonly (readonly [ms: number, word: string])[] = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1_000, 's'],
+];
+
+/** `84 ms`, `1.4 s`, `2 min 5 s`, `3 h`; never below zero. */
+export function toDuration(ms: number): string {
+  const left = Math.max(0, ms);
+  if (left < 1_000) return `${Math.round(left)} ms`;
+  if (left < 10_000) return `${(Math.floor(left / 100) / 10).toString()} s`;
+  const at = UNITS.findIndex(([unit]) => left >= unit);
+  const [unit, word] = UNITS[at] ?? [1_000, 's'];
+  const [next, nextWord] = UNITS[at + 1] ?? [0, ''];
+  const first = `${Math.floor(left / unit)} ${word}`;
+  const rest = next === 0 ? 0 : Math.floor((left % unit) / next);
+  return rest === 0 ? first : `${first} ${rest} ${nextWord}`;
+}
+
+/** `2 min ago`, `in 5 s`, `now`. @param now by the clock of the server */
+export function toRelative(time: string, now: number): string {
+  const ms = Date.parse(time) - now;
+  if (Math.abs(ms) < 1_000) return 'now';
+  const text = roughly(Math.abs(ms));
+  return ms > 0 ? `in ${text}` : `${text} ago`;
+}
+
+/** A duration with one unit: what stands in a table changes seldom. */
+function roughly(ms: number): string {
+  const [unit, word] = UNITS.find(([one]) => ms >= one) ?? [1_000, 's'];
+  return `${Math.floor(ms / unit)} ${word}`;
+}
+
+/** Local time of day with milliseconds. */
+export function toTimeOfDay(time: string): string {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? time : precise.format(date);
+}
+
+/** Local date and time with seconds. */
+export function toLocal(time: string): string {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? time : clock.format(date);
+}
+
+export function toBytes(count: number): string {
+  if (count < 1_024) return `${count} bytes`;
+  return count < 1_048_576 ? `${(count / 1_024).toFixed(1)} KiB` : `${(count / 1_048_576).toFixed(1)} MiB`;
+}
+
+/** The first part of an id. UUIDv7 begin with the time, so the end tells tasks of one moment apart. */
+export function toShortId(id: string): string {
+  return id.length > 13 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id;
+}
+
+export function plural(count: number, word: string, many = `${word}s`): string {
+  return `${toCount(count)} ${count === 1 ? word : many}`;
+}

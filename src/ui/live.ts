@@ -1,0 +1,148 @@
+// Keeps the numbers of the fleet fresh: one reading after the other, none while the page is hidden or paused. All screens
+// read again at the same beat, so a page costs the server the same however long it is open.
+
+import { useEffect } from 'preact/hooks';
+import { apiUrl, callApi, type Problem, problemOf } from './api.ts';
+import type { Items, Queue, Session, Worker } from './api-types.d.ts';
+import { type Fleet, readShared, share } from './shared.ts';
+
+const BEAT_MS = 2_000;
+/** Waits between readings that fail. */
+const RETRY_MS = [1_000, 2_000, 4_000, 8_000] as const;
+
+let timer: ReturnType<typeof setTimeout> | undefined;
+let failures = 0;
+let isReading = false;
+
+/** Reads what the key of this browser allows; from then on the numbers are kept fresh. */
+export async function startLive(): Promise<void> {
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) refresh();
+  });
+  await readSession();
+}
+
+/** Asks who is signed in, and reads the numbers. */
+export async function readSession(): Promise<void> {
+  try {
+    share({ session: await callApi<Session>('GET', 'session'), outage: undefined });
+    failures = 0;
+    refresh();
+  } catch (error) {
+    fail(problemOf(error), () => void readSession());
+  }
+}
+
+/** Reads now, and again at the next beat. */
+export function refresh(): void {
+  clearTimeout(timer);
+  if (isReading) return;
+  if (readShared().session === undefined) void readSession();
+  else if (readShared().session !== 'signed-out') void read();
+}
+
+export function setPaused(isPaused: boolean): void {
+  share({ isPaused });
+  if (!isPaused) refresh();
+}
+
+async function read(): Promise<void> {
+  isReading = true;
+  try {
+    const [queues, workers] = await Promise.all([
+      callApi<Items<Queue>>('GET', 'queues'),
+      callApi<Items<Worker>>('GET', 'workers'),
+    ]);
+    failures = 0;
+    const { fleet, beat } = readShared();
+    share({ fleet: toFleet(queues.items, workers.items, fleet), outage: undefined, beat: beat + 1 });
+    plan(BEAT_MS, refresh);
+  } catch (error) {
+    fail(problemOf(error), refresh);
+  } finally {
+    isReading = false;
+  }
+}
+
+/** A page that is hidden or paused goes on when it is shown or resumed. */
+function plan(ms: number, next: () => void): void {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    if (!document.hidden && !readShared().isPaused) next();
+  }, ms);
+}
+
+function fail(problem: Problem, retry: () => void): void {
+  if (problem.status === 401) {
+    share({ session: 'signed-out', fleet: undefined, outage: undefined });
+    return;
+  }
+  const waitMs = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 1_000;
+  failures += 1;
+  const since = readShared().outage?.since ?? Date.now();
+  // A key that may only send tasks reads no numbers: that is no outage, and passes by itself never.
+  if (problem.status === 403) share({ outage: undefined, beat: readShared().beat + 1 });
+  else {
+    share({ outage: { problem, since, retryAt: Date.now() + waitMs } });
+    plan(waitMs, retry);
+  }
+}
+
+function toFleet(queues: readonly Queue[], workers: readonly Worker[], before: Fleet | undefined): Fleet {
+  const at = Date.now();
+  const seconds = before === undefined ? 0 : (at - before.at) / 1_000;
+  // A reading soon after another one (after an action) would show the noise of a moment.
+  if (before === undefined || seconds < 1) return { queues, workers, at, rates: before?.rates };
+  const grown = (count: (queue: Queue) => number): number =>
+    Math.max(0, sum(queues, count) - sum(before.queues, count)) / seconds;
+  return {
+    queues,
+    workers,
+    at,
+    rates: { accepted: grown(({ counts }) => counts['accepted'] ?? 0), finished: grown(finishedOf) },
+  };
+}
+
+/** Tasks that have ended so far, those that were removed included. */
+function finishedOf({ counts }: Queue): number {
+  const unfinished = (counts['scheduled'] ?? 0) + (counts['ready'] ?? 0) + (counts['running'] ?? 0);
+  return (counts['accepted'] ?? 0) - unfinished;
+}
+
+export function sum(queues: readonly Queue[], count: (queue: Queue) => number): number {
+  return queues.reduce((total, queue) => total + count(queue), 0);
+}
+
+/**
+ * Follows a stream of events while the page is visible and not paused.
+ * @param path under `/v1/`; `undefined` = none
+ * @param onEvent called for every event, with its data
+ */
+export function useEvents(
+  path: string | undefined,
+  isPaused: boolean,
+  onEvent: (kind: string, data: unknown) => void,
+): void {
+  useEffect(() => {
+    if (path === undefined || isPaused) return undefined;
+    let source: EventSource | undefined;
+    const open = (): void => {
+      if (document.hidden || source !== undefined) return;
+      source = new EventSource(apiUrl(path));
+      for (const kind of ['snapshot', 'state', 'progress', 'reset', 'end']) {
+        source.addEventListener(kind, (event) => onEvent(kind, JSON.parse(event.data)));
+      }
+    };
+    const close = (): void => {
+      source?.close();
+      source = undefined;
+    };
+    const turn = (): void => (document.hidden ? close() : open());
+    open();
+    document.addEventListener('visibilitychange', turn);
+    return () => {
+      document.removeEventListener('visibilitychange', turn);
+      close();
+    };
+  }, [path, isPaused]);
+}

@@ -1,0 +1,307 @@
+// Small parts that all screens are made of.
+
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { type Problem, problemOf, serverNow } from './api.ts';
+import { toDuration, toLocal, toRelative } from './format.ts';
+import { refresh } from './live.ts';
+import { announce, announceProblem } from './shared.ts';
+
+/** A state is told by its mark, its word and its colour: never by colour alone. */
+const MARKS = new Map([
+  ['scheduled', '◷'],
+  ['ready', '●'],
+  ['running', '▶'],
+  ['succeeded', '✓'],
+  ['dead', '✕'],
+  ['cancelled', '⊘'],
+  ['paused', '▲'],
+  ['warn', '▲'],
+]);
+
+export function Mark({ state }: { readonly state: string }) {
+  return (
+    <span class="mark" aria-hidden="true">
+      {MARKS.get(state) ?? '•'}
+    </span>
+  );
+}
+
+export function Chip({ state, children }: { readonly state: string; readonly children?: ComponentChildren }) {
+  return (
+    <span class={`chip is-${MARKS.has(state) ? state : 'cancelled'}`}>
+      {MARKS.has(state) ? <Mark state={state} /> : undefined}
+      {children ?? state}
+    </span>
+  );
+}
+
+/** A time relative to the clock of the server; the whole time on hover and focus. */
+export function Time({ at, prefix }: { readonly at: string | undefined; readonly prefix?: string }) {
+  if (at === undefined) return <span class="muted">–</span>;
+  return (
+    <time dateTime={at} title={`${toLocal(at)} (${at})`}>
+      {prefix}
+      {toRelative(at, serverNow())}
+    </time>
+  );
+}
+
+/** Seconds that go on by themselves while something runs. */
+export function Ticking({ since }: { readonly since: string }) {
+  const [, redraw] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => redraw((count) => count + 1), 1_000);
+    return () => clearInterval(timer);
+  }, []);
+  return <>{toDuration(serverNow() - Date.parse(since))}</>;
+}
+
+export function Card({
+  title,
+  aside,
+  children,
+  tone,
+}: {
+  readonly title?: ComponentChildren;
+  readonly aside?: ComponentChildren;
+  readonly children: ComponentChildren;
+  readonly tone?: 'warn' | 'bad';
+}) {
+  return (
+    <section class={tone === undefined ? 'card' : `card is-${tone}`}>
+      {title === undefined ? undefined : (
+        <header class="card-head">
+          <h2>{title}</h2>
+          {aside}
+        </header>
+      )}
+      {children}
+    </section>
+  );
+}
+
+/** A table that scrolls within its own region, where the page is narrower. */
+export function Table({
+  label,
+  heads,
+  children,
+}: {
+  readonly label: string;
+  /** With `#` in front for columns of numbers, with `-` for one whose head only screen readers say. */
+  readonly heads: readonly string[];
+  readonly children: ComponentChildren;
+}) {
+  return (
+    <div class="scroll" role="region" aria-label={label} tabIndex={0}>
+      <table>
+        <thead>
+          <tr>
+            {heads.map((head) => (
+              <th key={head} scope="col" class={head.startsWith('#') ? 'number' : undefined}>
+                {head.startsWith('-') ? <span class="hidden">{head.slice(1)}</span> : head.replace(/^#/, '')}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
+
+/** @param isScreen when nothing else stands on the screen: then it is its headline */
+export function Empty({
+  title,
+  isScreen,
+  children,
+}: {
+  readonly title: string;
+  readonly isScreen?: boolean;
+  readonly children?: ComponentChildren;
+}) {
+  return (
+    <div class="empty">
+      {isScreen === true ? <h1>{title}</h1> : <p class="empty-title">{title}</p>}
+      {children}
+    </div>
+  );
+}
+
+/** What could not be read, and what to do; in place of a screen. */
+export function ProblemBox({ problem, retry }: { readonly problem: Problem; readonly retry?: () => void }) {
+  const isForbidden = problem.status === 403;
+  return (
+    <div class="problem" role={isForbidden ? undefined : 'alert'}>
+      <h1>{isForbidden ? 'Your key may not see this' : problem.title}</h1>
+      <p>{problem.detail}</p>
+      <RequestId of={problem} />
+      {retry === undefined || isForbidden ? undefined : (
+        <button type="button" onClick={retry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** By which the log of the server has it. */
+export function RequestId({ of }: { readonly of: Problem | undefined }) {
+  if (of?.requestId === undefined) return null;
+  return (
+    <p class="muted">
+      Request <code>{of.requestId}</code>
+    </p>
+  );
+}
+
+/** Shown only when loading takes a while: a flash would disturb more than it tells. */
+export function Loading() {
+  return (
+    <div class="loading" role="status">
+      <span class="hidden">Loading</span>
+      <i />
+      <i />
+      <i />
+    </div>
+  );
+}
+
+/** Copies a text; where the browser does not allow that (plain http), selects it. */
+export function Copy({ text, label = 'Copy' }: { readonly text: string; readonly label?: string }) {
+  const [isDone, setDone] = useState(false);
+  const source = useRef<HTMLTextAreaElement>(null);
+  const copy = async (): Promise<void> => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setDone(true);
+      announce('Copied');
+      setTimeout(() => setDone(false), 1_500);
+    } catch {
+      source.current?.select();
+      announce('The text is selected: copy it with the keyboard');
+    }
+  };
+  return (
+    <>
+      <button type="button" class="small" onClick={() => void copy()}>
+        {isDone ? 'Copied' : label}
+      </button>
+      {globalThis.isSecureContext ? undefined : (
+        <textarea ref={source} class="hidden" tabIndex={-1} aria-hidden="true" readOnly value={text} />
+      )}
+    </>
+  );
+}
+
+export function Code({ text, copyLabel }: { readonly text: string; readonly copyLabel?: string }) {
+  return (
+    <div class="code">
+      <pre tabIndex={0}>{text}</pre>
+      <Copy text={text} {...(copyLabel === undefined ? {} : { label: copyLabel })} />
+    </div>
+  );
+}
+
+export interface ActionProps {
+  /** A verb, such as `Cancel`. */
+  readonly label: string;
+  /** What it is done to, where several such buttons stand on a page. */
+  readonly about?: string;
+  /** What it did, for people: `Cancelled`. */
+  readonly done: string;
+  readonly run: () => Promise<unknown>;
+  /** What happens, in a sentence; then it is asked first. */
+  readonly confirm?: string;
+  readonly tone?: 'danger' | 'primary';
+  readonly id?: string;
+  /** Called when it was done. */
+  readonly after?: () => void;
+}
+
+/** A button that changes something. A failure is shown with its reason, and nothing on the page is lost. */
+export function Action({ label, about, done, run, confirm, tone, id, after }: ActionProps) {
+  const [isBusy, setBusy] = useState(false);
+  const dialog = useRef<HTMLDialogElement>(null);
+  const act = async (): Promise<void> => {
+    dialog.current?.close();
+    setBusy(true);
+    try {
+      await run();
+      announce(done);
+      after?.();
+    } catch (error) {
+      announceProblem(`${label}: not done`, problemOf(error));
+    }
+    setBusy(false);
+    refresh();
+  };
+  const ask = (): void => (confirm === undefined ? void act() : dialog.current?.showModal());
+  return (
+    <>
+      <button
+        type="button"
+        id={id}
+        class={tone}
+        disabled={isBusy}
+        aria-label={about === undefined ? undefined : `${label} ${about}`}
+        onClick={ask}
+      >
+        {label}
+      </button>
+      {confirm === undefined ? undefined : (
+        <dialog ref={dialog} aria-label={label}>
+          <h2>{label}?</h2>
+          <p>{confirm}</p>
+          <div class="actions">
+            <button type="button" onClick={() => dialog.current?.close()}>
+              Back
+            </button>
+            <button type="button" class={tone ?? 'primary'} onClick={() => void act()}>
+              {label}
+            </button>
+          </div>
+        </dialog>
+      )}
+    </>
+  );
+}
+
+/** Names and values beside each other; what is undefined is left out. */
+export function Facts({
+  of,
+}: {
+  readonly of: readonly (readonly [name: string, value: ComponentChildren])[];
+}) {
+  return (
+    <dl class="facts">
+      {of
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+    </dl>
+  );
+}
+
+/** A meter without a style attribute, which the policy of the page would not allow. */
+export function Meter({
+  value,
+  of,
+  label,
+}: {
+  readonly value: number;
+  readonly of: number;
+  readonly label: string;
+}) {
+  const width = of <= 0 ? 0 : Math.min(100, (value / of) * 100);
+  return (
+    <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label={label}>
+      <rect class="meter-back" width="100" height="6" rx="2" />
+      <rect class="meter-fill" width={width} height="6" rx="2" />
+    </svg>
+  );
+}

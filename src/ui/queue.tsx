@@ -1,0 +1,130 @@
+// One queue: its numbers, whether they add up, who serves it, and its switch.
+
+import { callApi } from './api.ts';
+import type { Queue, Worker } from './api-types.d.ts';
+import { Conservation, STATES } from './conservation.tsx';
+import { plural, toCount, toDuration } from './format.ts';
+import { Action, Card, Chip, Code, Empty, Facts, Table, Time } from './parts.tsx';
+import { linkTo } from './place.ts';
+import { stateOf } from './queues.tsx';
+import { type Fleet, may } from './shared.ts';
+import { WithFleet } from './with-fleet.tsx';
+
+export function QueueScreen({ name }: { readonly name: string }) {
+  return <WithFleet show={(fleet) => <OneQueue fleet={fleet} name={name} />} />;
+}
+
+function OneQueue({ fleet, name }: { readonly fleet: Fleet; readonly name: string }) {
+  const queue = fleet.queues.find((one) => one.queue === name);
+  if (!queue) {
+    return (
+      <Empty isScreen title={`There is no queue “${name}”`}>
+        <a href={linkTo(['queues'])}>All queues</a>
+      </Empty>
+    );
+  }
+  const workers = fleet.workers.filter((one) => one.queue === name);
+  return (
+    <>
+      <header class="screen-head">
+        <h1>
+          {name} {stateOf(queue.paused, queue.workers)}
+        </h1>
+        <div class="actions">
+          <a class="button" href={linkTo(['tasks'], { queue: name })}>
+            Tasks
+          </a>
+          {may('admin') ? <Switch queue={queue} /> : undefined}
+        </div>
+      </header>
+      <ul class="tiles">
+        {STATES.map((state) => (
+          <li key={state} class="tile">
+            <a href={linkTo(['tasks'], { queue: name, state })}>
+              <span class="tile-head">
+                <Chip state={state} />
+              </span>
+              <span class="tile-number">{toCount(queue.counts[state] ?? 0)}</span>
+            </a>
+          </li>
+        ))}
+      </ul>
+      {queue.workers === 0 ? <NoWorker name={name} /> : undefined}
+      <div class="columns">
+        <Waiting queue={queue} />
+        <Serving workers={workers} />
+      </div>
+      <Conservation queues={[queue]} queue={name} />
+    </>
+  );
+}
+
+function Switch({ queue: { queue, paused, counts } }: { readonly queue: Queue }) {
+  const verb = paused ? 'resume' : 'pause';
+  const waits = plural(counts['ready'] ?? 0, 'task');
+  return (
+    <Action
+      id={verb}
+      label={paused ? 'Resume' : 'Pause'}
+      done={paused ? `${queue} goes on` : `${queue} is paused`}
+      run={() => callApi('POST', `queues/${encodeURIComponent(queue)}/${verb}`)}
+      {...(paused
+        ? { tone: 'primary' as const }
+        : {
+            confirm: `Nothing of “${queue}” is started any more, ${waits} wait. Running tasks finish, new ones are accepted.`,
+          })}
+    />
+  );
+}
+
+function Waiting({ queue: { ready, outbox, malformed } }: { readonly queue: Queue }) {
+  return (
+    <Card title="Waiting by priority">
+      <Facts
+        of={[
+          ['high', toCount(ready['high'] ?? 0)],
+          ['normal', toCount(ready['normal'] ?? 0)],
+          ['low', toCount(ready['low'] ?? 0)],
+          [
+            'followers to be accepted',
+            outbox.length === 0
+              ? '0'
+              : `${toCount(outbox.length)}, the oldest for ${toDuration(outbox.oldestMs)}`,
+          ],
+          ['messages that are no tasks', toCount(malformed)],
+        ]}
+      />
+    </Card>
+  );
+}
+
+function Serving({ workers }: { readonly workers: readonly Worker[] }) {
+  return (
+    <Card title="Workers">
+      {workers.length === 0 ? (
+        <Empty title="None" />
+      ) : (
+        <Table label="Workers of this queue" heads={['Worker', '#Holds', 'Lease ends']}>
+          {workers.map(({ worker, host, pid, holds, leaseUntil }) => (
+            <tr key={worker}>
+              <td title={worker}>{host === undefined ? worker : `${host}:${String(pid)}`}</td>
+              <td class="number">{toCount(holds)}</td>
+              <td>
+                <Time at={leaseUntil} />
+              </td>
+            </tr>
+          ))}
+        </Table>
+      )}
+    </Card>
+  );
+}
+
+function NoWorker({ name }: { readonly name: string }) {
+  return (
+    <Card title="No live worker serves this queue" tone="warn">
+      <p>Its tasks wait until one does. Start one on any machine that reaches Redis:</p>
+      <Code text={`APP_TYPE=worker QUEUES=${name} REDIS_URL=redis://… npm start`} />
+    </Card>
+  );
+}

@@ -1,0 +1,68 @@
+// One thing that a screen shows: read at once and at every beat, one call at a time. What was read stays when a later
+// reading fails.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { callApi, type Problem, problemOf } from './api.ts';
+import { share, useShared } from './shared.ts';
+
+export interface Resource<T> {
+  /** The last good answer; `undefined` until the first. */
+  readonly data: T | undefined;
+  /** Why the last reading failed; `undefined` when it did not. */
+  readonly problem: Problem | undefined;
+  reload(): void;
+}
+
+interface State<T> {
+  readonly path: string;
+  readonly data: T | undefined;
+  readonly problem: Problem | undefined;
+}
+
+/**
+ * @param path under `/v1/`; with another one everything begins anew
+ * @param everyBeats at which beats it is read again; 0 = never
+ */
+export function useResource<T>(path: string, everyBeats = 1): Resource<T> {
+  const { beat, isPaused } = useShared();
+  const [state, setState] = useState<State<T>>({ path, data: undefined, problem: undefined });
+  const latest = useRef<{ path: string; isReading: boolean }>({ path, isReading: false });
+
+  const load = (): void => {
+    const reading = latest.current;
+    if (reading.isReading) return;
+    reading.isReading = true;
+    void callApi<T>('GET', path)
+      .then(
+        (data) => ({ path, data, problem: undefined }),
+        (error: unknown) => {
+          const problem = problemOf(error);
+          if (problem.status === 401) share({ session: 'signed-out', fleet: undefined });
+          return { path, data: undefined, problem };
+        },
+      )
+      .then((next) => {
+        reading.isReading = false;
+        // An answer to what the screen does not show any more.
+        if (latest.current !== reading) return;
+        setState((before) =>
+          next.problem && before.path === path ? { ...before, problem: next.problem } : next,
+        );
+      });
+  };
+
+  useEffect(() => {
+    latest.current = { path, isReading: false };
+    load();
+  }, [path]);
+  useEffect(() => {
+    if (everyBeats > 0 && beat % everyBeats === 0 && !isPaused && !document.hidden) load();
+  }, [beat]);
+
+  const isCurrent = state.path === path;
+  return {
+    data: isCurrent ? state.data : undefined,
+    problem: isCurrent ? state.problem : undefined,
+    reload: load,
+  };
+}

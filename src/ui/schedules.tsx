@@ -1,0 +1,151 @@
+// Schedules: when they tick, what they made last, and their switches.
+
+import { callApi } from './api.ts';
+import type { Items, Schedule } from './api-types.d.ts';
+import { plural, toDuration } from './format.ts';
+import { Action, Card, Chip, Code, Empty, Loading, ProblemBox, Table, Time } from './parts.tsx';
+import { linkTo, linkToQueue, linkToTask } from './place.ts';
+import { useResource } from './resource.ts';
+import { may } from './shared.ts';
+import { NoRead } from './with-fleet.tsx';
+
+export function SchedulesScreen() {
+  return may('read') ? <Schedules /> : <NoRead />;
+}
+
+const EXAMPLE = `curl -X PUT ${new URL('../v1/schedules/morning', import.meta.url).href} \\
+  -H 'content-type: application/json' \\
+  -d '{"cron":"0 6 * * *","timeZone":"Europe/Berlin","type":"add","input":{"one":1,"two":2}}'`;
+
+function Schedules() {
+  const { data, problem, reload } = useResource<Items<Schedule>>('schedules', 3);
+  return (
+    <>
+      <header class="screen-head">
+        <h1>Schedules</h1>
+        <p class="muted">Each tick makes one task for the whole fleet.</p>
+      </header>
+      {data === undefined ? (
+        problem ? (
+          <ProblemBox problem={problem} retry={reload} />
+        ) : (
+          <Loading />
+        )
+      ) : (
+        <List schedules={data.items} reload={reload} />
+      )}
+    </>
+  );
+}
+
+function List({
+  schedules,
+  reload,
+}: {
+  readonly schedules: readonly Schedule[];
+  readonly reload: () => void;
+}) {
+  if (schedules.length === 0) {
+    return (
+      <Card>
+        <Empty title="There is no schedule yet">
+          <p>This one sends a task every morning at six in Berlin:</p>
+        </Empty>
+        <Code text={EXAMPLE} />
+      </Card>
+    );
+  }
+  return (
+    <Card>
+      <Table label="Schedules" heads={['Schedule', 'When', 'Next', 'Last', 'Runs', '-Actions']}>
+        {schedules.map((one) => (
+          <Row key={`${one.queue} ${one.name}`} schedule={one} reload={reload} />
+        ))}
+      </Table>
+    </Card>
+  );
+}
+
+function Row({ schedule, reload }: { readonly schedule: Schedule; readonly reload: () => void }) {
+  const { name, queue, type, paused = false, next, last, skipped, fault } = schedule;
+  const [first, ...later] = next;
+  return (
+    <tr data-row>
+      <td>
+        <b>{name}</b> {paused ? <Chip state="paused">paused</Chip> : undefined}
+        {fault === undefined ? undefined : <Chip state="dead">cannot be read</Chip>}
+        <br />
+        {fault === undefined ? (
+          <>
+            in <a href={linkToQueue(queue)}>{queue}</a>
+          </>
+        ) : (
+          <span class="fault">{fault}</span>
+        )}
+      </td>
+      <td>{whenOf(schedule)}</td>
+      <td title={later.join('\n')}>
+        <Time at={first} />
+      </td>
+      <td>
+        {last === undefined ? (
+          <span class="muted">never</span>
+        ) : (
+          <a href={linkToTask(last.task)}>
+            <Time at={last.due} />
+          </a>
+        )}
+        {skipped === undefined ? undefined : <div class="muted">{plural(skipped.count, 'tick')} skipped</div>}
+      </td>
+      <td>{type === undefined ? '–' : <a href={linkTo(['types', type])}>{type}</a>}</td>
+      <td class="row-end">{may('admin') ? <Buttons schedule={schedule} reload={reload} /> : undefined}</td>
+    </tr>
+  );
+}
+
+function whenOf({ cron, everyMs, timeZone }: Schedule) {
+  if (cron !== undefined) {
+    return (
+      <>
+        <code>{cron}</code>
+        <br />
+        <span class="muted">{timeZone ?? 'UTC'}</span>
+      </>
+    );
+  }
+  return everyMs === undefined ? '–' : `every ${toDuration(everyMs)}`;
+}
+
+function Buttons({
+  schedule: { name, queue, paused = false, fault },
+  reload,
+}: {
+  readonly schedule: Schedule;
+  readonly reload: () => void;
+}) {
+  const path = (verb: string): string =>
+    `schedules/${encodeURIComponent(name)}${verb}?queue=${encodeURIComponent(queue)}`;
+  const verb = paused ? 'resume' : 'pause';
+  return (
+    <div class="actions">
+      {fault === undefined ? (
+        <Action
+          label={paused ? 'Resume' : 'Pause'}
+          about={name}
+          done={paused ? `${name} goes on` : `${name} is paused`}
+          run={() => callApi('POST', path(`/${verb}`))}
+          after={reload}
+        />
+      ) : undefined}
+      <Action
+        label="Delete"
+        about={name}
+        tone="danger"
+        done={`${name} is deleted`}
+        confirm={`“${name}” makes no more tasks. Those that it made stay.`}
+        run={() => callApi('DELETE', path(''))}
+        after={reload}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,61 @@
+// Where a key is asked for. The browser gets a cookie that stands for it; the key itself is kept nowhere.
+
+import { useState } from 'preact/hooks';
+import { callApi, type Problem, problemOf } from './api.ts';
+import { readSession } from './live.ts';
+
+export function SignIn() {
+  const [problem, setProblem] = useState<Problem>();
+  const [isBusy, setBusy] = useState(false);
+  const signIn = async (form: HTMLFormElement): Promise<void> => {
+    const input = form.querySelector('input');
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      await callApi('POST', 'session', { key: input?.value.trim() ?? '' });
+      await readSession();
+    } catch (error) {
+      setProblem(problemOf(error));
+      setBusy(false);
+      input?.focus();
+    }
+  };
+  const fault =
+    problem?.status === 401 || problem?.status === 422 ? 'This key is not valid.' : problem?.detail;
+  return (
+    <main id="main" class="sign-in" tabIndex={-1}>
+      <form
+        class="card"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void signIn(event.currentTarget);
+        }}
+      >
+        <h1>popfleet</h1>
+        <p class="muted">Sign in with an API key of this server.</p>
+        <label for="key">API key</label>
+        <input
+          id="key"
+          type="password"
+          required
+          autocomplete="current-password"
+          placeholder="pf_…"
+          spellcheck={false}
+          aria-invalid={fault === undefined ? undefined : true}
+          aria-describedby={fault === undefined ? undefined : 'key-fault'}
+        />
+        {fault === undefined ? undefined : (
+          <p id="key-fault" class="fault" role="alert">
+            {fault}
+          </p>
+        )}
+        <button type="submit" class="primary" disabled={isBusy}>
+          Sign in
+        </button>
+        <p class="muted small-text">
+          <code>popfleet key --scopes read</code> makes one that may only look.
+        </p>
+      </form>
+    </main>
+  );
+}

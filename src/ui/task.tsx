@@ -1,0 +1,316 @@
+// One task, live: what happened to it, why it does not run, what its handler said, and what can be done about it.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { callApi, type Problem, problemOf } from './api.ts';
+import type { Task, TaskError } from './api-types.d.ts';
+import { toCurl } from './curl.ts';
+import { Explain } from './explain.tsx';
+import { toDuration } from './format.ts';
+import { useEvents } from './live.ts';
+import { Action, Card, Chip, Copy, Empty, Facts, Loading, ProblemBox, Time } from './parts.tsx';
+import { Payload } from './payload.tsx';
+import { linkTo, linkToQueue } from './place.ts';
+import { useResource } from './resource.ts';
+import { may, useShared } from './shared.ts';
+import { SpanBar, Timeline } from './timeline.tsx';
+import { NoRead } from './with-fleet.tsx';
+
+const FINISHED = new Set(['succeeded', 'dead', 'cancelled', 'removed']);
+
+export function TaskScreen({ id }: { readonly id: string }) {
+  if (!may('read')) return <NoRead />;
+  return <LiveTask id={id} />;
+}
+
+interface Seen {
+  readonly task: Task | undefined;
+  readonly problem: Problem | undefined;
+  /** Grows with each reading that something else has to follow. */
+  readonly count: number;
+}
+
+/** The task as the events tell it: each move and each progress is followed by one reading. */
+function useTask(id: string): Seen & { readonly reload: () => void } {
+  const { isPaused, outage } = useShared();
+  const [seen, setSeen] = useState<Seen>({ task: undefined, problem: undefined, count: 0 });
+  const state = useRef({ isReading: false, isStale: false });
+  const reload = (): void => {
+    const { current } = state;
+    current.isStale = current.isReading;
+    if (current.isReading) return;
+    current.isReading = true;
+    void callApi<Task>('GET', `tasks/${encodeURIComponent(id)}`)
+      .then(
+        (task) => setSeen(({ count }) => ({ task, problem: undefined, count: count + 1 })),
+        // What is on the screen stays; a task that is gone is said to be.
+        (error: unknown) => setSeen((before) => ({ ...before, problem: problemOf(error) })),
+      )
+      .then(() => {
+        current.isReading = false;
+        if (current.isStale) reload();
+      });
+  };
+  useEffect(reload, [id, outage === undefined]);
+  const isOver = seen.task !== undefined && FINISHED.has(seen.task.state);
+  const isGone = seen.problem?.status === 404;
+  const path = isOver || isGone ? undefined : `tasks/${encodeURIComponent(id)}/events`;
+  useEvents(path, isPaused, (kind, data) => {
+    // It has the task as it was when the stream began, and is the answer to a reading that nobody has to make.
+    if (kind === 'snapshot' && (data as Task).acceptedAt !== undefined) {
+      setSeen(({ count }) => ({ task: data as Task, problem: undefined, count: count + 1 }));
+    } else reload();
+  });
+  return { ...seen, reload };
+}
+
+function LiveTask({ id }: { readonly id: string }) {
+  const { task, problem, count, reload } = useTask(id);
+  if (task === undefined) {
+    if (problem?.status === 404) return <Unknown id={id} />;
+    return problem ? <ProblemBox problem={problem} retry={reload} /> : <Loading />;
+  }
+  const isGone = problem?.status === 404;
+  return (
+    <>
+      <header class="screen-head">
+        <h1>
+          {task.type} <Chip state={task.state} />
+        </h1>
+        <p class="muted task-id">
+          <code>{id}</code> <Copy text={id} label="Copy id" />
+        </p>
+        <Buttons task={task} reload={reload} />
+      </header>
+      {isGone ? (
+        <p class="stale">This task was removed. What you see is the last that was read.</p>
+      ) : undefined}
+      {isGone || task.state === 'succeeded' || task.state === 'cancelled' ? undefined : (
+        <Explain task={task} count={count} reload={reload} />
+      )}
+      <div class="columns">
+        <Card title="Timeline">
+          <SpanBar task={task} />
+          <Timeline task={task} />
+        </Card>
+        <About task={task} />
+      </div>
+      <Progress task={task} />
+      {task.error ? <ErrorCard error={task.error} title="Error" /> : undefined}
+      <Card title="Data">
+        <Payload label="Input" value={task.input} />
+        {task.result === undefined ? undefined : <Payload label="Result" value={task.result} />}
+      </Card>
+      {task.errors.length === 0 ? undefined : <Attempts task={task} />}
+      <Log task={task} />
+    </>
+  );
+}
+
+function Unknown({ id }: { readonly id: string }) {
+  return (
+    <Empty isScreen title="There is no such task">
+      <p>
+        <code>{id}</code>
+      </p>
+      <p>Finished tasks are kept for as long as the fleet is set to keep them, then they are removed.</p>
+      <a href={linkTo(['tasks'])}>All tasks</a>
+    </Empty>
+  );
+}
+
+function Buttons({ task, reload }: { readonly task: Task; readonly reload: () => void }) {
+  const { id, state, type, input, queue } = task;
+  const path = `tasks/${id}`;
+  const isOver = FINISHED.has(state);
+  return (
+    <div class="actions">
+      {may('enqueue') ? (
+        <a class="button" href={linkTo(['types', type], { from: id })}>
+          Run again…
+        </a>
+      ) : undefined}
+      <Copy text={toCurl({ type, input, queue })} label="Copy as curl" />
+      {!may('admin') ? undefined : (
+        <>
+          {state === 'dead' ? (
+            <Action
+              id="retry"
+              label="Retry"
+              tone="primary"
+              done="It is ready again"
+              run={() => callApi('POST', `${path}/retry`)}
+              after={reload}
+            />
+          ) : undefined}
+          {isOver ? undefined : (
+            <Action
+              id="cancel"
+              label="Cancel"
+              tone="danger"
+              done={state === 'running' ? 'It was asked to stop' : 'It is cancelled'}
+              confirm={
+                state === 'running'
+                  ? 'It runs. Its handler is asked to stop, and its thread is ended if it does not.'
+                  : 'It will not run.'
+              }
+              run={() => callApi('POST', `${path}/cancel`)}
+              after={reload}
+            />
+          )}
+          {state === 'running' ? undefined : (
+            <Action
+              label="Delete"
+              tone="danger"
+              done="It is deleted"
+              confirm={
+                isOver
+                  ? 'Its input, result, errors and log are removed for good.'
+                  : 'It will not run, and nothing of it is kept.'
+              }
+              run={() => callApi('DELETE', path)}
+              after={reload}
+            />
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+function About({ task }: { readonly task: Task }) {
+  const {
+    queue,
+    priority,
+    attempt,
+    options,
+    worker,
+    crashes,
+    acceptedAt,
+    dueAt,
+    expiresAt,
+    onEnd,
+    traceparent,
+  } = task;
+  const timeout = options?.['timeoutMs'];
+  return (
+    <Card title="About">
+      <Facts
+        of={[
+          ['Queue', <a href={linkToQueue(queue)}>{queue}</a>],
+          ['Priority', priority],
+          ['Attempt', options?.maxAttempts === undefined ? attempt : `${attempt} of ${options.maxAttempts}`],
+          ['Worker', worker === undefined ? undefined : <code>{worker}</code>],
+          ['Lost workers', crashes === 0 ? undefined : crashes],
+          ['Accepted', <Time at={acceptedAt} />],
+          ['Due', task.state === 'scheduled' ? <Time at={dueAt} /> : undefined],
+          [
+            'Expires',
+            FINISHED.has(task.state) || expiresAt === undefined ? undefined : <Time at={expiresAt} />,
+          ],
+          ['Time limit', typeof timeout === 'number' ? toDuration(timeout) : undefined],
+          ['Then', onEnd ? `${onEnd.type} in ${onEnd.queue}` : undefined],
+          ['Trace', traceparent === undefined ? undefined : <code>{traceparent}</code>],
+        ]}
+      />
+    </Card>
+  );
+}
+
+/** What the handler reported last: a share of 100 and a note. */
+function Progress({ task: { progress, state } }: { readonly task: Task }) {
+  if (typeof progress !== 'object' || progress === null) return null;
+  const { percent, note } = progress as { readonly percent?: unknown; readonly note?: unknown };
+  if (typeof percent !== 'number') return null;
+  return (
+    <Card title="Progress" aside={<b>{Math.round(percent)} %</b>}>
+      <progress
+        value={percent}
+        max={100}
+        aria-label="Progress"
+        class={state === 'running' ? 'is-running' : undefined}
+      />
+      {typeof note === 'string' ? <p>{note}</p> : undefined}
+    </Card>
+  );
+}
+
+function ErrorCard({ error, title }: { readonly error: TaskError; readonly title: string }) {
+  return (
+    <Card title={title}>
+      <ErrorText error={error} />
+    </Card>
+  );
+}
+
+function ErrorText({ error }: { readonly error: TaskError }) {
+  const { name, message, code, stack, fingerprint, killCause, cause } = error;
+  return (
+    <div class="error">
+      <p>
+        <strong>{name}</strong>
+        {code === undefined ? undefined : <code> {code}</code>}
+        {killCause === undefined ? undefined : <span class="muted"> ({killCause})</span>}
+      </p>
+      <p class="error-message">{message}</p>
+      {stack === undefined ? undefined : (
+        <details>
+          <summary>Stack</summary>
+          <pre tabIndex={0}>{stack}</pre>
+        </details>
+      )}
+      {cause ? (
+        <details>
+          <summary>Caused by {cause.name}</summary>
+          <ErrorText error={cause} />
+        </details>
+      ) : undefined}
+      {fingerprint === undefined ? undefined : (
+        <p class="muted small-text">
+          Fingerprint <code>{fingerprint}</code>
+        </p>
+      )}
+    </div>
+  );
+}
+
+function Attempts({ task: { errors, attempt } }: { readonly task: Task }) {
+  const hidden = attempt - errors.length - 1;
+  return (
+    <Card title="Failed attempts">
+      {hidden > 0 && errors.length >= 20 ? <p class="muted">Earlier attempts are not kept.</p> : undefined}
+      <ol class="attempts">
+        {errors.toReversed().map(({ claim, worker, startedAt, endedAt, error }) => (
+          <li key={claim}>
+            <p class="muted">
+              <Time at={endedAt} />, after {toDuration(Date.parse(endedAt) - Date.parse(startedAt))}, by{' '}
+              <code>{worker}</code>
+            </p>
+            <ErrorText error={error} />
+          </li>
+        ))}
+      </ol>
+    </Card>
+  );
+}
+
+/** Lines have no event of their own: they are read at every beat while it runs, and once more at its end. */
+function Log({ task: { id, state } }: { readonly task: Task }) {
+  const { data, reload } = useResource<{ readonly lines: readonly string[] }>(
+    `tasks/${encodeURIComponent(id)}/log`,
+    state === 'running' ? 1 : 0,
+  );
+  useEffect(reload, [state]);
+  const box = useRef<HTMLPreElement>(null);
+  const lines = data?.lines ?? [];
+  useEffect(() => {
+    if (box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [lines.length]);
+  if (lines.length === 0) return null;
+  return (
+    <Card title="Log" aside={<Copy text={lines.join('\n')} />}>
+      <pre ref={box} class="log" tabIndex={0} aria-label="Log">
+        {lines.join('\n')}
+      </pre>
+    </Card>
+  );
+}

@@ -1,0 +1,248 @@
+// The dashboard: every screen for every eye and hand, for every kind of key, and under a path.
+
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { Server } from '../../src/server/server.ts';
+import { hasBrowser } from '../support/browser.ts';
+import { useDashboard } from '../support/dashboard.ts';
+import { call } from '../support/http.ts';
+import { makeKey } from '../support/keys.ts';
+import { startPathProxy } from '../support/path-proxy.ts';
+
+const INPUT = { one: 1, two: 2 };
+const admin = makeKey();
+const reader = makeKey(['read']);
+const sender = makeKey(['enqueue']);
+const { server, page, serve, startWorker, open, goTo, send, until, violations } = useDashboard();
+let guarded: Server;
+
+beforeAll(async () => {
+  if (!hasBrowser) return;
+  guarded = await serve({ apiKeys: [admin.apiKey, reader.apiKey, sender.apiKey] });
+  await startWorker();
+});
+
+describe.skipIf(!hasBrowser)('every screen', () => {
+  const screens = (id: string): readonly (readonly [place: string, heading: string | RegExp])[] => [
+    ['', /Healthy|need/],
+    ['queues', 'Queues'],
+    ['queues/default', /^default/],
+    ['queues/nowhere', 'There is no queue “nowhere”'],
+    ['tasks', 'Tasks'],
+    ['tasks?state=cancelled&type=nothing', 'Tasks'],
+    [`tasks/${id}`, /^fail/],
+    ['tasks/01a2b3c4-0000-7000-8000-000000000000', 'There is no such task'],
+    ['workers', 'Workers'],
+    ['schedules', 'Schedules'],
+    ['types', 'Types'],
+    ['types/greet', 'Run greet'],
+    ['nowhere', 'There is no such screen'],
+  ];
+
+  test('has no fault that axe finds, light and dark, and fits a narrow phone', async () => {
+    const id = await send('fail', { how: 'text' }, { maxAttempts: 1 });
+    await until(id, 'dead');
+    await call(`${server().url()}/v1/schedules/hourly`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ cron: '0 * * * *', type: 'add', input: INPUT }),
+    });
+    for (const queue of ['default', 'mail']) {
+      const sent = Array.from({ length: 40 }, (_, nth) => send('add', { one: nth, two: 2 }, { queue }));
+      await until((await Promise.all(sent)).at(-1) ?? '', 'succeeded');
+    }
+    await open(`${server().url()}/ui/`);
+    const faults: string[] = [];
+    for (const [place, heading] of screens(id)) {
+      await page().emulateMedia({ colorScheme: 'light' });
+      await page().setViewportSize({ width: 1_280, height: 800 });
+      await goTo(place, heading);
+      await page().locator('main .loading').waitFor({ state: 'detached' });
+      const found = await violations();
+      await page().emulateMedia({ colorScheme: 'dark' });
+      // Nothing but the colours is different.
+      found.push(...(await violations(['color-contrast'])));
+      faults.push(...found.map((fault) => `${place}: ${fault}`));
+      await page().setViewportSize({ width: 320, height: 640 });
+      const wide = await page().evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+      if (wide > 0) faults.push(`${place}: ${wide} px too wide`);
+    }
+    expect(faults).toEqual([]);
+    for (const colorScheme of ['light', 'dark'] as const) await picture(colorScheme);
+  });
+
+  /** The pictures of the README, when `POPFLEET_PICTURES` is set. */
+  async function picture(name: 'light' | 'dark'): Promise<void> {
+    if (!process.env['POPFLEET_PICTURES']) return;
+    await page().emulateMedia({ colorScheme: name });
+    await page().setViewportSize({ width: 1_280, height: 720 });
+    await goTo('', /Healthy|need/);
+    await page().getByText('Nothing is lost').waitFor();
+    const path = fileURLToPath(new URL(`../../docs/ui-${name}.png`, import.meta.url));
+    writeFileSync(path, await page().screenshot());
+  }
+
+  test('the theme is chosen, and remembered', async () => {
+    await open(`${server().url()}/ui/`);
+    await page().emulateMedia({ colorScheme: 'light' });
+    const ground = (): Promise<string> =>
+      page().evaluate<string>('getComputedStyle(document.documentElement).backgroundColor');
+    await page().getByRole('button', { name: 'Theme: system. Change to light' }).click();
+    await page().getByRole('button', { name: 'Theme: light. Change to dark' }).click();
+    expect(await ground()).toBe('rgb(15, 20, 27)');
+    await page().reload();
+    await page().getByRole('button', { name: 'Theme: dark. Change to system' }).waitFor();
+    expect(await ground()).toBe('rgb(15, 20, 27)');
+    await page().getByRole('button', { name: 'Theme: dark. Change to system' }).click();
+  });
+
+  test('keys lead everywhere, and mean nothing while somebody types', async () => {
+    await Promise.all([send('add', INPUT), send('add', INPUT)]);
+    await open(`${server().url()}/ui/`);
+    await page()
+      .getByRole('heading', { level: 1, name: /Healthy|need/ })
+      .waitFor();
+    await page().keyboard.press('g');
+    await page().keyboard.press('t');
+    await page().getByRole('heading', { level: 1, name: 'Tasks' }).waitFor();
+    expect(await page().locator(':focus').getAttribute('id')).toBe('main');
+    await page().locator('[data-row]').first().waitFor();
+    await page().keyboard.press('j');
+    await page().keyboard.press('j');
+    const link = page().locator('[data-row]').nth(1).locator('a').first();
+    const target = await link.getAttribute('href');
+    expect(await page().locator(':focus').getAttribute('href')).toBe(target);
+    await page().keyboard.press('Enter');
+    await page().locator('.timeline').waitFor();
+    expect(new URL(page().url()).hash).toBe(target);
+    await page().keyboard.press('/');
+    await page().keyboard.type('gq?');
+    expect(await page().getByRole('searchbox').inputValue()).toBe('gq?');
+    await page().keyboard.press('Enter');
+    await page().getByText('A task is found by its whole id').waitFor();
+    await page()
+      .getByRole('searchbox')
+      .fill(target?.replace('#/tasks/', '').toUpperCase() ?? '');
+    await page().keyboard.press('Enter');
+    await page().locator('.timeline').waitFor();
+    expect(new URL(page().url()).hash).toBe(target);
+    await page().getByRole('link', { name: 'Skip to the content' }).focus();
+    await page().keyboard.press('Enter');
+    await page().keyboard.press('?');
+    await page().getByRole('dialog', { name: 'Keyboard' }).waitFor();
+    await page().getByLabel('Single keys are shortcuts').uncheck();
+    await page().keyboard.press('Escape');
+    await page().getByRole('dialog', { name: 'Keyboard' }).waitFor({ state: 'hidden' });
+    await page().keyboard.press('g');
+    await page().keyboard.press('q');
+    expect(new URL(page().url()).hash).toBe(target);
+    await page().evaluate('localStorage.clear()');
+    await page().reload();
+  });
+
+  test('rows stay where they are: what is new waits behind a button', async () => {
+    await send('add', INPUT, { queue: 'rows', delayMs: 60_000 });
+    await open(`${server().url()}/ui/#/tasks?queue=rows&state=scheduled`);
+    await page().locator('[data-row]').waitFor();
+    const sooner = await send('add', INPUT, { queue: 'rows', delayMs: 30_000 });
+    await page().getByRole('button', { name: '1 new: show' }).waitFor();
+    expect(await page().locator('[data-row]').count()).toBe(1);
+    await page().getByRole('button', { name: '1 new: show' }).click();
+    await page().locator(`[data-row] a[href="#/tasks/${sooner}"]`).waitFor();
+    expect(await page().locator('[data-row]').count()).toBe(2);
+    // The address alone makes the same view, and the count beside the filter is that of the list.
+    await page().getByText('2 scheduled in rows.').waitFor();
+  });
+});
+
+describe.skipIf(!hasBrowser)('keys', () => {
+  async function signIn(text: string): Promise<void> {
+    await open(`${guarded.url()}/ui/#/queues/default`, true);
+    await page().getByLabel('API key').fill(text);
+    await page().getByRole('button', { name: 'Sign in' }).click();
+  }
+
+  test('a wrong key is said to be one; a right one opens the place that was asked for', async () => {
+    await signIn('pf_nothing');
+    await page().getByText('This key is not valid.').waitFor();
+    expect(await violations()).toEqual([]);
+    await page().getByLabel('API key').fill(admin.text);
+    await page().keyboard.press('Enter');
+    await page()
+      .getByRole('heading', { level: 1, name: /^default/ })
+      .waitFor();
+    await page().getByRole('button', { name: 'Pause', exact: true }).waitFor();
+    expect(await page().evaluate('document.cookie')).toBe('');
+    await page().getByRole('button', { name: 'Sign out' }).click();
+    await page().getByLabel('API key').waitFor();
+    expect((await page().request.get(`${guarded.url()}/v1/session`)).status()).toBe(401);
+  });
+
+  test('a key that may only read sees no button that would be refused', async () => {
+    const waiting = await send('add', INPUT, { delayMs: 3_600_000 });
+    await signIn(reader.text);
+    await page()
+      .getByRole('heading', { level: 1, name: /^default/ })
+      .waitFor();
+    const seen: string[] = [];
+    for (const [place, heading] of [
+      ['queues/default', /^default/],
+      [`tasks/${waiting}`, /^add/],
+      ['schedules', 'Schedules'],
+      ['types', 'Types'],
+      ['types/add', 'Run add'],
+    ] as const) {
+      await goTo(place, heading);
+      await page().locator('main .loading').waitFor({ state: 'detached' });
+      seen.push(...(await page().locator('main button, main a.button').allTextContents()));
+    }
+    expect(new Set(seen)).toEqual(new Set(['Tasks', 'Copy id', 'Copy as curl', 'Copy', 'As JSON']));
+    const statuses = await page().evaluate(async (id) => {
+      const ask = async (method: string, path: string): Promise<number> =>
+        (await fetch(`../v1/${path}`, { method })).status;
+      return [
+        await ask('POST', 'queues/default/pause'),
+        await ask('POST', `tasks/${id}/cancel`),
+        await ask('DELETE', `tasks/${id}`),
+        await ask('DELETE', 'schedules/hourly'),
+      ];
+    }, waiting);
+    expect(statuses).toEqual([403, 403, 403, 403]);
+  });
+
+  test('a key that may only send is told so, and may send', async () => {
+    await signIn(sender.text);
+    await page().getByRole('heading', { level: 1, name: 'Your key may not see tasks and queues' }).waitFor();
+    await goTo('types/add', 'Run add');
+    await page().getByLabel('Input as JSON').fill(JSON.stringify(INPUT));
+    await page().getByRole('button', { name: 'Send' }).click();
+    await page().locator('#sent a').waitFor();
+  });
+});
+
+describe.skipIf(!hasBrowser)('under a path', () => {
+  test.each([
+    ['that the proxy takes away', true, undefined],
+    ['that it leaves', false, 'http://127.0.0.1/apps'],
+  ])('%s everything works', async (_, strips, publicUrl) => {
+    const under = publicUrl === undefined ? server() : await serve({ publicUrl });
+    const proxy = await startPathProxy(under.url(), '/apps', strips);
+    try {
+      await open(`${proxy.url}/`, true);
+      expect(page().url()).toBe(`${proxy.url}/ui/`);
+      const failed: string[] = [];
+      page().on('response', (answer) => {
+        if (answer.status() >= 400 || !answer.url().startsWith(`${proxy.url}/`)) failed.push(answer.url());
+      });
+      await page().getByText('Nothing is lost').waitFor();
+      await page().getByRole('link', { name: 'Tasks', exact: true }).click();
+      await page().locator('[data-row] a').first().click();
+      await page().locator('.timeline').waitFor();
+      expect(failed).toEqual([]);
+    } finally {
+      await page().goto('about:blank');
+      await proxy.close();
+    }
+  });
+});

@@ -1,0 +1,218 @@
+// The dashboard: its files, a task from the form to its end, and what it shows while something is away.
+
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { hasBrowser } from '../support/browser.ts';
+import { useDashboard } from '../support/dashboard.ts';
+import { eventually } from '../support/eventually.ts';
+import { call, post } from '../support/http.ts';
+import { rawRequest } from '../support/raw-http.ts';
+
+const INPUT = { one: 1, two: 2 };
+const { server, redis, page, context, folder, startWorker, open, goTo, send, until } = useDashboard();
+
+describe.skipIf(!hasBrowser)('its files', () => {
+  test('the start page leads there, and nobody needs a key for them', async () => {
+    for (const path of ['/', '/ui']) {
+      const lead = await fetch(`${server().url()}${path}`, { redirect: 'manual' });
+      expect([lead.status, lead.headers.get('location')]).toEqual([302, 'ui/']);
+    }
+    expect((await fetch(`${server().url()}/ui/`)).status).toBe(200);
+  });
+
+  test('the policy allows the import map by its hash, and nothing else inline', async () => {
+    const answer = await fetch(`${server().url()}/ui/`);
+    const map =
+      /<script type="importmap">(?<map>.*?)<\/script>/.exec(await answer.text())?.groups?.['map'] ?? '';
+    const hash = createHash('sha256').update(map).digest('base64');
+    expect(answer.headers.get('content-security-policy')).toBe(
+      `default-src 'none'; script-src 'self' 'sha256-${hash}'; style-src 'self'; connect-src 'self'; img-src 'self' data:; require-trusted-types-for 'script'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`,
+    );
+  });
+
+  test('a first load is small, a second one is a question', async () => {
+    const html = await (await fetch(`${server().url()}/ui/`)).text();
+    const names = Array.from(html.matchAll(/(?:href|src)="([\w.-]+)"/g), ([, name = '']) => name);
+    expect(names.length).toBeGreaterThan(20);
+    let bytes = 0;
+    for (const name of new Set(['', ...names])) {
+      const path = `/ui/${name}`;
+      const zipped = await rawRequest(server().url(), { path, headers: { 'accept-encoding': 'br, gzip' } });
+      expect([name, zipped.status, zipped.headers['content-encoding']]).toEqual([name, 200, 'gzip']);
+      const plain = await rawRequest(server().url(), { path });
+      expect(plain.headers['content-encoding']).toBeUndefined();
+      expect(plain.headers['etag']).not.toBe(zipped.headers['etag']);
+      const again = { 'accept-encoding': 'gzip', 'if-none-match': String(zipped.headers['etag']) };
+      expect((await rawRequest(server().url(), { path, headers: again })).status).toBe(304);
+      bytes += Number(zipped.headers['content-length']);
+    }
+    expect(bytes).toBeLessThan(80 * 1_024);
+  });
+});
+
+describe.skipIf(!hasBrowser)('a fleet', () => {
+  test('without any task it shows the call to try, and that nobody would run it', async () => {
+    await open(`${server().url()}/`);
+    await page().getByRole('heading', { name: 'No tasks yet' }).waitFor();
+    expect(page().url()).toBe(`${server().url()}/ui/`);
+    expect(await page().locator('pre').textContent()).toBe(
+      `curl -i ${server().url()}/add -H 'content-type: application/json' -d '{"one":1,"two":2}'`,
+    );
+    await goTo('workers', 'Workers');
+    await page().getByRole('heading', { name: 'No worker is alive' }).waitFor();
+    await startWorker();
+    await page().getByRole('link', { name: 'mail' }).waitFor();
+  });
+
+  test('a task is sent by hand: checked, with the message at the field, and followed to its end', async () => {
+    await open(`${server().url()}/ui/#/types/add`);
+    await page().getByLabel('one').fill('many');
+    await page().getByLabel('two').fill('40');
+    await page().getByRole('button', { name: 'Send' }).click();
+    await page().locator('#field-one-fault').waitFor();
+    expect(await page().locator(':focus').getAttribute('id')).toBe('field-one');
+    expect(await page().getByLabel('two').inputValue()).toBe('40');
+    await page().getByLabel('one').fill('2');
+    await page().getByRole('button', { name: 'Check only' }).click();
+    await page().getByText('Nothing was sent').waitFor();
+    await page().getByRole('button', { name: 'As JSON' }).click();
+    expect(JSON.parse(await page().getByLabel('Input as JSON').inputValue())).toEqual({ one: 2, two: 40 });
+    expect(await page().locator('.code pre').textContent()).toContain(
+      `-d '{"type":"add","input":{"one":2,"two":40}}'`,
+    );
+    await page().getByRole('button', { name: 'Send' }).click();
+    await page().locator('#sent a').waitFor();
+    // The link has the focus.
+    await page().keyboard.press('Enter');
+    await page().locator('h1 .is-succeeded').waitFor();
+    expect(await page().getByLabel('Result', { exact: true }).textContent()).toBe('42');
+  });
+
+  test('progress and log come while it runs; cancelled, it says so', async () => {
+    const id = await send('speaking', { until: join(folder(), 'never'), yields: true });
+    await open(`${server().url()}/ui/#/tasks/${id}`);
+    await page().getByText('on the way').waitFor();
+    await page().getByLabel('Log', { exact: true }).getByText('the second line').waitFor();
+    expect(await page().locator('progress').getAttribute('value')).toBe('40');
+    expect(await page().locator('.timeline .is-now').textContent()).toMatch(/^running for /);
+    await page().keyboard.press('c');
+    await page().getByRole('dialog', { name: 'Cancel' }).getByRole('button', { name: 'Cancel' }).click();
+    await page().locator('h1 .is-cancelled').waitFor();
+    await page().locator('.timeline').getByText('asked to be cancelled').waitFor();
+  });
+
+  test('a dead task shows each attempt, and is retried or deleted', async () => {
+    const id = await send(
+      'fail',
+      { how: 'type-error' },
+      { maxAttempts: 2, backoff: { type: 'fixed', baseMs: 10, jitter: 'none' } },
+    );
+    await until(id, 'dead');
+    await open(`${server().url()}/ui/#/tasks?state=dead`);
+    await page().getByText('TypeError: this is wrong').waitFor();
+    await page().locator(`a[href="#/tasks/${id}"]`).click();
+    await page().locator('.timeline').getByText('attempt 2 failed: TypeError').waitFor();
+    expect(await page().locator('.attempts > li').count()).toBe(2);
+    await page().getByRole('button', { name: 'Retry' }).click();
+    await page().getByText('It is ready again').waitFor();
+    await until(id, 'dead');
+    await page().locator('h1 .is-dead').waitFor();
+    await page().getByRole('button', { name: 'Delete' }).click();
+    await page().getByRole('dialog', { name: 'Delete' }).getByRole('button', { name: 'Delete' }).click();
+    await page().getByText('This task was removed').waitFor();
+    expect((await call(`${server().url()}/v1/tasks/${id}`)).status).toBe(404);
+  });
+
+  test('a paused queue is the reason, and the button beside it resumes', async () => {
+    expect((await post(`${server().url()}/v1/queues/mail/pause`, {})).status).toBe(200);
+    const id = await send('add', INPUT, { queue: 'mail' });
+    await open(`${server().url()}/ui/#/tasks/${id}`);
+    await page().getByText('The queue "mail" is paused.').waitFor();
+    await page().getByRole('button', { name: 'Resume' }).click();
+    await page().locator('h1 .is-succeeded').waitFor();
+  });
+
+  test('a payload is text, and a large one is cut', async () => {
+    const text = `<script>document.title='owned'</script><img src=x onerror="document.title='owned'">`;
+    const small = await send('greet', { name: text });
+    const large = await send('greet', { name: 'x'.repeat(1_000_000) });
+    await until(large, 'succeeded');
+    await open(`${server().url()}/ui/#/tasks/${small}`);
+    await page().getByLabel('Input', { exact: true }).waitFor();
+    expect(await page().getByLabel('Input', { exact: true }).textContent()).toContain(JSON.stringify(text));
+    expect(await page().locator('main script, main img').count()).toBe(0);
+    expect(await page().title()).not.toContain('owned');
+    await page().evaluate(`location.hash = '#/tasks/${large}'`);
+    const cut = page().getByLabel('Input', { exact: true }).filter({ hasText: 'xxxx' });
+    await cut.waitFor();
+    expect((await cut.textContent())?.length).toBeLessThan(20_000);
+    await page().getByRole('button', { name: 'Show all' }).first().click();
+    await eventually(async () => ((await cut.textContent())?.length ?? 0) > 1_000_000);
+    const list = await fetch(`${server().url()}/v1/tasks?limit=50`);
+    expect((await list.arrayBuffer()).byteLength).toBeLessThan(40_960);
+  });
+});
+
+describe.skipIf(!hasBrowser)('when something is away', () => {
+  const number = (): Promise<string | null> => page().locator('.conservation b').first().textContent();
+
+  test('the server: what was read stays, and comes back by itself', async () => {
+    await open(`${server().url()}/ui/`);
+    await page().getByText('Nothing is lost').waitFor();
+    const before = await number();
+    await context().setOffline(true);
+    await page().getByText('The server does not answer.').waitFor();
+    expect(await number()).toBe(before);
+    await page()
+      .getByText(/What you see is .* old/)
+      .waitFor();
+    await context().setOffline(false);
+    await page().getByText('The server does not answer.').waitFor({ state: 'detached' });
+  });
+
+  test('Redis: the same', async () => {
+    await open(`${server().url()}/ui/`);
+    await page().getByText('Nothing is lost').waitFor();
+    const before = await number();
+    await redis().signal('SIGSTOP');
+    try {
+      await page().getByText('Redis does not answer.').waitFor();
+      expect(await number()).toBe(before);
+    } finally {
+      await redis().signal('SIGCONT');
+    }
+    await page().getByText('Redis does not answer.').waitFor({ state: 'detached' });
+  });
+
+  test('paused, nothing moves until it goes on', async () => {
+    await open(`${server().url()}/ui/`);
+    await page().getByText('Nothing is lost').waitFor();
+    await page()
+      .getByRole('button', { name: /pause live data/ })
+      .click();
+    const asked: string[] = [];
+    page().on('request', (request) => asked.push(request.url()));
+    const before = await number();
+    await until(await send('add', INPUT), 'succeeded');
+    expect(await number()).toBe(before);
+    expect(asked).toEqual([]);
+    await page()
+      .getByRole('button', { name: /go on with live data/ })
+      .click();
+    await eventually(async () => (await number()) !== before);
+  });
+
+  test('the clock of the browser: times are those of the server', async () => {
+    const id = await send('add', INPUT, { delayMs: 3_600_000 });
+    await open(`${server().url()}/ui/`, true);
+    await page().addInitScript('{ const now = Date.now.bind(Date); Date.now = () => now() + 600_000; }');
+    await page().reload();
+    await page().goto(`${server().url()}/ui/#/tasks/${id}`);
+    await page().locator('.facts time').first().waitFor();
+    // `Date` of an answer has whole seconds.
+    expect(await page().locator('.facts').textContent()).toMatch(
+      /Accepted(?:now|\d+ s ago|in 1 s)Duein 59 min/,
+    );
+  });
+});
