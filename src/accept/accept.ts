@@ -1,6 +1,8 @@
 // Accepts tasks, without HTTP: routes, batches, schedules and the library use it.
 // A call is prepared, admitted by the limits and sent; many calls take the same three steps together.
 
+import type { Log } from '../log.ts';
+import { PopfleetError } from '../protocol/errors.ts';
 import type { Call } from '../protocol/options.ts';
 import type { Schedule } from '../protocol/schedule.ts';
 import { type CapacityLimits, createCapacity } from '../store/capacity.ts';
@@ -67,21 +69,26 @@ export interface AcceptDeps {
   readonly keyOwners: KeyOwners;
   /** Without limits every task is admitted. */
   readonly limits?: Limits;
+  /** Gets what the code of a definition has thrown, of which the sender learns only that it has. */
+  readonly log?: Log;
 }
 
 /**
  * @param client a connection of `openCommandConnection`
  * @param limits without them every task is admitted
+ * @param log gets what the code of a definition has thrown
  */
 export function openAccept(
   client: Parameters<typeof createProducer>[0],
   registry: Registry,
   limits?: LimitSettings,
+  log?: Log,
 ): Accept {
   return createAccept({
     registry,
     producer: createProducer(client),
     keyOwners: createKeyOwners(client),
+    ...(log && { log }),
     ...(limits && {
       limits: {
         queueNames: createQueueNames(client, limits.maxQueues),
@@ -91,8 +98,19 @@ export function openAccept(
   });
 }
 
-export function createAccept({ registry, producer, keyOwners, limits }: AcceptDeps): Accept {
+export function createAccept({ registry, producer, keyOwners, limits, log }: AcceptDeps): Accept {
   const batcher = createBatcher(producer);
+
+  function logging<Result>(prepare: () => Result): Result {
+    try {
+      return prepare();
+    } catch (error) {
+      if (error instanceof PopfleetError && error.cause !== undefined) {
+        log?.warn({ err: error.cause }, error.message);
+      }
+      throw error;
+    }
+  }
 
   /** A limit does not keep a sender from finding the task that its key has made. */
   async function orRepeat(room: Promise<void>, prepared: Prepared): Promise<void> {
@@ -105,7 +123,7 @@ export function createAccept({ registry, producer, keyOwners, limits }: AcceptDe
 
   return {
     prepare(call, sender, position = ALONE) {
-      return prepareTask(checkCall(registry, call, position), sender);
+      return logging(() => prepareTask(checkCall(registry, call, position), sender));
     },
 
     admit(prepared, sender) {
@@ -129,7 +147,8 @@ export function createAccept({ registry, producer, keyOwners, limits }: AcceptDe
     sendMany: (count, taskAt) => sendMany(producer, count, taskAt),
 
     async prepareSchedule(schedule, sender) {
-      const whole = prepareSchedule(schedule, definitionOf(registry, schedule, ALONE), sender);
+      const definition = definitionOf(registry, schedule, ALONE);
+      const whole = logging(() => prepareSchedule(schedule, definition, sender));
       await limits?.queueNames.demand(whole.queue);
       return whole;
     },

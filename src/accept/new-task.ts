@@ -14,10 +14,12 @@ import { invalidInput } from '../protocol/validate.ts';
 import { type Webhook, WEBHOOK_QUEUE, WEBHOOK_TYPE } from '../protocol/webhook.ts';
 import { writeFollower } from '../store/outbox.ts';
 import type { NewTask, TaskExtras } from '../store/new-task.ts';
+import { type SearchFields, writeTerms } from '../store/terms.ts';
 import { writeWebhook } from '../store/webhook-follower.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import { validateInput } from '../tasks/input-schema.ts';
 import type { Registry } from '../tasks/registry.ts';
+import { searchFieldsOf } from './search-fields.ts';
 
 /** The sender of tasks. */
 export interface Sender {
@@ -95,6 +97,8 @@ export interface CheckedCall {
   readonly call: Call;
   readonly definition: TaskDefinition;
   readonly position: Position;
+  /** By which its task is found. */
+  readonly fields: SearchFields;
   readonly onEnd: CheckedCall | undefined;
 }
 
@@ -104,12 +108,13 @@ export interface CheckedCall {
  */
 export function checkCall(registry: Registry, call: Call, position: Position): CheckedCall {
   const definition = definitionOf(registry, call, position);
+  const fields = searchFieldsOf(definition, call.input, position.input);
   const { onEnd } = call;
-  if (!onEnd) return { call, definition, position, onEnd: undefined };
+  if (!onEnd) return { call, definition, position, fields, onEnd: undefined };
   const at = `${position.call}/onEnd`;
   const follower = compact<Call>({ ...onEnd, input: onEnd.input === undefined ? {} : onEnd.input });
   const below: Position = { call: at, input: `${at}/input`, queue: '`onEnd.queue`' };
-  return { call, definition, position, onEnd: checkCall(registry, follower, below) };
+  return { call, definition, position, fields, onEnd: checkCall(registry, follower, below) };
 }
 
 /**
@@ -118,14 +123,15 @@ export function checkCall(registry: Registry, call: Call, position: Position): C
  * @throws PopfleetError `forbidden` when the sender may not send to its queue, or to that of what follows it; `invalid-input` when
  *   nobody may
  */
-export function prepareTask({ call, definition, position, onEnd }: CheckedCall, sender: Sender): Prepared {
+export function prepareTask(checked: CheckedCall, sender: Sender): Prepared {
+  const { call, definition, position, onEnd } = checked;
   const { defaults = {} } = definition;
   const queue = call.queue ?? defaults.queue ?? DEFAULT_QUEUE;
   demandQueue(sender, queue, position);
   const { key, traceparent } = sender;
   const own = toMessageOptions(call);
   const options = traceparent === undefined ? own : { ...own, traceparent };
-  const extras = toExtras(call, definition, key);
+  const extras = toExtras(checked, key);
   const webhook = call.webhook ?? defaults.webhook;
   const follower = followersOf(onEnd && prepareTask(onEnd, sender), webhook);
   const task = {
@@ -147,8 +153,8 @@ function toFollower({ queue, task: { lane, content, extras } }: Prepared): strin
   return writeFollower({ queue, lane, content, extras });
 }
 
-/** Options of a schedule that its definition may give, beside the queue. */
-type DecidedOfSchedule = Pick<Schedule, 'priority' | 'ttlMs' | 'resultTtlMs' | 'webhook'>;
+/** Options of a schedule that its definition may give, beside the queue, and what its tasks are found by. */
+type DecidedOfSchedule = Pick<Schedule, 'priority' | 'ttlMs' | 'resultTtlMs' | 'webhook' | 'terms'>;
 
 /**
  * A schedule with its queue, and with the options that its definition gives.
@@ -156,15 +162,18 @@ type DecidedOfSchedule = Pick<Schedule, 'priority' | 'ttlMs' | 'resultTtlMs' | '
  */
 export function prepareSchedule(
   schedule: Schedule,
-  { defaults = {} }: TaskDefinition,
+  definition: TaskDefinition,
   sender: Pick<Sender, 'queues'>,
 ): Schedule & { readonly queue: string } {
+  const { defaults = {} } = definition;
   const { priority, ttlMs, resultTtlMs, webhook } = defaults;
+  const fields = searchFieldsOf(definition, schedule.input, ALONE.input);
+  const terms = writeTerms(schedule.tags ?? defaults.tags, fields);
   const queue = schedule.queue ?? defaults.queue ?? DEFAULT_QUEUE;
   demandQueue(sender, queue, ALONE);
   // `queue` is the schedule's own when it has one.
   const own = compact<Schedule>(schedule) as Omit<Schedule, 'queue'>;
-  return { queue, ...compact<DecidedOfSchedule>({ priority, ttlMs, resultTtlMs, webhook }), ...own };
+  return { queue, ...compact<DecidedOfSchedule>({ priority, ttlMs, resultTtlMs, webhook, terms }), ...own };
 }
 
 function demandQueue({ queues }: Pick<Sender, 'queues'>, queue: string, position: Position): void {
@@ -184,30 +193,31 @@ function demandQueue({ queues }: Pick<Sender, 'queues'>, queue: string, position
 }
 
 function toExtras(
-  call: Call,
-  { defaults = {} }: TaskDefinition,
+  { call, definition: { defaults = {} }, fields }: CheckedCall,
   owner: string | undefined,
 ): TaskExtras | undefined {
   const { delayMs, runAt, expiresAt } = call;
   const ttlMs = expiresAt === undefined ? (call.ttlMs ?? defaults.ttlMs) : undefined;
   // The worker has it from the message or the definition, but a task may also end without a worker.
   const resultTtlMs = call.resultTtlMs ?? defaults.resultTtlMs;
+  const terms = writeTerms(call.tags ?? defaults.tags, fields);
   if (
     call.key === undefined &&
     delayMs === undefined &&
     runAt === undefined &&
     expiresAt === undefined &&
     ttlMs === undefined &&
-    resultTtlMs === undefined
+    resultTtlMs === undefined &&
+    terms === undefined
   ) {
     return undefined;
   }
-  const times = { delayMs, runAt, ttlMs, expiresAt, resultTtlMs };
-  if (call.key === undefined) return times;
+  const others = { delayMs, runAt, ttlMs, expiresAt, resultTtlMs, terms };
+  if (call.key === undefined) return others;
   const { key, keyWindowMs, ...request } = call;
   const windowMs = keyWindowMs ?? defaults.keyWindowMs ?? DEFAULT_KEY_WINDOW_MS;
   const name = owner === undefined ? key : `${owner}:${key}`;
-  return { ...times, key: { key: name, windowMs, digest: requestDigest(request) } };
+  return { ...others, key: { key: name, windowMs, digest: requestDigest(request) } };
 }
 
 function firstState({ delayMs, runAt }: Call): Prepared['state'] {

@@ -3,11 +3,14 @@
 
 import { createHash } from 'node:crypto';
 import type { ErrorCause, TaskError } from './task-error.ts';
+import { cutText } from './value-text.ts';
 
 /** Version of the rules, part of the digest, so that fingerprints of different rules never match. */
 const RULES = 'v2';
 const MESSAGE_CHARS = 4_096;
 const FRAMES = 3;
+/** Characters of a message that are shown for a whole group. */
+const GROUP_MESSAGE_CHARS = 300;
 
 /** Replacements, in this order: a URL contains a path, a UUID contains digits. */
 const VARIABLE_PARTS: readonly (readonly [RegExp, string])[] = [
@@ -25,6 +28,11 @@ const VARIABLE_PARTS: readonly (readonly [RegExp, string])[] = [
 export function fingerprintOf(type: string, error: TaskError): string {
   const parts = [RULES, type, ...partsOf(error), ...ownFrames(error.stack ?? '')];
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
+}
+
+/** A message as it holds for all failures with its fingerprint, in short. */
+export function messageOfGroup(message: string): string {
+  return cutText(withoutVariableParts(message), GROUP_MESSAGE_CHARS);
 }
 
 /** The parts of an error, then those of its cause, then those of its errors. */

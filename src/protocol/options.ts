@@ -45,6 +45,23 @@ export const OnEndEntries = v.strictObject({
   queue: v.optional(QueueSchema),
 });
 
+const MOST_TAGS = 16;
+const TAG_CHARS = 64;
+
+/** A tag without what stands around it. */
+export const TagSchema = v.pipe(
+  v.string('must be text'),
+  v.trim(),
+  v.minLength(1, 'must not be empty'),
+  v.maxLength(TAG_CHARS, `must have at most ${TAG_CHARS} characters`),
+  v.check((tag) => !/\p{Cc}/u.test(tag), 'must have no control characters'),
+);
+
+const TagsSchema = v.pipe(
+  v.array(TagSchema, 'must be a list of texts'),
+  v.maxLength(MOST_TAGS, `must be at most ${MOST_TAGS} tags`),
+);
+
 /** One option of a task: its schema, when it is read, and where it may be set. */
 interface Option {
   readonly schema: v.GenericSchema<unknown, unknown>;
@@ -79,6 +96,8 @@ const OPTIONS = {
     ofType: true,
     ofSchedule: true,
   },
+  /** What it is found by. */
+  tags: { schema: TagsSchema, readBy: 'accept', ofType: true, ofSchedule: true },
   /** How long the idempotency key of a task finds it. */
   keyWindowMs: { schema: integer(1, LONGEST_DELAY_MS), readBy: 'accept', ofType: true, ofSchedule: false },
   /** A task that was not started for this long does not run any more. */

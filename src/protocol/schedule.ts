@@ -58,12 +58,17 @@ export const ScheduleSchema = v.pipe(
     ['cron'],
   ),
 );
-export type Schedule = v.InferOutput<typeof ScheduleSchema>;
+/** `terms` is what its tasks are found by (terms.ts); it is made of the others when the schedule is put. */
+export type Schedule = v.InferOutput<typeof ScheduleSchema> & { readonly terms?: string | undefined };
 /** A schedule as a caller writes it. */
 export type ScheduleInput = v.InferInput<typeof ScheduleSchema>;
 
 /** A schedule as Redis may have it: a later release may write more members. */
-const StoredSchema = v.looseObject({ ...entries, type: v.pipe(v.string(), v.regex(TASK_TYPE)) });
+const StoredSchema = v.looseObject({
+  ...entries,
+  type: v.pipe(v.string(), v.regex(TASK_TYPE)),
+  terms: v.optional(v.string()),
+});
 /** As in `decodeContent`: a schedule adds a few items to the body it came in. */
 const STORED_LIMITS = { depth: DEFAULT_SCAN_LIMITS.depth + 1, nodes: DEFAULT_SCAN_LIMITS.nodes + 64 };
 

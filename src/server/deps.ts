@@ -4,6 +4,7 @@ import type { Accept } from '../accept/accept.ts';
 import type { Log } from '../log.ts';
 import type { ProcessMetrics } from '../metrics/process-metrics.ts';
 import type { RequestMetrics } from '../metrics/request-metrics.ts';
+import type { ErrorGroups } from '../store/error-groups.ts';
 import type { Inspector } from '../store/inspector.ts';
 import type { Page, PageQuery } from '../store/lister.ts';
 import type { Operations } from '../store/operations.ts';
@@ -33,6 +34,7 @@ export interface Deps extends AccessDeps {
   /** Goes on with the operations of a place. */
   readonly operateSoon: Upkeep['operations']['soon'];
   readonly list: (query: PageQuery) => Promise<Page>;
+  readonly errors: ErrorGroups;
   readonly schedules: Schedules;
   readonly endpoints: WebhookEndpoints;
   /** Where webhooks may go. */

@@ -257,6 +257,21 @@ export function inputToJson(schema: InputSchema): JsonSchema {
 export function shownAsInteger(minimum: number, maximum: number): Metadata {
   return v.metadata({ type: 'integer', minimum, maximum, pattern: undefined });
 }
+
+/** What a page has unless its query says otherwise. */
+export const ROWS_A_PAGE = 50;
+
+/** A query parameter: how many a page has. @param what has pages, for the document */
+export function pageLimit(what: string) {
+  const schema = v.pipe(
+    v.string(),
+    v.regex(/^(?:[1-9]\d?|1\d\d|200)$/, 'must be a whole number from 1 to 200'),
+    v.description(`${what} of a page, 1 to 200; ${ROWS_A_PAGE} by default.`),
+    shownAsInteger(1, 200),
+    v.transform(Number),
+  );
+  return v.optional(schema);
+}
 type Metadata = v.MetadataAction<string, Readonly<Record<string, unknown>>>;
 
 /** A query parameter that is `true` or `false`. */

@@ -5,6 +5,7 @@ import type { Route } from './operation.ts';
 import { batchRoutes } from './routes/batch.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { enqueueRoutes, shortRoutes } from './routes/enqueue.ts';
+import { errorRoutes } from './routes/errors.ts';
 import { eventRoutes } from './routes/events.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -24,6 +25,7 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...enqueueRoutes(deps),
     ...batchRoutes(deps),
     ...taskRoutes(deps),
+    ...errorRoutes(deps),
     ...eventRoutes(deps),
     ...queueRoutes(deps),
     ...operationRoutes(deps),

@@ -19,6 +19,7 @@ import { type ConnectionSettings, FRONT_DOOR_TIMING, openCommandConnection } fro
 import { createEventHub, type EventHub } from '../store/event-hub.ts';
 import { createEventLog } from '../store/event-log.ts';
 import { createEventReader } from '../store/event-reader.ts';
+import { createErrorGroups } from '../store/error-groups.ts';
 import { createInspector } from '../store/inspector.ts';
 import { listTasks } from '../store/lister.ts';
 import { createOperations } from '../store/operations.ts';
@@ -137,7 +138,7 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
     const requests = measure(metrics, command, { waiters: waiters.count, streams: events.count });
     const app = createApp({
       registry,
-      accept: openAccept(command, registry, settings),
+      accept: openAccept(command, registry, settings, log),
       quota: settings.enqueueQuota && createQuota(settings.enqueueQuota),
       batchLimitBytes: settings.batchLimitBytes,
       inspector,
@@ -145,6 +146,7 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       operations: createOperations(command),
       operateSoon: upkeep.operations.soon,
       list: (query) => listTasks(command, query),
+      errors: createErrorGroups(command),
       schedules: createSchedules(command),
       endpoints,
       guard: createGuard(settings.webhookAllow),

@@ -45,6 +45,8 @@ export interface Outcome {
   readonly delayMs: number;
   /** How long the finished task is kept; `undefined` = as long as the fleet keeps tasks. */
   readonly resultTtlMs?: number | undefined;
+  /** Of a task that is dead: the group of its error, as `writeErrorGroup` writes it. */
+  readonly group?: string | undefined;
   /** A log, progress or errors of earlier attempts may be kept beside its row: end.lua looks how much that is. */
   readonly hasHistory?: boolean | undefined;
 }
@@ -118,8 +120,8 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
       const successes = outcomes.filter(isPlainSuccess);
       const others = outcomes.filter((one) => !isPlainSuccess(one));
       const args = [leaseMs, want, ...turns(lower), ...successArguments(successes)];
-      for (const { id, token, word, payload, delayMs, resultTtlMs } of others) {
-        args.push(id, token, word, payload, delayMs, resultTtlMs ?? '');
+      for (const { id, token, word, payload, delayMs, resultTtlMs, group } of others) {
+        args.push(id, token, word, payload, delayMs, resultTtlMs ?? '', group ?? '');
       }
       const reply = await call('finish', args);
       const [word, stale, tasks, toRelay] = reply as [Buffer, number[], TaskReply, number];

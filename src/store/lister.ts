@@ -7,11 +7,14 @@ import { BYTES_A_CALL, readRows } from './read-tasks.ts';
 import type { TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
 import { throwStoreError } from './store-error.ts';
+import { taskIdsBy } from './terms.ts';
 
 export interface PageQuery {
   readonly queue: string;
   /** Undefined = all. */
   readonly state: TaskState | undefined;
+  /** Only tasks that have all of these (terms.ts); when there are any, the index is read, and not all tasks are looked at. */
+  readonly terms: readonly string[];
   /** Whether a task is wanted; its content is cut behind its type, and it has no result. */
   readonly accept: (record: TaskRecord) => boolean;
   readonly limit: number;
@@ -30,18 +33,20 @@ const LOOKED_AT = 5_000;
 const MOST_AT_ONCE = 500;
 const LEAST_AT_ONCE = 50;
 
-/** `o.<score>.<id>` is behind a member of a sorted set; `w.<cursor>.` at a bucket of a
- * walk, and `w.<cursor>.<next>.<id>` behind an id in it. */
+/** `o.<score>.<id>` is behind a member of a sorted set, `i.<id>` behind a task of the index; `w.<cursor>.` at a bucket of a walk,
+ * and `w.<cursor>.<next>.<id>` behind an id in it. */
 const ORDERED = /^o\.(-?[\d.]{1,20}(?:e-?\d{1,3})?|-?inf)\.([0-9a-f-]{36})$/;
+const INDEXED = /^i\.([0-9a-f-]{36})$/;
 const WALKING = /^w\.(\d{1,20})\.(?:(\d{1,20})\.[0-9a-f-]{36})?$/;
 /** A cursor begins with its partition, but for the first. */
 const PLACED = /^(?:(\d{1,4})~)?(.*)$/;
 /** Redis reads cursors as unsigned numbers of 64 bits. */
 const CURSOR_END = 2n ** 64n;
 
-/** Whether a text may be where a page of this state begins. */
-export function isCursor(text: string, state: TaskState | undefined): boolean {
+/** Whether a text may be where a page of this state, or of these terms, begins. */
+export function isCursor(text: string, { state, terms }: Pick<PageQuery, 'state' | 'terms'>): boolean {
   const { position = '' } = readCursor(text);
+  if (terms.length > 0) return INDEXED.test(position);
   if (isOrdered(state)) return ORDERED.test(position);
   const numbers = WALKING.exec(position);
   return numbers !== null && numbers.slice(1).every((number) => BigInt(number ?? 0) < CURSOR_END);
@@ -52,8 +57,9 @@ function isOrdered(state: TaskState | undefined): boolean {
 }
 
 /**
- * Dead tasks come newest first, scheduled ones by their due time. All others come in no certain order, each task that is
- * there all the time at least once.
+ * Tasks with certain terms come newest first, by when they were accepted. Of the others, dead ones come by when they died, the
+ * latest first, scheduled ones by their due time, all others in no certain order, each task that is there all the time at least
+ * once.
  * @param client a connection of `openCommandConnection`
  * @throws PopfleetError `redis-unavailable`
  */
@@ -91,7 +97,7 @@ function writeCursor(partition: number, position: string): string {
 
 async function fillFromPlace(client: Redis, place: Place, query: PageQuery): Promise<Page> {
   const { state, accept, limit } = query;
-  const partsFrom = partsOf(client, place, state);
+  const partsFrom = partsOf(client, place, query);
   const records: TaskRecord[] = [];
   let position = query.cursor;
   for (let seen = 0; seen < LOOKED_AT; ) {
@@ -146,10 +152,25 @@ type PartsFrom = (
   count: number,
 ) => Promise<{ readonly parts: readonly Part[]; readonly next: string | undefined }>;
 
-function partsOf(client: Redis, place: Place, state: TaskState | undefined): PartsFrom {
+function partsOf(client: Redis, place: Place, { state, terms }: PageQuery): PartsFrom {
+  if (terms.length > 0) return indexedBy(client, place, terms);
   if (state === 'dead') return membersOf(client, place, ['dead', 'down']);
   if (state === 'scheduled') return membersOf(client, place, ['later', 'up']);
   return bucketsOf(client, place, state === undefined || state === 'ready' ? 'all' : 'touched');
+}
+
+/** Each task of the index is a part. */
+function indexedBy(client: Redis, place: Place, terms: readonly string[]): PartsFrom {
+  return async (position, count) => {
+    const [, behind] = INDEXED.exec(position ?? '') ?? [];
+    const found = await taskIdsBy(client, place, { terms, behind, count });
+    const next = found.next === undefined ? undefined : `i.${found.next}`;
+    const parts = found.ids.map((id, at): Part => {
+      const start = `i.${id}`;
+      return { ids: [id], start, behind: () => start, next: at === found.ids.length - 1 ? next : start };
+    });
+    return { parts, next };
+  };
 }
 
 /** Each member of a sorted set is a part. */

@@ -20,6 +20,8 @@ export interface TaskExtras {
   /** How long it is kept once it has ended, whichever way it ends. */
   readonly resultTtlMs?: number | undefined;
   readonly key?: IdempotencyKey | undefined;
+  /** What it is found by, as `writeTerms` writes it. */
+  readonly terms?: string | undefined;
   /** What follows its end, as `writeFollower` writes it: one or more, with blanks between. */
   readonly follower?: string | undefined;
   /** The entry of an outbox that it follows: the same task is accepted once for it. */

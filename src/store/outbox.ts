@@ -19,7 +19,7 @@ export interface Follower {
   readonly lane: Lane;
   /** As `encodeContent` made it; its cause is added when it is accepted. */
   readonly content: Buffer;
-  readonly extras?: Pick<TaskExtras, 'ttlMs' | 'resultTtlMs' | 'follower'> | undefined;
+  readonly extras?: Pick<TaskExtras, 'ttlMs' | 'resultTtlMs' | 'terms' | 'follower'> | undefined;
 }
 
 /** One end of a followed task, with the followers that are still to be accepted. */

@@ -33,6 +33,10 @@ export const COLUMNS = {
   followers: 'followers',
   /** How often it has ended while something followed it, or was sent to another queue. */
   ends: 'ends',
+  /** What it is found by (terms.ts): its tags and fields, with blanks between. */
+  terms: 'terms',
+  /** What it is found by as long as it is dead; only scripts read it. */
+  deadTerms: 'dead-terms',
   /** The state that it will have in another queue, and that queue; only of one that is `moved`. */
   move: 'moves',
 } as const;
@@ -56,16 +60,24 @@ export function bytesKept(contentBytes: number, resultBytes: number): number {
 }
 
 /** Read by scripts alone, or when they are asked for. */
-const ONLY_ASKED_FOR: ReadonlySet<Column> = new Set(['lostLeases', 'resultTtl', 'errors', 'log', 'move']);
+const ONLY_ASKED_FOR: ReadonlySet<Column> = new Set([
+  'lostLeases',
+  'resultTtl',
+  'errors',
+  'log',
+  'deadTerms',
+  'move',
+]);
 
 /**
- * What goes with a task to another queue beside its header and its content, the first three in the order in which arrive.lua
+ * What goes with a task to another queue beside its header and its content, the first four in the order in which arrive.lua
  * reads them. What its handler has logged stays behind.
  */
 export const CARRIED: readonly Column[] = [
   'due',
   'expires',
   'followers',
+  'terms',
   'ends',
   'error',
   'errors',
@@ -115,6 +127,8 @@ export interface TaskRecord {
   readonly followers: string | undefined;
   /** How often it has ended while something followed it. */
   readonly ends: number;
+  /** Its tags and fields, as `readTerms` reads them. */
+  readonly terms: string | undefined;
 }
 
 /** What a header says. */
@@ -195,5 +209,6 @@ export function readRecord(
     progress: value('progress'),
     followers: value('followers')?.toString('latin1'),
     ends: Number(value('ends')?.toString() ?? 0) || 0,
+    terms: value('terms')?.toString(),
   };
 }

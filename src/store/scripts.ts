@@ -38,6 +38,7 @@ const DUTIES = [
   'idempotency',
   'outbox',
   'marks',
+  'error-groups',
   'ticks',
   'plans',
   'operations',
@@ -52,10 +53,13 @@ const LOOKS = [...ARGS, 'lib/clock', 'lib/protocol'];
 const QUEUE = [...LOOKS, 'lib/begin'];
 const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/move', 'lib/push'];
-const ACCEPT = [...MOVES, 'lib/accept', 'lib/standstill', 'lib/followed', 'lib/extras'];
+const ACCEPT = [...MOVES, 'lib/accept', 'lib/standstill', 'lib/followed', 'lib/terms', 'lib/extras'];
 const END = [...MOVES, 'lib/log-chunks', 'lib/outbox', 'lib/end'];
-const ACT = [...END, 'lib/log', 'lib/remove'];
-const TAKE = [...END, 'lib/accept', 'lib/worker', ...GUARDS.map((name) => `guards/${name}`), 'lib/take'];
+const DIE = ['lib/terms', 'lib/error-groups'];
+const GUARDED = GUARDS.map((name) => `guards/${name}`);
+const TAKE = [...END, ...DIE, 'lib/accept', 'lib/worker', ...GUARDED, 'lib/take'];
+const REMOVE = ['lib/log', 'lib/unindex', 'lib/remove'];
+const ACT = [...END, ...REMOVE];
 
 /** Each script with the parts that go before its own file, in their order. */
 const SCRIPTS = {
@@ -65,6 +69,8 @@ const SCRIPTS = {
   probe: ARGS,
   rows: [...ARGS, 'lib/header'],
   page: [...ARGS, 'lib/rank'],
+  search: ARGS,
+  group: ARGS,
   enqueue: ACCEPT,
   claim: TAKE,
   finish: [...TAKE, 'lib/attempts', ...OUTCOMES.map((word) => `outcomes/${word}`)],
@@ -74,10 +80,10 @@ const SCRIPTS = {
   report: [...ROWS, 'lib/move', 'lib/log-chunks', 'lib/log'],
   sweep: [
     ...END,
+    ...DIE,
     'lib/worker',
     'lib/attempts',
-    'lib/log',
-    'lib/remove',
+    ...REMOVE,
     'lib/plans',
     'lib/standstill',
     ...DUTIES.map((name) => `sweep/${name}`),
@@ -85,7 +91,7 @@ const SCRIPTS = {
   tick: [...ACCEPT, 'lib/plans'],
   schedule: [...QUEUE, 'lib/plans'],
   cancel: [...ACT, 'acts/cancel'],
-  retry: [...MOVES, 'acts/retry'],
+  retry: [...MOVES, 'lib/unindex', 'acts/retry'],
   remove: [...ACT, 'acts/delete'],
   operation: [...QUEUE, 'lib/row', 'lib/operation'],
   operate: [...ACT, ...ACTS.map((name) => `acts/${name}`), 'lib/operation', 'lib/rank', 'lib/match'],
@@ -97,8 +103,8 @@ const SCRIPTS = {
   relayed: QUEUE,
   marks: QUEUE,
   moving: ARGS,
-  arrive: [...MOVES, 'lib/accept', 'lib/followed'],
-  moved: [...MOVES, 'lib/log-chunks', 'lib/log', 'lib/remove'],
+  arrive: [...MOVES, 'lib/accept', 'lib/followed', 'lib/terms'],
+  moved: [...MOVES, 'lib/log-chunks', ...REMOVE],
 } as const satisfies Record<string, readonly string[]>;
 
 /** A server that has not gone on with an operation for this long is taken for dead, and another one goes on. */

@@ -128,11 +128,11 @@ function stepOfSchedule(
     return { args: argsOf(tick, next, writeSkipped(skipped)), report: { name, word: 'skipped', skipped } };
   }
   const id = newTaskId();
-  const { ttlMs, resultTtlMs, webhook } = schedule;
+  const { ttlMs, resultTtlMs, terms, webhook } = schedule;
   const follower = webhook && writeWebhook(webhook);
   const options = { ...toMessageOptions(schedule), schedule: { name, due } };
   const content = encodeContent(schedule.type, schedule.input, options);
-  const extras = followers(content, { ttlMs, resultTtlMs, follower });
+  const extras = followers(content, { ttlMs, resultTtlMs, terms, follower });
   const task = [id, content, schedule.priority ?? DEFAULT_LANE, JSON.stringify(extras)];
   return { args: argsOf(tick, next, '', task), report: { name, word: 'ran', task: id } };
 }

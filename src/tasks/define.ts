@@ -43,6 +43,12 @@ export interface TaskDefinition<Input = unknown, Output = unknown, Sent = unknow
   /** Options for every task of this type; a call may override each. */
   readonly defaults?: TaskDefaults;
   /**
+   * Values by which tasks of this type are found (`GET /v1/tasks?field=customer:4711`): at most eight of texts, numbers and truth
+   * values, each at most 128 characters. Called once for each task, with the input as it was sent; it must not change it, nor wait for
+   * anything. What it throws refuses the task.
+   */
+  search?(input: Sent): Readonly<Record<string, string | number | boolean | null | undefined>>;
+  /**
    * Where the handler runs. `thread`, the default: in a thread of its own, which a deadline or a cancel ends whatever it
    * does. `inline`: on the worker's main thread, up to its CONCURRENCY at the same time; for tiny tasks that never block,
    * because nothing can end them from outside.
@@ -68,13 +74,14 @@ export function defineTask<Input, Output, Sent>(
 ): TaskDefinition<Input, Output, Sent> {
   const fault = faultOf(definition ?? {});
   if (fault) throw new PopfleetError('bad-definition', fault);
-  const { type, input, defaults, runIn } = definition;
+  const { type, input, defaults, runIn, search } = definition;
   // Read one by one, and `run` bound to the definition: a class instance may have them on its prototype.
   const made = Object.assign({ [DEFINED]: true }, definition, {
     type,
     input,
     ...(defaults === undefined ? {} : { defaults }),
     ...(runIn === undefined ? {} : { runIn }),
+    ...(search === undefined ? {} : { search: search.bind(definition) }),
     run: definition.run.bind(definition),
   });
   return Object.freeze(made);
@@ -91,6 +98,7 @@ function faultOf({
   run,
   runIn,
   defaults,
+  search,
 }: Partial<Record<keyof TaskDefinition, unknown>>): string | undefined {
   if (typeof type !== 'string' || !TASK_TYPE.test(type)) {
     return `the task type ${JSON.stringify(type)} must match ${TASK_TYPE.source}`;
@@ -100,6 +108,9 @@ function faultOf({
   if (typeof run !== 'function') return `task "${type}" needs a function "run"`;
   if (runIn !== undefined && runIn !== 'thread' && runIn !== 'inline') {
     return `runIn of task "${type}" must be 'thread' or 'inline'`;
+  }
+  if (search !== undefined && typeof search !== 'function') {
+    return `search of task "${type}" must be a function of the input`;
   }
   const parsed = v.safeParse(v.optional(DefaultsSchema), defaults);
   if (parsed.success) return undefined;

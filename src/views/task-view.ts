@@ -17,6 +17,7 @@ import { TASK_STATES } from '../protocol/task-state.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import type { FailedAttempt, Inspector } from '../store/inspector.ts';
 import type { TaskRecord } from '../store/record.ts';
+import { readTerms } from '../store/terms.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { compact } from '../protocol/compact.ts';
 import { named, refTo } from './component.ts';
@@ -82,6 +83,8 @@ const ErrorSchema = v.object({
 
 const NamedError = named('TaskError', ErrorSchema);
 
+const Tags = v.array(v.string());
+
 const Links = v.object({ self: v.string(), log: v.string(), events: v.string(), explain: v.string() });
 
 /** Members that are unknown, or do not apply, are absent. */
@@ -133,6 +136,10 @@ export const taskEntries = {
     ),
     v.description('how its latest attempts failed, oldest first'),
   ),
+  tags: v.exactOptional(Tags),
+  search: v.exactOptional(
+    v.pipe(v.record(v.string(), v.string()), v.description('fields by which it is found, of its definition')),
+  ),
   schedule: v.exactOptional(
     v.pipe(v.object({ name: v.string(), due: Time }), v.description('the tick that made it')),
   ),
@@ -164,6 +171,7 @@ const RowSchema = v.object({
   dueAt: v.exactOptional(Time),
   startedAt: v.exactOptional(Time),
   finishedAt: v.exactOptional(Time),
+  tags: v.exactOptional(Tags),
   error: v.exactOptional(v.omit(ErrorSchema, ['stack', 'cause', 'errors', 'killLatencyMs'])),
   links: v.object({ self: v.string() }),
 });
@@ -221,12 +229,24 @@ export function toTaskView(
     // Of a task that succeeded it is the error of an earlier attempt, which `errors` still has.
     error: record.error && record.state !== 'succeeded' ? readTaskError(record.error) : undefined,
     errors: attempts.map(toAttemptView),
+    tags: tagsOf(record),
+    search: fieldsOf(record),
     schedule: tick && { name: tick.name, due: toTime(tick.due) },
     ...followersOf(record),
     cause: cause && { id: cause.id, state: cause.state },
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
     links: linksOf(record.id, basePath),
   });
+}
+
+function tagsOf({ terms }: TaskRecord): string[] | undefined {
+  const { tags = [] } = terms === undefined ? {} : readTerms(terms);
+  return tags.length === 0 ? undefined : [...tags];
+}
+
+function fieldsOf({ terms }: TaskRecord): Record<string, string> | undefined {
+  const { fields } = terms === undefined ? {} : readTerms(terms);
+  return fields && fields.size > 0 ? Object.fromEntries(fields) : undefined;
 }
 
 export function toTaskRow(record: TaskRecord, basePath: string): TaskRow {
@@ -243,6 +263,7 @@ export function toTaskRow(record: TaskRecord, basePath: string): TaskRow {
     dueAt: record.state === 'scheduled' ? toOptionalTime(record.dueAt) : undefined,
     startedAt: toOptionalTime(record.startedAt),
     finishedAt: toOptionalTime(record.finishedAt),
+    tags: tagsOf(record),
     error: record.error && record.state !== 'succeeded' ? toErrorRow(record.error) : undefined,
     links: { self: taskPath(record.id, basePath) },
   });

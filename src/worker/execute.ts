@@ -11,7 +11,7 @@ import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
 import type { RunMetrics } from '../metrics/run-metrics.ts';
 import { logRunEnd } from './log-run-end.ts';
-import { outcomeOf, type RunTask, toOutcome } from './outcome.ts';
+import { dead, outcomeOf, type RunTask, toOutcome } from './outcome.ts';
 import type { Prefetch } from './prefetch.ts';
 import type { Job, RunEnd, Runner, Stop } from './runners/runner.ts';
 import type { HeldTask } from './slots.ts';
@@ -100,7 +100,7 @@ function snoozeUnknown(task: ClaimedTask, type: string | undefined, log: Log): O
 /** Options that mean nothing fail a task for good. */
 function refuse(task: ClaimedTask, type: string, { fault, resultTtlMs }: Unreadable, log: Log): Outcome {
   const run = { task, type, options: undefined, resultTtlMs };
-  const outcome = toOutcome(run, 'dead', { ...fault, fingerprint: fingerprintOf(type, fault) });
+  const outcome = dead(run, { ...fault, fingerprint: fingerprintOf(type, fault) });
   logRunEnd(log, run, outcome);
   return outcome;
 }

@@ -6,6 +6,7 @@ import { fingerprintOf } from '../protocol/fingerprint.ts';
 import type { RunOptions } from '../protocol/options.ts';
 import { type KillCause, type TaskError, toTaskError } from '../protocol/task-error.ts';
 import type { ClaimedTask, Outcome, OutcomeWord } from '../store/consumer.ts';
+import { writeErrorGroup } from '../store/error-groups.ts';
 import type { RunEnd, Stop } from './runners/runner.ts';
 
 /** A task that was run, or was to be run. */
@@ -99,6 +100,11 @@ function outcomeOfStop(
   }
 }
 
+/** @param error with its fingerprint */
+export function dead(run: Omit<RunTask, 'options'>, error: TaskError): RunOutcome {
+  return { ...toOutcome(run, 'dead', error), group: writeErrorGroup(run.type, error) };
+}
+
 /** A failure of the handler: it uses up an attempt. */
 function failure(
   run: RunTask & { readonly options: RunOptions },
@@ -110,6 +116,6 @@ function failure(
   const { task, type, options } = run;
   const failures = task.failures + 1;
   const marked = { ...error, fingerprint: fingerprintOf(type, error) };
-  if (permanent || failures >= options.maxAttempts) return toOutcome(run, 'dead', marked);
+  if (permanent || failures >= options.maxAttempts) return dead(run, marked);
   return toOutcome(run, 'failed', marked, delayMs ?? backoffMs(options.backoff, failures, random));
 }

@@ -56,6 +56,12 @@ test('exhausted retries end dead with every attempt, and a replay has a fresh bu
   // Three more attempts, counted from the first: it fails four times in all, were they counted on it would succeed.
   expect(again).toMatchObject({ state: 'dead', attempt: 3 });
   expect(again.errors).toHaveLength(6);
+  const group = (await call(`${server.url()}/v1/errors/${task.error?.fingerprint}`)).body;
+  expect(group).toMatchObject({
+    dead: 1,
+    total: 2,
+    items: [{ type: 'flaky', name: 'RangeError', message: 'attempt 3 went wrong', sample: task.id }],
+  });
   expect((await call(`${server.url()}/v1/tasks?state=dead`)).body['items']).toHaveLength(1);
 });
 

@@ -176,6 +176,8 @@ describe('case 31: a key with queues', () => {
       ['GET', '/v1/schedules/theirs'],
       ['GET', '/v1/session'],
       ['GET', '/v1/tasks'],
+      ['GET', '/v1/errors'],
+      ['GET', '/v1/errors/other'],
       ['GET', `/v1/tasks/${foreign}`],
       ['GET', `/v1/tasks/${foreign}/explain`],
       ['GET', `/v1/events?topics=task:${foreign}`],

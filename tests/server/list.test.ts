@@ -199,6 +199,17 @@ test.each([
   ['cursor=w.1.99999999999999999999.01890000-0000-7000-8000-000000000000', 'cursor'],
   ['constructor=1', 'constructor'],
   ['state=dead&cursor=w.0.', 'cursor'],
+  ['tag=', 'tag'],
+  [`tag=${'x'.repeat(65)}`, 'tag'],
+  ['tag=a%00b', 'tag'],
+  ['error=', 'error'],
+  ['fingerprint=xyz', 'fingerprint'],
+  ['field=customer', 'field'],
+  ['field=customer:', 'field'],
+  ['field=9:x', 'field'],
+  ['tag=a&cursor=w.0.', 'cursor'],
+  ['cursor=i.01890000-0000-7000-8000-000000000000', 'cursor'],
+  ['tag=a&cursor=i.1', 'cursor'],
   ['colour=red', 'colour'],
 ])('%s is refused and named', async (query, name) => {
   const { status, body } = await call(`${one.url()}/v1/tasks?${query}`);

@@ -74,6 +74,7 @@ const WRONG_DEFAULTS: Record<string, readonly unknown[]> = {
   keyWindowMs: number(1, YEAR_MS),
   ttlMs: number(1, YEAR_MS),
   webhook: [null, 5, SECRET, true, [], [{ url: 'https://example.org' }]],
+  tags: [null, 5, true, SECRET, { tag: SECRET }, Array.from({ length: 17 }, (_, at) => `tag-${at}`)],
 };
 const WRONG: Record<string, readonly unknown[]> = {
   ...WRONG_DEFAULTS,
@@ -130,6 +131,7 @@ test('the control: the same server takes what is right, and shows it', async () 
     ttlMs: 60_000,
     delayMs: 5_000,
     key: 'k-1',
+    tags: ['one', 'x'.repeat(64)],
   };
   const { status, body } = await post(`${server.url()}/v1/tasks`, { ...TASK, ...options });
   expect({ status, body }).toMatchObject({
@@ -137,10 +139,11 @@ test('the control: the same server takes what is right, and shows it', async () 
     body: { state: 'scheduled', queue: 'mail', priority: 'low' },
   });
   const task = (await call(`${server.url()}/v1/tasks/${String(body['id'])}`)).body;
-  const { maxAttempts, backoff, timeoutMs, resultTtlMs } = options;
+  const { maxAttempts, backoff, timeoutMs, resultTtlMs, tags } = options;
   expect(task).toMatchObject({
     queue: 'mail',
     priority: 'low',
+    tags,
     options: { maxAttempts, backoff, timeoutMs, resultTtlMs },
   });
   const from = Date.parse(String(task['acceptedAt']));
@@ -162,6 +165,12 @@ test.each(Object.entries(WRONG))('%s', async (name, values) => {
 
 test.each(Object.entries(NO_BACKOFF_FIELDS))('backoff.%s', async (name, values) => {
   for (const value of values) await expectRefused({ backoff: { [name]: value } }, [`#/backoff/${name}`]);
+});
+
+test('each of the tags', async () => {
+  for (const tag of [...NO_TEXTS, '', '  ', 'x'.repeat(65), `${SECRET}\n${SECRET}`, '\u0000']) {
+    await expectRefused({ tags: ['right', tag] }, ['#/tags/1']);
+  }
 });
 
 test('the members of onEnd', async () => {

@@ -6,6 +6,7 @@ import { encodeContent } from '../../src/protocol/message.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { WEBHOOK_TYPE } from '../../src/protocol/webhook.ts';
 import { createKey, readApiKeys } from '../../src/server/auth/api-keys.ts';
+import { fingerprintOf } from '../../src/protocol/fingerprint.ts';
 import type { Scope } from '../../src/server/caller.ts';
 import type { Server } from '../../src/server/server.ts';
 import { openCommandConnection } from '../../src/store/connection.ts';
@@ -17,6 +18,7 @@ import { startRedis, type TestRedis } from '../support/redis.ts';
 import { silent, startServer } from '../support/server.ts';
 
 const INPUT = { one: 1, two: 2 };
+const NO = { name: 'Error', message: 'no' };
 const keys = {
   enqueue: createKey(['enqueue'], undefined),
   read: createKey(['read'], undefined),
@@ -63,6 +65,8 @@ const ROUTES: readonly Row[] = [
   ['GET', '/v1/tasks/ID/explain', 'read'],
   ['GET', '/v1/tasks/ID/events', 'read'],
   ['GET', '/v1/events', 'read'],
+  ['GET', '/v1/errors', 'read'],
+  ['GET', '/v1/errors/FINGERPRINT', 'read'],
   ['GET', '/v1/queues', 'read'],
   ['GET', '/v1/queues/default', 'read'],
   ['GET', '/v1/workers', 'read'],
@@ -115,6 +119,7 @@ test('the table has every operation of the document, and no other', async () => 
       .replace(/\/(?:ID|DEAD|WEBHOOK)/, '/{id}')
       .replace('/DELIVERY', '/{delivery}')
       .replace('/OPERATION', '/{operation}')
+      .replace('/FINGERPRINT', '/{fingerprint}')
       .replace('/hourly', '/{name}')
       .replace('/queues/default', '/queues/{queue}')
       .replace('/problems/not-found', '/problems/{code}')
@@ -145,12 +150,16 @@ async function fill(path: string): Promise<string> {
   if (path.includes('WEBHOOK')) return withEndpoint(path);
   if (/\bID\b/.test(path)) return path.replace('ID', await send());
   if (path.includes('OPERATION')) return path.replace('OPERATION', await start());
+  if (path.endsWith('/FINGERPRINT')) {
+    await fill('DEAD');
+    return path.replace('FINGERPRINT', fingerprintOf('add', NO));
+  }
   if (!path.includes('DEAD')) return path;
   // Whatever waits before it is in its way.
   await redis.client.del('pf:{default}:ready:normal', 'pf:{default}:ledger:normal');
   const id = await send();
   expect(await worker.take()).toBe(id);
-  await worker.end(id, 'dead', { name: 'Error', message: 'no' });
+  await worker.end(id, 'dead', NO);
   return path.replace('DEAD', id);
 }
 

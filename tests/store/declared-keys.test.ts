@@ -40,6 +40,7 @@ const UNREACHED: readonly (readonly [scripts: string, call: string, why: string]
   ['moved', 'Q.KEPT, Q.NOW', 'its tasks are pinned by nothing else'],
   ['remove', 'Q.DONE', 'what it cancels goes at once'],
   ['cancel', 'Q.LOGS', 'it drops no row'],
+  ['cancel', 'Q.SEARCH', 'likewise'],
   ['cancel', 'Q.LOG_LINES', 'likewise'],
   ['cancel', "'HDEL', column", 'likewise'],
   ['report', 'Q.COUNT', 'it moves no task'],

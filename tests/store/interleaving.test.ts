@@ -97,6 +97,7 @@ const FOLLOWED: Step = {
   ttlMs: 0,
   twice: false,
   followed: true,
+  tagged: false,
 };
 
 test('a task that was followed, and is gone, is followed again in the same millisecond', async () => {
@@ -132,6 +133,18 @@ const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts
       { do: 'drop-followers' },
     ],
     buildFlawed('extras.mark and Q.is_marked(id, extras.mark)', 'false'),
+    {},
+  ],
+  [
+    'the index of rows that go',
+    [{ ...FOLLOWED, followed: false, tagged: true }, ...runsOnce('succeeded'), { do: 'remove', task: 0 }],
+    buildFlawed('do Q.unindex(column, ids) end', 'do local _ = column end'),
+    {},
+  ],
+  [
+    'the index of dead letters that run again',
+    [FOLLOWED, ...runsOnce('dead'), { do: 'replay', task: 0 }],
+    buildFlawed('Q.unindex(Q.DEAD_TERMS, { id })', ''),
     {},
   ],
   [

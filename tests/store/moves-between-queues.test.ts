@@ -81,6 +81,8 @@ class World {
   readonly #held: (Held | undefined)[] = [];
   readonly accepted: string[] = [];
   readonly removed = new Set<string>();
+  /** What is found by its tags, wherever it is. */
+  readonly tagged = new Set<string>();
 
   constructor(clock: ModelClock, flaw: 'marks' | undefined) {
     this.#clock = clock;
@@ -99,7 +101,8 @@ class World {
     switch (step.do) {
       case 'enqueue': {
         const id = this.#clock.newTaskId();
-        const extras = step.delayMs > 0 ? { delayMs: step.delayMs } : undefined;
+        const extras = step.delayMs > 0 ? { delayMs: step.delayMs, terms: 'tag=a tag=b' } : undefined;
+        if (extras) this.tagged.add(id);
         await producer.enqueue(step.queue, [{ id, content: CONTENT, lane: 'normal', extras }]);
         this.accepted.push(id);
         break;
@@ -184,6 +187,8 @@ class World {
     const left = this.accepted.filter((id) => !this.removed.has(id));
     expect(records.map(({ id }) => id).sort()).toEqual(left.sort());
     expect(records.filter(({ state }) => state === 'moved')).toEqual([]);
+    const found = records.filter(({ terms }) => terms === 'tag=a tag=b').map(({ id }) => id);
+    expect(found.sort()).toEqual(left.filter((id) => this.tagged.has(id)).sort());
     const counts = await Promise.all(QUEUES.map((name) => countsOf(client, name)));
     const sum = (name: string): number => counts.reduce((total, one) => total + (one[name] ?? 0), 0);
     expect(sum('accepted')).toBe(this.accepted.length);

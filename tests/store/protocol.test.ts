@@ -112,7 +112,18 @@ async function dump(): Promise<Record<string, string>> {
   return Object.fromEntries(keys.map((key, at) => [key, values[at]?.toString('base64') ?? '']));
 }
 
-type Reader = 'read' | 'rows' | 'scan' | 'page' | 'snapshot' | 'explain' | 'probe' | 'matches' | 'moving';
+type Reader =
+  | 'read'
+  | 'rows'
+  | 'scan'
+  | 'page'
+  | 'snapshot'
+  | 'explain'
+  | 'probe'
+  | 'search'
+  | 'group'
+  | 'matches'
+  | 'moving';
 
 /** One call of each script that changes something, each of which would. */
 const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<unknown>> = {
@@ -233,7 +244,7 @@ test.each(OTHERS)('a queue that is kept by %s is shown', async (_, make, sentenc
     state: 'running',
     worker: 'w1',
   });
-  const query = { queue: QUEUE, accept: () => true, limit: 50, cursor: undefined };
+  const query = { queue: QUEUE, terms: [], accept: () => true, limit: 50, cursor: undefined };
   const all = await listTasks(client, { ...query, state: undefined });
   expect(all.records.map(({ id }) => id)).toEqual(expect.arrayContaining([running.id, waiting, dead]));
   const dying = await listTasks(client, { ...query, state: 'dead' });

@@ -3,6 +3,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
+import type { TaskExtras } from '../../src/store/new-task.ts';
+import { GROUP } from '../support/outcome.ts';
 import { KEY, openScriptedQueue, type ScriptedQueue } from '../support/scripted-queue.ts';
 import { startStore } from '../support/store.ts';
 
@@ -38,6 +40,14 @@ const ENDS: Record<string, (queue: ScriptedQueue, tasks: readonly Taken[]) => Pr
   'a time to live of their own': (queue, tasks) => queue.finish(tasks, 'succeeded', { resultTtlMs: 1e9 }),
   errors: (queue, tasks) =>
     queue.finish(tasks, 'dead', { payload: encodeCbor({ name: 'Error', message: 'x'.repeat(500) }) }),
+  'errors of a group': (queue, tasks) =>
+    queue.finish(tasks, 'dead', {
+      payload: encodeCbor({ name: 'Error', message: 'x'.repeat(500) }),
+      group: GROUP,
+    }),
+  'tags and fields': (queue, tasks) => queue.finish(tasks, 'succeeded', { payload: encodeCbor(3) }),
+  'a tag and a time to live of their own': (queue, tasks) =>
+    queue.finish(tasks, 'succeeded', { resultTtlMs: 1e9 }),
   'a log and progress': async (queue, tasks) => {
     const lines = Array.from({ length: 20 }, (_, at) => `line ${at} of the log of this task`);
     await queue.report(tasks, { percent: 50, note: 'half of it' }, lines);
@@ -45,12 +55,18 @@ const ENDS: Record<string, (queue: ScriptedQueue, tasks: readonly Taken[]) => Pr
   },
 };
 
+/** What some kinds come with. */
+const EXTRAS: Record<string, TaskExtras> = {
+  'tags and fields': { terms: 'tag=nightly tag=billing field.customer=4711' },
+  'a tag and a time to live of their own': { terms: 'tag=nightly' },
+};
+
 describe('case 17: what is counted is near what Redis uses', () => {
-  test.each(Object.entries(ENDS))('tasks with %s', async (_, end) => {
+  test.each(Object.entries(ENDS))('tasks with %s', async (kind, end) => {
     const queue = await openScriptedQueue(client);
     const before = await usedBytes();
     for (let sent = 0; sent < TASKS; sent += A_CALL) {
-      await queue.enqueue(A_CALL);
+      await queue.enqueue(A_CALL, EXTRAS[kind]);
       await end(queue, await queue.take(A_CALL));
     }
     const used = (await usedBytes()) - before;
@@ -65,7 +81,7 @@ describe('case 17: what is counted is near what Redis uses', () => {
     const before = await usedBytes();
     await queue.enqueue(TASKS);
     const ends = Object.values(ENDS);
-    for (const end of ends) await end(queue, await queue.take(TASKS / ends.length));
+    for (const end of ends) await end(queue, await queue.take(Math.floor(TASKS / ends.length)));
     expect(await countedBytes()).toBeGreaterThan(2 * limit);
 
     await queue.sweepAll();

@@ -4,6 +4,10 @@ import { homeOf } from '../../src/store/keys.ts';
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { openCommandConnection } from '../../src/store/connection.ts';
+import { fingerprintOf } from '../../src/protocol/fingerprint.ts';
+import { typeOfContent } from '../../src/protocol/message.ts';
+import type { TaskError } from '../../src/protocol/task-error.ts';
+import { writeErrorGroup } from '../../src/store/error-groups.ts';
 import { type Consumer, createConsumer, type OutcomeWord } from '../../src/store/consumer.ts';
 import { silent } from './server.ts';
 
@@ -12,7 +16,7 @@ export interface HandWorker {
   take(queue?: string): Promise<string>;
   /** Tells how far a task is that it took. */
   report(id: string, percent: number, note?: string): Promise<void>;
-  /** Ends a task it took. */
+  /** Ends a task it took; `dead` with an error. */
   end(id: string, word: OutcomeWord, payload?: unknown): Promise<void>;
   close(): void;
 }
@@ -20,14 +24,14 @@ export interface HandWorker {
 export function createHandWorker(redisUrl: string): HandWorker {
   const command: Redis = openCommandConnection(silent(redisUrl), 'hand', { socketTimeoutMs: 5_000 });
   const ready = new Promise<void>((resolve) => command.once('ready', () => resolve()));
-  const taken = new Map<string, { consumer: Consumer; token: string; contentBytes: number }>();
+  const taken = new Map<string, { consumer: Consumer; token: string; content: Buffer }>();
   return {
     async take(queue = 'default') {
       await ready;
       const consumer = createConsumer(command, homeOf(queue), 'hand-worker', 60_000);
       const [task] = (await consumer.claim([], 1)).tasks;
       if (!task) throw new Error('there is nothing to take');
-      taken.set(task.id, { consumer, token: task.token, contentBytes: task.content.length });
+      taken.set(task.id, { consumer, token: task.token, content: task.content });
       return task.id;
     },
     async report(id, percent, note) {
@@ -39,13 +43,18 @@ export function createHandWorker(redisUrl: string): HandWorker {
       const one = taken.get(id);
       if (!one) throw new Error('this task was not taken');
       const bytes = payload === undefined ? Buffer.alloc(0) : encodeCbor(payload);
-      const { consumer, token, contentBytes } = one;
-      const { stale } = await consumer.finish(
-        [{ id, token, contentBytes, word, payload: bytes, delayMs: 0 }],
-        0,
-      );
+      const { consumer, token, content } = one;
+      const group = word === 'dead' ? groupOf(content, payload as TaskError) : undefined;
+      const outcome = { id, token, contentBytes: content.length, word, payload: bytes, delayMs: 0, group };
+      const { stale } = await consumer.finish([outcome], 0);
       if (stale.length > 0) throw new Error('the outcome was stale');
     },
     close: () => command.disconnect(),
   };
+}
+
+/** As a worker names it. */
+function groupOf(content: Buffer, error: TaskError): string {
+  const type = typeOfContent(content) ?? '';
+  return writeErrorGroup(type, { ...error, fingerprint: fingerprintOf(type, error) });
 }

@@ -14,6 +14,7 @@ export type Step =
       readonly ttlMs: number;
       readonly twice: boolean;
       readonly followed: boolean;
+      readonly tagged: boolean;
     }
   | {
       readonly do: 'pop';

@@ -19,6 +19,7 @@ export function worldsOf(workers: number): fc.Arbitrary<Step[]> {
         ttlMs: fc.constantFrom(0, 0, 0, 300, 1_000),
         twice: fc.boolean(),
         followed: fc.boolean(),
+        tagged: fc.boolean(),
       }),
     },
     {

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { TASK_STATES } from '../../src/protocol/task-state.ts';
 import { COUNT_FIELDS } from '../../src/store/totals.ts';
+import { expectIndexed } from './index-facts.ts';
 import { queueKey } from './queue-key.ts';
 import { recordsOf } from './records.ts';
 
@@ -95,7 +96,7 @@ export async function countsOf(client: Redis, queue = 'default'): Promise<Record
 
 /**
  * Expects that Redis counts what there is: `accepted = sum of states + removed`, each state as many as there are records,
- * and the bytes of the finished ones. Nobody may change the queue meanwhile.
+ * the bytes of the finished ones, and by what they are found. Nobody may change the queue meanwhile.
  */
 export async function expectBalanced(client: Redis, queue = 'default'): Promise<void> {
   const counts = await countsOf(client, queue);
@@ -113,4 +114,5 @@ export async function expectBalanced(client: Redis, queue = 'default'): Promise<
   expect(states).toEqual(found);
   expect(bytes).toBe(keptBytes);
   for (const state of Object.keys(states)) expect(TASK_STATES).toContain(state);
+  await expectIndexed(client, queue);
 }

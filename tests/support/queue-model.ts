@@ -10,7 +10,9 @@ import { isTerminal, TASK_STATES, type TaskState } from '../../src/protocol/task
 import { queueKey } from './queue-key.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import type { Producer } from '../../src/store/producer.ts';
+import { writeTerms } from '../../src/store/terms.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
+import { expectIndexed } from './index-facts.ts';
 import type { ModelClock } from './model-clock.ts';
 import type { Step } from './model-steps.ts';
 import { ModelWorker } from './model-worker.ts';
@@ -19,6 +21,7 @@ import { recordOf } from './records.ts';
 import { TotalsModel } from './totals-model.ts';
 
 const LEASE_MS = 1_000;
+const FIELDS = new Map([['customer', '47 11=%']]);
 export const QUEUE = 'model';
 
 export class QueueModel {
@@ -28,6 +31,8 @@ export class QueueModel {
   /** Tasks that were removed before they had to go. */
   readonly removed = new Set<string>();
   readonly relays: RelayModel;
+  /** What each task is found by. */
+  private readonly terms = new Map<string, string>();
   /** Refused, because Redis was full. */
   refused = 0;
   crashes = 0;
@@ -148,12 +153,13 @@ export class QueueModel {
     }
   }
 
-  /** `accepted = sum of all states + removed`, at this very moment. */
+  /** `accepted = sum of all states + removed`, and the index has what the rows have, at this very moment. */
   async checkConservation(): Promise<void> {
     const counts = await this.client.hgetall(`${this.key}:count`);
     const sum = [...TASK_STATES, 'removed'].reduce((total, state) => total + Number(counts[state] ?? 0), 0);
     expect(sum, JSON.stringify(counts)).toBe(Number(counts['accepted'] ?? 0));
     for (const state of TASK_STATES) expect(Number(counts[state] ?? 0), state).toBeGreaterThanOrEqual(0);
+    await expectIndexed(this.client, QUEUE);
   }
 
   /** The world calms down: no more faults, one honest worker beside those that are left. */
@@ -197,11 +203,31 @@ export class QueueModel {
       expect(ends.get(id), `task ${id} ended`).toBe(1 + (this.replays.get(id) ?? 0));
     await this.relays.checkEnd();
     await this.totals.checkEnd([...this.replays.values()].reduce((sum, times) => sum + times, 0));
+    await this.checkTerms();
     const left = await this.client.keys(`${this.key}:*`);
     const kinds = left.map((name) => name.slice(this.key.length + 1));
     expect(
       kinds.filter((kind) => /^(ready|ledger|running|later|suspects|unstarted|malformed)/.test(kind)),
     ).toEqual([]);
+  }
+
+  /** Every task is found by what it came with, and by its error when it is dead; then all go, and nothing is left of it. */
+  private async checkTerms(): Promise<void> {
+    const [contents, own, ofDead, headers] = await Promise.all([
+      this.client.hkeys(`${this.key}:contents`),
+      this.client.hgetall(`${this.key}:terms`),
+      this.client.hkeys(`${this.key}:dead-terms`),
+      this.client.hgetall(`${this.key}:headers`),
+    ]);
+    const rows = new Set(contents);
+    expect(own).toEqual(Object.fromEntries([...this.terms].filter(([id]) => rows.has(id))));
+    // One that is pinned while it is deleted leaves the list of dead letters before its row goes.
+    const dead = Object.keys(headers).filter((id) => headers[id]?.startsWith('dead '));
+    expect(ofDead.toSorted()).toEqual(dead.toSorted());
+    for (const id of this.accepted) await this.operator.remove(QUEUE, id);
+    expect(
+      await this.client.exists(`${this.key}:search`, `${this.key}:terms`, `${this.key}:dead-terms`),
+    ).toBe(0);
   }
 
   private worker(index: number): ModelWorker {
@@ -212,7 +238,8 @@ export class QueueModel {
 
   private async enqueue(step: Extract<Step, { do: 'enqueue' }>): Promise<void> {
     // Plain tasks go a way of their own through the scripts.
-    const isPlain = step.delayMs === 0 && step.ttlMs === 0 && !step.followed;
+    const isPlain = step.delayMs === 0 && step.ttlMs === 0 && !step.followed && !step.tagged;
+    const terms = step.tagged ? writeTerms(['odd % tag', step.lane], FIELDS) : undefined;
     const ids = Array.from({ length: step.count }, () => this.clock.newTaskId());
     const tasks = ids.map((id) => ({
       id,
@@ -224,12 +251,14 @@ export class QueueModel {
             delayMs: step.delayMs,
             ttlMs: step.ttlMs === 0 ? undefined : step.ttlMs,
             ...(step.followed && this.relays.extras()),
+            terms,
           },
     }));
     await this.producer.enqueue(QUEUE, tasks);
     // The reply was lost: the same call again.
     if (step.twice) await this.producer.enqueue(QUEUE, tasks);
     this.accepted.push(...ids);
+    if (terms !== undefined) for (const id of ids) this.terms.set(id, terms);
     if (step.followed) for (const id of ids) this.relays.isFollowed(id);
   }
 

@@ -6,6 +6,7 @@ import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { createEventLog } from '../../src/store/event-log.ts';
+import { createErrorGroups } from '../../src/store/error-groups.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { homeOf, PROBE_PLACE } from '../../src/store/keys.ts';
 import { listTasks } from '../../src/store/lister.ts';
@@ -21,8 +22,10 @@ import { createOutbox, markOf, writeFollower } from '../../src/store/outbox.ts';
 import { createSchedules } from '../../src/store/schedules.ts';
 import type { ScriptArgument } from '../../src/store/script-call.ts';
 import { runScript, type ScriptName } from '../../src/store/scripts.ts';
-import { acceptMoving, readMoving } from '../../src/store/transfer.ts';
+import { taskIdsBy } from '../../src/store/terms.ts';
 import { expectBalanced } from './moves.ts';
+import { GROUP } from './outcome.ts';
+import { acceptMoving, readMoving } from '../../src/store/transfer.ts';
 import { openOperatedQueue } from './operated-queue.ts';
 import { readyKey } from './queue-key.ts';
 import { KEY, openScriptedQueue, QUEUE } from './scripted-queue.ts';
@@ -61,12 +64,13 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       await act(id);
     }
     await outbox.follow(QUEUE, taken, one);
+    await outbox.follow(QUEUE, taken, { ...one, lane: 'low' });
     // Their rows stay meanwhile.
     await clock.advance(1_000);
     await sweepAll();
     await client.zadd(`${KEY}:outbox-due`, 1, 'spoilt');
     const entries = await outbox.take(place, 100);
-    expect(entries.length).toBe(acts.length + 2);
+    expect(entries.length).toBe(acts.length + 3);
     await outbox.note(place, [{ name: entries[0]?.name ?? '', done: 1 }]);
     const [mark = ''] = entries.map(markOf);
     for (const word of ['there', 'gone']) await runScript(client, 'marks', place, [mark, word]);
@@ -81,13 +85,13 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     const { clock, operations, enqueue, take, finish, report, sweep, open, kill } =
       await openOperatedQueue(client);
     const fails = encodeCbor({ name: 'E', message: 'm', fingerprint: '0123456789abcdef' });
-    const all = { ttlMs: 50_000, resultTtlMs: 60_000, follower: FOLLOWER };
+    const all = { ttlMs: 50_000, resultTtlMs: 60_000, follower: FOLLOWER, terms: 'tag=a' };
     /** A task in each state, with all that a task may have. */
     const fill = async (): Promise<void> => {
       await enqueue(5, all, 'high');
       const taken = await take(4);
       await report(taken, { percent: 1, note: 'n' }, ['a line']);
-      await finish(taken.slice(0, 2), 'dead', { payload: fails });
+      await finish(taken.slice(0, 2), 'dead', { payload: fails, group: GROUP });
       await finish(taken.slice(2, 3));
       await enqueue(1, { ...all, delayMs: 100 });
     };
@@ -150,13 +154,13 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     const operations = createOperations(client);
     const outbox = createOutbox(client);
     const { clock, enqueue, take, finish, report } = await openScriptedQueue(client);
-    const all = { ttlMs: 50_000, resultTtlMs: 60_000 };
+    const all = { ttlMs: 50_000, resultTtlMs: 60_000, terms: 'tag=a' };
     await enqueue(3, { ...all, follower: FOLLOWER }, 'low');
     await enqueue(2, { ...all, delayMs: 100 });
     await enqueue(2, all, 'high');
     const taken = await take(2);
     await report(taken, { percent: 1, note: 'n' }, ['a line']);
-    await finish(taken, 'dead', { payload: ERROR });
+    await finish(taken, 'dead', { payload: ERROR, group: GROUP });
     // A way back while the way there is not over, which waits; then the way back.
     for (const [from, to] of [
       [QUEUE, 'other'],
@@ -204,7 +208,12 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
 
     // What no schedule may say yet.
     await plan('keyed', undefined, clock.now());
-    const extras = JSON.stringify({ delayMs: 5, key: { key: 'k', windowMs: 9, digest: 'd' }, mark: 'm' });
+    const extras = JSON.stringify({
+      delayMs: 5,
+      key: { key: 'k', windowMs: 9, digest: 'd' },
+      mark: 'm',
+      terms: 'tag=t',
+    });
     const keyed = ['keyed', clock.now(), '', '', '', newTaskId(), encodeContent('add', {}), 'low', extras];
     await runScript(client, 'tick', homeOf(QUEUE), keyed);
 
@@ -213,16 +222,49 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     await runScript(client, 'schedule', homeOf(QUEUE), soon);
   },
 
+  'tasks that are found by terms, and more kinds of failures than are counted': async (client) => {
+    const { clock, enqueue, take, finish, sweepAll } = await openScriptedQueue(client, {
+      retentionMs: 5_000,
+      slice: 2,
+    });
+    const terms = { terms: 'tag=a tag=b' };
+    const [dead = ''] = await enqueue(1, terms);
+    const dying = { payload: ERROR, group: GROUP };
+    await finish(await take(1), 'dead', dying);
+    const query = { terms: ['tag=a', 'tag=b'], behind: undefined, count: 10 };
+    expect((await taskIdsBy(client, homeOf(QUEUE), query)).ids).toEqual([dead]);
+    await createErrorGroups(client).find([QUEUE], 'f'.repeat(16));
+    await createOperator(client).replay(QUEUE, dead);
+    await client.zadd(
+      `${KEY}:error-groups-seen`,
+      ...Array.from({ length: 1_000 }, (_, at) => [1, `g${at}`]).flat(),
+    );
+    await client.del(`${KEY}:error-groups`);
+    await finish(await take(1), 'dead', dying);
+    for (const act of [() => take(1), sweepAll]) {
+      await enqueue(1, { ...terms, ttlMs: 10 });
+      await clock.advance(20);
+      await act();
+    }
+    await expectBalanced(client, QUEUE);
+    for (let rest = 0; rest < 2; rest += 1) {
+      await clock.advance(10_000);
+      await sweepAll();
+    }
+    expect(await client.hlen(`${KEY}:contents`)).toBe(0);
+  },
+
   'readers: pages, walks, one task, and what explains it': async (client) => {
     const { clock, enqueue, take, finish, sweep } = await openScriptedQueue(client);
     const inspector = createInspector(client);
     await enqueue(3, { delayMs: 500 });
     await enqueue(3);
     await finish(await take(3), 'dead', { payload: ERROR });
+    const query = { queue: QUEUE, terms: [], accept: () => true, limit: 1 };
     for (const state of [undefined, 'dead', 'scheduled', 'succeeded'] as const) {
       let cursor: string | undefined;
       do {
-        const page = await listTasks(client, { queue: QUEUE, state, accept: () => true, limit: 1, cursor });
+        const page = await listTasks(client, { ...query, state, cursor });
         cursor = page.next;
       } while (cursor !== undefined);
     }

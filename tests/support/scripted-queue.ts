@@ -32,7 +32,13 @@ export interface ScriptedQueue {
   finish(
     tasks: readonly { id: string; claim: number }[],
     word?: OutcomeWord,
-    more?: { payload?: Buffer; resultTtlMs?: number; delayMs?: number; hasHistory?: boolean },
+    more?: {
+      payload?: Buffer;
+      resultTtlMs?: number;
+      delayMs?: number;
+      hasHistory?: boolean;
+      group?: string;
+    },
   ): Promise<void>;
   /** Writes progress and log lines of each. */
   report(
@@ -102,7 +108,8 @@ export async function openScriptedQueue(
         tokens.get(`${id} ${claim}`) ?? 'none';
       await worker.report(tasks.map((task) => ({ id: task.id, token: tokenOf(task), progress, lines })));
     },
-    async finish(tasks, word = 'succeeded', { payload = RESULT, delayMs = 0, resultTtlMs, hasHistory } = {}) {
+    async finish(tasks, word = 'succeeded', more = {}) {
+      const { payload = RESULT, delayMs = 0, resultTtlMs, hasHistory, group } = more;
       await worker.finish(
         tasks.map(({ id, claim }) => ({
           id,
@@ -113,6 +120,7 @@ export async function openScriptedQueue(
           delayMs,
           resultTtlMs,
           hasHistory,
+          group,
         })),
         0,
       );

@@ -84,6 +84,20 @@ test('only failures use up attempts, and wait for a backoff', () => {
   expect(outcome({ kind: 'process-lost', error: new Error('gone') }, 9)).toMatchObject({ word: 'crashed' });
 });
 
+test('only a failure for good has a group, of which its fingerprint is the name', () => {
+  const group =
+    outcome({ ...failed, error: { name: 'Bad name', message: 'no order 123456' } }, 1)?.group ?? '';
+  const [fingerprint, name, ...about] = group.split(' ');
+  expect(fingerprint).toMatch(/^[0-9a-f]{16}$/);
+  expect([name, JSON.parse(about.join(' '))]).toEqual([
+    'Bad%20name',
+    { type: 'known', name: 'Bad name', message: 'no order <number>' },
+  ]);
+  for (const end of [failed, snoozed, killed('cancelled'), succeeded]) {
+    expect(outcome(end)?.group).toBeUndefined();
+  }
+});
+
 test('a run whose lease was lost has no outcome', () => {
   expect(outcome(killed('lease-lost'))).toBeUndefined();
   expect(outcome(stopped(failed, 'lease-lost'))).toBeUndefined();

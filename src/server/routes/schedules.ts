@@ -128,6 +128,7 @@ const ViewSchema = v.object({
   resultTtlMs: v.exactOptional(v.number()),
   ttlMs: v.exactOptional(v.number()),
   webhook: v.exactOptional(v.object({ url: v.string(), states: v.exactOptional(v.array(v.string())) })),
+  tags: v.exactOptional(v.array(v.string())),
   next: v.pipe(v.array(v.string()), v.description('the next ticks, RFC 3339')),
   last: v.exactOptional(v.object({ due: v.string(), task: v.string() })),
   skipped: v.exactOptional(
@@ -216,9 +217,10 @@ function toView(
   { name, queue, schedule, fault, lastRun, skipped }: StoredSchedule,
   now = Date.now(),
 ): object {
+  const { terms: _, ...shown } = schedule ?? {};
   const next = schedule && !schedule.paused ? nextTicks(schedule, now, RUNS_SHOWN) : [];
   return compact({
-    ...schedule,
+    ...shown,
     name,
     queue,
     next: next.map(toTime),

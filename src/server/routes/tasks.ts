@@ -5,9 +5,12 @@ import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { typeOfContent } from '../../protocol/message.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME, TASK_TYPE } from '../../protocol/names.ts';
+import { TagSchema } from '../../protocol/options.ts';
 import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
-import { isCursor } from '../../store/lister.ts';
+import { FINGERPRINT } from '../../store/error-groups.ts';
+import { isCursor, type PageQuery } from '../../store/lister.ts';
 import type { TaskRecord } from '../../store/record.ts';
+import { errorTerm, fieldTerm, fingerprintTerm, tagTerm } from '../../store/terms.ts';
 import { editInput } from '../../accept/edit-input.ts';
 import { noList, validate } from '../../protocol/validate.ts';
 import { hasBody, readBody } from '../body.ts';
@@ -18,16 +21,15 @@ import { knows } from '../caller.ts';
 import { named } from '../../views/component.ts';
 import { findTask, noTask } from '../find-task.ts';
 import { ExplanationSchema, explain } from '../explain.ts';
-import { type Operation, readQuery, type Route, route, shownAsInteger } from '../operation.ts';
+import { type Operation, pageLimit, readQuery, ROWS_A_PAGE, type Route, route } from '../operation.ts';
 import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { readTaskView, TaskRowSchema, TaskSchema, type TaskView, toTaskRow } from '../../views/task-view.ts';
 
-const ROWS_A_PAGE = 50;
 /** How long caches may keep a finished task, which may still be removed or replayed. */
 const FINISHED_FRESH_SECONDS = 60;
 
-const CURSOR_FAULT = 'must be what `next` of a page of this state said';
-const ROWS = 'must be a whole number from 1 to 200';
+const CURSOR_FAULT = 'must be what `next` of a page of these conditions said';
+const FIELD = /^([A-Za-z]\w{0,63}):([\s\S]{1,128})$/;
 const listEntries = {
   queue: v.optional(
     v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)),
@@ -35,18 +37,38 @@ const listEntries = {
   ),
   state: v.optional(v.picklist(TASK_STATES, `must be one of ${TASK_STATES.join(', ')}`)),
   type: v.optional(v.pipe(v.string(), v.regex(TASK_TYPE, `must match ${TASK_TYPE.source}`))),
-  limit: v.optional(
+  tag: v.optional(v.pipe(TagSchema, v.description('Tasks that have this tag; indexed.'))),
+  error: v.optional(
     v.pipe(
       v.string(),
-      v.regex(/^(?:[1-9]\d?|1\d\d|200)$/, ROWS),
-      v.description('Rows of a page, 1 to 200; 50 by default.'),
-      shownAsInteger(1, 200),
+      v.minLength(1, 'must not be empty'),
+      v.maxLength(256, 'must have at most 256 characters'),
+      v.description('Dead tasks with an error of this name, such as `TypeError`; indexed.'),
     ),
   ),
+  fingerprint: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(FINGERPRINT, 'must be 16 hexadecimal digits, or `other`'),
+      v.description('Dead tasks of this group of `GET /v1/errors`; indexed.'),
+    ),
+  ),
+  field: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(FIELD, 'must be a name and a value with a colon between, such as `customer:4711`'),
+      v.description(
+        'Tasks with this value of a field that their definition declares (`search`), as `customer:4711`; indexed.',
+      ),
+    ),
+  ),
+  limit: pageLimit('Rows'),
   cursor: v.optional(
     v.pipe(v.string(), v.maxLength(100, CURSOR_FAULT), v.description('`next` of the page before.')),
   ),
 };
+
+type ListQuery = ReturnType<typeof readQuery<typeof listEntries>>;
 
 const PageSchema = named(
   'TaskPage',
@@ -87,18 +109,9 @@ export function taskRoutes(
 
   return [
     route('GET', '/v1/tasks', LIST, async (c) => {
-      const { queue, state, type, limit = String(ROWS_A_PAGE), cursor } = readQuery(c, listEntries);
-      if (cursor !== undefined && !isCursor(cursor, state)) {
-        throw new PopfleetError('invalid-query', `\`cursor\` ${CURSOR_FAULT}.`);
-      }
-      if (!knows(c.get('caller'), queue)) return answer(c, 200, { items: [] });
-      const { records, next } = await deps.list({
-        queue,
-        state,
-        accept: ({ content }) => type === undefined || typeOfContent(content) === type,
-        limit: Number(limit),
-        cursor,
-      });
+      const query = readPageQuery(c);
+      if (!knows(c.get('caller'), query.queue)) return answer(c, 200, { items: [] });
+      const { records, next } = await deps.list(query);
       const page = {
         items: records.map((record) => toTaskRow(record, c.get('basePath'))),
         ...(next === undefined ? {} : { next }),
@@ -158,7 +171,7 @@ const LIST: Operation = {
   tag: 'tasks',
   summary: 'Tasks of a queue, in pages',
   description:
-    'Dead tasks come newest first, scheduled ones by their due time. All others come in no certain order; each that is there all the time comes at least once.',
+    'All conditions hold together. With `tag`, `error`, `fingerprint` or `field` the tasks come newest first, from an index; `state` and `type` then narrow what it has. Without them all tasks of the state are looked at: dead ones come newest first, scheduled ones by their due time, all others in no certain order; each that is there all the time comes at least once.',
   scope: 'read',
   query: listEntries,
   answers: { 200: { description: 'A page. `Link` with `rel="next"` is the next one.', schema: PageSchema } },
@@ -235,6 +248,29 @@ const REMOVE: Operation = {
   answers: { 204: { description: 'There is no such task now.' } },
   problems: ['invalid-state'],
 };
+
+/** @throws PopfleetError `invalid-query` */
+function readPageQuery(c: Context<AppEnv>): PageQuery {
+  const given = readQuery(c, listEntries);
+  const { queue, state, type, limit = ROWS_A_PAGE, cursor } = given;
+  const terms = termsOf(given);
+  if (cursor !== undefined && !isCursor(cursor, { state, terms })) {
+    throw new PopfleetError('invalid-query', `\`cursor\` ${CURSOR_FAULT}.`);
+  }
+  const accept = ({ content }: TaskRecord): boolean => type === undefined || typeOfContent(content) === type;
+  return { queue, state, terms, accept, limit, cursor };
+}
+
+/** What the index is asked for. */
+function termsOf({ tag, error, fingerprint, field }: ListQuery): string[] {
+  const terms: string[] = [];
+  if (fingerprint !== undefined) terms.push(fingerprintTerm(fingerprint));
+  if (error !== undefined) terms.push(errorTerm(error));
+  if (tag !== undefined) terms.push(tagTerm(tag));
+  const [, name = '', value = ''] = FIELD.exec(field ?? '') ?? [];
+  if (name !== '') terms.push(fieldTerm(name, value));
+  return terms;
+}
 
 /** The header `Link` (RFC 8288). */
 function nextLink(c: Context<AppEnv>, next: string): string {

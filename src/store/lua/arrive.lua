@@ -7,7 +7,7 @@
 local answers = {}
 
 local function arrive(id, state, task, content, values)
-  local due, expires, followers = values[1], values[2], values[3]
+  local due, expires, followers, terms = values[1], values[2], values[3], values[4]
   for at, value in ipairs(values) do
     if value ~= '' then Q.put(Q.CARRIED[at], id, value) end
   end
@@ -16,6 +16,10 @@ local function arrive(id, state, task, content, values)
     Q.wake_at(tonumber(expires))
   end
   if followers ~= '' then Q.note_followed() end
+  if terms ~= '' then
+    Q.index(Q.TERMS, id, terms)
+    Q.note_searched()
+  end
   Q.contents[id], task.state, task.finished = content, state, nil
   Q.accept({ id }, { id, content }, state)
   Q.put_header(id, task)

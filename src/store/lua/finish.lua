@@ -2,7 +2,8 @@
 -- ARGV: worker, lease in ms, tasks wanted, how many of them to look for in the lanes low and normal first;
 --       how many plain successes there are, and the id of each; how many groups these make, in their order, and for each: token, bytes
 --       that each of it keeps, how many they are; how many of them have a result, and id and result of each that has;
---       then for each other outcome: id, token, word, payload, delay in ms, time to live in ms ('' = the fleet's).
+--       then for each other outcome: id, token, word, payload, delay in ms, time to live in ms ('' = the fleet's),
+--       group of its error ('' unless it is dead; lib/error-groups.lua).
 --       What each word does stands in outcomes/. The payload is the result, or the error, or ''.
 -- A token is the header that the claim gave the task: it names worker and claim number, and no other claim has the same.
 -- Reply: 'claimed' or 'paused', the positions (from 1) of outcomes that are stale, then the rest as claim.lua answers it
@@ -25,6 +26,7 @@ local function record_others()
   while args.are_left() do
     local o = {
       id = args.text(), token = args.text(), word = args.text(), payload = args.text(), delay_ms = args.number(), keep_ms = args.number(),
+      group = args.text(),
     }
     others[#others + 1], ids[#ids + 1] = o, o.id
   end

@@ -10,7 +10,10 @@ end
 
 -- What stands there of the end of a dead task, and of the runs that led to it.
 function Q.forget_end(id, task)
-  for _, column in ipairs({ Q.LAST_ERRORS, Q.EXPIRES, Q.CANCELS, Q.PROGRESS, Q.LOST_LEASES }) do redis.call('HDEL', column, id) end
+  Q.unindex(Q.DEAD_TERMS, { id })
+  for _, column in ipairs({ Q.LAST_ERRORS, Q.DEAD_TERMS, Q.EXPIRES, Q.CANCELS, Q.PROGRESS, Q.LOST_LEASES }) do
+    redis.call('HDEL', column, id)
+  end
   redis.call('ZREM', Q.DEAD, id)
   redis.call('ZREM', Q.KEPT, id)
   Q.deltas.bytes = Q.deltas.bytes - task.bytes

@@ -16,14 +16,17 @@ function Q.ended(ids, from, to, bytes)
 end
 
 -- Ends one task, whose row was loaded. `payload` goes to `column`, the result or the last error.
--- `keep_ms` is the time to live that a worker has read in its message, or nil: not every task ends with a worker.
-function Q.end_task(id, task, to, column, payload, keep_ms)
+-- `keep_ms` is the time to live that a worker has read in its message, or nil: not every task ends with a worker. `group` as in
+-- `note_death`.
+function Q.end_task(id, task, to, column, payload, keep_ms, group)
+  local terms
+  if to == 'dead' then payload, terms = Q.note_death(id, payload, group) end
   keep_ms = keep_ms or Q.result_ttl(id)
   if payload ~= '' then Q.put(column, id, payload) end
   if keep_ms then redis.call('ZADD', Q.KEPT, Q.NOW + keep_ms, id) end
   local from = task.state
   task.state, task.finished = to, Q.NOW_TEXT
-  task.bytes = Q.bytes_kept(id, to, payload, keep_ms)
+  task.bytes = Q.bytes_kept(id, to, payload, keep_ms) + (terms and Q.bytes_of_terms(terms) or 0)
   Q.put_header(id, task)
   Q.ended({ id }, from, to, task.bytes)
 end
@@ -46,8 +49,16 @@ function Q.bytes_kept(id, to, payload, keep_ms)
   local errors = redis.call('HSTRLEN', Q.ERRORS, id)
   if errors > 0 then bytes = bytes + Q.VALUE_BYTES + errors end
   if Q.control[6] then bytes = bytes + redis.call('HSTRLEN', Q.FOLLOWERS, id) end
+  local terms = Q.control[7] and redis.call('HGET', Q.TERMS, id)
+  if terms then bytes = bytes + Q.bytes_of_terms(terms) end
   for _, field in ipairs(Q.chunks_of(id)) do
     bytes = bytes + Q.VALUE_BYTES + redis.call('HSTRLEN', Q.LOG_LINES, field)
   end
   return bytes
+end
+
+-- Bytes that terms take, about: in their column, and once more in the index, each with an id.
+function Q.bytes_of_terms(terms)
+  local _, blanks = string.gsub(terms, ' ', ' ')
+  return Q.VALUE_BYTES + 2 * #terms + (blanks + 1) * (Q.VALUE_BYTES + 36)
 end

@@ -1,5 +1,5 @@
--- What a new task may bring beside its content, as producer.ts names it (TaskExtras): times, an idempotency key, what follows it, and
--- what it follows.
+-- What a new task may bring beside its content, as producer.ts names it (TaskExtras): times, an idempotency key, what follows it, what
+-- it follows, and what it is found by.
 -- Shared by enqueue.lua and tick.lua.
 
 -- Tasks that `accept_gathered` accepts, by lane those that are ready at once: ids, and id and content of each.
@@ -65,6 +65,10 @@ function Q.gather(id, content, lane, extras)
   if extras.follower then
     Q.put(Q.FOLLOWERS, id, extras.follower)
     Q.note_followed()
+  end
+  if extras.terms then
+    Q.index(Q.TERMS, id, extras.terms)
+    Q.note_searched()
   end
   if extras.resultTtlMs then Q.put(Q.RESULT_TTLS, id, extras.resultTtlMs) end
   local due = Q.instant(extras.delayMs, extras.runAt)

@@ -3,6 +3,9 @@
 -- Everything that is kept under these ids. Called by `commit`.
 function Q.drop_rows(ids)
   Q.drop_logs(ids)
+  if redis.call('EXISTS', Q.SEARCH) == 1 then
+    for _, column in ipairs({ Q.TERMS, Q.DEAD_TERMS }) do Q.unindex(column, ids) end
+  end
   for _, column in ipairs(Q.ROW) do Q.call_sliced('HDEL', column, ids) end
 end
 

@@ -8,6 +8,7 @@ end
 -- Calls `late(position, id, token)` for those whose token is not the header of their task. Returns the ids of all others.
 function Q.record_successes(ids, groups, results, late)
   local headers = redis.call('HMGET', Q.HEADERS, unpack(ids))
+  local terms = Q.control[7] and redis.call('HMGET', Q.TERMS, unpack(ids))
   local written, ended, bytes, position = Q.written_to(Q.HEADERS), {}, 0, 0
   for at = 1, #groups, 3 do
     local token, last = groups[at], position + groups[at + 2]
@@ -19,8 +20,15 @@ function Q.record_successes(ids, groups, results, late)
         header = header or Q.end_header(token, 'succeeded', groups[at + 1])
         ended[#ended + 1] = id
         written[#written + 1] = id
-        written[#written + 1] = header
-        bytes = bytes + own_bytes
+        if terms and terms[position] then
+          -- Its worker does not know of them.
+          local with_terms = own_bytes + Q.bytes_of_terms(terms[position])
+          written[#written + 1] = Q.end_header(token, 'succeeded', with_terms)
+          bytes = bytes + with_terms
+        else
+          written[#written + 1] = header
+          bytes = bytes + own_bytes
+        end
       else
         late(position, id, token)
       end

@@ -1,0 +1,162 @@
+// Dead letters by fingerprint: how often each kind of failure has ended a task for good, and how many of these tasks are dead now.
+// The scripts count (lua/lib/error-groups.lua); here stands what a worker tells them, and what reads it.
+
+import type { Redis } from 'ioredis';
+import { messageOfGroup } from '../protocol/fingerprint.ts';
+import type { TaskError } from '../protocol/task-error.ts';
+import { cutText } from '../protocol/value-text.ts';
+import { keyOf, type Place, placesOf } from './keys.ts';
+import { runScript } from './scripts.ts';
+import { withStoreErrors } from './store-error.ts';
+import { escapeText } from './terms.ts';
+
+/** Names a group: a fingerprint, or `other` for all failures of kinds that are beyond the thousand of a queue. */
+export const FINGERPRINT = /^(?:[0-9a-f]{16}|other)$/;
+const NAME_CHARS = 256;
+/** Groups that one call reads. */
+const READ_AT_ONCE = 100;
+
+export interface ErrorGroup {
+  readonly queue: string;
+  /** 16 hexadecimal digits, or `other`. */
+  readonly fingerprint: string;
+  /** `undefined` of the group `other`. */
+  readonly type: string | undefined;
+  /** Name and message of the error, without what differs from task to task. */
+  readonly name: string;
+  readonly message: string;
+  /** Tasks of the group that are dead now. */
+  readonly dead: number;
+  /** How often a task has died of it. */
+  readonly total: number;
+  /** Milliseconds of the Redis clock. */
+  readonly firstSeenAt: number;
+  readonly lastSeenAt: number;
+  /** Id of the newest task of it that is dead now; when none is, of the one that died last. */
+  readonly sample: string;
+}
+
+/** A group among those of all queues, which are in the order of `lastSeenAt`, the latest first. */
+export type GroupPosition = Pick<ErrorGroup, 'queue' | 'fingerprint' | 'lastSeenAt'>;
+
+interface GroupQuery {
+  readonly queues: readonly string[];
+  /** Of this task type alone. */
+  readonly type: string | undefined;
+  /** Last seen then or later, in milliseconds since 1970. */
+  readonly since: number | undefined;
+  readonly limit: number;
+  /** Behind this one. */
+  readonly behind: GroupPosition | undefined;
+}
+
+/** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
+export interface ErrorGroups {
+  /** @returns also whether there are more behind the last one */
+  list(query: GroupQuery): Promise<{ readonly groups: readonly ErrorGroup[]; readonly hasMore: boolean }>;
+  /** The group of each of these queues that has it. */
+  find(queues: readonly string[], fingerprint: string): Promise<readonly ErrorGroup[]>;
+}
+
+/** What a worker says of the error of a task that is dead; `''` without a fingerprint. As error-groups.lua reads it. */
+export function writeErrorGroup(type: string, { fingerprint, name, message }: TaskError): string {
+  if (fingerprint === undefined) return '';
+  const shortName = cutText(name, NAME_CHARS) || 'Error';
+  const about = { type, name: shortName, message: messageOfGroup(message) };
+  return `${fingerprint} ${escapeText(shortName)} ${JSON.stringify(about)}`;
+}
+
+/** @param client a connection of `openCommandConnection` */
+export function createErrorGroups(client: Redis): ErrorGroups {
+  return withStoreErrors<ErrorGroups>({
+    async list({ queues, type, since, limit, behind }) {
+      const seen = await Promise.all(queues.map((queue) => positionsOf(client, queue, since)));
+      const wanted = seen.flat().sort(comparePositions);
+      const rest = behind ? wanted.filter((one) => comparePositions(one, behind) > 0) : wanted;
+      const groups: ErrorGroup[] = [];
+      for (let at = 0; at < rest.length && groups.length <= limit; at += READ_AT_ONCE) {
+        const read = await Promise.all(
+          rest.slice(at, at + READ_AT_ONCE).map((one) => readGroup(client, one.queue, one.fingerprint)),
+        );
+        const found = read.filter((one) => one !== undefined);
+        groups.push(...found.filter((one) => type === undefined || one.type === type));
+      }
+      return { groups: groups.slice(0, limit), hasMore: groups.length > limit };
+    },
+
+    async find(queues, fingerprint) {
+      const found = await Promise.all(queues.map((queue) => readGroup(client, queue, fingerprint)));
+      return found.filter((one) => one !== undefined);
+    },
+  });
+}
+
+/** The latest first; of those that were seen at one time in the order of their names. */
+function comparePositions(one: GroupPosition, other: GroupPosition): number {
+  const [name, otherName] = [`${one.queue} ${one.fingerprint}`, `${other.queue} ${other.fingerprint}`];
+  return other.lastSeenAt - one.lastSeenAt || (name < otherName ? -1 : name > otherName ? 1 : 0);
+}
+
+async function positionsOf(
+  client: Redis,
+  queue: string,
+  since: number | undefined,
+): Promise<readonly GroupPosition[]> {
+  const latest = new Map<string, number>();
+  for (const place of placesOf(queue)) {
+    const key = keyOf(place, 'error-groups-seen');
+    const flat = await client.zrangebyscore(key, since ?? '-inf', '+inf', 'WITHSCORES');
+    for (let at = 0; at + 1 < flat.length; at += 2) {
+      const fingerprint = flat[at] as string;
+      latest.set(fingerprint, Math.max(Number(flat[at + 1]), latest.get(fingerprint) ?? 0));
+    }
+  }
+  return Array.from(latest, ([fingerprint, lastSeenAt]) => ({ queue, fingerprint, lastSeenAt }));
+}
+
+async function readGroup(client: Redis, queue: string, fingerprint: string): Promise<ErrorGroup | undefined> {
+  const parts = await Promise.all(placesOf(queue).map((place) => readPart(client, place, fingerprint)));
+  return parts.reduce((one, other) => (one && other ? together(one, other) : (one ?? other)), undefined);
+}
+
+/** A group is counted in each place of its queue. */
+function together(one: ErrorGroup, other: ErrorGroup): ErrorGroup {
+  const [latest, before] = one.lastSeenAt < other.lastSeenAt ? [other, one] : [one, other];
+  return {
+    ...latest,
+    dead: one.dead + other.dead,
+    total: one.total + other.total,
+    firstSeenAt: Math.min(one.firstSeenAt, other.firstSeenAt),
+    sample: latest.dead === 0 && before.dead > 0 ? before.sample : latest.sample,
+  };
+}
+
+async function readPart(client: Redis, place: Place, fingerprint: string): Promise<ErrorGroup | undefined> {
+  const reply = (await runScript(client, 'group', place, [fingerprint])) as [Buffer, Buffer, number, Buffer];
+  const [entry, seen, dead, newest] = reply;
+  const [, first, total, latest = '', json = ''] = /^(\d+) (\d+) (\S+) (.*)$/s.exec(entry.toString()) ?? [];
+  if (first === undefined) return undefined;
+  return {
+    queue: place.queue,
+    fingerprint,
+    ...readAbout(json),
+    dead,
+    total: Number(total),
+    firstSeenAt: Number(first),
+    lastSeenAt: Number(seen.toString()),
+    sample: newest.length === 0 ? latest : newest.toString(),
+  };
+}
+
+const BEYOND = 'failures of further kinds: at most 1,000 are counted one by one';
+
+/** The group `other` has none of these. */
+function readAbout(json: string): Pick<ErrorGroup, 'type' | 'name' | 'message'> {
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+  try {
+    const { type, name, message } = JSON.parse(json) as Partial<Record<string, unknown>>;
+    return { type: text(type), name: text(name) ?? 'Other', message: text(message) ?? BEYOND };
+  } catch {
+    return { type: undefined, name: 'Other', message: 'what is stored of these failures cannot be read' };
+  }
+}

@@ -1,0 +1,39 @@
+-- Dead letters by fingerprint. ERROR_GROUPS has one entry a fingerprint, `<first seen> <how often> <id of the latest> ` and JSON of
+-- `{type, name, message}`; ERROR_GROUPS_SEEN has when each was last seen. How many tasks of a group are dead now, the index says
+-- (lib/terms.lua): each dead task is found by its fingerprint and by the name of its error.
+
+-- Beyond so many of a queue, failures of a new kind share the group OTHER_GROUP.
+Q.MOST_GROUPS, Q.OTHER_GROUP = 1000, 'other'
+
+-- Counts a task, whose content was loaded, that is dead from now on. `group` is what its worker says: fingerprint, name of the error
+-- as a term has it, and that JSON, with blanks between (store/error-groups.ts); nil, or '', for an error that a script writes.
+-- Returns the error, which has its fingerprint then, and the terms by which the task is found; nil when it has no fingerprint.
+function Q.note_death(id, payload, group)
+  local fingerprint, name, about = string.match(group or '', '^(%x+) ([^ ]+) (.*)$')
+  if not fingerprint then
+    -- Errors of scripts (ERRORS in scripts.ts) are CBOR of a map of two short texts.
+    local message
+    name, message = string.match(payload, '^\162dname.(%a+)gmessagex.(.*)$')
+    if not name then return payload, nil end
+    -- A content begins with an array head and the type.
+    local content = Q.contents[id]
+    local head, length = string.byte(content, 2, 3)
+    local type = head == 0x78 and string.sub(content, 4, 3 + length) or string.sub(content, 3, 2 + head - 0x60)
+    fingerprint = string.sub(redis.sha1hex(type .. '\n' .. name), 1, 16)
+    about = cjson.encode({ type = type, name = name, message = message })
+    payload = '\163' .. string.sub(payload, 2) .. '\107fingerprint\112' .. fingerprint
+  end
+
+  local terms = 'error=' .. name .. ' fingerprint=' .. fingerprint
+  local key, before = fingerprint, redis.call('HGET', Q.ERROR_GROUPS, fingerprint)
+  if not before and redis.call('ZCARD', Q.ERROR_GROUPS_SEEN) >= Q.MOST_GROUPS then
+    key, about, terms = Q.OTHER_GROUP, '{}', terms .. ' fingerprint=' .. Q.OTHER_GROUP
+    before = redis.call('HGET', Q.ERROR_GROUPS, key)
+  end
+  local first, count, known = string.match(before or '', '^(%d+) (%d+) [^ ]+ (.*)$')
+  local words = { first or Q.NOW_TEXT, string.format('%.0f', (count or 0) + 1), id, known or about }
+  redis.call('HSET', Q.ERROR_GROUPS, key, table.concat(words, ' '))
+  redis.call('ZADD', Q.ERROR_GROUPS_SEEN, Q.NOW_TEXT, key)
+  Q.index(Q.DEAD_TERMS, id, terms)
+  return payload, terms
+end

@@ -1,0 +1,136 @@
+// Dead letters by fingerprint, as callers see them.
+
+import { beforeEach, expect, test } from 'vitest';
+import { type Answer, call } from '../support/http.ts';
+import { makeKey } from '../support/keys.ts';
+import { withServer } from '../support/with-server.ts';
+
+const admin = makeKey();
+const mail = makeKey(['enqueue', 'read', 'admin'], ['mail']);
+const one = withServer({ apiKeys: [admin.apiKey, mail.apiKey] });
+beforeEach(() => one.empty('mail'));
+
+const NO_ORDER = { name: 'TypeError', message: 'no order 1000001' };
+const ADD = { type: 'add', input: { one: 1, two: 2 } };
+
+interface Group {
+  readonly fingerprint: string;
+  readonly queue: string;
+  readonly sample: string;
+  readonly firstSeenAt: string;
+  readonly lastSeenAt: string;
+}
+
+function ask(method: string, path: string, key = admin, body?: unknown): Promise<Answer> {
+  return call(`${one.url()}${path}`, {
+    method,
+    headers: { ...key.bearer, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+}
+
+async function die(error: object, queue = 'default', task: object = ADD): Promise<string> {
+  const { status, body } = await ask('POST', '/v1/tasks', admin, { ...task, queue, tags: ['paid'] });
+  expect(status).toBe(202);
+  const id = await one.worker().take(queue);
+  expect(body['id']).toBe(id);
+  await one.worker().end(id, 'dead', error);
+  return id;
+}
+
+async function items<Item>(path: string, key = admin): Promise<Item[]> {
+  const { status, body } = await ask('GET', path, key);
+  expect([status, body['detail']]).toEqual([200, undefined]);
+  return body['items'] as Item[];
+}
+
+const idsOf = async (query: string): Promise<string[]> =>
+  (await items<{ id: string }>(`/v1/tasks?${query}`)).map(({ id }) => id);
+const fingerprintsOf = async (query: string): Promise<string[]> =>
+  (await items<Group>(`/v1/errors?${query}`)).map(({ fingerprint }) => fingerprint);
+
+test('they are listed and counted, and lead to their tasks', async () => {
+  const first = await die(NO_ORDER);
+  const second = await die({ ...NO_ORDER, message: 'no order 2222222' });
+  const other = await die({ name: 'RangeError', message: 'too far' }, 'mail', {
+    type: 'greet',
+    input: { name: 'a' },
+  });
+  const all = await items<Group>('/v1/errors');
+  expect(all).toMatchObject([
+    {
+      queue: 'mail',
+      type: 'greet',
+      name: 'RangeError',
+      message: 'too far',
+      dead: 1,
+      total: 1,
+      sample: other,
+    },
+    { queue: 'default', type: 'add', name: 'TypeError', message: 'no order <number>', dead: 2, total: 2 },
+  ]);
+  const [far, group] = all as [Group, Group];
+  expect(group.sample).toBe(second);
+  const { fingerprint } = group;
+  expect(await idsOf(`fingerprint=${fingerprint}`)).toEqual([second, first]);
+  expect(await idsOf('error=TypeError&state=dead&tag=paid')).toEqual([second, first]);
+  expect(await idsOf('error=TypeError&type=greet')).toEqual([]);
+  expect(await idsOf('error=RangeError&queue=mail')).toEqual([other]);
+  expect(await idsOf('error=RangeError')).toEqual([]);
+
+  expect((await ask('POST', `/v1/tasks/${second}/retry`)).status).toBe(202);
+  expect((await ask('GET', `/v1/errors/${fingerprint}`)).body).toMatchObject({
+    fingerprint,
+    dead: 1,
+    total: 2,
+    firstSeenAt: group.firstSeenAt,
+    items: [{ queue: 'default', sample: first }],
+  });
+  expect(await idsOf(`fingerprint=${fingerprint}`)).toEqual([first]);
+
+  expect(await fingerprintsOf('queue=mail')).toEqual([far.fingerprint]);
+  expect(await fingerprintsOf('type=add')).toEqual([fingerprint]);
+  expect(await fingerprintsOf('since=2099-01-01T00:00:00Z')).toEqual([]);
+  expect(await fingerprintsOf(`since=${far.lastSeenAt}`)).toEqual([far.fingerprint]);
+  expect(await fingerprintsOf(`since=${Date.parse(far.lastSeenAt)}`)).toEqual([far.fingerprint]);
+  expect(await fingerprintsOf('queue=unknown')).toEqual([]);
+  const { next } = (await ask('GET', '/v1/errors?limit=1')).body as { next?: string };
+  expect(await fingerprintsOf(`limit=1&cursor=${next}`)).toEqual([fingerprint]);
+});
+
+test('one fingerprint over its queues, and none of those of others', async () => {
+  await die(NO_ORDER);
+  await die(NO_ORDER, 'mail');
+  const all = await items<Group>('/v1/errors');
+  expect(all.map(({ queue }) => queue)).toEqual(['mail', 'default']);
+  const path = `/v1/errors/${all[0]?.fingerprint}`;
+  expect((await ask('GET', path)).body).toMatchObject({ dead: 2, total: 2 });
+  const seen = await ask('GET', path, mail);
+  expect(seen.body).toMatchObject({ dead: 1, total: 1, items: [{ queue: 'mail' }] });
+  expect(await items('/v1/errors', mail)).toMatchObject([{ queue: 'mail' }]);
+  expect(await items('/v1/errors?queue=default', mail)).toEqual([]);
+  await one.redis().client.srem('pf:queues', 'mail');
+  expect((await ask('GET', path, mail)).status).toBe(404);
+});
+
+test.each(['0'.repeat(16), 'other', 'no-fingerprint', '..%2f', `${'0'.repeat(15)}G`])(
+  '%s is not found',
+  async (name) => {
+    const { status, body } = await ask('GET', `/v1/errors/${name}`);
+    expect([status, body['code']]).toEqual([404, 'not-found']);
+  },
+);
+
+test.each([
+  ['cursor=x', 'cursor'],
+  ['since=yesterday', 'since'],
+  ['since=-1', 'since'],
+  ['limit=201', 'limit'],
+  ['type=No', 'type'],
+  ['queue={x}', 'queue'],
+  ['state=dead', 'state'],
+])('%s is refused and named', async (query, name) => {
+  const { status, body } = await ask('GET', `/v1/errors?${query}`);
+  expect([status, body['code']]).toEqual([400, 'invalid-query']);
+  expect(body['detail']).toContain(`\`${name}\``);
+});

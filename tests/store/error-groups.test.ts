@@ -1,0 +1,189 @@
+// Dead letters by fingerprint: counted when they die, exact in how many are dead now, and gone when nobody needs them any more.
+
+import { describe, expect, test } from 'vitest';
+import { encodeCbor } from '../../src/protocol/cbor.ts';
+import { readTaskError, type TaskError } from '../../src/protocol/task-error.ts';
+import { createErrorGroups, type ErrorGroup, writeErrorGroup } from '../../src/store/error-groups.ts';
+import { homeOf } from '../../src/store/keys.ts';
+import { createOperator } from '../../src/store/operator.ts';
+import { errorTerm, fingerprintTerm, taskIdsBy } from '../../src/store/terms.ts';
+import { buildScriptsWithClock } from '../support/model-clock.ts';
+import { expectBalanced } from '../support/moves.ts';
+import { KEY, LEASE_MS, openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
+import { startStore } from '../support/store.ts';
+
+const { client } = await startStore(buildScriptsWithClock);
+const operator = createOperator(client);
+const { find, list } = createErrorGroups(client);
+
+const fingerprint = (number: number): string => number.toString(16).padStart(16, '0');
+
+function errorOf(number: number): TaskError {
+  return { name: 'TypeError', message: `no order ${1_000_000 + number}`, fingerprint: fingerprint(number) };
+}
+
+const groupOf = (number: number): string => writeErrorGroup('add', errorOf(number));
+const all = { queues: [QUEUE], type: undefined, since: undefined, limit: 200, behind: undefined };
+
+async function die(queue: ScriptedQueue, number: number, resultTtlMs?: number): Promise<string> {
+  const [id = ''] = await queue.enqueue(1);
+  const taken = await queue.take(1);
+  const more = resultTtlMs === undefined ? {} : { resultTtlMs };
+  await queue.finish(taken, 'dead', {
+    payload: encodeCbor(errorOf(number)),
+    group: groupOf(number),
+    ...more,
+  });
+  return id;
+}
+
+test('a group counts its deaths, and knows how many of its tasks are dead now, and one of them', async () => {
+  const queue = await openScriptedQueue(client);
+  const first = await die(queue, 1);
+  const firstSeenAt = queue.clock.now();
+  await queue.clock.advance(1_000);
+  const second = await die(queue, 1);
+  const group: ErrorGroup = {
+    queue: QUEUE,
+    fingerprint: fingerprint(1),
+    type: 'add',
+    name: 'TypeError',
+    message: 'no order <number>',
+    dead: 2,
+    total: 2,
+    firstSeenAt,
+    lastSeenAt: firstSeenAt + 1_000,
+    sample: second,
+  };
+  expect(await find([QUEUE], fingerprint(1))).toEqual([group]);
+
+  await operator.replay(QUEUE, second);
+  expect(await find([QUEUE], fingerprint(1))).toEqual([{ ...group, dead: 1, sample: first }]);
+  await operator.remove(QUEUE, first);
+  expect(await find([QUEUE], fingerprint(1))).toEqual([{ ...group, dead: 0, sample: second }]);
+  await queue.clock.advance(1_000);
+  await queue.finish(await queue.take(1), 'dead', { group: groupOf(1) });
+  expect(await find([QUEUE], fingerprint(1))).toEqual([
+    { ...group, dead: 1, total: 3, lastSeenAt: firstSeenAt + 2_000 },
+  ]);
+  expect(await find([QUEUE, 'unknown'], fingerprint(2))).toEqual([]);
+});
+
+describe('errors that scripts write', () => {
+  async function expire(queue: ScriptedQueue, act: () => Promise<unknown>): Promise<string> {
+    const [id = ''] = await queue.enqueue(1, { ttlMs: 10 });
+    await queue.clock.advance(20);
+    await act();
+    return id;
+  }
+
+  test.each<[string, string, (queue: ScriptedQueue) => Promise<string>]>([
+    ['expires in a sweep', 'Expired', (queue) => expire(queue, queue.sweep)],
+    ['expires at its claim', 'Expired', (queue) => expire(queue, () => queue.take(1))],
+    [
+      'takes three processes down',
+      'PoisonTask',
+      async (queue) => {
+        const [id = ''] = await queue.enqueue(1);
+        for (let crash = 0; crash < 3; crash += 1) await queue.finish(await queue.take(1), 'crashed');
+        return id;
+      },
+    ],
+    [
+      'loses too many workers',
+      'PoisonTask',
+      async (queue) => {
+        const [id = ''] = await queue.enqueue(1);
+        for (let crash = 0; crash < 2; crash += 1) await queue.finish(await queue.take(1), 'crashed');
+        await client.hset(`${KEY}:lost-leases`, id, 19);
+        await queue.take(1);
+        await queue.sweep();
+        for (let part = 0; part < 4; part += 1) {
+          await queue.clock.advance(LEASE_MS / 3);
+          await queue.sweep();
+        }
+        return id;
+      },
+    ],
+  ])('a task that %s has a fingerprint and is counted', async (_, name, end) => {
+    const queue = await openScriptedQueue(client);
+    const id = await end(queue);
+    const task = await queue.task(id);
+    expect(task?.state).toBe('dead');
+    const error = readTaskError(task?.error ?? Buffer.alloc(0));
+    expect(error).toEqual({ name, message: expect.any(String) as string, fingerprint: error.fingerprint });
+    expect(error.fingerprint).toMatch(/^[0-9a-f]{16}$/);
+    const { groups } = await list(all);
+    expect(groups).toMatchObject([
+      { fingerprint: error.fingerprint, type: 'add', name, message: error.message, dead: 1, sample: id },
+    ]);
+    for (const term of [errorTerm(name), fingerprintTerm(error.fingerprint ?? '')]) {
+      const query = { terms: [term], behind: undefined, count: 5 };
+      expect((await taskIdsBy(client, homeOf(QUEUE), query)).ids).toEqual([id]);
+    }
+    await expectBalanced(client, QUEUE);
+  });
+});
+
+test('what was seen last comes first, page by page, of a type or since a time', async () => {
+  const queue = await openScriptedQueue(client);
+  for (const number of [1, 2, 3, 4]) {
+    await queue.clock.advance(1_000);
+    await die(queue, number);
+  }
+  await die(queue, 1);
+  const order = [1, 4, 3, 2].map(fingerprint);
+  const fingerprints = (groups: readonly ErrorGroup[]): string[] => groups.map((group) => group.fingerprint);
+  expect(fingerprints((await list(all)).groups)).toEqual(order);
+
+  const pages: string[] = [];
+  let behind: ErrorGroup | undefined;
+  do {
+    const { groups, hasMore } = await list({ ...all, limit: 3, behind });
+    pages.push(...fingerprints(groups));
+    behind = hasMore ? groups.at(-1) : undefined;
+  } while (behind);
+  expect(pages).toEqual(order);
+  const since = queue.clock.now() - 1_000;
+  expect(fingerprints((await list({ ...all, since })).groups)).toEqual([1, 4, 3].map(fingerprint));
+  expect((await list({ ...all, type: 'other' })).groups).toEqual([]);
+  expect((await list({ ...all, queues: [] })).groups).toEqual([]);
+});
+
+test('beyond a thousand kinds, all others share a group', async () => {
+  const queue = await openScriptedQueue(client);
+  await queue.enqueue(1_003);
+  for (let number = 0; number < 1_003; number += 1) {
+    await queue.finish(await queue.take(1), 'dead', { group: groupOf(number) });
+  }
+  expect(await client.hlen(`${KEY}:error-groups`)).toBe(1_001);
+  const [other] = await find([QUEUE], 'other');
+  expect(other).toMatchObject({ type: undefined, name: 'Other', dead: 3, total: 3 });
+  // One that is known goes on, and each task is found by its own fingerprint.
+  await die(queue, 5);
+  expect(await find([QUEUE], fingerprint(5))).toMatchObject([{ dead: 2, total: 2 }]);
+  const query = { terms: [fingerprintTerm(fingerprint(1_001))], behind: undefined, count: 5 };
+  expect((await taskIdsBy(client, homeOf(QUEUE), query)).ids).toHaveLength(1);
+  await expectBalanced(client, QUEUE);
+});
+
+test('groups whose tasks are gone go with the retention, those with dead tasks stay', async () => {
+  const queue = await openScriptedQueue(client, { retentionMs: 10_000, slice: 3 });
+  // Kept for longer than the fleet keeps tasks, and in front of all others.
+  const kept: string[] = [];
+  for (let number = 0; number < 7; number += 1) kept.push(await die(queue, number, 100_000));
+  await queue.clock.advance(10);
+  for (let number = 10; number < 20; number += 1) await die(queue, number);
+  const counted = (): Promise<number> => client.hlen(`${KEY}:error-groups`);
+  await queue.clock.advance(9_980);
+  await queue.sweepAll();
+  expect(await counted()).toBe(17);
+  await queue.clock.advance(1_000);
+  await queue.sweepAll();
+  expect(await client.hget(`${KEY}:count`, 'dead')).toBe('7');
+  await queue.sweepAll();
+  expect(await counted()).toBe(7);
+  for (const id of kept) await operator.remove(QUEUE, id);
+  await queue.sweepAll();
+  expect(await client.exists(`${KEY}:error-groups`, `${KEY}:error-groups-seen`, `${KEY}:search`)).toBe(0);
+});
