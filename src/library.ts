@@ -1,7 +1,7 @@
 // popfleet without HTTP: a Node program that reaches Redis sends tasks and reads, cancels and retries them.
 
 import * as v from 'valibot';
-import { openAccept } from './accept/accept.ts';
+import { openAccept } from './accept/open-accept.ts';
 import { keyReused, ofTask } from './accept/idempotency.ts';
 import {
   ALONE,
@@ -61,6 +61,15 @@ export interface Popfleet {
    *   `redis-unavailable` may come after some were accepted
    */
   enqueueMany(tasks: readonly ManyTask[]): Promise<TaskHandle[]>;
+  /**
+   * The same for many inputs of one task, whose definition gives their type.
+   * @param options of each of them; a `key` would make them all one task, and is refused
+   */
+  enqueueMany<Input, Output, Sent>(
+    task: TaskDefinition<Input, Output, Sent>,
+    inputs: readonly NoInfer<Sent>[],
+    options?: Omit<TaskOptions, 'key'>,
+  ): Promise<TaskHandle<Stored<Output>>[]>;
   /** The task as it is now; `undefined` when there is none, or it was removed. */
   get(id: string): Promise<TaskView | undefined>;
   cancel(id: string): Promise<CancelAnswer>;
@@ -151,7 +160,12 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
       return toHandle(prepared, await accept.send(prepared), ALONE);
     },
 
-    async enqueueMany(many) {
+    async enqueueMany(
+      given: readonly ManyTask[] | TaskDefinition,
+      inputs?: readonly unknown[],
+      shared?: object,
+    ): Promise<never[]> {
+      const many = isTaskDefinition(given) ? tasksOf(given, inputs, shared) : given;
       if (!Array.isArray(many)) throw invalidInput([{ pointer: '#', detail: 'must be an array of tasks' }]);
       const checked = Array.from(many as readonly ManyTask[], (task, at) => {
         const position = positionOf(at);
@@ -163,7 +177,9 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
       const verdicts = await accept.sendMany(checked.length, (at) => {
         return (all[at] = prepareTask(checked[at] as CheckedCall, SENDER));
       });
-      return all.map((prepared, at) => toHandle(prepared, verdicts.get(at), checked[at]?.position ?? ALONE));
+      return all.map((prepared, at) =>
+        toHandle(prepared, verdicts.get(at), checked[at]?.position ?? ALONE),
+      ) as never[];
     },
 
     async get(id) {
@@ -201,6 +217,15 @@ function readSettings(given: unknown): v.InferOutput<typeof SettingsSchema> {
     return `${name} ${issue.input === undefined || issue.input === null ? 'is missing' : issue.message}`;
   });
   throw new PopfleetError('bad-config', `openPopfleet: ${faults.join('; ')}`);
+}
+
+/** @throws PopfleetError `invalid-input` */
+function tasksOf({ type }: TaskDefinition, inputs: unknown, options: object = {}): readonly ManyTask[] {
+  if (!Array.isArray(inputs)) throw invalidInput([{ pointer: '#', detail: 'must be an array of inputs' }]);
+  if (Object.hasOwn(demandObject(options, '/options'), 'key')) {
+    throw invalidInput([{ pointer: '#/options/key', detail: 'would make all of them one task' }]);
+  }
+  return inputs.map((input: unknown) => ({ ...options, type, input }));
 }
 
 /** Copies the input, so that changes by the caller meanwhile have no effect. @throws PopfleetError `invalid-input` */

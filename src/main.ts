@@ -21,9 +21,13 @@ const STOP_MARGIN_MS = 9_000;
 /**
  * Runs a role until a signal, or a failure, ends it.
  * @param env variables; the command line has put its options into them
+ * @param onUp called once the role is up, with the address of a server; a greeting on stderr unless given
  * @returns the exit code
  */
-export async function runRole(env: Readonly<Record<string, string | undefined>>): Promise<number> {
+export async function runRole(
+  env: Readonly<Record<string, string | undefined>>,
+  onUp?: (url: string | undefined) => void,
+): Promise<number> {
   let config: Config;
   try {
     config = readConfig(env, availableParallelism());
@@ -39,7 +43,12 @@ export async function runRole(env: Readonly<Record<string, string | undefined>>)
   let fault: unknown;
   try {
     // A task module may hang while it loads, and a service while it starts: a signal ends both.
-    await Promise.race([start(config, log, ending, up), ending.asked]);
+    const starting = start(config, log, ending, up).then((server) => {
+      if (ending.isAsked()) return;
+      if (onUp) onUp(server?.url());
+      else welcome(config, server);
+    });
+    await Promise.race([starting, ending.asked]);
     await ending.asked;
   } catch (error) {
     fault = error;
@@ -54,7 +63,7 @@ export async function runRole(env: Readonly<Record<string, string | undefined>>)
 }
 
 /** @param up gets the services before they start, stage by stage: those of one stage stop side by side */
-async function start(config: Config, log: Log, ending: Ending, up: Service[][]): Promise<void> {
+async function start(config: Config, log: Log, ending: Ending, up: Service[][]): Promise<Server | undefined> {
   const { embedded, metricsListener, worker, server } = await compose(config, log, ending);
   for (const service of [embedded, metricsListener, worker, server]) {
     if (service === undefined || ending.isAsked()) continue;
@@ -62,7 +71,7 @@ async function start(config: Config, log: Log, ending: Ending, up: Service[][]):
     else up.push([service]);
     await service.start();
   }
-  if (!ending.isAsked()) welcome(config, server);
+  return server;
 }
 
 interface Composed {

@@ -15,7 +15,7 @@ const ROLE_OPTIONS = [
   ['taskModules', '<files>'],
 ] as const;
 
-/** Lets a command run the role of its name. */
+/** Lets a command run the role of its name; `dev` runs server and worker for a developer. */
 export function addRoleCommand(command: Command, terminal: Terminal): void {
   const options = roleOptions();
   for (const { option } of options) command.addOption(option);
@@ -24,10 +24,14 @@ export function addRoleCommand(command: Command, terminal: Terminal): void {
       variable,
       given[option.attributeName()] ?? terminal.env[variable],
     ]);
-    const { runRole } = await import('./main.ts');
-    const env = { ...terminal.env, ...Object.fromEntries(variables), APP_TYPE: command.name() };
-    terminal.exit(await runRole(env));
+    const env = { ...terminal.env, ...Object.fromEntries(variables) };
+    terminal.exit(await run(command.name(), env));
   });
+}
+
+async function run(name: string, env: Terminal['env']): Promise<number> {
+  if (name === 'dev') return (await import('./dev/dev.ts')).runDev(env);
+  return (await import('./main.ts')).runRole({ ...env, APP_TYPE: name });
 }
 
 function roleOptions(): { readonly variable: string; readonly option: Option }[] {

@@ -50,6 +50,15 @@ test('a definition says what may be sent, and what its result is', () => {
     await popfleet.enqueue(ofZod, { count: 5 });
     // @ts-expect-error: no such option
     await popfleet.enqueue(render, { customer: 'acme' }, { delay: 1 });
+    const [many] = await popfleet.enqueueMany(render, [
+      { customer: 'acme' },
+      { customer: 'beta', pages: '2' },
+    ]);
+    expectTypeOf(many).toEqualTypeOf<typeof sent | undefined>();
+    // @ts-expect-error: a field of the second is missing
+    await popfleet.enqueueMany(render, [{ customer: 'acme' }, {}]);
+    // @ts-expect-error: they would be one task
+    await popfleet.enqueueMany(render, [{ customer: 'acme' }], { key: 'k' });
   };
   expectTypeOf(send).toBeFunction();
 });

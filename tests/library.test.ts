@@ -13,13 +13,15 @@ import { startRedis, type TestRedis } from './support/redis.ts';
 const anything = defineTask({ type: 'anything', input: v.any(), run: () => 1 });
 const dated = defineTask({ type: 'dated', input: v.object({ at: v.date() }), run: () => 1 });
 
+const add = createAdd(0);
+
 let redis: TestRedis;
 let popfleet: Popfleet;
 let worker: RoleProcess;
 
 beforeAll(async () => {
   redis = await startRedis();
-  const tasks = [createAdd(0) as TaskDefinition, anything as TaskDefinition, dated as TaskDefinition];
+  const tasks = [add as TaskDefinition, anything as TaskDefinition, dated as TaskDefinition];
   popfleet = await openPopfleet({ redisUrl: redis.url, tasks, logLevel: 'silent' });
   // A worker of another queue would leave these alone: "waiting" has none.
   worker = await startRole('worker', { REDIS_URL: redis.url });
@@ -84,6 +86,30 @@ test('many tasks are sent at once, and each is answered in its place', async () 
   );
   expect(counts.reduce((total, count) => total + Number(count), 0)).toBe(1_199);
   expect(await popfleet.enqueueMany([])).toEqual([]);
+});
+
+test('many inputs of one definition share their options, but no key', async () => {
+  const inputs = [sum, { one: 3, two: 4 }];
+  const sent = await popfleet.enqueueMany(add as TaskDefinition, inputs, {
+    queue: 'many-c',
+    priority: 'low',
+  });
+  for (const [at, { id }] of sent.entries()) {
+    expect(await popfleet.get(id)).toMatchObject({
+      type: 'add',
+      input: inputs[at],
+      queue: 'many-c',
+      priority: 'low',
+    });
+  }
+  const any = (value: unknown): never => value as never;
+  for (const [call, pointer] of [
+    [() => popfleet.enqueueMany(add, [sum], any({ key: 'k' })), '#/options/key'],
+    [() => popfleet.enqueueMany(add, any(sum)), '#'],
+    [() => popfleet.enqueueMany(add, any([sum, { one: 1 }])), '#/1/input/two'],
+  ] as const) {
+    await expect(call()).rejects.toMatchObject({ code: 'invalid-input', faults: [{ pointer }] });
+  }
 });
 
 test('one wrong task of many is named by its place, and none is sent', async () => {
@@ -289,8 +315,8 @@ describe('case 42: what no worker could read is refused at once', () => {
 });
 
 test('two definitions of one type are refused', async () => {
-  const add = createAdd(0) as TaskDefinition;
-  await expect(
-    openPopfleet({ redisUrl: redis.url, tasks: [add, createAdd(0) as TaskDefinition] }),
-  ).rejects.toThrow(/defined twice/);
+  const again = createAdd(0) as TaskDefinition;
+  await expect(openPopfleet({ redisUrl: redis.url, tasks: [add as TaskDefinition, again] })).rejects.toThrow(
+    /defined twice/,
+  );
 });

@@ -5,10 +5,8 @@ import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { Call } from '../protocol/options.ts';
 import type { Schedule } from '../protocol/schedule.ts';
-import { type CapacityLimits, createCapacity } from '../store/capacity.ts';
-import { createKeyOwners, type KeyOwners } from '../store/key-owners.ts';
-import { createProducer, type Producer, type Verdict } from '../store/producer.ts';
-import { createQueueNames } from '../store/queue-names.ts';
+import type { KeyOwners } from '../store/key-owners.ts';
+import type { Producer, Verdict } from '../store/producer.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createBatcher } from './batcher.ts';
 import { isRepeat, type KnownKeys, lookUpKeys } from './idempotency.ts';
@@ -58,11 +56,6 @@ export interface Accept {
   ): Promise<Schedule & { readonly queue: string }>;
 }
 
-export interface LimitSettings extends CapacityLimits {
-  /** Most queues that may exist. */
-  readonly maxQueues: number;
-}
-
 export interface AcceptDeps {
   readonly registry: Registry;
   readonly producer: Producer;
@@ -71,31 +64,6 @@ export interface AcceptDeps {
   readonly limits?: Limits;
   /** Gets what the code of a definition has thrown, of which the sender learns only that it has. */
   readonly log?: Log;
-}
-
-/**
- * @param client a connection of `openCommandConnection`
- * @param limits without them every task is admitted
- * @param log gets what the code of a definition has thrown
- */
-export function openAccept(
-  client: Parameters<typeof createProducer>[0],
-  registry: Registry,
-  limits?: LimitSettings,
-  log?: Log,
-): Accept {
-  return createAccept({
-    registry,
-    producer: createProducer(client),
-    keyOwners: createKeyOwners(client),
-    ...(log && { log }),
-    ...(limits && {
-      limits: {
-        queueNames: createQueueNames(client, limits.maxQueues),
-        capacity: createCapacity(client, limits),
-      },
-    }),
-  });
 }
 
 export function createAccept({ registry, producer, keyOwners, limits, log }: AcceptDeps): Accept {

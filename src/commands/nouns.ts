@@ -36,6 +36,18 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     },
   ],
   [
+    'dev',
+    { description: 'run both roles, and load the task modules anew when a file changes', load: addRole },
+  ],
+  [
+    'init',
+    {
+      description: 'make a first task module and a package script in this folder',
+      load: async (command, terminal) =>
+        (await import('../dev/init-command.ts')).addInitCommand(command, terminal),
+    },
+  ],
+  [
     'status',
     {
       description: 'whether the fleet is well, and its queues',

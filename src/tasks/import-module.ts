@@ -6,12 +6,14 @@ import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { PopfleetError } from '../protocol/errors.ts';
+import { importTypeScript, isTypeScript } from './import-typescript.ts';
 
 /** Milliseconds after which a module that still loads is named on stderr, once; loading goes on. */
 const STILL_LOADING_MS = 10_000;
 const PARSE_WITHIN_MS = 10_000;
 const STACK_LINES = 10;
-const GUESSED_ENDINGS = ['.mjs', '.js', '.cjs', '/index.mjs', '/index.js', '/index.cjs'];
+const ENDINGS = ['.mjs', '.js', '.cjs', '.ts', '.mts', '.cts'];
+const GUESSED_ENDINGS = [...ENDINGS, ...ENDINGS.map((ending) => `/index${ending}`)];
 /** Folder of this package, whose lines are removed from stacks: they are of no use to a user. */
 const OWN_URL = new URL('..', import.meta.url).href;
 const OWN_PATH = fileURLToPath(OWN_URL);
@@ -36,7 +38,8 @@ export async function importModule(
   slow.unref();
   const unsettled = createUnsettled();
   try {
-    return (await Promise.race([import(url), unsettled.promise])) as Readonly<Record<string, unknown>>;
+    const loaded = isTypeScript(path) ? importTypeScript(path) : import(url);
+    return (await Promise.race([loaded, unsettled.promise])) as Readonly<Record<string, unknown>>;
   } catch (error) {
     const reason = error === UNSETTLED ? UNSETTLED_REASON : await describe(error, path, url);
     throw new PopfleetError('bad-definition', `cannot load the task module ${module}: ${reason}`, {
@@ -68,7 +71,8 @@ function createUnsettled(): { readonly promise: Promise<never>; readonly forget:
 async function describe(thrown: unknown, path: string, url: string): Promise<string> {
   if (!(thrown instanceof Error)) return `it threw ${inspect(thrown, { depth: 1 })}`;
   const { code } = thrown as NodeJS.ErrnoException;
-  if (code === 'ERR_MODULE_NOT_FOUND' && !existsSync(path)) return `there is no file ${path}${guess(path)}`;
+  if (code?.endsWith('MODULE_NOT_FOUND') && !existsSync(path))
+    return `there is no file ${path}${guess(path)}`;
   if (code === 'ERR_UNSUPPORTED_DIR_IMPORT' && statSync(path).isDirectory()) {
     return `${path} is a folder: name a file${guess(path)}`;
   }

@@ -103,6 +103,17 @@ export const fromClass = defineTask(Static);`,
 export const one = Object.freeze(defineTask(Object.freeze({ type: 'frozen-task', input: Object.freeze(v.unknown()), run() { return this.type; } })));
 Object.freeze(exports);
 var exports = [one];`,
+  'typed.ts': `import { defineTask, type TaskContext, v } from 'popfleet';
+import type { Name } from './typed-helper';
+import { name } from './typed-helper';
+import { Kind } from './typed-kind.js';
+const input = v.unknown();
+export const one = defineTask({ type: 'typed-one', input, run: (_: unknown, context: TaskContext): Name => name('typed', Kind.One) });
+export const two = defineTask({ type: 'typed-two', input, run: () => 'typed-two' satisfies string });`,
+  'typed-default.mts': `import { defineTask, v } from 'popfleet';
+export default defineTask({ type: 'typed-default-task', input: v.unknown(), run: (): string => 'typed-default-task' });`,
+  'typed-common.cts': `import popfleet = require('popfleet');
+export = popfleet.defineTask({ type: 'typed-common-task', input: popfleet.v.unknown(), run: (): string => 'typed-common-task' });`,
   'helper-default.mjs': `${ESM}export const one = task('helper-default-one'); export default function helper() {}`,
 };
 
@@ -123,11 +134,16 @@ const TYPES: Readonly<Record<string, readonly string[]>> = {
   'passed-on.mjs': ['default-list-one', 'default-list-two', 'twice-task'],
   'class.mjs': ['class-static', 'class-task'],
   'frozen.mjs': ['frozen-task'],
+  'typed.ts': ['typed-one', 'typed-two'],
+  'typed-default.mts': ['typed-default-task'],
+  'typed-common.cts': ['typed-common-task'],
   'helper-default.mjs': ['helper-default-one'],
 };
 
 const HELPERS: Readonly<Record<string, string>> = {
   'helper.cjs': `require('not-installed');`,
+  'typed-helper.ts': `export type Name = string;\nexport const name = (first: string, kind: { toString(): string }): Name => first + '-' + kind;`,
+  'typed-kind.ts': `export enum Kind { One = 'one' }`,
   'broken-helper.mjs': `\nexport const broken = ;\n`,
   'broken.cjs': `const a = 1;\nexports.broken = ;\n`,
 };
@@ -145,6 +161,9 @@ const FAULTY: Readonly<Record<string, string>> = {
   'no-package.cjs': `require('./helper.cjs');`,
   'no-file-inside.mjs': `import './not-there.mjs';`,
   'no-name.mjs': `import { nothing } from './default.mjs';\nexport default nothing;`,
+  'syntax.ts': `const fine: number = 1;\nexport const broken = ;`,
+  'throws.ts': `function connect(): never {\n  throw new TypeError('no address');\n}\nconnect();`,
+  'no-package.ts': `import 'not-installed';`,
   'forgotten.cjs': `exports.one = { type: 'forgotten', input: {}, run() {} };`,
   'forgotten-default.cjs': `module.exports = { type: 'forgotten', input: {}, run() {} };`,
 };
@@ -167,6 +186,10 @@ const SAID: Readonly<Record<string, RegExp>> = {
   'forgotten.cjs':
     /exports no task: export what defineTask\(\) returns \(.*one looks like a task, but was not made/,
   'forgotten-default.cjs': /^the default export of forgotten-default\.cjs was not made by defineTask\(\)$/,
+  'syntax.ts': /ParseError: Unexpected token.*\n.*syntax\.ts:2:22/,
+  'throws.ts': /: TypeError: no address\n +at connect \(.*throws\.ts:2:9\)\n +at .*throws\.ts:4:1/,
+  'no-package.ts': /Cannot find module 'not-installed'\nRequire stack:\n- \S*no-package\.ts/,
+  'not-there.ts': /: there is no file \S*not-there\.ts$/,
   'not-there.mjs': /: there is no file \S*not-there\.mjs$/,
   default: /: there is no file \S*default \(there is \S*default\.mjs\)$/,
   node_modules: /: \S*node_modules is a folder: name a file$/,
@@ -212,10 +235,18 @@ describe('case 29 and case 53: modules as people write them', () => {
       'class.mjs',
       'twice.mjs',
       'passed-on.mjs',
+      'typed.ts',
     ];
     const role = await startRole('all', {}, folder, ['--tasks', tasks.map((name) => `./${name}`).join(',')]);
     try {
-      for (const type of ['tsc-default', 'esbuild-named', 'alone-task', 'class-task', 'twice-task']) {
+      for (const type of [
+        'tsc-default',
+        'esbuild-named',
+        'alone-task',
+        'class-task',
+        'twice-task',
+        'typed-one',
+      ]) {
         const { body } = await post(`${role.url()}/v1/tasks?wait=20`, { type, input: 1 });
         expect(body).toMatchObject({ state: 'succeeded', result: type });
       }

@@ -1,0 +1,44 @@
+// Acceptance with a span for each task, which it carries to its runs as `traceparent`.
+
+import { attributesOf, IS_TRACING, type Span, startSend } from '../tracing.ts';
+import type { Accept } from './accept.ts';
+import type { Prepared } from './new-task.ts';
+
+/** The same acceptance, traced when the program has registered an SDK of OpenTelemetry. */
+export function traced(accept: Accept): Accept {
+  if (!IS_TRACING) return accept;
+  /** One that is not sent (a dry run, a repeat) never ends, and no SDK reports it. */
+  const spans = new WeakMap<Prepared['task'], Span>();
+
+  async function ending<T>(work: Promise<T>, tasks: readonly Prepared[]): Promise<T> {
+    try {
+      const done = await work;
+      for (const { task } of tasks) spans.get(task)?.end();
+      return done;
+    } catch (error) {
+      for (const { task } of tasks) spans.get(task)?.end(error instanceof Error ? error : undefined);
+      throw error;
+    }
+  }
+
+  return {
+    ...accept,
+    prepare(call, sender, position) {
+      const span = startSend(call.type, sender.traceparent);
+      const prepared = accept.prepare(call, { ...sender, traceparent: span?.traceparent }, position);
+      if (span) spans.set(prepared.task, span);
+      span?.set(attributesOf(prepared.queue, prepared.task.id));
+      return prepared;
+    },
+    send: (prepared) => ending(accept.send(prepared), [prepared]),
+    sendMany(count, taskAt) {
+      const tasks: Prepared[] = [];
+      const noted = (index: number): Prepared => {
+        const task = taskAt(index);
+        tasks.push(task);
+        return task;
+      };
+      return ending(accept.sendMany(count, noted), tasks);
+    },
+  };
+}

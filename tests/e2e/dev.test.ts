@@ -1,0 +1,173 @@
+// A developer's first hour: `popfleet init` in an empty folder, `popfleet dev`, an own task in TypeScript, changes while tasks run.
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, onTestFailed, onTestFinished, test } from 'vitest';
+import { BARE_ENV } from '../support/bare-env.ts';
+import { eventually } from '../support/eventually.ts';
+import { call, post } from '../support/http.ts';
+
+const REPO = fileURLToPath(new URL('../..', import.meta.url));
+const CLI = join(REPO, 'dist', 'cli.js');
+
+/** A folder in which the package is installed. */
+async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'popfleet-dev-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await mkdir(join(folder, 'node_modules'));
+  await symlink(REPO, join(folder, 'node_modules', 'popfleet'));
+  return folder;
+}
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function popfleet(cwd: string, ...args: readonly string[]): Promise<Run> {
+  const options = { cwd, env: BARE_ENV };
+  return promisify(execFile)(process.execPath, [CLI, ...args], options).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: unknown) => error as Run,
+  );
+}
+
+interface Dev {
+  readonly child: ChildProcess;
+  /** Its output has ended, and that of all that it has started. */
+  readonly closed: Promise<unknown>;
+  said(): string;
+  url(): string;
+}
+
+function dev(cwd: string): Dev {
+  const env = { ...BARE_ENV, PORT: '0', CONCURRENCY: '2', HEARTBEAT_MS: '250', LEASE_MS: '1500' };
+  const child = spawn(process.execPath, [CLI, 'dev'], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (text: Buffer) => {
+      said += text.toString();
+    });
+  }
+  const closed = once(child, 'close');
+  onTestFailed(() => void process.stderr.write(said));
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await closed;
+  });
+  return { child, closed, said: () => said, url: () => /popfleet dev is up: (\S+)/.exec(said)?.[1] ?? '' };
+}
+
+const RUN_TIME = `import { setTimeout as sleep } from 'node:timers/promises';
+import { defineTask, v } from 'popfleet';
+import { greeting } from './greeting';
+
+export const hello = defineTask({
+  type: 'hello',
+  input: v.object({ name: v.string(), ms: v.optional(v.number(), 0) }),
+  async run({ name, ms }) {
+    await sleep(ms);
+    return greeting(name);
+  },
+});
+`;
+const greeting = (word: string): string =>
+  `export function greeting(name: string): string {\n  return \`${word} \${name}\`;\n}\n`;
+
+test('init and dev: a task in TypeScript runs, changes are loaded while tasks run, and faults wait for their mending', async () => {
+  const folder = await makeFolder();
+  const made = await popfleet(folder, 'init');
+  expect(made.stdout).toContain('npm run dev');
+  expect(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))).toMatchObject({
+    type: 'module',
+    scripts: { dev: 'popfleet dev' },
+  });
+
+  const developer = dev(folder);
+  await eventually(() => developer.url() !== '', 60_000);
+  const url = developer.url();
+  const greet = async (input: object): Promise<unknown> => {
+    const { body } = await post(`${url}/v1/tasks?wait=30`, { type: 'hello', input });
+    return body['result'];
+  };
+  expect(await greet({ name: 'you' })).toBe('Hello you!');
+
+  // A task of the modules before runs on while those after are loaded.
+  await writeFile(join(folder, 'greeting.ts'), greeting('Good day,'));
+  await writeFile(join(folder, 'tasks.ts'), RUN_TIME);
+  await eventually(async () => (await greet({ name: 'you' })) === 'Good day, you', 60_000);
+  const { body } = await post(`${url}/v1/tasks`, { type: 'hello', input: { name: 'me', ms: 3_000 } });
+  const look = async (): Promise<Record<string, unknown>> =>
+    (await call(`${url}/v1/tasks/${String(body['id'])}`)).body;
+  await eventually(async () => (await look())['state'] === 'running');
+  await writeFile(join(folder, 'greeting.ts'), greeting('Good night,'));
+  await eventually(async () => (await greet({ name: 'you' })) === 'Good night, you', 60_000);
+  const finished = await eventually(async () => {
+    const task = await look();
+    return task['state'] === 'succeeded' && task;
+  });
+  expect(finished).toMatchObject({ result: 'Good day, me', attempt: 1 });
+
+  // A fault is said with its place, and what runs goes on.
+  await writeFile(join(folder, 'greeting.ts'), 'export const greeting = ;');
+  await eventually(() => developer.said().includes('the modules before go on until this is mended'), 60_000);
+  expect(developer.said()).toMatch(/greeting\.ts:1:2\d/);
+  expect(await greet({ name: 'you' })).toBe('Good night, you');
+  await writeFile(join(folder, 'greeting.ts'), greeting('Good morning,'));
+  await eventually(async () => (await greet({ name: 'you' })) === 'Good morning, you', 60_000);
+  // A person reads it: no line is JSON.
+  expect(
+    developer
+      .said()
+      .split('\n')
+      .filter((line) => line.startsWith('{')),
+  ).toEqual([]);
+
+  developer.child.kill('SIGTERM');
+  expect(await once(developer.child, 'exit')).toEqual([0, null]);
+  await expect(fetch(`${url}/healthz`)).rejects.toThrow();
+});
+
+test('init leaves what is there as it is, and says what to do; dev without a module says where it looked', async () => {
+  const folder = await makeFolder();
+  const none = await popfleet(folder, 'dev');
+  expect(none.code).toBe(78);
+  expect(none.stderr).toMatch(
+    /^there is no task module here: name one with --tasks, or make one with popfleet init/,
+  );
+  const own = { name: 'shop', type: 'commonjs', scripts: { dev: 'vite', test: 'vitest' } };
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ ...own, dependencies: { popfleet: '1' } }));
+  const { stdout } = await popfleet(folder, 'init');
+  expect(stdout).not.toContain('npm install');
+  expect(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))).toMatchObject(own);
+  const again = await popfleet(folder, 'init');
+  expect([again.code, again.stderr]).toEqual([1, 'there is a tasks.ts here already: popfleet dev runs it\n']);
+  await rm(join(folder, 'tasks.ts'));
+  await writeFile(join(folder, 'package.json'), '{');
+  expect((await popfleet(folder, 'init')).stderr).toMatch(/^package\.json cannot be read: /);
+  expect(await readdir(folder)).toEqual(['node_modules', 'package.json']);
+});
+
+test('when dev is killed, what it has started ends', async () => {
+  const folder = await makeFolder();
+  await popfleet(folder, 'init');
+  const developer = dev(folder);
+  await eventually(() => developer.url() !== '', 60_000);
+  developer.child.kill('SIGKILL');
+  await eventually(
+    () =>
+      fetch(`${developer.url()}/healthz`).then(
+        () => false,
+        () => true,
+      ),
+    60_000,
+  );
+  // The worker too.
+  await developer.closed;
+});
