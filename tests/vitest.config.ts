@@ -1,3 +1,4 @@
+import { availableParallelism, loadavg } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 /** They change what all code of a process shares (its variables, its exit), or need it as Node has made it. */
@@ -11,12 +12,15 @@ const ALONE = [
 const root = new URL('..', import.meta.url).pathname;
 const each = { root, testTimeout: 120_000, hookTimeout: 120_000, teardownTimeout: 10_000 };
 
-// Two files at a time: most of them wait for timers and processes of their own, and two cores are what a small machine has.
+// Most files wait for timers and processes of their own: where nothing else runs, one more than there are cores (of which a small machine
+// has two) takes what the others leave; on a busy machine that would starve them all.
+const isBusy = (loadavg()[0] ?? 0) >= availableParallelism();
+
 export default defineConfig({
   test: {
     root,
     globalSetup: ['tests/support/nothing-left.ts'],
-    maxWorkers: 2,
+    maxWorkers: isBusy ? 2 : 3,
     projects: [
       {
         test: {

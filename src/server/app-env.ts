@@ -13,6 +13,8 @@ export interface AppEnv {
     isSignedIn: (() => Promise<boolean>) | undefined;
     /** Headers with what is left of the caller's quota, when it sends tasks. */
     rateLimit: Readonly<Record<string, string>> | undefined;
+    /** What the route knows of a change, for the audit. */
+    auditFacts: Readonly<Record<string, unknown>> | undefined;
     /** Path under which browsers find the server, such as `/tasks`; empty for the root. Links begin with it. */
     basePath: string;
     /** Whether browsers use https. */

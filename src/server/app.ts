@@ -7,6 +7,7 @@ import { getPath } from 'hono/utils/url';
 import { whenThere } from '../lifecycle.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { AppEnv } from './app-env.ts';
+import { audited } from './audited.ts';
 import { basePathOf } from './auth/access.ts';
 import { authenticate } from './auth/authenticate.ts';
 import { demandSameSite } from './auth/cross-site.ts';
@@ -86,7 +87,7 @@ export function createApp(deps: Deps): Hono<AppEnv> {
     }),
   );
 
-  for (const one of routes) addRoute(app, one);
+  for (const one of routes) addRoute(app, audited(one, deps));
 
   app.notFound((c) => problemAnswer(c, new PopfleetError('not-found', `Nothing is at ${c.req.path}.`)));
   app.onError((thrown, c) => {

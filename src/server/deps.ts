@@ -4,9 +4,11 @@ import type { Accept } from '../accept/accept.ts';
 import type { Log } from '../log.ts';
 import type { ProcessMetrics } from '../metrics/process-metrics.ts';
 import type { RequestMetrics } from '../metrics/request-metrics.ts';
+import type { Audit } from '../store/audit.ts';
 import type { ErrorGroups } from '../store/error-groups.ts';
 import type { Inspector } from '../store/inspector.ts';
 import type { Page, PageQuery } from '../store/lister.ts';
+import type { LoadReading } from '../store/load-reader.ts';
 import type { Operations } from '../store/operations.ts';
 import type { Operator } from '../store/operator.ts';
 import type { AskReadiness } from '../store/readiness.ts';
@@ -30,9 +32,11 @@ export interface Deps extends AccessDeps {
   readonly batchLimitBytes: number;
   readonly inspector: Inspector;
   readonly operator: Operator;
+  readonly audit: Audit;
   readonly operations: Operations;
   /** Goes on with the operations of a place. */
   readonly operateSoon: Upkeep['operations']['soon'];
+  readonly readLoad: (queue: string) => Promise<LoadReading>;
   readonly list: (query: PageQuery) => Promise<Page>;
   readonly errors: ErrorGroups;
   readonly schedules: Schedules;

@@ -5,6 +5,7 @@ import { toJsonSchema } from '@valibot/to-json-schema';
 import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
 import { ERROR_CODES, type ErrorCode, PopfleetError } from '../protocol/errors.ts';
+import { QUEUE_NAME } from '../protocol/names.ts';
 import type { InputSchema } from '../tasks/input-schema.ts';
 import type { AppEnv } from './app-env.ts';
 import { allows, type Scope } from './caller.ts';
@@ -261,18 +262,33 @@ export function shownAsInteger(minimum: number, maximum: number): Metadata {
 /** What a page has unless its query says otherwise. */
 export const ROWS_A_PAGE = 50;
 
-/** A query parameter: how many a page has. @param what has pages, for the document */
-export function pageLimit(what: string) {
+/** A query parameter that is a whole number. */
+export function integerEntry(min: number, max: number, description: string) {
+  const fault = `must be a whole number from ${min} to ${max}`;
+  const isWithin = (text: string): boolean => Number(text) >= min && Number(text) <= max;
   const schema = v.pipe(
     v.string(),
-    v.regex(/^(?:[1-9]\d?|1\d\d|200)$/, 'must be a whole number from 1 to 200'),
-    v.description(`${what} of a page, 1 to 200; ${ROWS_A_PAGE} by default.`),
-    shownAsInteger(1, 200),
+    v.regex(/^(?:0|[1-9]\d{0,14})$/, fault),
+    v.check(isWithin, fault),
+    v.description(description),
+    shownAsInteger(min, max),
     v.transform(Number),
   );
   return v.optional(schema);
 }
+
+/** A query parameter: how many a page has. @param what has pages, for the document */
+export function pageLimit(what: string) {
+  return integerEntry(1, 200, `${what} of a page, 1 to 200; ${ROWS_A_PAGE} by default.`);
+}
 type Metadata = v.MetadataAction<string, Readonly<Record<string, unknown>>>;
+
+/** A query parameter that names a queue. */
+export function queueEntry(description: string) {
+  return v.optional(
+    v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`), v.description(description)),
+  );
+}
 
 /** A query parameter that is `true` or `false`. */
 export function booleanEntry(description: string) {

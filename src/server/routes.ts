@@ -2,6 +2,7 @@
 
 import type { Deps } from './deps.ts';
 import type { Route } from './operation.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { batchRoutes } from './routes/batch.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { enqueueRoutes, shortRoutes } from './routes/enqueue.ts';
@@ -12,6 +13,7 @@ import { healthRoutes } from './routes/health.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { queueRoutes } from './routes/queues.ts';
+import { scaleRoutes } from './routes/scale.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { taskRoutes } from './routes/tasks.ts';
@@ -30,8 +32,10 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...queueRoutes(deps),
     ...operationRoutes(deps),
     ...fleetRoutes(deps),
+    ...scaleRoutes(deps),
     ...scheduleRoutes(deps),
     ...webhookRoutes(deps),
+    ...auditRoutes(deps),
     ...sessionRoutes(deps),
     ...docsRoutes(deps, () => routes),
     ...uiRoutes(deps),

@@ -8,7 +8,6 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { getRequestListener, RequestError } from '@hono/node-server';
-import { type LimitSettings, openAccept } from '../accept/accept.ts';
 import { createLateService, type LateService, type Service, timeLimit, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { createProcessMetrics, measureConnection, type ProcessMetrics } from '../metrics/process-metrics.ts';
@@ -19,50 +18,32 @@ import { type ConnectionSettings, FRONT_DOOR_TIMING, openCommandConnection } fro
 import { createEventHub, type EventHub } from '../store/event-hub.ts';
 import { createEventLog } from '../store/event-log.ts';
 import { createEventReader } from '../store/event-reader.ts';
-import { createErrorGroups } from '../store/error-groups.ts';
 import { createInspector } from '../store/inspector.ts';
-import { listTasks } from '../store/lister.ts';
-import { createOperations } from '../store/operations.ts';
-import { createOperator } from '../store/operator.ts';
-import { createReadiness } from '../store/readiness.ts';
-import { createSchedules } from '../store/schedules.ts';
-import { createSessions } from '../store/sessions.ts';
 import { createWaiters, type Waiters } from '../store/waiters.ts';
 import { createWebhookEndpoints, type WebhookEndpoints } from '../store/webhook-endpoints.ts';
 import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { openUpkeep, type UpkeepSettings } from '../upkeep/upkeep.ts';
-import { createGuard } from '../webhooks/guard.ts';
 import { createAdmission } from './admission.ts';
 import { addSecurityHeaders } from './answer.ts';
 import { createApp } from './app.ts';
-import { type AccessSettings, createAccess } from './auth/access.ts';
-import { SESSION_MS } from './auth/session.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { createEventStreams, type EventStreams } from './events/streams.ts';
 import { inPipelines } from './pipelines.ts';
 import { listen, urlOf } from './listen.ts';
-import { createQuota, type QuotaSettings } from './quota.ts';
+import { type DepsSettings, openDeps } from './open-deps.ts';
 import { createSlowReaders, SLOW_READER_LIMITS, type SlowReaderLimits } from './slow-readers.ts';
 
-export interface ServerSettings extends AccessSettings, LimitSettings, UpkeepSettings {
+export interface ServerSettings extends DepsSettings, UpkeepSettings {
   readonly host: string;
   /** Port to listen on; 0 = any free one. */
   readonly port: number;
-  /** Largest body of one task, in bytes. */
-  readonly bodyLimitBytes: number;
-  /** Largest body of a batch, in bytes. */
-  readonly batchLimitBytes: number;
-  /** How many tasks a caller may send in a time; `undefined` = without limit. */
-  readonly enqueueQuota: QuotaSettings | undefined;
   /** Milliseconds for which a stopping server still takes requests. */
   readonly drainMs: number;
   /** Most open connections; further ones are closed at once. */
   readonly maxConnections: number;
   /** Most event streams at the same time; further ones are refused. */
   readonly maxEventStreams: number;
-  /** Hosts and networks to which webhooks may go although they are inside. */
-  readonly webhookAllow: readonly string[];
   /** Milliseconds between heartbeats of an event stream. */
   readonly eventHeartbeatMs?: number;
   /** When connections are cut whose client reads nothing of an answer. */
@@ -116,7 +97,7 @@ const FAREWELL_MS = 3_000;
 const CLOSE_WITHIN_MS = 10_000;
 
 export function createServerRole(settings: ServerSettings, deps: ServerDeps): Server {
-  const { connection, registry, log, metrics = createProcessMetrics('server') } = deps;
+  const { connection, log, metrics = createProcessMetrics('server') } = deps;
   let stopping = false;
   let running: Running | undefined;
 
@@ -136,30 +117,9 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       heartbeatMs: settings.eventHeartbeatMs ?? EVENT_HEARTBEAT_MS,
     });
     const requests = measure(metrics, command, { waiters: waiters.count, streams: events.count });
-    const app = createApp({
-      registry,
-      accept: openAccept(command, registry, settings, log),
-      quota: settings.enqueueQuota && createQuota(settings.enqueueQuota),
-      batchLimitBytes: settings.batchLimitBytes,
-      inspector,
-      operator: createOperator(command, upkeep.relay.soon),
-      operations: createOperations(command),
-      operateSoon: upkeep.operations.soon,
-      list: (query) => listTasks(command, query),
-      errors: createErrorGroups(command),
-      schedules: createSchedules(command),
-      endpoints,
-      guard: createGuard(settings.webhookAllow),
-      waiters,
-      events,
-      metrics,
-      requests,
-      log,
-      bodyLimitBytes: settings.bodyLimitBytes,
-      askReadiness: createReadiness(command, log),
-      isStopping: () => stopping,
-      ...createAccess(settings, createSessions(command, SESSION_MS)),
-    });
+    const isStopping = (): boolean => stopping;
+    const made = { inspector, upkeep, endpoints, waiters, events, metrics, requests, isStopping };
+    const app = createApp(openDeps(settings, deps, command, made));
     const handle = getRequestListener(app.fetch, { errorHandler: refuseUnreadable, hostname: UNNAMED_HOST });
     const listener = inPipelines((incoming, outgoing) => {
       if (isPing(incoming)) answerPing(outgoing, stopping);

@@ -36,9 +36,10 @@ export async function announce(
 ): Promise<void> {
   await Promise.all([
     registerQueues(client, [queue]),
-    ...placesOf(queue).map((place) =>
+    ...placesOf(queue).flatMap((place) => [
       client.hset(keyOf(place, 'announced'), worker, encodeCbor(announcement)),
-    ),
+      client.hset(keyOf(place, 'queue'), 'slots', announcement.concurrency),
+    ]),
   ]);
 }
 

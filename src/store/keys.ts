@@ -71,6 +71,8 @@ const OTHERS = [
   'operations-open',
   'operations-ended',
   'watched',
+  'series',
+  'series-minutes',
   // Of the probe.
   'hash',
   'list',

@@ -10,7 +10,7 @@ import { type Place, prefixOf, SCRIPT_KEY_GROUPS, SCRIPT_KEYS } from './keys.ts'
 import { PROTOCOL } from './protocol-number.ts';
 import { LOG_LINES_A_CHUNK, LOG_LINES_KEPT, ROW_BYTES, VALUE_BYTES } from './record.ts';
 import { CallableScript, callScript, type ScriptArgument } from './script-call.ts';
-import { STAYS_FROM_MS } from './totals.ts';
+import { COUNT_FIELDS, STAYS_FROM_MS } from './totals.ts';
 
 /** How a run may end: a file each, which finish.lua calls by this word. */
 export const OUTCOMES = [
@@ -42,6 +42,7 @@ const DUTIES = [
   'ticks',
   'plans',
   'operations',
+  'series',
 ];
 
 /** What a person does to a task, or an operation to many: a file each. */
@@ -96,6 +97,7 @@ const SCRIPTS = {
   operation: [...QUEUE, 'lib/row', 'lib/operation'],
   operate: [...ACT, ...ACTS.map((name) => `acts/${name}`), 'lib/operation', 'lib/rank', 'lib/match'],
   matches: [...ARGS, 'lib/header', 'lib/row', 'lib/rank', 'lib/match'],
+  load: LOOKS,
   explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/move', 'lib/push'],
   pause: QUEUE,
   follow: [...ROWS, 'lib/followed', 'lib/outbox'],
@@ -153,6 +155,7 @@ const TABLES: readonly (readonly [name: string, lua: string])[] = [
   ['LANES', luaList(LANES)],
   ['DEFAULT_LANE', `'${DEFAULT_LANE}'`],
   ['LANES_FROM', luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))],
+  ['COUNT_FIELDS', luaList(COUNT_FIELDS)],
   ['ROW_BYTES', String(ROW_BYTES)],
   ['VALUE_BYTES', String(VALUE_BYTES)],
   ['STAYS_FROM', String(STAYS_FROM_MS)],

@@ -5,6 +5,7 @@ import type { TaskSettings } from '../tasks/registry.ts';
 import { createInline } from './runners/inline.ts';
 import { createProcessRunner } from './runners/process.ts';
 import { createSemaphore, limitRunner } from './runners/semaphore.ts';
+import { traced } from './runners/traced-runner.ts';
 import { ThreadPool } from './runners/thread-pool.ts';
 import { createServing, type ServingDeps, type ServingSettings } from './serving.ts';
 
@@ -28,10 +29,12 @@ export function createWorker(settings: WorkerSettings, deps: WorkerDeps): Servic
     const inline = createInline(registry, resultLimitBytes, onReport, log);
     return {
       services: [threadPool, inline],
-      threads: threadPool,
-      inline: limitRunner(inline, createSemaphore(concurrency), prefetch, onRan),
+      threads: traced(threadPool),
+      inline: traced(limitRunner(inline, createSemaphore(concurrency), prefetch, onRan)),
       // A process takes the place of a thread.
-      processes: limitRunner(createProcessRunner(runnerSettings, onReport, log), semaphore, prefetch, onRan),
+      processes: traced(
+        limitRunner(createProcessRunner(runnerSettings, onReport, log), semaphore, prefetch, onRan),
+      ),
     };
   });
 }

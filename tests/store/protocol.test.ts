@@ -113,6 +113,7 @@ async function dump(): Promise<Record<string, string>> {
 }
 
 type Reader =
+  | 'load'
   | 'read'
   | 'rows'
   | 'scan'

@@ -4,7 +4,6 @@ import type { Context } from 'hono';
 import * as v from 'valibot';
 import { compact } from '../../protocol/compact.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { QUEUE_NAME } from '../../protocol/names.ts';
 import { toTime } from '../../protocol/time-text.ts';
 import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
 import { validate } from '../../protocol/validate.ts';
@@ -13,22 +12,17 @@ import { named } from '../../views/component.ts';
 import { BackoffView, taskEntries } from '../../views/task-view.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import { noteForAudit } from '../audited.ts';
 import type { Deps } from '../deps.ts';
 import { readBody } from '../body.ts';
 import { SCHEDULE_BODIES } from '../call-schema.ts';
 import { knows } from '../caller.ts';
-import { type Operation, readQuery, type Route, route } from '../operation.ts';
+import { type Operation, queueEntry, readQuery, type Route, route } from '../operation.ts';
 
 const RUNS_SHOWN = 5;
 
 const queueQuery = {
-  queue: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`),
-      v.description('Looks in this queue alone: several may have a schedule of the same name.'),
-    ),
-  ),
+  queue: queueEntry('Looks in this queue alone: several may have a schedule of the same name.'),
 };
 const ONE_PROBLEMS = ['not-found', 'ambiguous-name', 'invalid-query'] as const;
 
@@ -66,6 +60,7 @@ export function scheduleRoutes(
     }
     const there = (one: string): boolean => one === queue;
     await put(queue, name, { ...schedule, paused }, there);
+    noteForAudit(c, { queue });
     return answer(c, 200, toView(await find(c, there)));
   }
 
@@ -92,11 +87,13 @@ export function scheduleRoutes(
       const schedule = await accept.prepareSchedule(given, c.get('caller'));
       const { queue: target } = schedule;
       const created = await put(target, name, schedule, among);
+      noteForAudit(c, { queue: target, isNew: created });
       return answer(c, created ? 201 : 200, toView(await find(c, (one) => one === target)));
     }),
     route('DELETE', '/v1/schedules/:name', REMOVE, async (c) => {
       const { name, queue } = await find(c);
       await schedules.delete(name, (one) => one === queue);
+      noteForAudit(c, { queue });
       return respond(c, 204, null, {});
     }),
     ...(['pause', 'resume'] as const).map((verb) =>

@@ -16,6 +16,7 @@ import { noList, validate } from '../../protocol/validate.ts';
 import { hasBody, readBody } from '../body.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import { noteForAudit } from '../audited.ts';
 import type { Deps } from '../deps.ts';
 import { knows } from '../caller.ts';
 import { named } from '../../views/component.ts';
@@ -143,6 +144,7 @@ export function taskRoutes(
       const word = await operator.cancel(queue, id);
       if (word === 'moved') throw onItsWay();
       if (word === 'succeeded' || word === 'dead') throw finished(word, 'cancelled');
+      noteForAudit(c, { queue, answer: word });
       // A running task was only asked to stop; its state shows when it has.
       return answer(c, word === 'requested' ? 202 : 200, await view(c, await find(c)));
     }),
@@ -154,12 +156,14 @@ export function taskRoutes(
       const word = await operator.replay(queue, id, edited);
       if (word === 'moved') throw onItsWay();
       if (word !== 'replayed' && word !== 'unknown') throw finished(word, 'replayed: only dead tasks can be');
+      noteForAudit(c, { queue });
       return answer(c, 202, await view(c, await find(c)));
     }),
     route('DELETE', '/v1/tasks/:id', REMOVE, async (c) => {
       const record = await findTask(c, inspector, c.req.param('id') ?? '');
       const word = record && (await operator.remove(record.queue, record.id));
       if (word === 'moved') throw onItsWay();
+      noteForAudit(c, { queue: record?.queue, answer: word ?? 'unknown' });
       if (word === 'running') throw new PopfleetError('invalid-state', 'The task runs. Cancel it first.');
       return respond(c, 204, null, {});
     }),

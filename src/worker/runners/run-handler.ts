@@ -19,6 +19,7 @@ import { checkInput, pathOf } from '../../tasks/input-schema.ts';
 import { PermanentError } from '../../tasks/permanent-error.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { RetryLater } from '../../tasks/retry-later.ts';
+import { below } from '../../tracing.ts';
 import { createReporter, type KeepProgress, type Reporter } from './reporter.ts';
 import type { HandlerEnd, Job, Report } from './runner.ts';
 
@@ -50,7 +51,8 @@ export function runHandler(
     const definition = registry.get(content.type);
     if (!definition) throw new PermanentError(`no handler for task type "${content.type}" here`);
     const input = parseInput(definition, content);
-    const result = definition.run(input, new RunContext(job, content, reporter, source));
+    const context = new RunContext(job, content, reporter, source);
+    const result = below(job.traceparent, () => definition.run(input, context));
     return isThenable(result) ? Promise.resolve(result).then(succeed).catch(fail) : succeed(result);
   } catch (error) {
     return fail(error);
@@ -75,6 +77,7 @@ class RunContext implements TaskContext {
   readonly progress: Reporter['progress'];
   readonly log: Reporter['log'];
   readonly #options: MessageOptions;
+  readonly #ofSpan: string | undefined;
   readonly #source: { readonly signal: AbortSignal };
 
   constructor(job: Job, content: TaskContent, reporter: Reporter, source: { readonly signal: AbortSignal }) {
@@ -85,6 +88,7 @@ class RunContext implements TaskContext {
     this.progress = reporter.progress;
     this.log = reporter.log;
     this.#options = content.options;
+    this.#ofSpan = job.traceparent;
     this.#source = source;
   }
 
@@ -103,7 +107,7 @@ class RunContext implements TaskContext {
 
   get traceparent(): string | undefined {
     const { traceparent } = this.#options;
-    return typeof traceparent === 'string' ? traceparent : undefined;
+    return this.#ofSpan ?? (typeof traceparent === 'string' ? traceparent : undefined);
   }
 }
 

@@ -36,6 +36,8 @@ export interface Job {
   readonly attempt: number;
   /** Milliseconds that it may run. */
   readonly timeoutMs: number | undefined;
+  /** W3C trace context of its span; missing while nothing is traced. */
+  readonly traceparent?: string;
 }
 
 /** How a run has ended. */

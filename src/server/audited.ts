@@ -1,0 +1,51 @@
+// Leaves an entry in the audit for each change that a caller with the scope `admin` makes.
+
+import type { Context } from 'hono';
+import type { Log } from '../log.ts';
+import type { Audit, AuditEntry } from '../store/audit.ts';
+import type { AppEnv } from './app-env.ts';
+import type { Route } from './operation.ts';
+
+export interface AuditedDeps {
+  readonly audit: Pick<Audit, 'append'>;
+  readonly log: Log;
+}
+
+/** Says what a change was about: its queue, unless the path names it, and facts that are worth keeping. */
+export function noteForAudit(c: Context<AppEnv>, facts: Readonly<Record<string, unknown>>): void {
+  c.set('auditFacts', { ...c.get('auditFacts'), ...facts });
+}
+
+/**
+ * The same route; when it changes something and needs `admin`, it answers after the change is in the audit. An entry that cannot be
+ * written (Redis is full) goes to the log, and the answer is the same: the change was made.
+ */
+export function audited(one: Route, { audit, log }: AuditedDeps): Route {
+  const { method, operation, handle } = one;
+  if (operation?.scope !== 'admin' || method === 'GET') return one;
+  return {
+    ...one,
+    async handle(c) {
+      const response = await handle(c);
+      if (!response.ok) return response;
+      const entry = entryOf(c, operation.id);
+      await audit
+        .append(entry)
+        .catch((error: unknown) => log.error({ err: error, entry }, 'a change is not in the audit'));
+      return response;
+    },
+  };
+}
+
+function entryOf(c: Context<AppEnv>, operation: string): AuditEntry {
+  const target = c.req.param() as Readonly<Record<string, string>>;
+  const { queue = target['queue'], ...facts } = c.get('auditFacts') ?? {};
+  return {
+    by: c.get('caller').key,
+    operation,
+    requestId: c.get('requestId'),
+    target,
+    queue: typeof queue === 'string' ? queue : undefined,
+    facts,
+  };
+}

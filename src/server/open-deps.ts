@@ -1,0 +1,67 @@
+// Opens what the routes of a server are made with.
+
+import { type LimitSettings, openAccept } from '../accept/open-accept.ts';
+import type { Log } from '../log.ts';
+import { createAudit } from '../store/audit.ts';
+import type { openCommandConnection } from '../store/connection.ts';
+import { createErrorGroups } from '../store/error-groups.ts';
+import { listTasks } from '../store/lister.ts';
+import { readLoad } from '../store/load-reader.ts';
+import { createOperations } from '../store/operations.ts';
+import { createOperator } from '../store/operator.ts';
+import { createReadiness } from '../store/readiness.ts';
+import { createSchedules } from '../store/schedules.ts';
+import { createSessions } from '../store/sessions.ts';
+import type { Registry } from '../tasks/registry.ts';
+import type { Upkeep } from '../upkeep/upkeep.ts';
+import { createGuard } from '../webhooks/guard.ts';
+import { type AccessSettings, createAccess } from './auth/access.ts';
+import { SESSION_MS } from './auth/session.ts';
+import type { Deps } from './deps.ts';
+import { createQuota, type QuotaSettings } from './quota.ts';
+
+export interface DepsSettings extends AccessSettings, LimitSettings {
+  /** Largest body of one task, in bytes. */
+  readonly bodyLimitBytes: number;
+  /** Largest body of a batch, in bytes. */
+  readonly batchLimitBytes: number;
+  /** How many tasks a caller may send in a time; `undefined` = without limit. */
+  readonly enqueueQuota: QuotaSettings | undefined;
+  /** Hosts and networks to which webhooks may go although they are inside. */
+  readonly webhookAllow: readonly string[];
+}
+
+/** What the server makes itself, because it also starts and stops it. */
+type Made = Pick<
+  Deps,
+  'inspector' | 'endpoints' | 'waiters' | 'events' | 'metrics' | 'requests' | 'isStopping'
+> & { readonly upkeep: Upkeep };
+
+/** @param command a connection of `openCommandConnection` */
+export function openDeps(
+  settings: DepsSettings,
+  { registry, log }: { readonly registry: Registry; readonly log: Log },
+  command: ReturnType<typeof openCommandConnection>,
+  { upkeep, ...made }: Made,
+): Deps {
+  return {
+    ...made,
+    ...createAccess(settings, createSessions(command, SESSION_MS)),
+    registry,
+    log,
+    accept: openAccept(command, registry, settings, log),
+    quota: settings.enqueueQuota && createQuota(settings.enqueueQuota),
+    bodyLimitBytes: settings.bodyLimitBytes,
+    batchLimitBytes: settings.batchLimitBytes,
+    operator: createOperator(command, upkeep.relay.soon),
+    operations: createOperations(command),
+    operateSoon: upkeep.operations.soon,
+    audit: createAudit(command),
+    readLoad: (queue) => readLoad(command, queue),
+    list: (query) => listTasks(command, query),
+    errors: createErrorGroups(command),
+    schedules: createSchedules(command),
+    guard: createGuard(settings.webhookAllow),
+    askReadiness: createReadiness(command, log),
+  };
+}

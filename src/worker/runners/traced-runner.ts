@@ -1,0 +1,49 @@
+// A runner with a span for each run.
+
+import { whenThere } from '../../lifecycle.ts';
+import { hasOptions, optionsOfContent } from '../../protocol/message.ts';
+import { IS_TRACING, startRun } from '../../tracing.ts';
+import type { Job, RunEnd, Runner } from './runner.ts';
+
+/** The same runner, traced when the program has registered an SDK of OpenTelemetry. */
+export function traced(runner: Runner): Runner {
+  if (!IS_TRACING) return runner;
+  return {
+    run(job, stop) {
+      const span = startRun(job, traceparentOf(job));
+      return whenThere(runner.run(span ? { ...job, traceparent: span.traceparent } : job, stop), (end) => {
+        span?.set({ 'popfleet.run.end': end.kind });
+        span?.end(faultOf(end));
+        return end;
+      });
+    },
+  };
+}
+
+/** Options that cannot be read have none. */
+function traceparentOf({ content }: Job): string | undefined {
+  try {
+    const { traceparent } = hasOptions(content) ? optionsOfContent(content) : {};
+    return typeof traceparent === 'string' ? traceparent : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function faultOf(end: RunEnd): { name: string; message: string } | undefined {
+  switch (end.kind) {
+    case 'failed':
+      return end.error;
+    case 'killed':
+      return { name: 'Stopped', message: `it was stopped: ${end.stop.reason}` };
+    case 'process-lost':
+      return end.error;
+    case 'thread-lost':
+      return { name: 'ThreadLost', message: `its thread was lost: ${end.cause}` };
+    case 'succeeded':
+    case 'snoozed':
+    case 'displaced':
+    case 'not-begun':
+      return undefined;
+  }
+}
