@@ -31,7 +31,7 @@ import { faultOfRedisUrl } from './store/redis-url.ts';
 import { createWaiters } from './store/waiters.ts';
 import { SentTask, type Stored, type TaskHandle } from './task-handle.ts';
 import { isTaskDefinition, type TaskDefinition } from './tasks/define.ts';
-import { toRegistry } from './tasks/registry.ts';
+import { type Registry, toRegistry } from './tasks/registry.ts';
 import { createRelay } from './upkeep/relay.ts';
 import { readTaskView, type TaskView } from './views/task-view.ts';
 
@@ -166,13 +166,7 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
       shared?: object,
     ): Promise<never[]> {
       const many = isTaskDefinition(given) ? tasksOf(given, inputs, shared) : given;
-      if (!Array.isArray(many)) throw invalidInput([{ pointer: '#', detail: 'must be an array of tasks' }]);
-      const checked = Array.from(many as readonly ManyTask[], (task, at) => {
-        const position = positionOf(at);
-        const { type, input, ...options } = demandObject(task, position.call);
-        const call = readCall(type, input, hasFields(options) ? options : undefined, position);
-        return checkCall(registry, call, position);
-      });
+      const checked = checkMany(registry, many);
       const all: Prepared[] = [];
       const verdicts = await accept.sendMany(checked.length, (at) => {
         return (all[at] = prepareTask(checked[at] as CheckedCall, SENDER));
@@ -217,6 +211,17 @@ function readSettings(given: unknown): v.InferOutput<typeof SettingsSchema> {
     return `${name} ${issue.input === undefined || issue.input === null ? 'is missing' : issue.message}`;
   });
   throw new PopfleetError('bad-config', `openPopfleet: ${faults.join('; ')}`);
+}
+
+/** @throws PopfleetError `unknown-type`, `invalid-input` with the position of the wrong task */
+function checkMany(registry: Registry, many: unknown): CheckedCall[] {
+  if (!Array.isArray(many)) throw invalidInput([{ pointer: '#', detail: 'must be an array of tasks' }]);
+  return Array.from(many as readonly ManyTask[], (task, at) => {
+    const position = positionOf(at);
+    const { type, input, ...options } = demandObject(task, position.call);
+    const call = readCall(type, input, hasFields(options) ? options : undefined, position);
+    return checkCall(registry, call, position);
+  });
 }
 
 /** @throws PopfleetError `invalid-input` */
