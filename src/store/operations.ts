@@ -7,6 +7,7 @@ import { homeOf, keyOf, type Place } from './keys.ts';
 import { readHash } from './read-whole.ts';
 import { runScript } from './scripts.ts';
 import { withStoreErrors } from './store-error.ts';
+import { fingerprintTerm, tagTerm } from './terms.ts';
 
 /** The states in which a task may be for an action, most usual first; a task that runs is skipped by `delete`. */
 export const STATES_OF_ACTION = {
@@ -23,8 +24,9 @@ export interface OperationFilter {
   readonly queue: string;
   readonly state?: TaskState | undefined;
   readonly type?: string | undefined;
-  /** Of the last error. */
+  /** Of the error of a dead task, or `other`. */
   readonly fingerprint?: string | undefined;
+  readonly tag?: string | undefined;
   readonly acceptedAfter?: number | undefined;
   readonly acceptedBefore?: number | undefined;
   readonly endedAfter?: number | undefined;
@@ -176,7 +178,14 @@ export function createOperations(client: Redis): Operations {
 /** As lib/match.lua reads it. */
 function toFields(request: Pick<OperationRequest, 'action' | 'filter'>): object {
   const { action, filter } = request;
-  return { ...request, states: filter.state === undefined ? STATES_OF_ACTION[action] : [filter.state] };
+  const { state, fingerprint, tag } = filter;
+  const states = state === undefined ? STATES_OF_ACTION[action] : [state];
+  // Those of the first term are looked at; of one kind of error there are fewer as a rule.
+  const [term, ...terms] = [
+    ...(fingerprint === undefined ? [] : [fingerprintTerm(fingerprint)]),
+    ...(tag === undefined ? [] : [tagTerm(tag)]),
+  ];
+  return { ...request, states, term, ...(terms.length > 0 && { terms }) };
 }
 
 /** `undefined` for what another program has spoilt. */

@@ -17,14 +17,20 @@ export type CancelAnswer =
 /** `replayed`, `unknown`, or the state it is in instead of dead. */
 export type ReplayAnswer = 'replayed' | 'unknown' | TaskState;
 
+export interface EditedInput {
+  readonly content: Buffer;
+  /** What the task is found by, as `writeTerms` writes it. */
+  readonly terms: string | undefined;
+}
+
 /** `running`: it cannot be removed before it was cancelled. `moved`: it is on its way to another queue. */
 type RemoveAnswer = 'removed' | 'unknown' | 'running' | 'moved';
 
 /** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Operator {
   cancel(queue: string, id: string): Promise<CancelAnswer>;
-  /** A dead task runs again with a fresh budget of attempts. @param content as `editInput` makes it; otherwise that which it has */
-  replay(queue: string, id: string, content?: Buffer): Promise<ReplayAnswer>;
+  /** A dead task runs again with a fresh budget of attempts. @param edited another input, as `editInput` makes it */
+  replay(queue: string, id: string, edited?: EditedInput): Promise<ReplayAnswer>;
   /** Drops a task that does not run. */
   remove(queue: string, id: string): Promise<RemoveAnswer>;
   pause(queue: string): Promise<void>;
@@ -54,8 +60,10 @@ export function createOperator(client: Redis, onEnd: (place: Place) => void = ()
 
   return withStoreErrors<Operator>({
     cancel: async (queue, id) => (await end('cancel', queue, id)) as CancelAnswer,
-    replay: async (queue, id, content) =>
-      (await call('retry', placeOf(queue, id), id, ...(content ? [content] : []))) as ReplayAnswer,
+    async replay(queue, id, edited) {
+      const input = edited ? [edited.content, edited.terms ?? ''] : [];
+      return (await call('retry', placeOf(queue, id), id, ...input)) as ReplayAnswer;
+    },
     remove: async (queue, id) => (await end('remove', queue, id)) as RemoveAnswer,
     pause: (queue) => callAll('pause', queue, 'paused'),
     resume: (queue) => callAll('pause', queue, 'open'),

@@ -92,7 +92,7 @@ const SCRIPTS = {
   tick: [...ACCEPT, 'lib/plans'],
   schedule: [...QUEUE, 'lib/plans'],
   cancel: [...ACT, 'acts/cancel'],
-  retry: [...MOVES, 'lib/unindex', 'acts/retry'],
+  retry: [...MOVES, 'lib/terms', 'lib/unindex', 'acts/retry'],
   remove: [...ACT, 'acts/delete'],
   operation: [...QUEUE, 'lib/row', 'lib/operation'],
   operate: [...ACT, ...ACTS.map((name) => `acts/${name}`), 'lib/operation', 'lib/rank', 'lib/match'],

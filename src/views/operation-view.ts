@@ -4,13 +4,14 @@ import * as v from 'valibot';
 import { compact } from '../protocol/compact.ts';
 import { InstantSchema } from '../protocol/instant.ts';
 import { QUEUE_NAME, TASK_TYPE } from '../protocol/names.ts';
+import { TagSchema } from '../protocol/options.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
+import { FINGERPRINT } from '../store/error-groups.ts';
 import { ACTIONS, OPERATION_STATES, type OperationRecord } from '../store/operations.ts';
 import { named } from './component.ts';
 
 const REASON_CHARS = 200;
-const FINGERPRINT = /^[0-9a-f]{16}$/;
 /** More than any queue has. */
 const MOST_TASKS = 1_000_000_000;
 /** More are not watched at the same time (operate.lua). */
@@ -36,10 +37,11 @@ const filterEntries = {
   fingerprint: v.exactOptional(
     v.pipe(
       v.string('must be text'),
-      v.regex(FINGERPRINT, 'must be 16 hexadecimal digits, as the error of a task has them'),
-      v.description('of the last error'),
+      v.regex(FINGERPRINT, 'must be 16 hexadecimal digits, or `other`'),
+      v.description('of the error of dead tasks'),
     ),
   ),
+  tag: v.exactOptional(TagSchema),
   acceptedAfter: v.exactOptional(Instant),
   acceptedBefore: v.exactOptional(Instant),
   endedAfter: v.exactOptional(Instant),

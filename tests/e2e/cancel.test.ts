@@ -130,9 +130,9 @@ test('if its worker is dead, the sweep completes the cancel', async (context) =>
   await eventually(() => existsSync(file));
   victim.signal('SIGKILL');
   await victim.exited;
-  await stage.role('worker', env);
-
+  // Before its lease ends: then another worker would run it.
   expect((await act(url, id, 'cancel')).status).toBe(202);
+  await stage.role('worker', env);
 
   const task = await finished(url, id);
   expect(task).toMatchObject({ state: 'cancelled', attempt: 1, crashes: 1, worker: victim.worker() });

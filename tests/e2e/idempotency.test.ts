@@ -38,9 +38,11 @@ function send(body: object, server = 0, headers: Record<string, string> = {}): P
   );
 }
 
-/** Everything that Redis knows of a queue, but for its clock. */
+/** Everything that Redis knows of a queue, but for its clock and the samples of its counts. */
 async function everything(queue: string): Promise<unknown> {
-  const keys = (await redis.client.keys(`pf:{${queue}}:*`)).filter((key) => !key.endsWith(':queue'));
+  const keys = (await redis.client.keys(`pf:{${queue}}:*`)).filter(
+    (key) => !/:(?:queue|series|series-minutes)$/.test(key),
+  );
   return Promise.all(keys.toSorted().map(async (key) => [key, await redis.client.dumpBuffer(key)]));
 }
 

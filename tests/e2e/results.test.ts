@@ -89,7 +89,16 @@ test.concurrent('a task is kept as long as its call says, else its type, else th
   const { byCall, byType, dead, byFleet, deadByFleet, callOverType, longerThanFleet, deadForLong } = tasks;
   await finished(url, deadForLong);
   // Of all of these nothing is left of the others below.
-  const columns = ['contents', 'errors', 'headers', 'last-errors', 'log-lines', 'logs', 'result-ttls'];
+  const columns = [
+    'contents',
+    'dead-terms',
+    'errors',
+    'headers',
+    'last-errors',
+    'log-lines',
+    'logs',
+    'result-ttls',
+  ];
   expect(await keptOf(redis, deadForLong)).toEqual(columns);
 
   const gone = [byCall, byType, dead, byFleet, deadByFleet];

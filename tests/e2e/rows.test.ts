@@ -192,6 +192,10 @@ test('row 8: no source of the worker, or of what keeps queues whole, polls or sl
       /await delay\(retryDelayMs\(failures, /,
       /timer \?\?= setTimeout\(flush, GATHER_MS\)/,
     ],
+    // Between two slices of an operation Redis is there for others; what it watches it looks at a few times a second.
+    'upkeep/operate-places.ts': [
+      /await delay\(Math\.max\(turn\.waitMs, LEAST_PAUSE_MS, PAUSE_FACTOR \* tookMs\), stopping\.signal\)/,
+    ],
     'worker/runners/semaphore.ts': [/timer (?:\?\?)?= setTimeout\(check, /],
     'worker/runners/reporter.ts': [/timer \?\?= setTimeout\(sendProgress, SEND_EVERY_MS - sinceMs\)/],
     'worker/runners/output.ts': [/this\.#timer \?\?= setTimeout\(\(\) => this\.flush\(\), UNENDED_MS\)/],

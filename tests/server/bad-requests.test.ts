@@ -116,7 +116,7 @@ test.each<[string, string, string]>([
   expect(problem.headers.get('allow')?.split(', ')).not.toContain(method);
 });
 
-test.each(['/', '/v2/tasks', '/v1/tasks/a/b', '/add/sub', '/%ff/%00'])('%s is nowhere: 404', async (path) => {
+test.each(['/v2/tasks', '/v1/tasks/a/b', '/add/sub', '/%ff/%00'])('%s is nowhere: 404', async (path) => {
   expect(await refused(path, { method: 'GET' })).toMatchObject({ status: 404, code: 'not-found' });
 });
 

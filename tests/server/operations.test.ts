@@ -30,7 +30,10 @@ afterAll(async () => {
   await redis?.stop();
 });
 beforeEach(async () => {
+  // The server keeps the secret in mind for a second.
+  const secret = await redis.client.get('pf:session-secret');
   await redis.client.flushall();
+  if (secret !== null) await redis.client.set('pf:session-secret', secret);
   await redis.client.sadd('pf:queues', 'default', 'mail');
 });
 

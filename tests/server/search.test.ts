@@ -211,6 +211,18 @@ describe('tags and fields', () => {
     ).toBe(true);
   });
 
+  test('a dead task that is retried with another input is found by its fields, and by the tags that it had', async () => {
+    const id = await send({ input: { customer: 'first' }, tags: ['blue'] });
+    expect(await worker.take()).toBe(id);
+    await worker.end(id, 'dead', { name: 'Error', message: 'no' });
+    const { status } = await ask('POST', `/v1/tasks/${id}/retry`, { input: { customer: 'second' } });
+    expect(status).toBe(202);
+    expect(await idsOf({ tag: 'blue', field: 'customer:second' })).toEqual([id]);
+    expect(await idsOf({ field: 'customer:first' })).toEqual([]);
+    expect(await idsOf({ error: 'Error' })).toEqual([]);
+    await expectIndexed(redis.client, 'default');
+  });
+
   test('the same key with other tags is another request', async () => {
     const id = await send({ key: 'k', tags: ['a'] });
     const request = { type: 'order', input: { customer: '4711' }, key: 'k' };

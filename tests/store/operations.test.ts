@@ -5,7 +5,9 @@ import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { MOST_OPEN, operate, type Turn } from '../../src/store/operations.ts';
+import { writeErrorGroup } from '../../src/store/error-groups.ts';
 import { createOperator } from '../../src/store/operator.ts';
+import { tagTerm } from '../../src/store/terms.ts';
 import { writeFollower } from '../../src/store/outbox.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
@@ -120,16 +122,18 @@ test('a row without its content is counted as failed, and one with a spoilt head
   expect(await queue.look(id)).toMatchObject({ matched: 2, done: 1, failed: { unreadable: 1 } });
 });
 
-test('the filter: type, fingerprint, when it was accepted, when it ended', async () => {
+test('the filter: type, fingerprint, tag, when it was accepted, when it ended', async () => {
   const begin = queue.clock.now();
   await queue.kill(2);
   await queue.clock.advance(1_000);
   const other = queue.clock.newTaskId();
   const long = 'x'.repeat(40);
   const content = encodeContent(long, { one: 1 });
-  await queue.producer.enqueue(QUEUE, [{ id: other, content, lane: 'high' }]);
-  const fails = encodeCbor({ name: 'E', message: 'm', fingerprint: 'ffff456789abcdef', killLatencyMs: 3 });
-  await queue.finish(await queue.take(1), 'dead', { payload: fails });
+  const extras = { terms: `${tagTerm('a')} ${tagTerm('b')}` };
+  await queue.producer.enqueue(QUEUE, [{ id: other, content, lane: 'high', extras }]);
+  const error = { name: 'E', message: 'm', fingerprint: 'ffff456789abcdef' };
+  const group = writeErrorGroup(long, error);
+  await queue.finish(await queue.take(1), 'dead', { payload: encodeCbor(error), group });
   const middle = begin + 1_000;
   const match = async (filter: Asked['filter']): Promise<number> =>
     (await queue.operations.match({ action: 'retry', filter: { queue: QUEUE, ...filter } })).matched;
@@ -139,6 +143,10 @@ test('the filter: type, fingerprint, when it was accepted, when it ended', async
   expect(await match({ type: 'ad' })).toBe(0);
   expect(await match({ fingerprint: '0123456789abcdef' })).toBe(2);
   expect(await match({ fingerprint: 'ffff456789abcdef' })).toBe(1);
+  expect(await match({ tag: 'b' })).toBe(1);
+  expect(await match({ tag: 'c' })).toBe(0);
+  expect(await match({ tag: 'a', fingerprint: 'ffff456789abcdef' })).toBe(1);
+  expect(await match({ tag: 'a', fingerprint: '0123456789abcdef' })).toBe(0);
   for (const when of ['accepted', 'ended']) {
     expect(await match({ [`${when}Before`]: middle })).toBe(2);
     expect(await match({ [`${when}After`]: middle })).toBe(1);

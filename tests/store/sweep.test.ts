@@ -117,7 +117,16 @@ test('by age finished tasks go in slices, those with a time of their own when it
   // Each part of a sweep keeps to its slice; done and dead tasks are two parts, and those with their own time a third.
   expect(await largestSlice(client, 'removed', QUEUE)).toBeLessThanOrEqual(3 * SLICE);
   const left = (await client.keys('pf:{*')).map((key) => key.replace(`${KEY}:`, '')).toSorted();
-  expect(left).toEqual(['control', 'count', 'events', 'holds', 'queue', 'workers']);
+  expect(left).toEqual([
+    'control',
+    'count',
+    'events',
+    'holds',
+    'queue',
+    'series',
+    'series-minutes',
+    'workers',
+  ]);
 });
 
 test('by size the oldest go first, in slices, as few as will do; dead ones only when nothing else is left', async () => {

@@ -5,6 +5,7 @@ import { v7 } from 'uuid';
 import { expect } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
+import { writeErrorGroup } from '../../src/store/error-groups.ts';
 import { homeOf } from '../../src/store/keys.ts';
 import {
   createOperations,
@@ -19,7 +20,9 @@ import { openScriptedQueue, QUEUE, type ScriptedQueue } from './scripted-queue.t
 /** The server that works. */
 export const ME = 'this server';
 export const PLACE = homeOf(QUEUE);
-export const ERROR = encodeCbor({ name: 'Error', message: 'no', fingerprint: '0123456789abcdef' });
+const NO = { name: 'Error', message: 'no', fingerprint: '0123456789abcdef' };
+export const ERROR = encodeCbor(NO);
+export const ERROR_GROUP = writeErrorGroup('add', NO);
 /** Tasks that one call of a script takes. */
 const A_CALL = 400;
 
@@ -82,7 +85,10 @@ export async function openOperatedQueue(client: Redis): Promise<OperatedQueue> {
     async kill(count) {
       const ids = await queue.enqueue(count);
       for (let left = count; left > 0; left -= A_CALL) {
-        await queue.finish(await queue.take(Math.min(left, A_CALL)), 'dead', { payload: ERROR });
+        await queue.finish(await queue.take(Math.min(left, A_CALL)), 'dead', {
+          payload: ERROR,
+          group: ERROR_GROUP,
+        });
       }
       return ids;
     },

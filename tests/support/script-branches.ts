@@ -120,7 +120,7 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     await open({ action: 'delete' });
     await work();
     await fill();
-    const filter = { fingerprint: '0123456789abcdef' };
+    const filter = { fingerprint: GROUP.slice(0, 16), tag: 'a' };
     for (const action of ['retry', 'delete'] as const) {
       await operations.match({ action, filter: { queue: QUEUE, ...filter } });
     }
@@ -129,7 +129,7 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     await work();
     await clock.advance(1);
     await sweep();
-    await finish(await take(1), 'dead', { payload: fails });
+    await finish(await take(1), 'dead', { payload: fails, group: GROUP });
     await work();
     // More than one look.
     await kill(210);
@@ -147,6 +147,14 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     for (let turn: Turn = { word: 'taken' }; turn.word !== 'none'; )
       turn = await operate(client, homeOf(QUEUE), 'me', 50);
     await client.zrem(`${KEY}:dead`, ...(await client.zrange(`${KEY}:dead`, '0', '0')));
+    await expectBalanced(client, QUEUE);
+  },
+
+  'a dead task that is retried with another input': async (client) => {
+    const { kill } = await openOperatedQueue(client);
+    const [id = ''] = await kill(1);
+    const edited = { content: encodeContent('add', { one: 2, two: 2 }), terms: 'tag=b' };
+    expect(await createOperator(client).replay(QUEUE, id, edited)).toBe('replayed');
     await expectBalanced(client, QUEUE);
   },
 

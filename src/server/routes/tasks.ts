@@ -149,10 +149,11 @@ export function taskRoutes(
       return answer(c, word === 'requested' ? 202 : 200, await view(c, await find(c)));
     }),
     route('POST', '/v1/tasks/:id/retry', RETRY, async (c) => {
-      const { queue, id, content } = await find(c);
+      const record = await find(c);
+      const { queue, id } = record;
       const given = hasBody(c) ? validate(noList(RetrySchema), await readBody(c, deps.bodyLimitBytes)) : {};
       const edited =
-        given.input === undefined ? undefined : editInput(deps.registry, content, given.input, Date.now());
+        given.input === undefined ? undefined : editInput(deps.registry, record, given.input, Date.now());
       const word = await operator.replay(queue, id, edited);
       if (word === 'moved') throw onItsWay();
       if (word !== 'replayed' && word !== 'unknown') throw finished(word, 'replayed: only dead tasks can be');

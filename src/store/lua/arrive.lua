@@ -16,10 +16,7 @@ local function arrive(id, state, task, content, values)
     Q.wake_at(tonumber(expires))
   end
   if followers ~= '' then Q.note_followed() end
-  if terms ~= '' then
-    Q.index(Q.TERMS, id, terms)
-    Q.note_searched()
-  end
+  if terms ~= '' then Q.found_by(id, terms) end
   Q.contents[id], task.state, task.finished = content, state, nil
   Q.accept({ id }, { id, content }, state)
   Q.put_header(id, task)

@@ -1,14 +1,17 @@
 -- Runs a dead task again (acts/retry.lua).
--- ARGV: id; its content with another input, when it shall have one. No worker has the old one then: a claim brings the content.
+-- ARGV: id; its content with another input, when it shall have one, and what it is found by then ('' = nothing). No worker has the old one then: a claim brings the content.
 -- Reply: 'replayed', 'unknown', or the state it is in instead of dead
 
-local id, content = args.text(), args.text()
+local id, content, terms = args.text(), args.text(), args.text()
 Q.load_tasks({ id })
 local task = Q.read_task(id)
 if not task then return 'unknown' end
 if content and task.state == 'dead' then
   Q.contents[id] = content
   Q.put(Q.CONTENTS, id, content)
+  Q.unindex(Q.TERMS, { id })
+  redis.call('HDEL', Q.TERMS, id)
+  if terms ~= '' then Q.found_by(id, terms) end
 end
 local word = Q.acts.retry(id, task)
 Q.commit()

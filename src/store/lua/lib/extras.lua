@@ -66,10 +66,7 @@ function Q.gather(id, content, lane, extras)
     Q.put(Q.FOLLOWERS, id, extras.follower)
     Q.note_followed()
   end
-  if extras.terms then
-    Q.index(Q.TERMS, id, extras.terms)
-    Q.note_searched()
-  end
+  if extras.terms then Q.found_by(id, extras.terms) end
   if extras.resultTtlMs then Q.put(Q.RESULT_TTLS, id, extras.resultTtlMs) end
   local due = Q.instant(extras.delayMs, extras.runAt)
   local state = due and due > Q.NOW and 'scheduled' or 'ready'

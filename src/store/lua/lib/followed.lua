@@ -4,10 +4,3 @@ function Q.note_followed()
   Q.control[6] = '1'
   redis.call('HSET', Q.QUEUE, 'followed', 1)
 end
-
--- Whether a task of this queue has terms of its own, likewise (`searched`).
-function Q.note_searched()
-  if Q.control[7] then return end
-  Q.control[7] = '1'
-  redis.call('HSET', Q.QUEUE, 'searched', 1)
-end

@@ -27,11 +27,8 @@ local function is_match(op, id, task)
   if filter.endedAfter or filter.endedBefore then
     if not task.finished or not is_within(task.finished, filter.endedAfter, filter.endedBefore) then return false end
   end
-  if filter.fingerprint then
-    local error = redis.call('HGET', Q.LAST_ERRORS, id) or ''
-    bytes = bytes + #error
-    -- As CBOR writes this member: a key of 11 characters and a text of 16.
-    if not string.find(error, 'kfingerprintp' .. filter.fingerprint, 1, true) then return false end
+  for _, term in ipairs(op.terms or {}) do
+    if not redis.call('ZSCORE', Q.SEARCH, term .. ' ' .. id) then return false end
   end
   if filter.type then
     Q.load(Q.CONTENTS, Q.contents, { id })
@@ -72,6 +69,17 @@ local function walk_set(op, key, most, act)
   return #ids < most
 end
 
+-- Tasks that have a term, oldest first (lib/terms.lua). The cursor is the id that was looked at last.
+local function walk_term(op, term, most, act)
+  local from = op.cursor == '' and '[' .. term .. ' ' or '(' .. term .. ' ' .. op.cursor
+  local members = redis.call('ZRANGEBYLEX', Q.SEARCH, from, '(' .. term .. '!', 'LIMIT', 0, most)
+  for _, member in ipairs(members) do
+    op.cursor = string.sub(member, #term + 2)
+    if look(op, op.cursor, act) or bytes >= Q.BYTES_LOOKED_AT then return false end
+  end
+  return #members < most
+end
+
 -- A hash or a set, bucket by bucket. The cursor is that of Redis: what is there all the time is looked at at least once.
 local function walk_buckets(op, command, key, most, act)
   local cursor, step = op.cursor == '' and '0' or op.cursor, command == 'HSCAN' and 2 or 1
@@ -97,7 +105,9 @@ function Q.walk(op, most, act)
   Q.is_of_state = {}
   for _, state in ipairs(op.states) do Q.is_of_state[state] = true end
   local state, is_over = op.states[2] and 'any' or op.states[1]
-  if state == 'dead' then
+  if op.term then
+    is_over = walk_term(op, op.term, most, act)
+  elseif state == 'dead' then
     is_over = walk_set(op, Q.DEAD, most, act)
   elseif state == 'scheduled' then
     is_over = walk_set(op, Q.LATER, most, act)

@@ -12,3 +12,12 @@ function Q.index(column, id, terms)
   Q.call_sliced('ZADD', Q.SEARCH, entries)
   Q.put(column, id, terms)
 end
+
+-- A task is found by these tags and fields from now on. The queue says that it has such tasks (`searched`), so that the ends of most
+-- queues look for no terms.
+function Q.found_by(id, terms)
+  Q.index(Q.TERMS, id, terms)
+  if Q.control[7] then return end
+  Q.control[7] = '1'
+  redis.call('HSET', Q.QUEUE, 'searched', 1)
+end
