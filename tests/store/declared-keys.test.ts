@@ -16,6 +16,7 @@ import { foreignMessage } from '../fixtures/foreign-message.ts';
 import { checkScripts, keepNotes } from '../support/checked-scripts.ts';
 import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
 import { expectBalanced } from '../support/moves.ts';
+import { openOperatedQueue } from '../support/operated-queue.ts';
 import { toOutcome } from '../support/outcome.ts';
 import { readyKey } from '../support/queue-key.ts';
 import { QueueModel } from '../support/queue-model.ts';
@@ -132,6 +133,14 @@ describe('every branch of the scripts', () => {
     await client.hset(`${KEY}:headers`, spoilt, 'none');
     expect(await take(1)).toEqual([]);
     expect(await operator.remove(QUEUE, spoilt)).toBe('removed');
+  });
+
+  test('a dead task that is retried with another input', async () => {
+    const { kill } = await openOperatedQueue(client);
+    const [id = ''] = await kill(1);
+    const edited = { content: encodeContent('add', { one: 2, two: 2 }), terms: 'tag=b' };
+    expect(await operator.replay(QUEUE, id, edited)).toBe('replayed');
+    await expectBalanced(client, QUEUE);
   });
 
   test('finished tasks that are too old or too many', async () => {

@@ -22,7 +22,7 @@ export const ME = 'this server';
 export const PLACE = homeOf(QUEUE);
 const NO = { name: 'Error', message: 'no', fingerprint: '0123456789abcdef' };
 export const ERROR = encodeCbor(NO);
-export const ERROR_GROUP = writeErrorGroup('add', NO);
+const ERROR_GROUP = writeErrorGroup('add', NO);
 /** Tasks that one call of a script takes. */
 const A_CALL = 400;
 

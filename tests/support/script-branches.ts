@@ -150,14 +150,6 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     await expectBalanced(client, QUEUE);
   },
 
-  'a dead task that is retried with another input': async (client) => {
-    const { kill } = await openOperatedQueue(client);
-    const [id = ''] = await kill(1);
-    const edited = { content: encodeContent('add', { one: 2, two: 2 }), terms: 'tag=b' };
-    expect(await createOperator(client).replay(QUEUE, id, edited)).toBe('replayed');
-    await expectBalanced(client, QUEUE);
-  },
-
   'tasks that go to another queue, and come back': async (client) => {
     const operations = createOperations(client);
     const outbox = createOutbox(client);
