@@ -1,4 +1,5 @@
-import { availableParallelism, loadavg } from 'node:os';
+import { cpus } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 /** They change what all code of a process shares (its variables, its exit), or need it as Node has made it. */
@@ -12,9 +13,18 @@ const ALONE = [
 const root = new URL('..', import.meta.url).pathname;
 const each = { root, testTimeout: 120_000, hookTimeout: 120_000, teardownTimeout: 10_000 };
 
+/** How much of the processors is idle, 0 to 1, over half a second. */
+async function idleShare(): Promise<number> {
+  const idleMs = (): number => cpus().reduce((sum, { times }) => sum + times.idle, 0);
+  const before = idleMs();
+  const began = performance.now();
+  await setTimeout(500);
+  return (idleMs() - before) / (performance.now() - began) / cpus().length;
+}
+
 // Most files wait for timers and processes of their own: where nothing else runs, one more than there are cores (of which a small machine
 // has two) takes what the others leave; on a busy machine that would starve them all.
-const isBusy = (loadavg()[0] ?? 0) >= availableParallelism();
+const isBusy = (await idleShare()) < 0.5;
 
 export default defineConfig({
   test: {
