@@ -1,14 +1,16 @@
 // The benchmark still runs: every scenario that needs nothing but npm and Redis, small, in fresh processes.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 const RUN = fileURLToPath(new URL('../../scripts/bench/run.mjs', import.meta.url));
+const OPERATION = fileURLToPath(new URL('../../scripts/bench/operation.mjs', import.meta.url));
 
 test('the smoke version of every scenario ends well, and tells what it has measured', {
   timeout: 300_000,
@@ -34,4 +36,13 @@ test('the smoke version of every scenario ends well, and tells what it has measu
   ])
     expect(measured).toContain(scenario);
   rmSync(dir, { recursive: true, force: true });
+});
+
+// In this file, because the test before may install the packages that both measurements import.
+test('tasks are picked up before and while an operation deletes others, whose numbers add up', async () => {
+  const args = [OPERATION, '--dead', '3000', '--before', '20'];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  expect(stdout).toMatch(/pick-up before: p50 [\d.]+ ms, p99 [\d.]+ ms of 20\n/);
+  expect(stdout).toMatch(/pick-up during: p50 [\d.]+ ms, p99 [\d.]+ ms of [1-9]/);
+  expect(stdout).toContain('matched 3000, done 3000');
 });

@@ -1,6 +1,7 @@
 // Dead letters and operations: what is asked before much is changed, and what a canary finds out.
 
 import { describe, expect, test } from 'vitest';
+import { fingerprintOf } from '../../src/protocol/fingerprint.ts';
 import { type Ended, type InProcess, runCommand } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { look, send } from '../support/life.ts';
@@ -19,8 +20,8 @@ async function die(queue: string): Promise<string> {
   return id;
 }
 
-const FINGERPRINT = 'abcdef0123456789';
-const ERROR = { name: 'RangeError', message: 'the other side is down', fingerprint: FINGERPRINT };
+const ERROR = { name: 'RangeError', message: 'the other side is down' };
+const FINGERPRINT = fingerprintOf('add', ERROR);
 
 describe('what changes many tasks asks first', () => {
   test('nobody can be asked in a pipe', async () => {

@@ -15,7 +15,7 @@ local calls = {
   { 'SADD', set, 'm', 'n' }, { 'SMEMBERS', set }, { 'SSCAN', set, 0 }, { 'SREM', set, 'm' },
   { 'ZADD', sorted, 1, 'm' }, { 'ZCARD', sorted }, { 'ZCOUNT', sorted, 0, 1 }, { 'ZSCORE', sorted, 'm' },
   { 'ZMSCORE', sorted, 'm' },
-  { 'ZLEXCOUNT', sorted, '-', '+' }, { 'ZREVRANGEBYLEX', sorted, '+', '-' },
+  { 'ZLEXCOUNT', sorted, '-', '+' }, { 'ZRANGEBYLEX', sorted, '-', '+' }, { 'ZREVRANGEBYLEX', sorted, '+', '-' },
   { 'ZRANGE', sorted, 0, 0 }, { 'ZRANGEBYSCORE', sorted, 0, 1 }, { 'ZREM', sorted, 'm' },
   { 'ZREMRANGEBYSCORE', sorted, 0, 1 },
   { 'XADD', stream, '*', 'f', 'v' }, { 'XRANGE', stream, '-', '+' }, { 'XREVRANGE', stream, '+', '-' },
