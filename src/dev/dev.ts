@@ -186,6 +186,6 @@ function createFleet(variables: NodeJS.ProcessEnv, log: Log): Fleet {
 
 function greet(url: string): void {
   process.stderr.write(
-    `\npopfleet dev is up: ${url}\n  API ${url}/docs   task types ${url}/v1/types\n  A change of a file loads the task modules anew. Ctrl-C ends it.\n\n`,
+    `\npopfleet dev is up: ${url}\n  dashboard ${url}/ui/   API ${url}/docs\n  A change of a file loads the task modules anew. Ctrl-C ends it.\n\n`,
   );
 }

@@ -43,9 +43,12 @@ export function go(link: string): void {
 /** The place, as it changes. */
 export function usePlace(): Place {
   const [place, setPlace] = useState(readPlace);
+  const [drawn] = useState(location.hash);
   useEffect(() => {
     const read = (): void => setPlace(readPlace());
     addEventListener('hashchange', read);
+    // It may have changed since the first drawing, when nobody listened yet.
+    if (location.hash !== drawn) read();
     return () => removeEventListener('hashchange', read);
   }, []);
   return place;
