@@ -19,7 +19,7 @@ import { buildScripts } from '../../dist/store/scripts.js';
 import { inline } from './fixtures/tasks.mjs';
 import { PAYLOAD } from './payload.mjs';
 import { pickUpTimes } from './pick-up.mjs';
-import { end, freePort, HERE, ROOT, start, temporaryFolder } from './processes.mjs';
+import { end, freePort, HERE, ROOT, start, temporaryFolder, untilReady } from './processes.mjs';
 import { startRedis } from './redis.mjs';
 import { percentile } from './stats.mjs';
 
@@ -84,12 +84,7 @@ async function startRoles() {
   children.push(start(process.execPath, [cli, 'server'], { ...env, PORT: String(port) }));
   children.push(start(process.execPath, [cli, 'worker'], { ...env, CONCURRENCY: '1', THREADS: '1' }));
   const base = `http://127.0.0.1:${port}`;
-  for (let isUp = false; !isUp; await sleep(50)) {
-    isUp = await fetch(`${base}/readyz`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  }
+  await untilReady(base);
   return base;
 }
 

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -98,4 +99,14 @@ export async function freePort() {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+/** Waits until a server at this address takes tasks. */
+export async function untilReady(base) {
+  for (let isUp = false; !isUp; await sleep(50)) {
+    isUp = await fetch(`${base}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  }
 }

@@ -2,10 +2,17 @@
 // (INFO commandstats), over a server that does nothing else, with tasks in all states.
 
 import { parseArgs } from 'node:util';
-import { pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { end, freePort, ROOT, start } from './processes.mjs';
+import { createLog } from '../../dist/log.js';
+import { encodeContent } from '../../dist/protocol/message.js';
+import { newTaskId } from '../../dist/protocol/task-id.js';
+import { openCommandConnection } from '../../dist/store/connection.js';
+import { createConsumer } from '../../dist/store/consumer.js';
+import { homeOf } from '../../dist/store/keys.js';
+import { createProducer } from '../../dist/store/producer.js';
+import { commandStats } from './command-stats.mjs';
+import { end, freePort, ROOT, start, untilReady } from './processes.mjs';
 import { startRedis } from './redis.mjs';
 import { median } from './stats.mjs';
 import { markdownTable } from './table.mjs';
@@ -25,26 +32,6 @@ const A_CALL = 500;
 const APART_MS = 1_100;
 /** So that nobody sweeps meanwhile. */
 const NO_SWEEPS = { HEARTBEAT_MS: '20000000', LEASE_MS: '86400000' };
-const silent = { info() {}, warn() {}, error() {}, debug() {}, child: () => silent };
-
-const load = (file) => import(pathToFileURL(`${ROOT}/dist/${file}.js`).href);
-const [
-  { openCommandConnection },
-  { createProducer },
-  { createConsumer },
-  { encodeContent },
-  { homeOf },
-  { newTaskId },
-] = await Promise.all(
-  [
-    'store/connection',
-    'store/producer',
-    'store/consumer',
-    'protocol/message',
-    'store/keys',
-    'protocol/task-id',
-  ].map(load),
-);
 
 /** Of each queue most tasks wait, in all lanes; some run, and some have ended in each way. */
 async function fill(client, queue, tasks) {
@@ -80,15 +67,7 @@ async function costOf(redis, url) {
   const response = await fetch(`${url}/metrics`);
   const text = await response.text();
   const ms = performance.now() - begun;
-  const info = await redis.info('commandstats');
-  const stats = Array.from(
-    info.matchAll(/^cmdstat_(\S+?):calls=(\d+),usec=(\d+)/gm),
-    ([, name, calls, usec]) => ({
-      name,
-      calls: Number(calls),
-      usec: Number(usec),
-    }),
-  ).filter(({ name }) => !name.startsWith('config'));
+  const stats = (await commandStats(redis)).filter(({ name }) => !name.startsWith('config'));
   if (!response.ok || !text.includes('popfleet_tasks{')) throw new Error(`no metrics: ${response.status}`);
   const sum = (key) => stats.reduce((total, one) => total + one[key], 0);
   return { stats, usec: sum('usec'), calls: sum('calls'), ms, bytes: text.length };
@@ -104,20 +83,14 @@ const env = {
   ...NO_SWEEPS,
 };
 try {
-  const settings = { url: env.REDIS_URL, log: silent };
+  const settings = { url: env.REDIS_URL, log: createLog('silent', {}) };
   const client = openCommandConnection(settings, 'bench', { socketTimeoutMs: 60_000 });
   await new Promise((resolve) => client.once('ready', resolve));
   for (let at = 0; at < QUEUES; at += 1) await fill(client, `queue-${at}`, TASKS / QUEUES);
   client.disconnect();
   const api = start(process.execPath, [`${ROOT}/dist/cli.js`, 'server'], env);
   const url = `http://127.0.0.1:${port}`;
-  while (
-    !(await fetch(`${url}/readyz`).then(
-      ({ ok }) => ok,
-      () => false,
-    ))
-  )
-    await sleep(50);
+  await untilReady(url);
   await sleep(2_000);
   const costs = [];
   for (let round = 0; round < ROUNDS; round += 1) costs.push(await costOf(redis, url));
