@@ -16,6 +16,7 @@ import { acceptMoving, readMoving } from '../../src/store/transfer.ts';
 import { buildScriptsWithClock, createModelClock, type ModelClock } from '../support/model-clock.ts';
 import { moveAll } from '../support/move-all.ts';
 import { countsOf } from '../support/moves.ts';
+import { toOutcome } from '../support/outcome.ts';
 import { queueKey } from '../support/queue-key.ts';
 import { recordOf, recordsOf } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
@@ -88,16 +89,8 @@ test('a dead one is ready there as if it were retried; one whose end is still to
   const follower = writeFollower({ queue: 'c', lane: 'low', content: CONTENT });
   const followed = await accept({ follower }, 'normal');
   const worker = createConsumer(client, homeOf('a'), 'w', 1e9);
-  const outcomes = (await worker.claim([], 2)).tasks.map(({ id: one, token, content }) => {
-    return {
-      id: one,
-      token,
-      contentBytes: content.length,
-      word: 'dead',
-      payload: ERROR,
-      delayMs: 0,
-    } as const;
-  });
+  const { tasks: claimed } = await worker.claim([], 2);
+  const outcomes = claimed.map((task) => toOutcome(task, 'dead', 0, ERROR));
   await worker.finish(outcomes, 0);
   await moveAll(client, 'a', 'b');
   const [operation] = await operations.list(['a']);

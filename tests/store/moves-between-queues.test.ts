@@ -15,6 +15,7 @@ import { acceptMoving, dropMoved, type MovingTask, readMoving } from '../../src/
 import { buildScriptsWithClock, createModelClock, type ModelClock } from '../support/model-clock.ts';
 import { moveAll } from '../support/move-all.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
+import { toOutcome } from '../support/outcome.ts';
 import { queueKey } from '../support/queue-key.ts';
 import { recordsOf } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
@@ -109,16 +110,8 @@ class World {
       }
       case 'kill': {
         const worker = createConsumer(client, homeOf(step.queue), 'w', 1e9);
-        const outcomes = (await worker.claim([], 2)).tasks.map(({ id, token, content }) => {
-          return {
-            id,
-            token,
-            contentBytes: content.length,
-            word: 'dead',
-            payload: ERROR,
-            delayMs: 0,
-          } as const;
-        });
+        const { tasks } = await worker.claim([], 2);
+        const outcomes = tasks.map((task) => toOutcome(task, 'dead', 0, ERROR));
         await worker.finish(outcomes, 0);
         break;
       }
