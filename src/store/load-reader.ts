@@ -21,7 +21,6 @@ const WINDOWS_MS = [60_000, 300_000];
 const SAMPLES = 32;
 
 interface PlaceLoad {
-  readonly now: number;
   readonly ready: number;
   readonly running: number;
   readonly dueSoon: number;
@@ -77,7 +76,6 @@ async function readPlace(client: Redis, place: Place): Promise<PlaceLoad> {
   const names = announced.filter((_, at) => at % 2 === 0);
   const since = history.findLast(({ at }) => at >= current.at - Math.max(...WINDOWS_MS)) ?? current;
   return {
-    now: current.at,
     ready: current.ready,
     running: current.running,
     dueSoon,
