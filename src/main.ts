@@ -7,13 +7,11 @@ import { createEnding, type Ending, endNow } from './ending.ts';
 import type { Service } from './lifecycle.ts';
 import { createLog, type Log, logDestination } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
+import { reportFault } from './report-fault.ts';
 import type { Server } from './server/server.ts';
 import { checkAtStart } from './store/connection.ts';
 import type { WebhookEndpoints } from './store/webhook-endpoints.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
-
-/** `EX_CONFIG` of sysexits(3): a supervisor should not start the program again with the same settings. */
-const EXIT_CONFIG = 78;
 
 /** Milliseconds between the end of the grace for tasks and requests and the end of the process. */
 const STOP_MARGIN_MS = 9_000;
@@ -32,7 +30,7 @@ export async function runRole(
   try {
     config = readConfig(env, availableParallelism());
   } catch (error) {
-    return report(error);
+    return reportFault(error);
   }
   const log = createLog(config.logLevel, { role: config.role }, logDestination(config.logFormat));
   const stopWithinMs = Math.max(config.shutdownGraceMs, config.drainMs) + STOP_MARGIN_MS;
@@ -59,7 +57,7 @@ export async function runRole(
     log.fatal('the stop took too long: ending without it');
     endNow();
   }
-  return fault === undefined ? ending.exitCode() : report(fault);
+  return fault === undefined ? ending.exitCode() : reportFault(fault);
 }
 
 /** @param up gets the services before they start, stage by stage: those of one stage stop side by side */
@@ -151,18 +149,6 @@ async function stopAll(stages: readonly (readonly Service[])[], hurry: AbortSign
   for (const stage of stages.toReversed()) {
     await Promise.allSettled(stage.map((service) => service.stop(hurry)));
   }
-}
-
-/** Prints why the role did not start. @returns the exit code */
-function report(fault: unknown): number {
-  if (fault instanceof PopfleetError) {
-    process.stderr.write(`${fault.message}\n`);
-    // A port becomes free when the program that has it ends, so a supervisor may start the role again.
-    const isPassing = (fault.cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE';
-    return isPassing ? 1 : EXIT_CONFIG;
-  }
-  process.stderr.write(`${fault instanceof Error ? fault.stack : String(fault)}\n`);
-  return 1;
 }
 
 /** Prints the address and two examples for a person at a terminal. */

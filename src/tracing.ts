@@ -10,6 +10,10 @@ const REGISTERED = Symbol.for('opentelemetry.js.api.1');
 /** `undefined`: no SDK was registered before this module was loaded, and nothing is traced. */
 const api = REGISTERED in globalThis ? await import('@opentelemetry/api') : undefined;
 
+/** A valid `traceparent` (https://www.w3.org/TR/trace-context/#traceparent-header): ids of trace and span, and flags. */
+export const TRACEPARENT =
+  /^(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})$/;
+
 export const IS_TRACING: boolean = api !== undefined;
 
 type Attributes = Readonly<Record<string, string | number>>;
@@ -94,10 +98,8 @@ function startSpan(name: string, options: SpanOptions, parent: SpanContext | und
   };
 }
 
-/** As https://www.w3.org/TR/trace-context/#traceparent-header says; `undefined` when it is not valid. */
 function readTraceparent(text: string | undefined): SpanContext | undefined {
-  const [, traceId = '', spanId = '', flags = ''] =
-    /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(text ?? '') ?? [];
+  const [, traceId = '', spanId = '', flags = ''] = TRACEPARENT.exec(text ?? '') ?? [];
   if (traceId === '') return undefined;
   return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
 }

@@ -11,6 +11,7 @@ import { createEnding } from '../ending.ts';
 import { createSerial, delay, retryDelayMs, type Service, within } from '../lifecycle.ts';
 import { createLog, type Log, logDestination } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
+import { EXIT_CONFIG, reportFault } from '../report-fault.ts';
 import { type RoleProcess, startRoleProcess } from './role-process.ts';
 
 /** Where a task module is looked for when none is named. */
@@ -22,8 +23,6 @@ const RESTART_FIRST_MS = 1_000;
 const RESTART_CAP_MS = 10_000;
 /** Longer than the grace of a role, in milliseconds. */
 const STOP_MARGIN_MS = 15_000;
-/** Exit code of a role whose settings or modules are at fault: it waits for a change. */
-const EXIT_CONFIG = 78;
 
 /**
  * Runs until a signal ends it.
@@ -35,9 +34,7 @@ export async function runDev(env: Readonly<Record<string, string | undefined>>):
     const variables = { LOG_FORMAT: 'pretty', DRAIN_MS: '0', ...env, TASKS: env['TASKS'] || usualModule() };
     return await develop(variables, readConfig({ ...variables, APP_TYPE: 'all' }, availableParallelism()));
   } catch (error) {
-    if (!(error instanceof PopfleetError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    return EXIT_CONFIG;
+    return reportFault(error);
   }
 }
 

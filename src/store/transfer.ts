@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis';
 import { TASK_ID_CHARS } from '../protocol/names.ts';
 import { nameOf, type Place, placeOf } from './keys.ts';
 import { registerQueues } from './queue-names.ts';
+import { demandInTime } from './relay-time.ts';
 import { runScript } from './scripts.ts';
 
 /** A task as it goes over. */
@@ -21,8 +22,6 @@ export interface MovingTask {
   readonly row: readonly Buffer[];
 }
 
-/** What was read is sent for this many milliseconds at most: marks are kept much longer (MARK_MS in sweep/marks.lua). */
-const SENT_WITHIN_MS = 10_000;
 /** Bytes of contents that one call reads or sends, about. */
 const BYTES_A_CALL = 4_194_304;
 
@@ -61,8 +60,7 @@ export async function acceptMoving(
 ): Promise<readonly string[]> {
   const [first] = tasks;
   if (!first) return [];
-  if (performance.now() - first.readAt > SENT_WITHIN_MS)
-    throw new Error('the relay took too long, it begins anew');
+  demandInTime(first.readAt);
   await registerQueues(client, [first.to]);
   const args = tasks.flatMap(({ id, name, state, row }) => [id, `${nameOf(from)} ${name}`, state, ...row]);
   const answers = (await runScript(client, 'arrive', placeOf(first.to, first.id), args)) as Buffer[];

@@ -14,6 +14,7 @@ import { type Follower, markOf, type Outbox, type OutboxEntry, type RelayNote } 
 import type { NewTask } from '../store/new-task.ts';
 import type { Producer } from '../store/producer.ts';
 import type { TaskRecord } from '../store/record.ts';
+import { demandInTime } from '../store/relay-time.ts';
 import { isOutage } from '../store/store-error.ts';
 import { deliveryContent, isAbout, isWebhook } from '../webhooks/delivery.ts';
 
@@ -38,8 +39,6 @@ const FOLLOWERS_A_CALL = 100;
 /** Each brings the whole result of the task that it follows. */
 const TASKS_A_CALL = 250;
 const BYTES_A_CALL = 4_194_304;
-/** What was read is sent for this many milliseconds at most: marks are kept much longer (MARK_MS in sweep/marks.lua). */
-const RELAY_WITHIN_MS = 10_000;
 
 /** A follower on its way. */
 interface Sending {
@@ -140,8 +139,7 @@ async function relayEnds(
   let failure: unknown;
   for (const { queue, sendings } of callsOf(entries.flatMap((entry) => sendingsOf(entry, rows, log)))) {
     try {
-      if (performance.now() - readAt > RELAY_WITHIN_MS)
-        throw new Error('the relay took too long, it begins anew');
+      demandInTime(readAt);
       await producer.enqueue(
         queue,
         sendings.map(({ task }) => task),

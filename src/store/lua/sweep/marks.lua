@@ -2,7 +2,7 @@
 -- It has to outlive the entry that the task follows, which may stand in another queue: the sweep names old marks, and whoever swept
 -- asks there. Each relay renews the mark, and gives up long before it is old.
 
--- A relay sends what it has read for a few seconds at most (RELAY_WITHIN_MS in relay.ts).
+-- A relay sends what it has read for a few seconds at most (RELAY_WITHIN_MS in relay-time.ts).
 Q.MARK_MS = 600000
 
 Q.duties[#Q.duties + 1] = function(sweep)
