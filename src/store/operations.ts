@@ -7,7 +7,7 @@ import { homeOf, keyOf, type Place } from './keys.ts';
 import { readHash } from './read-whole.ts';
 import { runScript } from './scripts.ts';
 import { withStoreErrors } from './store-error.ts';
-import { fingerprintTerm, tagTerm } from './terms.ts';
+import { termsOf } from './terms.ts';
 
 /** The states in which a task may be for an action, most usual first; a task that runs is skipped by `delete`. */
 export const STATES_OF_ACTION = {
@@ -22,11 +22,17 @@ export const ACTIONS = Object.keys(STATES_OF_ACTION) as readonly Action[];
 /** Which tasks. Times are milliseconds since 1970: from `…After` on, and before `…Before`. */
 export interface OperationFilter {
   readonly queue: string;
+  /** These tasks alone. */
+  readonly ids?: readonly string[] | undefined;
   readonly state?: TaskState | undefined;
   readonly type?: string | undefined;
   /** Of the error of a dead task, or `other`. */
   readonly fingerprint?: string | undefined;
+  /** Name of the error of a dead task. */
+  readonly error?: string | undefined;
   readonly tag?: string | undefined;
+  /** A declared field with its value, as `customer:4711`. */
+  readonly field?: string | undefined;
   readonly acceptedAfter?: number | undefined;
   readonly acceptedBefore?: number | undefined;
   readonly endedAfter?: number | undefined;
@@ -178,13 +184,11 @@ export function createOperations(client: Redis): Operations {
 /** As lib/match.lua reads it. */
 function toFields(request: Pick<OperationRequest, 'action' | 'filter'>): object {
   const { action, filter } = request;
-  const { state, fingerprint, tag } = filter;
+  const { state } = filter;
   const states = state === undefined ? STATES_OF_ACTION[action] : [state];
-  // Those of the first term are looked at; of one kind of error there are fewer as a rule.
-  const [term, ...terms] = [
-    ...(fingerprint === undefined ? [] : [fingerprintTerm(fingerprint)]),
-    ...(tag === undefined ? [] : [tagTerm(tag)]),
-  ];
+  const terms = termsOf(filter);
+  // Those of the first term are looked at, unless ids are given; of one kind of error there are fewer as a rule.
+  const term = filter.ids === undefined ? terms.shift() : undefined;
   return { ...request, states, term, ...(terms.length > 0 && { terms }) };
 }
 

@@ -10,7 +10,13 @@ import { readFollowers } from '../store/outbox.ts';
 import type { TaskRecord } from '../store/record.ts';
 import { named } from './component.ts';
 
-const OnEndView = v.object({ type: v.string(), queue: v.string() });
+const OnEndView = v.object({
+  type: v.string(),
+  queue: v.string(),
+  task: v.exactOptional(
+    v.pipe(v.string(), v.description('id of the task that follows its latest end, once that is accepted')),
+  ),
+});
 const WebhookView = v.object({
   endpoint: v.exactOptional(v.pipe(v.string(), v.description('id of a registered endpoint'))),
   url: v.exactOptional(v.string()),
@@ -40,30 +46,30 @@ export function followersOf(record: TaskRecord): {
     if (!follower) continue;
     const type = typeOfContent(follower.content);
     if (type === WEBHOOK_TYPE) webhooks.push(...webhookOf(record, follower.content, position));
-    else if (type !== undefined) onEnd ??= { type, queue: follower.queue };
+    else if (type !== undefined) {
+      onEnd ??= compact({ type, queue: follower.queue, task: idOfFollower(record, position) });
+    }
   }
   return { onEnd, webhooks: webhooks.length > 0 ? webhooks : undefined };
 }
 
-function webhookOf(
-  { id, state, ends, finishedAt }: TaskRecord,
-  content: Buffer,
-  position: number,
-): readonly WebhookView[] {
+/** As the relay makes it (upkeep/relay.ts). */
+function idOfFollower({ id, state, ends, finishedAt }: TaskRecord, position: number): string | undefined {
+  const hasEnded = isTerminal(state) && finishedAt !== undefined;
+  return hasEnded ? derivedTaskId(finishedAt, `${id}:${ends} ${position}`) : undefined;
+}
+
+function webhookOf(record: TaskRecord, content: Buffer, position: number): readonly WebhookView[] {
   const target = readTarget(inputOf(content));
   if (!target) return [];
   const { endpoint, url, states } = target;
-  const isTold = isTerminal(state) && (states === undefined || states.includes(state));
+  const isTold = states === undefined || states.includes(record.state);
   return [
     compact<WebhookView>({
       endpoint,
       url,
       states: states && [...states],
-      // As the relay makes it (upkeep/relay.ts).
-      delivery:
-        isTold && finishedAt !== undefined
-          ? derivedTaskId(finishedAt, `${id}:${ends} ${position}`)
-          : undefined,
+      delivery: isTold ? idOfFollower(record, position) : undefined,
     }),
   ];
 }

@@ -3,15 +3,18 @@
 import * as v from 'valibot';
 import { compact } from '../protocol/compact.ts';
 import { InstantSchema } from '../protocol/instant.ts';
-import { QUEUE_NAME, TASK_TYPE } from '../protocol/names.ts';
+import { QUEUE_NAME, TASK_ID, TASK_TYPE } from '../protocol/names.ts';
 import { TagSchema } from '../protocol/options.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import { FINGERPRINT } from '../store/error-groups.ts';
 import { ACTIONS, OPERATION_STATES, type OperationRecord } from '../store/operations.ts';
+import { FIELD } from '../store/terms.ts';
 import { named } from './component.ts';
 
 const REASON_CHARS = 200;
+/** They are kept with the operation, which a list of operations has as well. */
+const MOST_IDS = 100;
 /** More than any queue has. */
 const MOST_TASKS = 1_000_000_000;
 /** More are not watched at the same time (operate.lua). */
@@ -30,6 +33,17 @@ const Instant = v.pipe(
 
 const filterEntries = {
   queue: v.pipe(v.string('must be text'), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)),
+  ids: v.exactOptional(
+    v.pipe(
+      v.array(
+        v.pipe(v.string('must be text'), v.regex(TASK_ID, 'must be the id of a task')),
+        'must be a list',
+      ),
+      v.minLength(1, 'must have at least one id'),
+      v.maxLength(MOST_IDS, `must have at most ${MOST_IDS} ids`),
+      v.description('these tasks alone'),
+    ),
+  ),
   state: v.exactOptional(v.picklist(TASK_STATES, `must be one of ${TASK_STATES.join(', ')}`)),
   type: v.exactOptional(
     v.pipe(v.string('must be text'), v.regex(TASK_TYPE, `must match ${TASK_TYPE.source}`)),
@@ -41,7 +55,22 @@ const filterEntries = {
       v.description('of the error of dead tasks'),
     ),
   ),
+  error: v.exactOptional(
+    v.pipe(
+      v.string('must be text'),
+      v.minLength(1, 'must not be empty'),
+      v.maxLength(256, 'must have at most 256 characters'),
+      v.description('name of the error of dead tasks'),
+    ),
+  ),
   tag: v.exactOptional(TagSchema),
+  field: v.exactOptional(
+    v.pipe(
+      v.string('must be text'),
+      v.regex(FIELD, 'must be a name and a value with a colon between, such as `customer:4711`'),
+      v.description('a field that their definition declares (`search`), and its value'),
+    ),
+  ),
   acceptedAfter: v.exactOptional(Instant),
   acceptedBefore: v.exactOptional(Instant),
   endedAfter: v.exactOptional(Instant),

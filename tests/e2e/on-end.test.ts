@@ -55,7 +55,9 @@ test('a task is followed whichever way it ends while workers run, and its follow
   expect(first).toMatchObject({ type: 'after', cause: { id: added, state: 'succeeded' } });
   const cause = { id: added, state: 'succeeded', result: 3 };
   expect(await finished(url, String(first?.id))).toMatchObject({ result: { note: 'here', cause } });
-  expect(await look(url, added)).toMatchObject({ onEnd: { type: 'after', queue: 'default' } });
+  expect(await look(url, added)).toMatchObject({
+    onEnd: { type: 'after', queue: 'default', task: first?.id },
+  });
 
   // Its definition says where a follower goes, and how important it is.
   const failed = await send(url, 'hopeless', {}, { onEnd: { type: 'afterwards' } });

@@ -112,6 +112,8 @@ test('a key for some queues sees what was about these; a page leads to the next'
     (await read('mailer', query)).items.map(({ operation }) => operation);
   expect(await operations()).toEqual(['resumeQueue', 'pauseQueue']);
   expect(await operations('?queue=default')).toEqual([]);
+  expect(await operations('?operation=pauseQueue')).toEqual(['pauseQueue']);
+  expect(await operations('?by=somebody')).toEqual([]);
   const first = await read('mailer', '?limit=1');
   expect(first.items).toHaveLength(1);
   expect(await operations(`?limit=1&cursor=${first.next}`)).toEqual(['pauseQueue']);

@@ -7,7 +7,7 @@ import { newTaskId } from '../../src/protocol/task-id.ts';
 import { MOST_OPEN, operate, type Turn } from '../../src/store/operations.ts';
 import { writeErrorGroup } from '../../src/store/error-groups.ts';
 import { createOperator } from '../../src/store/operator.ts';
-import { tagTerm } from '../../src/store/terms.ts';
+import { fieldTerm, tagTerm } from '../../src/store/terms.ts';
 import { writeFollower } from '../../src/store/outbox.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
@@ -122,14 +122,24 @@ test('a row without its content is counted as failed, and one with a spoilt head
   expect(await queue.look(id)).toMatchObject({ matched: 2, done: 1, failed: { unreadable: 1 } });
 });
 
+test('an operation on certain tasks looks at these alone, slice by slice', async () => {
+  const all = await queue.kill(9);
+  const ids = all.filter((_, at) => at % 2 === 0);
+  const ended = await queue.run({ action: 'retry', filter: { ids: [...ids, newTaskId()] } }, 2);
+  expect(ended).toMatchObject({ state: 'done', matched: 5, done: 5, looked: 6, total: 6 });
+  const ready = [];
+  for (const id of all) if ((await stateOf(id)) === 'ready') ready.push(id);
+  expect(ready).toEqual(ids);
+});
+
 test('the filter: type, fingerprint, tag, when it was accepted, when it ended', async () => {
   const begin = queue.clock.now();
-  await queue.kill(2);
+  const both = await queue.kill(2);
   await queue.clock.advance(1_000);
   const other = queue.clock.newTaskId();
   const long = 'x'.repeat(40);
   const content = encodeContent(long, { one: 1 });
-  const extras = { terms: `${tagTerm('a')} ${tagTerm('b')}` };
+  const extras = { terms: `${tagTerm('a')} ${tagTerm('b')} ${fieldTerm('customer', '4711')}` };
   await queue.producer.enqueue(QUEUE, [{ id: other, content, lane: 'high', extras }]);
   const error = { name: 'E', message: 'm', fingerprint: 'ffff456789abcdef' };
   const group = writeErrorGroup(long, error);
@@ -147,6 +157,14 @@ test('the filter: type, fingerprint, tag, when it was accepted, when it ended', 
   expect(await match({ tag: 'c' })).toBe(0);
   expect(await match({ tag: 'a', fingerprint: 'ffff456789abcdef' })).toBe(1);
   expect(await match({ tag: 'a', fingerprint: '0123456789abcdef' })).toBe(0);
+  expect(await match({ error: 'E', field: 'customer:4711' })).toBe(1);
+  expect(await match({ field: 'customer:4712' })).toBe(0);
+  const { sample } = await queue.operations.match({ action: 'retry', filter: { queue: QUEUE, tag: 'a' } });
+  expect(sample).toEqual([other]);
+  const ids = [other, newTaskId(), ...both];
+  expect(await match({ ids })).toBe(3);
+  expect(await match({ ids: ids.slice(0, 2), tag: 'a' })).toBe(1);
+  expect(await match({ ids: both, tag: 'a' })).toBe(0);
   for (const when of ['accepted', 'ended']) {
     expect(await match({ [`${when}Before`]: middle })).toBe(2);
     expect(await match({ [`${when}After`]: middle })).toBe(1);

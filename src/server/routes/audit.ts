@@ -22,6 +22,8 @@ const CURSOR_FAULT = 'must be what `next` of the page before said';
 
 const query = {
   queue: queueEntry('What was about this queue.'),
+  operation: v.optional(v.pipe(v.string(), v.maxLength(64), v.description('Changes of this `operationId`.'))),
+  by: v.optional(v.pipe(v.string(), v.maxLength(64), v.description('Changes by the key with this id.'))),
   limit: pageLimit('Entries'),
   cursor: v.optional(
     v.pipe(
@@ -71,10 +73,12 @@ const READ: Operation = {
 export function auditRoutes({ audit }: Pick<Deps, 'audit'>): readonly Route[] {
   return [
     route('GET', '/v1/audit', READ, async (c) => {
-      const { queue, limit = ROWS_A_PAGE, cursor } = readQuery(c, query);
+      const { queue, operation, by, limit = ROWS_A_PAGE, cursor } = readQuery(c, query);
       const caller = c.get('caller');
       const { entries, next } = await audit.read(cursor, limit, (entry) => {
         if (queue !== undefined && entry.queue !== queue) return false;
+        if (operation !== undefined && entry.operation !== operation) return false;
+        if (by !== undefined && entry.by !== by) return false;
         return entry.queue === undefined ? caller.queues === undefined : knows(caller, entry.queue);
       });
       return answer(c, 200, compact({ items: entries.map(toView), next }));

@@ -10,7 +10,7 @@ import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
 import { FINGERPRINT } from '../../store/error-groups.ts';
 import { isCursor, type PageQuery } from '../../store/lister.ts';
 import type { TaskRecord } from '../../store/record.ts';
-import { errorTerm, fieldTerm, fingerprintTerm, tagTerm } from '../../store/terms.ts';
+import { FIELD, termsOf } from '../../store/terms.ts';
 import { editInput } from '../../accept/edit-input.ts';
 import { noList, validate } from '../../protocol/validate.ts';
 import { hasBody, readBody } from '../body.ts';
@@ -30,7 +30,6 @@ import { readTaskView, TaskRowSchema, TaskSchema, type TaskView, toTaskRow } fro
 const FINISHED_FRESH_SECONDS = 60;
 
 const CURSOR_FAULT = 'must be what `next` of a page of these conditions said';
-const FIELD = /^([A-Za-z]\w{0,63}):([\s\S]{1,128})$/;
 const listEntries = {
   queue: v.optional(
     v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`)),
@@ -68,8 +67,6 @@ const listEntries = {
     v.pipe(v.string(), v.maxLength(100, CURSOR_FAULT), v.description('`next` of the page before.')),
   ),
 };
-
-type ListQuery = ReturnType<typeof readQuery<typeof listEntries>>;
 
 const PageSchema = named(
   'TaskPage',
@@ -264,17 +261,6 @@ function readPageQuery(c: Context<AppEnv>): PageQuery {
   }
   const accept = ({ content }: TaskRecord): boolean => type === undefined || typeOfContent(content) === type;
   return { queue, state, terms, accept, limit, cursor };
-}
-
-/** What the index is asked for. */
-function termsOf({ tag, error, fingerprint, field }: ListQuery): string[] {
-  const terms: string[] = [];
-  if (fingerprint !== undefined) terms.push(fingerprintTerm(fingerprint));
-  if (error !== undefined) terms.push(errorTerm(error));
-  if (tag !== undefined) terms.push(tagTerm(tag));
-  const [, name = '', value = ''] = FIELD.exec(field ?? '') ?? [];
-  if (name !== '') terms.push(fieldTerm(name, value));
-  return terms;
 }
 
 /** The header `Link` (RFC 8288). */

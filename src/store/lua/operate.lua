@@ -24,6 +24,7 @@ redis.call('HSET', Q.QUEUE, 'operated_by', caller, 'operated_at', Q.NOW)
 
 -- How many tasks there are to look at, about.
 local function count_all()
+  if op.filter.ids then return #op.filter.ids end
   if op.term then return redis.call('ZLEXCOUNT', Q.SEARCH, '[' .. op.term .. ' ', '(' .. op.term .. '!') end
   local state = not op.states[2] and op.states[1]
   if state == 'dead' or state == 'scheduled' or state == 'running' then

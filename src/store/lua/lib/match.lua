@@ -80,6 +80,17 @@ local function walk_term(op, term, most, act)
   return #members < most
 end
 
+-- The tasks of these ids. The cursor is how many of them were looked at.
+local function walk_ids(op, ids, most, act)
+  local from = tonumber(op.cursor) or 0
+  local last = math.min(#ids, from + most)
+  for at = from + 1, last do
+    op.cursor = tostring(at)
+    if look(op, ids[at], act) or bytes >= Q.BYTES_LOOKED_AT then return false end
+  end
+  return last == #ids
+end
+
 -- A hash or a set, bucket by bucket. The cursor is that of Redis: what is there all the time is looked at at least once.
 local function walk_buckets(op, command, key, most, act)
   local cursor, step = op.cursor == '' and '0' or op.cursor, command == 'HSCAN' and 2 or 1
@@ -105,7 +116,9 @@ function Q.walk(op, most, act)
   Q.is_of_state = {}
   for _, state in ipairs(op.states) do Q.is_of_state[state] = true end
   local state, is_over = op.states[2] and 'any' or op.states[1]
-  if op.term then
+  if op.filter.ids then
+    is_over = walk_ids(op, op.filter.ids, most, act)
+  elseif op.term then
     is_over = walk_term(op, op.term, most, act)
   elseif state == 'dead' then
     is_over = walk_set(op, Q.DEAD, most, act)
