@@ -12,6 +12,7 @@ import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { operationRoutes } from './routes/operations.ts';
+import { plainDocsRoutes } from './routes/plain-docs.ts';
 import { queueRoutes } from './routes/queues.ts';
 import { scaleRoutes } from './routes/scale.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
@@ -38,6 +39,7 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...auditRoutes(deps),
     ...sessionRoutes(deps),
     ...docsRoutes(deps, () => routes),
+    ...plainDocsRoutes(),
     ...uiRoutes(deps),
     // Last: its path is one segment of any name.
     ...shortRoutes(deps),

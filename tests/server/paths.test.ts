@@ -21,11 +21,20 @@ const PUBLIC: ReadonlySet<string> = new Set([
   'GET /docs/swagger-ui.css',
   'GET /docs/swagger-ui-bundle.js',
   'GET /docs/start.js',
+  'GET /llms.txt',
+  'GET /README.md',
+  ...markdownIn('docs/'),
+  ...markdownIn('docs/decisions/'),
   'GET /',
   'GET /ui',
   ...readdirSync(new URL('../../dist/ui/', import.meta.url)).map((name) => `GET /ui/${name}`),
   'POST /v1/session',
 ]);
+
+function markdownIn(folder: string): string[] {
+  const names = readdirSync(new URL(`../../${folder}`, import.meta.url));
+  return names.filter((name) => name.endsWith('.md')).map((name) => `GET /${folder}${name}`);
+}
 /** Public paths that lead to another one. */
 const LEADING: ReadonlySet<string> = new Set(['/', '/ui']);
 const VARIANTS: readonly ((path: string) => string)[] = [
@@ -67,6 +76,8 @@ beforeAll(async () => {
     ...Object.keys(document.paths),
     '/docs',
     '/docs/start.js',
+    '/docs/protocol.md',
+    '/llms.txt',
     '/ui',
     '/ui/main.js',
     '/ui/nowhere.js',

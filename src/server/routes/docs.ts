@@ -1,16 +1,15 @@
 // The OpenAPI document, and a page that shows it.
 
 import { readFileSync } from 'node:fs';
-import type { Context } from 'hono';
 import * as v from 'valibot';
 import { ERROR_CODES, type ErrorCode, isErrorCode, PopfleetError } from '../../protocol/errors.ts';
 import { VERSION } from '../../version.ts';
 import { answer, respond } from '../answer.ts';
-import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
 import { callComponents } from '../call-schema.ts';
 import { hoistComponents } from '../../views/component.ts';
 import { documentPaths, type JsonSchema, type Route, route, TAGS, toJson } from '../operation.ts';
+import { sendFile, type StaticFile, staticFile } from '../static-file.ts';
 
 const ProblemSchema = v.object({
   type: v.pipe(v.string(), v.description('`/problems/<code>`')),
@@ -59,6 +58,8 @@ const START = `const url = new URL('../openapi.json', document.currentScript.src
 SwaggerUIBundle({ url, dom_id: '#page', deepLinking: true, validatorUrl: null });
 `;
 
+const HEADERS = { 'Content-Security-Policy': PAGE_POLICY };
+
 type DocsDeps = Pick<Deps, 'registry' | 'hostRules' | 'cookie'>;
 
 /**
@@ -68,7 +69,9 @@ type DocsDeps = Pick<Deps, 'registry' | 'hostRules' | 'cookie'>;
 export function docsRoutes(deps: DocsDeps, routes: () => readonly Route[]): readonly Route[] {
   let document: Uint8Array<ArrayBuffer> | undefined;
   // Relative to the page, whose path may end in a slash.
-  const [page, pageOfFolder] = ['docs', '.'].map((folder) => bytesOf(PAGE.replaceAll('FOLDER', folder))());
+  const [page, pageOfFolder] = (['docs', '.'] as const).map((folder) =>
+    staticFile('text/html; charset=utf-8', () => PAGE.replaceAll('FOLDER', folder)),
+  ) as [() => StaticFile, () => StaticFile];
   return [
     route(
       'GET',
@@ -113,43 +116,28 @@ export function docsRoutes(deps: DocsDeps, routes: () => readonly Route[]): read
         return answer(c, 200, { code, title, status }, { 'Cache-Control': 'no-cache' });
       },
     ),
-    ...FILES.map(([path, type, read]) => route('GET', path, undefined, (c) => file(c, type, read()))),
+    ...FILES.map(([path, file]) => route('GET', path, undefined, (c) => sendFile(c, file(), HEADERS))),
     route('GET', '/docs', undefined, (c) => {
       const isFolder = new URL(c.req.url).pathname.endsWith('/');
-      return file(c, 'text/html; charset=utf-8', (isFolder ? pageOfFolder : page) ?? new Uint8Array());
+      return sendFile(c, isFolder ? pageOfFolder() : page(), HEADERS);
     }),
   ];
 }
 
-function file(c: Context<AppEnv>, type: string, bytes: Uint8Array<ArrayBuffer>): Response {
-  return respond(c, 200, bytes, {
-    'Content-Type': type,
-    'Content-Security-Policy': PAGE_POLICY,
-    'Cache-Control': 'no-cache',
-  });
-}
+const FILES = [
+  ['/docs/start.js', staticFile('text/javascript; charset=utf-8', () => START)],
+  ['/docs/swagger-ui.css', staticFile('text/css; charset=utf-8', () => read('swagger-ui.css'))],
+  [
+    '/docs/swagger-ui-bundle.js',
+    staticFile('text/javascript; charset=utf-8', () => read('swagger-ui-bundle.js')),
+  ],
+] as const;
 
-/** Encoded once: all answers share the same bytes. */
-const FILES: readonly (readonly [path: string, type: string, read: () => Uint8Array<ArrayBuffer>])[] = [
-  ['/docs/start.js', 'text/javascript; charset=utf-8', bytesOf(START)],
-  ['/docs/swagger-ui.css', 'text/css; charset=utf-8', reader('swagger-ui.css')],
-  ['/docs/swagger-ui-bundle.js', 'text/javascript; charset=utf-8', reader('swagger-ui-bundle.js')],
-];
-
-/** Reads a file that the build has put into `dist/docs`, at its first request. */
-function reader(name: string): () => Uint8Array<ArrayBuffer> {
-  let bytes: Uint8Array<ArrayBuffer> | undefined;
-  return () => {
-    const here = import.meta.url;
-    const folder = here.endsWith('.ts') ? '../../../dist/docs/' : '../../docs/';
-    bytes ??= Uint8Array.from(readFileSync(new URL(folder + name, here)));
-    return bytes;
-  };
-}
-
-function bytesOf(text: string): () => Uint8Array<ArrayBuffer> {
-  const bytes = Uint8Array.from(Buffer.from(text));
-  return () => bytes;
+/** A file that the build has put into `dist/docs`. */
+function read(name: string): Buffer {
+  const here = import.meta.url;
+  const folder = here.endsWith('.ts') ? '../../../dist/docs/' : '../../docs/';
+  return readFileSync(new URL(folder + name, here));
 }
 
 /** `servers` may be relative to the URL of the document (OpenAPI 3.1, section 4.8.5). */
@@ -177,7 +165,7 @@ function writeDocument(
     },
     paths: documentPaths(routes),
   };
-  return bytesOf(JSON.stringify(withComponents(document, callComponents(registry))))();
+  return Uint8Array.from(Buffer.from(JSON.stringify(withComponents(document, callComponents(registry)))));
 }
 
 /** @param ofTypes components of the task types, whose schemas name them */

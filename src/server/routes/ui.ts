@@ -2,13 +2,13 @@
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { gzipSync } from 'node:zlib';
 import type { Context } from 'hono';
 import { respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { basePathOf } from '../auth/access.ts';
 import type { Deps } from '../deps.ts';
 import { type Route, route } from '../operation.ts';
+import { sendFile, staticFile } from '../static-file.ts';
 
 /** Names by which modules import the library, and its files. Browsers take relative addresses from the page. */
 const IMPORT_MAP = JSON.stringify({
@@ -35,6 +35,8 @@ const POLICY = [
   "form-action 'none'",
 ].join('; ');
 
+const HEADERS = { 'Content-Security-Policy': POLICY, 'Cross-Origin-Opener-Policy': 'same-origin' };
+
 const TYPES: ReadonlyMap<string, string> = new Map([
   ['js', 'text/javascript; charset=utf-8'],
   ['css', 'text/css; charset=utf-8'],
@@ -44,7 +46,7 @@ const TYPES: ReadonlyMap<string, string> = new Map([
 export function uiRoutes({ hostRules }: Pick<Deps, 'hostRules'>): readonly Route[] {
   const basePath = basePathOf(hostRules.publicUrl);
   const names = readdirSync(folder()).filter((name) => TYPES.has(extensionOf(name)));
-  const page = loaded('text/html; charset=utf-8', () => Buffer.from(pageOf(names)));
+  const page = staticFile('text/html; charset=utf-8', () => pageOf(names));
 
   /** Without a base path the address is relative: a proxy may have the server under any. */
   const lead = (c: Context<AppEnv>): Response =>
@@ -57,11 +59,13 @@ export function uiRoutes({ hostRules }: Pick<Deps, 'hostRules'>): readonly Route
     ),
     // Its files are found relative to the page, so its path has to end in a slash.
     route('GET', '/ui', undefined, (c) =>
-      new URL(c.req.url).pathname.endsWith('/') ? send(c, page()) : lead(c),
+      new URL(c.req.url).pathname.endsWith('/') ? sendFile(c, page(), HEADERS) : lead(c),
     ),
     ...names.map((name) => {
-      const file = loaded(TYPES.get(extensionOf(name)) ?? '', () => readFileSync(new URL(name, folder())));
-      return route('GET', `/ui/${name}`, undefined, (c) => send(c, file()));
+      const file = staticFile(TYPES.get(extensionOf(name)) ?? '', () =>
+        readFileSync(new URL(name, folder())),
+      );
+      return route('GET', `/ui/${name}`, undefined, (c) => sendFile(c, file(), HEADERS));
     }),
   ];
 }
@@ -95,40 +99,4 @@ ${modules.map((name) => `<link rel="modulepreload" href="${name}">`).join('\n')}
 <body><noscript>The dashboard needs JavaScript. The API works without it: see /docs.</noscript></body>
 </html>
 `;
-}
-
-interface File {
-  readonly type: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly zipped: Uint8Array<ArrayBuffer>;
-  /** Of the plain bytes. */
-  readonly hash: string;
-}
-
-/** Reads and compresses a file at its first request, once. */
-function loaded(type: string, read: () => Buffer): () => File {
-  let file: File | undefined;
-  return () => {
-    if (file === undefined) {
-      const bytes = Uint8Array.from(read());
-      const hash = createHash('sha256').update(bytes).digest('base64url').slice(0, 16);
-      file = { type, bytes, hash, zipped: Uint8Array.from(gzipSync(bytes, { level: 9 })) };
-    }
-    return file;
-  };
-}
-
-function send(c: Context<AppEnv>, { type, bytes, zipped, hash }: File): Response {
-  const isZipped = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '');
-  const headers: Record<string, string> = {
-    'Content-Type': type,
-    'Content-Security-Policy': POLICY,
-    'Cross-Origin-Opener-Policy': 'same-origin',
-    'Cache-Control': 'no-cache',
-    Vary: 'Accept-Encoding',
-    ETag: `"${hash}${isZipped ? '-gzip' : ''}"`,
-  };
-  if ((c.req.header('if-none-match') ?? '').includes(hash)) return respond(c, 304, null, headers);
-  if (isZipped) headers['Content-Encoding'] = 'gzip';
-  return respond(c, 200, isZipped ? zipped : bytes, headers);
 }
