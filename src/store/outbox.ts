@@ -52,8 +52,10 @@ type FollowAnswer = 'known' | 'following' | 'ended' | 'gone' | 'moved';
 
 /** All calls reject with the plain ioredis error. They work in a full Redis. */
 export interface Outbox {
-  /** Takes entries that are due, oldest first. They are due again later unless they are noted as done. */
-  take(place: Place, most: number): Promise<readonly OutboxEntry[]>;
+  /**
+   * Notes what was relayed, then takes entries that are due, oldest first. They are due again later unless they are noted as done.
+   */
+  take(place: Place, most: number, notes?: readonly RelayNote[]): Promise<readonly OutboxEntry[]>;
   note(place: Place, notes: readonly RelayNote[]): Promise<void>;
   /** The rows of tasks that have ended, as they are now; those that are gone are left out. */
   rows(place: Place, ids: readonly string[]): Promise<readonly TaskRecord[]>;
@@ -76,20 +78,20 @@ const BYTES_A_CALL = 4_194_304;
 
 /** @param client a connection of `openCommandConnection` */
 export function createOutbox(client: Redis): Outbox {
+  async function relay(place: Place, most: number, notes: readonly RelayNote[]): Promise<OutboxEntry[]> {
+    const noted = notes.flatMap(({ name, done }) => [name, done === 'all' ? '' : done]);
+    const args = [most, BYTES_A_CALL, ...noted];
+    const flat = (await runScript(client, 'relay', place, args)) as (Buffer | null)[];
+    const entries: OutboxEntry[] = [];
+    for (let at = 0; at + 4 < flat.length; at += 5) entries.push(readEntry(place, flat.slice(at, at + 5)));
+    return entries;
+  }
+
   return {
-    async take(place, most) {
-      const flat = (await runScript(client, 'relay', place, [most, BYTES_A_CALL])) as (Buffer | null)[];
-      const entries: OutboxEntry[] = [];
-      for (let at = 0; at + 4 < flat.length; at += 5) {
-        entries.push(readEntry(place, flat.slice(at, at + 5)));
-      }
-      return entries;
-    },
+    take: (place, most, notes = []) => relay(place, most, notes),
 
     async note(place, notes) {
-      if (notes.length === 0) return;
-      const args = notes.flatMap(({ name, done }) => [name, done === 'all' ? '' : done]);
-      await runScript(client, 'relayed', place, args);
+      if (notes.length > 0) await relay(place, 0, notes);
     },
 
     rows: (place, ids) => readTasks(client, place, ids),

@@ -101,12 +101,11 @@ const SCRIPTS = {
   explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/move', 'lib/push'],
   pause: QUEUE,
   follow: [...ROWS, 'lib/followed', 'lib/outbox'],
-  relay: QUEUE,
-  relayed: QUEUE,
+  relay: [...QUEUE, 'lib/entries'],
   marks: QUEUE,
   moving: ARGS,
   arrive: [...MOVES, 'lib/accept', 'lib/followed', 'lib/terms'],
-  moved: [...MOVES, 'lib/log-chunks', ...REMOVE],
+  moved: [...MOVES, 'lib/log-chunks', ...REMOVE, 'lib/entries'],
 } as const satisfies Record<string, readonly string[]>;
 
 /** A server that has not gone on with an operation for this long is taken for dead, and another one goes on. */

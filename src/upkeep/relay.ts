@@ -56,6 +56,8 @@ interface PlaceRelay {
   /** By `performance.now()`. */
   begunAt: number;
   isWanted: boolean;
+  /** What was relayed and is not noted yet: the next call that takes entries notes it. */
+  notes: RelayNote[];
   /** The failure that was logged last: each is logged once. */
   logged?: string | undefined;
 }
@@ -65,7 +67,7 @@ export function createRelay(deps: RelayDeps): Relay {
 
   function soon(place: Place): void {
     const name = nameOf(place);
-    const one = places.get(name) ?? { begunAt: Number.NEGATIVE_INFINITY, isWanted: false };
+    const one = places.get(name) ?? { begunAt: Number.NEGATIVE_INFINITY, isWanted: false, notes: [] };
     places.set(name, one);
     one.isWanted = true;
     one.running ??= run(place, one).finally(() => {
@@ -80,7 +82,7 @@ export function createRelay(deps: RelayDeps): Relay {
     one.isWanted = false;
     one.begunAt = performance.now();
     try {
-      await relayAll(place, deps);
+      await relayAll(place, one, deps);
       one.logged = undefined;
     } catch (error) {
       report(place, one, error);
@@ -104,13 +106,34 @@ export function createRelay(deps: RelayDeps): Relay {
   };
 }
 
-/** Relays a place until nothing is due there. @throws Error of ioredis, PopfleetError of the producer */
-async function relayAll(place: Place, deps: RelayDeps): Promise<void> {
-  for (;;) {
-    const readAt = performance.now();
-    const entries = await deps.outbox.take(place, ENTRIES_A_CALL);
-    if (entries.length > 0) await relayEntries(entries, readAt, deps);
-    if (entries.length < ENTRIES_A_CALL) return;
+/**
+ * Relays a place until nothing is due there. A call that takes entries also notes those that were relayed before; the last of them
+ * are noted by a call of their own, unless the place is to be looked at again at once.
+ * @throws Error of ioredis, PopfleetError of the producer
+ */
+async function relayAll(place: Place, one: PlaceRelay, deps: RelayDeps): Promise<void> {
+  const withNotes = async <T>(call: (notes: readonly RelayNote[]) => Promise<T>): Promise<T> => {
+    const notes = one.notes;
+    one.notes = [];
+    try {
+      return await call(notes);
+    } catch (error) {
+      // To note twice is to note once.
+      one.notes.unshift(...notes);
+      throw error;
+    }
+  };
+  const note = async (_: Place, notes: readonly RelayNote[]): Promise<void> => void one.notes.push(...notes);
+  const noteLater = { ...deps, outbox: { ...deps.outbox, note } };
+  try {
+    for (;;) {
+      const readAt = performance.now();
+      const entries = await withNotes((notes) => deps.outbox.take(place, ENTRIES_A_CALL, notes));
+      if (entries.length > 0) await relayEntries(entries, readAt, noteLater);
+      if (entries.length < ENTRIES_A_CALL) break;
+    }
+  } finally {
+    if (!one.isWanted) await withNotes((notes) => deps.outbox.note(place, notes));
   }
 }
 

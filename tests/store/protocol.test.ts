@@ -151,7 +151,6 @@ const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<u
   pause: () => operator.pause(QUEUE),
   follow: ({ running }) => outbox.follow(QUEUE, running.id, FOLLOWER),
   relay: () => outbox.take(homeOf(QUEUE), 10),
-  relayed: ({ dead }) => outbox.note(homeOf(QUEUE), [{ name: `${dead}:1`, done: 'all' }]),
   operation: () => operations.open(newTaskId(), { action: 'retry', filter: { queue: QUEUE } }, undefined),
   arrive: ({ running: { content } }) => {
     const header = 'moved 0 0 0 normal 0 0 -';

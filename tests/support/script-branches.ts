@@ -179,7 +179,10 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     }
     for (const from of [QUEUE, 'other']) {
       await clock.advance(3_000);
-      await outbox.transfer(await outbox.take(homeOf(from), 100));
+      const [first, ...others] = await outbox.take(homeOf(from), 100);
+      // The row of one goes while others are still on their way.
+      await outbox.transfer(first ? [first] : []);
+      await outbox.transfer(others);
     }
     expect(await client.hget(`${KEY}:count`, 'accepted')).toBe('7');
     for (const name of [QUEUE, 'other']) await expectBalanced(client, name);
@@ -303,7 +306,6 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       ['pause', ['open']],
       ['follow', ['none', 'f']],
       ['relay', [1, 1]],
-      ['relayed', []],
       ['marks', []],
       ['operation', ['cancel', 'none']],
       ['operate', ['me', 1]],

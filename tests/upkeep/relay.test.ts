@@ -152,6 +152,32 @@ test('the first end is followed at once, those that come soon after it together'
   expect(taken).toBe(2);
 });
 
+test('the call that takes the next entries notes those before, the last ones get a call of their own', async () => {
+  const { calls, deps } = stage();
+  const full = (from: number): OutboxEntry[] =>
+    Array.from({ length: 50 }, (_, at) => entryOf([follower('next')], { name: `${ID}:${from + at}` }));
+  const rounds = [full(1), [entryOf([follower('next')], { name: `${ID}:51` })]];
+  const noted: (number | string)[] = [];
+  const failures = [new Error('the reply was lost')];
+  const take = async (_: unknown, __: number, notes: readonly RelayNote[] = []) => {
+    noted.push(notes.length);
+    const failure = notes.length > 0 && failures.pop();
+    if (failure) throw failure;
+    return rounds.shift() ?? [];
+  };
+  const note = async (_: unknown, notes: readonly RelayNote[]) =>
+    void noted.push(`alone ${notes.map(({ name }) => name.slice(37)).join(' ')}`.slice(0, 20));
+  const relay = createRelay({ ...deps, outbox: { ...deps.outbox, take, note } });
+  relay.soon(PLACE);
+  await relay.settled();
+  // The second call failed: what it would have noted is noted all the same.
+  expect(noted).toEqual([0, 50, 'alone 1 2 3 4 5 6 7 '.slice(0, 20)]);
+  relay.soon(PLACE);
+  await relay.settled();
+  expect(noted.slice(3)).toEqual([0, 'alone 51']);
+  expect(calls.map(({ tasks }) => tasks.length)).toEqual([50, 1]);
+});
+
 test('a webhook becomes a delivery of the ends that it is about, and of no other', async () => {
   const { calls, notes, relay } = stage();
   const webhook = (target: object): Follower => ({

@@ -35,13 +35,13 @@ if plain > 0 then
     for at = 1, plain do except(at, Q.gather(ids[at], rows[2 * at], Q.DEFAULT_LANE, {})) end
   end
 end
-local position = plain
+local others, other_ids = {}, {}
 while args.are_left() do
-  position = position + 1
-  local id, content, lane, extras = args.text(), args.text(), args.text(), cjson.decode(args.text())
-  Q.load(Q.CONTENTS, Q.contents, { id })
-  except(position, Q.gather(id, content, lane, extras))
+  local one = { id = args.text(), content = args.text(), lane = args.text(), extras = cjson.decode(args.text()) }
+  others[#others + 1], other_ids[#other_ids + 1] = one, one.id
 end
+if #others > 0 then Q.load(Q.CONTENTS, Q.contents, other_ids) end
+for at, one in ipairs(others) do except(plain + at, Q.gather(one.id, one.content, one.lane, one.extras)) end
 Q.accept_gathered()
 local accepted_in_all = Q.commit()
 if accepted_in_all and accepted_in_all == Q.deltas.accepted then except(0, 'first', '') end

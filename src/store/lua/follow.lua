@@ -15,10 +15,11 @@ Q.note_followed()
 local _, blanks = string.gsub(all, ' ', ' ')
 if not task then
   -- No row keeps the number of its ends, which may have been followed before: the queue counts these.
-  Q.append_end(id, all, 'gone', blanks, 'gone-' .. redis.call('HINCRBY', Q.QUEUE, 'gone', 1))
+  local number = 'gone-' .. redis.call('HINCRBY', Q.QUEUE, 'gone', 1)
+  Q.append_to_outbox({ { id = id, followers = all, state = 'gone', done = blanks, number = number } })
   return { 'gone', Q.appended }
 end
 -- A task that has ended is one that can be removed.
 if not Q.TRANSITIONS[task.state] or not Q.TRANSITIONS[task.state].removed then return { 'following', 0 } end
-Q.append_end(id, all, task.state, blanks)
+Q.append_to_outbox({ { id = id, followers = all, state = task.state, done = blanks } })
 return { 'ended', Q.appended }

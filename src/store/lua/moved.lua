@@ -3,19 +3,14 @@
 -- Reply: how many rows have gone
 
 local gone = 0
-for _, entry in ipairs(args.list()) do
+for _, entry in ipairs(Q.drop_entries(args.list())) do
   local id = string.sub(entry, 1, 36)
-  if redis.call('HDEL', Q.OUTBOX, entry) == 1 then
-    redis.call('ZREM', Q.OUTBOX_DUE, entry)
-    redis.call('ZREM', Q.OUTBOX_AGES, entry)
-    if redis.call('HINCRBY', Q.PINS, id, -1) <= 0 then redis.call('HDEL', Q.PINS, id) end
-    Q.load_tasks({ id })
-    local task = Q.read_task(id)
-    if task and task.state == 'moved' and Q.remove(id, task) then
-      gone = gone + 1
-      Q.deltas.removed, Q.deltas.accepted = Q.deltas.removed - 1, (Q.deltas.accepted or 0) - 1
-      Q.deltas['moved-out'] = (Q.deltas['moved-out'] or 0) + 1
-    end
+  Q.load_tasks({ id })
+  local task = Q.read_task(id)
+  if task and task.state == 'moved' and Q.remove(id, task) then
+    gone = gone + 1
+    Q.deltas.removed, Q.deltas.accepted = Q.deltas.removed - 1, (Q.deltas.accepted or 0) - 1
+    Q.deltas['moved-out'] = (Q.deltas['moved-out'] or 0) + 1
   end
 end
 Q.commit()

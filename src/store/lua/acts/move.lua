@@ -8,6 +8,6 @@ function Q.acts.move(id, task, to)
   if task.state == 'dead' then Q.forget_end(id, task) else Q.forget_wait(id, task) end
   Q.put(Q.MOVES, id, state .. ' ' .. to)
   Q.move_task(id, task, 'moved')
-  Q.append_end(id, '', 'moved', 0)
+  Q.append_to_outbox({ { id = id, followers = '', state = 'moved' } })
   return 'moved'
 end

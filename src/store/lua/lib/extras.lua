@@ -31,10 +31,7 @@ end
 
 -- A relay accepts this task: whether one has before. `mark` says which entry of which outbox it follows.
 function Q.is_marked(id, mark)
-  local member = id .. ' ' .. mark
-  local is_known = redis.call('ZSCORE', Q.MARKS, member)
-  redis.call('ZADD', Q.MARKS, Q.NOW_TEXT, member)
-  return is_known
+  return redis.call('ZADD', Q.MARKS, Q.NOW_TEXT, id .. ' ' .. mark) == 0
 end
 
 -- The time in a UUIDv7 is its first 48 bits (RFC 9562, section 5.7). It serves as the time of acceptance while it is close to it,

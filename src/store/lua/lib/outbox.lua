@@ -8,29 +8,36 @@ Q.appended = 0
 -- A sweep looks after them should the caller die.
 Q.RELAYED_WITHIN_MS = 1000
 
--- `done` followers of this end are accepted already, or follow an earlier one. `number` is that of the end, the next one of the task
--- unless given.
-function Q.append_end(id, followers, state, done, number)
-  number = number or redis.call('HINCRBY', Q.ENDS, id, 1)
-  local entry = id .. ':' .. number
-  local _, blanks = string.gsub(followers, ' ', ' ')
-  redis.call('HSET', Q.OUTBOX, entry, table.concat({ state, Q.NOW_TEXT, done, blanks + 1, 0 }, ' '))
-  redis.call('ZADD', Q.OUTBOX_DUE, Q.NOW_TEXT, entry)
-  redis.call('ZADD', Q.OUTBOX_AGES, Q.NOW_TEXT, entry)
-  redis.call('HINCRBY', Q.PINS, id, 1)
-  Q.appended, Q.has_pins = Q.appended + 1, true
+-- Ends of followed tasks: id, followers, state of each; `done` of its followers are accepted already, or follow an earlier one (0 unless
+-- given); `number` is that of the end (the next one of the task unless given).
+function Q.append_to_outbox(ends)
+  if #ends == 0 then return end
+  local words, dues = {}, {}
+  for at, one in ipairs(ends) do
+    local entry = one.id .. ':' .. (one.number or redis.call('HINCRBY', Q.ENDS, one.id, 1))
+    local _, blanks = string.gsub(one.followers, ' ', ' ')
+    words[2 * at - 1], words[2 * at] = entry, table.concat({ one.state, Q.NOW_TEXT, one.done or 0, blanks + 1, 0 }, ' ')
+    dues[2 * at - 1], dues[2 * at] = Q.NOW_TEXT, entry
+    redis.call('HINCRBY', Q.PINS, one.id, 1)
+  end
+  Q.call_sliced('HSET', Q.OUTBOX, words)
+  Q.call_sliced('ZADD', Q.OUTBOX_DUE, dues)
+  Q.call_sliced('ZADD', Q.OUTBOX_AGES, dues)
+  Q.appended, Q.has_pins = Q.appended + #ends, true
   Q.wake_at(Q.NOW + Q.RELAYED_WITHIN_MS)
 end
 
 -- These tasks have ended. In most queues nothing follows any (`followed` of the queue, see lib/followed.lua).
 function Q.append_ends(ids, state)
   if not Q.control[6] then return end
+  local ends = {}
   for from = 1, #ids, 1000 do
     local to = math.min(from + 999, #ids)
     local followers = redis.call('HMGET', Q.FOLLOWERS, unpack(ids, from, to))
     for at = from, to do
       local of_task = followers[at - from + 1]
-      if of_task then Q.append_end(ids[at], of_task, state, 0) end
+      if of_task then ends[#ends + 1] = { id = ids[at], followers = of_task, state = state } end
     end
   end
+  Q.append_to_outbox(ends)
 end
