@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   'unknown-type': { status: 404, title: 'task not found' },
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
   'ambiguous-name': { status: 409, title: 'The name belongs to more than one' },
+  'changed-meanwhile': { status: 409, title: 'It was changed by another call at the same time' },
   'confirm-needed': { status: 409, title: 'This has to be confirmed' },
   'invalid-state': { status: 409, title: 'The task is not in a state for this' },
   'too-large': { status: 413, title: 'The body is too large' },

@@ -1,6 +1,7 @@
 // Registered endpoints of webhooks, their secrets, and what came of the latest attempts to reach them.
 
 import type { Redis } from 'ioredis';
+import { PopfleetError } from '../protocol/errors.ts';
 import { withStoreErrors } from './store-error.ts';
 
 /** A secret in its written form. */
@@ -48,15 +49,20 @@ export interface WebhookEndpoints {
   find(id: string): Promise<Endpoint | undefined>;
   /** Writes a new endpoint. @returns false when there are too many already */
   add(endpoint: Endpoint): Promise<boolean>;
-  /** Writes what has changed of an endpoint, but for whether it is disabled. */
-  put(endpoint: Endpoint): Promise<void>;
+  /**
+   * Writes what has changed of an endpoint, but for whether it is disabled.
+   * @param before as it was read
+   * @throws PopfleetError `changed-meanwhile` when it is not so any more; then nothing was written
+   */
+  replace(before: Endpoint, after: Endpoint): Promise<void>;
   /** @param reason `undefined` = it is sent to again */
   disable(id: string, reason: string | undefined): Promise<void>;
   /** @returns whether there was one */
   remove(id: string): Promise<boolean>;
   /** What signs webhooks of calls and types. @param create makes the first one */
   shared(create: () => string): Promise<readonly SigningSecret[]>;
-  putShared(secrets: readonly SigningSecret[]): Promise<void>;
+  /** As `replace`. */
+  replaceShared(before: readonly SigningSecret[], after: readonly SigningSecret[]): Promise<void>;
   note(id: string, attempt: DeliveryAttempt): Promise<void>;
   /** The latest first. */
   attempts(id: string): Promise<readonly DeliveryAttempt[]>;
@@ -71,6 +77,16 @@ const attemptsKey = (id: string): string => `pf:webhook-attempts:${id}`;
 export const MOST_ENDPOINTS = 100;
 const ATTEMPTS_KEPT = 100;
 const ATTEMPTS_KEPT_MS = 30 * 86_400_000;
+
+/** Two callers that change the same at the same time: the later one has not seen what the first has written. */
+const REPLACE_FIELD = `
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1`;
+const REPLACE_TEXT = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1`;
 
 /** @param client a connection of `openCommandConnection` */
 export function createWebhookEndpoints(client: Redis): WebhookEndpoints {
@@ -88,8 +104,9 @@ export function createWebhookEndpoints(client: Redis): WebhookEndpoints {
       return true;
     },
 
-    async put(endpoint) {
-      await client.hset(ENDPOINTS_KEY, endpoint.id, writeEndpoint(endpoint));
+    async replace(before, after) {
+      const texts = [textOf(before), writeEndpoint(after)];
+      demandWritten(await client.eval(REPLACE_FIELD, 1, ENDPOINTS_KEY, before.id, ...texts));
     },
 
     async disable(id, reason) {
@@ -113,8 +130,9 @@ export function createWebhookEndpoints(client: Redis): WebhookEndpoints {
       return readSecrets(await client.get(SHARED_KEY)) ?? [];
     },
 
-    async putShared(secrets) {
-      await client.set(SHARED_KEY, JSON.stringify(secrets));
+    async replaceShared(before, after) {
+      const texts = [before, after].map((secrets) => JSON.stringify(secrets));
+      demandWritten(await client.eval(REPLACE_TEXT, 1, SHARED_KEY, ...texts));
     },
 
     async note(id, attempt) {
@@ -139,6 +157,19 @@ function disabledField(id: string): string {
 
 function writeEndpoint({ url, states, types, queues, createdAt, secrets }: Endpoint): string {
   return JSON.stringify({ url, states, types, queues, createdAt, secrets });
+}
+
+function demandWritten(reply: unknown): void {
+  if (reply === 1) return;
+  throw new PopfleetError(
+    'changed-meanwhile',
+    'Another call has changed or deleted it at the same time, and this one has changed nothing. Read it, and call again if that is still wanted.',
+  );
+}
+
+/** An endpoint that was read, as Redis has it: its members stand in their order, also those of a later release. */
+function textOf({ id: _id, disabled: _disabled, ...stored }: Endpoint): string {
+  return JSON.stringify(stored);
 }
 
 /** @param fields as `ENDPOINTS_KEY` has them; those that cannot be read are left out */

@@ -17,8 +17,8 @@ import {
 import { createEventHub } from '../store/event-hub.ts';
 import { createEventReader } from '../store/event-reader.ts';
 import { createInspector, type Inspector } from '../store/inspector.ts';
-import { homeOf, keyOf, wakeChannel } from '../store/keys.ts';
 import { listTasks } from '../store/lister.ts';
+import { createTestRedis, type TestRedis } from '../store/test-redis.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import { type Registry, toRegistry } from '../tasks/registry.ts';
 import { readTaskView, type TaskView } from '../views/task-view.ts';
@@ -67,6 +67,7 @@ export async function openTestFleet({ tasks, logLevel = 'error' }: TestFleetSett
   const command = openCommandConnection(connection, 'test', FRONT_DOOR_TIMING);
   await whenReady(command, OPEN_WITHIN_MS);
   const inspector = createInspector(command);
+  const own = createTestRedis(command);
   const registry = toRegistry(
     tasks.map((definition) => ({ definition: inlined(definition), source: 'the list of tasks' })),
   );
@@ -112,13 +113,11 @@ export async function openTestFleet({ tasks, logLevel = 'error' }: TestFleetSett
 
     async drain({ later = false } = {}) {
       const before = new Set((await all(isTerminal)).map(({ id }) => id));
-      await runAll(connection, command, inspector, registry, log, later);
+      await runAll({ connection, command, inspector, own, registry, log }, later);
       return all((state, id) => isTerminal(state) && !before.has(id));
     },
 
-    async clear() {
-      await command.flushall();
-    },
+    clear: () => own.clear(),
 
     async close() {
       popfleet.close();
@@ -134,13 +133,18 @@ function inlined(definition: TaskDefinition): TaskDefinition {
   return Object.freeze({ ...definition, runIn: 'inline' });
 }
 
+interface RunDeps {
+  readonly connection: ConnectionSettings;
+  readonly command: ReturnType<typeof openCommandConnection>;
+  readonly inspector: Inspector;
+  readonly own: TestRedis;
+  readonly registry: Registry;
+  readonly log: Log;
+}
+
 /** Runs a worker of all queues for as long as there is anything to run. */
 async function runAll(
-  connection: ConnectionSettings,
-  command: ReturnType<typeof openCommandConnection>,
-  inspector: Inspector,
-  registry: Registry,
-  log: Log,
+  { connection, command, inspector, own, registry, log }: RunDeps,
   later: boolean,
 ): Promise<void> {
   for (;;) {
@@ -163,7 +167,7 @@ async function runAll(
       await changes.begun;
       await worker.start();
       for (;;) {
-        const work = await workOf(inspector, queues, later && ((queue) => makeDue(command, queue)));
+        const work = await workOf(inspector, queues, later && ((queue) => own.makeDue(queue)));
         if (work === 'none') break;
         await changes.next(work === 'relays' ? RELAYED_WITHIN_MS : undefined);
       }
@@ -199,16 +203,6 @@ async function workOf(
     relays += outbox.length;
   }
   return tasks > 0 ? 'tasks' : relays > 0 ? 'relays' : 'none';
-}
-
-async function makeDue(command: ReturnType<typeof openCommandConnection>, queue: string): Promise<void> {
-  const home = homeOf(queue);
-  const later = keyOf(home, 'later');
-  const ids = await command.zrange(later, '0', '-1');
-  await Promise.all(ids.map((id) => command.zadd(later, 'XX', 0, id)));
-  // The next sweep is due now.
-  await command.hdel(keyOf(home, 'queue'), 'sweep_at');
-  await command.publish(wakeChannel(home), '0');
 }
 
 interface Changes {

@@ -8,9 +8,12 @@ import { startRedis, type TestRedis } from '../support/redis.ts';
 import { openStore } from '../support/store.ts';
 
 const STORE = new URL('../../src/store/', import.meta.url);
-/** Methods of a client that send no command, or one that no script may send: the program finds out by itself. */
+/**
+ * Methods of a client that send no command, or one that no script may send: the program finds out by itself. And one that is sent only
+ * to the Redis of somebody's tests.
+ */
 const NOT_TRIED = new Set(
-  'connect disconnect on once off emit sendCommand setMaxListeners brpop subscribe client info pipeline'.split(
+  'connect disconnect on once off emit sendCommand setMaxListeners brpop subscribe client info pipeline eval flushall'.split(
     ' ',
   ),
 );

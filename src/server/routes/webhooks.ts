@@ -132,9 +132,10 @@ function endpointRoutes(deps: WebhookDeps): readonly Route[] {
     }),
     route('GET', '/v1/webhooks/:id', GET_ONE, async (c) => answer(c, 200, toView(await find(c, deps)))),
     route('PUT', '/v1/webhooks/:id', PUT, async (c) => {
-      const { id, createdAt, secrets } = await find(c, deps);
+      const before = await find(c, deps);
+      const { id, createdAt, secrets } = before;
       const { disabled, ...definition } = await readRequest(c);
-      await endpoints.put({ ...definition, id, createdAt, secrets });
+      await endpoints.replace(before, { ...definition, id, createdAt, secrets });
       await setDisabled(id, disabled);
       return answer(c, 200, toView(await find(c, deps)));
     }),
@@ -144,10 +145,9 @@ function endpointRoutes(deps: WebhookDeps): readonly Route[] {
     }),
     route('POST', '/v1/webhooks/:id/rotate', ROTATE, async (c) => {
       const endpoint = await find(c, deps);
-      const secret = createSecret();
-      const secrets = rotated(endpoint.secrets, secret, Date.now());
-      await endpoints.put({ ...endpoint, secrets });
-      return answer(c, 200, { ...toView({ ...endpoint, secrets }), secret });
+      const secrets = rotated(endpoint.secrets, createSecret(), Date.now());
+      await endpoints.replace(endpoint, { ...endpoint, secrets });
+      return answer(c, 200, { ...toView({ ...endpoint, secrets }), secret: secrets[0]?.secret });
     }),
   ];
 }
@@ -164,8 +164,9 @@ function secretRoutes({ endpoints }: WebhookDeps): readonly Route[] {
     }),
     route('POST', '/v1/webhooks/secret/rotate', ROTATE_SECRET, async (c) => {
       demandQueues(c.get('caller'), undefined);
-      const secrets = rotated(await endpoints.shared(createSecret), createSecret(), Date.now());
-      await endpoints.putShared(secrets);
+      const before = await endpoints.shared(createSecret);
+      const secrets = rotated(before, createSecret(), Date.now());
+      await endpoints.replaceShared(before, secrets);
       return answer(c, 200, view(secrets));
     }),
   ];
@@ -268,7 +269,7 @@ const PUT: Operation = {
   description: 'Also where what waits to be delivered goes. Its secret stays.',
   body: BODY,
   answers: ONE,
-  problems: [...BODY_PROBLEMS, 'not-found', 'redis-full'],
+  problems: [...BODY_PROBLEMS, 'not-found', 'changed-meanwhile', 'redis-full'],
 };
 const REMOVE: Operation = {
   ...ON_ENDPOINTS,
@@ -283,7 +284,7 @@ const ROTATE: Operation = {
   summary: 'Give an endpoint a new secret',
   description: 'For a day both secrets sign: the receiver takes the new one in that time.',
   answers: { 200: { description: 'The endpoint with its new secret.', schema: NewEndpointSchema } },
-  problems: ['not-found', 'redis-full'],
+  problems: ['not-found', 'changed-meanwhile', 'redis-full'],
 };
 const GET_SECRET: Operation = {
   ...ON_ENDPOINTS,
@@ -299,7 +300,7 @@ const ROTATE_SECRET: Operation = {
   summary: 'A new secret for the webhooks that calls and task types ask for',
   description: 'For a day both secrets sign.',
   answers: { 200: { description: 'The newest first.', schema: SecretsSchema } },
-  problems: ['redis-full'],
+  problems: ['changed-meanwhile', 'redis-full'],
 };
 const LIST_DELIVERIES: Operation = {
   ...ON_ENDPOINTS,
