@@ -1,6 +1,7 @@
 // Operations of the API: what is done to many tasks of a queue at once.
 
 import type { OperationCall, OperationView } from '../views/operation-view.ts';
+import { followEvents } from './follow-events.ts';
 import type { Transport } from './transport.ts';
 
 /** What is to be done, and to which tasks. */
@@ -17,6 +18,20 @@ interface OperationMatch {
   readonly confirm: string;
 }
 
+/** How far an operation is. */
+interface OperationNews {
+  readonly queue: string;
+  /** Its id. */
+  readonly operation: string;
+  readonly state: OperationView['state'];
+  /** Tasks that there are to look at, about, and how many of them were. */
+  readonly total: number;
+  readonly looked: number;
+  readonly matched: number;
+  readonly done: number;
+  readonly at: string;
+}
+
 /** @throws ApiError from every method */
 export interface Operations {
   /** Changes nothing. */
@@ -25,8 +40,15 @@ export interface Operations {
   start(request: OperationRequest, confirm: string, signal?: AbortSignal): Promise<OperationView>;
   get(id: string, signal?: AbortSignal): Promise<OperationView>;
   list(queue?: string, signal?: AbortSignal): Promise<readonly OperationView[]>;
+  /** How far it is, as the server tells it, until it is over; over breaks of the connection. */
+  follow(id: string, signal?: AbortSignal): AsyncGenerator<OperationNews, void, void>;
   /** Ends it after the slice that is under way. What it has done stays done. */
   cancel(id: string, signal?: AbortSignal): Promise<OperationView>;
+}
+
+/** Whether it does nothing more. */
+export function isOver({ state }: Pick<OperationView, 'state'>): boolean {
+  return state === 'done' || state === 'cancelled' || state === 'stopped';
 }
 
 export function createOperations(transport: Transport): Operations {
@@ -44,6 +66,15 @@ export function createOperations(transport: Transport): Operations {
         signal,
       });
       return items;
+    },
+    async *follow(id, signal) {
+      const request = { path: '/v1/events', query: { topics: `operation:${id}` }, signal };
+      for await (const { name, data } of followEvents(transport, request)) {
+        if (name !== 'operation') continue;
+        const news = JSON.parse(data) as OperationNews;
+        yield news;
+        if (isOver(news)) return;
+      }
     },
     cancel: (id, signal) => transport.json({ method: 'POST', path: `${path(id)}/cancel`, signal }),
   };

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { OperationView } from '../views/operation-view.ts';
-import { summaryOf } from './operate.ts';
+import { summaryOf, watchOperation } from './operate.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb, type Session } from './verb.ts';
@@ -32,16 +32,25 @@ export function addOpVerbs(op: Command, terminal: Terminal): void {
     else printer.table(COLUMNS, items);
     if (!printer.json && items.length === 0) printer.say('There are no operations.', 'dim');
   }).option('--queue <name>', 'of this queue alone');
-  const verbs = [
-    { name: 'show', description: 'Show an operation', run: 'get' },
-    { name: 'cancel', description: 'End an operation; what it has done stays done', run: 'cancel' },
-  ] as const;
-  for (const { name, description, run } of verbs) {
-    const texts = { usage: `${name} <id>`, description, examples: [`popfleet op ${name} OP`] };
-    addVerb(op, terminal, texts, async ({ client, printer, signal }, [id]) =>
-      print(printer, await client.operations[run](id as string, signal)),
-    );
-  }
+  const show = {
+    usage: 'show <id>',
+    description: 'Show an operation; with --watch how far it is, until it is over',
+    examples: ['popfleet op show OP', 'popfleet op show OP --watch'],
+  };
+  addVerb(op, terminal, show, async (session, [id], options) => {
+    const { client, printer, signal } = session;
+    const seen = await client.operations.get(id as string, signal);
+    if (options['watch'] === true) return watchOperation(session, seen);
+    return print(printer, seen);
+  }).option('--watch', 'show how far it is, and wait until it is over');
+  const cancel = {
+    usage: 'cancel <id>',
+    description: 'End an operation; what it has done stays done',
+    examples: ['popfleet op cancel OP'],
+  };
+  addVerb(op, terminal, cancel, async ({ client, printer, signal }, [id]) =>
+    print(printer, await client.operations.cancel(id as string, signal)),
+  );
 }
 
 function print(printer: Session['printer'], operation: OperationView): void {

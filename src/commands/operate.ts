@@ -1,7 +1,6 @@
 // Runs an operation for a person: shows what it would do, asks, starts it, and shows how far it is.
 
-import type { OperationRequest } from '../client/operations.ts';
-import { delay } from '../lifecycle.ts';
+import { isOver, type OperationRequest } from '../client/operations.ts';
 import { createProgress } from '../load/progress.ts';
 import type { OperationView } from '../views/operation-view.ts';
 import { EXIT } from './exit-code.ts';
@@ -15,7 +14,6 @@ export interface OperateOptions {
 }
 
 const DOES = { retry: 'retried', cancel: 'cancelled', delete: 'deleted', move: 'moved' } as const;
-const LOOK_EVERY_MS = 500;
 
 /** @param isConfirmed whether the person has said already that it is meant. @returns the exit code */
 export async function operate(
@@ -49,30 +47,35 @@ export async function operate(
     printer.say(`Look at it: popfleet op show ${started.id}`, 'dim');
     return EXIT.ok;
   }
-  return report(session, await untilEnded(session, started, Math.min(value, request.first ?? value)));
+  return watchOperation(session, started, Math.min(value, request.first ?? value));
 }
 
-async function untilEnded(session: Session, started: OperationView, total: number): Promise<OperationView> {
+/**
+ * Shows how far an operation is until it is over, and then what it has done.
+ * @param expected tasks that it will do it to, about; unless given, all that there are to look at
+ * @returns the exit code
+ */
+export async function watchOperation(
+  session: Session,
+  operation: OperationView,
+  expected = operation.first,
+): Promise<number> {
   const { client, terminal, signal } = session;
+  if (isOver(operation)) return report(session, operation);
   const progress = createProgress(terminal.stderr, () => performance.now());
-  progress.begin(started.action, total);
+  let isShown = false;
   try {
-    let seen = started;
-    while (isOpen(seen)) {
-      await delay(LOOK_EVERY_MS, signal);
-      signal.throwIfAborted();
-      seen = await client.operations.get(started.id, signal);
-      progress.show(seen.done);
-      if (seen.state === 'watching') progress.note('waiting for the ends of these');
+    for await (const { done, state, total } of client.operations.follow(operation.id, signal)) {
+      if (state === 'waiting') continue;
+      if (!isShown) progress.begin(operation.action, expected ?? total);
+      isShown = true;
+      progress.show(done);
+      if (state === 'watching') progress.note('waiting for the ends of these');
     }
-    return seen;
   } finally {
-    progress.end();
+    if (isShown) progress.end();
   }
-}
-
-function isOpen({ state }: OperationView): boolean {
-  return state === 'waiting' || state === 'running' || state === 'watching';
+  return report(session, await client.operations.get(operation.id, signal));
 }
 
 function report({ printer }: Session, operation: OperationView): number {

@@ -1,5 +1,7 @@
 // The caller of a request, and what its key allows.
 
+import type { Inspector } from '../store/inspector.ts';
+
 /** `enqueue`: send tasks. `read`: see tasks, queues and events. `admin`: both, and change tasks, queues and schedules. */
 export const SCOPES = ['enqueue', 'read', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
@@ -22,4 +24,12 @@ export function allows({ scopes }: Caller, scope: Scope): boolean {
 /** Whether a queue is visible to this caller. */
 export function knows({ queues }: Caller, queue: string): boolean {
   return queues === undefined || queues.has(queue);
+}
+
+/** @throws PopfleetError `redis-unavailable` */
+export async function visibleQueues(
+  inspector: Pick<Inspector, 'queues'>,
+  caller: Caller,
+): Promise<readonly string[]> {
+  return (await inspector.queues()).filter((name) => knows(caller, name));
 }

@@ -36,3 +36,10 @@ export function noTask(): PopfleetError {
     'There is no such task. Finished tasks are kept for a limited time only.',
   );
 }
+
+export function noOperation(): PopfleetError {
+  return new PopfleetError(
+    'not-found',
+    'There is no such operation. The latest of each queue are kept: GET /v1/operations lists them.',
+  );
+}

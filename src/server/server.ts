@@ -19,6 +19,7 @@ import { createEventHub, type EventHub } from '../store/event-hub.ts';
 import { createEventLog } from '../store/event-log.ts';
 import { createEventReader } from '../store/event-reader.ts';
 import { createInspector } from '../store/inspector.ts';
+import { createOperations } from '../store/operations.ts';
 import { createWaiters, type Waiters } from '../store/waiters.ts';
 import { createWebhookEndpoints, type WebhookEndpoints } from '../store/webhook-endpoints.ts';
 import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
@@ -112,6 +113,7 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       hub,
       eventLog: createEventLog(command),
       inspector,
+      operations: createOperations(command),
       log,
       most: settings.maxEventStreams,
       heartbeatMs: settings.eventHeartbeatMs ?? EVENT_HEARTBEAT_MS,

@@ -16,11 +16,24 @@ export interface EventPosition {
   readonly number: number;
 }
 
+/** How far an operation is: at each change of its state, and now and then while it runs. */
+export interface OperationNews {
+  readonly queue: string;
+  readonly id: string;
+  readonly state: string;
+  /** Tasks that there are to look at, about, and how many of them were. */
+  readonly total: number;
+  readonly looked: number;
+  readonly matched: number;
+  readonly done: number;
+}
+
 export interface EventEntry {
   readonly position: EventPosition;
   readonly moves: readonly TaskMove[];
   /** Ids of tasks with new progress or log lines. */
   readonly progress: readonly string[];
+  readonly operations: readonly OperationNews[];
 }
 
 /** Before the first entry of a stream. */
@@ -35,7 +48,20 @@ export function readEntry(queue: string, [id, fields]: readonly [string, readonl
       state: move.slice(TASK_ID_CHARS) as TaskMove['state'],
     })),
     progress: wordsOf(fields, 'p'),
+    operations: valuesOf(fields, 'o').flatMap((text) => readNews(queue, text) ?? []),
   };
+}
+
+/** `undefined` for what another program has written. */
+function readNews(queue: string, text: string): OperationNews | undefined {
+  try {
+    const news = JSON.parse(text) as Partial<OperationNews> | null;
+    return typeof news?.id === 'string' && typeof news.state === 'string'
+      ? ({ ...news, queue } as OperationNews)
+      : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** `n` is the first field; 0 stands for what is no number, in an entry of another program. */
@@ -65,5 +91,9 @@ function sequenceOf({ id }: EventPosition): number {
 
 /** Words of all fields with this name. */
 function wordsOf(fields: readonly string[], name: string): string[] {
-  return fields.flatMap((text, at) => (at % 2 === 1 && fields[at - 1] === name ? text.split(' ') : []));
+  return valuesOf(fields, name).flatMap((text) => text.split(' '));
+}
+
+function valuesOf(fields: readonly string[], name: string): string[] {
+  return fields.filter((_, at) => at % 2 === 1 && fields[at - 1] === name);
 }

@@ -53,7 +53,7 @@ const ARGS = ['lib/args'];
 const LOOKS = [...ARGS, 'lib/clock', 'lib/protocol'];
 const QUEUE = [...LOOKS, 'lib/begin'];
 const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
-const MOVES = [...ROWS, 'lib/move', 'lib/push'];
+const MOVES = [...ROWS, 'lib/event', 'lib/move', 'lib/push'];
 const ACCEPT = [...MOVES, 'lib/accept', 'lib/standstill', 'lib/followed', 'lib/terms', 'lib/extras'];
 const END = [...MOVES, 'lib/log-chunks', 'lib/outbox', 'lib/end'];
 const DIE = ['lib/terms', 'lib/error-groups'];
@@ -78,7 +78,7 @@ const SCRIPTS = {
   beat: [...ROWS, 'lib/worker'],
   held: [...ROWS, 'lib/worker'],
   leave: [...QUEUE, 'lib/worker'],
-  report: [...ROWS, 'lib/move', 'lib/log-chunks', 'lib/log'],
+  report: [...ROWS, 'lib/event', 'lib/move', 'lib/log-chunks', 'lib/log'],
   sweep: [
     ...END,
     ...DIE,
@@ -94,11 +94,11 @@ const SCRIPTS = {
   cancel: [...ACT, 'acts/cancel'],
   retry: [...MOVES, 'lib/terms', 'lib/unindex', 'acts/retry'],
   remove: [...ACT, 'acts/delete'],
-  operation: [...QUEUE, 'lib/row', 'lib/operation'],
+  operation: [...QUEUE, 'lib/row', 'lib/event', 'lib/operation'],
   operate: [...ACT, ...ACTS.map((name) => `acts/${name}`), 'lib/operation', 'lib/rank', 'lib/match'],
   matches: [...ARGS, 'lib/header', 'lib/row', 'lib/rank', 'lib/match'],
   load: LOOKS,
-  explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/move', 'lib/push'],
+  explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/event', 'lib/move', 'lib/push'],
   pause: QUEUE,
   follow: [...ROWS, 'lib/followed', 'lib/outbox'],
   relay: [...QUEUE, 'lib/entries'],

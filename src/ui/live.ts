@@ -129,7 +129,7 @@ export function useEvents(
     const open = (): void => {
       if (document.hidden || source !== undefined) return;
       source = new EventSource(apiUrl(path));
-      for (const kind of ['snapshot', 'state', 'progress', 'reset', 'end']) {
+      for (const kind of ['snapshot', 'state', 'progress', 'operation', 'reset', 'end']) {
         source.addEventListener(kind, (event) => onEvent(kind, JSON.parse(event.data)));
       }
     };

@@ -1,6 +1,8 @@
 // Operations on the command line: what is asked before many tasks are removed, and what is shown of it.
 
 import { expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { post } from '../support/http.ts';
 import { type Ended, runCommand } from '../support/command-line.ts';
 import { send } from '../support/life.ts';
 import { withServer } from '../support/with-server.ts';
@@ -28,4 +30,24 @@ test('a purge wants the name of the queue again, and is an operation that can be
   expect((await popfleet('queue purge purged --confirm purged')).stderr).toContain(
     'No task of purged matches',
   );
+});
+
+test('an operation is watched by its events until it is over', async () => {
+  const queue = 'watched';
+  const task = await send(server.url(), 'add', { one: 1, two: 2 }, { queue });
+  await server.worker().take(queue);
+  await server.worker().end(task, 'dead', { name: 'Error', message: 'no' });
+  const request = { action: 'retry', filter: { queue }, first: 1, stopAfterErrors: 1 };
+  const operations = `${server.url()}/v1/operations`;
+  const { confirm } = (await post(operations, { ...request, dryRun: true })).body;
+  const id = String((await post(operations, { ...request, confirm })).body['id']);
+  const watched = popfleet(`op show ${id} --watch`);
+  // It follows the operation by now.
+  const streams = async (): Promise<string> => (await fetch(`${server.url()}/metrics`)).text();
+  await eventually(async () => (await streams()).includes('popfleet_sse_streams 1\n'));
+  await popfleet(`op cancel ${id}`);
+  expect(await watched).toMatchObject({ code: 1, stdout: expect.stringMatching(/^1 retried/) });
+  expect(JSON.parse((await popfleet(`op show ${id} --watch --json`)).stdout)).toMatchObject({
+    state: 'cancelled',
+  });
 });

@@ -22,7 +22,7 @@ const examples = Array.from(DOCUMENT.matchAll(/^```sh\n(.*?)^```$/gms), ([, text
   .flatMap((text) => text.split('\n'))
   .filter((line) => line !== '');
 /** Those that never end are tried on their own; no machine has every shell. */
-const endless = examples.filter((line) => line.includes('--watch'));
+const endless = examples.filter((line) => line.includes('status --watch'));
 const ending = examples.filter((line) => !endless.includes(line) && !line.includes('completion zsh'));
 
 let folder: string;
@@ -73,13 +73,16 @@ afterEach(async () => {
   for (const id of waiting.splice(0)) await call(`${all.url()}/v1/tasks/${id}`, { method: 'DELETE' });
 });
 
-/** An operation that watches a task which nobody runs. */
-async function openOperation(): Promise<string> {
+/** An operation that watches a task which nobody runs; one that waits for its end would not end. */
+async function openOperation(isToEnd: boolean): Promise<string> {
   const queue = `nobody-${(files += 1)}`;
   const id = await send(all.url(), 'add', { one: 1, two: 2 }, { queue, ttlMs: 1 });
   await finished(all.url(), id);
   waiting.push(id);
-  const request = { action: 'retry', filter: { queue }, first: 1, stopAfterErrors: 1 };
+  const filter = { queue };
+  const request = isToEnd
+    ? { action: 'cancel', filter }
+    : { action: 'retry', filter, first: 1, stopAfterErrors: 1 };
   const { body } = await post(`${all.url()}/v1/operations`, { ...request, dryRun: true });
   const started = await post(`${all.url()}/v1/operations`, { ...request, confirm: body['confirm'] });
   return String(started.body['id']);
@@ -89,7 +92,7 @@ let files = 0;
 
 async function written(line: string): Promise<string> {
   if (line.includes('FINGERPRINT')) return line.replace('FINGERPRINT', await fingerprintOfDead());
-  if (line.includes(' OP')) return line.replace(' OP', ` ${await openOperation()}`);
+  if (line.includes(' OP')) return line.replace(' OP', ` ${await openOperation(line.includes('--watch'))}`);
   const id = line.includes(' ID') ? await taskFor(line) : '';
   return line.replaceAll('ID', id).replaceAll(HERE, all.url());
 }

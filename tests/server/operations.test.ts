@@ -8,9 +8,11 @@ import { eventually } from '../support/eventually.ts';
 import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startServer } from '../support/server.ts';
+import { openForTest, resumeFrom } from '../support/sse.ts';
 
 const admin = createKey(['admin'], undefined);
 const mailer = createKey(['admin'], ['mail']);
+const reader = createKey(['admin'], ['news']);
 const ERROR = { name: 'Error', message: 'no', fingerprint: '0123456789abcdef' };
 
 let redis: TestRedis;
@@ -19,7 +21,7 @@ let worker: HandWorker;
 
 beforeAll(async () => {
   redis = await startRedis();
-  const { keys: apiKeys } = readApiKeys([admin.entry, mailer.entry].join(','));
+  const { keys: apiKeys } = readApiKeys([admin.entry, mailer.entry, reader.entry].join(','));
   server = await startServer(redis.url, 65_536, { apiKeys });
   worker = createHandWorker(redis.url);
   await eventually(async () => (await call(`${server.url()}/readyz`)).status === 200);
@@ -34,7 +36,7 @@ beforeEach(async () => {
   const secret = await redis.client.get('pf:session-secret');
   await redis.client.flushall();
   if (secret !== null) await redis.client.set('pf:session-secret', secret);
-  await redis.client.sadd('pf:queues', 'default', 'mail');
+  await redis.client.sadd('pf:queues', 'default', 'mail', 'news');
 });
 
 const with_ = ({ key }: { key: string }): Record<string, string> => ({ authorization: `Bearer ${key}` });
@@ -284,4 +286,39 @@ test('times are read as elsewhere', async () => {
   const { body } = await start({ ...RETRY, filter });
   expect(body['filter']).toEqual({ ...filter, acceptedAfter: Date.parse('2020-01-01T00:00:00Z') });
   expect(await ended(body['id'])).toMatchObject({ done: 1 });
+});
+
+test('the event stream tells how far an operation is, to those that see its queue', async () => {
+  const all = await openForTest(`${server.url()}/v1/events`, { headers: with_(admin) });
+  const narrow = await openForTest(`${server.url()}/v1/events?states=dead`, { headers: with_(admin) });
+  const news = await openForTest(`${server.url()}/v1/events`, { headers: with_(reader) });
+  await kill();
+  const { id, queue } = (await start(RETRY)).body;
+  const isOver = { name: 'operation', data: expect.objectContaining({ operation: id, state: 'done' }) };
+  await eventually(() => all.named('operation').some(({ data }) => data['state'] === 'done'));
+  const told = all.named('operation').map(({ data }) => data);
+  expect(told.map(({ state }) => state)).toEqual(['waiting', 'done']);
+  const numbers = { total: 1, looked: 1, matched: 1, done: 1, at: expect.stringMatching(/Z$/) };
+  expect(told[1]).toEqual({ queue, operation: id, state: 'done', ...numbers });
+
+  // One that is named is told at once as it is, and what a client missed when it is back.
+  const topic = `${server.url()}/v1/events?topics=operation:${String(id)}`;
+  const one = await openForTest(topic, { headers: with_(admin) });
+  expect(await one.until('operation')).toMatchObject([isOver]);
+  const [waiting] = all.named('operation');
+  const back = await openForTest(topic, {
+    headers: { ...with_(admin), ...resumeFrom(waiting?.id ?? '').headers },
+  });
+  expect(await back.until('operation', 2)).toMatchObject([isOver, isOver]);
+  expect(back.named('state')).toEqual([]);
+
+  expect((await call(topic, { headers: with_(reader) })).body).toMatchObject({
+    code: 'not-found',
+    detail: expect.stringContaining('no such operation'),
+  });
+  await narrow.until('state');
+  await start({ ...RETRY, filter: { queue: 'news' } }, reader);
+  await news.until('operation', 2);
+  expect(news.named('operation').every(({ data }) => data['queue'] === 'news')).toBe(true);
+  expect(narrow.named('operation')).toEqual([]);
 });

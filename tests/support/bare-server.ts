@@ -16,6 +16,7 @@ import { createEventHub, type EventHub } from '../../src/store/event-hub.ts';
 import { createEventLog, type EventLog } from '../../src/store/event-log.ts';
 import { createEventReader } from '../../src/store/event-reader.ts';
 import { createInspector } from '../../src/store/inspector.ts';
+import { createOperations } from '../../src/store/operations.ts';
 import { listTasks, type Page, type PageQuery } from '../../src/store/lister.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createWaiters, type Waiters } from '../../src/store/waiters.ts';
@@ -45,11 +46,20 @@ export async function startBareServer(
   });
   await new Promise((resolve) => command.once('ready', resolve));
   const inspector = createInspector(command);
+  const operations = createOperations(command);
   const hub = createEventHub((listener) => createEventReader(settings, command, listener));
   const waiters = createWaiters(inspector, hub);
   const { most = 1_000, heartbeatMs = 15_000, through = (one: EventLog) => one } = limits;
   const eventLog = through(createEventLog(command));
-  const events = createEventStreams({ hub, eventLog, inspector, log: settings.log, most, heartbeatMs });
+  const events = createEventStreams({
+    hub,
+    eventLog,
+    inspector,
+    operations,
+    log: settings.log,
+    most,
+    heartbeatMs,
+  });
   const app = new Hono<AppEnv>();
   app.use('*', (c, next) => {
     c.set('requestId', 'bare');
@@ -70,7 +80,7 @@ export async function startBareServer(
       list,
       bodyLimitBytes: 65_536,
     }),
-    ...eventRoutes({ registry, inspector, events }),
+    ...eventRoutes({ registry, inspector, events, operations }),
   ];
   for (const one of routes) addRoute(app, one);
   app.onError((thrown, c) => problemAnswer(c, toPopfleetError(thrown)));

@@ -4,12 +4,15 @@ import { createSerial, delay } from '../../lifecycle.ts';
 import type { Log } from '../../log.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { isTerminal } from '../../protocol/task-state.ts';
+import { toTime } from '../../protocol/time-text.ts';
 import {
   type EventEntry,
   type EventPosition,
+  type OperationNews,
   isAfter,
   STREAM_START,
   type TaskMove,
+  timeOfPosition,
 } from '../../store/event-entry.ts';
 import type { EventHub } from '../../store/event-hub.ts';
 import type { EventLog } from '../../store/event-log.ts';
@@ -24,7 +27,9 @@ export interface Subscription {
   readonly queues: ReadonlySet<string>;
   /** Task id → its queue, for tasks of other queues. */
   readonly tasks: ReadonlyMap<string, string>;
-  /** Only moves to these states; progress only with `running`. */
+  /** Operation id → its queue, for those that are named. */
+  readonly operations: ReadonlyMap<string, string>;
+  /** Only moves to these states; progress only with `running`, and operations only when they are named. */
   readonly states: ReadonlySet<string> | undefined;
   /** Which of the queues that come into being later it follows; `undefined` = none. */
   readonly later: ((queue: string) => boolean) | undefined;
@@ -43,6 +48,8 @@ export interface ClientDeps {
   readonly eventLog: EventLog;
   /** @throws PopfleetError `redis-unavailable` */
   readonly look: (queue: string, id: string) => Promise<TaskLook>;
+  /** How far an operation is; `undefined` when it is forgotten. @throws PopfleetError `redis-unavailable` */
+  readonly findOperation: (queue: string, id: string) => Promise<OperationNews | undefined>;
   readonly log: Log;
   /** Called for tasks whose progress has changed and is to be sent to the client. */
   readonly onProgress: (client: EventClient, queue: string, ids: readonly string[]) => void;
@@ -104,6 +111,8 @@ export class EventClient {
     }
     if (isAboutOne) this.#read(queue, track, from ? 'resume' : 'begin');
     else if (from) this.#read(queue, track);
+    // From here on the events tell how they go on.
+    this.#run(() => this.#lookAtOperations(queue));
   }
 
   /** Takes live entries, in their order. */
@@ -184,7 +193,7 @@ export class EventClient {
 
   /** @returns 'ended' when the only task of the stream has ended: the entries after that are left out */
   #acceptAll(queue: string, entries: readonly EventEntry[]): 'ended' | undefined {
-    for (const { position, moves, progress } of entries) {
+    for (const { position, moves, progress, operations } of entries) {
       if (!this.#isNew(queue, position)) continue;
       const chosen = this.#chosen(queue, moves);
       const end = this.subscription.only === undefined ? -1 : chosen.findIndex(({ state }) => isEnd(state));
@@ -192,7 +201,12 @@ export class EventClient {
         this.#buffer.moves(queue, chosen.slice(0, end + 1), position, false);
         return 'ended';
       }
-      this.#buffer.moves(queue, chosen, position);
+      const told = this.#told(queue, operations);
+      this.#buffer.moves(queue, chosen, position, told.length === 0);
+      for (const news of told) {
+        const stands = news === told.at(-1) ? { queue, position } : undefined;
+        this.#buffer.event('operation', jsonOf(news, timeOfPosition(position)), stands);
+      }
       this.#wantProgress(queue, progress);
     }
     return undefined;
@@ -205,6 +219,12 @@ export class EventClient {
     return states ? movesTo(mine, states) : mine;
   }
 
+  #told(queue: string, operations: readonly OperationNews[]): readonly OperationNews[] {
+    const { queues, operations: named, states, later } = this.subscription;
+    const isWhole = states === undefined && (queues.has(queue) || later !== undefined);
+    return isWhole ? operations : operations.filter(({ id }) => named.has(id));
+  }
+
   #wantProgress(queue: string, ids: readonly string[]): void {
     const { queues, tasks, states, later } = this.subscription;
     if (ids.length === 0 || (states && !states.has('running'))) return;
@@ -214,7 +234,11 @@ export class EventClient {
 
   #read(queue: string, track: Track, look?: Look): void {
     track.held = [];
-    this.#serial(() => this.#catchUp(queue, track, look)).catch((error: unknown) => {
+    this.#run(() => this.#catchUp(queue, track, look));
+  }
+
+  #run(work: () => Promise<void>): void {
+    this.#serial(work).catch((error: unknown) => {
       this.#deps.log.error({ err: error }, 'an event stream failed');
       this.cut();
     });
@@ -252,12 +276,24 @@ export class EventClient {
       this.#buffer.event('reset', data, { queue, position: page.latest });
       this.#outlet.offer();
       if (this.subscription.only !== undefined) await this.#look(queue, 'begin');
+      await this.#lookAtOperations(queue);
       return { length: undefined };
     }
     const ended = this.#acceptAll(queue, page.entries) === 'ended';
     this.#outlet.offer();
     if (ended) await this.#look(queue, 'end');
     return { length: ended ? undefined : page.entries.length };
+  }
+
+  /** Sends how far the operations of a queue are that are named. */
+  async #lookAtOperations(queue: string): Promise<void> {
+    for (const [id, home] of this.subscription.operations) {
+      if (home !== queue) continue;
+      const news = await this.#untilAnswered(() => this.#deps.findOperation(queue, id));
+      if (!news || this.#isEnding) continue;
+      this.#buffer.event('operation', jsonOf(news, Date.now()));
+      this.#outlet.offer();
+    }
   }
 
   /** Sends the task as it is now, and ends the stream when the task has ended. */
@@ -291,6 +327,11 @@ export class EventClient {
     }
     return undefined;
   }
+}
+
+/** @param ms when it was so, since 1970 */
+function jsonOf({ queue, id, state, total, looked, matched, done }: OperationNews, ms: number): string {
+  return JSON.stringify({ queue, operation: id, state, total, looked, matched, done, at: toTime(ms) });
 }
 
 function isEnd(state: TaskMove['state']): boolean {

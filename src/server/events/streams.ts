@@ -3,10 +3,11 @@
 import type { Log } from '../../log.ts';
 import { delay } from '../../lifecycle.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { STREAM_START } from '../../store/event-entry.ts';
+import { type OperationNews, STREAM_START } from '../../store/event-entry.ts';
 import type { EventHub } from '../../store/event-hub.ts';
 import type { EventLog } from '../../store/event-log.ts';
 import type { Inspector } from '../../store/inspector.ts';
+import type { Operations } from '../../store/operations.ts';
 import type { TaskRecord } from '../../store/record.ts';
 import { EventClient, type Subscription } from './client.ts';
 import { MOST_QUEUES } from './id.ts';
@@ -19,6 +20,7 @@ export interface EventStreamDeps {
   readonly hub: EventHub;
   readonly eventLog: EventLog;
   readonly inspector: Inspector;
+  readonly operations: Pick<Operations, 'find'>;
   readonly log: Log;
   /** Most streams at the same time. */
   readonly most: number;
@@ -80,7 +82,7 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
       index.removeQueue(queue, client);
       hub.unwatch(queue);
     }
-    for (const id of client.subscription.tasks.keys()) index.removeTask(id, client);
+    for (const id of idsOf(client.subscription)) index.removeTask(id, client);
     clients.delete(client);
     state?.leave();
     if (clients.size > 0) return;
@@ -100,7 +102,7 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
         throw new PopfleetError('shutting-down', 'This server stops. Ask again.', { retryAfterSeconds: 1 });
       }
       const leave = admission.enter(key);
-      const queues = new Set([...subscription.queues, ...subscription.tasks.values()]);
+      const queues = queuesOf(subscription);
       await watchAll(hub, queues).catch((error: unknown) => {
         leave();
         throw error;
@@ -109,17 +111,16 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
         hub,
         eventLog,
         look: (queue, id) => look(queue, id, view),
+        findOperation: (queue, id) => findOperation(deps.operations, queue, id),
         log,
         onProgress: rounds.want,
         onOver: release,
       });
       clients.set(client, { watched: queues, joining: new Set(), leave });
-      for (const id of subscription.tasks.keys()) index.addTask(id, client);
+      for (const id of idsOf(subscription)) index.addTask(id, client);
       heartbeat ??= setInterval(beat, deps.heartbeatMs).unref();
-      for (const queue of queues) {
-        index.addQueue(queue, client);
-        client.follow(queue, startOf(subscription, queue));
-      }
+      for (const queue of queues) index.addQueue(queue, client);
+      for (const queue of queues) client.follow(queue, startOf(subscription, queue));
       if (stopping.signal.aborted) client.close();
       return client;
     },
@@ -175,6 +176,25 @@ async function join(
   state.watched.add(queue);
   index.addQueue(queue, client);
   client.follow(queue, STREAM_START);
+}
+
+async function findOperation(
+  operations: EventStreamDeps['operations'],
+  queue: string,
+  id: string,
+): Promise<OperationNews | undefined> {
+  const record = await operations.find(id, [queue]);
+  return record && { ...record, queue };
+}
+
+/** Those that it has to follow. */
+function queuesOf({ queues, tasks, operations }: Subscription): Set<string> {
+  return new Set([...queues, ...tasks.values(), ...operations.values()]);
+}
+
+/** Of the tasks and operations that it names. */
+function idsOf({ tasks, operations }: Subscription): string[] {
+  return [...tasks.keys(), ...operations.keys()];
 }
 
 /** Whether the client gets all entries of the queue; else only those of its tasks. */

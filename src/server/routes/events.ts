@@ -14,11 +14,13 @@ import { readTaskView } from '../../views/task-view.ts';
 import { respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
-import { knows } from '../caller.ts';
+import { knows, visibleQueues } from '../caller.ts';
 import type { Subscription } from '../events/client.ts';
 import { END_ID, MOST_QUEUES, parseEventId } from '../events/id.ts';
-import { findTask, noTask } from '../find-task.ts';
+import { findTask, noOperation, noTask } from '../find-task.ts';
 import { type Operation, readQuery, type Route, route } from '../operation.ts';
+
+type Topics = Pick<Subscription, 'queues' | 'tasks' | 'operations'>;
 
 const MOST_TOPICS = 100;
 const STATES: readonly string[] = [...TASK_STATES, 'removed'];
@@ -32,9 +34,11 @@ const allEntries = {
       v.string(),
       v.check(
         (text) => text.split(',').length <= MOST_TOPICS && text.split(',').every(isTopic),
-        `must be at most ${MOST_TOPICS} of queue:<name> and task:<id>, with commas between`,
+        `must be at most ${MOST_TOPICS} of queue:<name>, task:<id> and operation:<id>, with commas between`,
       ),
-      v.description('Queues and tasks to follow, such as `queue:mail,task:<id>`; all queues by default.'),
+      v.description(
+        'Queues, tasks and operations to follow, such as `queue:mail,task:<id>`; all queues by default.',
+      ),
     ),
   ),
   states: v.optional(
@@ -44,7 +48,9 @@ const allEntries = {
         (text) => text.split(',').every((word) => STATES.includes(word)),
         `must be some of ${STATES.join(', ')}, with commas between`,
       ),
-      v.description('Only moves to these states, such as `dead,cancelled`; progress only with `running`.'),
+      v.description(
+        'Only moves to these states, such as `dead,cancelled`; progress only with `running`, and no operations but those of `topics`.',
+      ),
     ),
   ),
   lastEventId,
@@ -55,7 +61,7 @@ const STREAM = {
   'text/event-stream': {
     type: 'string',
     description:
-      'Events `snapshot`, `state`, `progress`, `reset` and `end`. The data of each is JSON; docs/protocol.md describes them.',
+      'Events `snapshot`, `state`, `progress`, `operation`, `reset` and `end`. The data of each is JSON; docs/protocol.md describes them.',
   },
 };
 const RESUMED = {
@@ -99,7 +105,9 @@ const STREAM_HEADERS = {
 };
 
 /** `GET /v1/events` and `GET /v1/tasks/{id}/events`. */
-export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'>): readonly Route[] {
+export function eventRoutes(
+  deps: Pick<Deps, 'registry' | 'inspector' | 'events' | 'operations'>,
+): readonly Route[] {
   const { inspector, events, registry } = deps;
 
   async function find(c: Context<AppEnv>, id: string): Promise<TaskRecord> {
@@ -127,27 +135,26 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
   }
 
   /** @throws PopfleetError `not-found` when a topic is not visible to this caller */
-  async function readTopics(
-    c: Context<AppEnv>,
-    text: string,
-  ): Promise<Pick<Subscription, 'queues' | 'tasks'>> {
+  async function readTopics(c: Context<AppEnv>, text: string): Promise<Topics> {
     const topics = text.split(',').map((topic) => topic.split(':') as [string, string]);
     const queues = new Set(topics.filter(([kind]) => kind === 'queue').map(([, name]) => name));
     // A queue without tasks yet may come into being later.
     if ([...queues].some((queue) => !knows(c.get('caller'), queue))) {
       throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
     }
-    const ids = topics.filter(([kind]) => kind === 'task').map(([, id]) => id);
+    const idsOf = (wanted: string): string[] =>
+      topics.filter(([kind]) => kind === wanted).map(([, id]) => id.toLowerCase());
     const records: TaskRecord[] = [];
     // One after the other, because each task is searched in every queue.
-    for (const id of ids) records.push(await find(c, id));
+    for (const id of idsOf('task')) records.push(await find(c, id));
     const single = records.filter(({ queue }) => !queues.has(queue));
-    return { queues, tasks: new Map(single.map(({ id, queue }) => [id, queue])) };
+    const tasks = new Map(single.map(({ id, queue }) => [id, queue]));
+    return { queues, tasks, operations: await findOperations(deps, c, idsOf('operation')) };
   }
 
-  async function allQueues(c: Context<AppEnv>): Promise<Pick<Subscription, 'queues' | 'tasks'>> {
-    const queues = new Set((await inspector.queues()).filter((queue) => knows(c.get('caller'), queue)));
-    if (queues.size <= MOST_QUEUES) return { queues, tasks: new Map() };
+  async function allQueues(c: Context<AppEnv>): Promise<Topics> {
+    const queues = new Set(await visibleQueues(inspector, c.get('caller')));
+    if (queues.size <= MOST_QUEUES) return { queues, tasks: new Map(), operations: new Map() };
     throw new PopfleetError(
       'invalid-query',
       `There are ${queues.size} queues: name those you want in \`topics\`.`,
@@ -175,6 +182,7 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
       return stream(c, {
         queues: new Set(),
         tasks: new Map([[record.id, record.queue]]),
+        operations: new Map(),
         states: undefined,
         later: undefined,
         // The id of another stream has no position for this task.
@@ -183,6 +191,22 @@ export function eventRoutes(deps: Pick<Deps, 'registry' | 'inspector' | 'events'
       });
     }),
   ];
+}
+
+/** @returns the queue of each @throws PopfleetError `not-found` */
+async function findOperations(
+  { inspector, operations }: Pick<Deps, 'inspector' | 'operations'>,
+  c: Context<AppEnv>,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const queues = ids.length === 0 ? [] : await visibleQueues(inspector, c.get('caller'));
+  const found = new Map<string, string>();
+  for (const id of ids) {
+    const record = await operations.find(id, queues);
+    if (!record) throw noOperation();
+    found.set(id, record.filter.queue);
+  }
+  return found;
 }
 
 /** @throws PopfleetError `invalid-header` */
@@ -205,5 +229,6 @@ function lastEventIdOf(c: Context<AppEnv>, query: string | undefined): string | 
 function isTopic(text: string): boolean {
   const [kind, name = '', ...rest] = text.split(':');
   if (rest.length > 0) return false;
-  return (kind === 'queue' && QUEUE_NAME.test(name)) || (kind === 'task' && readTaskId(name) !== undefined);
+  if (kind === 'queue') return QUEUE_NAME.test(name);
+  return (kind === 'task' || kind === 'operation') && readTaskId(name) !== undefined;
 }

@@ -26,9 +26,10 @@ import {
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { readBody } from '../body.ts';
-import { knows } from '../caller.ts';
+import { visibleQueues } from '../caller.ts';
 import { type Confirmed, idOfConfirmed, isConfirmed, issueConfirm } from '../confirm.ts';
 import type { Deps } from '../deps.ts';
+import { noOperation } from '../find-task.ts';
 import { type Operation, readQuery, type Route, route } from '../operation.ts';
 
 const listEntries = {
@@ -48,19 +49,14 @@ export function operationRoutes(
   deps: Pick<Deps, 'operations' | 'operateSoon' | 'inspector' | 'sessions' | 'bodyLimitBytes'>,
 ): readonly Route[] {
   const { operations, inspector, sessions } = deps;
-
-  async function visibleQueues(c: Context<AppEnv>): Promise<readonly string[]> {
-    return (await inspector.queues()).filter((name) => knows(c.get('caller'), name));
-  }
+  const queuesOf = (c: Context<AppEnv>): Promise<readonly string[]> =>
+    visibleQueues(inspector, c.get('caller'));
 
   async function find(c: Context<AppEnv>): Promise<OperationRecord> {
     const id = readTaskId(c.req.param('operation') ?? '');
-    const found = id === undefined ? undefined : await operations.find(id, await visibleQueues(c));
+    const found = id === undefined ? undefined : await operations.find(id, await queuesOf(c));
     if (found) return found;
-    throw new PopfleetError(
-      'not-found',
-      'There is no such operation. The latest of each queue are kept: GET /v1/operations lists them.',
-    );
+    throw noOperation();
   }
 
   async function view(c: Context<AppEnv>, record: OperationRecord): Promise<OperationView> {
@@ -107,12 +103,12 @@ export function operationRoutes(
       const call = validate(CallSchema, await readBody(c, deps.bodyLimitBytes));
       const { dryRun: isDry = false, confirm, ...request } = call;
       demandStates(request);
-      demandQueues(request, await visibleQueues(c));
+      demandQueues(request, await queuesOf(c));
       return isDry ? dryRun(c, request) : open(c, request, confirm);
     }),
     route('GET', '/v1/operations', LIST, async (c) => {
       const { queue } = readQuery(c, listEntries);
-      const queues = await visibleQueues(c);
+      const queues = await queuesOf(c);
       const records = await operations.list(queues.filter((name) => queue === undefined || name === queue));
       return answer(c, 200, { items: await Promise.all(records.map((record) => view(c, record))) });
     }),

@@ -7,7 +7,7 @@ import { QUEUE_NAME } from '../../protocol/names.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
-import { knows } from '../caller.ts';
+import { knows, visibleQueues } from '../caller.ts';
 import { named } from '../../views/component.ts';
 import { readQuery, type Route, route } from '../operation.ts';
 
@@ -73,7 +73,7 @@ export function queueRoutes({ inspector, operator }: Pick<Deps, 'inspector' | 'o
       },
       async (c) => {
         readQuery(c, {});
-        const queues = (await inspector.queues()).filter((name) => knows(c.get('caller'), name));
+        const queues = await visibleQueues(inspector, c.get('caller'));
         return answer(c, 200, { items: await Promise.all(queues.map((name) => inspector.queue(name))) });
       },
     ),

@@ -6,7 +6,7 @@ import { type ScaleGoal, wantedWorkers } from '../../protocol/wanted-workers.ts'
 import type { LoadReading } from '../../store/load-reader.ts';
 import { named } from '../../views/component.ts';
 import { answer } from '../answer.ts';
-import { knows } from '../caller.ts';
+import { visibleQueues } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { integerEntry, type Operation, queueEntry, readQuery, type Route, route } from '../operation.ts';
 
@@ -70,7 +70,7 @@ export function scaleRoutes({ inspector, readLoad }: Pick<Deps, 'inspector' | 'r
         min: min ?? 0,
         max: max ?? MOST_WORKERS,
       };
-      const queues = (await inspector.queues()).filter((name) => knows(c.get('caller'), name));
+      const queues = await visibleQueues(inspector, c.get('caller'));
       if (queue !== undefined && !queues.includes(queue)) {
         throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
       }

@@ -15,9 +15,11 @@ if word == 'open' then
   Q.write_operation(op)
   local last = redis.call('ZRANGE', Q.OPERATIONS_OPEN, -1, -1, 'WITHSCORES')
   redis.call('ZADD', Q.OPERATIONS_OPEN, (tonumber(last[2]) or 0) + 1, id)
+  Q.emit(0, Q.events)
   return 'opened'
 end
 if not known then return 'unknown' end
 if not redis.call('ZSCORE', Q.OPERATIONS_OPEN, id) then return known.state end
 Q.end_operation(known, 'cancelled')
+Q.emit(0, Q.events)
 return 'cancelled'

@@ -1,12 +1,7 @@
--- Moves between states, the counts they keep, and the event of a call.
-
--- Entries of the event stream that are kept for readers that come back: fewer, when calls make many moves each.
-Q.EVENTS_KEPT, Q.FEWEST_EVENTS_KEPT = 10000, 50
--- Moves that are kept about: more when a call makes no more than a sweep does, so that one sweep costs no history.
-Q.MOVES_KEPT, Q.MOVES_OF_A_SWEEP, Q.MOVES_KEPT_THEN = 50000, 100, 200000
+-- Moves between states, and the counts they keep.
 
 -- Moves become one event: those made together in a field of their own, and all others in one more.
-Q.deltas, Q.events, Q.single_moves, Q.moves_made = { bytes = 0 }, {}, {}, 0
+Q.deltas, Q.single_moves, Q.moves_made = { bytes = 0 }, {}, 0
 
 -- The only place where tasks change their state: checks the move against the table and keeps the counts and the events.
 -- Moves all ids, or those from the index `first` on.
@@ -49,14 +44,6 @@ function Q.move_task(id, task, to)
   Q.move_many({ id }, task.state, to)
   task.state = to
   Q.put_header(id, task)
-end
-
--- Adds an entry to the event stream. `n` numbers the entries: a reader sees from it that it has missed some.
-function Q.emit(moves, fields)
-  local number = redis.call('HINCRBY', Q.QUEUE, 'events', '1')
-  local moves_kept = moves <= Q.MOVES_OF_A_SWEEP and Q.MOVES_KEPT_THEN or Q.MOVES_KEPT
-  local kept = math.min(Q.EVENTS_KEPT, math.max(Q.FEWEST_EVENTS_KEPT, math.ceil(moves_kept / moves)))
-  redis.call('XADD', Q.EVENTS, 'MAXLEN', '=', kept, '*', 'n', number, unpack(fields))
 end
 
 -- Writes what was gathered; every script that moves tasks ends with it. Returns how many tasks the queue has accepted in all when it

@@ -12,7 +12,22 @@ function Q.read_operation(id)
   return is_read and type(op) == 'table' and type(op.filter) == 'table' and op or nil
 end
 
-function Q.write_operation(op) redis.call('HSET', Q.OPERATIONS, op.id, cjson.encode(op)) end
+-- How often its numbers are told at most, in ms: a slice takes less than that. A new state is told at once.
+Q.TELL_NUMBERS_EVERY_MS = 250
+
+-- Its numbers as the event stream tells them (OperationNews in store/event-entry.ts), with what else happens in this call.
+local function tell_operation(op)
+  if op.toldState == op.state and Q.NOW - (op.toldAt or 0) < Q.TELL_NUMBERS_EVERY_MS then return end
+  op.toldState, op.toldAt = op.state, Q.NOW
+  local news = { id = op.id, state = op.state, total = op.total, looked = op.looked, matched = op.matched, done = op.done }
+  local last = #Q.events
+  Q.events[last + 1], Q.events[last + 2] = 'o', cjson.encode(news)
+end
+
+function Q.write_operation(op)
+  tell_operation(op)
+  redis.call('HSET', Q.OPERATIONS, op.id, cjson.encode(op))
+end
 
 -- It is over. The next one, if any, is worked on as soon as a server sees it.
 function Q.end_operation(op, state)
