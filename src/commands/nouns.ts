@@ -104,6 +104,13 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     },
   ],
   [
+    'mcp',
+    {
+      description: 'serve the API as tools of the Model Context Protocol',
+      load: async (command, terminal) => (await import('./mcp.ts')).addMcpVerb(command, terminal),
+    },
+  ],
+  [
     'config',
     {
       description: 'which server and key the commands use',

@@ -161,7 +161,8 @@ function toPlain(error: unknown): object {
   return { code, status, message, errors, requestId, retryAfterMs };
 }
 
-function hintFor({ status, code, retryAfterMs }: ApiError): string | undefined {
+/** What to do about an error, where its message does not say that. */
+export function hintFor({ status, code, retryAfterMs }: ApiError): string | undefined {
   if (status === 0)
     return 'Is a server running? `popfleet all` starts one; --url or POPFLEET_URL name another one.';
   if (code === 'not-popfleet') return 'Is it the root of the API? --url and POPFLEET_URL name it.';

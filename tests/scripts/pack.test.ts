@@ -70,6 +70,14 @@ exports.whisper = defineTask({ type: 'whisper', input: v.string(), run: (text) =
   }
 });
 
+it('the SDK that `popfleet mcp` needs is named, with how to install it', async () => {
+  const failed = run(process.execPath, [join(installed, 'dist', 'cli.js'), 'mcp'], { cwd: folder });
+  await expect(failed).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('npm install @modelcontextprotocol/server@2'),
+  });
+});
+
 it('case 32: what is not installed is named, with the file that wants it', async () => {
   writeFileSync(join(folder, 'other.mjs'), `import * as v from 'valibot';\nexport default v;`);
   const cli = join(installed, 'dist', 'cli.js');
