@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { eventually } from '../support/eventually.ts';
+import { expectBelow } from '../support/expect-below.ts';
 import { act, finished, LIFE_TASKS, linesOf, look, millis, pidsIn, run, send } from '../support/life.ts';
 import { isAlive } from '../support/processes.ts';
 import { openQueueFacts } from '../support/queue-facts.ts';
@@ -70,33 +71,35 @@ test('what cannot be cancelled says so, and twice is as good as once', async (co
   for (const id of [newTaskId(), 'nonsense']) expect((await act(url, id, 'cancel')).status).toBe(404);
 });
 
-// A busy machine may be late: one of three tries has to be in time.
-test('a running one is stopped within 1 s, for a worker that another server knows nothing of', {
-  retry: 2,
-}, async (context) => {
+test('a running one is stopped within 1 s, for a worker that another server knows nothing of', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
   const [one, other] = [await stage.role('server', env), await stage.role('server', env)];
   const workers = [await stage.role('worker', env), await stage.role('worker', env)];
   for (const type of ['spin', 'blocked']) {
-    const id = await send(one.url(), type);
-    await eventually(async () => (await look(one.url(), id)).state === 'running');
+    await expectBelow(1_000, async () => {
+      const id = await send(one.url(), type);
+      await eventually(async () => (await look(one.url(), id)).state === 'running');
 
-    const { status, body } = await act(other.url(), id, 'cancel');
+      const { status, body } = await act(other.url(), id, 'cancel');
 
-    expect({ status, body }).toMatchObject({ status: 202, body: { state: 'running' } });
-    expect(body).toHaveProperty('cancelRequestedAt');
-    const task = await finished(one.url(), id);
-    expect(task).toMatchObject({
-      state: 'cancelled',
-      attempt: 1,
-      errors: [],
-      error: { name: 'Cancelled', killCause: 'cancel', killLatencyMs: expect.any(Number) as number },
+      expect({ status, body }).toMatchObject({ status: 202, body: { state: 'running' } });
+      expect(body).toHaveProperty('cancelRequestedAt');
+      const task = await finished(one.url(), id);
+      expect(task).toMatchObject({
+        state: 'cancelled',
+        attempt: 1,
+        errors: [],
+        error: { name: 'Cancelled', killCause: 'cancel', killLatencyMs: expect.any(Number) as number },
+      });
+      expect(workers.map((worker) => worker.worker())).toContain(task.worker);
+      expect(await act(other.url(), id, 'cancel')).toMatchObject({
+        status: 200,
+        body: { state: 'cancelled' },
+      });
+      return millis(task.cancelRequestedAt, task.finishedAt);
     });
-    expect(millis(task.cancelRequestedAt, task.finishedAt)).toBeLessThan(1_000);
-    expect(workers.map((worker) => worker.worker())).toContain(task.worker);
-    expect(await act(other.url(), id, 'cancel')).toMatchObject({ status: 200, body: { state: 'cancelled' } });
   }
 });
 

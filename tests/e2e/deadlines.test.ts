@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { expectBelow } from '../support/expect-below.ts';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { post } from '../support/http.ts';
 import { finished, LIFE_TASKS, linesOf, look, millis, run, send, type TaskAnswer } from '../support/life.ts';
@@ -50,11 +51,9 @@ function whereOf(task: TaskAnswer): { pid: number; threadId: number; bornAt: num
   return task.result as { pid: number; threadId: number; bornAt: number; deadline: number };
 }
 
-// A busy machine may be late: one of three tries has to be in time.
-test('a task is ended and recorded within 1 s after its deadline, whatever it does', {
-  retry: 2,
-}, async () => {
-  for (const type of ['spin', 'blocked', 'backtracking']) {
+test('a task is ended and recorded within 1 s after its deadline, whatever it does', async () => {
+  const [killLimitMs, limitMs] = [300, 1_500];
+  const readings = async (type: string): Promise<number[]> => {
     const task = await run(url, type, {}, { ...ALONE, ...ONCE, timeoutMs: 500 });
     expect(task, type).toMatchObject({
       state: 'dead',
@@ -68,11 +67,11 @@ test('a task is ended and recorded within 1 s after its deadline, whatever it do
       },
     });
     expect(task.errors.map(({ error }) => error)).toEqual([task.error]);
-    expect(task.error?.killLatencyMs).toBeLessThan(300);
     const tookMs = millis(task.startedAt, task.finishedAt);
     expect(tookMs, type).toBeGreaterThanOrEqual(500);
-    expect(tookMs, type).toBeLessThan(1_500);
-  }
+    return [(task.error?.killLatencyMs ?? Number.NaN) / killLimitMs, tookMs / limitMs];
+  };
+  for (const type of ['spin', 'blocked', 'backtracking']) await expectBelow(1, () => readings(type));
 });
 
 test('the limit of the type holds, the call overrides it, and the handler knows its deadline', async () => {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { expectBelow } from '../support/expect-below.ts';
 import type { RoleProcess } from '../support/fleet.ts';
 import { call } from '../support/http.ts';
 import { send } from '../support/life.ts';
@@ -64,11 +65,17 @@ test('a crowd at one server is told, and nothing of it stays', { timeout: 90_000
   await eventually(async () => (await call(`${server.url()}/v1/queues/default`)).status === 200);
 
   await crowd(server);
-  const before = memoryOf(server);
-  await crowd(server);
-  await crowd(server);
   // What two crowds of 1,500 listeners would leave behind, at 13 kB each.
-  expect(memoryOf(server) - before).toBeLessThan(40_000_000);
+  await expectBelow(
+    40_000_000,
+    async () => {
+      const before = memoryOf(server);
+      await crowd(server);
+      await crowd(server);
+      return memoryOf(server) - before;
+    },
+    2,
+  );
 });
 
 /** Comes while the queue is paused, is told when it goes on, and leaves. */
@@ -119,7 +126,14 @@ async function crowd(server: RoleProcess): Promise<void> {
   await eventually(() => descriptorsOf(server) <= idle + 3);
 }
 
-function stateOf(url: string, agent: Agent): Promise<string> {
+async function stateOf(url: string, agent: Agent, triesLeft = 5): Promise<string> {
+  const { state, code } = await answerOf(url, agent);
+  // A machine that is very busy may leave Redis unheard for a moment.
+  if (code === 'redis-unavailable' && triesLeft > 1) return stateOf(url, agent, triesLeft - 1);
+  return state ?? String(code);
+}
+
+function answerOf(url: string, agent: Agent): Promise<{ state?: string; code?: string }> {
   return new Promise((resolve, reject) => {
     get(url, { agent }, (response) => {
       let text = '';
@@ -127,7 +141,7 @@ function stateOf(url: string, agent: Agent): Promise<string> {
       response.on('data', (part: string) => {
         text += part;
       });
-      response.on('end', () => resolve((JSON.parse(text) as { state?: string }).state ?? text));
+      response.on('end', () => resolve(JSON.parse(text) as { state?: string; code?: string }));
     }).once('error', reject);
   });
 }

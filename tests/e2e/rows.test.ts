@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { foreignMessage } from '../fixtures/foreign-message.ts';
 import { eventually } from '../support/eventually.ts';
+import { expectBelow } from '../support/expect-below.ts';
 import { endAll, type RoleProcess, spawnRole, startRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 import { recordOf } from '../support/records.ts';
@@ -166,14 +167,15 @@ test('row 7: LPUSH to send, BRPOP to take: first in, first out', async () => {
 });
 
 test('row 8: an idle worker has a task at once, because it waits in a blocking pop', async () => {
-  const delays: number[] = [];
-  for (let sent = 0; sent < 11; sent += 1) {
-    await eventually(async () => ((await redis.client.client('LIST')) as string).includes(' cmd=brpop '));
-    const task = await run('/add', { one: 1, two: 2 });
-    delays.push(millis(task, 'acceptedAt', 'startedAt'));
-  }
-  const median = delays.toSorted((a, b) => a - b)[5];
-  expect(median).toBeLessThan(100);
+  await expectBelow(100, async () => {
+    const delays: number[] = [];
+    for (let sent = 0; sent < 11; sent += 1) {
+      await eventually(async () => ((await redis.client.client('LIST')) as string).includes(' cmd=brpop '));
+      const task = await run('/add', { one: 1, two: 2 });
+      delays.push(millis(task, 'acceptedAt', 'startedAt'));
+    }
+    return delays.toSorted((a, b) => a - b)[5] ?? Number.NaN;
+  });
 });
 
 test('row 8: no source of the worker, or of what keeps queues whole, polls or sleeps', () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { fingerprintOf } from '../../src/protocol/fingerprint.ts';
 import { toTaskError } from '../../src/protocol/task-error.ts';
+import { expectBelow, msOf } from '../support/expect-below.ts';
 
 const STACK = [
   'Error: no such user',
@@ -112,23 +113,11 @@ test('the same failure of a real handler, with other values, is the same failure
   expect(one).toBe(other);
 });
 
-test('hostile messages are measured in no time', () => {
-  const before = performance.now();
-  for (const part of [
-    'a@',
-    '/a',
-    '"',
-    "'",
-    '-',
-    '0',
-    '2026-01-01T',
-    'x:',
-    'http://',
-    '. ',
-    'a.b-',
-    'dead-beef-',
-  ]) {
-    print(part.repeat(100_000));
-  }
-  expect(performance.now() - before).toBeLessThan(1_000);
+test('hostile messages are measured in no time', async () => {
+  const parts = ['a@', '/a', '"', "'", '-', '0', '2026-01-01T', 'x:', 'http://', '. ', 'a.b-', 'dead-beef-'];
+  await expectBelow(1_000, () =>
+    msOf(() => {
+      for (const part of parts) print(part.repeat(100_000));
+    }),
+  );
 });

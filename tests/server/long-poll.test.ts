@@ -6,6 +6,7 @@ import { openCommandConnection } from '../../src/store/connection.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { startBareServer } from '../support/bare-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { expectBelow, msOf } from '../support/expect-below.ts';
 import { createHandWorker, type HandWorker } from '../support/hand-worker.ts';
 import { type Answer, call, post } from '../support/http.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -67,51 +68,59 @@ function somebodyWaits(servers = 1): Promise<unknown> {
 }
 
 test('without wait the record comes at once, whatever its state', async () => {
-  const answer = await wait(await send(), '');
-  expect(answer.status).toBe(200);
-  expect(answer.body).toMatchObject({ state: 'ready', type: 'add', input: { one: 1, two: 2 }, attempt: 0 });
-  expect(answer.ms).toBeLessThan(1_000);
+  await expectBelow(1_000, async () => {
+    const answer = await wait(await send(), '');
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatchObject({ state: 'ready', type: 'add', input: { one: 1, two: 2 }, attempt: 0 });
+    return answer.ms;
+  });
 });
 
 test('a wait is answered as soon as the task ends, not when it starts', async () => {
-  const id = await send();
-  const answer = wait(id, '?wait=20');
-  await somebodyWaits();
-  expect(await worker.take(queue)).toBe(id);
-  await expect(
-    Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 200, 'waits'))]),
-  ).resolves.toBe('waits');
-  const ended = performance.now();
-  await worker.end(id, 'succeeded', 3);
-  expect(await answer).toMatchObject({
-    status: 200,
-    body: { id, state: 'succeeded', result: 3, worker: 'hand-worker' },
+  await expectBelow(1_000, async () => {
+    const id = await send();
+    const answer = wait(id, '?wait=20');
+    await somebodyWaits();
+    expect(await worker.take(queue)).toBe(id);
+    await expect(
+      Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 200, 'waits'))]),
+    ).resolves.toBe('waits');
+    return msOf(async () => {
+      await worker.end(id, 'succeeded', 3);
+      expect(await answer).toMatchObject({
+        status: 200,
+        body: { id, state: 'succeeded', result: 3, worker: 'hand-worker' },
+      });
+    });
   });
-  expect(performance.now() - ended).toBeLessThan(1_000);
 });
 
 test('a task that has ended answers a wait at once', async () => {
   const id = await send();
   await worker.take(queue);
   await worker.end(id, 'succeeded', 3);
-  const answer = await wait(id, '?wait=20');
-  expect(answer.body['state']).toBe('succeeded');
-  expect(answer.ms).toBeLessThan(1_000);
+  await expectBelow(1_000, async () => {
+    const answer = await wait(id, '?wait=20');
+    expect(answer.body['state']).toBe('succeeded');
+    return answer.ms;
+  });
 });
 
 test.each<['dead' | 'cancelled', unknown]>([
   ['dead', { name: 'Error', message: 'on purpose' }],
   ['cancelled', undefined],
 ])('a task that ends %s answers a wait too', async (word, payload) => {
-  const id = await send();
-  const answer = wait(id, '?wait=20');
-  await somebodyWaits();
-  await worker.take(queue);
-  await worker.end(id, word, payload);
-  const { body, ms } = await answer;
-  expect(body['state']).toBe(word);
-  if (payload) expect(body['error']).toEqual(payload);
-  expect(ms).toBeLessThan(5_000);
+  await expectBelow(5_000, async () => {
+    const id = await send();
+    const answer = wait(id, '?wait=20');
+    await somebodyWaits();
+    await worker.take(queue);
+    await worker.end(id, word, payload);
+    const { body, ms } = await answer;
+    expect(body['state']).toBe(word);
+    if (payload) expect(body['error']).toEqual(payload);
+    return ms;
+  });
 });
 
 test('a task that is cancelled before it runs answers a wait', async () => {
@@ -126,16 +135,18 @@ test('a task that is cancelled before it runs answers a wait', async () => {
 });
 
 test('at its time-out a wait is answered with the record as it is then', async () => {
-  const id = await send();
-  const answer = wait(id, '?wait=1');
-  await somebodyWaits();
-  await worker.take(queue);
-  const { status, body, ms, headers } = await answer;
-  expect([status, body['state']]).toEqual([200, 'running']);
-  expect(body['result']).toBeUndefined();
-  expect(headers.get('cache-control')).toBe('no-store');
-  expect(ms).toBeGreaterThan(950);
-  expect(ms).toBeLessThan(3_000);
+  await expectBelow(3_000, async () => {
+    const id = await send();
+    const answer = wait(id, '?wait=1');
+    await somebodyWaits();
+    expect(await worker.take(queue)).toBe(id);
+    const { status, body, ms, headers } = await answer;
+    expect([status, body['state']]).toEqual([200, 'running']);
+    expect(body['result']).toBeUndefined();
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(ms).toBeGreaterThan(950);
+    return ms;
+  });
 });
 
 test('`Prefer: wait=1` is the same, and the answer says that it was followed', async () => {
@@ -144,8 +155,8 @@ test('`Prefer: wait=1` is the same, and the answer says that it was followed', a
   expect(answer.ms).toBeGreaterThan(950);
   expect(answer.headers.get('preference-applied')).toBe('wait=1');
   // The query wins over the header; a preference that cannot be read is none.
-  expect((await wait(id, '?wait=0', { headers: { prefer: 'wait=20' } })).ms).toBeLessThan(900);
-  expect((await wait(id, '', { headers: { prefer: 'wait=soon' } })).ms).toBeLessThan(900);
+  await expectBelow(900, async () => (await wait(id, '?wait=0', { headers: { prefer: 'wait=20' } })).ms);
+  await expectBelow(900, async () => (await wait(id, '', { headers: { prefer: 'wait=soon' } })).ms);
 });
 
 test('a wait longer than is offered is cut, and the answer says so', async () => {
@@ -174,26 +185,30 @@ test('fifty callers wait for five tasks on two servers, each gets its own', asyn
 });
 
 test('a wait on one server sees the end of a task that was sent to the other', async () => {
-  const id = await send(server);
-  const answer = wait(id, '?wait=20', {}, twin);
-  await somebodyWaits(1);
-  await worker.take(queue);
-  await worker.end(id, 'succeeded', 3);
-  expect(await answer).toMatchObject({ status: 200, body: { state: 'succeeded' } });
-  expect((await answer).ms).toBeLessThan(5_000);
+  await expectBelow(5_000, async () => {
+    const id = await send(server);
+    const answer = wait(id, '?wait=20', {}, twin);
+    await somebodyWaits(1);
+    await worker.take(queue);
+    await worker.end(id, 'succeeded', 3);
+    expect(await answer).toMatchObject({ status: 200, body: { state: 'succeeded' } });
+    return (await answer).ms;
+  });
 });
 
 test('a server that stops answers those who wait with what it knows', async () => {
-  const stopping = await startServer(redis.url);
-  const id = await send();
-  const answer = wait(id, '?wait=30', {}, stopping);
-  await eventually(async () =>
-    ((await redis.client.client('LIST')) as string).includes('name=popfleet:events'),
-  );
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  await stopping.stop();
-  expect(await answer).toMatchObject({ status: 200, body: { state: 'ready' } });
-  expect((await answer).ms).toBeLessThan(10_000);
+  await expectBelow(10_000, async () => {
+    const stopping = await startServer(redis.url);
+    const id = await send();
+    const answer = wait(id, '?wait=30', {}, stopping);
+    await eventually(async () =>
+      ((await redis.client.client('LIST')) as string).includes('name=popfleet:events'),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await stopping.stop();
+    expect(await answer).toMatchObject({ status: 200, body: { state: 'ready' } });
+    return (await answer).ms;
+  });
 });
 
 test('a caller that leaves is forgotten; the others still wait', async () => {

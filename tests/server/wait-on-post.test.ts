@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { createKey, readApiKeys } from '../../src/server/auth/api-keys.ts';
 import { eventually } from '../support/eventually.ts';
+import { expectBelow } from '../support/expect-below.ts';
 import { call, post } from '../support/http.ts';
 import { countsOf } from '../support/moves.ts';
 import { startRedis } from '../support/redis.ts';
@@ -32,22 +33,26 @@ async function send(
 /** Takes the next task of a queue once it is there. */
 const take = (queue: string): Promise<string> => eventually(() => one.worker().take(queue));
 
+const AT_ONCE_MS = 900;
+
 test.each<[string, { query?: string; headers?: Record<string, string> }]>([
   ['?wait=20', { query: '?wait=20' }],
   ['Prefer: wait=20', { headers: { prefer: 'wait=20' } }],
   ['Prefer among others', { headers: { prefer: 'respond-async, Wait = "20"; x=y, handling=lenient' } }],
 ])('%s: a task that is finished in time is answered with its record', async (_, request) => {
-  const queue = newQueue();
-  const answer = send(queue, request);
-  const id = await take(queue);
-  await one.worker().end(id, 'succeeded', 3);
-  const { status, headers, body, ms } = await answer;
-  expect(status).toBe(200);
-  expect(body).toMatchObject({ id, state: 'succeeded', result: 3, input: { one: 1, two: 2 } });
-  expect(body).toEqual((await call(`${one.url()}/v1/tasks/${id}`)).body);
-  expect(headers.get('location')).toBe(`/v1/tasks/${id}`);
-  expect(headers.get('preference-applied')).toBe('wait=20');
-  expect(ms).toBeLessThan(10_000);
+  await expectBelow(10_000, async () => {
+    const queue = newQueue();
+    const answer = send(queue, request);
+    const id = await take(queue);
+    await one.worker().end(id, 'succeeded', 3);
+    const { status, headers, body, ms } = await answer;
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ id, state: 'succeeded', result: 3, input: { one: 1, two: 2 } });
+    expect(body).toEqual((await call(`${one.url()}/v1/tasks/${id}`)).body);
+    expect(headers.get('location')).toBe(`/v1/tasks/${id}`);
+    expect(headers.get('preference-applied')).toBe('wait=20');
+    return ms;
+  });
 });
 
 test('a task that fails in time is answered with its error, as 200', async () => {
@@ -68,21 +73,25 @@ test('the short route waits as well', async () => {
 });
 
 test('a task that is not finished in time is answered as ever', async () => {
-  const { status, headers, body, ms } = await send(newQueue(), { query: '?wait=1' });
-  expect([status, body['state']]).toEqual([202, 'ready']);
-  expect(body['links']).toEqual({
-    self: `/v1/tasks/${String(body['id'])}`,
-    events: `/v1/tasks/${String(body['id'])}/events`,
+  await expectBelow(3_000, async () => {
+    const { status, headers, body, ms } = await send(newQueue(), { query: '?wait=1' });
+    expect([status, body['state']]).toEqual([202, 'ready']);
+    expect(body['links']).toEqual({
+      self: `/v1/tasks/${String(body['id'])}`,
+      events: `/v1/tasks/${String(body['id'])}/events`,
+    });
+    expect(headers.get('preference-applied')).toBe('wait=1');
+    expect(ms).toBeGreaterThan(950);
+    return ms;
   });
-  expect(headers.get('preference-applied')).toBe('wait=1');
-  expect(ms).toBeGreaterThan(950);
-  expect(ms).toBeLessThan(3_000);
 });
 
 test('the query wins over the header; a longer wait than is offered is cut', async () => {
-  const answer = await send(newQueue(), { query: '?wait=0', headers: { prefer: 'wait=20' } });
-  expect([answer.status, answer.headers.get('preference-applied')]).toEqual([202, null]);
-  expect(answer.ms).toBeLessThan(900);
+  await expectBelow(AT_ONCE_MS, async () => {
+    const answer = await send(newQueue(), { query: '?wait=0', headers: { prefer: 'wait=20' } });
+    expect([answer.status, answer.headers.get('preference-applied')]).toEqual([202, null]);
+    return answer.ms;
+  });
   const queue = newQueue();
   const long = send(queue, { query: '?wait=999999' });
   await one.worker().end(await take(queue), 'succeeded', 3);
@@ -91,9 +100,11 @@ test('the query wins over the header; a longer wait than is offered is cut', asy
 
 test('a preference that cannot be read is none; a query that cannot be read is 400', async () => {
   for (const prefer of ['wait=soon', 'wait', 'wait=-1', 'wait=1.5', 'await=20', '=;,"', 'return=full']) {
-    const answer = await send(newQueue(), { headers: { prefer } });
-    expect([prefer, answer.status, answer.headers.get('preference-applied')]).toEqual([prefer, 202, null]);
-    expect(answer.ms).toBeLessThan(900);
+    await expectBelow(AT_ONCE_MS, async () => {
+      const answer = await send(newQueue(), { headers: { prefer } });
+      expect([prefer, answer.status, answer.headers.get('preference-applied')]).toEqual([prefer, 202, null]);
+      return answer.ms;
+    });
   }
   const queue = newQueue();
   for (const query of ['?wait=soon', '?wait=', '?wait=-1', '?dryRun=yes', '?minimal=true']) {
