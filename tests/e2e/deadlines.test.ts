@@ -170,9 +170,7 @@ test('the next task does not wait for a new thread: one stands by', async () => 
   expect(whereOf(task).bornAt).toBeLessThan(Date.parse(killed.startedAt));
 });
 
-test('a hundred kills in a row leave no thread and no memory behind', {
-  timeout: 90_000,
-}, async () => {
+test('a hundred kills in a row leave no thread and no memory behind', async () => {
   const kill = async (count: number): Promise<void> => {
     // Those that compute slow each other down.
     const types = Array.from({ length: count }, (_, index) => (index % 4 === 0 ? 'spin' : 'blocked'));

@@ -58,12 +58,16 @@ test('sixty delays from 50 ms to 3 s begin on time on an idle fleet, and never e
 
   // On an idle machine the last is below 20 as well.
   const [limit50, limit99] = [20, 250];
-  await expectBelow(1, async () => {
-    const sorted = await latenesses();
-    const [p50 = 0, p90, p99 = 0] = [50, 90, 99].map((percent) => percentile(sorted, percent));
-    console.info(`lateness of ${sorted.length} delays in ms: p50 ${p50}, p90 ${p90}, p99 ${p99}`);
-    return [p50 / limit50, p99 / limit99];
-  });
+  await expectBelow(
+    1,
+    async () => {
+      const sorted = await latenesses();
+      const [p50 = 0, p90, p99 = 0] = [50, 90, 99].map((percent) => percentile(sorted, percent));
+      console.info(`lateness of ${sorted.length} delays in ms: p50 ${p50}, p90 ${p90}, p99 ${p99}`);
+      return [p50 / limit50, p99 / limit99];
+    },
+    10,
+  );
   await expectBalanced(redis.client);
 });
 
@@ -133,9 +137,7 @@ test.concurrent('a time in the past is now, an RFC 3339 time is kept, and what c
   await expectBalanced(redis.client);
 });
 
-test('three thousand due at the same moment all run, moved in slices that keep nobody waiting', {
-  timeout: 90_000,
-}, async (context) => {
+test('three thousand due at the same moment all run, moved in slices that keep nobody waiting', async (context) => {
   const many = 3_000;
   const stage = openStage(context);
   const redis = await stage.redis({ 'slowlog-log-slower-than': '5000', 'slowlog-max-len': '128' });

@@ -46,9 +46,7 @@ async function startServer(env: Record<string, string>): Promise<RoleProcess> {
   return one;
 }
 
-it('case 23: under load on kept connections not one request is cut while a server stops', {
-  timeout: 60_000,
-}, async () => {
+it('case 23: under load on kept connections not one request is cut while a server stops', async () => {
   const [first, second] = await Promise.all([
     startServer({ DRAIN_MS: '3000' }),
     startServer({ DRAIN_MS: '3000' }),
@@ -96,9 +94,7 @@ it('case 23: under load on kept connections not one request is cut while a serve
   expect(answers.closing).toBeGreaterThan(0);
 });
 
-it('case 23: without a balancer the connections end after an answer, and the last ones are refused, not reset', {
-  timeout: 60_000,
-}, async () => {
+it('case 23: without a balancer the connections end after an answer, and the last ones are refused, not reset', async () => {
   const server = await startServer({ DRAIN_MS: '1000' });
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   const faults: string[] = [];

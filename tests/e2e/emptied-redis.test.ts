@@ -9,7 +9,7 @@ import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { openJournalStage, openStage } from '../support/stage.ts';
 
 const HEARTBEAT_MS = 500;
-const LONG = { timeout: 120_000 };
+const LONG = { timeout: 180_000 };
 
 async function workersOf(server: RoleProcess): Promise<Record<string, unknown>[]> {
   const { body } = await call(`${server.url()}/v1/workers`);

@@ -72,7 +72,7 @@ describe.each(ROLES)('role %s', (role) => {
     expect(around(data)).toEqual([]);
   });
 
-  it('case 37: each signal while it runs ends it and gives its task back', { timeout: 90_000 }, async () => {
+  it('case 37: each signal while it runs ends it and gives its task back', async () => {
     await Promise.all(SIGNALS.map((signal) => endWhileRunning(role, signal)));
   });
 
@@ -113,7 +113,7 @@ async function redisOver(dir: string): Promise<TestRedis> {
   return second;
 }
 
-it('case 46: a signal while the threads load ends worker and Redis', { timeout: 90_000 }, async () => {
+it('case 46: a signal while the threads load ends worker and Redis', async () => {
   await Promise.all(
     (['worker', 'all'] as const).flatMap((role) =>
       (['SIGTERM', 'SIGHUP'] as const).map(async (signal) => {
@@ -131,7 +131,6 @@ it('case 46: a signal while the threads load ends worker and Redis', { timeout: 
 
 it.each(['worker', 'all'] as const)(
   'case 37: a second signal to %s gives the running task back instead of waiting for it',
-  { timeout: 60_000 },
   async (role) => {
     const { env, data } = own(role);
     const one = await started(role, { ...env, ...LIFE_TASKS, SHUTDOWN_GRACE_MS: '600000' });
@@ -151,9 +150,7 @@ it.each(['worker', 'all'] as const)(
   },
 );
 
-it('case 37: a second signal ends the process of an isolated task, and its crash is not counted again', {
-  timeout: 90_000,
-}, async () => {
+it('case 37: a second signal ends the process of an isolated task, and its crash is not counted again', async () => {
   const { env } = own('worker');
   const settings = { ...env, ...LIFE_TASKS, LEASE_MS: '1500', SHUTDOWN_GRACE_MS: '600000' };
   const file = join(redis.dir, 'isolated-runs');
@@ -173,9 +170,7 @@ it('case 37: a second signal ends the process of an isolated task, and its crash
   expect(await look(server.url(), id)).toMatchObject({ state: 'ready', crashes: 1 });
 });
 
-it('case 37: where nothing can be given back a second signal ends it soon, and a third at once', {
-  timeout: 60_000,
-}, async () => {
+it('case 37: where nothing can be given back a second signal ends it soon, and a third at once', async () => {
   const { env } = own('worker');
   const frozen = await startRedis();
   onTestFinished(() => frozen.stop());
@@ -195,9 +190,7 @@ it('case 37: where nothing can be given back a second signal ends it soon, and a
   await frozen.signal('SIGCONT');
 });
 
-it('case 37: a thread that a system call holds does not keep the process from ending', {
-  timeout: 60_000,
-}, async () => {
+it('case 37: a thread that a system call holds does not keep the process from ending', async () => {
   const { env } = own('worker');
   const one = await started('worker', { ...env, ...LIFE_TASKS, SHUTDOWN_GRACE_MS: '0' });
   const pipe = join(redis.dir, 'pipe');

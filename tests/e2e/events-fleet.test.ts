@@ -54,7 +54,7 @@ const STREAMS = 500;
 const TASKS = 50;
 const COMING = 100;
 
-test('a crowd at one server is told, and nothing of it stays', { timeout: 90_000 }, async (context) => {
+test('a crowd at one server is told, and nothing of it stays', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { REDIS_URL: redis.url };

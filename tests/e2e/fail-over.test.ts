@@ -9,7 +9,7 @@ import { reasonsOf, redisCheck } from '../support/health.ts';
 import { openJournalStage, openStage } from '../support/stage.ts';
 
 const GOES_ON_WITHIN_MS = 5_000;
-const LONG = { timeout: 60_000 };
+const LONG = { timeout: 180_000 };
 
 /** Makes `replica` a copy of `primary` and waits until it has everything. */
 async function follow(replica: TestRedis, primary: TestRedis): Promise<void> {

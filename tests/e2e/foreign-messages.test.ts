@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newTaskId } from '../../src/protocol/task-id.ts';
 import { foreignMessage, text } from '../fixtures/foreign-message.ts';
 import { eventually } from '../support/eventually.ts';
+import { expectBelow, msOf } from '../support/expect-below.ts';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 import { recordOf } from '../support/records.ts';
@@ -228,15 +229,20 @@ const MALFORMED: [string, Buffer][] = [
 ];
 
 test.each(MALFORMED)('bytes that are no message are kept aside, counted and shown: %s', async (_, bytes) => {
-  const before = await queue();
-  await redis.client.lpush(READY, bytes);
-  await eventually(async () => (await queue()).malformed === before.malformed + 1, 3_000);
-  expect((await redis.client.lindexBuffer('pf:{default}:malformed', 0))?.toString('hex')).toBe(
-    bytes.toString('hex'),
-  );
-  expect(await redis.client.hget('pf:{default}:count', 'malformed')).toBe(String(before.malformed + 1));
-  expect(await recordOf(redis.client, 'default', ID)).toBeUndefined();
-  const { accepted } = before.counts;
+  const { accepted } = (await queue()).counts;
+  await expectBelow(3_000, async () => {
+    const before = await queue();
+    const ms = await msOf(async () => {
+      await redis.client.lpush(READY, bytes);
+      await eventually(async () => (await queue()).malformed === before.malformed + 1);
+    });
+    expect((await redis.client.lindexBuffer('pf:{default}:malformed', 0))?.toString('hex')).toBe(
+      bytes.toString('hex'),
+    );
+    expect(await redis.client.hget('pf:{default}:count', 'malformed')).toBe(String(before.malformed + 1));
+    expect(await recordOf(redis.client, 'default', ID)).toBeUndefined();
+    return ms;
+  });
   await expectHealthy();
   expect((await queue()).counts['accepted']).toBe(Number(accepted) + 1);
 });

@@ -15,7 +15,7 @@ const FOLLOW = fileURLToPath(new URL('../fixtures/follow.mjs', import.meta.url))
 const SHORT = { LEASE_MS: '1500', HEARTBEAT_MS: '250', POP_GRACE_MS: '300' };
 
 test(`${KILLS} workers killed right after the end of a followed task: followed each time, and once`, {
-  timeout: 60_000 + KILLS * 10_000,
+  timeout: 180_000 + KILLS * 10_000,
 }, async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();

@@ -17,7 +17,7 @@ const taskOf = ({ body }: Received): string => (JSON.parse(body) as { data: { id
 const idOf = ({ headers }: Received): string => headers['webhook-id'] ?? '';
 
 test(`${KILLS} workers killed right after the end of a task: each webhook comes`, {
-  timeout: 60_000 + KILLS * 10_000,
+  timeout: 180_000 + KILLS * 10_000,
 }, async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();

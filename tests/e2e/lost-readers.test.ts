@@ -42,7 +42,6 @@ async function runChatty(url: string, queue: string): Promise<void> {
 describe.each(ROLES)('role %s', (role) => {
   it.each([[['stdout']], [['stderr']], [['stdout', 'stderr']]] as const)(
     'case 48: %j closes',
-    { timeout: 60_000 },
     async (streams) => {
       const queue = `${role}-${streams.join('-')}`;
       const own = role === 'all' ? { DATA_DIR: join(redis.dir, queue) } : { REDIS_URL: redis.url };
@@ -68,23 +67,19 @@ describe.each(ROLES)('role %s', (role) => {
   );
 });
 
-it.each(['stdout', 'stderr'] as const)(
-  'case 48: nothing reads %s from the start',
-  { timeout: 60_000 },
-  async (stream) => {
-    const data = join(redis.dir, `unread-${stream}`);
-    const PORT = String(await freePort());
-    const one = spawnRole('all', { DATA_DIR: data, CONCURRENCY: '1', PORT });
-    onTestFinished(() => endAll([one]));
-    one.child[stream]?.destroy();
-    await eventually(async () => (await fetch(`http://127.0.0.1:${PORT}/readyz`)).ok);
-    one.signal('SIGTERM');
-    expect(await one.exited).toBe(0);
-    expect(runningProcesses().filter(({ cwd }) => cwd.startsWith(data))).toEqual([]);
-  },
-);
+it.each(['stdout', 'stderr'] as const)('case 48: nothing reads %s from the start', async (stream) => {
+  const data = join(redis.dir, `unread-${stream}`);
+  const PORT = String(await freePort());
+  const one = spawnRole('all', { DATA_DIR: data, CONCURRENCY: '1', PORT });
+  onTestFinished(() => endAll([one]));
+  one.child[stream]?.destroy();
+  await eventually(async () => (await fetch(`http://127.0.0.1:${PORT}/readyz`)).ok);
+  one.signal('SIGTERM');
+  expect(await one.exited).toBe(0);
+  expect(runningProcesses().filter(({ cwd }) => cwd.startsWith(data))).toEqual([]);
+});
 
-it.runIf(process.platform === 'linux')('case 48: the terminal goes away', { timeout: 60_000 }, async () => {
+it.runIf(process.platform === 'linux')('case 48: the terminal goes away', async () => {
   const data = join(redis.dir, 'terminal');
   // script(1) gives its command a terminal, which is gone when script is killed.
   const command = `exec ${process.execPath} ${CLI} all`;

@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { openJournalStage, openStage } from '../support/stage.ts';
 
-const LONG = { timeout: 60_000 };
+const LONG = { timeout: 180_000 };
 /** Short, so that the tests are; still several times what a busy machine lets a process wait. */
 const SHORT_LEASE = { LEASE_MS: '2000', HEARTBEAT_MS: '500' };
 

@@ -18,9 +18,7 @@ const DEAD = 5_000;
 const A_CALL = 500;
 const SHORT = { LEASE_MS: '1500', HEARTBEAT_MS: '300' };
 
-test(`${DEAD} dead tasks are deleted by two servers, of which the first is killed`, {
-  timeout: 120_000,
-}, async (context) => {
+test(`${DEAD} dead tasks are deleted by two servers, of which the first is killed`, async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis({ appendonly: 'no' });
   const client = await openStore(redis.url);

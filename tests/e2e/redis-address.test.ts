@@ -11,7 +11,7 @@ import { openSse } from '../support/sse.ts';
 import { openStage } from '../support/stage.ts';
 
 const EXIT_CONFIG = 78;
-const LONG = { timeout: 60_000 };
+const LONG = { timeout: 180_000 };
 
 /** `redis://user:password@…` of a Redis. */
 function urlAs(redis: TestRedis, user: string, password: string): string {

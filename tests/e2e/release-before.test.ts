@@ -14,7 +14,7 @@ import { buildReleaseBefore, type ReleaseBefore, whyNoReleaseBefore } from '../s
 import { openStage, type Stage } from '../support/stage.ts';
 
 const KEY = queueKey('default');
-const LONG = { timeout: 60_000 };
+const LONG = { timeout: 180_000 };
 const OLD_LAYOUT =
   'The queue "default" is kept by an earlier release of popfleet (protocol 1, this is 2), whose tasks this one cannot take over: let that release finish them, then delete the keys pf:{default}:* or give this one another database of Redis.';
 const NEWER =

@@ -5,7 +5,7 @@ import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { openJournalStage } from '../support/stage.ts';
 
 const WORKERS = 3;
-const LONG = { timeout: 120_000 };
+const LONG = { timeout: 180_000 };
 
 test(
   'every worker restarts twice and is killed once: all tasks succeed, at their first attempt',

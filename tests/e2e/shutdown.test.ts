@@ -12,9 +12,7 @@ import { isAlive } from '../support/processes.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { openJournalStage, openStage } from '../support/stage.ts';
 
-test('a worker told to end fetches no more, ends short tasks and gives long ones back unharmed', {
-  timeout: 120_000,
-}, async (context) => {
+test('a worker told to end fetches no more, ends short tasks and gives long ones back unharmed', async (context) => {
   const { stage, facts, env } = await openJournalStage(context, { CONCURRENCY: '3' });
   const server = await stage.role('server', env);
   const worker = await stage.role('worker', { ...env, SHUTDOWN_GRACE_MS: '2500' });

@@ -63,7 +63,7 @@ test('an idle stream shows that it lives, and where it stands', async () => {
   expect(client.events).toEqual([]);
 });
 
-test('a client that does not read is told so and dismissed', { timeout: 60_000 }, async () => {
+test('a client that does not read is told so and dismissed', async () => {
   const { tell, newId } = createEntryWriter(redis.client, queue);
   await tell(`${newId()}ready`);
   const path = `/events?topics=queue:${queue}`;
@@ -126,7 +126,7 @@ test('a move of one queue while another is caught up is no sign of a slow client
   expect(of(`${queue}-full`)).toEqual(missed.flat());
 });
 
-test('clients that never read are cut, and nothing of them stays', { timeout: 60_000 }, async () => {
+test('clients that never read are cut, and nothing of them stays', async () => {
   const { tell, newId } = createEntryWriter(redis.client, queue);
   await tell(`${newId()}ready`);
   openDeaf(bare.url);
@@ -137,7 +137,7 @@ test('clients that never read are cut, and nothing of them stays', { timeout: 60
   expect(bare.hub.watched()).toBe(0);
 });
 
-test('what waits for clients that never read is little', { timeout: 60_000 }, async () => {
+test('what waits for clients that never read is little', async () => {
   // None is cut for its silence while this test lasts.
   const patient = await startBareServer(redis.url, { heartbeatMs: 60_000 });
   onTestFinished(() => patient.stop());

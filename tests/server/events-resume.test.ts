@@ -108,9 +108,7 @@ test('a dead task that is replayed begins anew for who comes back after its end'
   expect(movesOf(client)).toEqual([`${id}running`, `${id}succeeded`]);
 });
 
-test('whoever was cut off hears exactly what it missed, wherever the cut was', {
-  timeout: 60_000,
-}, async () => {
+test('whoever was cut off hears exactly what it missed, wherever the cut was', async () => {
   const names = [queue, `${queue}-b`, `${queue}-c`];
   const path = `/events?topics=${names.map((name) => `queue:${name}`).join(',')}`;
   const told = new Map<string, string[]>(names.map((name) => [name, []]));

@@ -136,7 +136,7 @@ test('every route × every variant of its path × every method needs a key', asy
     }
   }
   expect(await redis.client.dbsize()).toBe(0);
-}, 120_000);
+});
 
 test('whatever is done to a path, it needs a key', async () => {
   const piece = fc.constantFrom(
@@ -163,7 +163,7 @@ test('whatever is done to a path, it needs a key', async () => {
     }),
     { numRuns: 500 },
   );
-}, 60_000);
+});
 
 test('with a key the same paths are found, missing, or take another method', async () => {
   const ask = async (method: string, path: string): Promise<number> =>

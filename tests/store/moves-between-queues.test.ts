@@ -207,7 +207,7 @@ describe('worlds in which relays die', () => {
   });
 
   test(`${RUNS} worlds: nothing is lost, nothing is there twice`, {
-    timeout: 60_000 + RUNS * 1_000,
+    timeout: 180_000 + RUNS * 1_000,
   }, async () => {
     await fc.assert(
       fc.asyncProperty(worlds, (steps) => live(steps)),
