@@ -11,7 +11,7 @@ import { startRedis, type TestRedis } from '../support/redis.ts';
 import { cpuSeconds } from '../support/usage.ts';
 
 const STREAMS = 250;
-const TASKS = 3_000;
+const TASKS = 1_000;
 const key = makeKey(['read', 'enqueue']);
 
 let redis: TestRedis;

@@ -99,7 +99,7 @@ async function crowd(server: RoleProcess): Promise<void> {
       more % 2 ? `tasks/${ids[(at + more) % TASKS]}/events` : 'events?topics=queue:default&states=succeeded',
     );
     streams.push(
-      ...(await Promise.all(paths.map((path) => openSse(`${server.url()}/v1/${path}`, { agent })))),
+      ...(await Promise.all(paths.map((path) => openStream(`${server.url()}/v1/${path}`, agent)))),
     );
   }
   expect(new Set(streams.map(({ response }) => response.statusCode))).toEqual(new Set([200]));
@@ -124,6 +124,13 @@ async function crowd(server: RoleProcess): Promise<void> {
   }
   agent.destroy();
   await eventually(() => descriptorsOf(server) <= idle + 3);
+}
+
+async function openStream(url: string, agent: Agent, triesLeft = 5): Promise<SseClient> {
+  const client = await openSse(url, { agent });
+  if (client.response.statusCode !== 503 || triesLeft <= 1) return client;
+  client.cut();
+  return openStream(url, agent, triesLeft - 1);
 }
 
 async function stateOf(url: string, agent: Agent, triesLeft = 5): Promise<string> {
