@@ -12,7 +12,9 @@ import type { LoadReading } from '../store/load-reader.ts';
 import type { Operations } from '../store/operations.ts';
 import type { Operator } from '../store/operator.ts';
 import type { AskReadiness } from '../store/readiness.ts';
+import type { ReadRedisFacts } from '../store/redis-facts.ts';
 import type { Schedules } from '../store/schedules.ts';
+import type { ReadSeries } from '../store/series.ts';
 import type { Waiters } from '../store/waiters.ts';
 import type { WebhookEndpoints } from '../store/webhook-endpoints.ts';
 import type { Upkeep } from '../upkeep/upkeep.ts';
@@ -37,6 +39,10 @@ export interface Deps extends AccessDeps {
   /** Goes on with the operations of a place. */
   readonly operateSoon: Upkeep['operations']['soon'];
   readonly readLoad: (queue: string) => Promise<LoadReading>;
+  readonly readSeries: ReadSeries;
+  readonly redisFacts: ReadRedisFacts;
+  /** Settings that limit what this server takes and keeps, by their variables. */
+  readonly limits: Readonly<Record<string, number>>;
   readonly list: (query: PageQuery) => Promise<Page>;
   readonly errors: ErrorGroups;
   readonly schedules: Schedules;

@@ -10,7 +10,9 @@ import { readLoad } from '../store/load-reader.ts';
 import { createOperations } from '../store/operations.ts';
 import { createOperator } from '../store/operator.ts';
 import { createReadiness } from '../store/readiness.ts';
+import { createRedisFacts } from '../store/redis-facts.ts';
 import { createSchedules } from '../store/schedules.ts';
+import { createSeriesReader } from '../store/series.ts';
 import { createSessions } from '../store/sessions.ts';
 import type { Registry } from '../tasks/registry.ts';
 import type { Upkeep } from '../upkeep/upkeep.ts';
@@ -21,6 +23,10 @@ import type { Deps } from './deps.ts';
 import { createQuota, type QuotaSettings } from './quota.ts';
 
 export interface DepsSettings extends AccessSettings, LimitSettings {
+  readonly resultTtlMs: number;
+  readonly retentionBytes: number;
+  readonly maxEventStreams: number;
+  readonly maxConnections: number;
   /** Largest body of one task, in bytes. */
   readonly bodyLimitBytes: number;
   /** Largest body of a batch, in bytes. */
@@ -58,10 +64,28 @@ export function openDeps(
     operateSoon: upkeep.operations.soon,
     audit: createAudit(command),
     readLoad: (queue) => readLoad(command, queue),
+    readSeries: createSeriesReader(command),
+    redisFacts: createRedisFacts(command),
+    limits: limitsOf(settings),
     list: (query) => listTasks(command, query),
     errors: createErrorGroups(command),
     schedules: createSchedules(command),
     guard: createGuard(settings.webhookAllow),
     askReadiness: createReadiness(command, log),
+  };
+}
+
+function limitsOf(settings: DepsSettings): Readonly<Record<string, number>> {
+  return {
+    RESULT_TTL_MS: settings.resultTtlMs,
+    RETENTION_BYTES: settings.retentionBytes,
+    QUEUE_LIMIT: settings.queueLimit,
+    QUEUE_LIMIT_BYTES: settings.queueLimitBytes,
+    MEMORY_RESERVE_PERCENT: settings.memoryReservePercent,
+    MAX_QUEUES: settings.maxQueues,
+    BODY_LIMIT_BYTES: settings.bodyLimitBytes,
+    BATCH_LIMIT_BYTES: settings.batchLimitBytes,
+    MAX_EVENT_STREAMS: settings.maxEventStreams,
+    MAX_CONNECTIONS: settings.maxConnections,
   };
 }

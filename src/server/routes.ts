@@ -16,7 +16,9 @@ import { plainDocsRoutes } from './routes/plain-docs.ts';
 import { queueRoutes } from './routes/queues.ts';
 import { scaleRoutes } from './routes/scale.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
+import { seriesRoutes } from './routes/series.ts';
 import { sessionRoutes } from './routes/session.ts';
+import { systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { uiRoutes } from './routes/ui.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
@@ -34,9 +36,11 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...operationRoutes(deps),
     ...fleetRoutes(deps),
     ...scaleRoutes(deps),
+    ...seriesRoutes(deps),
     ...scheduleRoutes(deps),
     ...webhookRoutes(deps),
     ...auditRoutes(deps),
+    ...systemRoutes(deps),
     ...sessionRoutes(deps),
     ...docsRoutes(deps, () => routes),
     ...plainDocsRoutes(),

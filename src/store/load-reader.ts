@@ -4,9 +4,9 @@ import type { Redis } from 'ioredis';
 import { DUE_SOON_MS, type QueueLoad } from '../protocol/wanted-workers.ts';
 import { readAnnouncement } from './announcement.ts';
 import { type Place, placesOf } from './keys.ts';
+import { readSample, readSamples, type Sample } from './sample.ts';
 import { runScript } from './scripts.ts';
 import { throwStoreError } from './store-error.ts';
-import { COUNT_FIELDS, type QueueTotals, totalsOf } from './totals.ts';
 
 /** The load of a queue, and the workers that serve it. */
 export interface LoadReading extends QueueLoad {
@@ -71,8 +71,7 @@ async function readPlace(client: Redis, place: Place): Promise<PlaceLoad> {
   const reply = (await runScript(client, 'load', place, [SAMPLES, DUE_SOON_MS])) as LoadReply;
   const [now, values, samples, dueSoon, slotsOfLast, announced] = reply;
   const current = readSample([String(now), ...values.map((value) => String(value ?? '0'))]);
-  const texts = samples.map(String).filter((text) => SAMPLE.test(text));
-  const history = texts.map((text) => readSample(text.split(' ')));
+  const history = readSamples(samples.map(String));
   const names = announced.filter((_, at) => at % 2 === 0);
   const since = history.findLast(({ at }) => at >= current.at - Math.max(...WINDOWS_MS)) ?? current;
   return {
@@ -86,25 +85,6 @@ async function readPlace(client: Redis, place: Place): Promise<PlaceLoad> {
       (name, at) => readAnnouncement(name.toString(), announced[2 * at + 1]).concurrency ?? 1,
     ),
   };
-}
-
-/** What another program has put there is left out. */
-const SAMPLE = /^\d+( -?\d+)*$/;
-
-/** Counts at one moment. */
-interface Sample {
-  readonly at: number;
-  readonly ready: number;
-  readonly running: number;
-  readonly totals: QueueTotals;
-}
-
-/** @param words the time in milliseconds, then values in the order of COUNT_FIELDS; a release before may have had fewer */
-function readSample(words: readonly string[]): Sample {
-  const at = Number(words[0]);
-  const counts = Object.fromEntries(COUNT_FIELDS.map((field, index) => [field, words[index + 1] ?? '0']));
-  const totals = totalsOf(counts, at);
-  return { at, ready: Number(counts['ready']), running: Number(counts['running']), totals };
 }
 
 /** Runs that became ready: those that were claimed, and those that wait now beyond those that waited then. */

@@ -137,6 +137,115 @@ export interface Session {
   readonly queues?: readonly string[];
 }
 
+/** A number a step, the oldest first; the last is of the few seconds before `at`. `null`: not known. */
+type Column = readonly (number | null)[];
+
+export interface Series {
+  readonly range: '10m' | '1h' | '24h';
+  readonly stepMs: number;
+  readonly until: string;
+  readonly at: string;
+  readonly accepted: Column;
+  readonly succeeded: Column;
+  readonly failed: Column;
+  readonly dead: Column;
+  readonly scheduled: Column;
+  readonly ready: Column;
+  readonly running: Column;
+  readonly waitMs: Column;
+  readonly runMs: Column;
+}
+
+/** Failures of one fingerprint in one queue. */
+export interface ErrorGroup {
+  readonly fingerprint: string;
+  readonly queue: string;
+  readonly type?: string;
+  readonly name: string;
+  readonly message: string;
+  /** Tasks that are dead of it now, and how often a task has died of it. */
+  readonly dead: number;
+  readonly total: number;
+  readonly firstSeenAt: string;
+  readonly lastSeenAt: string;
+  readonly sample: string;
+}
+
+export interface ErrorGroups extends Pick<ErrorGroup, 'dead' | 'total' | 'firstSeenAt' | 'lastSeenAt'> {
+  readonly items: readonly ErrorGroup[];
+}
+
+type Act = 'retry' | 'cancel' | 'delete' | 'move';
+
+/** What is done to many tasks, without what confirms it. */
+export interface OperationCall {
+  readonly action: Act;
+  readonly filter: Readonly<Record<string, unknown>> & { readonly queue: string };
+  readonly to?: string;
+  readonly reason?: string;
+  readonly first?: number;
+  readonly stopAfterErrors?: number;
+  readonly thenRest?: boolean;
+}
+
+type ByReason = Readonly<Record<string, number>>;
+
+export interface Operation extends OperationCall {
+  readonly id: string;
+  readonly queue: string;
+  readonly state: string;
+  readonly by?: string;
+  readonly matched: number;
+  readonly done: number;
+  readonly requested: number;
+  readonly skipped: ByReason;
+  readonly failed: ByReason;
+  readonly watched?: Readonly<Record<'succeeded' | 'dead' | 'others', number>>;
+  readonly createdAt: string;
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+  readonly ratePerSecond?: number;
+  readonly etaMs?: number;
+  /** The body that does it to the others. */
+  readonly next?: OperationCall & { readonly confirm: string };
+}
+
+/** What a dry run says. */
+export interface Match {
+  readonly matched: { readonly value: number; readonly relation: string };
+  readonly sample: readonly string[];
+  readonly perState: Readonly<Record<string, number>>;
+  readonly confirm: string;
+}
+
+export interface System {
+  readonly server: {
+    readonly version: string;
+    readonly node: string;
+    readonly host: string;
+    readonly pid: number;
+    readonly startedAt: string;
+    readonly memoryBytes: number;
+  };
+  readonly fault?: string;
+  readonly redis: Readonly<Record<'version' | 'role' | 'maxmemoryPolicy', string>> &
+    Readonly<Record<'appendOnly' | 'isSaved', boolean>> &
+    Readonly<
+      Record<
+        | 'uptimeSeconds'
+        | 'usedMemoryBytes'
+        | 'maxmemoryBytes'
+        | 'clients'
+        | 'replicas'
+        | 'commandsPerSecond'
+        | 'latencyMs'
+        | 'clockAheadMs',
+        number
+      >
+    >;
+  readonly limits: Readonly<Record<string, number>>;
+}
+
 export interface Items<T> {
   readonly items: readonly T[];
   /** Cursor of the next page. */

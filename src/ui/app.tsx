@@ -3,19 +3,26 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { Frame } from './frame.tsx';
+import { lazy } from './lazy.tsx';
 import { OverviewScreen } from './overview.tsx';
 import { Empty, Loading } from './parts.tsx';
 import { linkTo, type Place, usePlace } from './place.ts';
 import { QueueScreen } from './queue.tsx';
 import { QueuesScreen } from './queues.tsx';
-import { RunScreen } from './run.tsx';
-import { SchedulesScreen } from './schedules.tsx';
 import { useShared } from './shared.ts';
 import { SignIn } from './sign-in.tsx';
 import { TaskScreen } from './task.tsx';
 import { TasksScreen } from './tasks.tsx';
-import { TypesScreen } from './types.tsx';
 import { WorkersScreen } from './workers.tsx';
+
+const DeadScreen = lazy(async () => (await import('./dead.tsx')).DeadScreen);
+const DeadGroupScreen = lazy(async () => (await import('./dead-group.tsx')).DeadGroupScreen);
+const OperationsScreen = lazy(async () => (await import('./operations.tsx')).OperationsScreen);
+const OperationScreen = lazy(async () => (await import('./operations.tsx')).OperationScreen);
+const RunScreen = lazy(async () => (await import('./run.tsx')).RunScreen);
+const SchedulesScreen = lazy(async () => (await import('./schedules.tsx')).SchedulesScreen);
+const SystemScreen = lazy(async () => (await import('./system.tsx')).SystemScreen);
+const TypesScreen = lazy(async () => (await import('./types.tsx')).TypesScreen);
 
 interface Screen {
   readonly title: string;
@@ -27,15 +34,23 @@ function screenOf({ path, query }: Place): Screen {
   if (rest.length > 0) return nowhere();
   switch (first) {
     case undefined:
-      return { title: 'Overview', body: <OverviewScreen /> };
+      return { title: 'Overview', body: <OverviewScreen query={query} /> };
     case 'queues':
       return name === undefined
         ? { title: 'Queues', body: <QueuesScreen /> }
-        : { title: name, body: <QueueScreen key={name} name={name} /> };
+        : { title: name, body: <QueueScreen key={name} name={name} query={query} /> };
     case 'tasks':
       return name === undefined
         ? { title: 'Tasks', body: <TasksScreen query={query} /> }
         : { title: `Task ${name.slice(0, 8)}`, body: <TaskScreen key={name} id={name} /> };
+    case 'dead':
+      return name === undefined
+        ? { title: 'Dead letters', body: <DeadScreen query={query} /> }
+        : { title: `Failure ${name.slice(0, 8)}`, body: <DeadGroupScreen key={name} fingerprint={name} /> };
+    case 'operations':
+      return name === undefined
+        ? { title: 'Operations', body: <OperationsScreen /> }
+        : { title: `Operation ${name.slice(0, 8)}`, body: <OperationScreen key={name} id={name} /> };
     case 'types':
       return name === undefined
         ? { title: 'Types', body: <TypesScreen /> }
@@ -47,6 +62,8 @@ function screenOf({ path, query }: Place): Screen {
       return { title: 'Workers', body: <WorkersScreen /> };
     case 'schedules':
       return { title: 'Schedules', body: <SchedulesScreen /> };
+    case 'system':
+      return { title: 'System', body: <SystemScreen /> };
     default:
       return nowhere();
   }

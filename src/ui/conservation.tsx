@@ -9,13 +9,30 @@ import { linkTo } from './place.ts';
 export const STATES = ['scheduled', 'ready', 'running', 'succeeded', 'dead', 'cancelled'] as const;
 
 /** The states and `removed`; a state that this page does not know counts as well, and is shown when it has tasks. */
-function partsOf(queues: readonly Queue[]): readonly { readonly name: string; readonly count: number }[] {
+function partsOf(
+  queues: readonly Pick<Queue, 'counts'>[],
+): readonly { readonly name: string; readonly count: number }[] {
   const shown = [...STATES, 'removed'];
   const others = new Set(queues.flatMap(({ counts }) => Object.keys(counts)));
   for (const name of ['accepted', ...shown]) others.delete(name);
   return [...shown, ...others]
     .map((name) => ({ name, count: sum(queues, ({ counts }) => counts[name] ?? 0) }))
     .filter(({ name, count }) => count > 0 || !others.has(name));
+}
+
+/** Tasks that were accepted, and are in no state and not removed: always 0. */
+export function missingOf(queues: readonly Pick<Queue, 'counts'>[]): number {
+  const accepted = sum(queues, ({ counts }) => counts['accepted'] ?? 0);
+  return accepted - partsOf(queues).reduce((total, { count }) => total + count, 0);
+}
+
+/** @param missing what `missingOf` says */
+export function Balance({ missing }: { readonly missing: number }) {
+  return missing === 0 ? (
+    <Chip state="succeeded">balanced</Chip>
+  ) : (
+    <Chip state="dead">{plural(Math.abs(missing), 'task')} off</Chip>
+  );
 }
 
 /** @param queue when it is about one: its numbers lead to its tasks */
@@ -28,18 +45,12 @@ export function Conservation({
 }) {
   const accepted = sum(queues, ({ counts }) => counts['accepted'] ?? 0);
   const parts = partsOf(queues);
-  const missing = accepted - parts.reduce((total, { count }) => total + count, 0);
+  const missing = missingOf(queues);
   return (
     <Card
       title="Nothing is lost"
       {...(missing === 0 ? {} : { tone: 'bad' as const })}
-      aside={
-        missing === 0 ? (
-          <Chip state="succeeded">balanced</Chip>
-        ) : (
-          <Chip state="dead">{plural(Math.abs(missing), 'task')} off</Chip>
-        )
-      }
+      aside={<Balance missing={missing} />}
     >
       <p class="conservation">
         <span>

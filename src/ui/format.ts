@@ -23,6 +23,13 @@ export function toRate(value: number): string {
   return value < 10 ? value.toFixed(1) : toCount(Math.round(value));
 }
 
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
+
+/** `12`, `1.2K`, `3.4M`: for an axis. */
+export function toCompact(value: number): string {
+  return compact.format(value);
+}
+
 const UNITS: readonly (readonly [ms: number, word: string])[] = [
   [86_400_000, 'd'],
   [3_600_000, 'h'],
@@ -71,7 +78,10 @@ export function toLocal(time: string): string {
 
 export function toBytes(count: number): string {
   if (count < 1_024) return `${count} bytes`;
-  return count < 1_048_576 ? `${(count / 1_024).toFixed(1)} KiB` : `${(count / 1_048_576).toFixed(1)} MiB`;
+  if (count < 1_048_576) return `${(count / 1_024).toFixed(1)} KiB`;
+  return count < 1_073_741_824
+    ? `${(count / 1_048_576).toFixed(1)} MiB`
+    : `${(count / 1_073_741_824).toFixed(1)} GiB`;
 }
 
 /** The first part of an id. UUIDv7 begin with the time, so the end tells tasks of one moment apart. */

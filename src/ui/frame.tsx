@@ -15,9 +15,12 @@ const NAVIGATION: readonly (readonly [path: string, word: string, drawing: strin
   ['', 'Overview', 'M3 9.5 10 4l7 5.5V16H3zM8 16v-4h4v4'],
   ['queues', 'Queues', 'M4 6h12M4 10h12M4 14h8'],
   ['tasks', 'Tasks', 'M4 5h3v3H4zM4 12h3v3H4zM10 6.500h6M10 13.500h6'],
+  ['dead', 'Dead letters', 'M10 3 18 16.500H2zM10 8v4M10 14v.010'],
   ['workers', 'Workers', 'M6 6h8v8H6zM8 3v3M12 3v3M8 14v3M12 14v3M3 8h3M3 12h3M14 8h3M14 12h3'],
   ['schedules', 'Schedules', 'M10 3.500a6.500 6.500 0 1 0 .010 0M10 6.500V10l2.500 2'],
+  ['operations', 'Operations', 'M4 5h7M4 10h5M4 15h7M13 12l2 2 3.500-4'],
   ['types', 'Types', 'M7 5 3 10l4 5M13 5l4 5-4 5'],
+  ['system', 'System', 'M3 4h14v5H3zM3 11h14v5H3zM6 6.500h.010M6 13.500h.010'],
 ];
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -225,6 +228,7 @@ function Banner() {
 
 /** Tasks of a state: their list where there is one queue, else the queues. */
 export function linkToState(state: string, fleet: Fleet): string {
+  if (state === 'dead') return linkTo(['dead']);
   const [only, ...others] = fleet.queues;
   return only && others.length === 0 ? linkTo(['tasks'], { queue: only.queue, state }) : linkTo(['queues']);
 }

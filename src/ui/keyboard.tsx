@@ -12,9 +12,12 @@ const PLACES = new Map<string, readonly [path: readonly string[], word: string]>
   ['o', [[], 'Overview']],
   ['q', [['queues'], 'Queues']],
   ['t', [['tasks'], 'Tasks']],
+  ['d', [['dead'], 'Dead letters']],
   ['w', [['workers'], 'Workers']],
   ['s', [['schedules'], 'Schedules']],
-  ['y', [['types'], 'Types']],
+  ['p', [['operations'], 'Operations']],
+  ['f', [['types'], 'Types']],
+  ['y', [['system'], 'System']],
 ]);
 
 /** Keys that press the element of this id, where the screen has one. */

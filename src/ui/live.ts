@@ -4,10 +4,11 @@
 import { useEffect } from 'preact/hooks';
 import { apiUrl, callApi, type Problem, problemOf } from './api.ts';
 import type { Items, Queue, Session, Worker } from './api-types.d.ts';
-import { type Fleet, readShared, share } from './shared.ts';
+import { type Fleet, type Outage, readShared, share } from './shared.ts';
 
 const BEAT_MS = 2_000;
 /** Waits between readings that fail. */
+const MOST_OUTAGES = 100;
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000] as const;
 
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -55,13 +56,25 @@ async function read(): Promise<void> {
     ]);
     failures = 0;
     const { fleet, beat } = readShared();
-    share({ fleet: toFleet(queues.items, workers.items, fleet), outage: undefined, beat: beat + 1 });
+    share({
+      fleet: toFleet(queues.items, workers.items, fleet),
+      outage: undefined,
+      outages: pastOutages(),
+      beat: beat + 1,
+    });
     plan(BEAT_MS, refresh);
   } catch (error) {
     fail(problemOf(error), refresh);
   } finally {
     isReading = false;
   }
+}
+
+function pastOutages(): readonly Outage[] {
+  const { outage, outages } = readShared();
+  return outage === undefined
+    ? outages
+    : [...outages, { since: outage.since, until: Date.now() }].slice(-MOST_OUTAGES);
 }
 
 /** A page that is hidden or paused goes on when it is shown or resumed. */
@@ -109,7 +122,7 @@ function finishedOf({ counts }: Queue): number {
   return (counts['accepted'] ?? 0) - unfinished;
 }
 
-export function sum(queues: readonly Queue[], count: (queue: Queue) => number): number {
+export function sum<Q>(queues: readonly Q[], count: (queue: Q) => number): number {
   return queues.reduce((total, queue) => total + count(queue), 0);
 }
 

@@ -3,21 +3,23 @@
 import type { ComponentChildren } from 'preact';
 import { apiUrl } from './api.ts';
 import type { Queue } from './api-types.d.ts';
+import { Charts } from './charts.tsx';
 import { Conservation } from './conservation.tsx';
 import { plural, toCount, toRate } from './format.ts';
 import { linkToState } from './frame.tsx';
+import { LatestFailures } from './failures.tsx';
 import { sum } from './live.ts';
-import { Card, Chip, Code, Mark, Meter } from './parts.tsx';
+import { Card, Chip, Code, type Concern, Concerns, Meter } from './parts.tsx';
 import { linkTo, linkToQueue } from './place.ts';
 import { QueueTable } from './queues.tsx';
 import { type Fleet, may } from './shared.ts';
 import { slotsOf, WithFleet } from './with-fleet.tsx';
 
-export function OverviewScreen() {
-  return <WithFleet show={(fleet) => <Overview fleet={fleet} />} />;
+export function OverviewScreen({ query }: { readonly query: URLSearchParams }) {
+  return <WithFleet show={(fleet) => <Overview fleet={fleet} query={query} />} />;
 }
 
-function Overview({ fleet }: { readonly fleet: Fleet }) {
+function Overview({ fleet, query }: { readonly fleet: Fleet; readonly query: URLSearchParams }) {
   const concerns = fleet.queues.flatMap((queue) => concernsOf(queue));
   return (
     <>
@@ -28,22 +30,13 @@ function Overview({ fleet }: { readonly fleet: Fleet }) {
         <p class="muted">{summaryOf(fleet)}</p>
       </header>
       <Tiles fleet={fleet} />
-      {concerns.length === 0 ? undefined : (
-        <Card title="Needs attention" tone="warn">
-          <ul class="concerns">
-            {concerns.map(({ key, text }) => (
-              <li key={key}>
-                <Mark state="warn" />
-                <span>{text}</span>
-              </li>
-            ))}
-          </ul>
-        </Card>
-      )}
+      <Concerns title="Needs attention" of={concerns} />
       {sum(fleet.queues, ({ counts }) => counts['accepted'] ?? 0) === 0 ? (
         <FirstTask />
       ) : (
         <>
+          <Charts path={[]} query={query} slots={slotsOf(fleet.workers).slots} />
+          <LatestFailures />
           <QueueTable queues={fleet.queues} title="Queues" />
           <Conservation queues={fleet.queues} />
         </>
@@ -115,11 +108,6 @@ function Tile({
   return <li class="tile">{link === undefined ? <div>{inner}</div> : <a href={link}>{inner}</a>}</li>;
 }
 
-interface Concern {
-  readonly key: string;
-  readonly text: ComponentChildren;
-}
-
 /** Facts of a queue that somebody has to act on. */
 function concernsOf(queue: Queue): readonly Concern[] {
   const { counts, workers, paused, malformed, outbox } = queue;
@@ -139,8 +127,7 @@ function concernsOf(queue: Queue): readonly Concern[] {
       dead > 0,
       'dead',
       <>
-        {name} has{' '}
-        <a href={linkTo(['tasks'], { queue: queue.queue, state: 'dead' })}>{plural(dead, 'dead letter')}</a>.
+        {name} has <a href={linkTo(['dead'], { queue: queue.queue })}>{plural(dead, 'dead letter')}</a>.
       </>,
     ],
     [

@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Problem, problemOf, serverNow } from './api.ts';
 import { toDuration, toLocal, toRelative } from './format.ts';
 import { refresh } from './live.ts';
+import type { Resource } from './resource.ts';
 import { announce, announceProblem } from './shared.ts';
 
 /** A state is told by its mark, its word and its colour: never by colour alone. */
@@ -167,6 +168,11 @@ export function Loading() {
   );
 }
 
+/** In place of what has not been read yet: why not, when that is known. */
+export function Pending({ of: { problem, reload } }: { readonly of: Resource<unknown> }) {
+  return problem ? <ProblemBox problem={problem} retry={reload} /> : <Loading />;
+}
+
 /** Copies a text; where the browser does not allow that (plain http), selects it. */
 export function Copy({ text, label = 'Copy' }: { readonly text: string; readonly label?: string }) {
   const [isDone, setDone] = useState(false);
@@ -267,14 +273,39 @@ export function Action({ label, about, done, run, confirm, tone, id, after }: Ac
   );
 }
 
+export interface Concern {
+  readonly key: string;
+  readonly text: ComponentChildren;
+}
+
+/** What somebody has to act on; nothing when there is nothing. */
+export function Concerns({ title, of }: { readonly title: string; readonly of: readonly Concern[] }) {
+  if (of.length === 0) return null;
+  return (
+    <Card title={title} tone="warn">
+      <ul class="concerns">
+        {of.map(({ key, text }) => (
+          <li key={key}>
+            <Mark state="warn" />
+            <span>{text}</span>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}
+
 /** Names and values beside each other; what is undefined is left out. */
 export function Facts({
   of,
+  isWide,
 }: {
   readonly of: readonly (readonly [name: string, value: ComponentChildren])[];
+  /** Beside each other, each under its name. */
+  readonly isWide?: boolean;
 }) {
   return (
-    <dl class="facts">
+    <dl class={isWide === true ? 'facts is-wide' : 'facts'}>
       {of
         .filter(([, value]) => value !== undefined)
         .map(([name, value]) => (

@@ -2,19 +2,25 @@
 
 import { callApi } from './api.ts';
 import type { Queue, Worker } from './api-types.d.ts';
+import { Charts } from './charts.tsx';
 import { Conservation, STATES } from './conservation.tsx';
 import { plural, toCount, toDuration } from './format.ts';
 import { Action, Card, Chip, Code, Empty, Facts, Table, Time } from './parts.tsx';
 import { linkTo } from './place.ts';
 import { stateOf } from './queues.tsx';
 import { type Fleet, may } from './shared.ts';
-import { WithFleet } from './with-fleet.tsx';
+import { slotsOf, WithFleet } from './with-fleet.tsx';
 
-export function QueueScreen({ name }: { readonly name: string }) {
-  return <WithFleet show={(fleet) => <OneQueue fleet={fleet} name={name} />} />;
+interface QueueProps {
+  readonly name: string;
+  readonly query: URLSearchParams;
 }
 
-function OneQueue({ fleet, name }: { readonly fleet: Fleet; readonly name: string }) {
+export function QueueScreen(props: QueueProps) {
+  return <WithFleet show={(fleet) => <OneQueue fleet={fleet} {...props} />} />;
+}
+
+function OneQueue({ fleet, name, query }: QueueProps & { readonly fleet: Fleet }) {
   const queue = fleet.queues.find((one) => one.queue === name);
   if (!queue) {
     return (
@@ -50,6 +56,7 @@ function OneQueue({ fleet, name }: { readonly fleet: Fleet; readonly name: strin
         ))}
       </ul>
       {queue.workers === 0 ? <NoWorker name={name} /> : undefined}
+      <Charts path={['queues', name]} query={query} queue={name} slots={slotsOf(workers).slots} />
       <div class="columns">
         <Waiting queue={queue} />
         <Serving workers={workers} />

@@ -55,7 +55,7 @@ export function QueueTable({
                 <a
                   class={(counts[state] ?? 0) === 0 ? 'zero' : `count-${state}`}
                   href={linkTo(['tasks'], { queue, state })}
-                  aria-label={`${counts[state] ?? 0} ${state} in ${queue}`}
+                  aria-label={`${toCount(counts[state] ?? 0)} ${state} in ${queue}`}
                 >
                   {toCount(counts[state] ?? 0)}
                 </a>

@@ -21,6 +21,7 @@ function remember(name: string, value: string): void {
 }
 
 let theme: Theme = THEMES.find((one) => one === recall('theme')) ?? 'system';
+const themeListeners = new Set<() => void>();
 let hasKeys = recall('keys') !== 'off';
 
 export function currentTheme(): Theme {
@@ -37,6 +38,18 @@ export function setTheme(next: Theme): void {
 export function applyTheme(): void {
   if (theme === 'system') delete document.documentElement.dataset['theme'];
   else document.documentElement.dataset['theme'] = theme;
+  for (const listener of themeListeners) listener();
+}
+
+/** Calls when the colours have changed: by choice, or because the system has another theme now. @returns ends that */
+export function onTheme(listener: () => void): () => void {
+  const system = matchMedia('(prefers-color-scheme: dark)');
+  system.addEventListener('change', listener);
+  themeListeners.add(listener);
+  return () => {
+    system.removeEventListener('change', listener);
+    themeListeners.delete(listener);
+  };
 }
 
 export function hasSingleKeys(): boolean {

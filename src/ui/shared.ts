@@ -19,6 +19,12 @@ interface Notice {
   readonly problem?: Problem;
 }
 
+/** A time in which nothing could be read, by the clock of this machine. */
+export interface Outage {
+  readonly since: number;
+  readonly until: number;
+}
+
 export interface Shared {
   /** `undefined` until it is known. */
   readonly session: Session | 'signed-out' | undefined;
@@ -28,6 +34,8 @@ export interface Shared {
   readonly outage:
     | { readonly problem: Problem; readonly since: number; readonly retryAt: number }
     | undefined;
+  /** Those that are over, as far as this page has seen them; the latest hundred. */
+  readonly outages: readonly Outage[];
   readonly isPaused: boolean;
   /** Grows when it is time to read again. */
   readonly beat: number;
@@ -38,6 +46,7 @@ let shared: Shared = {
   session: undefined,
   fleet: undefined,
   outage: undefined,
+  outages: [],
   isPaused: false,
   beat: 0,
   notice: undefined,

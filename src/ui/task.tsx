@@ -242,7 +242,7 @@ function ErrorCard({ error, title }: { readonly error: TaskError; readonly title
   );
 }
 
-function ErrorText({ error }: { readonly error: TaskError }) {
+export function ErrorText({ error }: { readonly error: TaskError }) {
   const { name, message, code, stack, fingerprint, killCause, cause } = error;
   return (
     <div class="error">

@@ -72,6 +72,8 @@ const ROUTES: readonly Row[] = [
   ['GET', '/v1/workers', 'read'],
   ['GET', '/v1/types', 'read'],
   ['GET', '/v1/audit', 'admin'],
+  ['GET', '/v1/series', 'read'],
+  ['GET', '/v1/system', 'read'],
   ['GET', '/v1/scale', 'read'],
   ['PUT', '/v1/schedules/hourly', 'admin', { everyMs: 3_600_000, type: 'add', input: INPUT }],
   ['GET', '/v1/schedules', 'read'],

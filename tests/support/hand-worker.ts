@@ -18,6 +18,8 @@ export interface HandWorker {
   report(id: string, percent: number, note?: string): Promise<void>;
   /** Ends a task it took; `dead` with an error. */
   end(id: string, word: OutcomeWord, payload?: unknown): Promise<void>;
+  /** Claims the next tasks of a queue, at most some hundreds, and ends them as dead of this error. */
+  fail(queue: string, count: number, error: TaskError): Promise<void>;
   close(): void;
 }
 
@@ -48,6 +50,23 @@ export function createHandWorker(redisUrl: string): HandWorker {
       const outcome = { id, token, contentBytes: content.length, word, payload: bytes, delayMs: 0, group };
       const { stale } = await consumer.finish([outcome], 0);
       if (stale.length > 0) throw new Error('the outcome was stale');
+    },
+    async fail(queue, count, error) {
+      await ready;
+      const consumer = createConsumer(command, homeOf(queue), 'hand-worker', 60_000);
+      const { tasks } = await consumer.claim([], count);
+      if (tasks.length !== count) throw new Error(`there are ${tasks.length} to take, not ${count}`);
+      const outcomes = tasks.map(({ id, token, content }) => ({
+        id,
+        token,
+        contentBytes: content.length,
+        word: 'dead' as const,
+        payload: encodeCbor(error),
+        delayMs: 0,
+        group: groupOf(content, error),
+      }));
+      const { stale } = await consumer.finish(outcomes, 0);
+      if (stale.length > 0) throw new Error('an outcome was stale');
     },
     close: () => command.disconnect(),
   };

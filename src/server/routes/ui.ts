@@ -10,14 +10,14 @@ import type { Deps } from '../deps.ts';
 import { type Route, route } from '../operation.ts';
 import { sendFile, staticFile } from '../static-file.ts';
 
-/** Names by which modules import the library, and its files. Browsers take relative addresses from the page. */
-const IMPORT_MAP = JSON.stringify({
-  imports: {
-    preact: './preact.js',
-    'preact/hooks': './preact-hooks.js',
-    'preact/jsx-runtime': './preact-jsx-runtime.js',
-  },
-});
+/** Names by which modules import the libraries, and their files. Browsers take relative addresses from the page. */
+const LIBRARIES: ReadonlyMap<string, string> = new Map([
+  ['preact', './preact.js'],
+  ['preact/hooks', './preact-hooks.js'],
+  ['preact/jsx-runtime', './preact-jsx-runtime.js'],
+  ['uplot', './uplot.js'],
+]);
+const IMPORT_MAP = JSON.stringify({ imports: Object.fromEntries(LIBRARIES) });
 
 /**
  * The page may load its own files, and call this server. Nothing in it can become a script: neither text (Trusted Types) nor
@@ -80,9 +80,23 @@ function extensionOf(name: string): string {
   return name.slice(name.lastIndexOf('.') + 1);
 }
 
-/** Names every module, so that browsers ask for all of them at once. */
+/** Modules that one imports, and those that these import; not those that are loaded when they are needed. */
+function modulesOf(main: string, names: ReadonlySet<string>): readonly string[] {
+  const found = new Set([main]);
+  for (const module of found) {
+    const text = readFileSync(new URL(module, folder()), 'utf8');
+    for (const [, from = ''] of text.matchAll(/\b(?:from|import) ?["']([^"']+)["']/g)) {
+      const name = (LIBRARIES.get(from) ?? from).replace('./', '');
+      if (names.has(name)) found.add(name);
+    }
+  }
+  return [...found];
+}
+
+/** Names the modules that it needs at once, so that browsers ask for all of them at once. */
 function pageOf(names: readonly string[]): string {
-  const modules = names.filter((name) => extensionOf(name) === 'js');
+  const modules = modulesOf('main.js', new Set(names));
+  const styles = names.filter((name) => extensionOf(name) === 'css');
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -91,7 +105,7 @@ function pageOf(names: readonly string[]): string {
 <meta name="color-scheme" content="light dark">
 <title>popfleet</title>
 <link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='4' fill='%230b5cad'/%3E%3Cpath d='M4 5h8M4 8h8M4 11h5' stroke='white' stroke-width='1.6' stroke-linecap='round'/%3E%3C/svg%3E">
-<link rel="stylesheet" href="style.css">
+${styles.map((name) => `<link rel="stylesheet" href="${name}">`).join('\n')}
 <script type="importmap">${IMPORT_MAP}</script>
 ${modules.map((name) => `<link rel="modulepreload" href="${name}">`).join('\n')}
 <script type="module" src="main.js"></script>

@@ -1,0 +1,108 @@
+// How the queues have done over the last minutes, hours or day, for charts.
+
+import * as v from 'valibot';
+import { PopfleetError } from '../../protocol/errors.ts';
+import { toTime } from '../../protocol/time-text.ts';
+import { addSeries, emptySeries, RANGES, type RangeName, type Series } from '../../store/series.ts';
+import { named } from '../../views/component.ts';
+import { answer } from '../answer.ts';
+import { knows } from '../caller.ts';
+import type { Deps } from '../deps.ts';
+import { type Operation, queueEntry, readQuery, type Route, route } from '../operation.ts';
+
+const RANGE_NAMES = Object.keys(RANGES) as [RangeName, ...RangeName[]];
+/** Those beyond, by name, are left out of the sum. */
+const MOST_QUEUES = 100;
+
+const query = {
+  queue: queueEntry('Of this queue; all that the key is for together, unless given.'),
+  range: v.optional(
+    v.pipe(
+      v.picklist(RANGE_NAMES, `must be one of ${RANGE_NAMES.join(', ')}`),
+      v.description('How far back; `10m` by default.'),
+    ),
+    '10m',
+  ),
+};
+
+const column = (text: string) => v.pipe(v.array(v.nullable(v.number())), v.description(text));
+
+const SeriesSchema = v.object({
+  range: v.picklist(RANGE_NAMES),
+  queues: v.pipe(v.number(), v.description(`queues that are in it: the first ${MOST_QUEUES} by name`)),
+  stepMs: v.pipe(v.number(), v.description('length of a step')),
+  until: v.pipe(v.string(), v.description('end of the last whole step, which is the last value but one')),
+  at: v.pipe(v.string(), v.description('when it was read: the last value is of the few seconds before')),
+  accepted: column('tasks a second in each step, the oldest first; `null`: not known'),
+  succeeded: column('tasks a second'),
+  failed: column('attempts a second that another one follows'),
+  dead: column('tasks a second that failed for good'),
+  cancelled: column('tasks a second'),
+  scheduled: column('tasks at the end of a step'),
+  ready: column('tasks at the end of a step'),
+  running: column('tasks at the end of a step'),
+  waitMs: column('mean time that the tasks started in a step were ready before; `null`: none was started'),
+  runMs: column('mean time of the runs that ended in a step; `null`: none did'),
+});
+
+const READ: Operation = {
+  id: 'getSeries',
+  tag: 'queues',
+  summary: 'What happened in the last minutes, hours or day',
+  description:
+    'From samples that are kept in Redis for a day, so every server says the same. `null` where nothing is known, never 0.',
+  scope: 'read',
+  query,
+  answers: { 200: { description: 'A number a step.', schema: named('Series', SeriesSchema) } },
+  problems: ['invalid-query', 'not-found'],
+};
+
+/** `GET /v1/series`. */
+export function seriesRoutes({
+  inspector,
+  readSeries,
+}: Pick<Deps, 'inspector' | 'readSeries'>): readonly Route[] {
+  return [
+    route('GET', '/v1/series', READ, async (c) => {
+      const { queue, range } = readQuery(c, query);
+      const queues = (await inspector.queues()).filter((name) => knows(c.get('caller'), name));
+      if (queue !== undefined && !queues.includes(queue)) {
+        throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
+      }
+      const wanted = queue === undefined ? queues.slice(0, MOST_QUEUES) : [queue];
+      const all = await Promise.all(wanted.map((name) => readSeries(name, range)));
+      return answer(c, 200, toView(range, all));
+    }),
+  ];
+}
+
+function toView(range: RangeName, all: readonly Series[]): v.InferOutput<typeof SeriesSchema> {
+  const { stepMs, until, at, columns } = all.length === 0 ? emptySeries(range, Date.now()) : addSeries(all);
+  const round = (values: readonly (number | undefined)[]): (number | null)[] =>
+    values.map((value) => (value === undefined ? null : Math.round(value * 100) / 100));
+  const mean = (sums: keyof typeof columns, counts: keyof typeof columns): (number | null)[] =>
+    round(
+      columns[sums].map((sum, index) => {
+        const count = columns[counts][index];
+        return sum === undefined || count === undefined || count === 0 ? undefined : sum / count;
+      }),
+    );
+  const { accepted, succeeded, failed, dead, cancelled, scheduled, ready, running } = columns;
+  return {
+    range,
+    queues: all.length,
+    stepMs,
+    until: toTime(until),
+    at: toTime(at),
+    accepted: round(accepted),
+    succeeded: round(succeeded),
+    failed: round(failed),
+    dead: round(dead),
+    cancelled: round(cancelled),
+    scheduled: round(scheduled),
+    ready: round(ready),
+    running: round(running),
+    waitMs: mean('readyMs', 'started'),
+    runMs: mean('runningMs', 'ran'),
+  };
+}

@@ -1,0 +1,35 @@
+// Samples of the counts of a queue, as the sweep keeps them (sweep/series.lua).
+
+import { COUNT_FIELDS, type QueueTotals, totalsOf } from './totals.ts';
+
+/** Counts at one moment. */
+export interface Sample {
+  /** Milliseconds of the queue's own clock. */
+  readonly at: number;
+  readonly scheduled: number;
+  readonly ready: number;
+  readonly running: number;
+  readonly totals: QueueTotals;
+}
+
+/** What another program has put there is left out. */
+const SAMPLE = /^\d+( -?\d+)*$/;
+
+/** @param words the time in milliseconds, then values in the order of COUNT_FIELDS; a release before may have had fewer */
+export function readSample(words: readonly string[]): Sample {
+  const at = Number(words[0]);
+  const counts = Object.fromEntries(COUNT_FIELDS.map((field, index) => [field, words[index + 1] ?? '0']));
+  const read = (state: string): number => Number(counts[state]);
+  return {
+    at,
+    scheduled: read('scheduled'),
+    ready: read('ready'),
+    running: read('running'),
+    totals: totalsOf(counts, at),
+  };
+}
+
+/** Samples in the order of their texts. */
+export function readSamples(texts: readonly string[]): readonly Sample[] {
+  return texts.filter((text) => SAMPLE.test(text)).map((text) => readSample(text.split(' ')));
+}

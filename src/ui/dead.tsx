@@ -1,0 +1,138 @@
+// Dead letters by what they died of.
+
+import { useState } from 'preact/hooks';
+import type { ErrorGroup, Items, TaskType } from './api-types.d.ts';
+import { Failures } from './failures.tsx';
+import { plural } from './format.ts';
+import { sum } from './live.ts';
+import { Card, Empty, Pending } from './parts.tsx';
+import { go, linkTo } from './place.ts';
+import { useResource } from './resource.ts';
+import { may, useShared } from './shared.ts';
+import { NoRead } from './with-fleet.tsx';
+
+const SINCE = new Map([
+  ['', 'any time'],
+  ['1', 'the last hour'],
+  ['24', 'the last day'],
+  ['168', 'the last week'],
+]);
+
+export function DeadScreen({ query }: { readonly query: URLSearchParams }) {
+  const { fleet } = useShared();
+  if (!may('read')) return <NoRead />;
+  const dead = fleet === undefined ? undefined : sum(fleet.queues, ({ counts }) => counts['dead'] ?? 0);
+  return (
+    <>
+      <header class="screen-head">
+        <h1>Dead letters</h1>
+        <p class="muted">
+          {dead === undefined
+            ? ''
+            : `${plural(dead, 'task has', 'tasks have')} failed for good and not been run again.`}
+        </p>
+      </header>
+      <Filters query={query} names={fleet?.queues.map(({ queue }) => queue) ?? []} />
+      <Groups key={query.toString()} query={query} />
+    </>
+  );
+}
+
+function Filters({ query, names }: { readonly query: URLSearchParams; readonly names: readonly string[] }) {
+  const filter = {
+    queue: query.get('queue') ?? '',
+    type: query.get('type') ?? '',
+    hours: query.get('hours') ?? '',
+  };
+  const known = useResource<Items<TaskType>>('types', 0).data?.items.map(({ type }) => type) ?? [];
+  // One that only other servers know may stand in an address.
+  const types = [...new Set(['', ...known, filter.type])];
+  const set = (part: Partial<typeof filter>): void => go(linkTo(['dead'], { ...filter, ...part }));
+  return (
+    <form class="filters" aria-label="Filter" onSubmit={(event) => event.preventDefault()}>
+      <Choice label="Queue" value={filter.queue} choices={['', ...names]} set={(queue) => set({ queue })} />
+      <Choice label="Type" value={filter.type} choices={types} set={(type) => set({ type })} />
+      <Choice
+        label="Seen in"
+        value={filter.hours}
+        choices={[...SINCE.keys()]}
+        words={SINCE}
+        set={(hours) => set({ hours })}
+      />
+    </form>
+  );
+}
+
+/** @param choices the first stands for all */
+function Choice({
+  label,
+  value,
+  choices,
+  words,
+  set,
+}: {
+  readonly label: string;
+  readonly value: string;
+  readonly choices: readonly string[];
+  readonly words?: ReadonlyMap<string, string>;
+  readonly set: (value: string) => void;
+}) {
+  return (
+    <label>
+      {label}
+      <select value={value} onChange={({ currentTarget }) => set(currentTarget.value)}>
+        {choices.map((choice) => (
+          <option key={choice} value={choice}>
+            {words?.get(choice) ?? (choice === '' ? 'all' : choice)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Groups({ query }: { readonly query: URLSearchParams }) {
+  const hours = Number(query.get('hours') ?? '');
+  const [since] = useState(() => String(Date.now() - hours * 3_600_000));
+  const search = new URLSearchParams();
+  for (const name of ['queue', 'type', 'cursor']) {
+    const value = query.get(name) ?? '';
+    if (value !== '') search.set(name, value);
+  }
+  if (hours > 0) search.set('since', since);
+  const groups = useResource<Items<ErrorGroup>>(`errors?${search.toString()}`, 2);
+  const { data, problem } = groups;
+  if (data === undefined) return <Pending of={groups} />;
+  if (data.items.length === 0) {
+    const isFiltered = query.toString() !== '';
+    return (
+      <Card>
+        <Empty title={isFiltered ? 'No failure matches these filters' : 'No task has failed for good'}>
+          {isFiltered ? (
+            <a href={linkTo(['dead'])}>Clear the filter</a>
+          ) : (
+            <p>Failures appear here by their cause.</p>
+          )}
+        </Empty>
+      </Card>
+    );
+  }
+  const next = data.next;
+  return (
+    <Card>
+      {problem ? <p class="stale">These numbers may be old: {problem.title}</p> : undefined}
+      <Failures groups={data.items} label="Failures" />
+      {next === undefined ? undefined : (
+        <nav class="pages" aria-label="Pages">
+          <a
+            id="next-page"
+            class="button"
+            href={linkTo(['dead'], { ...Object.fromEntries(query), cursor: next })}
+          >
+            Next page
+          </a>
+        </nav>
+      )}
+    </Card>
+  );
+}

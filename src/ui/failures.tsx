@@ -1,0 +1,94 @@
+// Groups of failures as a table: what went wrong, how often, and since when.
+
+import type { ErrorGroup, Items } from './api-types.d.ts';
+import { toCount } from './format.ts';
+import { Card, Table, Time } from './parts.tsx';
+import { linkTo, linkToQueue } from './place.ts';
+import { useResource } from './resource.ts';
+
+const LATEST = 5;
+const HOUR_MS = 3_600_000;
+
+function linkToGroup(fingerprint: string): string {
+  return linkTo(['dead', fingerprint]);
+}
+
+/** @param label of the table */
+export function Failures({
+  groups,
+  label,
+}: {
+  readonly groups: readonly ErrorGroup[];
+  readonly label: string;
+}) {
+  return (
+    <Table
+      label={label}
+      heads={['Failure', 'Type', 'Queue', '#Dead now', '#In all', 'First seen', 'Last seen']}
+    >
+      {groups.map((group) => (
+        <tr key={`${group.queue} ${group.fingerprint}`} data-row>
+          <td class="failure">
+            <a href={linkToGroup(group.fingerprint)}>
+              <b>{group.name}</b> <span>{group.message}</span>
+            </a>
+          </td>
+          <td>{group.type ?? 'several'}</td>
+          <td>
+            <a href={linkToQueue(group.queue)}>{group.queue}</a>
+          </td>
+          <td class="number">
+            <DeadCount group={group} />
+          </td>
+          <td class="number">{toCount(group.total)}</td>
+          <td>
+            <Time at={group.firstSeenAt} />
+          </td>
+          <td>
+            <Time at={group.lastSeenAt} />
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+/** Leads to the tasks that it counts. */
+export function DeadCount({
+  group: { queue, fingerprint, dead },
+  word,
+}: {
+  readonly group: ErrorGroup;
+  readonly word?: string;
+}) {
+  return (
+    <a
+      class={dead === 0 ? 'zero' : 'count-dead'}
+      href={linkTo(['tasks'], { queue, state: 'dead', fingerprint })}
+      aria-label={`${toCount(dead)} dead in ${queue}`}
+    >
+      {toCount(dead)}
+      {word === undefined ? '' : ` ${word}`}
+    </a>
+  );
+}
+
+/** Nothing, when there were none. */
+export function LatestFailures() {
+  // To the minute, so that the address stays the same for a while.
+  const since = Math.floor(Date.now() / 60_000) * 60_000 - HOUR_MS;
+  const { data } = useResource<Items<ErrorGroup>>(`errors?limit=${LATEST}&since=${since}`, 2);
+  if (data === undefined || data.items.length === 0) return null;
+  return (
+    <Card
+      title="Failures of the last hour"
+      aside={
+        <a class="button small" href={linkTo(['dead'])}>
+          All dead letters
+        </a>
+      }
+    >
+      <Failures groups={data.items} label="Failures of the last hour" />
+    </Card>
+  );
+}

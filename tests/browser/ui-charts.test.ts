@@ -1,0 +1,126 @@
+// The dashboard: charts of how queues have done.
+
+import { beforeAll, describe, expect, test } from 'vitest';
+import { COUNT_FIELDS } from '../../src/store/totals.ts';
+import { hasBrowser } from '../support/browser.ts';
+import { useDashboard } from '../support/dashboard.ts';
+import { eventually } from '../support/eventually.ts';
+import { call } from '../support/http.ts';
+
+const { server, redis, page, open, goTo } = useDashboard();
+
+/** Samples as the sweep writes them, of a queue to which ten tasks a second come, and nothing else. */
+async function writeHistory(queue: string): Promise<void> {
+  const now = Date.now();
+  const sample = (accepted: number): Record<string, number> => ({ accepted, succeeded: accepted });
+  const texts = Array.from({ length: 61 }, (_, step) => {
+    const counts = sample(10_000 - step * 100);
+    return [now - step * 10_000, ...COUNT_FIELDS.map((field) => counts[field] ?? 0)].join(' ');
+  });
+  const { client } = redis();
+  await client.rpush(`pf:{${queue}}:series`, ...texts);
+  await client.hset(`pf:{${queue}}:count`, sample(10_000));
+  await client.sadd('pf:queues', queue);
+}
+
+/** The rows of the table that stands for a chart: time and values. */
+function rowsOf(title: string): Promise<string[][]> {
+  const rows = `document.querySelectorAll('table[aria-label="${title}"] tbody tr')`;
+  return page().evaluate<string[][]>(
+    `Array.from(${rows}, (row) => Array.from(row.children, (cell) => cell.textContent))`,
+  );
+}
+
+const drawing = (): Promise<string> =>
+  page().evaluate<string>("document.querySelector('.chart canvas').toDataURL()");
+
+describe.skipIf(!hasBrowser)('charts', () => {
+  beforeAll(async () => {
+    await writeHistory('charted');
+    await open(`${server().url()}/ui/#/queues/charted`);
+    await page().locator('.chart canvas').nth(3).waitFor();
+  });
+
+  test('a table has what is drawn, which is what the API says', async () => {
+    const { body } = await call(`${server().url()}/v1/series?queue=charted`);
+    const series = body as unknown as { until: string; stepMs: number; accepted: (number | null)[] };
+    const times = new Map(
+      series.accepted.slice(0, -1).map((rate, step, all) => {
+        const end = Date.parse(series.until) - (all.length - 1 - step) * series.stepMs;
+        return [new Date(end).toLocaleTimeString('en-US'), rate] as const;
+      }),
+    );
+    const rows = await rowsOf('Tasks a second');
+    expect(rows.length).toBeGreaterThanOrEqual(10);
+    expect(rows.length).toBeLessThanOrEqual(13);
+    const known = rows.filter(([time = '']) => times.has(time));
+    expect(known.length).toBeGreaterThanOrEqual(9);
+    for (const [time = '', accepted] of known) {
+      const rate = times.get(time);
+      expect([time, accepted]).toEqual([time, rate === null || rate === undefined ? '–' : shown(rate)]);
+    }
+  });
+
+  /** As the page writes a rate. */
+  const shown = (rate: number): string => (rate < 10 ? rate.toFixed(1) : String(Math.round(rate)));
+
+  test('the arrow keys tell the numbers, one time after the other', async () => {
+    const plot = page().getByRole('group', { name: /^Tasks a second/ });
+    await plot.focus();
+    await page().keyboard.press('ArrowLeft');
+    const said = page().locator('.chart [aria-live]').first();
+    await eventually(async () => /accepted .*, succeeded .*, failed /.test((await said.textContent()) ?? ''));
+    const before = await said.textContent();
+    await page().keyboard.press('ArrowLeft');
+    await eventually(async () => (await said.textContent()) !== before);
+  });
+
+  test('a part that is dragged over fills all charts, until the whole is asked for', async () => {
+    const box = await page().locator('.u-over').first().boundingBox();
+    if (!box) throw new TypeError('nothing is drawn');
+    const first = (await rowsOf('Backlog'))[0]?.[0];
+    await page().mouse.move(box.x + box.width * 0.6, box.y + 20);
+    await page().mouse.down();
+    await page().mouse.move(box.x + box.width * 0.8, box.y + 20, { steps: 4 });
+    await page().mouse.up();
+    await page().getByRole('button', { name: 'Whole range' }).waitFor();
+    await eventually(async () => (await rowsOf('Backlog'))[0]?.[0] !== first);
+    await page().getByRole('button', { name: 'Whole range' }).click();
+    await page().getByRole('button', { name: 'Whole range' }).waitFor({ state: 'detached' });
+  });
+
+  test('another range is another address; another theme is other colours', async () => {
+    await page().getByRole('link', { name: '1 hour' }).click();
+    expect(new URL(page().url()).hash).toBe('#/queues/charted?range=1h');
+    await page().locator('.chart canvas').nth(3).waitFor();
+    await page()
+      .getByRole('button', { name: /pause live data/ })
+      .click();
+    await page().emulateMedia({ colorScheme: 'light' });
+    const light = await drawing();
+    await page().emulateMedia({ colorScheme: 'dark' });
+    await eventually(async () => (await drawing()) !== light);
+    await page().emulateMedia({ colorScheme: 'light' });
+    await eventually(async () => (await drawing()) === light);
+    await page()
+      .getByRole('button', { name: /go on with live data/ })
+      .click();
+  });
+
+  test('charts that are left leave nothing behind, and fit where they stand', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      await goTo('queues', 'Queues');
+      expect(await page().locator('canvas').count()).toBe(0);
+      await goTo('queues/charted', /^charted/);
+      await page().locator('.chart canvas').nth(3).waitFor();
+    }
+    expect(await page().locator('canvas').count()).toBe(4);
+    await page().setViewportSize({ width: 400, height: 800 });
+    await eventually(async () =>
+      page().evaluate<boolean>(
+        "[...document.querySelectorAll('.chart canvas')].every((one) => one.getBoundingClientRect().right <= innerWidth)",
+      ),
+    );
+    await page().setViewportSize({ width: 1_280, height: 800 });
+  });
+});
