@@ -1,6 +1,6 @@
 // The errors of the client. Programs look at `code`; `message` is for people, and says what to do.
 
-import type { TaskView } from '../views/task-view.ts';
+import type { TaskView } from './shapes.ts';
 
 /** One fault of what was sent: a JSON Pointer fragment such as `#/input/one`, and the rule that it breaks. */
 export interface Fault {

@@ -1,8 +1,6 @@
 // What the API tells of the fleet itself: workers, task types, the server and the caller's key.
 
-import type { TypeView, WorkerView } from '../server/routes/fleet.ts';
-import type { ReadinessView } from '../server/routes/health.ts';
-import type { CallerView } from '../server/routes/session.ts';
+import type { CallerView, ReadinessView, TypeView, WorkerView } from './shapes.ts';
 import type { Transport } from './transport.ts';
 
 /** @throws ApiError from every method */

@@ -34,11 +34,12 @@ export async function* followEvents(
       seenAt = performance.now();
       const reader = createEventStreamReader(lastId);
       for await (const event of readStream(stream, reader)) {
-        seenAt = performance.now();
         yield event;
         if (event.name === 'end') return;
       }
       lastId = reader.lastId();
+      // It broke just now, or a moment ago: what keeps it alive is no event.
+      seenAt = performance.now();
     } catch (error) {
       request.signal?.throwIfAborted();
       const isAway = isPassing(error) && seenAt !== undefined && performance.now() - seenAt < PATIENCE_MS;

@@ -1,4 +1,4 @@
-import type { TaskRow } from '../views/task-view.ts';
+import type { TaskRow } from './shapes.ts';
 import type { Transport } from './transport.ts';
 
 export interface ListOptions {
@@ -6,6 +6,14 @@ export interface ListOptions {
   readonly queue?: string | undefined;
   readonly state?: string | undefined;
   readonly type?: string | undefined;
+  /** With this tag. */
+  readonly tag?: string | undefined;
+  /** With this value of a field that the definition declares, as `customer:4711`. */
+  readonly field?: string | undefined;
+  /** Dead ones whose error has this name. */
+  readonly error?: string | undefined;
+  /** Dead ones of one group of errors. */
+  readonly fingerprint?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

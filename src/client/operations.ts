@@ -1,11 +1,8 @@
 // Operations of the API: what is done to many tasks of a queue at once.
 
-import type { OperationCall, OperationView } from '../views/operation-view.ts';
 import { followEvents } from './follow-events.ts';
+import type { OperationRequest, OperationView } from './shapes.ts';
 import type { Transport } from './transport.ts';
-
-/** What is to be done, and to which tasks. */
-export type OperationRequest = Omit<OperationCall, 'dryRun' | 'confirm'>;
 
 /** What an operation would do. */
 interface OperationMatch {

@@ -1,18 +1,16 @@
 // The client of the HTTP API, for any program with `fetch`: Node, browsers, Bun, Deno. It stands on nothing else.
 
-import type { Explanation } from '../server/explain.ts';
-import type { TaskDefinition } from '../tasks/define.ts';
-import type { Stored } from '../task-handle.ts';
-import type { TaskView } from '../views/task-view.ts';
 import { ApiError, isPassing, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import { followEvents, PATIENCE_MS } from './follow-events.ts';
+import { type ListOptions, listTasks } from './list-tasks.ts';
+import { newKey } from './new-key.ts';
 import { createOperations, type Operations } from './operations.ts';
 import { createQueues, type Queues } from './queues.ts';
 import { createSchedules, type Schedules } from './schedules.ts';
 import { type BatchOptions, type SentItem, sendBatches } from './send-batches.ts';
-import { type ListOptions, listTasks } from './list-tasks.ts';
-import type { ManyTask, Receipt, TaskEvent, TaskOptions } from './shapes.ts';
+import type { Explanation, Receipt, TaskEvent, TaskOptions, TaskView } from './shapes.ts';
+import type { InputOf, ManyTask, Received, ResultOf, TaskLike, TypeIn } from './task-types.ts';
 import { createTransport, type Transport, type TransportSettings } from './transport.ts';
 
 interface WaitOptions {
@@ -25,6 +23,11 @@ interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface RunOptions extends TaskOptions, CallOptions {
+  /** How long to wait, in milliseconds; without end unless given. `timeoutMs` is the option of the task: how long it may run. */
+  readonly waitMs?: number | undefined;
+}
+
 /** A long poll stays below the 60 s after which load balancers usually give up. */
 const LONG_POLL_SECONDS = 50;
 const LONG_POLL_MARGIN_MS = 10_000;
@@ -32,9 +35,12 @@ const LONG_POLL_MARGIN_MS = 10_000;
 /**
  * Requests are repeated when the network fails, or the answer is 429, 502, 503 or 504. Each task has an idempotency key before
  * it is sent for the first time, so a repeat never makes a second one.
+ *
+ * `new Popfleet<typeof tasks>(…)`, with `import type * as tasks from './tasks.ts'`, knows for each task type of that module what is sent
+ * and what comes back; several modules are `[typeof tasks, typeof others]`. Without it any type takes any input.
  * @throws ApiError from every method
  */
-export class Popfleet {
+export class Popfleet<Tasks = unknown> {
   readonly queues: Queues;
   readonly schedules: Schedules;
   readonly fleet: Fleet;
@@ -54,18 +60,31 @@ export class Popfleet {
    * Resolves once Redis has the task.
    * @param task a definition, which gives the types of input and result, or its type
    */
-  enqueue<Input, Output, Sent>(
-    task: TaskDefinition<Input, Output, Sent>,
+  enqueue<Sent>(
+    task: TaskLike<Sent>,
     input: NoInfer<Sent>,
     options?: TaskOptions & CallOptions,
   ): Promise<Receipt>;
-  enqueue(task: string, input: unknown, options?: TaskOptions & CallOptions): Promise<Receipt>;
+  enqueue<Type extends TypeIn<Tasks>>(
+    task: Type,
+    input: InputOf<Tasks, Type>,
+    options?: TaskOptions & CallOptions,
+  ): Promise<Receipt>;
   enqueue(
-    task: string | { readonly type: string },
+    task: string | TaskLike,
     input: unknown,
-    { signal, ...options }: TaskOptions & CallOptions = {},
+    options: TaskOptions & CallOptions = {},
   ): Promise<Receipt> {
-    const body = { key: crypto.randomUUID(), ...options, type: typeOf(task), input };
+    return this.#send(task, input, options);
+  }
+
+  #send(
+    task: string | TaskLike,
+    input: unknown,
+    { signal, ...options }: TaskOptions & CallOptions,
+  ): Promise<Receipt> {
+    const type = typeof task === 'string' ? task : task.type;
+    const body = { key: newKey(), ...options, type, input };
     return this.#transport.json({ method: 'POST', path: '/v1/tasks', body, signal });
   }
 
@@ -89,26 +108,30 @@ export class Popfleet {
    * other. A consumer that is slow slows the sending down.
    */
   enqueueMany(
-    tasks: Iterable<ManyTask> | AsyncIterable<ManyTask>,
+    tasks: Iterable<ManyTask<Tasks>> | AsyncIterable<ManyTask<Tasks>>,
     options?: BatchOptions,
   ): AsyncGenerator<SentItem, void, void> {
-    return sendBatches(this.#transport, tasks, options);
+    return sendBatches(this.#transport, tasks as Iterable<object> | AsyncIterable<object>, options);
   }
 
   /** Sends a task and waits for its result. @throws TaskFailed, TaskCancelled, WaitTimeout */
-  run<Input, Output, Sent>(
-    task: TaskDefinition<Input, Output, Sent>,
+  run<Sent, Output>(
+    task: TaskLike<Sent, Output>,
     input: NoInfer<Sent>,
-    options?: TaskOptions & WaitOptions,
-  ): Promise<Stored<Output>>;
-  run(task: string, input: unknown, options?: TaskOptions & WaitOptions): Promise<unknown>;
+    options?: RunOptions,
+  ): Promise<Received<Output>>;
+  run<Type extends TypeIn<Tasks>>(
+    task: Type,
+    input: InputOf<Tasks, Type>,
+    options?: RunOptions,
+  ): Promise<ResultOf<Tasks, Type>>;
   async run(
-    task: string | { readonly type: string },
+    task: string | TaskLike,
     input: unknown,
-    { timeoutMs, ...options }: TaskOptions & WaitOptions = {},
+    { waitMs, ...options }: RunOptions = {},
   ): Promise<unknown> {
-    const { id } = await this.enqueue(typeOf(task), input, options);
-    const ended = await this.wait(id, { timeoutMs, signal: options.signal });
+    const { id } = await this.#send(task, input, options);
+    const ended = await this.wait(id, { timeoutMs: waitMs, signal: options.signal });
     if (ended.state === 'dead') throw new TaskFailed(ended);
     if (ended.state === 'cancelled') throw new TaskCancelled(ended);
     return ended.result;
@@ -202,10 +225,6 @@ export class Popfleet {
 /** Whether no worker will run it any more. */
 export function hasEnded({ state }: Pick<TaskView, 'state'>): boolean {
   return state === 'succeeded' || state === 'dead' || state === 'cancelled';
-}
-
-function typeOf(task: string | { readonly type: string }): string {
-  return typeof task === 'string' ? task : task.type;
 }
 
 function pathOf(id: string): string {

@@ -1,6 +1,6 @@
 // Queues of the API: their numbers, pause and resume.
 
-import type { QueueView } from '../server/routes/queues.ts';
+import type { QueueView } from './shapes.ts';
 import type { Transport } from './transport.ts';
 
 /** @throws ApiError from every method; `not-found` when there is no such queue */

@@ -1,7 +1,6 @@
 // Schedules of the API, which make tasks by the clock.
 
-import type { ScheduleView } from '../server/routes/schedules.ts';
-import type { ScheduleInput } from '../protocol/schedule.ts';
+import type { ScheduleInput, ScheduleView } from './shapes.ts';
 import type { Transport } from './transport.ts';
 
 /** Which of several schedules of one name is meant, by its queue. */

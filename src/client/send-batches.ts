@@ -1,7 +1,7 @@
 // Sends many tasks, so many a request that neither side holds much of them.
 
 import type { Fault } from './api-error.ts';
-import type { ManyTask } from './shapes.ts';
+import { newKey } from './new-key.ts';
 import type { Transport } from './transport.ts';
 
 export interface BatchOptions {
@@ -30,7 +30,7 @@ const NDJSON = 'application/x-ndjson';
 /** @throws ApiError; the tasks that were yielded before are there */
 export async function* sendBatches(
   transport: Transport,
-  tasks: Iterable<ManyTask> | AsyncIterable<ManyTask>,
+  tasks: Iterable<object> | AsyncIterable<object>,
   { size = TASKS_A_REQUEST, signal }: BatchOptions = {},
 ): AsyncGenerator<SentItem, void, void> {
   let sent = 0;
@@ -62,13 +62,13 @@ function ofAll(item: SentItem, sent: number): SentItem {
 
 /** The key comes before the first try: what a repeat finds is not made twice. */
 async function* inBatches(
-  tasks: Iterable<ManyTask> | AsyncIterable<ManyTask>,
+  tasks: Iterable<object> | AsyncIterable<object>,
   size: number,
 ): AsyncGenerator<string[], void, void> {
   let lines: string[] = [];
   let chars = 0;
   for await (const task of tasks) {
-    const line = JSON.stringify({ key: crypto.randomUUID(), ...task });
+    const line = JSON.stringify({ key: newKey(), ...task });
     if (lines.length > 0 && (lines.length >= size || chars + line.length > CHARS_A_REQUEST)) {
       yield lines;
       lines = [];

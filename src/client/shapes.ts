@@ -1,13 +1,68 @@
-// What goes over the API, as the client shows it. The server's own types are the source: both change together.
+// What goes over the API, as the client shows it: written by hand, so that a program needs the types of nothing else, and compared
+// with the server's own by tests/client/types.test.ts. Times are RFC 3339 texts in UTC. The API may add members and words.
 
-import type { CallInput } from '../protocol/options.ts';
-import type { TaskView } from '../views/task-view.ts';
+/** Of a task. */
+type State = 'scheduled' | 'ready' | 'running' | 'succeeded' | 'dead' | 'cancelled' | 'moved';
+/** A task that a later release has written may be in a state that this one does not know. */
+export type TaskState = State | (string & {});
 
-/** Options of one task, beside its type and input. */
-export type TaskOptions = Omit<CallInput, 'type' | 'input'>;
+/** Who is told when a task ends. */
+export interface WebhookOption {
+  readonly url: string;
+  /** All unless given. */
+  readonly states?: ('succeeded' | 'dead' | 'cancelled')[] | undefined;
+}
 
-/** One task of many. */
-export type ManyTask = TaskOptions & { readonly type: string; readonly input?: unknown };
+export interface BackoffOption {
+  /** `exponential` unless given. */
+  readonly type?: 'fixed' | 'exponential' | undefined;
+  /** Milliseconds before the second attempt; 1,000 unless given. */
+  readonly baseMs?: number | undefined;
+  /** Of the delay for each further failure; 2 unless given. */
+  readonly factor?: number | undefined;
+  /** Longest delay in milliseconds; 300,000 unless given. */
+  readonly capMs?: number | undefined;
+  /** `full`, unless given: any time between 0 and the delay. */
+  readonly jitter?: 'full' | 'none' | undefined;
+}
+
+/** What a call and a schedule may both ask for. */
+interface OptionsOfTasks {
+  /** That of its type, or `default`, unless given. */
+  readonly queue?: string | undefined;
+  /** `normal` unless given. */
+  readonly priority?: 'high' | 'normal' | 'low' | undefined;
+  /** Runs that count, 1 to 1,000; 3 unless given. */
+  readonly maxAttempts?: number | undefined;
+  readonly backoff?: BackoffOption | undefined;
+  /** A run that takes longer is ended, in milliseconds. */
+  readonly timeoutMs?: number | undefined;
+  /** How long the finished task is kept, in milliseconds. */
+  readonly resultTtlMs?: number | undefined;
+  /** Not started for this long, it is dead. Milliseconds. */
+  readonly ttlMs?: number | undefined;
+  /** What it is found by: up to 16 texts of up to 64 characters. */
+  readonly tags?: string[] | undefined;
+  readonly webhook?: WebhookOption | undefined;
+}
+
+/** Options of one task, beside its type and input (docs/protocol.md, "Options of a task"). */
+export interface TaskOptions extends OptionsOfTasks {
+  /** Idempotency key: sent again with the same key, it is the same task. The client makes one unless it is given. */
+  readonly key?: string | undefined;
+  /** How long the key finds its task, in milliseconds; a day unless given. */
+  readonly keyWindowMs?: number | undefined;
+  /** Not before so many milliseconds. */
+  readonly delayMs?: number | undefined;
+  /** Not before: RFC 3339 text, or milliseconds since 1970. */
+  readonly runAt?: string | number | undefined;
+  /** Not started by then, it is dead. */
+  readonly expiresAt?: string | number | undefined;
+  /** The task that is accepted when this one ends, whichever way it does. */
+  readonly onEnd?:
+    | { readonly type: string; readonly input?: unknown; readonly queue?: string | undefined }
+    | undefined;
+}
 
 /** What the server says of a task that it has taken. */
 export interface Receipt {
@@ -22,6 +77,104 @@ export interface Receipt {
   readonly links: { readonly self: string; readonly events: string };
 }
 
+/** An error, or the cause of one. */
+export interface ErrorCause {
+  readonly name: string;
+  readonly message: string;
+  /** Its code, errno, status or statusCode, such as `ECONNREFUSED` or `404`. */
+  readonly code?: string;
+  readonly stack?: string;
+  readonly cause?: ErrorCause;
+  /** Those of an `AggregateError`. */
+  readonly errors?: readonly ErrorCause[];
+}
+
+export interface TaskError extends ErrorCause {
+  /** Equal for failures with the same cause. */
+  readonly fingerprint?: string;
+  /** Its thread was ended from outside: `timeout`, `cancel`, `out-of-memory`, `thread-exit` or `process-exit`. */
+  readonly killCause?: string;
+  readonly killLatencyMs?: number;
+}
+
+/** A row of a list: no payload, no stack. */
+export interface TaskRow {
+  readonly id: string;
+  readonly type: string;
+  readonly state: TaskState;
+  readonly queue: string;
+  readonly priority: string;
+  /** The attempt that runs, or has run last; of a task that waits, how many were made. */
+  readonly attempt: number;
+  /** Workers that were lost while they ran it. */
+  readonly crashes: number;
+  readonly acceptedAt: string;
+  readonly dueAt?: string;
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+  readonly tags?: readonly string[];
+  readonly error?: TaskError;
+  readonly links: { readonly self: string };
+}
+
+/** A task. Members that are unknown, or do not apply, are absent. */
+export interface TaskView extends TaskRow {
+  readonly input: unknown;
+  /** When it was retried with this input instead of the one that it was sent with. */
+  readonly inputEditedAt?: string;
+  /** What holds for its runs: the options of the call, else of its type, else the defaults. */
+  readonly options?: {
+    readonly maxAttempts: number;
+    readonly backoff: BackoffView;
+    readonly timeoutMs?: number | undefined;
+    readonly resultTtlMs?: number | undefined;
+  };
+  readonly worker?: string;
+  readonly expiresAt?: string;
+  readonly cancelRequestedAt?: string;
+  /** What its handler has said last: `{percent, note?}`. */
+  readonly progress?: unknown;
+  readonly result?: unknown;
+  /** How its latest attempts failed, oldest first. */
+  readonly errors: readonly {
+    readonly claim: number;
+    readonly worker: string;
+    readonly startedAt: string;
+    readonly endedAt: string;
+    readonly error: TaskError;
+  }[];
+  /** Fields by which it is found, of its definition. */
+  readonly search?: Readonly<Record<string, string>>;
+  /** The tick that made it. */
+  readonly schedule?: { readonly name: string; readonly due: string };
+  /** The task that is accepted when this one has ended. */
+  readonly onEnd?: { readonly type: string; readonly queue: string; readonly task?: string };
+  readonly webhooks?: readonly {
+    readonly endpoint?: string;
+    readonly url?: string;
+    readonly states?: readonly string[];
+    /** Id of the task that tells of its latest end. */
+    readonly delivery?: string;
+  }[];
+  /** The task that it follows, and how that ended. */
+  readonly cause?: { readonly id: string; readonly state: string };
+  readonly traceparent?: string;
+  readonly links: {
+    readonly self: string;
+    readonly log: string;
+    readonly events: string;
+    readonly explain: string;
+  };
+}
+
+interface BackoffView {
+  readonly type: 'fixed' | 'exponential';
+  readonly baseMs: number;
+  readonly factor: number;
+  readonly capMs: number;
+  readonly jitter: 'full' | 'none';
+}
+
 export interface ProgressView {
   readonly percent: number;
   readonly note?: string;
@@ -30,6 +183,205 @@ export interface ProgressView {
 /** One event of a task. `reset`: some are missing; read the task anew. */
 export type TaskEvent =
   | { readonly name: 'snapshot' | 'end'; readonly data: TaskView }
-  | { readonly name: 'state'; readonly data: { readonly state: string; readonly at: string } }
+  | { readonly name: 'state'; readonly data: { readonly state: TaskState; readonly at: string } }
   | { readonly name: 'progress'; readonly data: { readonly progress: ProgressView } }
   | { readonly name: 'reset'; readonly data: { readonly reason: string } };
+
+/** Why a task does not run yet. */
+export interface Explanation {
+  readonly id: string;
+  readonly state: TaskState;
+  readonly queue: string;
+  readonly now: string;
+  /** The first is the one to act on. */
+  readonly reasons: readonly {
+    readonly code: string;
+    /** Whether it keeps the task from running. */
+    readonly blocking: boolean;
+    readonly message: string;
+    readonly since?: string;
+    /** What to do about it. */
+    readonly fix?: string;
+  }[];
+  /** Tasks ahead of it with its priority. */
+  readonly ahead?: { readonly count: number; readonly capped: boolean };
+}
+
+export interface QueueView {
+  readonly queue: string;
+  readonly paused: boolean;
+  /** Tasks by state; `accepted` is the sum of all states and `removed`. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Length of each lane. */
+  readonly ready: Readonly<Record<string, number>>;
+  /** Messages that are none of popfleet. */
+  readonly malformed: number;
+  readonly workers: number;
+  /** Ends of tasks whose `onEnd` or webhook waits to be accepted, and how long the oldest has waited. */
+  readonly outbox: { readonly length: number; readonly oldestMs: number };
+}
+
+/** A schedule as it is written. Either `cron` or `everyMs` is given. */
+export interface ScheduleInput extends OptionsOfTasks {
+  readonly type: string;
+  readonly input: unknown;
+  /** Five fields, six with seconds first, or a name such as `@daily`. */
+  readonly cron?: string | undefined;
+  /** At every multiple of it since 1970; at least 1,000. */
+  readonly everyMs?: number | undefined;
+  /** In which `cron` is read; `UTC` unless given. */
+  readonly timeZone?: string | undefined;
+  /** Ticks that were missed: `skip`, unless given, drops them, `once` makes one run for all of them. */
+  readonly misfire?: 'skip' | 'once' | undefined;
+  readonly paused?: boolean | undefined;
+}
+
+export interface ScheduleView {
+  readonly name: string;
+  readonly queue: string;
+  /** Missing, as all that follows, when the schedule cannot be read. */
+  readonly type?: string;
+  readonly input?: unknown;
+  readonly cron?: string;
+  readonly everyMs?: number;
+  readonly timeZone?: string;
+  readonly misfire?: 'skip' | 'once';
+  readonly paused?: boolean;
+  readonly priority?: string;
+  readonly maxAttempts?: number;
+  readonly backoff?: BackoffView;
+  readonly timeoutMs?: number;
+  readonly resultTtlMs?: number;
+  readonly ttlMs?: number;
+  readonly webhook?: { readonly url: string; readonly states?: readonly string[] };
+  readonly tags?: readonly string[];
+  /** The next ticks. */
+  readonly next: readonly string[];
+  readonly last?: { readonly due: string; readonly task: string };
+  /** How many ticks were skipped so far, and when the first and the last of the latest of them were due. */
+  readonly skipped?: { readonly count: number; readonly from: string; readonly until: string };
+  /** What of it cannot be read: put it again, or delete it. */
+  readonly fault?: string;
+}
+
+/** A worker in one of its queues. */
+export interface WorkerView {
+  readonly worker: string;
+  readonly queue: string;
+  /** End of its lease; then its tasks go to others. */
+  readonly leaseUntil: string;
+  /** Tasks. */
+  readonly holds: number;
+  readonly host?: string;
+  readonly pid?: number;
+  readonly startedAt?: string;
+  readonly version?: string;
+  /** Tasks at the same time. */
+  readonly concurrency?: number;
+  readonly threads?: number;
+  /** Task types that it has handlers for. */
+  readonly types?: readonly string[];
+}
+
+export interface TypeView {
+  readonly type: string;
+  /** JSON Schema (2020-12). */
+  readonly input: unknown;
+  readonly defaults: unknown;
+  readonly runIn: 'thread' | 'inline';
+}
+
+/** Whether a server takes tasks. */
+export interface ReadinessView {
+  readonly status: 'ready' | 'not ready';
+  readonly checks: readonly {
+    readonly name: string;
+    readonly ok: boolean;
+    readonly detail?: string | undefined;
+  }[];
+}
+
+/** What a key allows. */
+export interface CallerView {
+  /** Id of the key; missing where no keys are asked for. */
+  readonly key?: string | undefined;
+  readonly scopes: readonly ('enqueue' | 'read' | 'admin')[];
+  /** Queues that the key is for; missing = all. */
+  readonly queues?: readonly string[] | undefined;
+}
+
+/** Which tasks an operation is for. `…After` is from then on, `…Before` is up to then. */
+export interface OperationFilter {
+  readonly queue: string;
+  /** These alone. */
+  readonly ids?: string[];
+  readonly state?: State;
+  readonly type?: string;
+  /** Of the error of dead tasks. */
+  readonly fingerprint?: string;
+  /** Name of the error of dead tasks. */
+  readonly error?: string;
+  readonly tag?: string;
+  /** A field that their definition declares, and its value, as `customer:4711`. */
+  readonly field?: string;
+  readonly acceptedAfter?: string | number;
+  readonly acceptedBefore?: string | number;
+  readonly endedAfter?: string | number;
+  readonly endedBefore?: string | number;
+}
+
+type OperationAction = 'retry' | 'cancel' | 'delete' | 'move';
+
+/** What is to be done, and to which tasks. */
+export interface OperationRequest {
+  readonly action: OperationAction;
+  readonly filter: OperationFilter;
+  /** The queue to which `move` moves. */
+  readonly to?: string;
+  readonly reason?: string;
+  /** Does it to so many, and then to no more. */
+  readonly first?: number;
+  /** Watches what it retries, and stops when so many are dead again. */
+  readonly stopAfterErrors?: number;
+  /** Goes on with the others by itself once the first ones have ended. */
+  readonly thenRest?: boolean;
+}
+
+export interface OperationView {
+  readonly id: string;
+  readonly queue: string;
+  readonly state: string;
+  readonly action: OperationAction;
+  readonly filter: { readonly queue: string; readonly [member: string]: unknown };
+  readonly to?: string;
+  /** Id of the key of whoever asked for it. */
+  readonly by?: string;
+  readonly reason?: string;
+  readonly first?: number;
+  readonly stopAfterErrors?: number;
+  readonly thenRest?: boolean;
+  /** So far: always `done` and the numbers of `skipped` and `failed` together. */
+  readonly matched: number;
+  readonly done: number;
+  /** Of `done`: tasks that ran, and were asked to stop. */
+  readonly requested: number;
+  /** Number by reason. */
+  readonly skipped: Readonly<Record<string, number>>;
+  readonly failed: Readonly<Record<string, number>>;
+  readonly createdAt: string;
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+  /** How those that it has retried have ended so far. */
+  readonly watched?: { readonly succeeded: number; readonly dead: number; readonly others: number };
+  readonly ratePerSecond?: number;
+  /** About how long it still takes. */
+  readonly etaMs?: number;
+  /** Of one that was for the `first` ones: the body that does it to the others. */
+  readonly next?: {
+    readonly action: OperationAction;
+    readonly filter: { readonly queue: string; readonly [member: string]: unknown };
+    readonly to?: string;
+    readonly stopAfterErrors?: number;
+    readonly confirm: string;
+  };
+}

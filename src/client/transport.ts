@@ -134,7 +134,8 @@ function rootOf(url: string | URL): string {
 function queryOf(query: ApiRequest['query'] = {}): string {
   const given = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, String(value));
-  return given.size === 0 ? '' : `?${given.toString()}`;
+  const text = given.toString();
+  return text === '' ? '' : `?${text}`;
 }
 
 /** Full jitter, so that callers that were refused together do not come back together; never before the server wants it. */

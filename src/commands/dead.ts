@@ -1,7 +1,7 @@
 // `popfleet dead`: dead letters by their cause, and what is done about all of one cause at once.
 
 import type { Command } from 'commander';
-import type { OperationRequest } from '../client/operations.ts';
+import type { OperationRequest } from '../client/shapes.ts';
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import { wholeNumber } from './arguments.ts';
 import { operate } from './operate.ts';

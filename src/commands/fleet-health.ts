@@ -1,9 +1,7 @@
 // What is wrong with a fleet, as its API shows it: for the sentence of `status`, and for `doctor`.
 
+import type { QueueView, ReadinessView, WorkerView } from '../client/shapes.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
-import type { WorkerView } from '../server/routes/fleet.ts';
-import type { ReadinessView } from '../server/routes/health.ts';
-import type { QueueView } from '../server/routes/queues.ts';
 
 /** `bad`: something is broken or lost. `warn`: somebody should look. */
 export interface Finding {

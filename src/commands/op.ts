@@ -1,7 +1,7 @@
 // `popfleet op`: operations on many tasks, while they go on and after that.
 
 import type { Command } from 'commander';
-import type { OperationView } from '../views/operation-view.ts';
+import type { OperationView } from '../client/shapes.ts';
 import { summaryOf, watchOperation } from './operate.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,8 +1,8 @@
 // Runs an operation for a person: shows what it would do, asks, starts it, and shows how far it is.
 
-import { isOver, type OperationRequest } from '../client/operations.ts';
+import { isOver } from '../client/operations.ts';
+import type { OperationRequest, OperationView } from '../client/shapes.ts';
 import { createProgress } from '../load/progress.ts';
-import type { OperationView } from '../views/operation-view.ts';
 import { EXIT } from './exit-code.ts';
 import type { Session } from './verb.ts';
 

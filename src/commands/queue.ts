@@ -1,8 +1,8 @@
 // `popfleet queue`: numbers of queues, pause and resume, and removing their tasks.
 
 import { type Command, Option } from 'commander';
+import type { QueueView } from '../client/shapes.ts';
 import { TASK_STATES, type TaskState } from '../protocol/task-state.ts';
-import type { QueueView } from '../server/routes/queues.ts';
 import { operate } from './operate.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,8 +1,8 @@
 // `popfleet schedule`: makes tasks by the clock.
 
 import type { Command } from 'commander';
+import type { ScheduleView } from '../client/shapes.ts';
 import type { ScheduleInput } from '../protocol/schedule.ts';
-import type { ScheduleView } from '../server/routes/schedules.ts';
 import { duration } from './arguments.ts';
 import type { Column, Printer } from './printer.ts';
 import { readTaskInput } from './task-input.ts';

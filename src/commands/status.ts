@@ -1,8 +1,8 @@
 // `popfleet status`: whether the fleet is well, in a sentence, and its queues. With --watch again and again.
 
 import type { Command } from 'commander';
+import type { QueueView } from '../client/shapes.ts';
 import { delay } from '../lifecycle.ts';
-import type { QueueView } from '../server/routes/queues.ts';
 import { EXIT, exitCodeOf } from './exit-code.ts';
 import { differenceOf, type Finding, findingsOfQueue, readinessFinding } from './fleet-health.ts';
 import type { Style } from './printer.ts';

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Fault } from '../client/api-error.ts';
-import type { ManyTask } from '../client/shapes.ts';
+import type { ManyTask } from '../client/task-types.ts';
 import { createProgress } from '../load/progress.ts';
 import { EXIT } from './exit-code.ts';
 import { readJson } from './read-json.ts';

@@ -1,6 +1,6 @@
 // How tasks are shown.
 
-import type { TaskRow, TaskView } from '../views/task-view.ts';
+import type { TaskRow, TaskView } from '../client/shapes.ts';
 import type { Column, Printer, Style } from './printer.ts';
 
 const STATE_STYLES: ReadonlyMap<string, Style> = new Map([

@@ -1,14 +1,13 @@
 // `popfleet task`: sends tasks, looks at them, and changes them.
 
 import type { Command } from 'commander';
-import type { TaskEvent } from '../client/shapes.ts';
+import type { TaskEvent, TaskView } from '../client/shapes.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
-import type { TaskView } from '../views/task-view.ts';
 import { duration, wholeNumber } from './arguments.ts';
 import { EXIT } from './exit-code.ts';
 import { addTaskAdd } from './task-add.ts';
 import { addTaskImport } from './task-import.ts';
-import { writeEnd, writeTask, styleOfState, TASK_COLUMNS } from './task-output.ts';
+import { styleOfState, TASK_COLUMNS, writeEnd, writeTask } from './task-output.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb, type Session } from './verb.ts';
 import { waitForTask } from './wait-for-task.ts';

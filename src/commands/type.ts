@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { ApiError } from '../client/api-error.ts';
-import type { TypeView } from '../server/routes/fleet.ts';
+import type { TypeView } from '../client/shapes.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb, type Session } from './verb.ts';

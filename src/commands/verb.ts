@@ -5,7 +5,7 @@ import { ApiError } from '../client/api-error.ts';
 import { Popfleet } from '../client/popfleet.ts';
 import { addCommonOptions } from './common-options.ts';
 import { confirm } from './confirm.ts';
-import { findConnection, type FoundConnection } from './connection-settings.ts';
+import { type FoundConnection, findConnection } from './connection-settings.ts';
 import { EXIT, exitCodeOf } from './exit-code.ts';
 import { createPrinter, type Printer } from './printer.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,8 +1,8 @@
 // Waits for the end of a task, and shows how far it is. Used by `task wait`, and by `task add --wait`.
 
-import { hasEnded } from '../client/popfleet.ts';
 import { WaitTimeout } from '../client/api-error.ts';
-import type { TaskView } from '../views/task-view.ts';
+import { hasEnded } from '../client/popfleet.ts';
+import type { TaskView } from '../client/shapes.ts';
 import { createTaskProgress } from './task-progress.ts';
 import type { Session } from './verb.ts';
 

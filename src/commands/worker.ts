@@ -1,7 +1,7 @@
 // `popfleet worker list`: the live workers. `popfleet worker` alone runs one.
 
 import type { Command } from 'commander';
-import type { WorkerView } from '../server/routes/fleet.ts';
+import type { WorkerView } from '../client/shapes.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb } from './verb.ts';

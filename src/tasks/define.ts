@@ -30,11 +30,17 @@ export interface TaskContext {
 }
 
 /**
- * `Input` is what the handler gets, `Output` its result, `Sent` what a program sends, which the schema may turn into `Input`.
+ * `Input` is what the handler gets, `Output` its result, `Sent` what a program sends, which the schema may turn into `Input`. `Type` is the
+ * text of `type`, by which `popfleet/client` knows the others.
  */
-export interface TaskDefinition<Input = unknown, Output = unknown, Sent = unknown> {
+export interface TaskDefinition<
+  Input = unknown,
+  Output = unknown,
+  Sent = unknown,
+  Type extends string = string,
+> {
   /** Lower case letters, digits, `_`, `.` and `-`; begins with a letter; at most 64 characters. */
-  readonly type: string;
+  readonly type: Type;
   /**
    * A schema of valibot (`v` of this package), zod, arktype or another library that follows Standard Schema, and needs no
    * await. The server refuses an input that does not fit, the worker checks it again; the handler gets the output of the schema.
@@ -69,9 +75,9 @@ const DEFINED = Symbol.for('popfleet.task');
  * @param definition an object or an instance of a class; `this` in its `run` is the object itself
  * @throws PopfleetError `bad-definition` that says which part is wrong
  */
-export function defineTask<Input, Output, Sent>(
-  definition: TaskDefinition<Input, Output, Sent>,
-): TaskDefinition<Input, Output, Sent> {
+export function defineTask<Input, Output, Sent, Type extends string = string>(
+  definition: TaskDefinition<Input, Output, Sent, Type>,
+): TaskDefinition<Input, Output, Sent, Type> {
   const fault = faultOf(definition ?? {});
   if (fault) throw new PopfleetError('bad-definition', fault);
   const { type, input, defaults, runIn, search } = definition;

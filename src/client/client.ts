@@ -1,0 +1,29 @@
+// The package export `popfleet/client`: for programs and pages that send tasks over HTTP.
+
+export { ApiError, type Fault, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
+export type { ListOptions } from './list-tasks.ts';
+export { Popfleet } from './popfleet.ts';
+export type { BatchOptions, SentItem } from './send-batches.ts';
+export type {
+  BackoffOption,
+  ErrorCause,
+  Explanation,
+  OperationFilter,
+  OperationRequest,
+  OperationView,
+  QueueView,
+  Receipt,
+  ScheduleInput,
+  ScheduleView,
+  TaskError,
+  TaskEvent,
+  TaskOptions,
+  TaskRow,
+  TaskState,
+  TaskView,
+  TypeView,
+  WebhookOption,
+  WorkerView,
+} from './shapes.ts';
+export type { ManyTask, Received } from './task-types.ts';
+export type { TransportSettings as ClientSettings } from './transport.ts';
