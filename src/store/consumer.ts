@@ -94,6 +94,9 @@ export interface Consumer {
   beat(held: readonly { readonly id: string; readonly token: string }[]): Promise<Beat>;
   /** Writes progress and log lines of tasks that this worker runs. */
   report(reports: readonly TaskReport[]): Promise<void>;
+  /** Keeps CBOR for the next run of a task that this worker runs. @returns false when it belongs to another one by now */
+  checkpoint(task: Pick<ClaimedTask, 'id' | 'token'>, value: Uint8Array): Promise<boolean>;
+  readCheckpoint(id: string): Promise<Buffer | undefined>;
   /** What Redis says this worker holds: to adopt what a lost reply has hidden. */
   held(): Promise<readonly ClaimedTask[]>;
   /** Gives up the lease when nothing is held. */
@@ -157,6 +160,15 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
         args.push(...own);
       }
       if (args.length > 0) await runScript(client, 'report', place, args);
+    },
+
+    async checkpoint({ id, token }, value) {
+      const args = [id, token, Buffer.from(value)];
+      return (await runScript(client, 'checkpoint', place, args)) === 1;
+    },
+
+    async readCheckpoint(id) {
+      return (await client.hgetBuffer(keyOf(place, 'checkpoints'), id)) ?? undefined;
     },
 
     async held() {

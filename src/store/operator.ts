@@ -23,14 +23,21 @@ export interface EditedInput {
   readonly terms: string | undefined;
 }
 
+interface HowToReplay {
+  /** Its handler finds no checkpoint. */
+  readonly isAnew?: boolean;
+  /** Another input, as `editInput` makes it. */
+  readonly edited?: EditedInput | undefined;
+}
+
 /** `running`: it cannot be removed before it was cancelled. `moved`: it is on its way to another queue. */
 type RemoveAnswer = 'removed' | 'unknown' | 'running' | 'moved';
 
 /** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Operator {
   cancel(queue: string, id: string): Promise<CancelAnswer>;
-  /** A dead task runs again with a fresh budget of attempts. @param edited another input, as `editInput` makes it */
-  replay(queue: string, id: string, edited?: EditedInput): Promise<ReplayAnswer>;
+  /** A dead task runs again with a fresh budget of attempts. */
+  replay(queue: string, id: string, how?: HowToReplay): Promise<ReplayAnswer>;
   /** Drops a task that does not run. */
   remove(queue: string, id: string): Promise<RemoveAnswer>;
   pause(queue: string): Promise<void>;
@@ -60,9 +67,9 @@ export function createOperator(client: Redis, onEnd: (place: Place) => void = ()
 
   return withStoreErrors<Operator>({
     cancel: async (queue, id) => (await end('cancel', queue, id)) as CancelAnswer,
-    async replay(queue, id, edited) {
+    async replay(queue, id, { isAnew = false, edited } = {}) {
       const input = edited ? [edited.content, edited.terms ?? ''] : [];
-      return (await call('retry', placeOf(queue, id), id, ...input)) as ReplayAnswer;
+      return (await call('retry', placeOf(queue, id), id, isAnew ? '1' : '', ...input)) as ReplayAnswer;
     },
     remove: async (queue, id) => (await end('remove', queue, id)) as RemoveAnswer,
     pause: (queue) => callAll('pause', queue, 'paused'),

@@ -29,6 +29,8 @@ export const COLUMNS = {
   errors: 'errors',
   /** How many lines its handler has logged; the lines stand in `log-lines`. */
   log: 'logs',
+  /** What its handler has kept for the next run: CBOR. */
+  checkpoint: 'checkpoints',
   /** What follows its end: base64 of CBOR (outbox.ts), with blanks between. */
   followers: 'followers',
   /** How often it has ended while something followed it, or was sent to another queue. */
@@ -65,6 +67,7 @@ const ONLY_ASKED_FOR: ReadonlySet<Column> = new Set([
   'resultTtl',
   'errors',
   'log',
+  'checkpoint',
   'deadTerms',
   'move',
 ]);
@@ -84,6 +87,7 @@ export const CARRIED: readonly Column[] = [
   'progress',
   'lostLeases',
   'resultTtl',
+  'checkpoint',
 ];
 
 /** In the order in which read.lua answers them: all that a reader wants. */

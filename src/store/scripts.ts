@@ -79,6 +79,7 @@ const SCRIPTS = {
   held: [...ROWS, 'lib/worker'],
   leave: [...QUEUE, 'lib/worker'],
   report: [...ROWS, 'lib/event', 'lib/move', 'lib/log-chunks', 'lib/log'],
+  checkpoint: ROWS,
   sweep: [
     ...END,
     ...DIE,

@@ -21,6 +21,15 @@ export interface TaskContext {
   progress(percent: number, note?: string): void;
   /** Adds a line to the task's log, which is capped. */
   log(line: string): void;
+  /**
+   * Keeps a value for the next run of this task: after a crash, a drain, a failed attempt, and when the task is retried by hand.
+   * Resolves when Redis has it. It replaces the one before; `undefined` forgets it. When the worker stops, the task is asked to stop
+   * here. Rejects with an `AbortError` when this run does not count any more, with a TypeError for a value that JSON would lose, and
+   * with a RangeError for one that is larger than a result may be.
+   */
+  checkpoint(value: unknown): Promise<void>;
+  /** What an earlier run has kept with `checkpoint`; `undefined` when none has. */
+  readonly lastCheckpoint: unknown;
   /** The tick that made the task, and when it was due; `undefined` for a task that no schedule made. */
   readonly schedule: { readonly name: string; readonly due: Date } | undefined;
   /** The end of the task that this one follows (`onEnd`): its id, the state in which it ended, its result or its error. */

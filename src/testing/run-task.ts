@@ -4,7 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { encodeContent } from '../protocol/message.ts';
 import { compact } from '../protocol/compact.ts';
-import { decodeStored } from '../protocol/cbor.ts';
+import { decodeStored, encodeCbor } from '../protocol/cbor.ts';
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import { runOptionsOfType } from '../protocol/options.ts';
 import { readPlain } from '../protocol/plain-value.ts';
@@ -20,11 +20,11 @@ import { toRegistry } from '../tasks/registry.ts';
 import { outcomeOf } from '../worker/outcome.ts';
 import { createPrefetch } from '../worker/prefetch.ts';
 import { createInline } from '../worker/runners/inline.ts';
-import { type Report, StopSource } from '../worker/runners/runner.ts';
+import { type HandlerLink, type Report, StopSource } from '../worker/runners/runner.ts';
 import { createSemaphore, limitRunner } from '../worker/runners/semaphore.ts';
 
 export interface RunTaskOptions
-  extends Partial<Pick<TaskContext, 'id' | 'attempt' | 'cause' | 'traceparent'>> {
+  extends Partial<Pick<TaskContext, 'id' | 'attempt' | 'cause' | 'traceparent' | 'lastCheckpoint'>> {
   /** Milliseconds that it may run; those of the definition unless given. */
   readonly timeoutMs?: number;
   /** Cancels the task when it fires. */
@@ -42,6 +42,8 @@ export interface TaskRun<Result = unknown> {
   /** Everything that the handler has reported, in its order; the same progress twice in turn is shown once. */
   readonly progress: readonly { readonly percent: number; readonly note: string | undefined }[];
   readonly log: readonly string[];
+  /** Everything that the handler has kept with `context.checkpoint`, in its order; `undefined` = it has forgotten what was there. */
+  readonly checkpoints: readonly unknown[];
 }
 
 const RESULT_LIMIT_BYTES = 1_048_576;
@@ -66,21 +68,31 @@ export async function runTask<Input, Output, Sent>(
 
   const progress: { percent: number; note: string | undefined }[] = [];
   const lines: string[] = [];
-  const onReport = (report: Report): void => {
-    const { progress: latest } = report;
+  const checkpoints: unknown[] = [];
+  const report = (one: Report): void => {
+    const { progress: latest } = one;
     // The end of a run repeats what was reported last.
     if (latest && !isDeepStrictEqual(latest, progress.at(-1))) progress.push(latest);
-    lines.push(...report.lines);
+    lines.push(...one.lines);
+  };
+  const link: HandlerLink = {
+    report,
+    async request(_, { value }) {
+      checkpoints.push(value.length === 0 ? undefined : decodeStored(value));
+      return {};
+    },
   };
   const registry = toRegistry([{ definition, source: 'the test' }]);
-  const inline = createInline(registry, RESULT_LIMIT_BYTES, onReport, createLog('silent', {}));
+  const inline = createInline(registry, RESULT_LIMIT_BYTES, link, createLog('silent', {}));
   const runner = limitRunner(inline, createSemaphore(1), createPrefetch(1));
   const stop = new StopSource();
   const onCancel = (): void => stop.stop('cancelled');
   cancel?.addEventListener('abort', onCancel);
   if (cancel?.aborted) onCancel();
   const queue = definition.defaults?.queue ?? DEFAULT_QUEUE;
-  const job = { queue, id, type: definition.type, claim: 1, content, attempt, timeoutMs };
+  const { lastCheckpoint } = options;
+  const checkpoint = lastCheckpoint === undefined ? undefined : encodeCbor(lastCheckpoint);
+  const job = { queue, id, type: definition.type, claim: 1, content, attempt, timeoutMs, checkpoint };
   const end = await runner.run(job, stop);
   cancel?.removeEventListener('abort', onCancel);
 
@@ -100,6 +112,7 @@ export async function runTask<Input, Output, Sent>(
     retryInMs: isLater ? outcome?.delayMs : undefined,
     progress,
     log: lines,
+    checkpoints,
   };
 }
 

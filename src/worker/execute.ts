@@ -11,6 +11,7 @@ import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
 import type { RunMetrics } from '../metrics/run-metrics.ts';
 import { logRunEnd } from './log-run-end.ts';
+import type { Checkpoints } from './checkpoints.ts';
 import { dead, outcomeOf, type RunTask, toOutcome } from './outcome.ts';
 import type { Prefetch } from './prefetch.ts';
 import type { Job, RunEnd, Runner, Stop } from './runners/runner.ts';
@@ -27,6 +28,7 @@ export interface ExecuteDeps {
   /** For tasks that lost a worker before. */
   readonly processes: Runner;
   readonly prefetch: Prefetch;
+  readonly checkpoints: Pick<Checkpoints, 'read'>;
   readonly log: Log;
   readonly metrics?: RunMetrics | undefined;
   readonly random?: () => number;
@@ -54,7 +56,12 @@ export function createExecute(deps: ExecuteDeps): Execute {
     const run = { task, type: definition.type, options, resultTtlMs: options.resultTtlMs };
     const ofType = metrics?.of(task.queue, definition.type);
     ofType?.claimed(task);
-    return whenThere(runnerOf(task, definition).run(jobOf(run), held), (ended) => {
+    const runner = runnerOf(task, definition);
+    const running =
+      task.claim === 1
+        ? runner.run(jobOf(run), held)
+        : deps.checkpoints.read(held).then((checkpoint) => runner.run({ ...jobOf(run), checkpoint }, held));
+    return whenThere(running, (ended) => {
       if (ended.kind === 'not-begun' && !held.reason) prefetch.refused();
       const outcome = outcomeOf(run, whyNotBegun(ended, held), random);
       if (outcome) ofType?.ended(outcome.word, stopOf(ended)?.latencyMs);

@@ -62,6 +62,10 @@ export class Lease {
     this.#completer = createCompleter({ send, slots, places, queue, watch, log });
   }
 
+  get consumer(): Consumer {
+    return this.#deps.consumer;
+  }
+
   /** Whether messages may be popped: the queue is not paused, and by the last reply no other release keeps it. */
   get isOpen(): boolean {
     return this.#isServed && !this.#isPaused;

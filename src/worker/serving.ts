@@ -21,12 +21,13 @@ import { createSweepTimer } from '../upkeep/sweep-timer.ts';
 import { openUpkeep, type UpkeepSettings } from '../upkeep/upkeep.ts';
 import { VERSION } from '../version.ts';
 import { createCallWatch } from './call-watch.ts';
+import { type Checkpoints, createCheckpoints } from './checkpoints.ts';
 import { createExecute, type ExecuteDeps } from './execute.ts';
 import { createFetcher } from './fetcher.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { Lease } from './lease.ts';
 import { createPrefetch, type Prefetch } from './prefetch.ts';
-import type { OnRan, Report } from './runners/runner.ts';
+import type { HandlerLink, OnRan } from './runners/runner.ts';
 import { createSlots, type Slots } from './slots.ts';
 
 export interface ServingSettings extends UpkeepSettings {
@@ -49,7 +50,7 @@ interface RunnerWatch {
 }
 
 /** @param watch nothing unless it is measured */
-type OpenRunners = (prefetch: Prefetch, onReport: (report: Report) => void, watch?: RunnerWatch) => Runners;
+type OpenRunners = (prefetch: Prefetch, link: HandlerLink, watch?: RunnerWatch) => Runners;
 
 /** What runs the tasks, and the services that this stands on, in the order in which they start. */
 type Runners = Pick<ExecuteDeps, 'threads' | 'inline' | 'processes'> & {
@@ -77,7 +78,7 @@ const FAREWELL_MS = 3_000;
 
 /**
  * @param title what it is called in the log
- * @param openRunners makes what runs the tasks; `onReport` takes what their handlers report
+ * @param openRunners makes what runs the tasks; `link` takes what their handlers say
  */
 export function createServing(
   title: string,
@@ -130,10 +131,9 @@ function* servicesOf(
   const announcement = announcementOf(settings, registry);
   const leases: Lease[] = [];
   const measured = metrics && measure(metrics, settings, { slots, leases, command: () => command });
-  const onReport = (report: Report): void =>
-    leases.find(({ queue }) => queue === report.queue)?.report(report);
+  const checkpoints = createCheckpoints({ leases, slots, stopping, log });
 
-  const { services, ...runners } = openRunners(prefetch, onReport, measured?.watch);
+  const { services, ...runners } = openRunners(prefetch, linkTo(leases, checkpoints), measured?.watch);
   yield* services;
   const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
   watchPermissions(command, log);
@@ -142,7 +142,14 @@ function* servicesOf(
   const upkeep = openUpkeep(command, settings, 'worker', log);
   yield atStop(() => farewell([upkeep.relay.settled()]));
 
-  const execute = createExecute({ registry, ...runners, prefetch, log, metrics: measured?.runs });
+  const execute = createExecute({
+    registry,
+    ...runners,
+    prefetch,
+    checkpoints,
+    log,
+    metrics: measured?.runs,
+  });
   const calls = createCallWatch(stuckMs, log, onStuck);
   const watch = measured?.watching(calls) ?? calls;
   const laneTurn = createLaneTurn(settings.lowLanesPercent);
@@ -223,6 +230,14 @@ function atStop(stop: (hurry?: AbortSignal) => unknown): Service {
   return {
     async start() {},
     stop: async (hurry) => void (await stop(hurry)),
+  };
+}
+
+/** Leads what handlers say to the lease of their queue. */
+function linkTo(leases: readonly Lease[], checkpoints: Checkpoints): HandlerLink {
+  return {
+    report: (report) => leases.find(({ queue }) => queue === report.queue)?.report(report),
+    request: (run, { value }) => checkpoints.keep(run, value),
   };
 }
 

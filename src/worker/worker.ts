@@ -20,20 +20,20 @@ export type WorkerDeps = ServingDeps;
 export function createWorker(settings: WorkerSettings, deps: WorkerDeps): Service {
   const { tasks, concurrency, threads, threadMemoryMb, resultLimitBytes } = settings;
   const { registry, log } = deps;
-  return createServing('worker', settings, deps, (prefetch, onReport, measured = {}) => {
+  return createServing('worker', settings, deps, (prefetch, link, measured = {}) => {
     const runnerSettings = { tasks, resultLimitBytes, threadMemoryMb };
     const semaphore = createSemaphore(threads);
-    const pool = { settings: runnerSettings, semaphore, prefetch, onReport, log };
+    const pool = { settings: runnerSettings, semaphore, prefetch, link, log };
     const threadPool = new ThreadPool({ ...pool, ...measured });
     const { onRan } = measured;
-    const inline = createInline(registry, resultLimitBytes, onReport, log);
+    const inline = createInline(registry, resultLimitBytes, link, log);
     return {
       services: [threadPool, inline],
       threads: traced(threadPool),
       inline: traced(limitRunner(inline, createSemaphore(concurrency), prefetch, onRan)),
       // A process takes the place of a thread.
       processes: traced(
-        limitRunner(createProcessRunner(runnerSettings, onReport, log), semaphore, prefetch, onRan),
+        limitRunner(createProcessRunner(runnerSettings, link, log), semaphore, prefetch, onRan),
       ),
     };
   });

@@ -139,7 +139,7 @@ describe('every branch of the scripts', () => {
     const { kill } = await openOperatedQueue(client);
     const [id = ''] = await kill(1);
     const edited = { content: encodeContent('add', { one: 2, two: 2 }), terms: 'tag=b' };
-    expect(await operator.replay(QUEUE, id, edited)).toBe('replayed');
+    expect(await operator.replay(QUEUE, id, { isAnew: true, edited })).toBe('replayed');
     await expectBalanced(client, QUEUE);
   });
 

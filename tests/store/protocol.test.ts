@@ -148,6 +148,7 @@ const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<u
   cancel: ({ waiting }) => operator.cancel(QUEUE, waiting),
   retry: ({ dead }) => operator.replay(QUEUE, dead),
   remove: ({ dead }) => operator.remove(QUEUE, dead),
+  checkpoint: ({ running }) => worker.checkpoint(running, Buffer.from([1])),
   pause: () => operator.pause(QUEUE),
   follow: ({ running }) => outbox.follow(QUEUE, running.id, FOLLOWER),
   relay: () => outbox.take(homeOf(QUEUE), 10),

@@ -12,6 +12,8 @@ export function contextOf(type: string): TaskContext {
     deadline: undefined,
     progress: () => undefined,
     log: () => undefined,
+    checkpoint: async () => undefined,
+    lastCheckpoint: undefined,
     schedule: undefined,
     cause: undefined,
     traceparent: undefined,

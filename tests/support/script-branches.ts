@@ -82,7 +82,7 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
   },
 
   'operations that are opened, worked on, watched, cancelled and forgotten': async (client) => {
-    const { clock, operations, enqueue, take, finish, report, sweep, open, kill } =
+    const { clock, operations, enqueue, take, finish, report, checkpoint, sweep, open, kill } =
       await openOperatedQueue(client);
     const fails = encodeCbor({ name: 'E', message: 'm', fingerprint: '0123456789abcdef' });
     const all = { ttlMs: 50_000, resultTtlMs: 60_000, follower: FOLLOWER, terms: 'tag=a' };
@@ -91,6 +91,8 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       await enqueue(5, all, 'high');
       const taken = await take(4);
       await report(taken, { percent: 1, note: 'n' }, ['a line']);
+      await checkpoint(taken, Buffer.from([1]));
+      await checkpoint(taken.slice(0, 1), Buffer.alloc(0));
       await finish(taken.slice(0, 2), 'dead', { payload: fails, group: GROUP });
       await finish(taken.slice(2, 3));
       await enqueue(1, { ...all, delayMs: 100 });
@@ -296,6 +298,7 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       ['held', ['w', id]],
       ['leave', ['w']],
       ['report', [id, 'none', '', 0]],
+      ['checkpoint', [id, 'none', '']],
       ['sweep', [1_000, 10, 1_000, 1e12, 0, 1_000, 1, 0]],
       ['tick', []],
       ['schedule', ['s', 'none']],

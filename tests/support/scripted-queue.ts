@@ -46,6 +46,8 @@ export interface ScriptedQueue {
     progress: { percent: number; note: string },
     lines: readonly string[],
   ): Promise<void>;
+  /** Keeps a checkpoint of each; empty bytes = forgets it. */
+  checkpoint(tasks: readonly { id: string; claim: number }[], value: Buffer): Promise<void>;
   /** Sweeps once, as soon as it is its turn. */
   sweep(): Promise<Swept>;
   /** Sweeps until nothing is left to do at this moment; answers each sweep. */
@@ -63,6 +65,8 @@ export async function openScriptedQueue(
   const producer = createProducer(client);
   /** Of what was taken, by id and claim number. */
   const tokens = new Map<string, string>();
+  const tokenOf = ({ id, claim }: { id: string; claim: number }): string =>
+    tokens.get(`${id} ${claim}`) ?? 'none';
   const worker = createConsumer(client, homeOf(QUEUE), 'by-hand', LEASE_MS);
   const sweepQueue = createSweeper(client, {
     leaseMs: LEASE_MS,
@@ -103,9 +107,10 @@ export async function openScriptedQueue(
       for (const { id, claim, token } of tasks) tokens.set(`${id} ${claim}`, token);
       return tasks.map(({ id, claim }) => ({ id, claim }));
     },
+    async checkpoint(tasks, value) {
+      for (const task of tasks) await worker.checkpoint({ id: task.id, token: tokenOf(task) }, value);
+    },
     async report(tasks, progress, lines) {
-      const tokenOf = ({ id, claim }: { id: string; claim: number }): string =>
-        tokens.get(`${id} ${claim}`) ?? 'none';
       await worker.report(tasks.map((task) => ({ id: task.id, token: tokenOf(task), progress, lines })));
     },
     async finish(tasks, word = 'succeeded', more = {}) {
@@ -113,7 +118,7 @@ export async function openScriptedQueue(
       await worker.finish(
         tasks.map(({ id, claim }) => ({
           id,
-          token: tokens.get(`${id} ${claim}`) ?? 'none',
+          token: tokenOf({ id, claim }),
           contentBytes: CONTENT.length,
           word,
           payload,

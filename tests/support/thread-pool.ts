@@ -9,6 +9,7 @@ import { createPrefetch } from '../../src/worker/prefetch.ts';
 import { createProcessRunner } from '../../src/worker/runners/process.ts';
 import { createSemaphore } from '../../src/worker/runners/semaphore.ts';
 import {
+  type HandlerLink,
   type Job,
   type Report,
   type RunEnd,
@@ -63,21 +64,25 @@ export function jobOf(number: number, type: string, input: unknown, timeoutMs?: 
   };
 }
 
+/** Takes what handlers say, and does nothing with it. */
+export const noLink: HandlerLink = { report: () => undefined, request: async () => ({}) };
+
 /** A pool with one thread, and a runner of processes beside it. Both know the same tasks. */
 export async function startRunners(
   settings: RunnerSettings,
   onReport: (report: Report) => void,
   log: Log,
 ): Promise<{ readonly pool: ThreadPool; readonly isolated: Runner }> {
+  const link = { ...noLink, report: onReport };
   const pool = new ThreadPool({
     settings,
     semaphore: createSemaphore(1),
     prefetch: createPrefetch(1),
-    onReport,
+    link,
     log,
   });
   await pool.start();
-  return { pool, isolated: createProcessRunner(settings, onReport, log) };
+  return { pool, isolated: createProcessRunner(settings, link, log) };
 }
 
 export async function startPool(settings: PoolSettings): Promise<TestPool> {
@@ -92,7 +97,7 @@ export async function startPool(settings: PoolSettings): Promise<TestPool> {
     },
     semaphore: createSemaphore(places),
     prefetch: { ...createPrefetch(places), batchSize: () => together },
-    onReport: () => undefined,
+    link: noLink,
     log: pino({ level: 'error' }, { write }),
     waitLimitMs,
   });

@@ -31,10 +31,27 @@ test('a run has the result as it is kept, what was reported, and the context tha
       { percent: 100, note: 'page 2' },
     ],
     log: ['for acme'],
+    checkpoints: [],
   });
   // The schema gives the handler what the input leaves open, and the types know the result.
   const at: string | undefined = (await runTask(report, { customer: 'acme' })).result?.at;
   expect(at).toBe('1970-01-01T00:00:00.000Z');
+});
+
+test('a run finds the checkpoint that the test gives, and shows those that it keeps', async () => {
+  const counting = defineTask({
+    type: 'counting',
+    input: v.object({}),
+    async run(_, context) {
+      const { done } = (context.lastCheckpoint ?? { done: 0 }) as { done: number };
+      await context.checkpoint({ done: done + 1 });
+      await context.checkpoint(undefined);
+      return done;
+    },
+  });
+  const run = await runTask(counting, {}, { lastCheckpoint: { done: 4 } });
+  expect(run).toMatchObject({ result: 4, checkpoints: [{ done: 5 }, undefined] });
+  expect((await runTask(counting, {})).result).toBe(0);
 });
 
 describe('what does not succeed', () => {

@@ -84,6 +84,7 @@ async function execute(setting: Setting): Promise<Result> {
     inline: runner('inline'),
     processes: runner('process'),
     prefetch: createPrefetch(1),
+    checkpoints: { read: async () => undefined },
     log: createLog(logLevel, {}, { write }),
     random: () => random,
   });

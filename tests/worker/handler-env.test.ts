@@ -10,6 +10,7 @@ import { createProcessRunner } from '../../src/worker/runners/process.ts';
 import { type Job, type Runner, StopSource } from '../../src/worker/runners/runner.ts';
 import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
 import { silentLog } from '../support/store.ts';
+import { noLink } from '../support/thread-pool.ts';
 
 const SECRETS = {
   REDIS_URL: 'redis://:canary-1@example.org',
@@ -61,7 +62,7 @@ test('in a thread', async () => {
     settings,
     semaphore: createSemaphore(1),
     prefetch: createPrefetch(1),
-    onReport: () => undefined,
+    link: noLink,
     log: silentLog,
   };
   const pool = new ThreadPool(deps);
@@ -76,7 +77,7 @@ test('in a thread', async () => {
 });
 
 test('in a process of its own', async () => {
-  const { isMainThread, env } = await seenBy(createProcessRunner(settings, () => undefined, silentLog));
+  const { isMainThread, env } = await seenBy(createProcessRunner(settings, noLink, silentLog));
   expect(isMainThread).toBe(true);
   expectNoSecrets(env);
 });

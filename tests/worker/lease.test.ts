@@ -51,6 +51,12 @@ class FakeConsumer implements Consumer {
 
   async report(): Promise<void> {}
 
+  async checkpoint(): Promise<boolean> {
+    return true;
+  }
+
+  async readCheckpoint(): Promise<undefined> {}
+
   async held(): Promise<readonly ClaimedTask[]> {
     this.#refuse();
     this.looks += 1;

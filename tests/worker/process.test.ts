@@ -7,6 +7,7 @@ import { encodeContent } from '../../src/protocol/message.ts';
 import { createProcessRunner } from '../../src/worker/runners/process.ts';
 import { type Report, type RunEnd, StopSource } from '../../src/worker/runners/runner.ts';
 import { silentLog } from '../support/store.ts';
+import { noLink } from '../support/thread-pool.ts';
 
 const MODULES = ['left-behind', 'life'].map((name) =>
   fileURLToPath(new URL(`../fixtures/${name}.mjs`, import.meta.url)),
@@ -31,7 +32,8 @@ async function run(
     attempt: 1,
     timeoutMs: undefined,
   };
-  return createProcessRunner(settings, (one) => reports.push(one), silentLog).run(job, stop);
+  const link = { ...noLink, report: (one: Report) => void reports.push(one) };
+  return createProcessRunner(settings, link, silentLog).run(job, stop);
 }
 
 function resultOf(end: RunEnd): unknown {

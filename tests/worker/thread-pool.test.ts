@@ -13,7 +13,7 @@ import { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
 import { type RunEnd, StopSource } from '../../src/worker/runners/runner.ts';
 import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';
-import { jobOf } from '../support/thread-pool.ts';
+import { jobOf, noLink } from '../support/thread-pool.ts';
 
 const MODULE = fileURLToPath(new URL('../fixtures/life.mjs', import.meta.url));
 
@@ -32,7 +32,7 @@ async function startPool(waitLimitMs = 10_000): Promise<void> {
     },
     semaphore: createSemaphore(1),
     prefetch,
-    onReport: () => undefined,
+    link: noLink,
     log: silentLog,
     waitLimitMs,
   });

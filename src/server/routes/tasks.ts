@@ -83,7 +83,10 @@ const PageSchema = named(
   }),
 );
 
-const RetrySchema = v.strictObject({ input: v.optional(v.unknown()) }, 'must be an object');
+const RetrySchema = v.strictObject(
+  { input: v.optional(v.unknown()), fromStart: v.optional(v.boolean('must be true or false')) },
+  'must be an object',
+);
 
 const TASK = { description: 'The task as it is now.', schema: TaskSchema } as const;
 
@@ -151,7 +154,9 @@ export function taskRoutes(
       const given = hasBody(c) ? validate(noList(RetrySchema), await readBody(c, deps.bodyLimitBytes)) : {};
       const edited =
         given.input === undefined ? undefined : editInput(deps.registry, record, given.input, Date.now());
-      const word = await operator.replay(queue, id, edited);
+      // What was kept for another input is of no use to this one.
+      const isAnew = given.fromStart ?? edited !== undefined;
+      const word = await operator.replay(queue, id, { isAnew, edited });
       if (word === 'moved') throw onItsWay();
       if (word !== 'replayed' && word !== 'unknown') throw finished(word, 'replayed: only dead tasks can be');
       noteForAudit(c, { queue });
@@ -224,7 +229,9 @@ const RETRY: Operation = {
   id: 'retryTask',
   tag: 'tasks',
   summary: 'Run a dead task again, with a fresh budget of attempts',
-  description: 'With `input` in the body it runs with that input, which its type checks, from then on.',
+  description:
+    'With `input` in the body it runs with that input, which its type checks, from then on. Its handler finds what it has kept with ' +
+    '`context.checkpoint`, unless the input is another one or `fromStart` is true.',
   scope: 'admin',
   body: { 'application/json': RetrySchema, 'application/cbor': RetrySchema },
   isBodyOptional: true,

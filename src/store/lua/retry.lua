@@ -1,8 +1,9 @@
 -- Runs a dead task again (acts/retry.lua).
--- ARGV: id; its content with another input, when it shall have one, and what it is found by then ('' = nothing). No worker has the old one then: a claim brings the content.
+-- ARGV: id, whether it begins anew ('1', else ''), which drops its checkpoint; its content with another input, when it shall have one,
+--       and what it is found by then ('' = nothing). No worker has the old one then: a claim brings the content.
 -- Reply: 'replayed', 'unknown', or the state it is in instead of dead
 
-local id, content, terms = args.text(), args.text(), args.text()
+local id, is_anew, content, terms = args.text(), args.text() == '1', args.text(), args.text()
 Q.load_tasks({ id })
 local task = Q.read_task(id)
 if not task then return 'unknown' end
@@ -13,6 +14,7 @@ if content and task.state == 'dead' then
   redis.call('HDEL', Q.TERMS, id)
   if terms ~= '' then Q.found_by(id, terms) end
 end
+if is_anew and task.state == 'dead' then redis.call('HDEL', Q.CHECKPOINTS, id) end
 local word = Q.acts.retry(id, task)
 Q.commit()
 return word

@@ -11,7 +11,7 @@ export interface InlineOutput {
   /** Runs a handler, or the synchronous part of it. */
   run<T>(owner: OutputOwner, handler: () => T): T;
   /** Runs a part of a run later, or something that belongs to none, when runs are followed. */
-  runPart(owner: OutputOwner | undefined, part: () => void): void;
+  runPart<T>(owner: OutputOwner | undefined, part: () => T): T;
   /** The handler has ended: what its code still writes is late. */
   end(owner: OutputOwner): void;
   /** Leaves the streams of the process to the process. */
@@ -72,8 +72,7 @@ export function createInlineOutput(log: Log): InlineOutput {
     },
 
     runPart(owner, part) {
-      if (isFollowing) inlineRuns.run(owner, part);
-      else part();
+      return isFollowing ? inlineRuns.run(owner, part) : part();
     },
 
     end(owner) {

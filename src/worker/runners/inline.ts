@@ -5,10 +5,10 @@ import type { Log } from '../../log.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { ALWAYS_FOLLOWED, createInlineOutput, inlineRuns, type InlineOutput } from './inline-output.ts';
 import type { OutputOwner } from './output-log.ts';
-import type { KeepProgress } from './reporter.ts';
-import { runHandler } from './run-handler.ts';
+import { type HandlerSide, runHandler } from './run-handler.ts';
 import {
   type HandlerEnd,
+  type HandlerLink,
   type Report,
   type RunEnd,
   type Runner,
@@ -50,18 +50,18 @@ function isOurs(error: unknown): boolean {
 }
 
 /**
- * @param onReport takes what handlers report while they run
+ * @param link takes what handlers say while they run
  * @param log gets what they write to stdout and stderr
  */
 export function createInline(
   registry: Registry,
   resultLimitBytes: number,
-  onReport: (report: Report) => void,
+  link: HandlerLink,
   log: Log,
 ): Runner & Service {
   const output = createInlineOutput(log);
   // Handlers call it. What it does is not their doing.
-  const send = (report: Report): void => output.runPart(undefined, () => onReport(report));
+  const send = (report: Report): void => output.runPart(undefined, () => link.report(report));
 
   return {
     async start() {
@@ -71,15 +71,18 @@ export function createInline(
     run(job, stop) {
       const { queue, id, type, claim } = job;
       const run: OutputOwner = { queue, id, type };
-      const keep: KeepProgress = (percent, note) =>
-        send({ queue, id, claim, progress: { percent, note }, lines: [] });
-      const signal = new LazySignal(stop, run, output);
+      const side: HandlerSide = {
+        source: new LazySignal(stop, run, output),
+        send,
+        keep: (percent, note) => send({ queue, id, claim, progress: { percent, note }, lines: [] }),
+        request: (request) => output.runPart(undefined, () => link.request(job, request)),
+      };
       types.add(type);
-      const running = output.run(run, () => runHandler(registry, resultLimitBytes, job, signal, send, keep));
+      const running = output.run(run, () => runHandler(registry, resultLimitBytes, job, side));
       const ended: Soon<RunEnd> = running instanceof Promise ? orGivenUp(running, stop) : running;
       return whenThere(ended, (end) => {
         output.end(run);
-        if ('report' in end && end.report) onReport(end.report);
+        if ('report' in end && end.report) link.report(end.report);
         return end;
       });
     },

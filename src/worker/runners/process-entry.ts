@@ -8,12 +8,14 @@ import { FROM_PROCESS, toFrame } from './frames.ts';
 import { captureStreams, OutputBudget } from './output.ts';
 import type { ToProcess } from './process.ts';
 import type { KeepProgress } from './reporter.ts';
-import { ownBytes, runHandler, toFailedEnd } from './run-handler.ts';
+import { Requests } from './requests.ts';
+import { type HandlerSide, ownBytes, runHandler, toFailedEnd } from './run-handler.ts';
 import { type HandlerEnd, type Report, stopError } from './runner.ts';
 import type { FromThread } from './thread-messages.ts';
 
 const controller = new AbortController();
 const budget = new OutputBudget();
+const requests = new Requests(post);
 const exit = process.exit.bind(process);
 
 captureStreams(() => ({
@@ -29,6 +31,7 @@ process.on('uncaughtException', fail);
 // Reads the messages of the worker, and ends this process when the worker is gone, also while the handler never yields.
 new Worker(new URL('./process-watch.js', import.meta.url)).on('message', (message: ToProcess) => {
   if (message.kind === 'stop') controller.abort(stopError(message.reason));
+  else if (message.kind === 'reply') requests.settle(message);
   else run(message).catch(fail);
 });
 
@@ -47,7 +50,9 @@ async function run({ settings, job }: Extract<ToProcess, { kind: 'run' }>): Prom
     unsent = undefined;
   };
   process.on('exit', sendProgress);
-  finish(ownBytes(await runHandler(registry, settings.resultLimitBytes, job, controller, send, keep)));
+  const request: HandlerSide['request'] = (asked) => requests.send(0, asked);
+  const side = { source: controller, send, keep, request };
+  finish(ownBytes(await runHandler(registry, settings.resultLimitBytes, job, side)));
 }
 
 function fail(error: unknown): void {

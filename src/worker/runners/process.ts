@@ -12,8 +12,8 @@ import { OutputBudget, OutputLines } from './output.ts';
 import { createOutputLog } from './output-log.ts';
 import {
   type HandlerEnd,
+  type HandlerLink,
   type Job,
-  type Report,
   type RunEnd,
   type Runner,
   type RunnerSettings,
@@ -23,24 +23,21 @@ import {
   type StopSource,
   withStop,
 } from './runner.ts';
-import { isFromThread } from './thread-messages.ts';
+import { isFromThread, type Reply } from './thread-messages.ts';
 
 /** What the worker sends to the process: first the task, later perhaps to stop. */
 export type ToProcess =
   | { readonly kind: 'run'; readonly settings: RunnerSettings; readonly job: Job }
-  | { readonly kind: 'stop'; readonly reason: StopReason };
+  | { readonly kind: 'stop'; readonly reason: StopReason }
+  | ({ readonly kind: 'reply' } & Reply);
 
 /** Characters of the last words of a process that are kept. */
 const LAST_WORDS_CHARS = 2_000;
 /** A process that it has started may hold its pipes open for ever. They are not read for longer than this after its end. */
 const READ_WITHIN_MS = 1_000;
 
-/** @param onReport takes what handlers report while they run */
-export function createProcessRunner(
-  settings: RunnerSettings,
-  onReport: (report: Report) => void,
-  log: Log,
-): Runner {
+/** @param link takes what handlers say while they run */
+export function createProcessRunner(settings: RunnerSettings, link: HandlerLink, log: Log): Runner {
   return { run: (job, stop) => new Promise((resolve) => runInProcess(job, stop, resolve)) };
 
   function runInProcess(job: Job, stop: StopSource, resolve: (end: RunEnd) => void): void {
@@ -55,12 +52,16 @@ export function createProcessRunner(
     };
     readMessages(child, (message) => {
       if (!isFromThread(message)) return;
-      if (message.kind === 'report') onReport(message.report);
+      if (message.kind === 'report') link.report(message.report);
+      if (message.kind === 'request') {
+        const { number, request } = message;
+        void link.request(job, request).then((reply) => send({ kind: 'reply', number, reply }));
+      }
       if (message.kind === 'child') started.set(message.mark.pid, message.mark);
       if (message.kind === 'child-gone') started.delete(message.pid);
       if (message.kind !== 'ended') return;
       end = message.end;
-      if (end.report) onReport(end.report);
+      if (end.report) link.report(end.report);
     });
     const lastWords = readLastWords(child);
     const output = readOutput(child, new OutputLines(createOutputLog(log, job, false), new OutputBudget()));

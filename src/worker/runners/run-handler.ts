@@ -1,7 +1,7 @@
 // Runs the handler of one job: decodes the message, checks its input again, runs, encodes the result.
 
 import type { Soon } from '../../lifecycle.ts';
-import { encodeCbor } from '../../protocol/cbor.ts';
+import { decodeStored, encodeCbor } from '../../protocol/cbor.ts';
 import { CborFault } from '../../protocol/cbor-scan.ts';
 import { LONGEST_DELAY_MS } from '../../protocol/instant.ts';
 import {
@@ -21,25 +21,32 @@ import type { Registry } from '../../tasks/registry.ts';
 import { RetryLater } from '../../tasks/retry-later.ts';
 import { below } from '../../tracing.ts';
 import { createReporter, type KeepProgress, type Reporter } from './reporter.ts';
-import type { HandlerEnd, Job, Report } from './runner.ts';
+import type { HandlerEnd, HandlerReply, HandlerRequest, Job, Report } from './runner.ts';
 
 const NOTHING = new Uint8Array(0);
+
+/** What a handler says while it runs, where it runs. */
+export interface HandlerSide {
+  /** Has the handler's signal, asked for when the handler does. */
+  readonly source: { readonly signal: AbortSignal };
+  /** Takes what the handler reports. */
+  send(report: Report): void;
+  readonly keep: KeepProgress;
+  /** Never rejects. */
+  request(request: HandlerRequest): Promise<HandlerReply>;
+}
 
 /**
  * Runs the handler of a job. What it throws comes back as a value, so that a rejection always means that the place where it
  * runs is lost.
- * @param source has the handler's signal, asked for when the handler does
- * @param send takes what the handler reports while it runs
  */
 export function runHandler(
   registry: Registry,
   resultLimitBytes: number,
   job: Job,
-  source: { readonly signal: AbortSignal },
-  send: (report: Report) => void,
-  keep: KeepProgress,
+  side: HandlerSide,
 ): Soon<HandlerEnd> {
-  const reporter = createReporter(job, send, keep);
+  const reporter = createReporter(job, side.send, side.keep);
   const succeed = (result: unknown): HandlerEnd => ({
     kind: 'succeeded',
     result: encodeResult(result, resultLimitBytes),
@@ -51,7 +58,7 @@ export function runHandler(
     const definition = registry.get(content.type);
     if (!definition) throw new PermanentError(`no handler for task type "${content.type}" here`);
     const input = parseInput(definition, content);
-    const context = new RunContext(job, content, reporter, source);
+    const context = new RunContext(job, content, reporter, side, resultLimitBytes);
     const result = below(job.traceparent, () => definition.run(input, context));
     return isThenable(result) ? Promise.resolve(result).then(succeed).catch(fail) : succeed(result);
   } catch (error) {
@@ -76,24 +83,26 @@ class RunContext implements TaskContext {
   readonly deadline: Date | undefined;
   readonly progress: Reporter['progress'];
   readonly log: Reporter['log'];
+  readonly #job: Job;
   readonly #options: MessageOptions;
-  readonly #ofSpan: string | undefined;
-  readonly #source: { readonly signal: AbortSignal };
+  readonly #side: HandlerSide;
+  readonly #limitBytes: number;
 
-  constructor(job: Job, content: TaskContent, reporter: Reporter, source: { readonly signal: AbortSignal }) {
+  constructor(job: Job, content: TaskContent, reporter: Reporter, side: HandlerSide, limitBytes: number) {
     this.id = job.id;
     this.type = content.type;
     this.attempt = job.attempt;
     this.deadline = job.timeoutMs === undefined ? undefined : new Date(Date.now() + job.timeoutMs);
     this.progress = reporter.progress;
     this.log = reporter.log;
+    this.#job = job;
     this.#options = content.options;
-    this.#ofSpan = job.traceparent;
-    this.#source = source;
+    this.#side = side;
+    this.#limitBytes = limitBytes;
   }
 
   get signal(): AbortSignal {
-    return this.#source.signal;
+    return this.#side.source.signal;
   }
 
   get schedule(): TaskContext['schedule'] {
@@ -105,10 +114,38 @@ class RunContext implements TaskContext {
     return readCause(this.#options);
   }
 
+  get lastCheckpoint(): unknown {
+    const { checkpoint } = this.#job;
+    return checkpoint && decodeStored(checkpoint);
+  }
+
+  async checkpoint(value: unknown): Promise<void> {
+    const { refused } = await this.#side.request({
+      kind: 'checkpoint',
+      value: encodeCheckpoint(value, this.#limitBytes),
+    });
+    if (refused) throw Object.assign(new Error(refused.message), { name: refused.name });
+  }
+
   get traceparent(): string | undefined {
     const { traceparent } = this.#options;
-    return this.#ofSpan ?? (typeof traceparent === 'string' ? traceparent : undefined);
+    return this.#job.traceparent ?? (typeof traceparent === 'string' ? traceparent : undefined);
   }
+}
+
+/**
+ * Gives the bytes a buffer of their own.
+ * @throws TypeError for what JSON or CBOR would lose, RangeError for what is too large
+ */
+function encodeCheckpoint(value: unknown, limitBytes: number): Uint8Array {
+  if (value === undefined) return NOTHING;
+  const plain = toPlain(value);
+  if ('fault' in plain) throw new TypeError(`the checkpoint cannot be kept: ${faultText(plain.fault, 'it')}`);
+  const bytes = Uint8Array.from(encodeCbor(plain.value));
+  if (bytes.length <= limitBytes) return bytes;
+  throw new RangeError(
+    `the checkpoint has ${bytes.length} bytes, ${limitBytes} are allowed: store it elsewhere and keep where`,
+  );
 }
 
 /** The end of a run whose handler threw `error`: it failed, or asked to run again later. */

@@ -36,6 +36,8 @@ export interface Job {
   readonly attempt: number;
   /** Milliseconds that it may run. */
   readonly timeoutMs: number | undefined;
+  /** CBOR of what an earlier run has kept with `context.checkpoint`. */
+  readonly checkpoint?: Uint8Array | undefined;
   /** W3C trace context of its span; missing while nothing is traced. */
   readonly traceparent?: string;
 }
@@ -76,6 +78,28 @@ export interface Report {
   readonly claim: number;
   readonly progress: { readonly percent: number; readonly note: string | undefined } | undefined;
   readonly lines: readonly string[];
+}
+
+/** The run that a report or a request belongs to. */
+export type RunOf = Pick<Job, 'queue' | 'id' | 'claim'>;
+
+/** What a handler asks its worker for, and waits for. */
+export interface HandlerRequest {
+  readonly kind: 'checkpoint';
+  /** CBOR; empty = what was kept goes. */
+  readonly value: Uint8Array;
+}
+
+/** `refused` says why it was not done. */
+export interface HandlerReply {
+  readonly refused?: TaskError | undefined;
+}
+
+/** Where what handlers say while they run goes. */
+export interface HandlerLink {
+  report(report: Report): void;
+  /** Never rejects. */
+  request(run: RunOf, request: HandlerRequest): Promise<HandlerReply>;
 }
 
 /** Adds that the handler was asked to stop before it ended. */

@@ -11,6 +11,7 @@ import { captureStreams, OutputBudget, OutputLines, type Written } from './outpu
 import type { OutputOwner } from './output-log.ts';
 import { ownBytes, runHandler, toFailedEnd } from './run-handler.ts';
 import { type HandlerEnd, type Job, type Report, type RunnerSettings, stopError } from './runner.ts';
+import { Requests } from './requests.ts';
 import { ThreadMemory } from './thread-memory.ts';
 import type { FromThread, ToThread } from './thread-messages.ts';
 
@@ -46,6 +47,7 @@ let current: Run | undefined;
 const runs = new AsyncLocalStorage<Run>();
 let hasLoaded = false;
 const lastWords = new ThreadMemory(sharedMemory);
+const requests = new Requests(post);
 const outputBudget = new OutputBudget();
 /** Of code that belongs to no run. */
 const otherOutput = createOutput(undefined);
@@ -65,6 +67,7 @@ loadRegistry(settings.tasks).then(serve, fail);
 function serve(registry: Registry): void {
   port.on('message', (message: ToThread) => {
     if (message.kind === 'run') runBatch(registry, message).catch(fail);
+    else if (message.kind === 'reply') requests.settle(message);
     else if (current?.number === message.run) current.controller.abort(stopError(message.reason));
   });
   hasLoaded = true;
@@ -86,16 +89,12 @@ async function runBatch(registry: Registry, { firstRun, jobs, memory }: JobBatch
     if (!states.begin(index)) continue;
     const run = begin(firstRun + index, job, () => states.end(index));
     current = run;
-    const running = runs.run(
-      run,
-      runHandler,
-      registry,
-      settings.resultLimitBytes,
-      job,
-      run.controller,
-      sendReport,
-      keepProgress,
-    );
+    const running = runs.run(run, runHandler, registry, settings.resultLimitBytes, job, {
+      source: run.controller,
+      send: sendReport,
+      keep: keepProgress,
+      request: (request) => requests.send(run.number, request),
+    });
     const end = running instanceof Promise ? await running : running;
     run.output?.flush();
     current = undefined;

@@ -6,12 +6,19 @@ import type { Child } from './child-processes.ts';
 import type { JobBatch } from './job-batch.ts';
 import type { Written } from './output.ts';
 import type { OutputOwner } from './output-log.ts';
-import type { HandlerEnd, Report, StopReason } from './runner.ts';
+import type { HandlerEnd, HandlerReply, HandlerRequest, Report, StopReason } from './runner.ts';
 
 export type ToThread =
   | ({ readonly kind: 'run' } & JobBatch)
   /** The signal of this run fires with `reason`. */
-  | { readonly kind: 'stop'; readonly run: number; readonly reason: StopReason };
+  | { readonly kind: 'stop'; readonly run: number; readonly reason: StopReason }
+  | ({ readonly kind: 'reply' } & Reply);
+
+/** Of the worker to a request, by its number. */
+export interface Reply {
+  readonly number: number;
+  readonly reply: HandlerReply;
+}
 
 export type FromThread =
   /** Its handlers are loaded: it takes jobs. */
@@ -24,6 +31,7 @@ export type FromThread =
   | { readonly kind: 'not-loaded'; readonly reason: string }
   | Ended
   | { readonly kind: 'report'; readonly report: Report }
+  | Request
   | Output
   | Child
   | { readonly kind: 'child-gone'; readonly pid: number }
@@ -38,6 +46,14 @@ export interface Ended {
   readonly ranMs: number;
   /** The thread exits now: its code failed where nothing could catch the error. */
   readonly exits: boolean;
+}
+
+export interface Request {
+  readonly kind: 'request';
+  readonly run: number;
+  /** Its own among all of the thread, or of the process. */
+  readonly number: number;
+  readonly request: HandlerRequest;
 }
 
 /** What code of a run has written to stdout or stderr. */
@@ -78,6 +94,12 @@ const MessageSchema = v.variant('kind', [
   }),
   v.object({ kind: v.literal('not-loaded'), reason: v.string() }),
   v.object({ kind: v.literal('report'), report: ReportSchema }),
+  v.object({
+    kind: v.literal('request'),
+    run: v.number(),
+    number: v.number(),
+    request: v.object({ kind: v.literal('checkpoint'), value: v.instance(Uint8Array) }),
+  }),
   v.object({
     kind: v.literal('output'),
     by: OwnerSchema,

@@ -5,9 +5,9 @@ import type { Log } from '../../log.ts';
 import type { Prefetch, TimedRun } from '../prefetch.ts';
 import { BatchStates, type JobBatch, MOST_JOBS } from './job-batch.ts';
 import {
+  type HandlerLink,
   type Job,
   type OnRan,
-  type Report,
   type RunEnd,
   type Runner,
   type RunnerSettings,
@@ -20,7 +20,7 @@ import {
 } from './runner.ts';
 import { createWaitLimit, type Semaphore, type WaitLimit } from './semaphore.ts';
 import type { Thread, ThreadLost } from './thread.ts';
-import type { Ended } from './thread-messages.ts';
+import type { Ended, Request } from './thread-messages.ts';
 import { Threads } from './threads.ts';
 
 export interface ThreadPoolDeps {
@@ -28,8 +28,8 @@ export interface ThreadPoolDeps {
   /** There is a thread for each of its places. */
   readonly semaphore: Semaphore;
   readonly prefetch: Prefetch;
-  /** Takes what handlers report while they run. */
-  readonly onReport: (report: Report) => void;
+  /** Takes what handlers say while they run. */
+  readonly link: HandlerLink;
   readonly log: Log;
   readonly onRan?: OnRan | undefined;
   /** A thread is gone that had tasks to run, and another one takes its place. */
@@ -128,7 +128,8 @@ export class ThreadPool implements Runner, Service {
     this.#beginLimit.start(batch);
     thread.send(batch.toJobBatch(), {
       ended: (message) => this.#ended(batch, message),
-      report: this.#deps.onReport,
+      report: (report) => this.#deps.link.report(report),
+      request: (request) => this.#requested(batch, request),
       lost: (lost) => this.#lost(batch, lost),
     });
   }
@@ -136,11 +137,17 @@ export class ThreadPool implements Runner, Service {
   #ended(batch: SentBatch, { run: number, end, ranMs }: Ended): void {
     const run = batch.runs[number - batch.firstRun];
     if (!run?.isOpen) return;
-    if (end.report) this.#deps.onReport(end.report);
+    if (end.report) this.#deps.link.report(end.report);
     if (batch.isEndingChildrenOf(run)) return;
     // A handler that has finished may leave a process behind; one that was stopped may not.
     if (run.grace.asked && end.kind !== 'succeeded') void batch.thread?.endChildren(number);
     this.#settle(run, withStop(end, run.grace.end()), ranMs);
+  }
+
+  #requested(batch: SentBatch, { run: number, number: ofRequest, request }: Request): void {
+    const run = batch.runs[number - batch.firstRun];
+    if (!run?.isOpen) return;
+    void this.#deps.link.request(run.job, request).then((reply) => batch.thread?.reply(ofRequest, reply));
   }
 
   #lost(batch: SentBatch, lost: ThreadLost): void {

@@ -5,15 +5,24 @@ import type { KillCause } from '../../protocol/task-error.ts';
 import { ThreadChildren } from './child-processes.ts';
 import { entryUrl, handlerEnv } from './entry.ts';
 import { BatchStates, type JobBatch } from './job-batch.ts';
-import type { Job, Report, RunnerSettings, StopReason } from './runner.ts';
+import type { HandlerReply, Job, Report, RunnerSettings, StopReason } from './runner.ts';
 import type { ThreadStart } from './thread-entry.ts';
 import { ThreadMemory } from './thread-memory.ts';
-import { type Ended, isFromThread, type LeftBehind, type Output, type ToThread } from './thread-messages.ts';
+import {
+  type Ended,
+  isFromThread,
+  type LeftBehind,
+  type Output,
+  type Request,
+  type ToThread,
+} from './thread-messages.ts';
 
 /** Gets the messages of a thread about the jobs that it was sent. */
 export interface ThreadUser {
   ended(message: Ended): void;
   report(report: Report): void;
+  /** It gets the reply by `Thread.reply`. */
+  request(request: Request): void;
   /** The thread is gone, after all messages that it had sent before. Called once. */
   lost(lost: ThreadLost): void;
 }
@@ -105,6 +114,11 @@ export class Thread {
     this.#port.postMessage({ kind: 'stop', run, reason } satisfies ToThread);
   }
 
+  /** Replies to a request of a handler. */
+  reply(number: number, reply: HandlerReply): void {
+    this.#port.postMessage({ kind: 'reply', number, reply } satisfies ToThread);
+  }
+
   /**
    * Ends the processes that a run has started and that are still there.
    * @returns resolves when they have ended; `undefined` when there are none
@@ -152,6 +166,9 @@ export class Thread {
         break;
       case 'report':
         this.#user?.report(message.report);
+        break;
+      case 'request':
+        this.#user?.request(message);
         break;
       case 'output':
         this.#events.output(message);

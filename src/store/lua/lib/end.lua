@@ -43,6 +43,8 @@ function Q.bytes_kept(id, to, payload, keep_ms)
   if payload ~= '' then bytes = bytes + Q.VALUE_BYTES + #payload end
   local progress = redis.call('HSTRLEN', Q.PROGRESS, id)
   if progress > 0 then bytes = bytes + Q.VALUE_BYTES + progress end
+  local checkpoint = redis.call('HSTRLEN', Q.CHECKPOINTS, id)
+  if checkpoint > 0 then bytes = bytes + Q.VALUE_BYTES + checkpoint end
   -- Sorted sets need more than a list.
   if to == 'dead' then bytes = bytes + Q.VALUE_BYTES end
   if keep_ms then bytes = bytes + Q.VALUE_BYTES end

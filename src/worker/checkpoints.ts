@@ -1,0 +1,71 @@
+// What handlers keep for the next run of their task: written while they run, and read before the task runs again.
+
+import { delay, retryDelayMs } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import type { Consumer } from '../store/consumer.ts';
+import { refusalOf } from '../store/protocol-number.ts';
+import type { HandlerReply, RunOf } from './runners/runner.ts';
+import type { HeldTask, Slots } from './slots.ts';
+
+export interface Checkpoints {
+  /**
+   * Resolves once Redis has a checkpoint (empty bytes = once it has none any more), or will not take it: the task belongs to another
+   * worker. Redis may be away meanwhile, however long that takes. While the worker stops, the run is asked to stop here: it goes on
+   * from here elsewhere. Never rejects.
+   */
+  keep(run: RunOf, value: Uint8Array): Promise<HandlerReply>;
+  /** The checkpoint of a task that this worker holds; `undefined` when it has none, or is to be stopped before it was read. */
+  read(held: HeldTask): Promise<Uint8Array | undefined>;
+}
+
+export interface CheckpointsDeps {
+  readonly leases: readonly {
+    readonly queue: string;
+    readonly consumer: Pick<Consumer, 'checkpoint' | 'readCheckpoint'>;
+  }[];
+  readonly slots: Pick<Slots, 'find'>;
+  /** Fires when the worker begins to stop. */
+  readonly stopping: AbortSignal;
+  readonly log: Log;
+}
+
+const STALE: HandlerReply = {
+  refused: { name: 'AbortError', message: 'the checkpoint was not kept: this run does not count any more' },
+};
+
+export function createCheckpoints({ leases, slots, stopping, log }: CheckpointsDeps): Checkpoints {
+  const consumerOf = (queue: string) => leases.find((lease) => lease.queue === queue)?.consumer;
+
+  /** Makes a call again until it works. @returns `undefined` when its task is to stop for good, or its queue is another release's */
+  async function untilDone<T>(held: HeldTask, call: () => Promise<T>): Promise<T | undefined> {
+    for (let failures = 1; held.reason !== 'lease-lost'; failures += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        if (refusalOf(error) !== undefined) return undefined;
+        const { id, queue } = held.task;
+        if (failures === 1) log.warn({ err: error, task: id, queue }, 'a checkpoint waits for Redis');
+        await delay(retryDelayMs(failures, 50, 1_000));
+      }
+    }
+    return undefined;
+  }
+
+  return {
+    async keep({ queue, id, claim }, value) {
+      const consumer = consumerOf(queue);
+      const held = slots.find(queue, id);
+      if (!consumer || held?.task.claim !== claim) return STALE;
+      held.hasReported = true;
+      const isKept = await untilDone(held, () => consumer.checkpoint(held.task, value));
+      if (isKept !== true) return STALE;
+      if (stopping.aborted) held.stop('shutting-down');
+      return {};
+    },
+
+    async read(held) {
+      const consumer = consumerOf(held.task.queue);
+      return consumer && untilDone(held, () => consumer.readCheckpoint(held.task.id));
+    },
+  };
+}
