@@ -57,6 +57,7 @@ check_fleet() {
   # Both ways to say how many: podman-compose before 1.4 ignores --scale.
   WORKERS=$workers quietly compose up -d --scale "worker=$workers"
   eventually curl -sf "$base/readyz"
+  equal "# Protocol" "$(curl -sf "$base/docs/protocol.md" | sed -n 1p)" "first line of a document"
   equal "$workers" "$(podman ps -q "${ours[@]}" --filter label=com.docker.compose.service=worker | wc -l)" "workers that run"
   check_tasks
   # shellcheck disable=SC2046 # container ids have no spaces
