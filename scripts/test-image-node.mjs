@@ -13,6 +13,7 @@ const PARTS = [
   'tests/log.test.ts',
   'tests/e2e/inline.test.ts',
   'tests/e2e/lost-threads.test.ts',
+  'tests/e2e/dev.test.ts',
   'tests/e2e/shutdown.test.ts',
   'tests/server/events.test.ts',
   'tests/e2e/lost-readers.test.ts',

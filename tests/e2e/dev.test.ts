@@ -1,26 +1,37 @@
-// A developer's first hour: `popfleet init` in an empty folder, `popfleet dev`, an own task in TypeScript, changes while tasks run.
+// A developer's first hour: the package in an empty folder, `npx popfleet init`, `npx popfleet dev`, an own task in TypeScript, changes while
+// tasks run. scripts/test-image-node.mjs runs this on the Node of the image too.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, onTestFailed, onTestFinished, test } from 'vitest';
-import { BARE_ENV } from '../support/bare-env.ts';
+import { afterAll, beforeAll, expect, onTestFailed, onTestFinished, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { call, post } from '../support/http.ts';
+import { installPacked, NPM_ENV } from '../support/packed.ts';
 
-const REPO = fileURLToPath(new URL('../..', import.meta.url));
-const CLI = join(REPO, 'dist', 'cli.js');
+/** npm, and each of many starts, may take a while on a busy machine. Milliseconds. */
+const LONG_MS = 300_000;
 
-/** A folder in which the package is installed. */
+/** Where the package is installed: the folder of a developer. */
+let home: string;
+/** Of the installed command. */
+let cli: string;
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'popfleet-home-'));
+  await installPacked(home);
+  cli = join(home, 'node_modules', 'popfleet', 'dist', 'cli.js');
+}, LONG_MS);
+afterAll(() => rm(home, { recursive: true, force: true }));
+
+/** Another folder in which the package is installed. */
 async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'popfleet-dev-'));
   onTestFinished(() => rm(folder, { recursive: true }));
-  await mkdir(join(folder, 'node_modules'));
-  await symlink(REPO, join(folder, 'node_modules', 'popfleet'));
+  await symlink(join(home, 'node_modules'), join(folder, 'node_modules'));
   return folder;
 }
 
@@ -30,13 +41,15 @@ interface Run {
   readonly stderr: string;
 }
 
-async function popfleet(cwd: string, ...args: readonly string[]): Promise<Run> {
-  const options = { cwd, env: BARE_ENV };
-  return promisify(execFile)(process.execPath, [CLI, ...args], options).then(
+function run(cwd: string, file: string, ...args: readonly string[]): Promise<Run> {
+  return promisify(execFile)(file, args, { cwd, env: NPM_ENV }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error: unknown) => error as Run,
   );
 }
+
+const popfleet = (cwd: string, ...args: readonly string[]): Promise<Run> =>
+  run(cwd, process.execPath, cli, ...args);
 
 interface Dev {
   readonly child: ChildProcess;
@@ -46,9 +59,11 @@ interface Dev {
   url(): string;
 }
 
-function dev(cwd: string): Dev {
-  const env = { ...BARE_ENV, PORT: '0', CONCURRENCY: '2', HEARTBEAT_MS: '250', LEASE_MS: '1500' };
-  const child = spawn(process.execPath, [CLI, 'dev'], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+/** @param command what a developer types, in a group of processes of its own as at a terminal */
+function dev(cwd: string, ...[file = '', ...args]: readonly string[]): Dev {
+  const settings = { PORT: '0', CONCURRENCY: '2', HEARTBEAT_MS: '250', LEASE_MS: '1500' };
+  const env = { ...NPM_ENV, ...settings };
+  const child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (text: Buffer) => {
@@ -58,10 +73,19 @@ function dev(cwd: string): Dev {
   const closed = once(child, 'close');
   onTestFailed(() => void process.stderr.write(said));
   onTestFinished(async () => {
-    child.kill('SIGKILL');
+    signalGroup(child, 'SIGKILL');
     await closed;
   });
   return { child, closed, said: () => said, url: () => /popfleet dev is up: (\S+)/.exec(said)?.[1] ?? '' };
+}
+
+/** As a terminal does. */
+function signalGroup({ pid = 0 }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // All of it has ended.
+  }
 }
 
 const RUN_TIME = `import { setTimeout as sleep } from 'node:timers/promises';
@@ -80,59 +104,67 @@ export const hello = defineTask({
 const greeting = (word: string): string =>
   `export function greeting(name: string): string {\n  return \`${word} \${name}\`;\n}\n`;
 
-test('init and dev: a task in TypeScript runs, changes are loaded while tasks run, and faults wait for their mending', async () => {
-  const folder = await makeFolder();
-  const made = await popfleet(folder, 'init');
-  expect(made.stdout).toContain('npm run dev');
-  expect(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))).toMatchObject({
-    type: 'module',
-    scripts: { dev: 'popfleet dev' },
-  });
+test(
+  'init and dev: a task in TypeScript runs, changes are loaded while tasks run, and faults wait for their mending',
+  async () => {
+    const folder = home;
+    const made = await run(folder, 'npx', 'popfleet', 'init');
+    expect(made.stdout).toContain('npm run dev');
+    expect(made.stdout).not.toContain('npm install');
+    expect(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))).toMatchObject({
+      dependencies: { popfleet: expect.stringContaining('.tgz') },
+      scripts: { dev: 'popfleet dev' },
+    });
 
-  const developer = dev(folder);
-  await eventually(() => developer.url() !== '', 60_000);
-  const url = developer.url();
-  const greet = async (input: object): Promise<unknown> => {
-    const { body } = await post(`${url}/v1/tasks?wait=30`, { type: 'hello', input });
-    return body['result'];
-  };
-  expect(await greet({ name: 'you' })).toBe('Hello you!');
+    const developer = dev(folder, 'npx', 'popfleet', 'dev');
+    await eventually(() => developer.url() !== '', 60_000);
+    const url = developer.url();
+    const greet = async (input: object): Promise<unknown> => {
+      const { body } = await post(`${url}/v1/tasks?wait=30`, { type: 'hello', input });
+      return body['result'];
+    };
+    expect(await greet({ name: 'you' })).toBe('Hello you!');
 
-  // A task of the modules before runs on while those after are loaded.
-  await writeFile(join(folder, 'greeting.ts'), greeting('Good day,'));
-  await writeFile(join(folder, 'tasks.ts'), RUN_TIME);
-  await eventually(async () => (await greet({ name: 'you' })) === 'Good day, you', 60_000);
-  const { body } = await post(`${url}/v1/tasks`, { type: 'hello', input: { name: 'me', ms: 3_000 } });
-  const look = async (): Promise<Record<string, unknown>> =>
-    (await call(`${url}/v1/tasks/${String(body['id'])}`)).body;
-  await eventually(async () => (await look())['state'] === 'running');
-  await writeFile(join(folder, 'greeting.ts'), greeting('Good night,'));
-  await eventually(async () => (await greet({ name: 'you' })) === 'Good night, you', 60_000);
-  const finished = await eventually(async () => {
-    const task = await look();
-    return task['state'] === 'succeeded' && task;
-  });
-  expect(finished).toMatchObject({ result: 'Good day, me', attempt: 1 });
+    // A task of the modules before runs on while those after are loaded.
+    await writeFile(join(folder, 'greeting.ts'), greeting('Good day,'));
+    await writeFile(join(folder, 'tasks.ts'), RUN_TIME);
+    await eventually(async () => (await greet({ name: 'you' })) === 'Good day, you', 60_000);
+    const { body } = await post(`${url}/v1/tasks`, { type: 'hello', input: { name: 'me', ms: 3_000 } });
+    const look = async (): Promise<Record<string, unknown>> =>
+      (await call(`${url}/v1/tasks/${String(body['id'])}`)).body;
+    await eventually(async () => (await look())['state'] === 'running');
+    await writeFile(join(folder, 'greeting.ts'), greeting('Good night,'));
+    await eventually(async () => (await greet({ name: 'you' })) === 'Good night, you', 60_000);
+    const finished = await eventually(async () => {
+      const task = await look();
+      return task['state'] === 'succeeded' && task;
+    });
+    expect(finished).toMatchObject({ result: 'Good day, me', attempt: 1 });
 
-  // A fault is said with its place, and what runs goes on.
-  await writeFile(join(folder, 'greeting.ts'), 'export const greeting = ;');
-  await eventually(() => developer.said().includes('the modules before go on until this is mended'), 60_000);
-  expect(developer.said()).toMatch(/greeting\.ts:1:2\d/);
-  expect(await greet({ name: 'you' })).toBe('Good night, you');
-  await writeFile(join(folder, 'greeting.ts'), greeting('Good morning,'));
-  await eventually(async () => (await greet({ name: 'you' })) === 'Good morning, you', 60_000);
-  // A person reads it: no line is JSON.
-  expect(
-    developer
-      .said()
-      .split('\n')
-      .filter((line) => line.startsWith('{')),
-  ).toEqual([]);
+    // A fault is said with its place, and what runs goes on.
+    await writeFile(join(folder, 'greeting.ts'), 'export const greeting = ;');
+    await eventually(
+      () => developer.said().includes('the modules before go on until this is mended'),
+      60_000,
+    );
+    expect(developer.said()).toMatch(/greeting\.ts:1:2\d/);
+    expect(await greet({ name: 'you' })).toBe('Good night, you');
+    await writeFile(join(folder, 'greeting.ts'), greeting('Good morning,'));
+    await eventually(async () => (await greet({ name: 'you' })) === 'Good morning, you', 60_000);
+    // A person reads it: no line is JSON.
+    expect(
+      developer
+        .said()
+        .split('\n')
+        .filter((line) => line.startsWith('{')),
+    ).toEqual([]);
 
-  developer.child.kill('SIGTERM');
-  expect(await once(developer.child, 'exit')).toEqual([0, null]);
-  await expect(fetch(`${url}/healthz`)).rejects.toThrow();
-});
+    signalGroup(developer.child, 'SIGINT');
+    await developer.closed;
+    await expect(fetch(`${url}/healthz`)).rejects.toThrow();
+  },
+  LONG_MS,
+);
 
 test('init leaves what is there as it is, and says what to do; dev without a module says where it looked', async () => {
   const folder = await makeFolder();
@@ -154,20 +186,32 @@ test('init leaves what is there as it is, and says what to do; dev without a mod
   expect(await readdir(folder)).toEqual(['node_modules', 'package.json']);
 });
 
-test('when dev is killed, what it has started ends', async () => {
-  const folder = await makeFolder();
-  await popfleet(folder, 'init');
-  const developer = dev(folder);
-  await eventually(() => developer.url() !== '', 60_000);
-  developer.child.kill('SIGKILL');
-  await eventually(
-    () =>
-      fetch(`${developer.url()}/healthz`).then(
-        () => false,
-        () => true,
-      ),
-    60_000,
-  );
-  // The worker too.
-  await developer.closed;
-});
+test(
+  'dev ends in order when it is asked to; when it is killed, what it has started ends',
+  async () => {
+    const folder = await makeFolder();
+    await popfleet(folder, 'init');
+    expect(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))).toMatchObject({
+      type: 'module',
+      scripts: { dev: 'popfleet dev' },
+    });
+    const asked = dev(folder, process.execPath, cli, 'dev');
+    await eventually(() => asked.url() !== '', 60_000);
+    asked.child.kill('SIGTERM');
+    expect(await once(asked.child, 'exit')).toEqual([0, null]);
+    const developer = dev(folder, process.execPath, cli, 'dev');
+    await eventually(() => developer.url() !== '', 60_000);
+    developer.child.kill('SIGKILL');
+    await eventually(
+      () =>
+        fetch(`${developer.url()}/healthz`).then(
+          () => false,
+          () => true,
+        ),
+      60_000,
+    );
+    // The worker too.
+    await developer.closed;
+  },
+  LONG_MS,
+);
