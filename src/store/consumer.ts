@@ -4,8 +4,8 @@ import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { compact } from '../protocol/compact.ts';
 import type { Lane, LowerShare } from '../protocol/lane.ts';
-import { readSet } from './read-whole.ts';
 import { keyOf, type Place } from './keys.ts';
+import { readSet } from './read-whole.ts';
 import { bytesKept, readHeader, type TaskHeader } from './record.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { type OUTCOMES, runScript, type ScriptName } from './scripts.ts';
@@ -85,13 +85,29 @@ const REPORT_ARGUMENTS = 3_500;
 /** Tasks that one call of held.lua looks at. */
 const HELD_A_CALL = 1_000;
 
+/**
+ * What Redis hears of what a worker may have begun. At first that is whatever it holds; a time in milliseconds: nothing that
+ * was claimed after it; `all`: whatever it holds, also what it claims with this call; empty: as it said last.
+ */
+export type BegunWord = '' | 'all' | number;
+
 /** All calls reject with the plain ioredis error; `isReplyLost` says whether they may have run. */
 export interface Consumer {
   readonly queue: string;
   /** @param lower of the tasks wanted, those that are looked for at a lower lane first; also of `finish` */
-  claim(popped: readonly PoppedMessage[], want: number, lower?: LowerShare): Promise<Claims>;
-  finish(outcomes: readonly Outcome[], want: number, lower?: LowerShare): Promise<Finished>;
-  beat(held: readonly { readonly id: string; readonly token: string }[]): Promise<Beat>;
+  claim(
+    popped: readonly PoppedMessage[],
+    want: number,
+    lower?: LowerShare,
+    begun?: BegunWord,
+  ): Promise<Claims>;
+  finish(
+    outcomes: readonly Outcome[],
+    want: number,
+    lower?: LowerShare,
+    begun?: BegunWord,
+  ): Promise<Finished>;
+  beat(held: readonly { readonly id: string; readonly token: string }[], begun?: BegunWord): Promise<Beat>;
   /** Writes progress and log lines of tasks that this worker runs. */
   report(reports: readonly TaskReport[]): Promise<void>;
   /** Keeps CBOR for the next run of a task that this worker runs. @returns false when it belongs to another one by now */
@@ -112,17 +128,17 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
   return {
     queue,
 
-    async claim(popped, want, lower = {}) {
+    async claim(popped, want, lower = {}, begun = '') {
       const messages = popped.flatMap(({ lane, message }) => [lane, message]);
-      const reply = await call('claim', [leaseMs, want, ...turns(lower), ...messages]);
+      const reply = await call('claim', [leaseMs, begun, want, ...turns(lower), ...messages]);
       const [word, tasks, toRelay] = reply as [Buffer, TaskReply, number];
       return { paused: isPaused(word), tasks: readTasks(queue, tasks), toRelay };
     },
 
-    async finish(outcomes, want, lower = {}) {
+    async finish(outcomes, want, lower = {}, begun = '') {
       const successes = outcomes.filter(isPlainSuccess);
       const others = outcomes.filter((one) => !isPlainSuccess(one));
-      const args = [leaseMs, want, ...turns(lower), ...successArguments(successes)];
+      const args = [leaseMs, begun, want, ...turns(lower), ...successArguments(successes)];
       for (const { id, token, word, payload, delayMs, resultTtlMs, group } of others) {
         args.push(id, token, word, payload, delayMs, resultTtlMs ?? '', group ?? '');
       }
@@ -137,8 +153,8 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
       };
     },
 
-    async beat(held) {
-      const reply = await call('beat', [leaseMs, ...held.flatMap(({ id, token }) => [id, token])]);
+    async beat(held, begun = '') {
+      const reply = await call('beat', [leaseMs, begun, ...held.flatMap(({ id, token }) => [id, token])]);
       const [word, count, lost, cancel, announced] = reply as [Buffer, number, Buffer[], Buffer[], number];
       return {
         paused: isPaused(word),

@@ -44,6 +44,7 @@ const OTHERS = [
   'announced',
   'running',
   'holds',
+  'begun',
   'later',
   'unstarted',
   'done',

@@ -18,6 +18,7 @@ export const OUTCOMES = [
   'failed',
   'snoozed',
   'released',
+  'unbegun',
   'dead',
   'cancelled',
   'crashed',

@@ -2,16 +2,16 @@
 // outcome that it has on a worker.
 
 import { isDeepStrictEqual } from 'node:util';
+import { createLog } from '../log.ts';
 import { encodeContent } from '../protocol/message.ts';
 import { compact } from '../protocol/compact.ts';
 import { decodeStored, encodeCbor } from '../protocol/cbor.ts';
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import { runOptionsOfType } from '../protocol/options.ts';
 import { readPlain } from '../protocol/plain-value.ts';
-import { newTaskId } from '../protocol/task-id.ts';
 import type { TaskError } from '../protocol/task-error.ts';
+import { newTaskId } from '../protocol/task-id.ts';
 import { invalidInput } from '../protocol/validate.ts';
-import { createLog } from '../log.ts';
 import type { OutcomeWord } from '../store/consumer.ts';
 import type { Stored } from '../task-handle.ts';
 import type { TaskContext, TaskDefinition } from '../tasks/define.ts';
@@ -34,7 +34,7 @@ export interface RunTaskOptions
 /** How a run has ended. */
 export interface TaskRun<Result = unknown> {
   /** `failed`: it would run again, `retryInMs` later; `dead`: it would not; `snoozed`: the handler asked to run again later. */
-  readonly outcome: Exclude<OutcomeWord, 'crashed'>;
+  readonly outcome: Exclude<OutcomeWord, 'crashed' | 'unbegun'>;
   /** As JSON shows it; `undefined` unless it has succeeded, and when there was none. */
   readonly result: Result | undefined;
   readonly error: TaskError | undefined;
@@ -102,7 +102,9 @@ export async function runTask<Input, Output, Sent>(
     end,
     Math.random,
   );
-  const word = (outcome?.word ?? 'released') as TaskRun['outcome'];
+  // It was stopped before it began.
+  const isBack = outcome === undefined || outcome.word === 'unbegun';
+  const word = isBack ? 'released' : (outcome.word as TaskRun['outcome']);
   const result = word === 'succeeded' && outcome ? decodeResult(outcome.payload) : undefined;
   const isLater = word === 'failed' || word === 'snoozed';
   return {

@@ -16,6 +16,8 @@ export interface CompleterDeps {
   /** Records a batch and frees its slots. @throws Error of the store: then it is sent again */
   readonly send: (batch: readonly Outcome[]) => Promise<void>;
   readonly slots: Slots;
+  /** Tasks that are held and may not begin before the next call. */
+  readonly ahead: () => number;
   /** Tasks that can run at the same time. */
   readonly places: number;
   readonly queue: string;
@@ -30,7 +32,7 @@ const GATHER_MS = 2;
 /** An outcome is up to six arguments of a script call (`MOST_ARGUMENTS`). */
 const OUTCOMES_A_CALL = 500;
 
-export function createCompleter({ send, slots, places, queue, watch, log }: CompleterDeps): Completer {
+export function createCompleter({ send, slots, ahead, places, queue, watch, log }: CompleterDeps): Completer {
   const recording = `outcomes of ${queue}`;
   const outcomes: Outcome[] = [];
   let sending: Promise<void> | undefined;
@@ -45,12 +47,18 @@ export function createCompleter({ send, slots, places, queue, watch, log }: Comp
     if (sending || outcomes.length === 0) return;
     if (outcomes.length * BATCHES >= slots.limit()) {
       flush();
-    } else if (slots.size() - outcomes.length < places) {
+    } else if (isShort()) {
       // After this turn of the event loop, so that outcomes of the same turn share one call.
       immediate ??= setImmediate(flush);
     } else {
       timer ??= setTimeout(flush, GATHER_MS);
     }
+  }
+
+  /** A place is idle for want of tasks, or will be before others may begin. */
+  function isShort(): boolean {
+    const waiting = ahead();
+    return slots.size() - outcomes.length - waiting < (waiting > 0 ? 2 * places : places);
   }
 
   function flush(): void {

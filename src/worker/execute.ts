@@ -2,6 +2,7 @@
 
 import { type Soon, whenThere } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import type { RunMetrics } from '../metrics/run-metrics.ts';
 import { fingerprintOf } from '../protocol/fingerprint.ts';
 import { hasOptions, type MessageOptions, optionsOfContent, typeOfContent } from '../protocol/message.ts';
 import { overrideRunOptions, type RunOptions, resultTtlOf, runOptionsOfType } from '../protocol/options.ts';
@@ -9,7 +10,6 @@ import { type TaskError, toTaskError } from '../protocol/task-error.ts';
 import type { ClaimedTask, Outcome } from '../store/consumer.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
-import type { RunMetrics } from '../metrics/run-metrics.ts';
 import { logRunEnd } from './log-run-end.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { dead, outcomeOf, type RunTask, toOutcome } from './outcome.ts';
@@ -37,6 +37,8 @@ export interface ExecuteDeps {
 /** A type that this worker does not know yet: a newer release may. It waits for that one, and costs no attempt. */
 const UNKNOWN_TYPE_DELAY_MS = 10_000;
 
+const NOT_BEGUN: RunEnd = { kind: 'not-begun' };
+
 export function createExecute(deps: ExecuteDeps): Execute {
   const { registry, prefetch, log, metrics, random = Math.random } = deps;
   const optionsOf = createRunOptions();
@@ -57,10 +59,11 @@ export function createExecute(deps: ExecuteDeps): Execute {
     const ofType = metrics?.of(task.queue, definition.type);
     ofType?.claimed(task);
     const runner = runnerOf(task, definition);
+    const begin = (job: Job): Soon<RunEnd> => (held.reason ? NOT_BEGUN : runner.run(job, held));
     const running =
       task.claim === 1
-        ? runner.run(jobOf(run), held)
-        : deps.checkpoints.read(held).then((checkpoint) => runner.run({ ...jobOf(run), checkpoint }, held));
+        ? begin(jobOf(run))
+        : deps.checkpoints.read(held).then((checkpoint) => begin({ ...jobOf(run), checkpoint }));
     return whenThere(running, (ended) => {
       if (ended.kind === 'not-begun' && !held.reason) prefetch.refused();
       const outcome = outcomeOf(run, whyNotBegun(ended, held), random);
@@ -87,9 +90,10 @@ function stopOf(end: RunEnd): Stop | undefined {
   return 'stop' in end ? end.stop : undefined;
 }
 
-/** A run that was stopped before it began ends as one that was stopped. */
+/** A run that was stopped before it began ends as one that was stopped, unless that gives it back anyway. */
 function whyNotBegun(end: RunEnd, { reason }: HeldTask): RunEnd {
-  return end.kind === 'not-begun' && reason ? { kind: 'killed', stop: { reason, latencyMs: 0 } } : end;
+  if (end.kind !== 'not-begun' || !reason || reason === 'shutting-down') return end;
+  return { kind: 'killed', stop: { reason, latencyMs: 0 } };
 }
 
 function snoozeUnknown(task: ClaimedTask, type: string | undefined, log: Log): Outcome {

@@ -3,13 +3,15 @@
 
 import { createSerial } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import { type LaneTurn, takeTurns } from '../protocol/lane.ts';
 import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/consumer.ts';
 import { refusalOf } from '../store/protocol-number.ts';
+import { Ahead, type Telling } from './ahead.ts';
 import type { CallWatch } from './call-watch.ts';
 import { type Completer, createCompleter } from './completer.ts';
 import type { Execute } from './execute.ts';
-import { type LaneTurn, takeTurns } from '../protocol/lane.ts';
 import { toOutcome } from './outcome.ts';
+import type { Prefetch } from './prefetch.ts';
 import { createReportWriter, type ReportWriter } from './report-writer.ts';
 import type { Report } from './runners/runner.ts';
 import type { HeldTask, Slots } from './slots.ts';
@@ -21,6 +23,7 @@ export interface LeaseDeps {
   /** Has what follows the ends of its tasks accepted. */
   readonly relay: () => void;
   readonly slots: Slots;
+  readonly prefetch: Pick<Prefetch, 'tellsFirst' | 'refused'>;
   readonly execute: Execute;
   /** Whether `finish` may bring the next tasks: not while stopping, nor when it is another queue's turn. */
   readonly wantsMore: () => boolean;
@@ -42,6 +45,7 @@ export class Lease {
   readonly #completer: Completer;
   readonly #reports: ReportWriter;
   readonly #toBegin: HeldTask[] = [];
+  readonly #ahead: Ahead;
   #isPaused = false;
   /** Redis has let this release change the queue. */
   #isServed = false;
@@ -55,11 +59,23 @@ export class Lease {
     const { queue } = consumer;
     this.queue = queue;
     this.#deps = deps;
+    this.#ahead = new Ahead(
+      (held) => this.#beginSoon(held),
+      (held) => this.#goesBack(held),
+    );
     this.#reports = createReportWriter(consumer, slots, log);
     const send = async (batch: readonly Outcome[]): Promise<void> => {
       if (!(await this.#unlessRefused(() => this.#finish(batch)))) this.#giveUp(batch);
     };
-    this.#completer = createCompleter({ send, slots, places, queue, watch, log });
+    this.#completer = createCompleter({
+      send,
+      slots,
+      ahead: () => this.#ahead.size,
+      places,
+      queue,
+      watch,
+      log,
+    });
   }
 
   get consumer(): Consumer {
@@ -77,14 +93,16 @@ export class Lease {
     const call = `claim of ${this.queue}`;
     const claimed = this.#unlessRefused(async () => {
       const extra = this.#isPaused ? 0 : slots.reserve(Number.POSITIVE_INFINITY);
+      const telling = this.#tell(0);
       try {
         const reply = await this.#inDoubtUntilReplied(
-          consumer.claim(popped, extra, takeTurns(laneTurn, extra)),
+          consumer.claim(popped, extra, takeTurns(laneTurn, extra), telling.word),
         );
+        this.#ahead.told(telling);
         watch.worked(call);
         this.#isPaused = reply.paused;
         if (reply.toRelay > 0) relay();
-        this.#adopt(reply.tasks);
+        this.#adopt(reply.tasks, telling.bringsAhead);
       } finally {
         slots.unreserve(extra);
       }
@@ -104,7 +122,12 @@ export class Lease {
       const { consumer, slots, announce } = this.#deps;
       if (this.#isInDoubt) await this.#lookAgain();
       const mine = slots.held(this.queue);
-      const reply = await consumer.beat(mine.map(({ task }) => task));
+      const telling = this.#ahead.tell(this.#ahead.hasTold);
+      const reply = await consumer.beat(
+        mine.map(({ task }) => task),
+        telling.word,
+      );
+      this.#ahead.told(telling);
       this.#isPaused = reply.paused;
       for (const id of reply.lost) slots.find(this.queue, id)?.stop('lease-lost');
       for (const id of reply.cancel) slots.find(this.queue, id)?.stop('cancelled');
@@ -176,14 +199,18 @@ export class Lease {
     const want = wantsMore() && !this.#isPaused ? slots.reserve(Number.POSITIVE_INFINITY, batch.length) : 0;
     // The last reports of their handlers go first: they count only while the tasks run.
     this.#reports.flush();
+    const telling = this.#tell(batch.length);
     try {
-      const reply = await this.#inDoubtUntilReplied(consumer.finish(batch, want, takeTurns(laneTurn, want)));
+      const reply = await this.#inDoubtUntilReplied(
+        consumer.finish(batch, want, takeTurns(laneTurn, want), telling.word),
+      );
+      this.#ahead.told(telling);
       this.#isPaused = reply.paused;
       if (reply.toRelay > 0) relay();
       for (const { id, token } of reply.stale)
         log.warn({ queue: this.queue, task: id, token }, 'the outcome came too late and was not recorded');
       for (const { id, token } of batch) slots.drop(this.queue, id, token);
-      this.#adopt(reply.tasks);
+      this.#adopt(reply.tasks, telling.bringsAhead);
     } finally {
       slots.unreserve(want);
     }
@@ -204,16 +231,42 @@ export class Lease {
     const hidden = held.filter(({ id, token }) => slots.find(this.queue, id)?.task.token !== token);
     if (hidden.length > 0)
       log.info({ queue: this.queue, tasks: hidden.length }, 'adopted tasks whose claim was not heard of');
-    this.#adopt(hidden);
+    this.#adopt(hidden, this.#ahead.hasTold);
   }
 
-  /** Holds tasks and lets them begin, but only when the call that brought them is done: the next one may go out before. */
-  #adopt(tasks: readonly ClaimedTask[]): void {
-    if (tasks.length > 0 && this.#toBegin.length === 0) process.nextTick(() => this.#beginAll());
+  /** What the next call says of what may begin. @param ending tasks that it lets go */
+  #tell(ending: number): Telling {
+    const { slots, places, prefetch } = this.#deps;
+    const isBusy = slots.size() - this.#ahead.size - ending >= places;
+    return this.#ahead.tell(isBusy && prefetch.tellsFirst());
+  }
+
+  /** Holds tasks, and lets them begin unless they were taken ahead. */
+  #adopt(tasks: readonly ClaimedTask[], areAhead: boolean): void {
+    let token = '';
     for (const task of tasks) {
       const held = this.#deps.slots.hold(task);
-      if (held) this.#toBegin.push(held);
+      if (!held) continue;
+      if (areAhead) this.#ahead.add(held);
+      else {
+        // Tasks that are claimed together often have the same.
+        if (task.token !== token) this.#ahead.begins(task.token);
+        token = task.token;
+        this.#beginSoon(held);
+      }
     }
+  }
+
+  /** But only when the call that brought them is done: the next one may go out before. */
+  #beginSoon(held: HeldTask): void {
+    if (this.#toBegin.length === 0) process.nextTick(() => this.#beginAll());
+    this.#toBegin.push(held);
+  }
+
+  /** It was taken ahead, and finds no place in time. */
+  #goesBack({ task }: HeldTask): void {
+    this.#deps.prefetch.refused();
+    this.#completer.push(toOutcome({ task, resultTtlMs: undefined }, 'unbegun'));
   }
 
   #beginAll(): void {

@@ -44,6 +44,7 @@ export function logRunEnd(
     case 'succeeded':
     case 'cancelled':
     case 'released':
+    case 'unbegun':
       log.debug({ ...which, outcome: word, delayMs: delayMs || undefined, ...why }, 'the task ended');
       break;
   }

@@ -49,6 +49,7 @@ export function outcomeOf(
     case 'killed':
       return outcomeOfStop(run, end.stop, random);
     case 'not-begun':
+      return toOutcome(run, 'unbegun');
     case 'displaced':
       return toOutcome(run, 'released');
     case 'thread-lost':

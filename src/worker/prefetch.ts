@@ -6,6 +6,8 @@ export interface Prefetch {
   limit(): number;
   /** Tasks that a place may be given at once, to be run one after the other. */
   batchSize(): number;
+  /** Whether what is taken ahead waits until Redis has heard that it may begin (`Ahead`): tiny tasks do not. */
+  tellsFirst(): boolean;
   /** A task begins to run; the result is for `ended`. */
   started(): TimedRun;
   /** @param ranMs how long it ran; `undefined` when it did not */
@@ -23,6 +25,8 @@ export interface TimedRun {
 const WAIT_MS = 4;
 /** However short they are. */
 const MOST_PREFETCHED = 128;
+/** Milliseconds. Shorter ones would have ended before Redis has heard that they begin: the worker would stand still meanwhile. */
+const TOLD_FROM_MS = 0.25;
 /** Weight of the latest run in the average of how long runs take. */
 const WEIGHT = 0.1;
 /** A single long run must not hide for long that all others are short. */
@@ -52,6 +56,8 @@ export function createPrefetch(places: number, clock: () => number = () => perfo
     },
 
     batchSize: () => Math.max(1, Math.floor(WAIT_MS / averageMs)),
+
+    tellsFirst: () => averageMs >= TOLD_FROM_MS,
 
     started() {
       const run = { begunAt: clock() };

@@ -161,6 +161,7 @@ function* servicesOf(
         announce: () => announce(command, queue, name, announcement),
         relay: () => upkeep.relay.soon(place),
         slots,
+        prefetch,
         execute,
         // With several queues the fetcher decides whose turn it is, so that a busy one cannot starve the others.
         wantsMore: () => queues.length === 1 && !stopping.aborted,

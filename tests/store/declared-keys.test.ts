@@ -5,24 +5,25 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { LANES } from '../../src/protocol/lane.ts';
-import { newTaskId } from '../../src/protocol/task-id.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
+import { newTaskId } from '../../src/protocol/task-id.ts';
+import { homeOf } from '../../src/store/keys.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createOutbox, writeFollower } from '../../src/store/outbox.ts';
 import { createProducer } from '../../src/store/producer.ts';
-import { homeOf } from '../../src/store/keys.ts';
 import { buildScripts, runScript, type ScriptName } from '../../src/store/scripts.ts';
 import { foreignMessage } from '../fixtures/foreign-message.ts';
+import { BEGUN_BRANCHES } from '../support/begun-branches.ts';
 import { checkScripts, keepNotes } from '../support/checked-scripts.ts';
 import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
+import { worldsOf } from '../support/model-worlds.ts';
 import { expectBalanced } from '../support/moves.ts';
 import { openOperatedQueue } from '../support/operated-queue.ts';
 import { toOutcome } from '../support/outcome.ts';
 import { readyKey } from '../support/queue-key.ts';
 import { QueueModel } from '../support/queue-model.ts';
-import { worldsOf } from '../support/model-worlds.ts';
-import { KEY, openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
 import { BRANCHES } from '../support/script-branches.ts';
+import { KEY, openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
 import { startStore } from '../support/store.ts';
 
 const SEED = 20_260_101;
@@ -74,7 +75,16 @@ describe('every branch of the scripts', () => {
     for (const lane of LANES) await enqueue(2, all, lane);
     // Sooner than the next sweep.
     await enqueue(2, { ...all, delayMs: 10 });
-    const words = ['succeeded', 'failed', 'snoozed', 'released', 'dead', 'cancelled', 'crashed'] as const;
+    const words = [
+      'succeeded',
+      'failed',
+      'snoozed',
+      'released',
+      'unbegun',
+      'dead',
+      'cancelled',
+      'crashed',
+    ] as const;
     for (const word of words) {
       await enqueue(1, all);
       await sweepAll();
@@ -85,7 +95,11 @@ describe('every branch of the scripts', () => {
       await finish([task], word, { payload: ERROR, resultTtlMs: 100, delayMs: 10, hasHistory: true });
       await clock.advance(10);
     }
-    await worker.beat([{ id: newTaskId(), token: 'none' }]);
+    for (const begun of [1, 'all'] as const) {
+      await worker.beat([{ id: newTaskId(), token: 'none' }], begun);
+      await worker.claim([], 0, {}, begun);
+      await worker.finish([], 0, {}, begun);
+    }
     for (const ms of [1_000, 5_000, 100_000]) {
       await clock.advance(ms);
       await sweepAll();
@@ -243,7 +257,7 @@ describe('every branch of the scripts', () => {
     }
   });
 
-  test.each(Object.entries(BRANCHES))('%s', (_, drive) => drive(client));
+  test.each(Object.entries({ ...BRANCHES, ...BEGUN_BRANCHES }))('%s', (_, drive) => drive(client));
 });
 
 describe('what became of it', () => {

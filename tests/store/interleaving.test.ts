@@ -4,12 +4,12 @@
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
-import { queueKey } from '../support/queue-key.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import type { buildScripts } from '../../src/store/scripts.ts';
-import { createModelClock, buildScriptsWithClock, watchScriptsClock } from '../support/model-clock.ts';
+import { buildScriptsWithClock, createModelClock, watchScriptsClock } from '../support/model-clock.ts';
 import type { Step } from '../support/model-steps.ts';
 import { worldsOf } from '../support/model-worlds.ts';
+import { queueKey } from '../support/queue-key.ts';
 import { QUEUE, QueueModel } from '../support/queue-model.ts';
 import type { ModelFlaws } from '../support/relay-model.ts';
 import { openStore, startStore } from '../support/store.ts';
@@ -146,6 +146,18 @@ const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts
     [FOLLOWED, ...runsOnce('dead'), { do: 'replay', task: 0 }],
     buildFlawed('Q.unindex(Q.DEAD_TERMS, { id })', ''),
     {},
+  ],
+  [
+    'the word before it begins',
+    [
+      { ...FOLLOWED, count: 2, followed: false },
+      { do: 'pop', worker: 0, lost: 'no', want: 0 },
+      { do: 'advance', ms: 30 },
+      { do: 'pop', worker: 0, lost: 'no', want: 0, ahead: true },
+      { do: 'crash', worker: 0 },
+    ],
+    buildScriptsWithClock,
+    { beginsUntold: true },
   ],
   [
     "the sweep's relay",

@@ -41,7 +41,7 @@ describe('in no file', () => {
 
 test.each<[ScriptName, string, readonly ScriptArgument[]]>([
   ['enqueue', 'contents', [1, newTaskId(), newTaskId(), encodeContent('add', {})]],
-  ['claim', 'running', ['w', 1_000, 1, 0, 0]],
+  ['claim', 'running', ['w', 1_000, '', 1, 0, 0]],
   ['sweep', 'suspects', [1_000, 10, 1_000, 1e12, 0, 1_000, 1, 0]],
   ['probe', 'stream', ['all']],
 ])('the check finds a script %s that makes the name %s itself', async (name, taken, args) => {

@@ -21,6 +21,8 @@ export type Step =
       readonly worker: number;
       readonly lost: 'no' | 'pop' | 'claim';
       readonly want: number;
+      /** What it brings may not begin before the next call; also of `finish`. */
+      readonly ahead?: boolean;
     }
   | {
       readonly do: 'finish';
@@ -29,6 +31,7 @@ export type Step =
       readonly count: number;
       readonly want: number;
       readonly lost: boolean;
+      readonly ahead?: boolean;
     }
   | { readonly do: 'beat'; readonly worker: number }
   | { readonly do: 'crash'; readonly worker: number }

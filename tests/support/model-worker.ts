@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { LANES } from '../../src/protocol/lane.ts';
 import {
+  type BegunWord,
   type ClaimedTask,
   type Consumer,
   createConsumer,
@@ -25,12 +26,20 @@ export class ModelWorker {
   private readonly name: string;
   private readonly consumer: Consumer;
   private readonly held = new Map<string, ClaimedTask>();
+  /** Tokens of the runs that have begun. */
+  readonly begun = new Set<string>();
+  /** Tokens of what was taken ahead: it begins once a call that names it was answered. */
+  private readonly ahead = new Set<string>();
+  private hasTold = false;
+  /** It begins everything at once, whatever it has said. */
+  private readonly beginsUntold: boolean;
   /** Outcomes whose reply was lost: they are sent again. */
   private unsure: Outcome[] = [];
   private inDoubt = false;
   private paused = false;
 
-  constructor(client: Redis, queue: string, name: string) {
+  constructor(client: Redis, queue: string, name: string, beginsUntold = false) {
+    this.beginsUntold = beginsUntold;
     this.client = client;
     this.queue = queue;
     this.name = name;
@@ -38,7 +47,7 @@ export class ModelWorker {
   }
 
   /** What BRPOP over the lanes does, and then the claim; either reply may get lost. */
-  async pop(lost: 'no' | 'pop' | 'claim', want: number): Promise<void> {
+  async pop(lost: 'no' | 'pop' | 'claim', want: number, ahead = false): Promise<void> {
     if (this.paused) return;
     for (const lane of LANES) {
       const message = await this.client.rpopBuffer(readyKey(this.queue, lane));
@@ -47,14 +56,16 @@ export class ModelWorker {
         this.lostReplies += 1;
         return;
       }
-      const claims = await this.consumer.claim([{ lane, message }], want);
+      const word = this.tell(ahead);
+      const claims = await this.consumer.claim([{ lane, message }], want, {}, word);
       if (lost === 'claim') {
         this.lostReplies += 1;
         this.inDoubt = true;
         return;
       }
       this.paused = claims.paused;
-      this.hold(claims.tasks);
+      this.told(word);
+      this.hold(claims.tasks, ahead);
       return;
     }
   }
@@ -64,6 +75,7 @@ export class ModelWorker {
     readonly count: number;
     readonly want: number;
     readonly lost: boolean;
+    readonly ahead?: boolean;
   }): Promise<void> {
     const fresh = [...this.held]
       .filter(([id]) => !this.unsure.some((outcome) => outcome.id === id))
@@ -73,7 +85,8 @@ export class ModelWorker {
     if (outcomes.length === 0) return;
     if (this.inDoubt) await this.lookAgain();
     const mine = await Promise.all(outcomes.map((outcome) => this.isMine(outcome)));
-    const finished = await this.consumer.finish(outcomes, step.want);
+    const word = this.tell(step.ahead ?? false);
+    const finished = await this.consumer.finish(outcomes, step.want, {}, word);
     const heard = outcomes.map((outcome) => !finished.stale.includes(outcome));
     expect(heard, 'only the holder of the latest claim is heard').toEqual(mine);
     if (step.lost) {
@@ -85,14 +98,17 @@ export class ModelWorker {
     this.unsure = [];
     this.paused = finished.paused;
     for (const { id, token } of outcomes) if (this.held.get(id)?.token === token) this.held.delete(id);
-    this.hold(finished.tasks);
+    this.told(word);
+    this.hold(finished.tasks, step.ahead ?? false);
   }
 
   async beat(): Promise<void> {
     if (this.inDoubt) await this.lookAgain();
     const mine = [...this.held.values()];
-    const beat = await this.consumer.beat(mine);
+    const word = this.tell(this.hasTold);
+    const beat = await this.consumer.beat(mine, word);
     this.paused = beat.paused;
+    this.told(word);
     for (const id of beat.lost) {
       this.held.delete(id);
       this.unsure = this.unsure.filter((outcome) => outcome.id !== id);
@@ -112,11 +128,32 @@ export class ModelWorker {
   }
 
   private async lookAgain(): Promise<void> {
-    this.hold(await this.consumer.held());
+    const held = await this.consumer.held();
+    this.hold(
+      held.filter(({ id, token }) => this.held.get(id)?.token !== token),
+      this.hasTold,
+    );
     this.inDoubt = false;
   }
 
-  private hold(tasks: readonly ClaimedTask[]): void {
-    for (const task of tasks) this.held.set(task.id, task);
+  /** What a call says of what may have begun. @param ahead whether what it brings waits for the next one */
+  private tell(ahead: boolean): BegunWord {
+    if (!ahead) return this.hasTold ? 'all' : '';
+    this.hasTold = true;
+    return Math.max(0, ...[...this.begun, ...this.ahead].map((token) => readHeader(token).startedAt ?? 0));
+  }
+
+  /** A call was answered: what it named begins. */
+  private told(word: BegunWord): void {
+    if (word === 'all') this.hasTold = false;
+    for (const token of this.ahead) this.begun.add(token);
+    this.ahead.clear();
+  }
+
+  private hold(tasks: readonly ClaimedTask[], ahead: boolean): void {
+    for (const task of tasks) {
+      this.held.set(task.id, task);
+      (ahead && !this.beginsUntold ? this.ahead : this.begun).add(task.token);
+    }
   }
 }

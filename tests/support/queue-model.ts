@@ -1,23 +1,24 @@
 // A queue as a hostile world sees it: workers that crash, freeze and lose replies, driven step by step over the real
 // scripts. It keeps what was accepted and checks what must hold at every moment and at the end.
 
-import { homeOf } from '../../src/store/keys.ts';
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { LANES } from '../../src/protocol/lane.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { isTerminal, TASK_STATES, type TaskState } from '../../src/protocol/task-state.ts';
-import { queueKey } from './queue-key.ts';
+import { homeOf } from '../../src/store/keys.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import type { Producer } from '../../src/store/producer.ts';
-import { writeTerms } from '../../src/store/terms.ts';
+import { readHeader } from '../../src/store/record.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
+import { writeTerms } from '../../src/store/terms.ts';
 import { expectIndexed } from './index-facts.ts';
 import type { ModelClock } from './model-clock.ts';
 import type { Step } from './model-steps.ts';
 import { ModelWorker } from './model-worker.ts';
-import { type ModelFlaws, NEXT, RelayModel } from './relay-model.ts';
+import { queueKey } from './queue-key.ts';
 import { recordOf } from './records.ts';
+import { type ModelFlaws, NEXT, RelayModel } from './relay-model.ts';
 import { TotalsModel } from './totals-model.ts';
 
 const LEASE_MS = 1_000;
@@ -45,6 +46,7 @@ export class QueueModel {
   private readonly producer: Producer;
   private readonly clock: ModelClock;
   private readonly totals: TotalsModel;
+  private readonly flaws: ModelFlaws;
   private readonly operator;
   private readonly sweep;
 
@@ -52,6 +54,7 @@ export class QueueModel {
     this.client = client;
     this.producer = producer;
     this.clock = clock;
+    this.flaws = flaws;
     this.totals = new TotalsModel(client, QUEUE);
     this.operator = createOperator(client);
     this.relays = new RelayModel(client, producer, clock, QUEUE, flaws);
@@ -67,7 +70,7 @@ export class QueueModel {
   }
 
   private newWorker(): ModelWorker {
-    const worker = new ModelWorker(this.client, QUEUE, `w${(this.names += 1)}`);
+    const worker = new ModelWorker(this.client, QUEUE, `w${(this.names += 1)}`, this.flaws.beginsUntold);
     this.all.push(worker);
     return worker;
   }
@@ -92,7 +95,7 @@ export class QueueModel {
         await this.enqueue(step);
         break;
       case 'pop':
-        await this.worker(step.worker).pop(step.lost, step.want);
+        await this.worker(step.worker).pop(step.lost, step.want, step.ahead);
         break;
       case 'finish':
         await this.worker(step.worker).finish(step);
@@ -148,8 +151,21 @@ export class QueueModel {
 
   /** Both queues, and what follows of it. */
   private async sweepAll(): Promise<void> {
+    const before = await this.client.hgetall(`${this.key}:headers`);
     for (const place of [homeOf(QUEUE), homeOf(NEXT)]) {
       await this.relays.afterSweep(place, await this.sweep(place));
+    }
+    await this.checkCrashes(before);
+  }
+
+  /** A run that had begun, and lost its worker in this sweep, counts as a crash. */
+  private async checkCrashes(before: Readonly<Record<string, string>>): Promise<void> {
+    const after = await this.client.hgetall(`${this.key}:headers`);
+    for (const [id, token] of Object.entries(before)) {
+      const now = after[id];
+      if (now === undefined || now === token || !this.all.some(({ begun }) => begun.has(token))) continue;
+      const { crashes } = readHeader(token);
+      expect(Math.max(crashes, readHeader(now).crashes), `crashes of ${id}`).toBeGreaterThan(0);
     }
   }
 

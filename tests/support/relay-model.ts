@@ -21,6 +21,8 @@ export const NEXT = 'next';
 
 /** What the world leaves out, to see that its checks find it. */
 export interface ModelFlaws {
+  /** A worker begins what it has taken ahead before Redis was told. */
+  readonly beginsUntold?: boolean;
   readonly noRelayBySweep?: boolean;
 }
 

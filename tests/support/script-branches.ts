@@ -5,8 +5,8 @@ import { expect } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
-import { createEventLog } from '../../src/store/event-log.ts';
 import { createErrorGroups } from '../../src/store/error-groups.ts';
+import { createEventLog } from '../../src/store/event-log.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { homeOf, PROBE_PLACE } from '../../src/store/keys.ts';
 import { listTasks } from '../../src/store/lister.ts';
@@ -23,10 +23,10 @@ import { createSchedules } from '../../src/store/schedules.ts';
 import type { ScriptArgument } from '../../src/store/script-call.ts';
 import { runScript, type ScriptName } from '../../src/store/scripts.ts';
 import { taskIdsBy } from '../../src/store/terms.ts';
-import { expectBalanced } from './moves.ts';
-import { GROUP } from './outcome.ts';
 import { acceptMoving, readMoving } from '../../src/store/transfer.ts';
+import { expectBalanced } from './moves.ts';
 import { openOperatedQueue } from './operated-queue.ts';
+import { GROUP } from './outcome.ts';
 import { readyKey } from './queue-key.ts';
 import { KEY, openScriptedQueue, QUEUE } from './scripted-queue.ts';
 import { openTicking, schedule } from './ticking.ts';
@@ -292,9 +292,9 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     const content = encodeContent('add', {});
     const calls: readonly (readonly [ScriptName, readonly ScriptArgument[]])[] = [
       ['enqueue', [1, newTaskId(), newTaskId(), content]],
-      ['claim', ['w', 1_000, 0, 0, 0]],
-      ['finish', ['w', 1_000, 0, 0, 0, 0, 0, 0]],
-      ['beat', ['w', 1_000]],
+      ['claim', ['w', 1_000, '', 0, 0, 0]],
+      ['finish', ['w', 1_000, '', 0, 0, 0, 0, 0, 0]],
+      ['beat', ['w', 1_000, '']],
       ['held', ['w', id]],
       ['leave', ['w']],
       ['report', [id, 'none', '', 0]],

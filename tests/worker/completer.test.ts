@@ -39,7 +39,15 @@ function hold(...ids: string[]): void {
     for (const { id, token } of batch) slots.drop('mail', id, token);
   };
   const watch = createCallWatch(300_000, silentLog, () => undefined);
-  completer = createCompleter({ send, slots, places: PLACES, queue: 'mail', watch, log: silentLog });
+  completer = createCompleter({
+    send,
+    slots,
+    ahead: () => 0,
+    places: PLACES,
+    queue: 'mail',
+    watch,
+    log: silentLog,
+  });
 }
 
 beforeEach(() => {

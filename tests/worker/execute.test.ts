@@ -7,8 +7,8 @@ import { createLog } from '../../src/log.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import type { ClaimedTask, Outcome } from '../../src/store/consumer.ts';
 import { defineTask, type TaskDefinition } from '../../src/tasks/define.ts';
-import { createPrefetch } from '../../src/worker/prefetch.ts';
 import { createExecute } from '../../src/worker/execute.ts';
+import { createPrefetch } from '../../src/worker/prefetch.ts';
 import type { HandlerEnd, Job, RunEnd, Runner, StopReason } from '../../src/worker/runners/runner.ts';
 import { createSlots, type HeldTask } from '../../src/worker/slots.ts';
 
@@ -286,7 +286,7 @@ test('a run is told its claim, its attempt and its time', async () => {
 });
 
 test('a run that found no place goes back, one that was stopped before ends as such', async () => {
-  expect((await execute({ end: { kind: 'not-begun' } })).outcome).toMatchObject({ word: 'released' });
+  expect((await execute({ end: { kind: 'not-begun' } })).outcome).toMatchObject({ word: 'unbegun' });
   const { outcome } = await execute({
     run: (_job, stop) => {
       stop.stop('cancelled');

@@ -150,6 +150,7 @@ beforeEach(() => {
     announce: async () => void (announced += 1),
     relay: () => undefined,
     slots,
+    prefetch: { tellsFirst: () => false, refused: () => undefined },
     execute: (held) => execute(held),
     wantsMore: () => wantsMore,
     laneTurn: createLaneTurn(0),

@@ -83,6 +83,7 @@ test.each<Outcome>([
   { word: 'snoozed', error, delayMs: 9 },
   { word: 'cancelled', error, delayMs: 0 },
   { word: 'released', delayMs: 0 },
+  { word: 'unbegun', delayMs: 0 },
 ])('case 18: $word is no failure: one line at the level debug, none at info', (outcome) => {
   expect(logged(outcome)).toEqual([]);
   expect(logged(outcome, 'debug')).toHaveLength(1);

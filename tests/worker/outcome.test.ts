@@ -54,7 +54,7 @@ test.each<[string, RunEnd, OutcomeWord, object | undefined]>([
     { message: 'SIGSEGV', killCause: 'process-exit' },
   ],
   ['a run whose thread another one took down', { kind: 'displaced' }, 'released', undefined],
-  ['a run that has not begun', { kind: 'not-begun' }, 'released', undefined],
+  ['a run that has not begun', { kind: 'not-begun' }, 'unbegun', undefined],
 ])('%s', (_, end, word, told) => {
   const { id, token } = task;
   const made = outcome(end);

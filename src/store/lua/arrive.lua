@@ -11,7 +11,8 @@ local function arrive(id, state, task, content, values)
   for at, value in ipairs(values) do
     if value ~= '' then Q.put(Q.CARRIED[at], id, value) end
   end
-  if expires ~= '' and task.claims == 0 then
+  -- As give_back_unbegun knows it: a task with an error, which is the sixth value, has been started.
+  if expires ~= '' and task.failures + task.crashes == 0 and values[6] == '' then
     redis.call('ZADD', Q.UNSTARTED, expires, id)
     Q.wake_at(tonumber(expires))
   end

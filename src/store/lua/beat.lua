@@ -1,10 +1,11 @@
 -- Renews a worker's lease and compares notes with it.
--- ARGV: worker, lease in ms, then id and token (finish.lua) of each task the worker knows it holds
+-- ARGV: worker, lease in ms, what may have begun (`note_begun` in lib/worker.lua), then id and token (finish.lua) of each task the worker knows it holds
 -- Reply: 'paused' or 'open', how many tasks Redis says it holds, ids it has lost, ids to cancel,
 --        1 when the worker is announced (0 = it has lost its lease, or Redis its data)
 
-local worker, lease_ms = args.text(), args.number()
+local worker, lease_ms, begun = args.text(), args.number(), args.text()
 Q.renew_lease(worker, lease_ms)
+Q.note_begun(worker, begun)
 
 local ids, tokens, cancels = {}, {}, {}
 while args.are_left() do ids[#ids + 1], tokens[#tokens + 1] = args.text(), args.text() end

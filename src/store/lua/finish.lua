@@ -1,5 +1,5 @@
 -- Records how tasks ended, then claims the next ones for the slots that became free.
--- ARGV: worker, lease in ms, tasks wanted, how many of them to look for in the lanes low and normal first;
+-- ARGV: worker, lease in ms, what may have begun (`note_begun` in lib/worker.lua), tasks wanted, how many of them to look for in the lanes low and normal first;
 --       how many plain successes there are, and the id of each; how many groups these make, in their order, and for each: token, bytes
 --       that each of it keeps, how many they are; how many of them have a result, and id and result of each that has;
 --       then for each other outcome: id, token, word, payload, delay in ms, time to live in ms ('' = the fleet's),
@@ -8,9 +8,10 @@
 -- A token is the header that the claim gave the task: it names worker and claim number, and no other claim has the same.
 -- Reply: 'claimed' or 'paused', the positions (from 1) of outcomes that are stale, then the rest as claim.lua answers it
 
-local worker, lease_ms = args.text(), args.number()
+local worker, lease_ms, begun = args.text(), args.number(), args.text()
 local want, from_low, from_normal = args.number(), args.number(), args.number()
 Q.renew_lease(worker, lease_ms)
+Q.note_begun(worker, begun)
 
 local successes = args.list(args.number())
 local groups = args.list(3 * args.number())

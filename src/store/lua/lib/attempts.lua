@@ -36,6 +36,18 @@ function Q.give_back(id, task)
   Q.push('RPUSH', task.lane, id, task.claims)
 end
 
+-- Gives back a task whose handler has not begun. Its claim number has grown, else it is as it was before the claim: one that was
+-- never begun still has to be started in time. (Any earlier run has left a failure, a crash, an error, or no time.)
+function Q.give_back_unbegun(id, task)
+  local expires = task.failures + task.crashes == 0 and redis.call('HGET', Q.EXPIRES, id)
+  if expires and redis.call('HEXISTS', Q.LAST_ERRORS, id) == 0 then
+    redis.call('ZADD', Q.UNSTARTED, expires, id)
+    Q.wake_at(tonumber(expires))
+  end
+  if task.claims == 1 then task.started = '0' end
+  Q.give_back(id, task)
+end
+
 -- Gives the task back, or ends it when it shall be cancelled or `verdict` (CBOR of an error) is given. Returns the state it is in then.
 local function settle(id, task, is_cancelled, verdict, keep_ms)
   if is_cancelled then
@@ -61,8 +73,15 @@ end
 
 -- The lease of its worker has run out. A task with a crash before ran in a process of its own: had that process ended, the worker
 -- would have said so, and a worker that froze or lost its network is not the task's fault.
+-- One that had not begun (`has_begun` in worker.lua) had no part in it.
 -- Arguments and answer as above.
-function Q.after_lost_lease(id, task, is_cancelled)
+function Q.after_lost_lease(id, task, is_cancelled, has_begun)
+  if not has_begun then
+    if is_cancelled then return settle(id, task, true) end
+    Q.count('returned')
+    Q.give_back_unbegun(id, task)
+    return task.state
+  end
   if task.crashes == 0 then return Q.after_crash(id, task, is_cancelled, Q.LOST_ERROR) end
   Q.remember_error(id, task, Q.LOST_ERROR)
   local lost = redis.call('HINCRBY', Q.LOST_LEASES, id, 1)

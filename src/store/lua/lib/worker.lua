@@ -18,8 +18,17 @@ function Q.let_go(worker, ids)
   redis.call('HINCRBY', Q.HOLDS, worker, -#ids)
 end
 
+-- A worker may have begun whatever it holds, unless it says what it has not (BEGUN): then nothing that was claimed after that time, in ms.
+-- `word` is '' = nothing has changed since it said so last, 'all' = whatever it holds, or the time.
+function Q.note_begun(worker, word)
+  if word == '' then return end
+  if word == 'all' then return redis.call('HDEL', Q.BEGUN, worker) end
+  redis.call('HSET', Q.BEGUN, worker, word)
+end
+
 function Q.forget_worker(worker)
   redis.call('ZREM', Q.WORKERS, worker)
   redis.call('HDEL', Q.ANNOUNCED, worker)
   redis.call('HDEL', Q.HOLDS, worker)
+  redis.call('HDEL', Q.BEGUN, worker)
 end

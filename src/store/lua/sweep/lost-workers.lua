@@ -25,8 +25,9 @@ local function leases_run_out_until(sweep)
 end
 
 -- Gives back what lost workers hold: a walk over all tasks that run, which goes on at the next sweep where this one has seen enough.
+-- `begun_until` has for each of them the time up to which it may have begun what it claimed.
 -- Returns whether this part of it has seen all of them.
-local function give_back(is_lost, sweep)
+local function give_back(begun_until, sweep)
   local ids, looked_at = {}, 0
   local begin = redis.call('HGET', Q.QUEUE, 'running_cursor') or '0'
   local cursor = begin
@@ -36,7 +37,7 @@ local function give_back(is_lost, sweep)
     Q.load(Q.HEADERS, Q.headers, step[2])
     for _, id in ipairs(step[2]) do
       local task = Q.headers[id] and Q.read_header(Q.headers[id])
-      if task and task.state == 'running' and is_lost[task.worker] then ids[#ids + 1] = id end
+      if task and task.state == 'running' and begun_until[task.worker] then ids[#ids + 1] = id end
     end
   until cursor == '0' or #ids >= sweep.slice or looked_at >= Q.LOOKED_AT_SLICES * sweep.slice
   if cursor == '0' then
@@ -54,7 +55,8 @@ local function give_back(is_lost, sweep)
     -- A walk may find a task twice.
     if task.state == 'running' then
       Q.let_go(task.worker, { id })
-      local state = Q.after_lost_lease(id, task, cancels[id])
+      local has_begun = tonumber(task.started) <= begun_until[task.worker]
+      local state = Q.after_lost_lease(id, task, cancels[id], has_begun)
       if state == 'ready' then sweep.counts.returned = sweep.counts.returned + 1 end
       if state == 'dead' then sweep.counts.poisoned = sweep.counts.poisoned + 1 end
     end
@@ -66,9 +68,9 @@ Q.duties[#Q.duties + 1] = function(sweep)
   local until_time = leases_run_out_until(sweep)
   local lost = redis.call('ZRANGEBYSCORE', Q.WORKERS, '-inf', until_time, 'LIMIT', 0, sweep.slice)
   if #lost > 0 then
-    local is_lost = {}
-    for _, worker in ipairs(lost) do is_lost[worker] = true end
-    local were_all_seen = give_back(is_lost, sweep)
+    local begun_until, told = {}, redis.call('HMGET', Q.BEGUN, unpack(lost))
+    for at, worker in ipairs(lost) do begun_until[worker] = tonumber(told[at]) or math.huge end
+    local were_all_seen = give_back(begun_until, sweep)
     for _, worker in ipairs(lost) do
       if were_all_seen or (tonumber(redis.call('HGET', Q.HOLDS, worker)) or 0) <= 0 then Q.forget_worker(worker) end
     end
