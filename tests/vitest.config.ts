@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { LongFirst } from './support/long-first.ts';
 
 /** They change what all code of a process shares (its variables, its exit), or need it as Node has made it. */
 const ALONE = [
@@ -31,6 +32,7 @@ export default defineConfig({
     root,
     globalSetup: ['tests/support/nothing-left.ts'],
     maxWorkers: isBusy ? 2 : 3,
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         test: {

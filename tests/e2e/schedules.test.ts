@@ -34,12 +34,15 @@ async function end(...ending: RoleProcess[]): Promise<void> {
   await Promise.all(ending.map(({ exited }) => exited));
 }
 
-function request(method: string, path: string, body?: object): Promise<Answer> {
-  return call(`${server.url()}/v1/schedules${path}`, {
+/** A machine that is very busy may leave Redis unheard for a moment: it asks again then. */
+async function request(method: string, path: string, body?: object, triesLeft = 5): Promise<Answer> {
+  const answer = await call(`${server.url()}/v1/schedules${path}`, {
     method,
     headers: { 'content-type': 'application/json' },
     ...(body ? { body: JSON.stringify(body) } : {}),
   });
+  const isUnheard = answer.body['code'] === 'redis-unavailable' && triesLeft > 1;
+  return isUnheard ? request(method, path, body, triesLeft - 1) : answer;
 }
 
 const task = { type: 'add', input: { one: 1, two: 2 } };
@@ -57,25 +60,6 @@ async function ticksOf(queue: string): Promise<number[]> {
   const due = tasks.map(({ body }) => (body['schedule'] as { due: string } | undefined)?.due);
   return due.map((time) => Date.parse(time ?? '') / 1_000).toSorted((one, other) => one - other);
 }
-
-test('three workers for 30 seconds at every second: exactly one task a tick', async () => {
-  const fleet = await Promise.all([1, 2, 3].map(() => startWorker('ticks')));
-  expect(
-    (await request('PUT', '/each-second', { ...task, cron: '* * * * * *', queue: 'ticks' })).status,
-  ).toBe(201);
-  await eventually(async () => (await acceptanceTimes('ticks')).length >= 10, 20_000, 200);
-  // The fleet changes meanwhile: one goes in order, one is killed, one comes.
-  await end(...fleet.slice(0, 1));
-  await startWorker('ticks');
-  fleet[1]?.signal('SIGKILL');
-  await eventually(async () => (await acceptanceTimes('ticks')).length >= 30, 40_000, 200);
-  expect((await request('POST', '/each-second/pause')).body).toMatchObject({ paused: true, next: [] });
-
-  // By the tick each task stands for, not by when it was made: a busy machine makes it later.
-  const seconds = await ticksOf('ticks');
-  const first = seconds[0] ?? 0;
-  expect(seconds).toEqual(seconds.map((_, at) => first + at));
-});
 
 test('a schedule is made, shown, changed, paused and deleted', async () => {
   const made = await request('PUT', '/report', {
@@ -136,7 +120,36 @@ test('an unknown type is 404, a name that is none 422', async () => {
   expect((await request('PUT', '/Not-A-Name!', { ...task, everyMs: 1_000 })).status).toBe(422);
 });
 
-test('ticks missed while nobody was there are skipped, or run once', async () => {
+/** Of each task of a queue: the tick it stands for, and how late it was accepted. */
+async function latenessOf(queue: string): Promise<{ due: number; lateMs: number }[]> {
+  return (await recordsOf(redis.client, queue)).flatMap(({ content, acceptedAt }) => {
+    const tick = readTick(decodeContent(content).options);
+    return tick ? [{ due: tick.due, lateMs: acceptedAt - tick.due }] : [];
+  });
+}
+
+// These have queues of their own, and mostly wait: so they do it side by side.
+
+test.concurrent('three workers for 30 seconds at every second: exactly one task a tick', async () => {
+  const fleet = await Promise.all([1, 2, 3].map(() => startWorker('ticks')));
+  expect(
+    (await request('PUT', '/each-second', { ...task, cron: '* * * * * *', queue: 'ticks' })).status,
+  ).toBe(201);
+  await eventually(async () => (await acceptanceTimes('ticks')).length >= 10, 20_000, 200);
+  // The fleet changes meanwhile: one goes in order, one is killed, one comes.
+  await end(...fleet.slice(0, 1));
+  await startWorker('ticks');
+  fleet[1]?.signal('SIGKILL');
+  await eventually(async () => (await acceptanceTimes('ticks')).length >= 30, 40_000, 200);
+  expect((await request('POST', '/each-second/pause')).body).toMatchObject({ paused: true, next: [] });
+
+  // By the tick each task stands for, not by when it was made: a busy machine makes it later.
+  const seconds = await ticksOf('ticks');
+  const first = seconds[0] ?? 0;
+  expect(seconds).toEqual(seconds.map((_, at) => first + at));
+});
+
+test.concurrent('ticks missed while nobody was there are skipped, or run once', async () => {
   const fleet = [await startWorker('skip'), await startWorker('once')];
   for (const misfire of ['skip', 'once']) {
     await request('PUT', `/missed-${misfire}`, { ...task, everyMs: 1_000, queue: misfire, misfire });
@@ -169,13 +182,24 @@ test('ticks missed while nobody was there are skipped, or run once', async () =>
   }
 });
 
-/** Of each task of a queue: the tick it stands for, and how late it was accepted. */
-async function latenessOf(queue: string): Promise<{ due: number; lateMs: number }[]> {
-  return (await recordsOf(redis.client, queue)).flatMap(({ content, acceptedAt }) => {
-    const tick = readTick(decodeContent(content).options);
-    return tick ? [{ due: tick.due, lateMs: acceptedAt - tick.due }] : [];
-  });
-}
+test.concurrent('case 5: a schedule that cannot be read is logged once, and its neighbours tick', async () => {
+  const worker = await startWorker('broken');
+  await redis.client.hset('pf:{broken}:schedules', 'bad', Buffer.from([0xff]));
+  await redis.client.zadd('pf:{broken}:ticks', 1, 'bad', 1, 'nothing');
+  await request('PUT', '/beside-it', { ...task, everyMs: 1_000, queue: 'broken' });
+  await eventually(async () => (await acceptanceTimes('broken')).length >= 5, 30_000);
+  const said = worker.log().filter(({ schedule }) => schedule === 'bad' || schedule === 'nothing');
+  expect(said.map(({ schedule, msg }) => [schedule, msg])).toEqual(
+    expect.arrayContaining([
+      ['bad', 'a schedule cannot tick: put it again, or delete it'],
+      ['nothing', 'a tick of a schedule that is not there was dropped'],
+    ]),
+  );
+  expect(said).toHaveLength(2);
+  expect((await request('GET', '/bad')).body).toMatchObject({ name: 'bad', queue: 'broken', next: [] });
+  expect((await request('DELETE', '/bad')).status).toBe(204);
+  await request('DELETE', '/beside-it');
+});
 
 test('case 1: 300 schedules that tick at the same time, two idle workers: every tick makes its task, in time', async () => {
   const [many, everyMs] = [300, 6_000];
@@ -209,23 +233,4 @@ test('case 1: 300 schedules that tick at the same time, two idle workers: every 
     expect(skipped.filter(({ queue }) => queue === 'many')).toEqual([]);
   }
   await Promise.all(names.map((name) => request('DELETE', `/${name}`)));
-});
-
-test('case 5: a schedule that cannot be read is logged once, and its neighbours tick', async () => {
-  const worker = await startWorker('broken');
-  await redis.client.hset('pf:{broken}:schedules', 'bad', Buffer.from([0xff]));
-  await redis.client.zadd('pf:{broken}:ticks', 1, 'bad', 1, 'nothing');
-  await request('PUT', '/beside-it', { ...task, everyMs: 1_000, queue: 'broken' });
-  await eventually(async () => (await acceptanceTimes('broken')).length >= 5, 30_000);
-  const said = worker.log().filter(({ schedule }) => schedule === 'bad' || schedule === 'nothing');
-  expect(said.map(({ schedule, msg }) => [schedule, msg])).toEqual(
-    expect.arrayContaining([
-      ['bad', 'a schedule cannot tick: put it again, or delete it'],
-      ['nothing', 'a tick of a schedule that is not there was dropped'],
-    ]),
-  );
-  expect(said).toHaveLength(2);
-  expect((await request('GET', '/bad')).body).toMatchObject({ name: 'bad', queue: 'broken', next: [] });
-  expect((await request('DELETE', '/bad')).status).toBe(204);
-  await request('DELETE', '/beside-it');
 });
