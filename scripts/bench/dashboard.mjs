@@ -58,7 +58,7 @@ async function send(count) {
   const response = await fetch(`${url}/v1/tasks/batch`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(Array(count).fill(task)),
+    body: JSON.stringify(Array.from({ length: count }, () => task)),
   });
   await response.arrayBuffer();
   if (!response.ok) throw new Error(`tasks were not accepted: ${response.status}`);

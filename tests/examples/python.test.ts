@@ -2,6 +2,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text as readAll } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSecret, signedHeaders } from '../../src/webhooks/signature.ts';
 import { hasPython, NO_PYTHON, python } from '../support/python.ts';
@@ -19,12 +20,12 @@ async function serve(
   answer: (response: ServerResponse, nth: number) => void,
 ): Promise<{ url: string; seen: Seen[] }> {
   const seen: Seen[] = [];
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
+  const server = createServer((request, response) => {
     const { method = '', url = '', headers } = request;
-    seen.push({ method, url, headers, body: Buffer.concat(chunks).toString() });
-    answer(response, seen.length);
+    void readAll(request).then((body) => {
+      seen.push({ method, url, headers, body });
+      answer(response, seen.length);
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {

@@ -120,7 +120,7 @@ const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts
   [
     'the number of ends',
     [FOLLOWED, ...runsOnce('dead'), { do: 'replay', task: 0 }, ...runsOnce('succeeded')],
-    buildFlawed("redis.call('HINCRBY', Q.ENDS, one.id, 1)", '1'),
+    buildFlawed("redis.call('HINCRBY', Q.ENDS, id, 1)", '1'),
     {},
   ],
   [

@@ -14,11 +14,13 @@ function Q.append_to_outbox(ends)
   if #ends == 0 then return end
   local words, dues = {}, {}
   for at, one in ipairs(ends) do
-    local entry = one.id .. ':' .. (one.number or redis.call('HINCRBY', Q.ENDS, one.id, 1))
+    local id = one.id
+    local number = one.number or redis.call('HINCRBY', Q.ENDS, id, 1)
+    local entry = id .. ':' .. number
     local _, blanks = string.gsub(one.followers, ' ', ' ')
     words[2 * at - 1], words[2 * at] = entry, table.concat({ one.state, Q.NOW_TEXT, one.done or 0, blanks + 1, 0 }, ' ')
     dues[2 * at - 1], dues[2 * at] = Q.NOW_TEXT, entry
-    redis.call('HINCRBY', Q.PINS, one.id, 1)
+    redis.call('HINCRBY', Q.PINS, id, 1)
   end
   Q.call_sliced('HSET', Q.OUTBOX, words)
   Q.call_sliced('ZADD', Q.OUTBOX_DUE, dues)
