@@ -23,6 +23,13 @@ interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface RetryOptions extends CallOptions {
+  /** Another input, from then on. */
+  readonly input?: unknown;
+  /** Whether its handler finds no checkpoint; true unless given for another input, else false. */
+  readonly fromStart?: boolean;
+}
+
 interface RunOptions extends TaskOptions, CallOptions {
   /** How long to wait, in milliseconds; without end unless given. `timeoutMs` is the option of the task: how long it may run. */
   readonly waitMs?: number | undefined;
@@ -206,9 +213,10 @@ export class Popfleet<Tasks = unknown> {
     return this.#transport.json({ method: 'POST', path: `${pathOf(id)}/cancel`, signal });
   }
 
-  /** Runs a dead task again, with a fresh budget of attempts. */
-  retry(id: string, { signal }: CallOptions = {}): Promise<TaskView> {
-    return this.#transport.json({ method: 'POST', path: `${pathOf(id)}/retry`, once: true, signal });
+  /** Runs a dead task again, with a fresh budget of attempts; it goes on from its checkpoint unless told otherwise. */
+  retry(id: string, { signal, ...how }: RetryOptions = {}): Promise<TaskView> {
+    const body = Object.keys(how).length > 0 ? how : undefined;
+    return this.#transport.json({ method: 'POST', path: `${pathOf(id)}/retry`, body, once: true, signal });
   }
 
   /** Removes a task with all that is kept of it. */

@@ -61,6 +61,27 @@ test('a task is sent, runs, and its result comes', async () => {
   expect(await client.get(id)).toMatchObject({ id, state: 'succeeded', priority: 'high' });
 });
 
+test('a dead task is retried as it was, or with another input', async () => {
+  const { client } = watched();
+  const worker = server.worker();
+  const { id } = await client.enqueue('add', sum, { queue: 'dead' });
+  const die = async (): Promise<void> =>
+    worker.end(await eventually(() => worker.take('dead')), 'dead', {
+      name: 'RangeError',
+      message: 'too far',
+    });
+  await die();
+  expect(await client.retry(id)).toMatchObject({ state: 'ready', input: sum });
+  await die();
+  expect(await client.retry(id, { input: { one: 5, two: 2 }, fromStart: false })).toMatchObject({
+    state: 'ready',
+    input: { one: 5, two: 2 },
+  });
+  await expect(client.retry(id, { input: { one: 'x', two: 2 } })).rejects.toMatchObject({
+    code: 'invalid-input',
+  });
+});
+
 test('how a task ends otherwise is an error of its own', async () => {
   const { client } = watched();
   const failing = client.run('add', sum);
