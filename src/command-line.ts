@@ -2,11 +2,10 @@
 
 import { Command } from 'commander';
 import { addCommonOptions } from './commands/common-options.ts';
+import { EXIT } from './commands/exit-code.ts';
 import { addNouns, loadNoun } from './commands/nouns.ts';
 import type { Terminal } from './commands/terminal.ts';
 import { VERSION } from './version.ts';
-
-const USAGE_EXIT_CODE = 2;
 
 /** The program, whose commands end with `terminal.exit`. */
 export function createProgram(terminal: Terminal): Command {
@@ -21,7 +20,7 @@ export function createProgram(terminal: Terminal): Command {
       writeErr: (text) => void terminal.stderr.write(text),
     })
     .exitOverride((error) => {
-      terminal.exit(error.exitCode === 0 ? 0 : USAGE_EXIT_CODE);
+      terminal.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage);
       throw error;
     })
     .showHelpAfterError('See: popfleet --help')

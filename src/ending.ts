@@ -12,6 +12,8 @@ export interface Ending {
   readonly overdue: Promise<void>;
   /** Exit code of a process that has stopped in time: 0, or 1 after a failure. */
   exitCode(): number;
+  /** Stops the role as a first signal does. */
+  stop(): void;
   /** Stops the role because of a failure, which the caller has logged. */
   fail(): void;
 }
@@ -93,7 +95,15 @@ export function createEnding({ log, stopWithinMs, isForgiven = () => false }: En
   // Unhandled rejections come here as well.
   process.on('uncaughtException', onUncaught);
 
-  return { asked, isAsked: () => steps > 0, hurry: hurry.signal, overdue, exitCode: () => code, fail };
+  return {
+    asked,
+    isAsked: () => steps > 0,
+    hurry: hurry.signal,
+    overdue,
+    exitCode: () => code,
+    stop: begin,
+    fail,
+  };
 }
 
 /**

@@ -92,6 +92,10 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
     log.fatal('the worker cannot do its work: ending, so that a new process can try');
     ending.fail();
   };
+  const onStop = (): void => {
+    log.info('stopping: a person wants the worker to end');
+    ending.stop();
+  };
   const { metrics, metricsListener } = await composeMetrics(config, log);
   const deps = { connection, registry, log };
   // A role loads its own modules alone: it starts sooner and takes less memory.
@@ -99,7 +103,10 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
   if (config.role !== 'server') {
     const { createWorker } = await import('./worker/worker.ts');
     // Nothing is measured of runs that nobody can ask about.
-    worker = createWorker({ ...config, tasks }, { ...deps, onStuck, metrics: metricsListener && metrics });
+    worker = createWorker(
+      { ...config, tasks },
+      { ...deps, onStuck, onStop, metrics: metricsListener && metrics },
+    );
   }
   let server: Server | undefined;
   if (config.role !== 'worker') {

@@ -1,5 +1,6 @@
 // What the numbers were measured on.
 
+import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, release, totalmem, type } from 'node:os';
 
 export function machine() {
@@ -10,4 +11,15 @@ export function machine() {
     system: `${type()} ${release().split('-', 1)[0]} ${arch()}`,
     node: process.version,
   };
+}
+
+/**
+ * What the main thread of a process has had of the machine so far, as Linux counts it.
+ * @returns seconds that it ran, seconds that it could have run and had no core, and how often its core was taken from it
+ */
+export function schedulingOf(pid) {
+  const read = (name) => readFileSync(`/proc/${pid}/task/${pid}/${name}`, 'utf8');
+  const [ran, waited] = read('schedstat').split(' ').map(Number);
+  const taken = Number(/^nonvoluntary_ctxt_switches:\s*(\d+)/m.exec(read('status'))?.[1]);
+  return { ranSeconds: ran / 1e9, waitedSeconds: waited / 1e9, taken };
 }

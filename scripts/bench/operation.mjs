@@ -18,6 +18,7 @@ import { createProducer } from '../../dist/store/producer.js';
 import { buildScripts } from '../../dist/store/scripts.js';
 import { inline } from './fixtures/tasks.mjs';
 import { PAYLOAD } from './payload.mjs';
+import { schedulingOf } from './machine.mjs';
 import { pickUpTimes } from './pick-up.mjs';
 import { end, freePort, HERE, ROOT, start, temporaryFolder, untilReady } from './processes.mjs';
 import { startRedis } from './redis.mjs';
@@ -100,6 +101,18 @@ async function slowSlices() {
   return entries.filter(([, , , [, script]]) => digests.has(String(script))).map(([, , us]) => us);
 }
 
+/** How many slices the server has asked for, and how long each took, from its metrics. */
+async function sliceTimes(base) {
+  const text = await (await fetch(`${base}/metrics`)).text();
+  const read = (part) =>
+    Number(
+      new RegExp(`^popfleet_redis_command_duration_seconds_${part}\\{script="operate"\\} (\\S+)`, 'm').exec(
+        text,
+      )?.[1],
+    );
+  return { count: read('count'), meanMs: (read('sum') / read('count')) * 1_000 };
+}
+
 const shown = (samples) =>
   `p50 ${percentile(samples, 0.5).toFixed(2)} ms, p99 ${percentile(samples, 0.99).toFixed(2)} ms of ${samples.length}`;
 
@@ -120,6 +133,7 @@ try {
   const body = { action: 'delete', filter: { queue: 'default', state: 'dead' } };
   const { confirm } = await ask(`${base}/v1/operations`, 'POST', { ...body, dryRun: true });
   const { id } = await ask(`${base}/v1/operations`, 'POST', { ...body, confirm });
+  const scheduledBefore = schedulingOf(redis.pid);
   const look = () => ask(`${base}/v1/operations/${id}`, 'GET');
   let isOver = false;
   const watching = (async () => {
@@ -129,6 +143,8 @@ try {
   const during = await pickUpTimes(file, send, (count) => count < 1 || !isOver);
   await watching;
   const over = await look();
+  const scheduled = schedulingOf(redis.pid);
+  const slices = await sliceTimes(base);
   popfleet.close();
 
   const slow = await slowSlices();
@@ -143,6 +159,14 @@ try {
   );
   console.log(
     `slices over ${LISTED_FROM_US} µs: ${slow.length}, over ${MAY_TAKE_US} µs: ${slow.filter((us) => us > MAY_TAKE_US).length}, longest ${Math.max(0, ...slow)} µs`,
+  );
+  // Redis times its calls by the clock on the wall: a call from which its core was taken has waited for it.
+  const has = (name) => scheduled[name] - scheduledBefore[name];
+  console.log(
+    `of ${slices.count} slices of ${(over.matched / slices.count).toFixed(0)} tasks, ${slices.meanMs.toFixed(2)} ms each with the way there and back`,
+  );
+  console.log(
+    `Redis ran for ${has('ranSeconds').toFixed(1)} s meanwhile, and waited ${has('waitedSeconds').toFixed(1)} s for a core, which was taken from it ${has('taken')} times`,
   );
   if (!adds) throw new Error(`the numbers do not add up: ${JSON.stringify(over)}`);
 } finally {

@@ -26,6 +26,7 @@ export async function startRedis({ aof }) {
     port,
     dir,
     version,
+    pid: child.pid,
     async stop() {
       await end(child);
       removeFolder(dir);

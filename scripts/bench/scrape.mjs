@@ -1,5 +1,6 @@
 // node scripts/bench/scrape.mjs [--tasks 1000000] [--queues 100]: what one reading of /metrics costs Redis, as Redis counts it
-// (INFO commandstats), over a server that does nothing else, with tasks in all states.
+// (INFO commandstats), over a server that does nothing else, with tasks in all states: when something has happened in every queue since
+// the reading before, and when nothing has.
 
 import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,6 +29,7 @@ const TASKS = Number(values.tasks);
 const QUEUES = Number(values.queues);
 const ROUNDS = Number(values.rounds);
 const A_CALL = 500;
+const WORKER = 'worker.example-1234-0a1b2c3d';
 /** Readers within a second share one look. */
 const APART_MS = 1_100;
 /** So that nobody sweeps meanwhile. */
@@ -46,7 +48,7 @@ async function fill(client, queue, tasks) {
       Array.from({ length: size }, () => ({ id: newTaskId(), content, lane, extras: undefined })),
     );
   }
-  const consumer = createConsumer(client, homeOf(queue), 'worker.example-1234-0a1b2c3d', 86_400_000);
+  const consumer = createConsumer(client, homeOf(queue), WORKER, 86_400_000);
   const { tasks: taken } = await consumer.claim([], 100);
   const words = ['succeeded', 'succeeded', 'dead', 'cancelled', 'failed', 'snoozed', 'released'];
   const outcomes = taken.slice(0, 70).map(({ id, token }, at) => ({
@@ -60,8 +62,9 @@ async function fill(client, queue, tasks) {
   await consumer.finish(outcomes, 0);
 }
 
-async function costOf(redis, url) {
+async function costOf(redis, url, before) {
   await sleep(APART_MS);
+  await before();
   await redis.config('RESETSTAT');
   const begun = performance.now();
   const response = await fetch(`${url}/metrics`);
@@ -71,6 +74,32 @@ async function costOf(redis, url) {
   if (!response.ok || !text.includes('popfleet_tasks{')) throw new Error(`no metrics: ${response.status}`);
   const sum = (key) => stats.reduce((total, one) => total + one[key], 0);
   return { stats, usec: sum('usec'), calls: sum('calls'), ms, bytes: text.length };
+}
+
+/** A task comes and another one is claimed, so that the next one of each queue is another one. */
+async function happenEverywhere(client) {
+  const producer = createProducer(client);
+  for (let at = 0; at < QUEUES; at += 1) {
+    const content = encodeContent('add', { one: 1, two: 2 });
+    const task = { id: newTaskId(), content, lane: 'normal', extras: undefined };
+    await producer.enqueue(`queue-${at}`, [task]);
+    await createConsumer(client, homeOf(`queue-${at}`), WORKER, 86_400_000).claim([], 1);
+  }
+}
+
+function print(title, costs) {
+  const of = (key) => costs.map((one) => one[key]);
+  const usec = of('usec');
+  console.log(
+    `When ${title}: ${median(of('calls'))} commands, ${median(usec)} µs of Redis (${Math.min(...usec)}–${Math.max(...usec)}), ` +
+      `${(costs[0].bytes / 1_024).toFixed(0)} KB; the reader waits ${median(of('ms')).toFixed(1)} ms\n`,
+  );
+  const names = [...new Set(costs.flatMap(({ stats }) => stats.map(({ name }) => name)))];
+  const rows = names.map((name) => {
+    const all = costs.map(({ stats }) => stats.find((one) => one.name === name) ?? { calls: 0, usec: 0 });
+    return [name, median(all.map(({ calls }) => calls)), median(all.map(({ usec: one }) => one))];
+  });
+  console.log(`${markdownTable(['command', 'calls', 'µs'], rows)}\n`);
 }
 
 const server = await startRedis({ aof: false });
@@ -87,25 +116,22 @@ try {
   const client = openCommandConnection(settings, 'bench', { socketTimeoutMs: 60_000 });
   await new Promise((resolve) => client.once('ready', resolve));
   for (let at = 0; at < QUEUES; at += 1) await fill(client, `queue-${at}`, TASKS / QUEUES);
-  client.disconnect();
   const api = start(process.execPath, [`${ROOT}/dist/cli.js`, 'server'], env);
   const url = `http://127.0.0.1:${port}`;
   await untilReady(url);
   await sleep(2_000);
-  const costs = [];
-  for (let round = 0; round < ROUNDS; round += 1) costs.push(await costOf(redis, url));
+  console.log(`One reading of /metrics with ${TASKS.toLocaleString('en')} tasks in ${QUEUES} queues\n`);
+  const cases = [
+    ['something has happened in every queue', () => happenEverywhere(client)],
+    ['nothing has happened', () => Promise.resolve()],
+  ];
+  for (const [title, before] of cases) {
+    const costs = [];
+    for (let round = 0; round < ROUNDS; round += 1) costs.push(await costOf(redis, url, before));
+    print(title, costs);
+  }
+  client.disconnect();
   await end(api, 'SIGTERM');
-  const of = (key) => costs.map((one) => one[key]);
-  console.log(
-    `One reading of /metrics with ${TASKS.toLocaleString('en')} tasks in ${QUEUES} queues (${(costs[0].bytes / 1_024).toFixed(0)} KB, ` +
-      `${median(of('calls'))} commands): Redis ${median(of('usec'))} µs (${Math.min(...of('usec'))}–${Math.max(...of('usec'))}), ` +
-      `the reader waits ${median(of('ms')).toFixed(1)} ms\n`,
-  );
-  const rows = costs[0].stats.map(({ name }) => {
-    const all = costs.map(({ stats }) => stats.find((one) => one.name === name) ?? { calls: 0, usec: 0 });
-    return [name, median(all.map(({ calls }) => calls)), median(all.map(({ usec }) => usec))];
-  });
-  console.log(markdownTable(['command', 'calls', 'µs'], rows));
 } finally {
   redis.disconnect();
   await server.stop();

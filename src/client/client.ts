@@ -7,6 +7,7 @@ export type { BatchOptions, SentItem } from './send-batches.ts';
 export type {
   BackoffOption,
   ErrorCause,
+  ErrorGroupView,
   Explanation,
   OperationFilter,
   OperationRequest,

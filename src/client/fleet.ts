@@ -7,6 +7,12 @@ import type { Transport } from './transport.ts';
 export interface Fleet {
   /** Live workers, one item a worker and queue. */
   workers(signal?: AbortSignal): Promise<readonly WorkerView[]>;
+  /** A worker finishes what it holds, and claims nothing more. */
+  quiet(worker: string, signal?: AbortSignal): Promise<readonly WorkerView[]>;
+  /** A quiet worker goes on. */
+  resume(worker: string, signal?: AbortSignal): Promise<readonly WorkerView[]>;
+  /** A worker finishes what it holds, and its program ends. */
+  stop(worker: string, signal?: AbortSignal): Promise<readonly WorkerView[]>;
   /** Task types that the server accepts, with the JSON Schema of their input. */
   types(signal?: AbortSignal): Promise<readonly TypeView[]>;
   /** Whether the server takes tasks, and why not. A server that is not ready is no error. */
@@ -18,7 +24,17 @@ export interface Fleet {
 export function createFleet(transport: Transport): Fleet {
   const items = async <Item>(path: string, signal?: AbortSignal): Promise<readonly Item[]> =>
     (await transport.json<{ readonly items: readonly Item[] }>({ path, signal })).items;
+  const order =
+    (verb: 'quiet' | 'resume' | 'stop') =>
+    async (worker: string, signal?: AbortSignal): Promise<readonly WorkerView[]> => {
+      const path = `/v1/workers/${encodeURIComponent(worker)}/${verb}`;
+      const request = { method: 'POST', path, signal } as const;
+      return (await transport.json<{ readonly items: readonly WorkerView[] }>(request)).items;
+    };
   return {
+    quiet: order('quiet'),
+    resume: order('resume'),
+    stop: order('stop'),
     workers: (signal) => items('/v1/workers', signal),
     types: (signal) => items('/v1/types', signal),
     readiness: (signal) => transport.json({ path: '/readyz', accepts: [503], signal }),

@@ -1,6 +1,8 @@
+import { pagesOf } from './pages.ts';
 import type { TaskRow } from './shapes.ts';
 import type { Transport } from './transport.ts';
 
+/** Conditions that hold together. */
 export interface ListOptions {
   /** `default` unless given. */
   readonly queue?: string | undefined;
@@ -14,32 +16,20 @@ export interface ListOptions {
   readonly error?: string | undefined;
   /** Dead ones of one group of errors. */
   readonly fingerprint?: string | undefined;
+  /** RFC 3339: accepted then or later. */
+  readonly acceptedAfter?: string | undefined;
+  /** RFC 3339: accepted before. */
+  readonly acceptedBefore?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
-
-interface Page {
-  readonly items: readonly TaskRow[];
-  readonly next?: string;
-}
-
-const ROWS_A_PAGE = 200;
 
 /**
  * Tasks of a queue without their payloads. Dead ones come newest first, scheduled ones by their due time.
  * @throws ApiError
  */
-export async function* listTasks(
+export function listTasks(
   transport: Transport,
-  { signal, ...filter }: ListOptions,
+  { signal, ...query }: ListOptions,
 ): AsyncGenerator<TaskRow, void, void> {
-  let cursor: string | undefined;
-  do {
-    const page: Page = await transport.json({
-      path: '/v1/tasks',
-      query: { ...filter, limit: ROWS_A_PAGE, cursor },
-      signal,
-    });
-    yield* page.items;
-    cursor = page.next;
-  } while (cursor !== undefined);
+  return pagesOf(transport, '/v1/tasks', { ...query }, signal);
 }

@@ -1,6 +1,7 @@
 // The client of the HTTP API, for any program with `fetch`: Node, browsers, Bun, Deno. It stands on nothing else.
 
 import { ApiError, isPassing, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
+import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import { followEvents, PATIENCE_MS } from './follow-events.ts';
 import { type ListOptions, listTasks } from './list-tasks.ts';
@@ -52,6 +53,7 @@ export class Popfleet<Tasks = unknown> {
   readonly schedules: Schedules;
   readonly fleet: Fleet;
   readonly operations: Operations;
+  readonly deadLetters: DeadLetters;
   readonly #transport: Transport;
 
   /** @throws TypeError when the address is no http or https address */
@@ -61,6 +63,7 @@ export class Popfleet<Tasks = unknown> {
     this.schedules = createSchedules(this.#transport);
     this.fleet = createFleet(this.#transport);
     this.operations = createOperations(this.#transport);
+    this.deadLetters = createDeadLetters(this.#transport);
   }
 
   /**

@@ -1,6 +1,6 @@
 // Schedules of the API, which make tasks by the clock.
 
-import type { ScheduleInput, ScheduleView } from './shapes.ts';
+import type { Receipt, ScheduleInput, ScheduleView } from './shapes.ts';
 import type { Transport } from './transport.ts';
 
 /** Which of several schedules of one name is meant, by its queue. */
@@ -17,6 +17,8 @@ export interface Schedules {
   put(name: string, schedule: ScheduleInput, options?: ScheduleOptions): Promise<ScheduleView>;
   pause(name: string, options?: ScheduleOptions): Promise<ScheduleView>;
   resume(name: string, options?: ScheduleOptions): Promise<ScheduleView>;
+  /** Makes a task of it now, as a tick would. */
+  run(name: string, options?: ScheduleOptions): Promise<Receipt>;
   /** Tasks that it made stay. */
   remove(name: string, options?: ScheduleOptions): Promise<void>;
 }
@@ -46,6 +48,14 @@ export function createSchedules(transport: Transport): Schedules {
       transport.json({ method: 'PUT', path: path(name), query: { queue }, body: schedule, signal }),
     pause: act('pause'),
     resume: act('resume'),
+    run: (name, { queue, signal } = {}) =>
+      transport.json({
+        method: 'POST',
+        path: `${path(name)}/run`,
+        query: { queue },
+        once: true,
+        signal,
+      }),
     remove: (name, { queue, signal } = {}) =>
       transport.json({ method: 'DELETE', path: path(name), query: { queue }, signal }),
   };

@@ -272,6 +272,8 @@ export interface WorkerView {
   readonly leaseUntil: string;
   /** Tasks. */
   readonly holds: number;
+  /** `quiet`: it claims nothing more; `stopping`: its program ends once nothing runs. */
+  readonly state: 'working' | 'quiet' | 'stopping';
   readonly host?: string;
   readonly pid?: number;
   readonly startedAt?: string;
@@ -308,6 +310,26 @@ export interface CallerView {
   readonly scopes: readonly ('enqueue' | 'read' | 'admin')[];
   /** Queues that the key is for; missing = all. */
   readonly queues?: readonly string[] | undefined;
+}
+
+/** One kind of failure in one queue. */
+export interface ErrorGroupView {
+  /** 16 hexadecimal digits; `other` for all kinds beyond the first thousand of a queue. */
+  readonly fingerprint: string;
+  readonly queue: string;
+  /** Missing of `other`. */
+  readonly type?: string;
+  readonly name: string;
+  /** Without what differs from task to task, in short. */
+  readonly message: string;
+  /** Its tasks that are dead now. */
+  readonly dead: number;
+  /** How often a task has died of it. */
+  readonly total: number;
+  readonly firstSeenAt: string;
+  readonly lastSeenAt: string;
+  /** Id of its newest dead task; of the one that died last when none is dead now. */
+  readonly sample: string;
 }
 
 /** Which tasks an operation is for. `…After` is from then on, `…Before` is up to then. */

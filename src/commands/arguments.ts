@@ -10,11 +10,28 @@ const UNITS = new Map([
   ['d', 86_400_000],
 ]);
 
+const MOMENT_FAULT = 'It must be how long ago, such as 1h or 2d, or a date, such as 2026-05-01T09:00:00Z.';
+/** The largest moment of ECMAScript, in milliseconds since 1970. */
+const LATEST_MS = 8.64e15;
+
 /** `30s`, `10m`, `1h`, `500ms`, `2d`; a number alone is seconds. @returns milliseconds */
 export function duration(text: string): number {
   const [, number = '', unit = 's'] = /^(\d{1,12}(?:\.\d{1,3})?)(ms|s|m|h|d)?$/.exec(text) ?? [];
   if (number === '') throw new InvalidArgumentError('It must be a duration, such as 30s, 10m or 500ms.');
   return Math.round(Number(number) * (UNITS.get(unit) ?? 1_000));
+}
+
+/** A moment: RFC 3339, a date, or how long ago (`1h`, `2d`). @returns RFC 3339 */
+export function moment(text: string): string {
+  const isDate = /^\d{4}-\d\d-\d\d(?:T.*)?$/.test(text);
+  const ms = isDate ? Date.parse(text) : Date.now() - agoOf(text);
+  if (Number.isFinite(ms) && Math.abs(ms) <= LATEST_MS) return new Date(ms).toISOString();
+  throw new InvalidArgumentError(MOMENT_FAULT);
+}
+
+function agoOf(text: string): number {
+  if (/^\d+(?:\.\d+)?(?:ms|s|m|h|d)$/.test(text)) return duration(text);
+  throw new InvalidArgumentError(MOMENT_FAULT);
 }
 
 export function wholeNumber(min: number, max: number): (text: string) => number {

@@ -1,20 +1,108 @@
 // `popfleet dead`: dead letters by their cause, and what is done about all of one cause at once.
 
 import type { Command } from 'commander';
-import type { OperationRequest } from '../client/shapes.ts';
+import { ApiError } from '../client/api-error.ts';
+import type { ErrorGroupView, OperationRequest } from '../client/shapes.ts';
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
-import { wholeNumber } from './arguments.ts';
+import { moment, wholeNumber } from './arguments.ts';
 import { operate } from './operate.ts';
+import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb, type Session } from './verb.ts';
 
+const COLUMNS: readonly Column<ErrorGroupView>[] = [
+  { title: 'FINGERPRINT', text: ({ fingerprint }) => fingerprint },
+  { title: 'QUEUE', text: ({ queue }) => queue },
+  { title: 'TYPE', text: ({ type }) => type },
+  { title: 'DEAD', text: ({ dead }) => dead, style: ({ dead }) => (dead > 0 ? 'red' : 'dim') },
+  { title: 'TOTAL', text: ({ total }) => total },
+  { title: 'LAST SEEN', text: ({ lastSeenAt }) => lastSeenAt },
+  { title: 'ERROR', text: ({ name, message }) => `${name}: ${message}` },
+];
+const ROWS = 50;
+const MOST_ROWS = 100_000;
 /** The server watches no more at the same time. */
 const MOST_CANARIES = 1_000;
 
 export function addDeadVerbs(dead: Command, terminal: Terminal): void {
+  addList(dead, terminal);
+  addShow(dead, terminal);
   addReplay(dead, terminal);
   addRemove(dead, terminal);
   addExport(dead, terminal);
+}
+
+function addList(dead: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'list',
+    description: 'List the causes of dead tasks, the one that was seen last comes first',
+    examples: ['popfleet dead list', 'popfleet dead list --queue default --since 1h'],
+  };
+  addVerb(dead, terminal, texts, async ({ client, printer, signal }, _args, options) => {
+    const {
+      queue,
+      type,
+      since,
+      all,
+      limit = ROWS,
+    } = options as {
+      readonly queue?: string;
+      readonly type?: string;
+      readonly since?: string;
+      readonly all?: boolean;
+      readonly limit?: number;
+    };
+    const items = [];
+    for await (const group of client.deadLetters.list({ queue, type, since, signal })) {
+      if (group.dead > 0 || all === true) items.push(group);
+      if (items.length >= limit) break;
+    }
+    if (printer.json) printer.document({ items });
+    else printer.table(COLUMNS, items);
+    if (!printer.json && items.length === 0) printer.say('Nothing is dead.', 'green');
+  })
+    .option('--queue <name>', 'of this queue alone')
+    .option('--type <type>', 'of this type alone')
+    .option('--since <time>', 'last seen then or later: 1h, 2d, or a date', moment)
+    .option('--all', 'also those of which no task is dead any more')
+    .option('--limit <count>', `at most so many (${ROWS})`, wholeNumber(1, MOST_ROWS));
+}
+
+function addShow(dead: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'show <fingerprint>',
+    description: 'Show one cause: its numbers in each queue, and the error of its newest task',
+    examples: ['popfleet dead show FINGERPRINT'],
+  };
+  addVerb(dead, terminal, texts, async (session, [given]) => {
+    const { client, printer, signal } = session;
+    const fingerprint = given as string;
+    const items = await client.deadLetters.get(fingerprint, signal);
+    const sample = await sampleOf(session, items);
+    if (printer.json) {
+      printer.document({ fingerprint, items, sample });
+      return;
+    }
+    printer.table(COLUMNS, items);
+    if (!printer.isTerminal || sample?.error === undefined) return;
+    const { name, message, stack = `${name}: ${message}` } = sample.error;
+    printer.line('');
+    printer.line(sample.id, 'bold');
+    for (const line of stack.split('\n')) printer.line(line);
+    printer.say(`Try some of them again: popfleet dead replay ${fingerprint} --canary 10`, 'dim');
+  });
+}
+
+/** Its newest task; `undefined` when that is gone. */
+async function sampleOf({ client, signal }: Session, groups: readonly ErrorGroupView[]) {
+  const [first] = groups.toSorted((one, other) => (one.lastSeenAt < other.lastSeenAt ? 1 : -1));
+  if (!first) return undefined;
+  try {
+    return await client.get(first.sample, { signal });
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
 }
 
 function addReplay(dead: Command, terminal: Terminal): void {
@@ -94,8 +182,8 @@ function addExport(dead: Command, terminal: Terminal): void {
   };
   addVerb(dead, terminal, texts, async ({ client, printer, signal }, [fingerprint], options) => {
     const queue = options['queue'] as string | undefined;
-    for await (const { id, error } of client.list({ queue, state: 'dead', signal })) {
-      if (fingerprint !== undefined && error?.fingerprint !== fingerprint) continue;
+    const wanted = { queue, state: 'dead', fingerprint: fingerprint as string | undefined, signal };
+    for await (const { id } of client.list(wanted)) {
       printer.item(await client.get(id, { signal }));
     }
   }).option('--queue <name>', 'its queue (default)');

@@ -1,8 +1,4 @@
-// The exit codes of all commands, and which of them stands for an error.
-
-import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from '../client/api-error.ts';
-import { UsageError } from './usage-error.ts';
-
+/** The exit codes of all commands. */
 export const EXIT = {
   ok: 0,
   failed: 1,
@@ -15,30 +11,3 @@ export const EXIT = {
   waitedTooLong: 124,
   interrupted: 130,
 } as const;
-
-export function exitCodeOf(error: unknown): number {
-  if (error instanceof UsageError) return EXIT.usage;
-  if (error instanceof WaitTimeout) return EXIT.waitedTooLong;
-  if (error instanceof TaskFailed || error instanceof TaskCancelled) return EXIT.failed;
-  return error instanceof ApiError ? exitCodeOfStatus(error.status) : EXIT.failed;
-}
-
-function exitCodeOfStatus(status: number): number {
-  switch (status) {
-    case 0:
-    case 502:
-    case 504:
-      return EXIT.unreachable;
-    case 401:
-    case 403:
-      return EXIT.denied;
-    case 404:
-    case 410:
-      return EXIT.notFound;
-    case 429:
-    case 503:
-      return EXIT.overLimit;
-    default:
-      return status >= 400 && status < 500 ? EXIT.rejected : EXIT.failed;
-  }
-}

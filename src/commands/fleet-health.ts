@@ -53,7 +53,7 @@ export function findingsOfQueue(view: QueueView): Finding[] {
     findings.push({
       level: 'warn',
       text: `${queue}: ${dead} dead`,
-      fix: `popfleet task list --queue ${queue} --state dead`,
+      fix: `popfleet dead list --queue ${queue}`,
     });
   }
   if (malformed > 0) {

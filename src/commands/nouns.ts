@@ -21,7 +21,8 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
   [
     'worker',
     {
-      description: 'run a role: run tasks; `worker list` shows those that are alive',
+      description:
+        'run a role: run tasks; `worker list` shows those that are alive, and `quiet` and `stop` end one',
       async load(command, terminal, next) {
         await addRole(command, terminal);
         if (NOT_A_ROLE.test(next)) (await import('./worker.ts')).addWorkerVerbs(command, terminal);
@@ -64,7 +65,7 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
   [
     'dead',
     {
-      description: 'run all dead tasks of one cause again, remove or export them',
+      description: 'dead tasks by their cause: look at them, run them again, remove or export them',
       load: async (command, terminal) => (await import('./dead.ts')).addDeadVerbs(command, terminal),
     },
   ],
@@ -125,6 +126,13 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
         (await import('./completion.ts')).addCompletionVerb(command, terminal, () =>
           loadAll(command, terminal),
         ),
+    },
+  ],
+  [
+    'version',
+    {
+      description: 'the release of this program',
+      load: async (command, terminal) => (await import('./version.ts')).addVersionVerb(command, terminal),
     },
   ],
   [

@@ -58,6 +58,18 @@ export function addScheduleVerbs(schedule: Command, terminal: Terminal): void {
       printSchedule(printer, await client.schedules[run](which as string, { queue, signal }));
     }).option('--queue <name>', 'its queue, when several have one of this name');
   }
+  const run = {
+    usage: 'run <name>',
+    description: 'Make a task of a schedule now, as a tick would',
+    examples: ['popfleet schedule run morning'],
+  };
+  addVerb(schedule, terminal, run, async ({ client, printer, signal }, [which], options) => {
+    const queue = options['queue'] as string | undefined;
+    const receipt = await client.schedules.run(which as string, { queue, signal });
+    if (printer.json) printer.document(receipt);
+    else printer.line(receipt.id);
+    printer.say(`Wait for it: popfleet task wait ${receipt.id}`, 'dim');
+  }).option('--queue <name>', 'its queue, when several have one of this name');
   const remove = {
     usage: 'rm <name>',
     description: 'Delete a schedule; tasks that it made stay',

@@ -3,7 +3,8 @@
 import type { Command } from 'commander';
 import type { QueueView } from '../client/shapes.ts';
 import { delay } from '../lifecycle.ts';
-import { EXIT, exitCodeOf } from './exit-code.ts';
+import { EXIT } from './exit-code.ts';
+import { exitCodeOf } from './exit-code-of.ts';
 import { differenceOf, type Finding, findingsOfQueue, readinessFinding } from './fleet-health.ts';
 import type { Style } from './printer.ts';
 import { QUEUE_COLUMNS } from './queue.ts';

@@ -2,18 +2,15 @@
 
 import type { Command } from 'commander';
 import type { TaskEvent, TaskView } from '../client/shapes.ts';
-import { TASK_STATES } from '../protocol/task-state.ts';
-import { duration, wholeNumber } from './arguments.ts';
+import { duration } from './arguments.ts';
 import { EXIT } from './exit-code.ts';
 import { addTaskAdd } from './task-add.ts';
+import { addTaskList } from './task-list.ts';
 import { addTaskImport } from './task-import.ts';
-import { styleOfState, TASK_COLUMNS, writeEnd, writeTask } from './task-output.ts';
+import { styleOfState, writeEnd, writeTask } from './task-output.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb, type Session } from './verb.ts';
 import { waitForTask } from './wait-for-task.ts';
-
-const ROWS = 50;
-const MOST_ROWS = 100_000;
 
 export function addTaskVerbs(task: Command, terminal: Terminal): void {
   addTaskAdd(task, terminal);
@@ -23,7 +20,7 @@ export function addTaskVerbs(task: Command, terminal: Terminal): void {
   addLogs(task, terminal);
   addExplain(task, terminal);
   addChanges(task, terminal);
-  addList(task, terminal);
+  addTaskList(task, terminal);
   addTaskImport(task, terminal);
 }
 
@@ -146,37 +143,4 @@ function addChanges(task: Command, terminal: Terminal): void {
       }
     });
   }
-}
-
-function addList(task: Command, terminal: Terminal): void {
-  const texts = {
-    usage: 'list',
-    description: 'List tasks of a queue; dead ones come newest first',
-    examples: ['popfleet task list', 'popfleet task list --state dead --type add --limit 20 --json'],
-  };
-  addVerb(task, terminal, texts, async ({ client, printer, signal }, _args, options) => {
-    const {
-      queue,
-      state,
-      type,
-      limit = ROWS,
-    } = options as {
-      readonly queue?: string;
-      readonly state?: string;
-      readonly type?: string;
-      readonly limit?: number;
-    };
-    const items = [];
-    for await (const row of client.list({ queue, state, type, signal })) {
-      items.push(row);
-      if (items.length >= limit) break;
-    }
-    if (printer.json) printer.document({ items });
-    else printer.table(TASK_COLUMNS, items);
-    if (!printer.json && items.length === 0) printer.say('There are no such tasks.', 'dim');
-  })
-    .option('--queue <name>', 'its queue (default)')
-    .option('--state <word>', `one of ${TASK_STATES.join(', ')}`)
-    .option('--type <type>', 'only of this type')
-    .option('--limit <count>', `at most so many (${ROWS})`, wholeNumber(1, MOST_ROWS));
 }

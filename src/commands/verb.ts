@@ -6,7 +6,8 @@ import { Popfleet } from '../client/popfleet.ts';
 import { addCommonOptions } from './common-options.ts';
 import { confirm } from './confirm.ts';
 import { type FoundConnection, findConnection } from './connection-settings.ts';
-import { EXIT, exitCodeOf } from './exit-code.ts';
+import { EXIT } from './exit-code.ts';
+import { exitCodeOf } from './exit-code-of.ts';
 import { createPrinter, type Printer } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,4 +1,4 @@
-// `popfleet worker list`: the live workers. `popfleet worker` alone runs one.
+// `popfleet worker list` and what a person may want of a live worker. `popfleet worker` alone runs one.
 
 import type { Command } from 'commander';
 import type { WorkerView } from '../client/shapes.ts';
@@ -6,16 +6,41 @@ import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb } from './verb.ts';
 
+const stateOf = ({ state }: WorkerView): string => state;
+
 const COLUMNS: readonly Column<WorkerView>[] = [
   { title: 'WORKER', text: ({ worker }) => worker },
   { title: 'QUEUE', text: ({ queue }) => queue },
   { title: 'HOLDS', text: ({ holds }) => holds },
+  {
+    title: 'STATE',
+    text: stateOf,
+    style: (worker) => (stateOf(worker) === 'working' ? undefined : 'yellow'),
+  },
   { title: 'CONCURRENCY', text: ({ concurrency }) => concurrency },
   { title: 'VERSION', text: ({ version }) => version },
   { title: 'HOST', text: ({ host }) => host },
   { title: 'PID', text: ({ pid }) => pid },
   { title: 'STARTED', text: ({ startedAt }) => startedAt },
 ];
+
+const ORDERS = [
+  {
+    name: 'quiet',
+    description: 'Have a worker finish what it holds, and claim nothing more',
+    said: (worker: string) => `It goes on with: popfleet worker resume ${worker}`,
+  },
+  {
+    name: 'resume',
+    description: 'Have a quiet worker go on',
+    said: () => 'It claims tasks again.',
+  },
+  {
+    name: 'stop',
+    description: 'Have a worker finish what it holds, and its program end',
+    said: () => 'Its program ends once nothing runs, as after a SIGTERM. A supervisor may start it anew.',
+  },
+] as const;
 
 export function addWorkerVerbs(worker: Command, terminal: Terminal): void {
   const texts = {
@@ -31,4 +56,17 @@ export function addWorkerVerbs(worker: Command, terminal: Terminal): void {
       printer.say('No worker is alive. Start one: popfleet worker', 'yellow');
     }
   });
+  for (const { name, description, said } of ORDERS) {
+    const order = {
+      usage: `${name} <worker>`,
+      description,
+      examples: [`popfleet worker ${name} WORKER`],
+    };
+    addVerb(worker, terminal, order, async ({ client, printer, signal }, [which]) => {
+      const items = await client.fleet[name](which as string, signal);
+      if (printer.json) printer.document({ items });
+      else printer.table(COLUMNS, items);
+      printer.say(said(which as string), 'dim');
+    });
+  }
 }

@@ -2,11 +2,11 @@
 
 import { type Command, Option } from 'commander';
 import { httpUrl, json, matching, wholeNumber } from '../commands/arguments.ts';
+import { EXIT } from '../commands/exit-code.ts';
 import { QUEUE_NAME, TASK_TYPE } from '../protocol/names.ts';
 import { LOAD_DEFAULTS } from './options.ts';
 import { EXIT_CODES } from './verdict.ts';
 
-const USAGE_EXIT_CODE = 2;
 const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 const MAX_TASKS = 10_000_000;
 const MAX_IN_FLIGHT = 10_000;
@@ -21,11 +21,11 @@ const EXAMPLES = `Examples:
 
 const EXIT_CODE_HELP = `
 Exit codes:
-  0  nothing was lost                     6  the server rejected the task
-  1  an accepted task was lost            7  the server kept refusing (429, 503)
-  2  an option is not valid               130  interrupted
-  3  the server cannot be reached
-  4  the server denied access`;
+  ${EXIT.ok}  nothing was lost                     ${EXIT.rejected}  the server rejected the task
+  ${EXIT.failed}  an accepted task was lost            ${EXIT.overLimit}  the server kept refusing (429, 503)
+  ${EXIT.usage}  an option is not valid               ${EXIT.interrupted}  interrupted
+  ${EXIT.unreachable}  the server cannot be reached
+  ${EXIT.denied}  the server denied access`;
 
 interface ParsedOptions {
   readonly url: URL;
@@ -67,7 +67,7 @@ export function addLoadCommand(command: Command): void {
     .addHelpText('before', EXAMPLES)
     .addHelpText('after', EXIT_CODE_HELP)
     .showHelpAfterError(false)
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE_EXIT_CODE))
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage))
     .action(runCommand);
 }
 

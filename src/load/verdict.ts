@@ -1,18 +1,19 @@
 // The verdict on a load run: a word, a sentence and an exit code.
 
+import { EXIT } from '../commands/exit-code.ts';
 import type { LoadOptions } from './options.ts';
 import type { Sent, Stop } from './send-tasks.ts';
 import type { Verified } from './verify-tasks.ts';
 
 /** The exit code of each verdict. */
 export const EXIT_CODES = {
-  ok: 0,
-  lost: 1,
-  unreachable: 3,
-  denied: 4,
-  rejected: 6,
-  'over-limit': 7,
-  interrupted: 130,
+  ok: EXIT.ok,
+  lost: EXIT.failed,
+  unreachable: EXIT.unreachable,
+  denied: EXIT.denied,
+  rejected: EXIT.rejected,
+  'over-limit': EXIT.overLimit,
+  interrupted: EXIT.interrupted,
 } as const;
 type LoadOutcome = keyof typeof EXIT_CODES;
 

@@ -20,6 +20,7 @@ const REASON_CODES = [
   'due-later',
   'retry-backoff',
   'no-live-worker',
+  'workers-quiet',
   'type-unknown-to-workers',
   'popped-not-claimed',
   'behind-others',
@@ -167,7 +168,7 @@ function laterReason({ dueAt, failures }: TaskRecord): Reason {
   };
 }
 
-function workerReasons(type: string, { liveWorkers, announced }: RunFacts): Reason[] {
+function workerReasons(type: string, { liveWorkers, quietWorkers, announced }: RunFacts): Reason[] {
   if (liveWorkers === 0) {
     return [
       {
@@ -175,6 +176,16 @@ function workerReasons(type: string, { liveWorkers, announced }: RunFacts): Reas
         blocking: true,
         message: 'No worker serves this queue.',
         fix: 'start one: APP_TYPE=worker with the queue in QUEUES',
+      },
+    ];
+  }
+  if (quietWorkers >= liveWorkers) {
+    return [
+      {
+        code: 'workers-quiet',
+        blocking: true,
+        message: 'All workers of this queue are quiet: they claim nothing more.',
+        fix: 'POST /v1/workers/{worker}/resume, or start another one',
       },
     ];
   }

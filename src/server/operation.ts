@@ -5,6 +5,7 @@ import { toJsonSchema } from '@valibot/to-json-schema';
 import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
 import { ERROR_CODES, type ErrorCode, PopfleetError } from '../protocol/errors.ts';
+import { InstantSchema } from '../protocol/instant.ts';
 import { QUEUE_NAME } from '../protocol/names.ts';
 import type { InputSchema } from '../tasks/input-schema.ts';
 import type { AppEnv } from './app-env.ts';
@@ -284,6 +285,19 @@ export function pageLimit(what: string) {
 type Metadata = v.MetadataAction<string, Readonly<Record<string, unknown>>>;
 
 /** A query parameter that names a queue. */
+/** A query parameter that is a moment, read as milliseconds since 1970. */
+export function instantEntry(what: string) {
+  return v.optional(
+    v.pipe(
+      v.string(),
+      v.description(`${what}: RFC 3339, or milliseconds since 1970.`),
+      v.metadata({ format: 'date-time' }),
+      v.transform((text) => (/^\d+$/.test(text) ? Number(text) : text)),
+      InstantSchema,
+    ),
+  );
+}
+
 export function queueEntry(description: string) {
   return v.optional(
     v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`), v.description(description)),

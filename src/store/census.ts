@@ -4,9 +4,9 @@ import type { Redis } from 'ioredis';
 import { LANES, type Lane } from '../protocol/lane.ts';
 import { TASK_STATES, type TaskState } from '../protocol/task-state.ts';
 import { toRecord } from '../protocol/to-record.ts';
-import { keyOf, type Place, placesOf, QUEUES_KEY } from './keys.ts';
+import { keyOf, nameOf, type Place, placesOf, QUEUES_KEY } from './keys.ts';
 import { type Command, sendAll } from './pipeline.ts';
-import { readySince } from './ready-since.ts';
+import { type LaneSince, readySince } from './ready-since.ts';
 import { throwStoreError } from './store-error.ts';
 import { addTotals, type QueueTotals, totalsOf } from './totals.ts';
 
@@ -54,9 +54,10 @@ export function createCensus(
   now: () => number = () => performance.now(),
 ): () => Promise<Census> {
   let last: { readonly at: number; readonly census: Promise<Census> } | undefined;
+  const known: KnownSince = new Map();
   return async () => {
     if (!last || now() - last.at > FRESH_MS) {
-      const one = { at: now(), census: takeCensus(client).catch(throwStoreError) };
+      const one = { at: now(), census: takeCensus(client, known).catch(throwStoreError) };
       last = one;
       // A failure is nothing to share with those that come later.
       one.census.catch(() => {
@@ -67,7 +68,7 @@ export function createCensus(
   };
 }
 
-async function takeCensus(client: Redis): Promise<Census> {
+async function takeCensus(client: Redis, known: KnownSince): Promise<Census> {
   const [names, info, time] = await Promise.all([
     client.smembers(QUEUES_KEY),
     client.info('memory'),
@@ -79,7 +80,7 @@ async function takeCensus(client: Redis): Promise<Census> {
   const found = new Map<string, PlaceCensus[]>(listed.map((queue) => [queue, []]));
   for (let at = 0; at < places.length; at += PLACES_A_PIPELINE) {
     const some = places.slice(at, at + PLACES_A_PIPELINE);
-    const looks = await lookAt(client, some, wall);
+    const looks = await lookAt(client, some, wall, known);
     for (const [index, { queue }] of some.entries()) found.get(queue)?.push(looks[index] as PlaceCensus);
   }
   const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
@@ -113,8 +114,45 @@ function commandsFor(place: Place): readonly Command[] {
   ];
 }
 
+/** By the name of a place: since when its next tasks have been ready, and its counts at that time. */
+type KnownSince = Map<string, { readonly counts: string; readonly since: LaneSince }>;
+
+/**
+ * Since when the next tasks of each place have been ready; `undefined` where nothing waits. What was read is as it was while the
+ * counts of its place are the same, because each move changes some of them: then nothing is asked.
+ */
+async function sinceOf(
+  client: Redis,
+  places: readonly Place[],
+  replies: readonly PlaceReplies[],
+  known: KnownSince,
+): Promise<(LaneSince | undefined)[]> {
+  const counts = replies.map(([fields]) => JSON.stringify(fields));
+  const waits = replies.map(([fields]) => Number(fields['ready'] ?? 0) > 0);
+  const changed = places.filter(
+    (place, at) => waits[at] === true && known.get(nameOf(place))?.counts !== counts[at],
+  );
+  const read = await readySince(client, changed);
+  return places.map((place, at) => {
+    const name = nameOf(place);
+    if (waits[at] !== true) return undefined;
+    const since = read[changed.indexOf(place)];
+    if (!since) return known.get(name)?.since;
+    // What could not be said now is looked for again.
+    if (LANES.every((lane) => since[lane] !== undefined))
+      known.set(name, { counts: counts[at] ?? '', since });
+    else known.delete(name);
+    return since;
+  });
+}
+
 /** @param wall the time of day in Redis */
-async function lookAt(client: Redis, places: readonly Place[], wall: number): Promise<PlaceCensus[]> {
+async function lookAt(
+  client: Redis,
+  places: readonly Place[],
+  wall: number,
+  known: KnownSince,
+): Promise<PlaceCensus[]> {
   const commands = places.map(commandsFor);
   const flat = await sendAll(client, commands.flat());
   let from = 0;
@@ -123,9 +161,8 @@ async function lookAt(client: Redis, places: readonly Place[], wall: number): Pr
     return flat.slice(from - length, from) as unknown as PlaceReplies;
   });
   // Nothing more is asked of places where nothing waits.
-  const waiting = places.filter((_, at) => Number(replies[at]?.[0]['ready'] ?? 0) > 0);
+  const since = await sinceOf(client, places, replies, known);
   const following = places.filter((_, at) => (replies[at]?.[3].length ?? 0) > 0);
-  const since = await readySince(client, waiting);
   const lengths = await sendAll(
     client,
     following.map((place) => ['zcard', keyOf(place, 'outbox-ages')]),
@@ -141,8 +178,7 @@ async function lookAt(client: Redis, places: readonly Place[], wall: number): Pr
       bytes: Number(counts['bytes'] ?? 0),
       workers,
       oldestReadyMs: toRecord(LANES, (lane) => {
-        const ofPlace = since[waiting.indexOf(place)];
-        const found = ofPlace ? ofPlace[lane] : 'empty';
+        const found = since[at]?.[lane] ?? (since[at] ? undefined : 'empty');
         return found === 'empty' ? 0 : found && ageOf(found);
       }),
       outbox: {

@@ -6,6 +6,7 @@ import { compact } from '../protocol/compact.ts';
 import type { Lane, LowerShare } from '../protocol/lane.ts';
 import { keyOf, type Place } from './keys.ts';
 import { readSet } from './read-whole.ts';
+import { readOrder, type WorkerOrder } from './worker-orders.ts';
 import { bytesKept, readHeader, type TaskHeader } from './record.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { type OUTCOMES, runScript, type ScriptName } from './scripts.ts';
@@ -71,6 +72,8 @@ export interface Beat {
   readonly cancel: readonly string[];
   /** Whether Redis has what the worker says of itself (`announce`). */
   readonly isAnnounced: boolean;
+  /** What a person wants of the worker; `undefined` = nothing was ever wanted. */
+  readonly order?: WorkerOrder | undefined;
 }
 
 export interface TaskReport {
@@ -107,7 +110,12 @@ export interface Consumer {
     lower?: LowerShare,
     begun?: BegunWord,
   ): Promise<Finished>;
-  beat(held: readonly { readonly id: string; readonly token: string }[], begun?: BegunWord): Promise<Beat>;
+  /** @param obeyed the order of the reply before */
+  beat(
+    held: readonly { readonly id: string; readonly token: string }[],
+    begun?: BegunWord,
+    obeyed?: WorkerOrder,
+  ): Promise<Beat>;
   /** Writes progress and log lines of tasks that this worker runs. */
   report(reports: readonly TaskReport[]): Promise<void>;
   /** Keeps CBOR for the next run of a task that this worker runs. @returns false when it belongs to another one by now */
@@ -153,15 +161,17 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
       };
     },
 
-    async beat(held, begun = '') {
-      const reply = await call('beat', [leaseMs, begun, ...held.flatMap(({ id, token }) => [id, token])]);
-      const [word, count, lost, cancel, announced] = reply as [Buffer, number, Buffer[], Buffer[], number];
+    async beat(held, begun = '', obeyed) {
+      const args = [leaseMs, begun, obeyed ?? '', ...held.flatMap(({ id, token }) => [id, token])];
+      const reply = (await call('beat', args)) as BeatReply;
+      const [word, count, lost, cancel, announced, order] = reply;
       return {
         paused: isPaused(word),
         held: count,
         lost: lost.map(String),
         cancel: cancel.map(String),
         isAnnounced: announced === 1,
+        order: readOrder(String(order)),
       };
     },
 
@@ -229,6 +239,15 @@ function successArguments(successes: readonly Outcome[]): ScriptArgument[] {
   const flat = groups.flatMap((group) => [group.token, group.bytes, group.count]);
   return [ids.length, ...ids, groups.length, ...flat, results.length / 2, ...results];
 }
+
+type BeatReply = readonly [
+  paused: Buffer,
+  held: number,
+  lost: readonly Buffer[],
+  cancel: readonly Buffer[],
+  announced: number,
+  order: Buffer,
+];
 
 /** Flat: id, header and content of each task. */
 type TaskReply = readonly Buffer[];

@@ -15,6 +15,7 @@ import { readTasks } from './read-tasks.ts';
 import { runScript } from './scripts.ts';
 import { readTaskLog } from './task-log.ts';
 import { withStoreErrors } from './store-error.ts';
+import { readOrder, type WorkerOrder } from './worker-orders.ts';
 
 interface QueueCounts {
   readonly queue: string;
@@ -53,6 +54,8 @@ export interface RunFacts {
   readonly ready: Readonly<Record<Lane, number>>;
   readonly running: number;
   readonly liveWorkers: number;
+  /** Workers that claim nothing more, because a person wants it. */
+  readonly quietWorkers: number;
   /** When the lease of the worker that runs it ends. */
   readonly leaseUntil: number | undefined;
   /** Since when it is known that its message was popped, but not claimed. */
@@ -68,6 +71,8 @@ export interface LiveWorker extends Partial<Omit<AnnouncedWorker, 'worker'>> {
   readonly leaseUntil: number;
   /** Tasks that it holds. */
   readonly holds: number;
+  /** What a person wants of it. */
+  readonly order: WorkerOrder | undefined;
 }
 
 /** Tasks ahead of another one that are counted. */
@@ -192,10 +197,11 @@ async function countPlace(client: Redis, place: Place): Promise<PlaceFacts> {
 }
 
 async function workersOf(client: Redis, place: Place): Promise<LiveWorker[]> {
-  const [leases, announced, holds] = await Promise.all([
+  const [leases, announced, holds, orders] = await Promise.all([
     client.zrangebyscore(keyOf(place, 'workers'), '-inf', '+inf', 'WITHSCORES'),
     readHash(client, keyOf(place, 'announced')),
     readHash(client, keyOf(place, 'holds')),
+    readHash(client, keyOf(place, 'orders')),
   ]);
   const names = leases.filter((_, at) => at % 2 === 0);
   return names.map((worker, at) => {
@@ -204,6 +210,7 @@ async function workersOf(client: Redis, place: Place): Promise<LiveWorker[]> {
       queue: place.queue,
       leaseUntil: Number(leases[2 * at + 1]),
       holds: Number(holds.get(field) ?? 0),
+      order: readOrder(orders.get(field)?.toString()),
     });
   });
 }
@@ -215,6 +222,7 @@ type FactsReply = readonly [
   lanes: readonly number[],
   running: number,
   liveWorkers: number,
+  quietWorkers: number,
   lease: Buffer,
   suspect: Buffer,
   announced: readonly Buffer[],
@@ -228,6 +236,7 @@ function readFacts([
   lanes,
   running,
   liveWorkers,
+  quietWorkers,
   lease,
   suspect,
   flat,
@@ -243,6 +252,7 @@ function readFacts([
     ready: toRecord(LANES, (lane) => lanes[LANES.indexOf(lane)] ?? 0),
     running,
     liveWorkers,
+    quietWorkers,
     leaseUntil: time(lease),
     missedSince: time(suspect),
     announced: names.map((name, at) => readAnnouncement(name.toString(), flat[2 * at + 1])),

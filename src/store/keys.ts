@@ -42,6 +42,7 @@ const OTHERS = [
   'events',
   'workers',
   'announced',
+  'orders',
   'running',
   'holds',
   'begun',

@@ -6,6 +6,7 @@ import { type Place, placeOf, placesOf } from './keys.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { runScript, type ScriptName } from './scripts.ts';
 import { withStoreErrors } from './store-error.ts';
+import { orderWorker, type WorkerOrder } from './worker-orders.ts';
 
 /** `requested`: it runs and its worker was asked to stop it; `unknown`: there is no such task. */
 export type CancelAnswer =
@@ -42,6 +43,8 @@ export interface Operator {
   remove(queue: string, id: string): Promise<RemoveAnswer>;
   pause(queue: string): Promise<void>;
   resume(queue: string): Promise<void>;
+  /** Tells a worker what to do with a queue. @returns false when no such worker serves it */
+  order(queue: string, worker: string, order: WorkerOrder): Promise<boolean>;
 }
 
 /**
@@ -74,5 +77,6 @@ export function createOperator(client: Redis, onEnd: (place: Place) => void = ()
     remove: async (queue, id) => (await end('remove', queue, id)) as RemoveAnswer,
     pause: (queue) => callAll('pause', queue, 'paused'),
     resume: (queue) => callAll('pause', queue, 'open'),
+    order: (queue, worker, order) => orderWorker(client, queue, worker, order),
   });
 }

@@ -11,6 +11,7 @@ import { COLUMNS, readHeader, type TaskHeader } from './record.ts';
 
 /** Milliseconds of the clock of Redis; `undefined`: it cannot be said. */
 type Since = number | 'empty' | undefined;
+export type LaneSince = Readonly<Record<Lane, Since>>;
 
 /**
  * Entries of tasks that were cancelled or removed stay in their lane until a worker pops them. Behind one so many others are looked
@@ -24,10 +25,7 @@ const MOST_LANES = 10;
  * One look costs a command a lane and two or three more a place.
  * @throws Error of ioredis
  */
-export async function readySince(
-  client: Redis,
-  places: readonly Place[],
-): Promise<readonly Readonly<Record<Lane, Since>>[]> {
+export async function readySince(client: Redis, places: readonly Place[]): Promise<readonly LaneSince[]> {
   const tails = await sendAll(
     client,
     places.flatMap((place) => LANES.map((lane): Command => ['lindex', ledgerKey(place, lane), -1])),

@@ -102,6 +102,7 @@ const SCRIPTS = {
   load: LOOKS,
   explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/event', 'lib/move', 'lib/push'],
   pause: QUEUE,
+  order: QUEUE,
   follow: [...ROWS, 'lib/followed', 'lib/outbox'],
   relay: [...QUEUE, 'lib/entries'],
   marks: QUEUE,

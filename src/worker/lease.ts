@@ -3,6 +3,7 @@
 
 import { createSerial } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import type { WorkerOrder } from '../store/worker-orders.ts';
 import { type LaneTurn, takeTurns } from '../protocol/lane.ts';
 import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/consumer.ts';
 import { refusalOf } from '../store/protocol-number.ts';
@@ -31,6 +32,8 @@ export interface LeaseDeps {
   /** Tasks that can run at the same time. */
   readonly places: number;
   readonly watch: CallWatch;
+  /** Called when a person wants the worker to end. */
+  readonly onStop: () => void;
   readonly log: Log;
 }
 
@@ -47,6 +50,7 @@ export class Lease {
   readonly #toBegin: HeldTask[] = [];
   readonly #ahead: Ahead;
   #isPaused = false;
+  #order: WorkerOrder | undefined;
   /** Redis has let this release change the queue. */
   #isServed = false;
   /** Why it does not, as a sentence. */
@@ -82,9 +86,14 @@ export class Lease {
     return this.#deps.consumer;
   }
 
-  /** Whether messages may be popped: the queue is not paused, and by the last reply no other release keeps it. */
+  /** Whether messages may be popped: tasks may be claimed, and by the last reply no other release keeps the queue. */
   get isOpen(): boolean {
-    return this.#isServed && !this.#isPaused;
+    return this.#isServed && this.#mayClaim;
+  }
+
+  /** The queue is not paused, and nobody wants the worker to be quiet. */
+  get #mayClaim(): boolean {
+    return !this.#isPaused && (this.#order === undefined || this.#order === 'work');
   }
 
   /** Claims popped messages and fills the free slots. @throws Error of the store; what was popped comes back by itself */
@@ -92,7 +101,7 @@ export class Lease {
     const { consumer, slots, laneTurn, relay, watch } = this.#deps;
     const call = `claim of ${this.queue}`;
     const claimed = this.#unlessRefused(async () => {
-      const extra = this.#isPaused ? 0 : slots.reserve(Number.POSITIVE_INFINITY);
+      const extra = this.#mayClaim ? slots.reserve(Number.POSITIVE_INFINITY) : 0;
       const telling = this.#tell(0);
       try {
         const reply = await this.#inDoubtUntilReplied(
@@ -126,14 +135,24 @@ export class Lease {
       const reply = await consumer.beat(
         mine.map(({ task }) => task),
         telling.word,
+        this.#order,
       );
       this.#ahead.told(telling);
       this.#isPaused = reply.paused;
+      this.#obey(reply.order);
       for (const id of reply.lost) slots.find(this.queue, id)?.stop('lease-lost');
       for (const id of reply.cancel) slots.find(this.queue, id)?.stop('cancelled');
       if (!reply.isAnnounced) await announce();
       if (reply.held !== mine.length - reply.lost.length) await this.#lookAgain();
     });
+  }
+
+  #obey(order: WorkerOrder | undefined): void {
+    if (order === this.#order) return;
+    this.#order = order;
+    const { onStop, log } = this.#deps;
+    log.info({ queue: this.queue, order }, 'a person wants this of the worker');
+    if (order === 'stop') onStop();
   }
 
   /** Takes a report of a running handler, to be written with the next batch. */
@@ -196,7 +215,7 @@ export class Lease {
   async #finish(batch: readonly Outcome[]): Promise<void> {
     const { consumer, slots, wantsMore, laneTurn, relay, log } = this.#deps;
     if (this.#isInDoubt) await this.#lookAgain();
-    const want = wantsMore() && !this.#isPaused ? slots.reserve(Number.POSITIVE_INFINITY, batch.length) : 0;
+    const want = wantsMore() && this.#mayClaim ? slots.reserve(Number.POSITIVE_INFINITY, batch.length) : 0;
     // The last reports of their handlers go first: they count only while the tasks run.
     this.#reports.flush();
     const telling = this.#tell(batch.length);

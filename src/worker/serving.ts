@@ -63,6 +63,8 @@ export interface ServingDeps {
   readonly log: Log;
   /** Called when it cannot fetch, claim, record or beat for long, and a new process should try. */
   readonly onStuck: () => void;
+  /** Called when a person wants the program to end. Without it, the worker only becomes quiet. */
+  readonly onStop?: () => void;
   /** Those of the process; without them nothing is measured. */
   readonly metrics?: ProcessMetrics | undefined;
   /** For tests: five minutes. */
@@ -120,7 +122,7 @@ export function createServing(
 /** In the order in which they start: each stands on those before it. Nothing connects to Redis before the runners have loaded. */
 function* servicesOf(
   settings: ServingSettings,
-  { connection, registry, log, onStuck, metrics, stuckMs = STUCK_MS }: ServingDeps,
+  { connection, registry, log, onStuck, onStop = () => undefined, metrics, stuckMs = STUCK_MS }: ServingDeps,
   openRunners: OpenRunners,
   name: string,
   stopping: AbortSignal,
@@ -168,6 +170,7 @@ function* servicesOf(
         laneTurn,
         places: concurrency,
         watch,
+        onStop,
         log,
       }),
     );

@@ -8,6 +8,7 @@ import type * as shapes from '../../src/client/shapes.ts';
 import type { CallInput } from '../../src/protocol/options.ts';
 import type { ScheduleInput as ServerScheduleInput } from '../../src/protocol/schedule.ts';
 import type { Explanation } from '../../src/server/explain.ts';
+import type { ErrorGroupView } from '../../src/server/routes/errors.ts';
 import type { TypeView, WorkerView } from '../../src/server/routes/fleet.ts';
 import type { ReadinessView } from '../../src/server/routes/health.ts';
 import type { QueueView } from '../../src/server/routes/queues.ts';
@@ -98,6 +99,7 @@ test('what the client shows is what the server answers, with all its members', (
   expectTypeOf<QueueView>().toExtend<shapes.QueueView>();
   expectTypeOf<ScheduleView>().toExtend<shapes.ScheduleView>();
   expectTypeOf<WorkerView>().toExtend<shapes.WorkerView>();
+  expectTypeOf<ErrorGroupView>().toExtend<shapes.ErrorGroupView>();
   expectTypeOf<TypeView>().toExtend<shapes.TypeView>();
   expectTypeOf<ReadinessView>().toExtend<shapes.ReadinessView>();
   expectTypeOf<CallerView>().toExtend<shapes.CallerView>();
@@ -110,6 +112,7 @@ test('what the client shows is what the server answers, with all its members', (
   expectTypeOf<Unequal<QueueView, shapes.QueueView>>().toBeNever();
   expectTypeOf<Unequal<ScheduleView, shapes.ScheduleView>>().toBeNever();
   expectTypeOf<Unequal<WorkerView, shapes.WorkerView>>().toBeNever();
+  expectTypeOf<Unequal<ErrorGroupView, shapes.ErrorGroupView>>().toBeNever();
   expectTypeOf<Unequal<TypeView, shapes.TypeView>>().toBeNever();
   expectTypeOf<Unequal<ReadinessView, shapes.ReadinessView>>().toBeNever();
   expectTypeOf<Unequal<CallerView, shapes.CallerView>>().toBeNever();

@@ -66,3 +66,49 @@ test('a canary that ends well says how to go on', async () => {
   });
   expect(stderr).toContain('without --canary');
 });
+
+test('causes are listed and shown with their newest task', async () => {
+  const id = await die('causes');
+  const { stdout } = await popfleet('dead list --queue causes --since 1h');
+  const row = [FINGERPRINT, 'causes', 'add', '1', '1', expect.any(String), `RangeError: ${ERROR.message}`];
+  expect(stdout.trimEnd().split('\t')).toEqual(row);
+  const shown = JSON.parse((await popfleet(`dead show ${FINGERPRINT} --json`)).stdout) as object;
+  expect(shown).toMatchObject({
+    fingerprint: FINGERPRINT,
+    items: expect.arrayContaining([expect.objectContaining({ queue: 'causes', sample: id })]),
+    sample: { error: { name: 'RangeError' } },
+  });
+  const shownToPerson = await popfleet(`dead show ${FINGERPRINT}`, { isTerminal: true });
+  expect(shownToPerson.stdout).toContain(`RangeError: ${ERROR.message}`);
+  expect((await popfleet('dead show 0123456789abcdef')).code).toBe(5);
+
+  // Once none is dead any more it is listed on demand alone.
+  expect((await popfleet(`task retry ${id}`)).code).toBe(0);
+  expect(await popfleet('dead list --queue causes')).toMatchObject({
+    stdout: '',
+    stderr: 'Nothing is dead.\n',
+  });
+  expect((await popfleet('dead list --queue causes --all')).stdout).toContain(FINGERPRINT);
+});
+
+test('tasks are listed by tag, error and time', async () => {
+  const sent = { queue: 'listed', tags: ['eu'] };
+  const id = await send(server.url(), 'add', { one: 1, two: 2 }, sent);
+  const ids = async (conditions: string): Promise<readonly string[]> => {
+    const { stdout } = await popfleet(`task list --queue listed ${conditions} --json`);
+    return (JSON.parse(stdout) as { readonly items: readonly { readonly id: string }[] }).items.map(
+      (task) => task.id,
+    );
+  };
+  expect(await ids('--tag eu --since 1h')).toEqual([id]);
+  expect(await ids('--since 2000-01-01 --until 2100-01-01T00:00:00Z')).toEqual([id]);
+  for (const none of ['--tag us', '--until 1h', '--since 2100-01-01', '--error TypeError']) {
+    expect(await ids(none), none).toEqual([]);
+  }
+  for (const wrong of ['yesterday', '5', '2026-99-99', '999999999999d']) {
+    expect(await popfleet(`task list --since ${wrong}`)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('such as 1h or 2d'),
+    });
+  }
+});

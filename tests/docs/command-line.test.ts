@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Ended, installCommand, startAtTerminal, startInPipe } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
+import { createHandWorker } from '../support/hand-worker.ts';
+import { socketPath } from '../../src/embedded/socket.ts';
 import { type RoleProcess, startRole, stopRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 import { finished, send } from '../support/life.ts';
@@ -90,8 +92,18 @@ async function openOperation(isToEnd: boolean): Promise<string> {
 
 let files = 0;
 
+/** The name of a worker that is none: what becomes of the real one, other examples would feel. */
+async function handWorker(): Promise<string> {
+  const worker = createHandWorker(socketPath(join(folder, '.popfleet')));
+  await send(all.url(), 'add', { one: 1, two: 2 }, { queue: 'hands' });
+  await worker.end(await worker.take('hands'), 'succeeded', 3);
+  worker.close();
+  return 'hand-worker';
+}
+
 async function written(line: string): Promise<string> {
   if (line.includes('FINGERPRINT')) return line.replace('FINGERPRINT', await fingerprintOfDead());
+  if (line.includes(' WORKER')) return line.replace('WORKER', await handWorker());
   if (line.includes(' OP')) return line.replace(' OP', ` ${await openOperation(line.includes('--watch'))}`);
   const id = line.includes(' ID') ? await taskFor(line) : '';
   return line.replaceAll('ID', id).replaceAll(HERE, all.url());

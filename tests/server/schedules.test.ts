@@ -144,3 +144,17 @@ test('case 49: the end of a pause says what it has skipped', async () => {
   });
   await ask('DELETE', '/v1/schedules/paused');
 });
+
+test('a schedule is run at once, also while it is paused, and its ticks stay as they are', async () => {
+  const options = { tags: ['eu'], priority: 'high', paused: true };
+  await ask('PUT', '/v1/schedules/now', { ...SCHEDULE, ...options });
+  const before = (await ask('GET', '/v1/schedules/now')).body;
+  const ran = await ask('POST', '/v1/schedules/now/run');
+  expect(ran).toMatchObject({ status: 202, body: { type: 'add', queue: 'mail', priority: 'high' } });
+  const { headers, body } = ran;
+  expect(headers.get('location')).toBe(`/v1/tasks/${String(body['id'])}`);
+  const task = { state: 'ready', input: { one: 1, two: 2 }, tags: ['eu'] };
+  expect((await ask('GET', `/v1/tasks/${String(body['id'])}`)).body).toMatchObject(task);
+  expect((await ask('GET', '/v1/schedules/now')).body).toEqual(before);
+  expect((await ask('POST', '/v1/schedules/none/run')).status).toBe(404);
+});

@@ -70,6 +70,9 @@ const ROUTES: readonly Row[] = [
   ['GET', '/v1/queues', 'read'],
   ['GET', '/v1/queues/default', 'read'],
   ['GET', '/v1/workers', 'read'],
+  ['POST', '/v1/workers/hand-worker/quiet', 'admin'],
+  ['POST', '/v1/workers/hand-worker/resume', 'admin'],
+  ['POST', '/v1/workers/hand-worker/stop', 'admin'],
   ['GET', '/v1/types', 'read'],
   ['GET', '/v1/audit', 'admin'],
   ['GET', '/v1/series', 'read'],
@@ -80,6 +83,7 @@ const ROUTES: readonly Row[] = [
   ['GET', '/v1/schedules/hourly', 'read'],
   ['POST', '/v1/schedules/hourly/pause', 'admin'],
   ['POST', '/v1/schedules/hourly/resume', 'admin'],
+  ['POST', '/v1/schedules/hourly/run', 'admin'],
   ['DELETE', '/v1/schedules/hourly', 'admin'],
   ['POST', '/v1/queues/default/pause', 'admin'],
   ['POST', '/v1/queues/default/resume', 'admin'],
@@ -125,6 +129,7 @@ test('the table has every operation of the document, and no other', async () => 
       .replace('/OPERATION', '/{operation}')
       .replace('/FINGERPRINT', '/{fingerprint}')
       .replace('/hourly', '/{name}')
+      .replace('/hand-worker', '/{worker}')
       .replace('/queues/default', '/queues/{queue}')
       .replace('/problems/not-found', '/problems/{code}')
       .replace(/^\/add$/, '/{type}');

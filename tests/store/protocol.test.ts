@@ -132,6 +132,7 @@ const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<u
   claim: () => idle.claim([], 1),
   finish: ({ running }) => end(running, 'succeeded', encodeCbor(3)),
   beat: () => idle.beat([]),
+  order: () => operator.order(QUEUE, 'w1', 'quiet'),
   held: ({ running }) => runScript(client, 'held', homeOf(QUEUE), ['w1', running.id]),
   leave: () => worker.leave(),
   report: ({ running: { id, token } }) =>

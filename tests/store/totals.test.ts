@@ -107,10 +107,12 @@ test('sums beyond what a number holds exactly are exact, and spoilt ones are 0',
 test('the census says how long the next task of a lane has been ready', async () => {
   const { clock, enqueue, take, finish, sweep } = await openScriptedQueue(client);
   await client.sadd('pf:queues', QUEUE);
-  const oldest = async (): Promise<unknown> => (await createCensus(client)()).queues[0]?.oldestReadyMs;
+  let now = 0;
+  const census = createCensus(client, () => (now += 10_000));
+  const oldest = async (): Promise<unknown> => (await census()).queues[0]?.oldestReadyMs;
   // The census asks Redis for the time of day, and the clock of the scripts is elsewhere: their difference is the same throughout.
-  const [seconds] = await client.time();
-  await clock.advance(Number(seconds) * 1_000 - clock.now());
+  const [wall] = await client.time();
+  await clock.advance(Number(wall) * 1_000 - clock.now());
   const long = 3_600_000;
   await clock.advance(-long);
   await enqueue(1, { delayMs: 1_000 }, 'low');
@@ -123,6 +125,12 @@ test('the census says how long the next task of a lane has been ready', async ()
   // The delay does not count, and one that is gone is not looked at.
   expect(found.low).toBeGreaterThan(long - 2_000);
   expect(found.low).toBeLessThan(found.normal);
+
+  // While nothing happens no lane is looked at, and they grow older.
+  await client.config('RESETSTAT');
+  const again = (await oldest()) as { normal: number; low: number };
+  expect(again.normal).toBeGreaterThanOrEqual(found.normal);
+  expect(await client.info('commandstats')).not.toContain('cmdstat_lindex');
 
   // One that came back is ready since it was claimed, at the earliest.
   await finish(await take(1), 'released');

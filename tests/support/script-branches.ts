@@ -276,7 +276,6 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     const [ready = ''] = await enqueue(1);
     await createEventLog(client).task(QUEUE, ready);
     await inspector.task(ready, new Set([QUEUE]));
-    await inspector.explain(QUEUE, ready);
     await client.rpop(readyKey(QUEUE, 'normal'));
     await sweep();
     expect((await inspector.explain(QUEUE, ready)).missedSince).toBe(clock.now());
@@ -294,7 +293,8 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       ['enqueue', [1, newTaskId(), newTaskId(), content]],
       ['claim', ['w', 1_000, '', 0, 0, 0]],
       ['finish', ['w', 1_000, '', 0, 0, 0, 0, 0, 0]],
-      ['beat', ['w', 1_000, '']],
+      ['beat', ['w', 1_000, '', 'quiet']],
+      ['order', ['w', 'quiet']],
       ['held', ['w', id]],
       ['leave', ['w']],
       ['report', [id, 'none', '', 0]],

@@ -7,6 +7,7 @@ import type { Beat, ClaimedTask, Consumer, Finished, Outcome } from '../../src/s
 import { createLog } from '../../src/log.ts';
 import { createCallWatch } from '../../src/worker/call-watch.ts';
 import type { Execute } from '../../src/worker/execute.ts';
+import type { WorkerOrder } from '../../src/store/worker-orders.ts';
 import { createLaneTurn } from '../../src/protocol/lane.ts';
 import { Lease } from '../../src/worker/lease.ts';
 import { createSlots, type HeldTask, type Slots } from '../../src/worker/slots.ts';
@@ -22,6 +23,8 @@ class FakeConsumer implements Consumer {
   looks = 0;
   left = 0;
   isPaused = false;
+  /** How often its worker was told to end. */
+  stops = 0;
   /** What the next calls bring. */
   next: ClaimedTask[] = [];
   /** What Redis says this worker holds. */
@@ -155,6 +158,7 @@ beforeEach(() => {
     wantsMore: () => wantsMore,
     laneTurn: createLaneTurn(0),
     places: LIMIT,
+    onStop: () => void (consumer.stops += 1),
     // A call that fails counts at once.
     watch: createCallWatch(0, log, () => (isStuck = true)),
     log,
@@ -274,6 +278,19 @@ test('a beat that counts other tasks than the worker looks which they are', asyn
   await eventually(() => begun.length === 2);
   expect(consumer.looks).toBe(1);
   expect(slots.size()).toBe(2);
+});
+
+test('a beat tells what a person wants: quiet claims nothing more, stop ends the program, once', async () => {
+  await claim('a', 'b');
+  const opensAt = async (order: WorkerOrder): Promise<boolean> => {
+    consumer.beatReply = { order };
+    return lease.beat().then(() => lease.isOpen);
+  };
+  expect(await opensAt('quiet')).toBe(false);
+  end.get('a')?.(success(taskOf('a')));
+  await eventually(() => consumer.finishes[0]?.want === 0);
+  const isOpen = [await opensAt('work'), await opensAt('stop'), await opensAt('stop')];
+  expect({ isOpen, stops: consumer.stops }).toEqual({ isOpen: [true, false, false], stops: 1 });
 });
 
 test('a beat tells whether the queue is paused', async () => {

@@ -3,16 +3,23 @@
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { InstantSchema } from '../../protocol/instant.ts';
 import { QUEUE_NAME, TASK_TYPE } from '../../protocol/names.ts';
 import { toTime } from '../../protocol/time-text.ts';
 import { type ErrorGroup, FINGERPRINT, type GroupPosition } from '../../store/error-groups.ts';
 import { named } from '../../views/component.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { knows } from '../caller.ts';
+import { visibleQueues } from '../caller.ts';
 import type { Deps } from '../deps.ts';
-import { type Operation, pageLimit, readQuery, ROWS_A_PAGE, type Route, route } from '../operation.ts';
+import {
+  instantEntry,
+  type Operation,
+  pageLimit,
+  readQuery,
+  ROWS_A_PAGE,
+  type Route,
+  route,
+} from '../operation.ts';
 
 const CURSOR_FAULT = 'must be what `next` of a page said';
 /** Last seen, queue and fingerprint of the last group of a page. */
@@ -27,15 +34,7 @@ const listEntries = {
     ),
   ),
   type: v.optional(v.pipe(v.string(), v.regex(TASK_TYPE, `must match ${TASK_TYPE.source}`))),
-  since: v.optional(
-    v.pipe(
-      v.string(),
-      v.description('Last seen at this time or later: RFC 3339, or milliseconds since 1970.'),
-      v.metadata({ format: 'date-time' }),
-      v.transform((text) => (/^\d+$/.test(text) ? Number(text) : text)),
-      InstantSchema,
-    ),
-  ),
+  since: instantEntry('Last seen at this time or later'),
   limit: pageLimit('Groups'),
   cursor: v.optional(
     v.pipe(v.string(), v.regex(CURSOR, CURSOR_FAULT), v.description('`next` of the page before.')),
@@ -70,11 +69,14 @@ const GroupSchema = named(
   }),
 );
 
+/** A kind of failure as callers see it. */
+export type ErrorGroupView = v.InferOutput<typeof GroupSchema>;
+
 /** `GET /v1/errors` and `GET /v1/errors/{fingerprint}`. */
 export function errorRoutes({ errors, inspector }: Pick<Deps, 'errors' | 'inspector'>): readonly Route[] {
   const queuesOf = async (c: Context<AppEnv>, wanted?: string): Promise<readonly string[]> =>
-    (await inspector.queues()).filter(
-      (queue) => knows(c.get('caller'), queue) && (wanted === undefined || queue === wanted),
+    (await visibleQueues(inspector, c.get('caller'))).filter(
+      (queue) => wanted === undefined || queue === wanted,
     );
 
   return [
@@ -150,7 +152,7 @@ const GET_ONE: Operation = {
   problems: ['not-found'],
 };
 
-function toView({ firstSeenAt, lastSeenAt, ...group }: ErrorGroup): v.InferOutput<typeof GroupSchema> {
+function toView({ firstSeenAt, lastSeenAt, ...group }: ErrorGroup): ErrorGroupView {
   const { type, ...rest } = group;
   return {
     ...rest,

@@ -2,22 +2,28 @@
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
+import { PopfleetError } from '../../protocol/errors.ts';
 import type { TaskDefaults } from '../../protocol/options.ts';
 import { toOptionalTime, toTime } from '../../protocol/time-text.ts';
 import type { LiveWorker } from '../../store/inspector.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
-import { knows } from '../caller.ts';
+import { noteForAudit } from '../audited.ts';
+import { knows, visibleQueues } from '../caller.ts';
 import { compact } from '../../protocol/compact.ts';
 import { named } from '../../views/component.ts';
-import { inputToJson, type Route, route } from '../operation.ts';
+import { inputToJson, type Operation, type Route, route } from '../operation.ts';
 
 const WorkerSchema = v.object({
   worker: v.string(),
   queue: v.string(),
   leaseUntil: v.pipe(v.string(), v.description('end of its lease; then its tasks go to others')),
   holds: v.pipe(v.number(), v.description('tasks')),
+  state: v.pipe(
+    v.picklist(['working', 'quiet', 'stopping']),
+    v.description('`quiet`: it claims nothing more; `stopping`: its program ends once nothing runs'),
+  ),
   host: v.exactOptional(v.string()),
   pid: v.exactOptional(v.number()),
   startedAt: v.exactOptional(v.string()),
@@ -29,6 +35,8 @@ const WorkerSchema = v.object({
 /** A worker as callers see it. */
 export type WorkerView = v.InferOutput<typeof WorkerSchema>;
 
+const WorkersSchema = v.object({ items: v.array(named('Worker', WorkerSchema)) });
+
 const TypeSchema = v.object({
   type: v.string(),
   input: v.pipe(v.unknown(), v.description('JSON Schema (2020-12)')),
@@ -38,8 +46,18 @@ const TypeSchema = v.object({
 /** A task type as callers see it. */
 export type TypeView = v.InferOutput<typeof TypeSchema>;
 
-/** `GET /v1/workers` and `GET /v1/types`. */
-export function fleetRoutes({ inspector, registry }: Pick<Deps, 'inspector' | 'registry'>): readonly Route[] {
+/** What a person may want of a worker, by the last word of the path. */
+const ORDERS = { quiet: 'quiet', stop: 'stop', resume: 'work' } as const;
+const VERBS = ['quiet', 'stop', 'resume'] as const;
+const SUMMARIES = {
+  quiet: 'A worker finishes what it holds, and claims nothing more',
+  stop: 'A worker finishes what it holds, and its program ends',
+  resume: 'A quiet worker goes on',
+} as const;
+
+/** `GET /v1/workers`, `POST /v1/workers/{worker}/quiet`, `…/stop` and `…/resume`, and `GET /v1/types`. */
+export function fleetRoutes(deps: Pick<Deps, 'inspector' | 'operator' | 'registry'>): readonly Route[] {
+  const { inspector, operator, registry } = deps;
   const items = [...registry.values()].map(({ type, input, defaults = {}, runIn = 'thread' }) => ({
     type,
     input: inputToJson(input),
@@ -59,15 +77,24 @@ export function fleetRoutes({ inspector, registry }: Pick<Deps, 'inspector' | 'r
         answers: {
           200: {
             description: 'One item a worker and queue.',
-            schema: v.object({ items: v.array(named('Worker', WorkerSchema)) }),
+            schema: WorkersSchema,
           },
         },
       },
       async (c) => {
-        const queues = (await inspector.queues()).filter((queue) => knows(c.get('caller'), queue));
-        const workers = await Promise.all(queues.map((queue) => inspector.workers(queue)));
-        return answer(c, 200, { items: workers.flat().map(toView) });
+        const workers = await workersOf(inspector, await visibleQueues(inspector, c.get('caller')));
+        return answer(c, 200, { items: workers.map(toView) });
       },
+    ),
+    ...VERBS.map((verb) =>
+      route('POST', `/v1/workers/:worker/${verb}`, operationOf(verb), async (c) => {
+        const name = c.req.param('worker') ?? '';
+        const queues = await demandQueues(c, deps, name, verb);
+        await Promise.all(queues.map((queue) => operator.order(queue, name, ORDERS[verb])));
+        noteForAudit(c, { queues });
+        const all = await workersOf(inspector, queues);
+        return answer(c, 200, { items: all.filter(({ worker }) => worker === name).map(toView) });
+      }),
     ),
     route(
       'GET',
@@ -89,6 +116,50 @@ export function fleetRoutes({ inspector, registry }: Pick<Deps, 'inspector' | 'r
   ];
 }
 
+function operationOf(verb: keyof typeof ORDERS): Operation {
+  return {
+    id: `${verb}Worker`,
+    tag: 'queues',
+    summary: SUMMARIES[verb],
+    description: 'The worker learns of it at once. With a key for some queues it is about these alone.',
+    scope: 'admin',
+    answers: { 200: { description: 'The worker, one item a queue.', schema: WorkersSchema } },
+    problems: verb === 'stop' ? ['not-found', 'forbidden'] : ['not-found'],
+  };
+}
+
+async function workersOf(
+  inspector: Deps['inspector'],
+  queues: readonly string[],
+): Promise<readonly LiveWorker[]> {
+  return (await Promise.all(queues.map((queue) => inspector.workers(queue)))).flat();
+}
+
+/**
+ * The queues of the caller that a worker serves.
+ * @throws PopfleetError `not-found` when it serves none; `forbidden` when it would end although it serves others as well
+ */
+async function demandQueues(
+  c: Context<AppEnv>,
+  { inspector }: Pick<Deps, 'inspector'>,
+  name: string,
+  verb: keyof typeof ORDERS,
+): Promise<readonly string[]> {
+  const workers = await workersOf(inspector, await inspector.queues());
+  const served = workers.filter(({ worker }) => worker === name).map(({ queue }) => queue);
+  const queues = served.filter((queue) => knows(c.get('caller'), queue));
+  if (queues.length === 0) {
+    throw new PopfleetError('not-found', 'There is no such live worker. GET /v1/workers lists them.');
+  }
+  if (verb === 'stop' && queues.length < served.length) {
+    throw new PopfleetError(
+      'forbidden',
+      'This worker also serves queues that the key is not for: make it quiet in those of the key instead.',
+    );
+  }
+  return queues;
+}
+
 /** Every caller may see a type, but not the queue of its definition when that is not visible to the caller. */
 function withoutForeignQueue(c: Context<AppEnv>, item: { readonly defaults: TaskDefaults }): object {
   const { queue, ...defaults } = item.defaults;
@@ -96,13 +167,14 @@ function withoutForeignQueue(c: Context<AppEnv>, item: { readonly defaults: Task
 }
 
 function toView(live: LiveWorker): WorkerView {
-  const { worker, queue, leaseUntil, holds, host, pid, startedAt, version, concurrency, threads, types } =
-    live;
+  const { worker, queue, leaseUntil, holds, order, host, pid, startedAt, version, concurrency } = live;
+  const { threads, types } = live;
   return compact<WorkerView>({
     worker,
     queue,
     leaseUntil: toTime(leaseUntil),
     holds,
+    state: order === 'quiet' ? 'quiet' : order === 'stop' ? 'stopping' : 'working',
     host,
     pid,
     startedAt: toOptionalTime(startedAt),

@@ -17,6 +17,8 @@ import type { Deps } from '../deps.ts';
 import { readBody } from '../body.ts';
 import { SCHEDULE_BODIES } from '../call-schema.ts';
 import { knows } from '../caller.ts';
+import { ReceiptSchema, toAccepted } from '../receipt.ts';
+import { senderOf } from '../sender.ts';
 import { type Operation, queueEntry, readQuery, type Route, route } from '../operation.ts';
 
 const RUNS_SHOWN = 5;
@@ -26,9 +28,9 @@ const queueQuery = {
 };
 const ONE_PROBLEMS = ['not-found', 'ambiguous-name', 'invalid-query'] as const;
 
-/** `PUT`, `GET` and `DELETE /v1/schedules/{name}`, `GET /v1/schedules`, `POST …/pause` and `…/resume`. */
+/** `PUT`, `GET` and `DELETE /v1/schedules/{name}`, `GET /v1/schedules`, `POST …/pause`, `…/resume` and `…/run`. */
 export function scheduleRoutes(
-  deps: Pick<Deps, 'accept' | 'schedules' | 'bodyLimitBytes' | 'log'>,
+  deps: Pick<Deps, 'accept' | 'schedules' | 'bodyLimitBytes' | 'quota' | 'log'>,
 ): readonly Route[] {
   const { accept, schedules } = deps;
 
@@ -36,6 +38,18 @@ export function scheduleRoutes(
     const found = await schedules.find(c.req.param('name') ?? '', among);
     if (found) return found;
     throw new PopfleetError('not-found', 'There is no such schedule. GET /v1/schedules lists them.');
+  }
+
+  /** Makes a task of it as a tick would, whether it is paused or not. Its ticks stay as they are planned. */
+  async function run(c: Context<AppEnv>): Promise<Response> {
+    const { queue, schedule } = readable(await find(c));
+    const { cron: _, everyMs: __, timeZone: ___, misfire: ____, paused: _____, ...call } = schedule;
+    const sender = senderOf(c, deps.quota);
+    const prepared = accept.prepare({ ...call, queue }, sender);
+    await accept.admit(prepared, sender);
+    const accepted = toAccepted(call.type, prepared, await accept.send(prepared), c.get('basePath'));
+    noteForAudit(c, { queue, task: accepted.id });
+    return answer(c, 202, accepted, { Location: accepted.links.self });
   }
 
   async function put(queue: string, name: string, schedule: Schedule, among: Among): Promise<boolean> {
@@ -51,13 +65,7 @@ export function scheduleRoutes(
   }
 
   async function setPaused(c: Context<AppEnv>, paused: boolean): Promise<Response> {
-    const { name, queue, schedule, fault } = await find(c);
-    if (!schedule) {
-      throw new PopfleetError(
-        'invalid-input',
-        `The schedule cannot be read: ${fault}. Put it again, or delete it.`,
-      );
-    }
+    const { name, queue, schedule } = readable(await find(c));
     const there = (one: string): boolean => one === queue;
     await put(queue, name, { ...schedule, paused }, there);
     noteForAudit(c, { queue });
@@ -99,7 +107,17 @@ export function scheduleRoutes(
     ...(['pause', 'resume'] as const).map((verb) =>
       route('POST', `/v1/schedules/:name/${verb}`, operationOf(verb), (c) => setPaused(c, verb === 'pause')),
     ),
+    route('POST', '/v1/schedules/:name/run', RUN, run),
   ];
+}
+
+/** @throws PopfleetError `invalid-input` when it cannot be read */
+function readable({ schedule, ...found }: StoredSchedule): StoredSchedule & { readonly schedule: Schedule } {
+  if (schedule) return { ...found, schedule };
+  throw new PopfleetError(
+    'invalid-input',
+    `The schedule cannot be read: ${found.fault}. Put it again, or delete it.`,
+  );
 }
 
 /** Queues in which this request looks up names: those of its key, or the one in its query. */
@@ -186,6 +204,22 @@ function operationOf(verb: 'pause' | 'resume'): Operation {
     problems: [...ONE_PROBLEMS, 'invalid-input', 'redis-full'],
   };
 }
+
+const RUN: Operation = {
+  id: 'runSchedule',
+  tag: 'schedules',
+  summary: 'Make a task of it now',
+  description: 'As a tick would, whether it is paused or not. Its ticks stay as they are planned.',
+  scope: 'admin',
+  query: queueQuery,
+  answers: {
+    202: {
+      description: 'Redis has the task. `Location` is where it can be asked for.',
+      schema: ReceiptSchema,
+    },
+  },
+  problems: [...ONE_PROBLEMS, 'unknown-type', 'invalid-input', 'quota-exceeded', 'queue-full', 'redis-full'],
+};
 
 const PUT: Operation = {
   id: 'putSchedule',

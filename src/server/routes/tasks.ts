@@ -22,7 +22,15 @@ import { knows } from '../caller.ts';
 import { named } from '../../views/component.ts';
 import { findTask, noTask } from '../find-task.ts';
 import { ExplanationSchema, explain } from '../explain.ts';
-import { type Operation, pageLimit, readQuery, ROWS_A_PAGE, type Route, route } from '../operation.ts';
+import {
+  instantEntry,
+  type Operation,
+  pageLimit,
+  readQuery,
+  ROWS_A_PAGE,
+  type Route,
+  route,
+} from '../operation.ts';
 import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { readTaskView, TaskRowSchema, TaskSchema, type TaskView, toTaskRow } from '../../views/task-view.ts';
 
@@ -62,6 +70,8 @@ const listEntries = {
       ),
     ),
   ),
+  acceptedAfter: instantEntry('Accepted at this time or later'),
+  acceptedBefore: instantEntry('Accepted before this time'),
   limit: pageLimit('Rows'),
   cursor: v.optional(
     v.pipe(v.string(), v.maxLength(100, CURSOR_FAULT), v.description('`next` of the page before.')),
@@ -262,11 +272,15 @@ const REMOVE: Operation = {
 function readPageQuery(c: Context<AppEnv>): PageQuery {
   const given = readQuery(c, listEntries);
   const { queue, state, type, limit = ROWS_A_PAGE, cursor } = given;
+  const { acceptedAfter = 0, acceptedBefore = Number.POSITIVE_INFINITY } = given;
   const terms = termsOf(given);
   if (cursor !== undefined && !isCursor(cursor, { state, terms })) {
     throw new PopfleetError('invalid-query', `\`cursor\` ${CURSOR_FAULT}.`);
   }
-  const accept = ({ content }: TaskRecord): boolean => type === undefined || typeOfContent(content) === type;
+  const accept = ({ content, acceptedAt }: TaskRecord): boolean =>
+    acceptedAt >= acceptedAfter &&
+    acceptedAt < acceptedBefore &&
+    (type === undefined || typeOfContent(content) === type);
   return { queue, state, terms, accept, limit, cursor };
 }
 

@@ -1,11 +1,15 @@
 -- Renews a worker's lease and compares notes with it.
--- ARGV: worker, lease in ms, what may have begun (`note_begun` in lib/worker.lua), then id and token (finish.lua) of each task the worker knows it holds
+-- ARGV: worker, lease in ms, what may have begun (`note_begun` in lib/worker.lua), the order it obeys ('' = none yet), then id and
+--       token (finish.lua) of each task the worker knows it holds
 -- Reply: 'paused' or 'open', how many tasks Redis says it holds, ids it has lost, ids to cancel,
---        1 when the worker is announced (0 = it has lost its lease, or Redis its data)
+--        1 when the worker is announced (0 = it has lost its lease, or Redis its data), its order (order.lua; '' = none)
 
-local worker, lease_ms, begun = args.text(), args.number(), args.text()
+local worker, lease_ms, begun, obeyed = args.text(), args.number(), args.text(), args.text()
 Q.renew_lease(worker, lease_ms)
 Q.note_begun(worker, begun)
+local order = redis.call('HGET', Q.ORDERS, worker)
+-- Redis has lost its lease with the order meanwhile, and the worker still obeys it.
+if not order and obeyed ~= '' then redis.call('HSET', Q.ORDERS, worker, obeyed) end
 
 local ids, tokens, cancels = {}, {}, {}
 while args.are_left() do ids[#ids + 1], tokens[#tokens + 1] = args.text(), args.text() end
@@ -22,5 +26,5 @@ for at, id in ipairs(ids) do
 end
 return {
   Q.PAUSED and 'paused' or 'open', tonumber(redis.call('HGET', Q.HOLDS, worker)) or 0, lost, cancel,
-  redis.call('HEXISTS', Q.ANNOUNCED, worker),
+  redis.call('HEXISTS', Q.ANNOUNCED, worker), order or obeyed,
 }

@@ -1,5 +1,5 @@
--- Workers by the time their lease runs out (WORKERS), what each says of itself (ANNOUNCED), and what they hold: RUNNING has the ids of
--- all tasks that run, whose headers name their workers, and HOLDS how many each worker has.
+-- Workers by the time their lease runs out (WORKERS), what each says of itself (ANNOUNCED), what a person wants of it (ORDERS), and what
+-- they hold: RUNNING has the ids of all tasks that run, whose headers name their workers, and HOLDS how many each worker has.
 
 function Q.renew_lease(worker, lease_ms)
   redis.call('ZADD', Q.WORKERS, Q.NOW + lease_ms, worker)
@@ -29,6 +29,7 @@ end
 function Q.forget_worker(worker)
   redis.call('ZREM', Q.WORKERS, worker)
   redis.call('HDEL', Q.ANNOUNCED, worker)
+  redis.call('HDEL', Q.ORDERS, worker)
   redis.call('HDEL', Q.HOLDS, worker)
   redis.call('HDEL', Q.BEGUN, worker)
 end
