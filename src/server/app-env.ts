@@ -15,6 +15,8 @@ export interface AppEnv {
     rateLimit: Readonly<Record<string, string>> | undefined;
     /** What the route knows of a change, for the audit. */
     auditFacts: Readonly<Record<string, unknown>> | undefined;
+    /** Set by a call that could have changed something, and did not. */
+    hasChangedNothing: true | undefined;
     /** Path under which browsers find the server, such as `/tasks`; empty for the root. Links begin with it. */
     basePath: string;
     /** Whether browsers use https. */

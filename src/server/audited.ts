@@ -16,6 +16,11 @@ export function noteForAudit(c: Context<AppEnv>, facts: Readonly<Record<string, 
   c.set('auditFacts', { ...c.get('auditFacts'), ...facts });
 }
 
+/** Says that nothing was changed, although the answer is no error: there is no entry. */
+export function noteNoChange(c: Context<AppEnv>): void {
+  c.set('hasChangedNothing', true);
+}
+
 /**
  * The same route; when it changes something and needs `admin`, it answers after the change is in the audit. An entry that cannot be
  * written (Redis is full) goes to the log, and the answer is the same: the change was made.
@@ -27,7 +32,10 @@ export function audited(one: Route, { audit, log }: AuditedDeps): Route {
     ...one,
     async handle(c) {
       const response = await handle(c);
-      if (!response.ok) return response;
+      if (!response.ok || c.get('hasChangedNothing')) return response;
+      const location = response.headers.get('Location');
+      // Where that is which it has made.
+      if (location !== null) noteForAudit(c, { location });
       const entry = entryOf(c, operation.id);
       await audit
         .append(entry)

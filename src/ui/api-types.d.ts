@@ -52,6 +52,7 @@ export interface TaskRow {
   readonly startedAt?: string;
   readonly finishedAt?: string;
   readonly error?: TaskError;
+  readonly tags?: readonly string[];
 }
 
 interface FailedAttempt {
@@ -72,9 +73,61 @@ export interface Task extends TaskRow {
   readonly result?: unknown;
   readonly errors: readonly FailedAttempt[];
   readonly schedule?: { readonly name: string; readonly due: string };
-  readonly onEnd?: { readonly type: string; readonly queue: string };
+  readonly search?: Readonly<Record<string, string>>;
+  readonly inputEditedAt?: string;
+  /** `task`: id of the one that follows its latest end. */
+  readonly onEnd?: { readonly type: string; readonly queue: string; readonly task?: string };
+  readonly webhooks?: readonly TaskWebhook[];
   readonly cause?: { readonly id: string; readonly state: string };
   readonly traceparent?: string;
+}
+
+/** Who is told of the end of a task: a registered endpoint, or an address. */
+export interface TaskWebhook {
+  readonly endpoint?: string;
+  readonly url?: string;
+  readonly states?: readonly string[];
+  /** Id of the task that tells of the latest end. */
+  readonly delivery?: string;
+}
+
+export interface WebhookEndpoint {
+  readonly id: string;
+  readonly url: string;
+  readonly states?: readonly string[];
+  readonly types?: readonly string[];
+  readonly queues?: readonly string[];
+  readonly createdAt: string;
+  readonly disabled?: { readonly at: string; readonly reason: string };
+  readonly oldSecretUntil?: string;
+}
+
+/** The newest first. */
+export interface Secrets {
+  readonly items: readonly { readonly secret: string; readonly until?: string }[];
+}
+
+/** One call to an endpoint. */
+export interface DeliveryAttempt {
+  /** Id of the task that delivers. */
+  readonly delivery: string;
+  readonly task: string;
+  readonly event: string;
+  readonly at: string;
+  readonly durationMs: number;
+  readonly status?: number;
+  readonly error?: string;
+}
+
+export interface AuditEntry {
+  readonly id: string;
+  readonly at: string;
+  readonly by?: string;
+  readonly operation: string;
+  readonly requestId: string;
+  readonly target: Readonly<Record<string, string>>;
+  readonly queue?: string;
+  readonly facts: Readonly<Record<string, unknown>>;
 }
 
 export interface Reason {

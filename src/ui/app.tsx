@@ -11,10 +11,9 @@ import { QueueScreen } from './queue.tsx';
 import { QueuesScreen } from './queues.tsx';
 import { useShared } from './shared.ts';
 import { SignIn } from './sign-in.tsx';
-import { TaskScreen } from './task.tsx';
-import { TasksScreen } from './tasks.tsx';
 import { WorkersScreen } from './workers.tsx';
 
+const AuditScreen = lazy(async () => (await import('./audit.tsx')).AuditScreen);
 const DeadScreen = lazy(async () => (await import('./dead.tsx')).DeadScreen);
 const DeadGroupScreen = lazy(async () => (await import('./dead-group.tsx')).DeadGroupScreen);
 const OperationsScreen = lazy(async () => (await import('./operations.tsx')).OperationsScreen);
@@ -22,7 +21,11 @@ const OperationScreen = lazy(async () => (await import('./operations.tsx')).Oper
 const RunScreen = lazy(async () => (await import('./run.tsx')).RunScreen);
 const SchedulesScreen = lazy(async () => (await import('./schedules.tsx')).SchedulesScreen);
 const SystemScreen = lazy(async () => (await import('./system.tsx')).SystemScreen);
+const TaskScreen = lazy(async () => (await import('./task.tsx')).TaskScreen);
+const TasksScreen = lazy(async () => (await import('./tasks.tsx')).TasksScreen);
 const TypesScreen = lazy(async () => (await import('./types.tsx')).TypesScreen);
+const WebhookScreen = lazy(async () => (await import('./webhook.tsx')).WebhookScreen);
+const WebhooksScreen = lazy(async () => (await import('./webhooks.tsx')).WebhooksScreen);
 
 interface Screen {
   readonly title: string;
@@ -60,6 +63,12 @@ function screenOf({ path, query }: Place): Screen {
           };
     case 'workers':
       return { title: 'Workers', body: <WorkersScreen /> };
+    case 'webhooks':
+      return name === undefined
+        ? { title: 'Webhooks', body: <WebhooksScreen /> }
+        : { title: 'Webhook', body: <WebhookScreen key={name} id={name} /> };
+    case 'audit':
+      return name === undefined ? { title: 'Audit', body: <AuditScreen query={query} /> } : nowhere();
     case 'schedules':
       return { title: 'Schedules', body: <SchedulesScreen /> };
     case 'system':

@@ -9,7 +9,7 @@ import { Card, Copy, Empty, Facts, Pending, Time } from './parts.tsx';
 import { linkTo, linkToQueue, linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
 import { may, useShared } from './shared.ts';
-import { ErrorText } from './task.tsx';
+import { ErrorText } from './task-error.tsx';
 import { NoRead } from './with-fleet.tsx';
 
 export function DeadGroupScreen({ fingerprint }: { readonly fingerprint: string }) {

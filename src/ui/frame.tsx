@@ -7,9 +7,10 @@ import { plural, toCount, toDuration } from './format.ts';
 import { Help, useKeyboard } from './keyboard.tsx';
 import { refresh, setPaused, sum } from './live.ts';
 import { Chip, RequestId } from './parts.tsx';
-import { go, linkTo, linkToTask } from './place.ts';
+import { linkTo } from './place.ts';
 import { currentTheme, setTheme, THEMES } from './settings.ts';
 import { type Fleet, may, share, useShared } from './shared.ts';
+import { useFind } from './use-find.ts';
 
 const NAVIGATION: readonly (readonly [path: string, word: string, drawing: string])[] = [
   ['', 'Overview', 'M3 9.5 10 4l7 5.5V16H3zM8 16v-4h4v4'],
@@ -20,9 +21,10 @@ const NAVIGATION: readonly (readonly [path: string, word: string, drawing: strin
   ['schedules', 'Schedules', 'M10 3.500a6.500 6.500 0 1 0 .010 0M10 6.500V10l2.500 2'],
   ['operations', 'Operations', 'M4 5h7M4 10h5M4 15h7M13 12l2 2 3.500-4'],
   ['types', 'Types', 'M7 5 3 10l4 5M13 5l4 5-4 5'],
+  ['webhooks', 'Webhooks', 'M3 10h9M9 6l4 4-4 4M16 4v12'],
+  ['audit', 'Audit', 'M5 3.500h10v13H5zM8 7.500h4M8 10.500h4M8 13.500h2'],
   ['system', 'System', 'M3 4h14v5H3zM3 11h14v5H3zM6 6.500h.010M6 13.500h.010'],
 ];
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function Frame({
   current,
@@ -96,34 +98,26 @@ export function Frame({
   );
 }
 
-/** An id leads to its task, whatever queue it is in. */
+/** An id leads to its task, whatever queue it is in; conditions lead to the tasks that have them. */
 function Search() {
-  const [fault, setFault] = useState<string>();
-  const find = (event: SubmitEvent): void => {
+  const { fault, find, forget } = useFind();
+  const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     const input = (event.currentTarget as HTMLFormElement).querySelector('input');
-    const text = input?.value.trim() ?? '';
-    if (text === '' || input === null) return;
-    if (!UUID.test(text)) {
-      setFault('A task is found by its whole id, such as 01a2b3c4-0000-7000-8000-000000000000');
-      return;
-    }
-    setFault(undefined);
-    input.value = '';
-    go(linkToTask(text.toLowerCase()));
+    if (input) find(input);
   };
   return (
     <search class="search">
-      <form onSubmit={find}>
+      <form onSubmit={submit}>
         <input
           id="search"
           type="search"
-          aria-label="Find a task by its id"
+          aria-label="Find tasks by id or conditions"
           aria-describedby={fault === undefined ? undefined : 'search-fault'}
-          placeholder="Task id"
+          placeholder="Task id, or state:dead type:mail tag:eu"
           autocomplete="off"
           spellcheck={false}
-          onInput={() => setFault(undefined)}
+          onInput={forget}
         />
         <kbd aria-hidden="true">/</kbd>
       </form>

@@ -18,6 +18,8 @@ const PLACES = new Map<string, readonly [path: readonly string[], word: string]>
   ['p', [['operations'], 'Operations']],
   ['f', [['types'], 'Types']],
   ['y', [['system'], 'System']],
+  ['h', [['webhooks'], 'Webhooks']],
+  ['a', [['audit'], 'Audit']],
 ]);
 
 /** Keys that press the element of this id, where the screen has one. */
@@ -25,15 +27,20 @@ const PRESSES = new Map<string, readonly [id: string, word: string]>([
   ['e', ['explain', 'Why does it not run?']],
   ['r', ['retry', 'Retry the task']],
   ['c', ['cancel', 'Cancel the task (asks first)']],
+  ['Escape', ['clear-selection', 'Select none']],
   [']', ['next-page', 'Next page']],
   ['[', ['first-page', 'First page']],
 ]);
+
+/** The row from which Shift+X goes on. */
+let anchor: Element | undefined;
 
 const SECOND_KEY_MS = 1_500;
 
 function isTyping(target: EventTarget | null): boolean {
   return (
-    target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null
+    target instanceof HTMLElement &&
+    target.closest('input:not([type="checkbox"]), textarea, select, [contenteditable]') !== null
   );
 }
 
@@ -44,12 +51,30 @@ function moveRow(step: number): void {
   next?.querySelector<HTMLElement>('a')?.focus();
 }
 
+/** Selects the row that has the focus, or the rows from the one before to it. */
+function selectRow(isRange: boolean): boolean {
+  const rows = Array.from(document.querySelectorAll('[data-row]'));
+  const at = rows.findIndex((row) => row.contains(document.activeElement));
+  const boxOf = (row: Element | undefined): HTMLInputElement | null =>
+    row?.querySelector<HTMLInputElement>('.select input') ?? null;
+  if (boxOf(rows[at]) === null) return false;
+  const before = rows.findIndex((row) => row === anchor);
+  anchor = rows[at];
+  if (!isRange || before === -1) boxOf(rows[at])?.click();
+  else {
+    const range = rows.slice(Math.min(before, at), Math.max(before, at) + 1);
+    for (const box of range.map(boxOf)) if (box?.checked === false) box.click();
+  }
+  return true;
+}
+
 /** @returns whether the key means something here */
 function press(key: string, help: HTMLDialogElement | null): boolean {
   const target = PRESSES.get(key);
   if (target) {
     const element = document.querySelector<HTMLElement>(`#${target[0]}`);
-    element?.focus();
+    // This button is gone once it was pressed: the focus stays in its row.
+    if (key !== 'Escape') element?.focus();
     element?.click();
     return element !== null;
   }
@@ -57,6 +82,7 @@ function press(key: string, help: HTMLDialogElement | null): boolean {
   else if (key === '/') document.querySelector<HTMLElement>('#search')?.focus();
   else if (key === 'n') go(linkTo(['types']));
   else if (key === 'j' || key === 'k') moveRow(key === 'j' ? 1 : -1);
+  else if (key === 'x' || key === 'X') return selectRow(key === 'X');
   else if (key === '.') setPaused(!readShared().isPaused);
   else return false;
   return true;
@@ -85,7 +111,7 @@ function Keys({ keys, word }: { readonly keys: readonly string[]; readonly word:
     <div>
       <dt>
         {keys.map((key) => (
-          <kbd key={key}>{key}</kbd>
+          <kbd key={key}>{key === 'Escape' ? 'Esc' : key}</kbd>
         ))}
       </dt>
       <dd>{word}</dd>
@@ -103,12 +129,13 @@ export function Help({ dialog }: { readonly dialog: RefObject<HTMLDialogElement 
     <dialog ref={dialog} class="help" aria-label="Keyboard">
       <h2>Keyboard</h2>
       <dl class="keys">
-        <Keys keys={['/']} word="Search a task by its id" />
+        <Keys keys={['/']} word="Search by id or conditions" />
         {Array.from(PLACES, ([key, [, word]]) => (
           <Keys key={key} keys={['g', key]} word={word} />
         ))}
         <Keys keys={['n']} word="New task" />
         <Keys keys={['j', 'k']} word="Next, previous row; Enter opens it" />
+        <Keys keys={['x', 'X']} word="Select the row; up to the row" />
         {Array.from(PRESSES, ([key, [, word]]) => (
           <Keys key={key} keys={[key]} word={word} />
         ))}

@@ -6,7 +6,7 @@ import { Copy } from './parts.tsx';
 
 const SHOWN_CHARACTERS = 16_384;
 
-export function toText(value: unknown): string {
+function toText(value: unknown): string {
   return JSON.stringify(value, undefined, 2) ?? 'undefined';
 }
 

@@ -4,11 +4,21 @@ import { useEffect, useState } from 'preact/hooks';
 import { ApiError, callApi, type Problem, problemOf } from './api.ts';
 import type { Items, Schema, Task, TaskType } from './api-types.d.ts';
 import { toCurl } from './curl.ts';
+import { Fault } from './fault.tsx';
+import {
+  type Draft,
+  draftOf,
+  DraftSwitch,
+  faultAt,
+  InputEditor,
+  inputOf,
+  malformed,
+} from './input-editor.tsx';
 import { Card, Chip, Code, Empty, Loading, ProblemBox } from './parts.tsx';
-import { toText } from './payload.tsx';
+import { ProblemList } from './problem-list.tsx';
 import { linkTo, linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
-import { fieldsOf, SchemaForm, toInput, toValues, type Values } from './schema-form.tsx';
+import type { Values } from './schema-form.tsx';
 import { announce, may } from './shared.ts';
 
 /** @param from id of a task whose input the form begins with */
@@ -42,13 +52,6 @@ function KnownType({ type, from }: { readonly type: string; readonly from: strin
   return start === undefined ? <Loading /> : <RunForm type={type} schema={known.input} start={start.input} />;
 }
 
-/** What is typed: as fields or as JSON, whichever is shown. */
-interface Draft {
-  readonly isJson: boolean;
-  readonly values: Values;
-  readonly json: string;
-}
-
 const OPTIONS = [
   ['queue', 'text', 'where it waits'],
   ['priority', 'text', 'high, normal or low'],
@@ -69,12 +72,7 @@ function RunForm({
   readonly schema: Schema;
   readonly start: unknown;
 }) {
-  const hasForm = fieldsOf(schema) !== undefined;
-  const [draft, setDraft] = useState<Draft>({
-    isJson: !hasForm,
-    values: toValues(schema, start),
-    json: toText(start),
-  });
+  const [draft, setDraft] = useState<Draft>(() => draftOf(schema, start));
   const [options, setOptions] = useState<Values>(new Map());
   const [problem, setProblem] = useState<Problem>();
   const [ending, setEnding] = useState<Ending>();
@@ -84,7 +82,7 @@ function RunForm({
     setProblem(undefined);
     setEnding(undefined);
     try {
-      if (body instanceof SyntaxError) throw new ApiError(noJson(body));
+      if (body instanceof SyntaxError) throw new ApiError(malformed(body));
       const { id } = await callApi<{ readonly id: string }>('POST', path, body);
       setEnding(path === 'tasks' ? { kind: 'sent', id } : { kind: 'valid' });
       announce(path === 'tasks' ? 'Task sent' : 'It would be accepted');
@@ -109,15 +107,11 @@ function RunForm({
     >
       <header class="screen-head">
         <h1>Run {type}</h1>
-        {hasForm ? (
-          <button type="button" class="small" onClick={() => setDraft(turned(schema, draft))}>
-            {draft.isJson ? 'As a form' : 'As JSON'}
-          </button>
-        ) : undefined}
+        <DraftSwitch schema={schema} draft={draft} setDraft={setDraft} />
       </header>
       <div class="columns">
         <Card title="Input">
-          <Input schema={schema} draft={draft} setDraft={setDraft} problem={problem} />
+          <InputEditor schema={schema} draft={draft} setDraft={setDraft} problem={problem} />
           <Options options={options} setOptions={setOptions} problem={problem} />
           <Outcome problem={problem} ending={ending} />
           {may('enqueue') ? (
@@ -144,87 +138,16 @@ function RunForm({
 }
 
 /** The body of the call, or what is wrong with the JSON. */
-function bodyOf(
-  type: string,
-  schema: Schema,
-  { isJson, values, json }: Draft,
-  options: Values,
-): object | SyntaxError {
-  try {
-    const input: unknown = isJson ? JSON.parse(json) : toInput(schema, values);
-    const given = OPTIONS.flatMap(([name, kind]) => {
-      const text = options.get(name)?.trim() ?? '';
-      return text === ''
-        ? []
-        : [[name, kind === 'number' && Number.isFinite(Number(text)) ? Number(text) : text] as const];
-    });
-    return { type, input, ...Object.fromEntries(given) };
-  } catch (error) {
-    return error as SyntaxError;
-  }
-}
-
-function noJson({ message }: SyntaxError): Problem {
-  return { status: 0, code: 'malformed', title: 'This is no JSON', detail: message };
-}
-
-/** The other way to write the same; JSON that cannot be read stays as it is. */
-function turned(schema: Schema, { isJson, values, json }: Draft): Draft {
-  try {
-    if (isJson) return { isJson: false, json, values: toValues(schema, JSON.parse(json)) };
-    return { isJson: true, values, json: toText(toInput(schema, values)) };
-  } catch {
-    return { isJson, values, json };
-  }
-}
-
-/** What the server says about the value at a pointer, or anywhere below it. */
-function faultAt(problem: Problem | undefined, pointer: string): string | undefined {
-  return problem?.errors?.find((one) => one.pointer === pointer || one.pointer.startsWith(`${pointer}/`))
-    ?.detail;
-}
-
-function pointerTo(name: string): string {
-  return `#/input/${encodeURIComponent(name.replaceAll('~', '~0').replaceAll('/', '~1'))}`;
-}
-
-function Input({
-  schema,
-  draft,
-  setDraft,
-  problem,
-}: {
-  readonly schema: Schema;
-  readonly draft: Draft;
-  readonly setDraft: (draft: Draft) => void;
-  readonly problem: Problem | undefined;
-}) {
-  if (!draft.isJson) {
-    return (
-      <SchemaForm
-        schema={schema}
-        values={draft.values}
-        onChange={(values) => setDraft({ ...draft, values })}
-        faultOf={(name) => faultAt(problem, pointerTo(name))}
-      />
-    );
-  }
-  const isWrong = problem?.code === 'malformed' || faultAt(problem, '#/input') !== undefined;
-  return (
-    <div class="field">
-      <label for="input-json">Input as JSON</label>
-      <textarea
-        id="input-json"
-        class="mono"
-        rows={10}
-        spellcheck={false}
-        aria-invalid={isWrong ? true : undefined}
-        aria-describedby={isWrong ? 'outcome' : undefined}
-        value={draft.json}
-        onInput={(event) => setDraft({ ...draft, json: event.currentTarget.value })}
-      />
-    </div>
-  );
+function bodyOf(type: string, schema: Schema, draft: Draft, options: Values): object | SyntaxError {
+  const input = inputOf(schema, draft);
+  if (input instanceof SyntaxError) return input;
+  const given = OPTIONS.flatMap(([name, kind]) => {
+    const text = options.get(name)?.trim() ?? '';
+    return text === ''
+      ? []
+      : [[name, kind === 'number' && Number.isFinite(Number(text)) ? Number(text) : text] as const];
+  });
+  return { type, input, ...Object.fromEntries(given) };
 }
 
 function Options({
@@ -255,11 +178,7 @@ function Options({
                 aria-describedby={fault === undefined ? undefined : `option-${name}-fault`}
                 onInput={(event) => setOptions(new Map(options).set(name, event.currentTarget.value))}
               />
-              {fault === undefined ? undefined : (
-                <p id={`option-${name}-fault`} class="fault">
-                  {fault}
-                </p>
-              )}
+              <Fault id={`option-${name}`} text={fault} />
             </div>
           );
         })}
@@ -271,21 +190,7 @@ function Options({
 function Outcome({ problem, ending }: { readonly problem: Problem | undefined; readonly ending: Ending }) {
   return (
     <div id="outcome" role="alert">
-      {problem === undefined ? undefined : (
-        <div class="problem">
-          <p class="empty-title">{problem.title}</p>
-          <p>{problem.detail}</p>
-          {problem.errors === undefined ? undefined : (
-            <ul>
-              {problem.errors.slice(0, 10).map(({ pointer, detail }) => (
-                <li key={pointer}>
-                  <code>{pointer}</code> {detail}
-                </li>
-              ))}
-            </ul>
-          )}
-        </div>
-      )}
+      <ProblemList problem={problem} />
       {ending?.kind === 'valid' ? (
         <Chip state="succeeded">It would be accepted. Nothing was sent.</Chip>
       ) : undefined}

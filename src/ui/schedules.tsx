@@ -2,7 +2,7 @@
 
 import { callApi } from './api.ts';
 import type { Items, Schedule } from './api-types.d.ts';
-import { plural, toDuration } from './format.ts';
+import { plural, toDuration, toLocal } from './format.ts';
 import { Action, Card, Chip, Code, Empty, Loading, ProblemBox, Table, Time } from './parts.tsx';
 import { linkTo, linkToQueue, linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
@@ -84,8 +84,8 @@ function Row({ schedule, reload }: { readonly schedule: Schedule; readonly reloa
         )}
       </td>
       <td>{whenOf(schedule)}</td>
-      <td title={later.join('\n')}>
-        <Time at={first} />
+      <td>
+        <Next first={first} later={later} />
       </td>
       <td>
         {last === undefined ? (
@@ -100,6 +100,25 @@ function Row({ schedule, reload }: { readonly schedule: Schedule; readonly reloa
       <td>{type === undefined ? '–' : <a href={linkTo(['types', type])}>{type}</a>}</td>
       <td class="row-end">{may('admin') ? <Buttons schedule={schedule} reload={reload} /> : undefined}</td>
     </tr>
+  );
+}
+
+/** The first of the next runs, and behind it the others. */
+function Next({ first, later }: { readonly first: string | undefined; readonly later: readonly string[] }) {
+  if (first === undefined || later.length === 0) return <Time at={first} />;
+  return (
+    <details class="next-runs">
+      <summary>
+        <Time at={first} />
+      </summary>
+      <ol>
+        {[first, ...later].map((at) => (
+          <li key={at}>
+            <time dateTime={at}>{toLocal(at)}</time>
+          </li>
+        ))}
+      </ol>
+    </details>
   );
 }
 

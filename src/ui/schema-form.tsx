@@ -2,6 +2,7 @@
 // server decides what is valid.
 
 import type { Schema } from './api-types.d.ts';
+import { Fault } from './fault.tsx';
 
 /** What is typed, by field; a field that is not set is left out. */
 export type Values = ReadonlyMap<string, string>;
@@ -117,11 +118,7 @@ function Field(props: FieldProps) {
       </label>
       <Control {...props} id={id} />
       {schema.description === undefined ? undefined : <p class="muted small-text">{schema.description}</p>}
-      {fault === undefined ? undefined : (
-        <p id={`${id}-fault`} class="fault">
-          {fault}
-        </p>
-      )}
+      <Fault id={id} text={fault} />
     </div>
   );
 }

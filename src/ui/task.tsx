@@ -2,16 +2,21 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { callApi, type Problem, problemOf } from './api.ts';
-import type { Task, TaskError } from './api-types.d.ts';
+import type { Task } from './api-types.d.ts';
 import { toCurl } from './curl.ts';
 import { Explain } from './explain.tsx';
 import { toDuration } from './format.ts';
+import { Follows } from './follows.tsx';
 import { useEvents } from './live.ts';
 import { Action, Card, Chip, Copy, Empty, Facts, Loading, ProblemBox, Time } from './parts.tsx';
 import { Payload } from './payload.tsx';
 import { linkTo, linkToQueue } from './place.ts';
 import { useResource } from './resource.ts';
+import { RetryEdited } from './retry-edited.tsx';
+import { linkToTasks } from './search.ts';
 import { may, useShared } from './shared.ts';
+import { Tags } from './tags.tsx';
+import { Attempts, ErrorCard } from './task-error.tsx';
 import { SpanBar, Timeline } from './timeline.tsx';
 import { NoRead } from './with-fleet.tsx';
 
@@ -65,24 +70,29 @@ function useTask(id: string): Seen & { readonly reload: () => void } {
 
 function LiveTask({ id }: { readonly id: string }) {
   const { task, problem, count, reload } = useTask(id);
+  const [isEdited, setEdited] = useState(false);
   if (task === undefined) {
     if (problem?.status === 404) return <Unknown id={id} />;
     return problem ? <ProblemBox problem={problem} retry={reload} /> : <Loading />;
   }
   const isGone = problem?.status === 404;
+  const edit = isGone || task.state !== 'dead' ? undefined : (): void => setEdited(true);
   return (
     <>
       <header class="screen-head">
         <h1>
           {task.type} <Chip state={task.state} />
         </h1>
+        <Buttons task={task} reload={reload} edit={edit} />
         <p class="muted task-id">
           <code>{id}</code> <Copy text={id} label="Copy id" />
         </p>
-        <Buttons task={task} reload={reload} />
       </header>
       {isGone ? (
         <p class="stale">This task was removed. What you see is the last that was read.</p>
+      ) : undefined}
+      {isEdited && task.state === 'dead' ? (
+        <RetryEdited task={task} close={() => setEdited(false)} reload={reload} />
       ) : undefined}
       {isGone || task.state === 'succeeded' || task.state === 'cancelled' ? undefined : (
         <Explain task={task} count={count} reload={reload} />
@@ -95,7 +105,8 @@ function LiveTask({ id }: { readonly id: string }) {
         <About task={task} />
       </div>
       <Progress task={task} />
-      {task.error ? <ErrorCard error={task.error} title="Error" /> : undefined}
+      {task.error ? <ErrorCard error={task.error} /> : undefined}
+      <Follows task={task} />
       <Card title="Data">
         <Payload label="Input" value={task.input} />
         {task.result === undefined ? undefined : <Payload label="Result" value={task.result} />}
@@ -118,7 +129,16 @@ function Unknown({ id }: { readonly id: string }) {
   );
 }
 
-function Buttons({ task, reload }: { readonly task: Task; readonly reload: () => void }) {
+function Buttons({
+  task,
+  reload,
+  edit,
+}: {
+  readonly task: Task;
+  readonly reload: () => void;
+  /** `undefined`: it cannot be retried with another input now. */
+  readonly edit: (() => void) | undefined;
+}) {
   const { id, state, type, input, queue } = task;
   const path = `tasks/${id}`;
   const isOver = FINISHED.has(state);
@@ -142,6 +162,11 @@ function Buttons({ task, reload }: { readonly task: Task; readonly reload: () =>
               after={reload}
             />
           ) : undefined}
+          {edit === undefined ? undefined : (
+            <button type="button" id="edit" onClick={edit}>
+              Change input…
+            </button>
+          )}
           {isOver ? undefined : (
             <Action
               id="cancel"
@@ -188,7 +213,9 @@ function About({ task }: { readonly task: Task }) {
     acceptedAt,
     dueAt,
     expiresAt,
-    onEnd,
+    tags,
+    search = {},
+    inputEditedAt,
     traceparent,
   } = task;
   const timeout = options?.['timeoutMs'];
@@ -208,7 +235,12 @@ function About({ task }: { readonly task: Task }) {
             FINISHED.has(task.state) || expiresAt === undefined ? undefined : <Time at={expiresAt} />,
           ],
           ['Time limit', typeof timeout === 'number' ? toDuration(timeout) : undefined],
-          ['Then', onEnd ? `${onEnd.type} in ${onEnd.queue}` : undefined],
+          ['Tags', tags === undefined ? undefined : <Tags tags={tags} queue={queue} />],
+          ...Object.entries(search).map(
+            ([name, value]) =>
+              [name, <a href={linkToTasks({ queue, field: `${name}:${value}` })}>{value}</a>] as const,
+          ),
+          ['Input edited', inputEditedAt === undefined ? undefined : <Time at={inputEditedAt} />],
           ['Trace', traceparent === undefined ? undefined : <code>{traceparent}</code>],
         ]}
       />
@@ -230,65 +262,6 @@ function Progress({ task: { progress, state } }: { readonly task: Task }) {
         class={state === 'running' ? 'is-running' : undefined}
       />
       {typeof note === 'string' ? <p>{note}</p> : undefined}
-    </Card>
-  );
-}
-
-function ErrorCard({ error, title }: { readonly error: TaskError; readonly title: string }) {
-  return (
-    <Card title={title}>
-      <ErrorText error={error} />
-    </Card>
-  );
-}
-
-export function ErrorText({ error }: { readonly error: TaskError }) {
-  const { name, message, code, stack, fingerprint, killCause, cause } = error;
-  return (
-    <div class="error">
-      <p>
-        <strong>{name}</strong>
-        {code === undefined ? undefined : <code> {code}</code>}
-        {killCause === undefined ? undefined : <span class="muted"> ({killCause})</span>}
-      </p>
-      <p class="error-message">{message}</p>
-      {stack === undefined ? undefined : (
-        <details>
-          <summary>Stack</summary>
-          <pre tabIndex={0}>{stack}</pre>
-        </details>
-      )}
-      {cause ? (
-        <details>
-          <summary>Caused by {cause.name}</summary>
-          <ErrorText error={cause} />
-        </details>
-      ) : undefined}
-      {fingerprint === undefined ? undefined : (
-        <p class="muted small-text">
-          Fingerprint <code>{fingerprint}</code>
-        </p>
-      )}
-    </div>
-  );
-}
-
-function Attempts({ task: { errors, attempt } }: { readonly task: Task }) {
-  const hidden = attempt - errors.length - 1;
-  return (
-    <Card title="Failed attempts">
-      {hidden > 0 && errors.length >= 20 ? <p class="muted">Earlier attempts are not kept.</p> : undefined}
-      <ol class="attempts">
-        {errors.toReversed().map(({ claim, worker, startedAt, endedAt, error }) => (
-          <li key={claim}>
-            <p class="muted">
-              <Time at={endedAt} />, after {toDuration(Date.parse(endedAt) - Date.parse(startedAt))}, by{' '}
-              <code>{worker}</code>
-            </p>
-            <ErrorText error={error} />
-          </li>
-        ))}
-      </ol>
     </Card>
   );
 }

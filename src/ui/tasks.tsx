@@ -1,35 +1,30 @@
-// Tasks of a queue, filtered and in pages. Rows on the screen stay where they are: what is new waits behind a button.
+// Tasks of a queue, filtered and in pages. Rows on the screen stay where they are: what is new waits behind a button, and what is
+// selected stays selected.
 
 import { useEffect, useState } from 'preact/hooks';
 import type { Items, TaskRow } from './api-types.d.ts';
-import { STATES } from './conservation.tsx';
 import { plural, toCount, toShortId } from './format.ts';
 import { Card, Chip, Copy, Empty, Loading, ProblemBox, Table, Time } from './parts.tsx';
-import { go, linkTo, linkToTask } from './place.ts';
+import { linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
+import { conditionsOf, type Filter, linkToTasks, readFilter } from './search.ts';
 import { may, useShared } from './shared.ts';
+import { Tags } from './tags.tsx';
+import { TaskBulk } from './task-bulk.tsx';
+import { TaskFilters } from './task-filters.tsx';
 import { NoRead } from './with-fleet.tsx';
 
 const ROWS_A_PAGE = 50;
-
-interface Filter {
-  readonly queue: string;
-  readonly state: string;
-  readonly type: string;
-}
 
 export function TasksScreen({ query }: { readonly query: URLSearchParams }) {
   const { fleet } = useShared();
   if (!may('read')) return <NoRead />;
   const names = fleet?.queues.map(({ queue }) => queue) ?? [];
-  const filter: Filter = {
-    queue: query.get('queue') ?? (names.includes('default') ? 'default' : (names[0] ?? 'default')),
-    state: query.get('state') ?? '',
-    type: query.get('type') ?? '',
-  };
+  const filter = readFilter(query, names.includes('default') ? 'default' : (names[0] ?? 'default'));
   const cursor = query.get('cursor') ?? '';
   const counts = fleet?.queues.find(({ queue }) => queue === filter.queue)?.counts;
-  const count = filter.type === '' ? counts?.[filter.state] : undefined;
+  const isByState = conditionsOf(filter).every(([name]) => name === 'state');
+  const count = isByState ? counts?.[filter.state] : undefined;
   return (
     <>
       <header class="screen-head">
@@ -40,56 +35,9 @@ export function TasksScreen({ query }: { readonly query: URLSearchParams }) {
             : `${toCount(count)} ${filter.state} in ${filter.queue}.`}
         </p>
       </header>
-      <Filters filter={filter} names={names} />
-      <Rows key={linkTo([], { ...filter, cursor })} filter={filter} cursor={cursor} />
+      <TaskFilters filter={filter} names={names} />
+      <Rows key={linkToTasks(filter, cursor)} filter={filter} cursor={cursor} queues={names} />
     </>
-  );
-}
-
-function Filters({ filter, names }: { readonly filter: Filter; readonly names: readonly string[] }) {
-  const { queue, state, type } = filter;
-  const set = (part: Partial<Filter>): void => go(linkTo(['tasks'], { ...filter, ...part }));
-  const known = names.includes(queue) ? names : [queue, ...names];
-  return (
-    <form class="filters" aria-label="Filter" onSubmit={(event) => event.preventDefault()}>
-      <label>
-        Queue
-        <select value={queue} onChange={(event) => set({ queue: event.currentTarget.value })}>
-          {known.map((name) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        State
-        <select value={state} onChange={(event) => set({ state: event.currentTarget.value })}>
-          <option value="">any</option>
-          {STATES.map((one) => (
-            <option key={one} value={one}>
-              {one}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        Type
-        <input
-          key={type}
-          value={type}
-          placeholder="any"
-          autocomplete="off"
-          spellcheck={false}
-          onChange={(event) => set({ type: event.currentTarget.value.trim() })}
-        />
-      </label>
-      {state === '' && type === '' ? undefined : (
-        <a class="button" href={linkTo(['tasks'], { queue })}>
-          Clear
-        </a>
-      )}
-    </form>
   );
 }
 
@@ -113,12 +61,21 @@ function merge(before: readonly TaskRow[] | undefined, page: readonly TaskRow[])
   };
 }
 
-function Rows({ filter, cursor }: { readonly filter: Filter; readonly cursor: string }) {
+function Rows({
+  filter,
+  cursor,
+  queues,
+}: {
+  readonly filter: Filter;
+  readonly cursor: string;
+  readonly queues: readonly string[];
+}) {
   const query = new URLSearchParams(
     Object.entries({ ...filter, cursor, limit: String(ROWS_A_PAGE) }).filter(([, value]) => value !== ''),
   );
   const { data, problem, reload } = useResource<Items<TaskRow>>(`tasks?${query.toString()}`, 2);
   const [kept, keep] = useState<readonly TaskRow[]>();
+  const [selected, select] = useState<ReadonlySet<string>>(new Set());
   const isFirst = kept === undefined || kept.length === 0;
   useEffect(() => {
     if (isFirst && data !== undefined) keep(data.items);
@@ -126,20 +83,41 @@ function Rows({ filter, cursor }: { readonly filter: Filter; readonly cursor: st
   if (data === undefined) return problem ? <ProblemBox problem={problem} retry={reload} /> : <Loading />;
   const { rows, moved, fresh } = merge(kept, data.items);
   if (rows.length === 0) return <Nothing filter={filter} next={data.next} />;
+  const turn = (id: string, isOn: boolean): void =>
+    select((before) => new Set(isOn ? [...before, id] : [...before].filter((one) => one !== id)));
+  const showLatest = (): void => {
+    keep(data.items);
+    const there = new Set(data.items.map(({ id }) => id));
+    select((before) => new Set([...before].filter((id) => there.has(id))));
+  };
   return (
     <Card>
       {problem ? <p class="stale">These rows may be old: {problem.title}</p> : undefined}
-      {fresh + moved.size === 0 ? undefined : (
-        <button type="button" class="fresh" onClick={() => keep(data.items)}>
-          {fresh > 0 ? `${fresh} new` : plural(moved.size, 'row has moved on', 'rows have moved on')}: show
-        </button>
-      )}
-      <Table
-        label="Tasks"
-        heads={['State', 'Task', 'Type', 'Priority', '#Attempt', 'Accepted', 'When', 'Error', '-Copy']}
-      >
+      <div class="rows-head">
+        {may('admin') ? (
+          <Selection
+            filter={filter}
+            rows={rows}
+            selected={selected}
+            select={(ids) => select(new Set(ids))}
+            queues={queues}
+          />
+        ) : undefined}
+        {fresh + moved.size === 0 ? undefined : (
+          <button type="button" class="fresh small" onClick={showLatest}>
+            {fresh > 0 ? `${fresh} new` : plural(moved.size, 'row has moved on', 'rows have moved on')}: show
+          </button>
+        )}
+      </div>
+      <Table label="Tasks" heads={[...(may('admin') ? ['-Select'] : []), ...HEADS]}>
         {rows.map((row) => (
-          <Row key={row.id} row={row} hasMoved={moved.has(row.id)} />
+          <Row
+            key={row.id}
+            row={row}
+            hasMoved={moved.has(row.id)}
+            isSelected={selected.has(row.id)}
+            turn={turn}
+          />
         ))}
       </Table>
       <Pages filter={filter} cursor={cursor} next={data.next} />
@@ -147,10 +125,70 @@ function Rows({ filter, cursor }: { readonly filter: Filter; readonly cursor: st
   );
 }
 
-function Row({ row, hasMoved }: { readonly row: TaskRow; readonly hasMoved: boolean }) {
-  const { id, state, type, priority, attempt, acceptedAt, error } = row;
+const HEADS = ['State', 'Task', 'Type', 'Priority', '#Attempt', 'Accepted', 'When', 'Tags', 'Error', '-Copy'];
+
+/** What can be done with the rows that are selected or, while none is, with all that match. */
+function Selection({
+  filter,
+  rows,
+  selected,
+  select,
+  queues,
+}: {
+  readonly filter: Filter;
+  readonly rows: readonly TaskRow[];
+  readonly selected: ReadonlySet<string>;
+  readonly select: (ids: readonly string[]) => void;
+  readonly queues: readonly string[];
+}) {
+  const chosen = rows.filter(({ id }) => selected.has(id));
+  const isAll = chosen.length === rows.length;
+  const ofFilter = filter.state === '' ? [] : [filter.state];
+  const states = chosen.length > 0 ? chosen.map(({ state }) => state) : ofFilter;
   return (
-    <tr data-row class={hasMoved ? 'has-moved' : undefined}>
+    <div class="selection" role="group" aria-label="Selection">
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={isAll}
+          onChange={() => select(isAll ? [] : rows.map(({ id }) => id))}
+        />
+        {chosen.length === 0 ? 'All on this page' : `${toCount(chosen.length)} selected`}
+      </label>
+      <TaskBulk scope={{ filter, ids: chosen.map(({ id }) => id), states }} queues={queues} />
+      {chosen.length === 0 ? undefined : (
+        <button type="button" id="clear-selection" class="small quiet" onClick={() => select([])}>
+          Clear
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Row({
+  row,
+  hasMoved,
+  isSelected,
+  turn,
+}: {
+  readonly row: TaskRow;
+  readonly hasMoved: boolean;
+  readonly isSelected: boolean;
+  readonly turn: (id: string, isOn: boolean) => void;
+}) {
+  const { id, state, type, queue, priority, attempt, acceptedAt, error, tags = [] } = row;
+  return (
+    <tr data-row class={isSelected ? 'is-selected' : hasMoved ? 'has-moved' : undefined}>
+      {may('admin') ? (
+        <td class="select">
+          <input
+            type="checkbox"
+            checked={isSelected}
+            aria-label={`Select ${type} ${toShortId(id)}`}
+            onChange={(event) => turn(id, event.currentTarget.checked)}
+          />
+        </td>
+      ) : undefined}
       <td>
         <Chip state={state} />
       </td>
@@ -166,8 +204,17 @@ function Row({ row, hasMoved }: { readonly row: TaskRow; readonly hasMoved: bool
         <Time at={acceptedAt} />
       </td>
       <td>{whenOf(row)}</td>
+      <td class="cut" title={tags.join(', ')}>
+        <Tags tags={tags} queue={queue} />
+      </td>
       <td class="cut" title={error ? `${error.name}: ${error.message}` : undefined}>
-        {error ? `${error.name}: ${error.message}` : ''}
+        {error ? (
+          <a href={linkToTasks({ queue, state: 'dead', fingerprint: error.fingerprint ?? '' })}>
+            {`${error.name}: ${error.message}`}
+          </a>
+        ) : (
+          ''
+        )}
       </td>
       <td class="row-end copy-id">
         <Copy text={id} label="Copy id" />
@@ -180,7 +227,7 @@ function whenOf({ state, dueAt, startedAt, finishedAt }: TaskRow) {
   if (state === 'scheduled') return <Time at={dueAt} prefix="due " />;
   if (finishedAt !== undefined) return <Time at={finishedAt} prefix="ended " />;
   if (state === 'running') return <Time at={startedAt} prefix="started " />;
-  return <span class="muted">waits</span>;
+  return <span class="muted">{state === 'moved' ? 'on its way' : 'waits'}</span>;
 }
 
 function Pages({
@@ -196,12 +243,12 @@ function Pages({
   return (
     <nav class="pages" aria-label="Pages">
       {cursor === '' ? undefined : (
-        <a id="first-page" class="button" href={linkTo(['tasks'], { ...filter })}>
+        <a id="first-page" class="button" href={linkToTasks(filter)}>
           First page
         </a>
       )}
       {next === undefined ? undefined : (
-        <a id="next-page" class="button" href={linkTo(['tasks'], { ...filter, cursor: next })}>
+        <a id="next-page" class="button" href={linkToTasks(filter, next)}>
           Next page
         </a>
       )}
@@ -210,20 +257,26 @@ function Pages({
 }
 
 function Nothing({ filter, next }: { readonly filter: Filter; readonly next: string | undefined }) {
-  const { queue, state, type } = filter;
-  const isFiltered = state !== '' || type !== '';
-  const words = [state, type === '' ? '' : `of the type “${type}”`].filter(Boolean).join(' and ');
+  const { queue } = filter;
+  const isFiltered = conditionsOf(filter).length > 0;
   return (
     <Card>
-      <Empty title={isFiltered ? `No task in “${queue}” is ${words}` : `There is no task in “${queue}”`}>
+      <Empty title={isFiltered ? `No task in “${queue}” matches` : `There is no task in “${queue}”`}>
+        {isFiltered ? (
+          <p>
+            {conditionsOf(filter)
+              .map(([name, value]) => `${name} ${value}`)
+              .join(', ')}
+          </p>
+        ) : undefined}
         {next === undefined ? undefined : <p>This page is empty, and there are more.</p>}
         <p>
           {next === undefined ? undefined : (
-            <a id="next-page" href={linkTo(['tasks'], { ...filter, cursor: next })}>
+            <a id="next-page" href={linkToTasks(filter, next)}>
               Next page
             </a>
           )}{' '}
-          {isFiltered ? <a href={linkTo(['tasks'], { queue })}>Clear the filter</a> : undefined}
+          {isFiltered ? <a href={linkToTasks({ queue })}>Clear the filter</a> : undefined}
         </p>
       </Empty>
     </Card>

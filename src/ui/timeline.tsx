@@ -175,7 +175,8 @@ function entriesOf(task: Task): readonly Entry[] {
         killed === undefined
           ? task.state
           : `${task.state}; its thread was ended within ${toDuration(killed)}`,
-      after: between(kind, at, finishedAt),
+      // A failure for good is the end.
+      ...(kind === 'waited' && at === finishedAt ? {} : { after: between(kind, at, finishedAt) }),
     });
   }
   return entries;

@@ -24,6 +24,15 @@ export function NoRead() {
   );
 }
 
+/** @param what the screen shows */
+export function NoAdmin({ what }: { readonly what: string }) {
+  return (
+    <Empty isScreen title={`Your key may not see ${what}`}>
+      <p>This needs a key with the scope “admin”.</p>
+    </Empty>
+  );
+}
+
 /** A worker that serves several queues has its slots once. A worker may hold more tasks than it runs at a moment. */
 export function slotsOf(workers: readonly Worker[]): { readonly busy: number; readonly slots: number } {
   const byName = new Map<string, { holds: number; slots: number }>();

@@ -14,7 +14,8 @@ const INPUT = { one: 1, two: 2 };
 const admin = makeKey();
 const reader = makeKey(['read']);
 const sender = makeKey(['enqueue']);
-const { server, page, serve, startWorker, open, goTo, send, until, violations } = useDashboard();
+const { server, page, serve, context, startWorker, open, goTo, send, until, violations, faultsNow } =
+  useDashboard();
 let guarded: Server;
 
 beforeAll(async () => {
@@ -55,18 +56,8 @@ describe.skipIf(!hasBrowser)('every screen', () => {
     await open(`${server().url()}/ui/`);
     const faults: string[] = [];
     for (const [place, heading] of screens(id)) {
-      await page().emulateMedia({ colorScheme: 'light' });
-      await page().setViewportSize({ width: 1_280, height: 800 });
       await goTo(place, heading);
-      await page().locator('main .loading').waitFor({ state: 'detached' });
-      const found = await violations();
-      await page().emulateMedia({ colorScheme: 'dark' });
-      // Nothing but the colours is different.
-      found.push(...(await violations(['color-contrast'])));
-      faults.push(...found.map((fault) => `${place}: ${fault}`));
-      await page().setViewportSize({ width: 320, height: 640 });
-      const wide = await page().evaluate<number>('document.documentElement.scrollWidth - innerWidth');
-      if (wide > 0) faults.push(`${place}: ${wide} px too wide`);
+      faults.push(...(await faultsNow(place)));
     }
     expect(faults).toEqual([]);
     for (const colorScheme of ['light', 'dark'] as const) await picture(colorScheme);
@@ -192,6 +183,9 @@ describe.skipIf(!hasBrowser)('keys', () => {
       ['schedules', 'Schedules'],
       ['types', 'Types'],
       ['types/add', 'Run add'],
+      ['tasks?state=scheduled', 'Tasks'],
+      ['webhooks', /^Your key may not see webhooks/],
+      ['audit', /^Your key may not see what was changed/],
     ] as const) {
       await goTo(place, heading);
       await page().locator('main .loading').waitFor({ state: 'detached' });
@@ -209,6 +203,19 @@ describe.skipIf(!hasBrowser)('keys', () => {
       ];
     }, waiting);
     expect(statuses).toEqual([403, 403, 403, 403]);
+  });
+
+  test('a second tab is signed in as well, and signed out with the first', async () => {
+    await signIn(admin.text);
+    await page()
+      .getByRole('heading', { level: 1, name: /^default/ })
+      .waitFor();
+    const other = await context().newPage();
+    await other.goto(`${guarded.url()}/ui/#/tasks`);
+    await other.getByRole('heading', { level: 1, name: 'Tasks' }).waitFor();
+    await page().getByRole('button', { name: 'Sign out' }).click();
+    await other.getByLabel('API key').waitFor();
+    await other.close();
   });
 
   test('a key that may only send is told so, and may send', async () => {

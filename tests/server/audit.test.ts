@@ -103,6 +103,26 @@ test('what was refused, read or sent leaves no entry', async () => {
   expect((await read('admin')).items).toHaveLength(before);
 });
 
+test('an operation leaves what was asked for and why, its dry run nothing', async () => {
+  const before = (await read('admin')).items.length;
+  const filter = { queue: 'default', type: 'none' };
+  const body = { action: 'cancel', filter };
+  const { confirm } = (await change('admin', 'POST', '/v1/operations', { ...body, dryRun: true })).body;
+  expect((await read('admin')).items).toHaveLength(before);
+  const started = await change('admin', 'POST', '/v1/operations', { ...body, reason: 'old', confirm });
+  const [entry] = (await read('admin')).items;
+  expect(entry).toMatchObject({
+    operation: 'startOperation',
+    queue: 'default',
+    facts: {
+      action: 'cancel',
+      filter: { type: 'none' },
+      reason: 'old',
+      location: `/v1/operations/${String(started.body['id'])}`,
+    },
+  });
+});
+
 test('a key for some queues sees what was about these; a page leads to the next', async () => {
   await send('mail');
   await change('mailer', 'POST', '/v1/queues/mail/pause');

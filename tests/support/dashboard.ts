@@ -9,6 +9,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { createServerRole, type Server, type ServerSettings } from '../../src/server/server.ts';
 import { loadRegistry } from '../../src/tasks/registry.ts';
+import { createDeliveries } from '../../src/webhooks/deliveries.ts';
 import { hasBrowser, startBrowser } from './browser.ts';
 import { eventually } from './eventually.ts';
 import { endAll, type RoleProcess, startRole } from './fleet.ts';
@@ -16,9 +17,11 @@ import { call, post } from './http.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 import { SERVER_SETTINGS, silent } from './server.ts';
 
+const A_BATCH = 1_000;
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
 const MODULES = ['tasks.mjs', 'life.mjs'];
-const BODY_LIMIT_BYTES = 2_097_152;
+/** Receivers of webhooks are on this machine. */
+const HERE = { bodyLimitBytes: 2_097_152, webhookAllow: ['127.0.0.1'] };
 
 export interface Dashboard {
   /** A server without keys. */
@@ -29,20 +32,28 @@ export interface Dashboard {
   /** A folder that goes with the file. */
   folder(): string;
   serve(settings: Partial<ServerSettings>): Promise<Server>;
-  startWorker(): Promise<void>;
+  /** @param env beside that of all workers */
+  startWorker(env?: Readonly<Record<string, string>>): Promise<RoleProcess>;
   /** Opens a place. @param isFresh in a new browser profile; else the page goes on */
   open(url: string, isFresh?: boolean): Promise<void>;
   /** Goes on within the page. @param place such as `tasks?state=dead` */
   goTo(place: string, heading: string | RegExp): Promise<void>;
   /** Sends a task to the server without keys. @returns its id */
   send(type: string, input: unknown, options?: object): Promise<string>;
+  /** Sends many at once. @returns their ids */
+  sendMany(type: string, inputs: readonly unknown[], options?: object): Promise<readonly string[]>;
   until(id: string, state: string): Promise<void>;
   /** What axe finds in the page. @param rules all, unless told */
   violations(rules?: readonly string[]): Promise<string[]>;
+  /** What axe finds in the page as it is, light and dark, and whether it is too wide for a narrow phone. @param name of the page */
+  faultsNow(name: string): Promise<string[]>;
 }
 
-/** Calls the hooks of a file. After each test the page must have had nothing to complain about. */
-export function useDashboard(): Dashboard {
+/**
+ * Calls the hooks of a file. After each test the page must have had nothing to complain about.
+ * @param ofFirst settings of the server without keys; it sweeps only when they say so
+ */
+export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
   let redis: TestRedis;
   let browser: Browser;
   let folder: string;
@@ -56,7 +67,7 @@ export function useDashboard(): Dashboard {
     if (!hasBrowser) return;
     folder = mkdtempSync(join(tmpdir(), 'popfleet-ui-'));
     redis = await startRedis();
-    await Promise.all([serve({}), startBrowser().then((started) => (browser = started))]);
+    await Promise.all([serve(ofFirst), startBrowser().then((started) => (browser = started))]);
   });
   afterEach(() => {
     expect(complaints.splice(0)).toEqual([]);
@@ -72,11 +83,19 @@ export function useDashboard(): Dashboard {
   async function serve(settings: Partial<ServerSettings>): Promise<Server> {
     const connection = silent(redis.url);
     const registry = await loadRegistry({ taskDurationMs: 0, taskModules: MODULES, baseDir: FIXTURES });
-    const deps = { connection, registry, log: connection.log };
-    const made = createServerRole(
-      { ...SERVER_SETTINGS, bodyLimitBytes: BODY_LIMIT_BYTES, ...settings },
-      deps,
-    );
+    const { log } = connection;
+    const all = { ...SERVER_SETTINGS, ...HERE, ...settings };
+    const made = createServerRole(all, {
+      connection,
+      registry,
+      log,
+      // Opened when there is a webhook to deliver.
+      openDeliveries: async (endpoints) =>
+        createDeliveries(
+          { ...all, blockMs: 500, lowLanesPercent: 0, webhookConcurrency: 2 },
+          { connection, endpoints, log },
+        ),
+    });
     servers.push(made);
     await made.start();
     await eventually(async () => (await fetch(`${made.url()}/readyz`)).ok);
@@ -116,10 +135,11 @@ export function useDashboard(): Dashboard {
     folder: () => folder,
     serve,
 
-    async startWorker() {
+    async startWorker(more = {}) {
       const TASKS = MODULES.map((name) => join(FIXTURES, name)).join(',');
-      const env = { REDIS_URL: redis.url, TASKS, CONCURRENCY: '2', QUEUES: 'default,mail' };
+      const env = { REDIS_URL: redis.url, TASKS, CONCURRENCY: '2', QUEUES: 'default,mail', ...more };
       worker = await startRole('worker', env);
+      return worker;
     },
 
     async open(url, isFresh = false) {
@@ -139,11 +159,40 @@ export function useDashboard(): Dashboard {
       return String(body['id']);
     },
 
+    async sendMany(type, inputs, options = {}) {
+      const ids: string[] = [];
+      for (let at = 0; at < inputs.length; at += A_BATCH) {
+        const tasks = inputs.slice(at, at + A_BATCH).map((input) => Object.assign({ type, input }, options));
+        const answer = await fetch(`${server().url()}/v1/tasks/batch`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(tasks),
+        });
+        const { items } = (await answer.json()) as { readonly items: readonly { readonly id: string }[] };
+        ids.push(...items.map(({ id }) => id));
+      }
+      return ids;
+    },
+
     async until(id, state) {
       await eventually(async () => (await call(`${server().url()}/v1/tasks/${id}`)).body['state'] === state);
     },
 
     violations: (rules) => violationsOf(page, rules),
+
+    async faultsNow(name) {
+      await page.locator('main .loading').waitFor({ state: 'detached' });
+      const found = await violationsOf(page, undefined);
+      await page.emulateMedia({ colorScheme: 'dark' });
+      // Nothing but the colours is different.
+      found.push(...(await violationsOf(page, ['color-contrast'])));
+      await page.setViewportSize({ width: 320, height: 640 });
+      const wide = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+      if (wide > 0) found.push(`${wide} px too wide`);
+      await page.emulateMedia({ colorScheme: 'light' });
+      await page.setViewportSize({ width: 1_280, height: 800 });
+      return found.map((fault) => `${name}: ${fault}`);
+    },
   };
 }
 

@@ -2,6 +2,7 @@
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
+import { compact } from '../../protocol/compact.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { homeOf } from '../../store/keys.ts';
 import { QUEUE_NAME } from '../../protocol/names.ts';
@@ -25,6 +26,7 @@ import {
 } from '../../views/operation-view.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import { noteForAudit, noteNoChange } from '../audited.ts';
 import { readBody } from '../body.ts';
 import { visibleQueues } from '../caller.ts';
 import { type Confirmed, idOfConfirmed, isConfirmed, issueConfirm } from '../confirm.ts';
@@ -66,6 +68,7 @@ export function operationRoutes(
 
   async function dryRun(c: Context<AppEnv>, request: OperationRequest): Promise<Response> {
     const { matched, isAll, perState, sample } = await operations.match(request);
+    noteNoChange(c);
     return answer(c, 200, {
       matched: { value: matched, relation: isAll ? 'eq' : 'gte' },
       sample,
@@ -92,6 +95,7 @@ export function operationRoutes(
       );
     }
     deps.operateSoon(homeOf(filter.queue));
+    noteForAudit(c, factsOf(request));
     const record = await operations.find(id, [filter.queue]);
     if (!record)
       throw new PopfleetError('internal', 'The operation is gone already. Is Redis being emptied?');
@@ -121,11 +125,18 @@ export function operationRoutes(
       if (word !== 'cancelled') {
         throw new PopfleetError('invalid-state', `The operation is ${word} and cannot be cancelled.`);
       }
+      noteForAudit(c, { queue: filter.queue });
       // The next one that waits may begin.
       deps.operateSoon(homeOf(filter.queue));
       return answer(c, 200, await view(c, await find(c)));
     }),
   ];
+}
+
+/** Of many ids the number: the operation has them. */
+function factsOf({ action, filter, to, reason, first }: OperationRequest): Readonly<Record<string, unknown>> {
+  const { queue, ids, ...conditions } = filter;
+  return compact({ queue, action, filter: compact({ ...conditions, ids: ids?.length }), to, reason, first });
 }
 
 /** What a caller confirms. */

@@ -1,0 +1,178 @@
+// Registers an endpoint of webhooks, or changes one.
+
+import { useEffect, useState } from 'preact/hooks';
+import { callApi, type Problem, problemOf } from './api.ts';
+import type { WebhookEndpoint } from './api-types.d.ts';
+import { Fault } from './fault.tsx';
+import { Card } from './parts.tsx';
+import { ProblemList } from './problem-list.tsx';
+import { announce } from './shared.ts';
+
+const ENDS = ['succeeded', 'dead', 'cancelled'] as const;
+
+/**
+ * @param endpoint the one that is changed; `undefined` = a new one
+ * @param onDone called with the secret of a new one
+ */
+export function WebhookForm({
+  endpoint,
+  close,
+  onDone,
+}: {
+  readonly endpoint?: WebhookEndpoint;
+  readonly close: () => void;
+  readonly onDone: (secret: string | undefined) => void;
+}) {
+  const [url, setUrl] = useState(endpoint?.url ?? '');
+  const [ends, setEnds] = useState<ReadonlySet<string>>(new Set(endpoint?.states ?? ENDS));
+  const [types, setTypes] = useState(endpoint?.types?.join(' ') ?? '');
+  const [queues, setQueues] = useState(endpoint?.queues?.join(' ') ?? '');
+  const [problem, setProblem] = useState<Problem>();
+  useEffect(() => document.querySelector<HTMLElement>('#webhook-url')?.focus(), []);
+  const faultOf = (name: string): string | undefined =>
+    problem?.errors?.find(({ pointer }) => pointer === `#/${name}` || pointer.startsWith(`#/${name}/`))
+      ?.detail;
+
+  const save = async (): Promise<void> => {
+    setProblem(undefined);
+    const body = bodyOf(url, ends, types, queues);
+    try {
+      const saved = endpoint
+        ? await callApi<{ readonly secret?: string }>('PUT', `webhooks/${endpoint.id}`, body)
+        : await callApi<{ readonly secret?: string }>('POST', 'webhooks', body);
+      announce(endpoint ? 'The endpoint is changed' : 'The endpoint is registered');
+      onDone(saved.secret);
+    } catch (error) {
+      setProblem(problemOf(error));
+    }
+  };
+  return (
+    <Card title={endpoint ? 'Change the endpoint' : 'New endpoint'}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <Text
+          id="webhook-url"
+          label="URL"
+          hint="where messages are posted"
+          text={url}
+          setText={setUrl}
+          fault={faultOf('url')}
+        />
+        <Ends ends={ends} setEnds={setEnds} fault={faultOf('states')} />
+        <Text
+          id="webhook-types"
+          label="Types"
+          hint="with blanks between; none = all"
+          text={types}
+          setText={setTypes}
+          fault={faultOf('types')}
+        />
+        <Text
+          id="webhook-queues"
+          label="Queues"
+          hint="with blanks between; none = all"
+          text={queues}
+          setText={setQueues}
+          fault={faultOf('queues')}
+        />
+        <div role="alert">
+          <ProblemList problem={problem} />
+        </div>
+        <div class="actions">
+          <button type="submit" class="primary">
+            {endpoint ? 'Save' : 'Register'}
+          </button>
+          <button type="button" onClick={close}>
+            Back
+          </button>
+        </div>
+      </form>
+    </Card>
+  );
+}
+
+function bodyOf(url: string, ends: ReadonlySet<string>, types: string, queues: string): object {
+  return {
+    url: url.trim(),
+    ...(ends.size === ENDS.length ? {} : { states: ENDS.filter((one) => ends.has(one)) }),
+    ...namesOf('types', types),
+    ...namesOf('queues', queues),
+  };
+}
+
+function Ends({
+  ends,
+  setEnds,
+  fault,
+}: {
+  readonly ends: ReadonlySet<string>;
+  readonly setEnds: (ends: ReadonlySet<string>) => void;
+  readonly fault: string | undefined;
+}) {
+  return (
+    <fieldset class="checks">
+      <legend>Is told of tasks that are</legend>
+      {ENDS.map((one) => (
+        <label key={one} class="check">
+          <input
+            type="checkbox"
+            checked={ends.has(one)}
+            onChange={(event) => setEnds(withOrWithout(ends, one, event.currentTarget.checked))}
+          />
+          {one}
+        </label>
+      ))}
+      {fault === undefined ? undefined : <p class="fault">{fault}</p>}
+    </fieldset>
+  );
+}
+
+function namesOf(name: 'types' | 'queues', text: string): Readonly<Record<string, readonly string[]>> {
+  const names = text.split(/[\s,]+/).filter(Boolean);
+  return names.length === 0 ? {} : { [name]: names };
+}
+
+function withOrWithout(before: ReadonlySet<string>, one: string, isIn: boolean): ReadonlySet<string> {
+  const next = new Set(before);
+  if (isIn) next.add(one);
+  else next.delete(one);
+  return next;
+}
+
+function Text({
+  id,
+  label,
+  hint,
+  text,
+  setText,
+  fault,
+}: {
+  readonly id: string;
+  readonly label: string;
+  readonly hint: string;
+  readonly text: string;
+  readonly setText: (text: string) => void;
+  readonly fault: string | undefined;
+}) {
+  return (
+    <div class="field">
+      <label for={id}>
+        {label} <span class="muted">{hint}</span>
+      </label>
+      <input
+        id={id}
+        value={text}
+        autocomplete="off"
+        spellcheck={false}
+        aria-invalid={fault === undefined ? undefined : true}
+        aria-describedby={fault === undefined ? undefined : `${id}-fault`}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
+      <Fault id={id} text={fault} />
+    </div>
+  );
+}

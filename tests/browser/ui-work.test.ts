@@ -1,0 +1,323 @@
+// The dashboard at work: many tasks at once, another input, webhooks, and what it shows while workers die.
+
+import type { Response } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
+import { hasBrowser } from '../support/browser.ts';
+import { useDashboard } from '../support/dashboard.ts';
+import { eventually } from '../support/eventually.ts';
+import type { RoleProcess } from '../support/fleet.ts';
+import { call } from '../support/http.ts';
+import { openReceiver } from '../support/receiver.ts';
+
+const INPUT = { one: 1, two: 2 };
+/** Sweeps see that there is something to deliver. */
+const SOON = { heartbeatMs: 1_000 };
+const LATER = { delayMs: 3_600_000 };
+const { server, redis, page, context, startWorker, open, goTo, send, sendMany, until, faultsNow } =
+  useDashboard(SOON);
+
+const button = (name: string | RegExp, exact = false): ReturnType<ReturnType<typeof page>['getByRole']> =>
+  page().getByRole('button', { name, exact });
+const dialog = (name: string): ReturnType<ReturnType<typeof page>['getByRole']> =>
+  page().getByRole('dialog', { name });
+const heading = (name: string | RegExp): Promise<void> =>
+  page().getByRole('heading', { level: 1, name }).waitFor();
+
+async function countsOf(queue: string): Promise<Record<string, number>> {
+  const { body } = await call(`${server().url()}/v1/queues/${queue}`);
+  return body['counts'] as Record<string, number>;
+}
+
+async function stateOf(id: string): Promise<unknown> {
+  return (await call(`${server().url()}/v1/tasks/${id}`)).body['state'];
+}
+
+const MANY = 4_000;
+
+describe.skipIf(!hasBrowser)('many tasks', () => {
+  test('what is typed finds them: by id, tag, type and state, also those of an error; what is no condition is explained', async () => {
+    const id = await send('add', INPUT, { queue: 'found', tags: ['eu', 'night'], ...LATER });
+    await send('greet', { name: 'Ada' }, { queue: 'found', tags: ['eu'], ...LATER });
+    await open(`${server().url()}/ui/#/tasks?queue=found`);
+    const find = page().getByLabel('Find', { exact: true });
+    const rows = page().locator('[data-row]');
+    await rows.nth(1).waitFor();
+    await find.fill('tag:night');
+    await find.press('Enter');
+    await page().getByRole('link', { name: 'Take away tag night' }).waitFor();
+    await eventually(async () => (await rows.count()) === 1);
+    expect(await rows.locator('a').first().getAttribute('href')).toBe(`#/tasks/${id}`);
+    await find.fill('greet tag:eu scheduled');
+    await find.press('Enter');
+    await page().getByRole('cell', { name: 'greet', exact: true }).waitFor();
+    expect(await rows.count()).toBe(1);
+    expect(new URL(page().url()).hash).toBe('#/tasks?queue=found&state=scheduled&type=greet&tag=eu');
+    await page().getByRole('link', { name: 'Take away type greet' }).click();
+    await eventually(async () => (await rows.count()) === 2);
+    await find.fill('error:Nothing');
+    await find.press('Enter');
+    await page().getByText('No task in “found” matches').waitFor();
+    await page().getByRole('link', { name: 'Clear the filter' }).click();
+    await rows.nth(1).waitFor();
+    await find.fill('state:gone');
+    await find.press('Enter');
+    await page().getByText('“state:gone” is no condition.').waitFor();
+    await find.fill(id);
+    await find.press('Enter');
+    await heading(/^add/);
+  });
+
+  test('rows are selected by keys, stay selected while others come, and these alone are cancelled', async () => {
+    const ids = await sendMany(
+      'add',
+      Array.from({ length: 4 }, (_, nth) => ({ one: nth, two: 2 })),
+      {
+        queue: 'chosen',
+        ...LATER,
+      },
+    );
+    await open(`${server().url()}/ui/#/tasks?queue=chosen&state=scheduled`);
+    await page().locator('[data-row]').nth(3).waitFor();
+    for (const key of ['j', 'x', 'j', 'j', 'X']) await page().keyboard.press(key);
+    await page().getByText('3 selected').waitFor();
+    await page().keyboard.press('Escape');
+    await page().getByText('All on this page').waitFor();
+    for (const key of ['k', 'x', 'k', 'x']) await page().keyboard.press(key);
+    const chosen = await page()
+      .locator('[data-row].is-selected a.mono')
+      .evaluateAll((links) => links.map((link) => link.getAttribute('href')?.replace('#/tasks/', '')));
+    await sendMany('add', [INPUT, INPUT], { queue: 'chosen', delayMs: 60_000 });
+    await button('2 new: show').waitFor();
+    expect(await page().locator('[data-row]').count()).toBe(4);
+    expect(await page().locator('[data-row].is-selected').count()).toBe(2);
+    expect(await faultsNow('selected rows')).toEqual([]);
+    await button('Cancel 2').click();
+    await dialog('Cancel 2').getByText('2 tasks').waitFor();
+    await dialog('Cancel 2').getByRole('button', { name: 'Cancel 2' }).click();
+    await eventually(async () => (await countsOf('chosen'))['cancelled'] === 2);
+    const cancelled = [];
+    for (const id of ids) if ((await stateOf(id)) === 'cancelled') cancelled.push(id);
+    expect(new Set(cancelled)).toEqual(new Set(chosen));
+  });
+
+  test(`${MANY} of them cost the page as much as a hundred, and are cancelled at once after the queue was typed`, async () => {
+    const inputs = Array.from({ length: MANY }, (_, nth) => ({ one: nth, two: 2 }));
+    await sendMany('add', inputs.slice(0, 100), { queue: 'many', ...LATER });
+    await open(`${server().url()}/ui/#/queues/many`, true);
+    for (const place of ['', 'tasks?queue=many&state=scheduled']) {
+      await (await context().newPage()).goto(`${server().url()}/ui/#/${place}`);
+    }
+    const few = await costOfAnswers();
+    await sendMany('add', inputs.slice(100), { queue: 'many', ...LATER });
+    // A machine that is busy delays one page more than another: what is the same is so at one time of some.
+    let most = 0;
+    for (let round = 0; round < 4; round += 1) {
+      most = (await costOfAnswers()) / few;
+      if (most < 1.2) break;
+    }
+    expect(most).toBeLessThan(1.2);
+    expect(await redis().client.info('commandstats')).not.toMatch(/cmdstat_keys:/);
+    for (const other of context().pages().slice(1)) await other.close();
+
+    await goTo('tasks?queue=many&state=scheduled', 'Tasks');
+    await page().getByText('4,000 scheduled in many.').waitFor();
+    await button('Cancel all').click();
+    await dialog('Cancel all').getByText('4,000 tasks').waitFor();
+    const confirm = dialog('Cancel all').getByRole('button', { name: 'Cancel all' });
+    expect(await confirm.isDisabled()).toBe(true);
+    await dialog('Cancel all')
+      .getByLabel(/type the name of the queue/)
+      .fill('many');
+    await dialog('Cancel all')
+      .getByLabel(/Reason/)
+      .fill('not needed');
+    await confirm.click();
+    await eventually(async () => (await countsOf('many'))['cancelled'] === MANY);
+    const { body } = await call(`${server().url()}/v1/operations?queue=many`);
+    const [operation] = body['items'] as readonly Record<string, unknown>[];
+    expect(operation).toMatchObject({
+      matched: MANY,
+      done: MANY,
+      skipped: {},
+      failed: {},
+      reason: 'not needed',
+    });
+    expect((await countsOf('chosen'))['scheduled']).toBe(4);
+  });
+
+  /** Calls of Redis for each answer that the pages get, while the first of them reads its numbers twice. */
+  async function costOfAnswers(): Promise<number> {
+    const isBeat = (response: Response): boolean => response.url().endsWith('/v1/queues');
+    const calls = async (): Promise<number> => {
+      const stats = await redis().client.info('commandstats');
+      const found = stats.matchAll(/^cmdstat_[\w|]+:calls=(\d+)/gm);
+      return Array.from(found, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);
+    };
+    let answers = 0;
+    const count = (): void => void (answers += 1);
+    await page().waitForResponse(isBeat);
+    const before = await calls();
+    context().on('response', count);
+    for (let beat = 0; beat < 2; beat += 1) await page().waitForResponse(isBeat);
+    context().off('response', count);
+    return ((await calls()) - before) / answers;
+  }
+
+  test('a hidden page follows no events, and is up to date once it is shown', async () => {
+    const id = await send('add', INPUT, LATER);
+    const streams = async (): Promise<string | undefined> =>
+      /^popfleet_sse_streams (\d+)/m.exec(await (await fetch(`${server().url()}/metrics`)).text())?.[1];
+    await open(`${server().url()}/ui/#/tasks/${id}`);
+    await page().locator('h1 .is-scheduled').waitFor();
+    await eventually(async () => (await streams()) === '1');
+    const hide = (isHidden: boolean): Promise<unknown> =>
+      page().evaluate(`Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'))`);
+    await hide(true);
+    await eventually(async () => (await streams()) === '0');
+    await call(`${server().url()}/v1/tasks/${id}/cancel`, { method: 'POST' });
+    expect(await page().locator('h1 .is-scheduled').count()).toBe(1);
+    await hide(false);
+    await page().locator('h1 .is-cancelled').waitFor();
+  });
+});
+
+describe.skipIf(!hasBrowser)('with a worker', () => {
+  let worker: RoleProcess | undefined;
+
+  test('a dead task is retried with another input: checked as JSON and by its type, at the field', async () => {
+    worker = await startWorker({ LEASE_MS: '2000', HEARTBEAT_MS: '300' });
+    const id = await send('flaky', { failures: 9 }, { maxAttempts: 1 });
+    await until(id, 'dead');
+    await open(`${server().url()}/ui/#/tasks/${id}`);
+    await button('Change input…').click();
+    await page().locator('#field-failures:focus').waitFor();
+    await page().getByLabel('failures').fill('none');
+    await button('Retry with this input').click();
+    await page().locator('#field-failures-fault').waitFor();
+    await page().locator('#field-failures:focus').waitFor();
+    await button('As JSON').click();
+    await page().getByLabel('Input as JSON').fill('{"failures": 0');
+    await page().getByText('Not yet JSON').waitFor();
+    expect(await faultsNow('another input')).toEqual([]);
+    await page().getByLabel('Input as JSON').fill('{"failures": 0}');
+    await page().getByText('This is valid JSON.').waitFor();
+    await button('Retry with this input').click();
+    await page().locator('h1 .is-succeeded').waitFor();
+    await page().locator('.timeline').getByText('attempt 1 failed: RangeError').waitFor();
+    await page().getByText('Input edited').waitFor();
+    expect((await call(`${server().url()}/v1/tasks/${id}`)).body['input']).toEqual({ failures: 0 });
+  });
+
+  test('an endpoint of webhooks is registered, told, told again by hand, and switched off', async () => {
+    const receiver = await openReceiver();
+    try {
+      await open(`${server().url()}/ui/#/webhooks`);
+      await page().getByText('There is no endpoint yet').waitFor();
+      await button('New endpoint…').click();
+      await page().getByLabel('URL').fill('ftp://example.org');
+      await button('Register').click();
+      await page().locator('#webhook-url-fault').waitFor();
+      await page().getByLabel('URL').fill(receiver.url);
+      await page().getByLabel('cancelled').uncheck();
+      await button('Register').click();
+      await page()
+        .locator('.code pre')
+        .getByText(/^whsec_/)
+        .waitFor();
+      expect(await faultsNow('a new endpoint')).toEqual([]);
+      await button('I have it').click();
+      // Servers learn of it within two seconds.
+      let id = '';
+      await eventually(async () => {
+        id = await send('add', INPUT);
+        await until(id, 'succeeded');
+        return (await call(`${server().url()}/v1/tasks/${id}`)).body['webhooks'];
+      });
+      await eventually(() => receiver.received.length > 0);
+      await goTo(`tasks/${id}`, /^add/);
+      await page().getByText('What follows').waitFor();
+      await page().locator('td .is-succeeded').waitFor();
+      await page().getByRole('link', { name: /^wh_/ }).click();
+      await heading(receiver.url);
+      expect(await faultsNow('an endpoint')).toEqual([]);
+      const before = receiver.received.length;
+      await page()
+        .getByRole('button', { name: /^Resend/ })
+        .first()
+        .click();
+      await eventually(() => receiver.received.length > before);
+      const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
+      expect(new Set(ids).size).toBeLessThan(ids.length);
+      await button('Rotate secret').click();
+      await dialog('Rotate secret').getByRole('button', { name: 'Rotate secret' }).click();
+      await page()
+        .locator('.code pre')
+        .getByText(/^whsec_/)
+        .waitFor();
+      await page().getByText('signs until').waitFor();
+      await button('Disable').click();
+      await dialog('Disable').getByRole('button', { name: 'Disable' }).click();
+      await page().locator('h1 .is-paused').waitFor();
+      await button('Enable').click();
+      await page().locator('h1 .is-succeeded').waitFor();
+      await button('Delete').click();
+      await dialog('Delete').getByRole('button', { name: 'Delete' }).click();
+      await page().getByText('There is no endpoint yet').waitFor();
+      expect(await redis().client.hlen('pf:webhooks')).toBe(0);
+    } finally {
+      await receiver.close();
+    }
+  });
+
+  test('what was changed is in the audit, which is read by operation', async () => {
+    await open(`${server().url()}/ui/#/audit`);
+    await page().getByRole('link', { name: 'rotateWebhookSecret' }).click();
+    await eventually(async () => (await page().locator('[data-row]').count()) === 1);
+    await page().getByRole('link', { name: 'Clear' }).click();
+    await page().getByRole('link', { name: 'startOperation' }).first().waitFor();
+    await page().getByText('not needed').waitFor();
+    expect(await faultsNow('the audit')).toEqual([]);
+    await goTo('audit?operation=nothing', 'Audit');
+    await page().getByText('No change matches').waitFor();
+  });
+
+  test('a handler that never yields is ended when it is cancelled, and the timeline says how soon', async () => {
+    const id = await send('spin', {});
+    await until(id, 'running');
+    await open(`${server().url()}/ui/#/tasks/${id}`);
+    await page().locator('.timeline .is-now').waitFor();
+    await button('Cancel', true).click();
+    await dialog('Cancel').getByRole('button', { name: 'Cancel' }).click();
+    await page().locator('h1 .is-cancelled').waitFor();
+    await page().locator('.timeline').getByText('asked to be cancelled').waitFor();
+    await page()
+      .locator('.timeline')
+      .getByText(/its thread was ended within [\d.]+ m?s/)
+      .waitFor();
+  });
+
+  test('a worker that is killed is gone from the page, its task waits again, and nothing is lost', async () => {
+    const id = await send('spin', {});
+    await until(id, 'running');
+    await open(`${server().url()}/ui/#/workers`);
+    const { body } = await call(`${server().url()}/v1/tasks/${id}`);
+    const name = String(body['worker']);
+    await page().getByText(name).waitFor();
+    worker?.signal('SIGKILL');
+    // Its lease runs out, and with it goes its row.
+    await page().getByText(name).waitFor({ state: 'detached', timeout: 15_000 });
+    await until(id, 'ready');
+    await goTo('queues/default', /^default/);
+    await page().getByText('balanced').waitFor();
+    await goTo(`tasks/${id}`, /^spin/);
+    await page().getByText('Lost workers').waitFor();
+    await page()
+      .getByText(/No worker serves this queue/)
+      .first()
+      .waitFor();
+    // As somebody who passes by would start one again.
+    await startWorker();
+    await page().locator('h1 .is-running').waitFor();
+  });
+});
