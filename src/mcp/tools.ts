@@ -17,6 +17,9 @@ const ADDITIVE: ReadonlySet<string> = new Set([
   'retryTask',
   'pauseQueue',
   'resumeQueue',
+  'runSchedule',
+  'quietWorker',
+  'resumeWorker',
   'pauseSchedule',
   'resumeSchedule',
 ]);

@@ -145,6 +145,7 @@ describe('what is offered', () => {
       'deleteTask',
       'putSchedule',
       'startOperation',
+      'stopWorker',
     ]);
   });
 
