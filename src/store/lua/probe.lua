@@ -8,7 +8,7 @@ local hash, list, set, sorted, stream, text = Q.HASH, Q.LIST, Q.SET, Q.SORTED, Q
 local calls = {
   { 'SET', text, '1', 'PX', 1000 }, { 'GET', text }, { 'MGET', text }, { 'EXISTS', text }, { 'PEXPIRE', text, 1000 }, { 'TIME' },
   { 'HSET', hash, 'f', 'v' }, { 'HSETNX', hash, 'n', 1 }, { 'HINCRBY', hash, 'n', 1 }, { 'HGET', hash, 'f' },
-  { 'HMGET', hash, 'f' }, { 'HGETALL', hash }, { 'HEXISTS', hash, 'f' }, { 'HSTRLEN', hash, 'f' }, { 'HSCAN', hash, 0 },
+  { 'HMGET', hash, 'f' }, { 'HGETALL', hash }, { 'HVALS', hash }, { 'HEXISTS', hash, 'f' }, { 'HSTRLEN', hash, 'f' }, { 'HSCAN', hash, 0 },
   { 'MEMORY', 'USAGE', hash }, { 'HDEL', hash, 'f', 'n' },
   { 'LPUSH', list, 'a' }, { 'RPUSH', list, 'b' }, { 'LLEN', list }, { 'LINDEX', list, 0 }, { 'LRANGE', list, 0, 0 },
   { 'LPOS', list, 'a' }, { 'LTRIM', list, 0, 1 }, { 'LPOP', list }, { 'RPOP', list },
