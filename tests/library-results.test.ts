@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { openPopfleet, type Popfleet } from '../src/index.ts';
 import { createAdd } from '../src/tasks/add.ts';
 import { eventually } from './support/eventually.ts';
+import { expectBelow } from './support/expect-below.ts';
 import { endAll, type RoleProcess, startRole } from './support/fleet.ts';
 import { startRedis, type TestRedis } from './support/redis.ts';
 import { testRegistry } from './support/server.ts';
@@ -109,11 +110,14 @@ describe('without a worker', () => {
 
   it('twenty that wait share a connection, and look at most twice each, however long it takes', async () => {
     const sent = await Promise.all(Array.from({ length: 20 }, () => other.enqueue(add, SUM)));
-    const before = await scriptCalls();
-    const late = sent.map((task) => expect(task.result({ timeoutMs: 1_000 })).rejects.toThrow('1000 ms'));
-    await eventually(async () => (await listening()) === 1);
-    await Promise.all(late);
-    expect((await scriptCalls()) - before).toBeLessThanOrEqual(2 * sent.length);
+    // Whatever else the library calls now and then is counted too.
+    await expectBelow(2 * sent.length + 1, async () => {
+      const before = await scriptCalls();
+      const late = sent.map((task) => expect(task.result({ timeoutMs: 1_000 })).rejects.toThrow('1000 ms'));
+      await eventually(async () => (await listening()) === 1);
+      await Promise.all(late);
+      return (await scriptCalls()) - before;
+    });
     expect(await listening()).toBe(1);
   });
 
