@@ -1,6 +1,7 @@
 // What callers with the scope `admin` have changed, newest first.
 
 import type { AuditEntry, Items } from './api-types.d.ts';
+import { Choice } from './choice.tsx';
 import { Card, Empty, Loading, ProblemBox, Table, Time } from './parts.tsx';
 import { go, linkTo, linkToQueue, linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
@@ -32,17 +33,13 @@ function Filters({ asked }: { readonly asked: Query }) {
   const set = (part: Partial<Query>): void => go(linkTo(['audit'], { ...asked, ...part, cursor: '' }));
   return (
     <form class="filters" aria-label="Filter" onSubmit={(event) => event.preventDefault()}>
-      <label>
-        Queue
-        <select value={asked.queue} onChange={(event) => set({ queue: event.currentTarget.value })}>
-          <option value="">any</option>
-          {known.map((name) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice
+        label="Queue"
+        value={asked.queue}
+        choices={['', ...known]}
+        empty="any"
+        set={(queue) => set({ queue })}
+      />
       {(['operation', 'by'] as const).map((name) => (
         <label key={name}>
           {name === 'by' ? 'Key' : 'Operation'}

@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import type { ErrorGroup, ErrorGroups, Task } from './api-types.d.ts';
+import { Choice } from './choice.tsx';
 import { Bulk } from './bulk.tsx';
 import { DeadCount } from './failures.tsx';
 import { plural, toCount, toShortId } from './format.ts';
@@ -115,17 +116,14 @@ function Acts({ group: { queue, fingerprint, dead, name } }: { readonly group: E
           call={{ action: 'move', filter, ...(to === '' ? {} : { to }) }}
           isReady={to !== ''}
         >
-          <label class="field">
-            To the queue
-            <select value={to} onChange={(event) => setTo(event.currentTarget.value)}>
-              <option value="">choose</option>
-              {others.map((one) => (
-                <option key={one} value={one}>
-                  {one}
-                </option>
-              ))}
-            </select>
-          </label>
+          <Choice
+            label="To the queue"
+            value={to}
+            choices={['', ...others]}
+            empty="choose"
+            isField
+            set={setTo}
+          />
         </Bulk>
       )}
       <Bulk

@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import type { ErrorGroup, Items, TaskType } from './api-types.d.ts';
+import { Choice } from './choice.tsx';
 import { Failures } from './failures.tsx';
 import { plural } from './format.ts';
 import { sum } from './live.ts';
@@ -60,34 +61,6 @@ function Filters({ query, names }: { readonly query: URLSearchParams; readonly n
         set={(hours) => set({ hours })}
       />
     </form>
-  );
-}
-
-/** @param choices the first stands for all */
-function Choice({
-  label,
-  value,
-  choices,
-  words,
-  set,
-}: {
-  readonly label: string;
-  readonly value: string;
-  readonly choices: readonly string[];
-  readonly words?: ReadonlyMap<string, string>;
-  readonly set: (value: string) => void;
-}) {
-  return (
-    <label>
-      {label}
-      <select value={value} onChange={({ currentTarget }) => set(currentTarget.value)}>
-        {choices.map((choice) => (
-          <option key={choice} value={choice}>
-            {words?.get(choice) ?? (choice === '' ? 'all' : choice)}
-          </option>
-        ))}
-      </select>
-    </label>
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import type { Act, OperationCall } from './api-types.d.ts';
+import { Choice } from './choice.tsx';
 import { Bulk } from './bulk.tsx';
 import { plural, toCount } from './format.ts';
 import { conditionsOf, type Filter } from './search.ts';
@@ -58,14 +59,7 @@ function Move({ scope, queues }: { readonly scope: Scope; readonly queues: reado
   const [to, setTo] = useState(queues[0] ?? '');
   return (
     <Bulk {...wordsOf('move', scope)} call={{ ...callOf('move', scope), to }}>
-      <label class="field">
-        To the queue
-        <select value={to} onChange={(event) => setTo(event.currentTarget.value)}>
-          {queues.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      </label>
+      <Choice label="To the queue" value={to} choices={queues} isField set={setTo} />
     </Bulk>
   );
 }

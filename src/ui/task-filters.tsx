@@ -1,6 +1,7 @@
 // The conditions of a list of tasks: chosen, typed, and taken away again.
 
 import type { Items, TaskType } from './api-types.d.ts';
+import { Choice } from './choice.tsx';
 import { go } from './place.ts';
 import { useResource } from './resource.ts';
 import { conditionsOf, type Filter, FILTER_STATES, linkToTasks } from './search.ts';
@@ -18,27 +19,14 @@ export function TaskFilters({
   return (
     <div class="task-filters">
       <form class="filters" aria-label="Filter" onSubmit={(event) => event.preventDefault()}>
-        <label>
-          Queue
-          <select value={filter.queue} onChange={(event) => set({ queue: event.currentTarget.value })}>
-            {known.map((name) => (
-              <option key={name} value={name}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          State
-          <select value={filter.state} onChange={(event) => set({ state: event.currentTarget.value })}>
-            <option value="">any</option>
-            {FILTER_STATES.map((one) => (
-              <option key={one} value={one}>
-                {one}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice label="Queue" value={filter.queue} choices={known} set={(queue) => set({ queue })} />
+        <Choice
+          label="State"
+          value={filter.state}
+          choices={['', ...FILTER_STATES]}
+          empty="any"
+          set={(state) => set({ state })}
+        />
         <Conditions filter={filter} />
       </form>
       <Chips filter={filter} />
