@@ -12,7 +12,13 @@ const ALONE = [
 ];
 
 const root = new URL('..', import.meta.url).pathname;
-const each = { root, testTimeout: 180_000, hookTimeout: 120_000, teardownTimeout: 10_000 };
+const each = {
+  root,
+  expect: { poll: { timeout: 30_000 } },
+  testTimeout: 180_000,
+  hookTimeout: 120_000,
+  teardownTimeout: 10_000,
+};
 
 /** How much of the processors is idle, 0 to 1, over half a second. */
 async function idleShare(): Promise<number> {

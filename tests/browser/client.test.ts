@@ -105,7 +105,7 @@ describe.skipIf(!hasBrowser)('in a page', () => {
     await page.goto(`${origin}/example`);
     await worker.end(await eventually(() => worker.take()), 'succeeded', 'Hello you!');
     await page.getByText('Hello you!').waitFor();
-    expect(await page.locator('#state').textContent()).toBe('succeeded');
+    await expect.poll(() => page.locator('#state').textContent()).toBe('succeeded');
   });
 
   test('sends, follows and waits with a key, also where the page did not come over https', async () => {

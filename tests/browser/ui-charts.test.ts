@@ -115,11 +115,11 @@ describe.skipIf(!hasBrowser)('charts', () => {
   test('charts that are left leave nothing behind, and fit where they stand', async () => {
     for (let round = 0; round < 10; round += 1) {
       await goTo('queues', 'Queues');
-      expect(await page().locator('canvas').count()).toBe(0);
+      await expect.poll(() => page().locator('canvas').count()).toBe(0);
       await goTo('queues/charted', /^charted/);
       await page().locator('.chart canvas').nth(3).waitFor();
     }
-    expect(await page().locator('canvas').count()).toBe(4);
+    await expect.poll(() => page().locator('canvas').count()).toBe(4);
     await page().setViewportSize({ width: 400, height: 800 });
     await eventually(async () =>
       page().evaluate<boolean>(

@@ -113,17 +113,17 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     await page().getByRole('button', { name: 'Delete' }).click();
     const dialog = page().getByRole('dialog', { name: 'Delete' });
     await dialog.getByText('1,200 tasks').waitFor();
-    expect(await dialog.getByRole('button', { name: 'Delete' }).isDisabled()).toBe(true);
+    await expect.poll(() => dialog.getByRole('button', { name: 'Delete' }).isDisabled()).toBe(true);
     await dialog.getByLabel(/^More than/).fill(QUEUE);
     await dialog.getByRole('button', { name: 'Delete' }).click();
     await page().locator('h1 .is-succeeded').waitFor();
     await page().getByRole('heading', { name: '1,200 of 1,200 tasks done' }).waitFor();
-    expect(await page().locator('progress').getAttribute('value')).toBe('100');
+    await expect.poll(() => page().locator('progress').getAttribute('value')).toBe('100');
     const left = await groups();
     expect(KINDS.map(([name]) => left.get(name)?.dead ?? 0)).toEqual([0, 700, 100]);
     await goTo('dead', 'Dead letters');
     await page().getByText('800 tasks have failed for good').waitFor();
-    expect(await page().locator('.numbers .is-dead').textContent()).toContain('800 dead');
+    await expect.poll(() => page().locator('.numbers .is-dead').textContent()).toContain('800 dead');
   });
 
   test('one group is moved to another queue, where its tasks run again', async () => {
@@ -131,7 +131,7 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     await openGroup('Error');
     await page().getByRole('button', { name: 'Move' }).click();
     const dialog = page().getByRole('dialog', { name: 'Move' });
-    expect(await dialog.getByRole('button', { name: 'Move' }).isDisabled()).toBe(true);
+    await expect.poll(() => dialog.getByRole('button', { name: 'Move' }).isDisabled()).toBe(true);
     await dialog.getByLabel('To the queue').selectOption('mail');
     await dialog.getByText('100 tasks').waitFor();
     await dialog.getByRole('button', { name: 'Move' }).click();
@@ -153,7 +153,7 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     const id = await begin({ action: 'delete', filter: { queue: 'mail', type: 'speaking' } });
     await goTo(`operations/${id}`, /^Delete/);
     await page().locator('h1 .is-succeeded').waitFor();
-    expect(await page().locator('.facts').first().textContent()).toContain('Skipped: they ran1');
+    await expect.poll(() => page().locator('.facts').first().textContent()).toContain('Skipped: they ran1');
     await post(`${server().url()}/v1/tasks/${running}/cancel`, {});
     await until(running, 'cancelled');
   });
@@ -172,7 +172,7 @@ describe.skipIf(!hasBrowser)('the system', () => {
     await goTo('system', 'System');
     await page().getByText('evicts nothing').waitFor();
     const row = page().locator('main tbody tr').filter({ hasText: 'mail' });
-    expect(await row.locator('.is-succeeded').textContent()).toContain('balanced');
+    await expect.poll(() => row.locator('.is-succeeded').textContent()).toContain('balanced');
     await page().getByText(`process ${process.pid}`).waitFor();
     await page().getByText('MAX_QUEUES').waitFor();
     await redis().client.config('SET', 'maxmemory-policy', 'allkeys-lru');
@@ -221,9 +221,9 @@ describe.skipIf(!hasBrowser)('the system', () => {
     await page().getByLabel('API key').fill(reader.text);
     await page().keyboard.press('Enter');
     await page().getByText('may run them again, move or delete them').waitFor();
-    expect(await page().locator('main button').allTextContents()).toEqual(['Copy for an issue']);
+    await expect.poll(() => page().locator('main button').allTextContents()).toEqual(['Copy for an issue']);
     await goTo('operations', 'Your key may not see operations');
     await goTo('system', 'System');
-    expect(await page().locator('main button').count()).toBe(0);
+    await expect.poll(() => page().locator('main button').count()).toBe(0);
   });
 });

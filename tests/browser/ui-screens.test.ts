@@ -97,19 +97,19 @@ describe.skipIf(!hasBrowser)('every screen', () => {
     await page().keyboard.press('g');
     await page().keyboard.press('t');
     await page().getByRole('heading', { level: 1, name: 'Tasks' }).waitFor();
-    expect(await page().locator(':focus').getAttribute('id')).toBe('main');
+    await expect.poll(() => page().locator(':focus').getAttribute('id')).toBe('main');
     await page().locator('[data-row]').first().waitFor();
     await page().keyboard.press('j');
     await page().keyboard.press('j');
     const link = page().locator('[data-row]').nth(1).locator('a').first();
     const target = await link.getAttribute('href');
-    expect(await page().locator(':focus').getAttribute('href')).toBe(target);
+    await expect.poll(() => page().locator(':focus').getAttribute('href')).toBe(target);
     await page().keyboard.press('Enter');
     await page().locator('.timeline').waitFor();
     expect(new URL(page().url()).hash).toBe(target);
     await page().keyboard.press('/');
     await page().keyboard.type('gq?');
-    expect(await page().getByRole('searchbox').inputValue()).toBe('gq?');
+    await expect.poll(() => page().getByRole('searchbox').inputValue()).toBe('gq?');
     await page().keyboard.press('Enter');
     await page().getByText('A task is found by its whole id').waitFor();
     await page()
@@ -138,10 +138,10 @@ describe.skipIf(!hasBrowser)('every screen', () => {
     await page().locator('[data-row]').waitFor();
     const sooner = await send('add', INPUT, { queue: 'rows', delayMs: 30_000 });
     await page().getByRole('button', { name: '1 new: show' }).waitFor();
-    expect(await page().locator('[data-row]').count()).toBe(1);
+    await expect.poll(() => page().locator('[data-row]').count()).toBe(1);
     await page().getByRole('button', { name: '1 new: show' }).click();
     await page().locator(`[data-row] a[href="#/tasks/${sooner}"]`).waitFor();
-    expect(await page().locator('[data-row]').count()).toBe(2);
+    await expect.poll(() => page().locator('[data-row]').count()).toBe(2);
     // The address alone makes the same view, and the count beside the filter is that of the list.
     await page().getByText('2 scheduled in rows.').waitFor();
   });

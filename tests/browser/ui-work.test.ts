@@ -46,11 +46,11 @@ describe.skipIf(!hasBrowser)('many tasks', () => {
     await find.press('Enter');
     await page().getByRole('link', { name: 'Take away tag night' }).waitFor();
     await eventually(async () => (await rows.count()) === 1);
-    expect(await rows.locator('a').first().getAttribute('href')).toBe(`#/tasks/${id}`);
+    await expect.poll(() => rows.locator('a').first().getAttribute('href')).toBe(`#/tasks/${id}`);
     await find.fill('greet tag:eu scheduled');
     await find.press('Enter');
     await page().getByRole('cell', { name: 'greet', exact: true }).waitFor();
-    expect(await rows.count()).toBe(1);
+    await expect.poll(() => rows.count()).toBe(1);
     expect(new URL(page().url()).hash).toBe('#/tasks?queue=found&state=scheduled&type=greet&tag=eu');
     await page().getByRole('link', { name: 'Take away type greet' }).click();
     await eventually(async () => (await rows.count()) === 2);
@@ -88,8 +88,8 @@ describe.skipIf(!hasBrowser)('many tasks', () => {
       .evaluateAll((links) => links.map((link) => link.getAttribute('href')?.replace('#/tasks/', '')));
     await sendMany('add', [INPUT, INPUT], { queue: 'chosen', delayMs: 60_000 });
     await button('2 new: show').waitFor();
-    expect(await page().locator('[data-row]').count()).toBe(4);
-    expect(await page().locator('[data-row].is-selected').count()).toBe(2);
+    await expect.poll(() => page().locator('[data-row]').count()).toBe(4);
+    await expect.poll(() => page().locator('[data-row].is-selected').count()).toBe(2);
     expect(await faultsNow('selected rows')).toEqual([]);
     await button('Cancel 2').click();
     await dialog('Cancel 2').getByText('2 tasks').waitFor();
@@ -176,7 +176,7 @@ describe.skipIf(!hasBrowser)('many tasks', () => {
     await hide(true);
     await eventually(async () => (await streams()) === '0');
     await call(`${server().url()}/v1/tasks/${id}/cancel`, { method: 'POST' });
-    expect(await page().locator('h1 .is-scheduled').count()).toBe(1);
+    await expect.poll(() => page().locator('h1 .is-scheduled').count()).toBe(1);
     await hide(false);
     await page().locator('h1 .is-cancelled').waitFor();
   });

@@ -56,9 +56,9 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
     await open(`${server().url()}/`);
     await page().getByRole('heading', { name: 'No tasks yet' }).waitFor();
     expect(page().url()).toBe(`${server().url()}/ui/`);
-    expect(await page().locator('pre').textContent()).toBe(
-      `curl -i ${server().url()}/add -H 'content-type: application/json' -d '{"one":1,"two":2}'`,
-    );
+    await expect
+      .poll(() => page().locator('pre').textContent())
+      .toBe(`curl -i ${server().url()}/add -H 'content-type: application/json' -d '{"one":1,"two":2}'`);
     await goTo('workers', 'Workers');
     await page().getByRole('heading', { name: 'No worker is alive' }).waitFor();
     await startWorker();
@@ -71,22 +71,22 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
     await page().getByLabel('two').fill('40');
     await page().getByRole('button', { name: 'Send' }).click();
     await page().locator('#field-one-fault').waitFor();
-    expect(await page().locator(':focus').getAttribute('id')).toBe('field-one');
-    expect(await page().getByLabel('two').inputValue()).toBe('40');
+    await expect.poll(() => page().locator(':focus').getAttribute('id')).toBe('field-one');
+    await expect.poll(() => page().getByLabel('two').inputValue()).toBe('40');
     await page().getByLabel('one').fill('2');
     await page().getByRole('button', { name: 'Check only' }).click();
     await page().getByText('Nothing was sent').waitFor();
     await page().getByRole('button', { name: 'As JSON' }).click();
     expect(JSON.parse(await page().getByLabel('Input as JSON').inputValue())).toEqual({ one: 2, two: 40 });
-    expect(await page().locator('.code pre').textContent()).toContain(
-      `-d '{"type":"add","input":{"one":2,"two":40}}'`,
-    );
+    await expect
+      .poll(() => page().locator('.code pre').textContent())
+      .toContain(`-d '{"type":"add","input":{"one":2,"two":40}}'`);
     await page().getByRole('button', { name: 'Send' }).click();
     await page().locator('#sent a').waitFor();
     // The link has the focus.
     await page().keyboard.press('Enter');
     await page().locator('h1 .is-succeeded').waitFor();
-    expect(await page().getByLabel('Result', { exact: true }).textContent()).toBe('42');
+    await expect.poll(() => page().getByLabel('Result', { exact: true }).textContent()).toBe('42');
   });
 
   test('progress and log come while it runs; cancelled, it says so', async () => {
@@ -94,8 +94,8 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
     await open(`${server().url()}/ui/#/tasks/${id}`);
     await page().getByText('on the way').waitFor();
     await page().getByLabel('Log', { exact: true }).getByText('the second line').waitFor();
-    expect(await page().locator('progress').getAttribute('value')).toBe('40');
-    expect(await page().locator('.timeline .is-now').textContent()).toMatch(/^running for /);
+    await expect.poll(() => page().locator('progress').getAttribute('value')).toBe('40');
+    await expect.poll(() => page().locator('.timeline .is-now').textContent()).toMatch(/^running for /);
     await page().keyboard.press('c');
     await page().getByRole('dialog', { name: 'Cancel' }).getByRole('button', { name: 'Cancel' }).click();
     await page().locator('h1 .is-cancelled').waitFor();
@@ -113,7 +113,7 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
     await page().getByText('TypeError: this is wrong').waitFor();
     await page().locator(`a[href="#/tasks/${id}"]`).click();
     await page().locator('.timeline').getByText('attempt 2 failed: TypeError').waitFor();
-    expect(await page().locator('.attempts > li').count()).toBe(2);
+    await expect.poll(() => page().locator('.attempts > li').count()).toBe(2);
     await page().getByRole('button', { name: 'Retry' }).click();
     await page().getByText('It is ready again').waitFor();
     await until(id, 'dead');
@@ -140,8 +140,10 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
     await until(large, 'succeeded');
     await open(`${server().url()}/ui/#/tasks/${small}`);
     await page().getByLabel('Input', { exact: true }).waitFor();
-    expect(await page().getByLabel('Input', { exact: true }).textContent()).toContain(JSON.stringify(text));
-    expect(await page().locator('main script, main img').count()).toBe(0);
+    await expect
+      .poll(() => page().getByLabel('Input', { exact: true }).textContent())
+      .toContain(JSON.stringify(text));
+    await expect.poll(() => page().locator('main script, main img').count()).toBe(0);
     expect(await page().title()).not.toContain('owned');
     await page().evaluate(`location.hash = '#/tasks/${large}'`);
     const cut = page().getByLabel('Input', { exact: true }).filter({ hasText: 'xxxx' });
@@ -211,8 +213,8 @@ describe.skipIf(!hasBrowser)('when something is away', () => {
     await page().goto(`${server().url()}/ui/#/tasks/${id}`);
     await page().locator('.facts time').first().waitFor();
     // `Date` of an answer has whole seconds.
-    expect(await page().locator('.facts').textContent()).toMatch(
-      /Accepted(?:now|\d+ s ago|in 1 s)Duein 59 min/,
-    );
+    await expect
+      .poll(() => page().locator('.facts').textContent())
+      .toMatch(/Accepted(?:now|\d+ s ago|in 1 s)Duein 59 min/);
   });
 });
