@@ -1,11 +1,18 @@
-// The examples of docs/command-line.md, each run as it stands there: at a terminal, and in a pipe.
+// The examples of docs/command-line.md, each run as it stands there: at a terminal, and in a pipe. Those that need a shell, the folder
+// or a real terminal are processes; a process costs half a second of a processor, so the others run within this one.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Ended, installCommand, startAtTerminal, startInPipe } from '../support/command-line.ts';
+import {
+  type Ended,
+  installCommand,
+  runCommand,
+  startAtTerminal,
+  startInPipe,
+} from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { createHandWorker } from '../support/hand-worker.ts';
 import { socketPath } from '../../src/embedded/socket.ts';
@@ -26,6 +33,11 @@ const examples = Array.from(DOCUMENT.matchAll(/^```sh\n(.*?)^```$/gms), ([, text
 /** Those that never end are tried on their own; no machine has every shell. */
 const endless = examples.filter((line) => line.includes('status --watch'));
 const ending = examples.filter((line) => !endless.includes(line) && !line.includes('completion zsh'));
+/** What a shell does for them, or what they read in the folder where they run. */
+const needsShell = (line: string): boolean =>
+  !line.startsWith('popfleet ') || /[<>|]|\.ndjson|popfleet doctor/.test(line);
+/** They are coloured, which a real terminal has to show. */
+const isList = (line: string): boolean => /(?:queue|task|type|worker|schedule) list$/.test(line);
 
 let folder: string;
 let all: RoleProcess;
@@ -115,13 +127,20 @@ function expectRight(line: string, { code, stdout, stderr }: Ended): void {
   expect(stdout + stderr).not.toMatch(/error:|undefined|\[object/);
 }
 
+/** Runs a line without a shell, which would split it as this does: at blanks outside quotes. */
+function runHere(line: string, isTerminal: boolean): Promise<Ended> {
+  const [, ...words] = Array.from(line.matchAll(/'([^']*)'|[^' ]+/g), ([word, quoted]) => quoted ?? word);
+  return runCommand(words, { env, isTerminal });
+}
+
 test('the document has examples of all commands', () => {
   expect(ending.length).toBeGreaterThan(40);
 });
 
 describe('in a pipe', () => {
   test.each(ending)('%s', async (line) => {
-    const ended = await startInPipe(await written(line), folder, env).ended;
+    const text = await written(line);
+    const ended = await (needsShell(line) ? startInPipe(text, folder, env).ended : runHere(text, false));
     expectRight(line, ended);
     expect(ended.stdout + ended.stderr).not.toContain(ESCAPE);
     if (line.includes('--json')) {
@@ -132,9 +151,11 @@ describe('in a pipe', () => {
 
 describe('at a terminal', () => {
   test.each(ending)('%s', async (line) => {
-    const ended = await startAtTerminal(await written(line), folder, env).ended;
+    const text = await written(line);
+    const isProcess = needsShell(line) || isList(line);
+    const ended = await (isProcess ? startAtTerminal(text, folder, env).ended : runHere(text, true));
     expectRight(line, ended);
-    if (/(?:queue|task|type|worker|schedule) list$/.test(line)) expect(ended.stdout).toContain(ESCAPE);
+    if (isList(line)) expect(ended.stdout).toContain(ESCAPE);
   });
 });
 
