@@ -1,6 +1,6 @@
 // node scripts/bench/scrape.mjs [--tasks 1000000] [--queues 100]: what one reading of /metrics costs Redis, as Redis counts it
-// (INFO commandstats), over a server that does nothing else, with tasks in all states: when something has happened in every queue since
-// the reading before, and when nothing has.
+// (INFO commandstats), over a server that does nothing else, with tasks in all states: when since the reading before a task of every lane
+// of every queue was claimed, when one of every queue was, and when nothing has happened.
 
 import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import { encodeContent } from '../../dist/protocol/message.js';
 import { newTaskId } from '../../dist/protocol/task-id.js';
 import { openCommandConnection } from '../../dist/store/connection.js';
 import { createConsumer } from '../../dist/store/consumer.js';
-import { homeOf } from '../../dist/store/keys.js';
+import { homeOf, readyKey } from '../../dist/store/keys.js';
 import { createProducer } from '../../dist/store/producer.js';
 import { commandStats } from './command-stats.mjs';
 import { end, freePort, ROOT, start, untilReady } from './processes.mjs';
@@ -76,14 +76,20 @@ async function costOf(redis, url, before) {
   return { stats, usec: sum('usec'), calls: sum('calls'), ms, bytes: text.length };
 }
 
-/** A task comes and another one is claimed, so that the next one of each queue is another one. */
-async function happenEverywhere(client) {
+/** A task comes and others are claimed, so that the next one of these lanes of each queue is another one. */
+async function happenEverywhere(client, lanes) {
   const producer = createProducer(client);
+  const content = encodeContent('add', { one: 1, two: 2 });
   for (let at = 0; at < QUEUES; at += 1) {
-    const content = encodeContent('add', { one: 1, two: 2 });
-    const task = { id: newTaskId(), content, lane: 'normal', extras: undefined };
-    await producer.enqueue(`queue-${at}`, [task]);
-    await createConsumer(client, homeOf(`queue-${at}`), WORKER, 86_400_000).claim([], 1);
+    const place = homeOf(`queue-${at}`);
+    await producer.enqueue(place.queue, [{ id: newTaskId(), content, lane: 'normal', extras: undefined }]);
+    const popped = [];
+    for (const lane of lanes) {
+      const message = await client.rpopBuffer(readyKey(place, lane));
+      popped.push({ lane, message });
+    }
+    const { tasks } = await createConsumer(client, place, WORKER, 86_400_000).claim(popped, 0);
+    if (tasks.length !== lanes.length) throw new Error(`${tasks.length} tasks were claimed`);
   }
 }
 
@@ -122,7 +128,8 @@ try {
   await sleep(2_000);
   console.log(`One reading of /metrics with ${TASKS.toLocaleString('en')} tasks in ${QUEUES} queues\n`);
   const cases = [
-    ['something has happened in every queue', () => happenEverywhere(client)],
+    ['a task of every lane was claimed', () => happenEverywhere(client, ['high', 'normal', 'low'])],
+    ['a task of every queue was claimed', () => happenEverywhere(client, ['high'])],
     ['nothing has happened', () => Promise.resolve()],
   ];
   for (const [title, before] of cases) {

@@ -1,14 +1,15 @@
 // One look at all queues and at the memory of Redis, for metrics: a few pipelines of cheap commands, however many tasks there are.
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Redis } from 'ioredis';
 import { LANES, type Lane } from '../protocol/lane.ts';
 import { TASK_STATES, type TaskState } from '../protocol/task-state.ts';
 import { toRecord } from '../protocol/to-record.ts';
 import { keyOf, nameOf, type Place, placesOf, QUEUES_KEY } from './keys.ts';
 import { type Command, sendAll } from './pipeline.ts';
-import { type LaneSince, readySince } from './ready-since.ts';
+import { type LaneLook, type LaneSince, readySince } from './ready-since.ts';
 import { throwStoreError } from './store-error.ts';
-import { addTotals, type QueueTotals, totalsOf } from './totals.ts';
+import { addTotals, haveOnlyGoneOn, type QueueTotals, totalsOf } from './totals.ts';
 
 /** What stands in a queue now. Times are milliseconds. */
 export interface QueueCensus {
@@ -100,26 +101,25 @@ type PlaceCensus = Omit<QueueCensus, 'queue'>;
 /** What one place answers to `commandsFor`. */
 type PlaceReplies = readonly [
   counts: Record<string, string>,
-  queue: readonly [wall: string | null, skew: string | null, paused: string | null],
+  queue: readonly [wall: string | null, skew: string | null, paused: string | null, followed: string | null],
   workers: number,
-  oldestEnd: readonly [entry?: string, at?: string],
 ];
 
 function commandsFor(place: Place): readonly Command[] {
   return [
     ['hgetall', keyOf(place, 'count')],
-    ['hmget', keyOf(place, 'queue'), 'wall', 'skew', 'paused'],
+    ['hmget', keyOf(place, 'queue'), 'wall', 'skew', 'paused', 'followed'],
     ['zcard', keyOf(place, 'workers')],
-    ['zrange', keyOf(place, 'outbox-ages'), 0, 0, 'WITHSCORES'],
   ];
 }
 
-/** By the name of a place: since when its next tasks have been ready, and its counts at that time. */
-type KnownSince = Map<string, { readonly counts: string; readonly since: LaneSince }>;
+/** By the name of a place: what stood at the ends of its lanes, and its counts at that time. */
+type KnownSince = Map<string, { readonly counts: Record<string, string>; readonly look: LaneLook }>;
 
 /**
  * Since when the next tasks of each place have been ready; `undefined` where nothing waits. What was read is as it was while the
- * counts of its place are the same, because each move changes some of them: then nothing is asked.
+ * counts of its place are the same, because each move changes some of them: then nothing is asked. While none of its tasks has left a
+ * lane but by a claim, nor come back to the end of one, it is as it was of each lane that ends with the same entry.
  */
 async function sinceOf(
   client: Redis,
@@ -127,23 +127,28 @@ async function sinceOf(
   replies: readonly PlaceReplies[],
   known: KnownSince,
 ): Promise<(LaneSince | undefined)[]> {
-  const counts = replies.map(([fields]) => JSON.stringify(fields));
-  const waits = replies.map(([fields]) => Number(fields['ready'] ?? 0) > 0);
-  const changed = places.filter(
-    (place, at) => waits[at] === true && known.get(nameOf(place))?.counts !== counts[at],
+  const waiting = places
+    .map((place, at) => ({ place, counts: replies[at]?.[0] ?? {}, before: known.get(nameOf(place)) }))
+    .filter(({ counts }) => Number(counts['ready'] ?? 0) > 0);
+  const changed = waiting.filter(
+    ({ counts, before }) => !before || !isDeepStrictEqual(counts, before.counts),
   );
-  const read = await readySince(client, changed);
-  return places.map((place, at) => {
-    const name = nameOf(place);
-    if (waits[at] !== true) return undefined;
-    const since = read[changed.indexOf(place)];
-    if (!since) return known.get(name)?.since;
+  const looks = await readySince(
+    client,
+    changed.map(({ place, counts, before }) => ({
+      place,
+      before: before && haveOnlyGoneOn(before.counts, counts) ? before.look : undefined,
+    })),
+  );
+  const found = new Map(waiting.map(({ place, before }) => [place, before?.look.since]));
+  for (const [at, { place, counts }] of changed.entries()) {
+    const look = looks[at] as LaneLook;
+    found.set(place, look.since);
     // What could not be said now is looked for again.
-    if (LANES.every((lane) => since[lane] !== undefined))
-      known.set(name, { counts: counts[at] ?? '', since });
-    else known.delete(name);
-    return since;
-  });
+    if (LANES.every((lane) => look.since[lane] !== undefined)) known.set(nameOf(place), { counts, look });
+    else known.delete(nameOf(place));
+  }
+  return places.map((place) => found.get(place));
 }
 
 /** @param wall the time of day in Redis */
@@ -160,15 +165,15 @@ async function lookAt(
     from += length;
     return flat.slice(from - length, from) as unknown as PlaceReplies;
   });
-  // Nothing more is asked of places where nothing waits.
+  // Nothing more is asked of places where nothing waits, nor where nothing has ever followed a task and none goes to another queue.
   const since = await sinceOf(client, places, replies, known);
-  const following = places.filter((_, at) => (replies[at]?.[3].length ?? 0) > 0);
-  const lengths = await sendAll(
-    client,
-    following.map((place) => ['zcard', keyOf(place, 'outbox-ages')]),
-  );
-  return replies.map(([counts, [seen, skew, paused], workers, [, oldestEnd]], at) => {
-    const place = places[at] as Place;
+  const following = places.filter((_, at) => {
+    const [counts, [, , , followed]] = replies[at] as PlaceReplies;
+    return followed !== null || Number(counts['moved'] ?? 0) > 0;
+  });
+  const outboxes = await readOutboxes(client, following);
+  return replies.map(([counts, [seen, skew, paused], workers], at) => {
+    const [length, oldestEnd] = outboxes[following.indexOf(places[at] as Place)] ?? [0, undefined];
     const ageOf = (time: number): number => Math.max(0, wall + Number(skew) - time);
     return {
       isPaused: paused !== null,
@@ -182,10 +187,28 @@ async function lookAt(
         return found === 'empty' ? 0 : found && ageOf(found);
       }),
       outbox: {
-        length: Number(lengths[following.indexOf(place)] ?? 0),
-        oldestMs: oldestEnd === undefined ? 0 : ageOf(Number(oldestEnd)),
+        length,
+        oldestMs: oldestEnd === undefined ? 0 : ageOf(oldestEnd),
       },
     };
+  });
+}
+
+/** Of each place how many ends wait to be followed, and when the oldest was. */
+async function readOutboxes(
+  client: Redis,
+  places: readonly Place[],
+): Promise<(readonly [length: number, oldestAt: number | undefined])[]> {
+  const replies = await sendAll(
+    client,
+    places.flatMap((place): Command[] => [
+      ['zcard', keyOf(place, 'outbox-ages')],
+      ['zrange', keyOf(place, 'outbox-ages'), 0, 0, 'WITHSCORES'],
+    ]),
+  );
+  return places.map((_, at) => {
+    const [, score] = replies[2 * at + 1] as readonly string[];
+    return [Number(replies[2 * at]), score === undefined ? undefined : Number(score)];
   });
 }
 

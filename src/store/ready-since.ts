@@ -20,17 +20,32 @@ export type LaneSince = Readonly<Record<Lane, Since>>;
 const ENTRIES = 50;
 const MOST_LANES = 10;
 
+/** A place, and what was found there before, when that still says something of the entries that it names. */
+export interface AskedPlace {
+  readonly place: Place;
+  readonly before?: LaneLook | undefined;
+}
+
+/** What stands at the end of each lane, and since when it has been ready. */
+export interface LaneLook {
+  readonly entries: readonly (string | null)[];
+  readonly since: LaneSince;
+}
+
 /**
- * By lane, for each place. A task is ready since it was accepted, was due, or came back, which was after its last claim.
- * One look costs a command a lane and two or three more a place.
+ * For each place. A task is ready since it was accepted, was due, or came back, which was after its last claim.
+ * One look costs a command a lane, and two or three more a place where the end of a lane is not what it was before.
  * @throws Error of ioredis
  */
-export async function readySince(client: Redis, places: readonly Place[]): Promise<readonly LaneSince[]> {
+export async function readySince(client: Redis, places: readonly AskedPlace[]): Promise<readonly LaneLook[]> {
   const tails = await sendAll(
     client,
-    places.flatMap((place) => LANES.map((lane): Command => ['lindex', ledgerKey(place, lane), -1])),
+    places.flatMap(({ place }) => LANES.map((lane): Command => ['lindex', ledgerKey(place, lane), -1])),
   );
-  const all = places.map((place, at) => nextOf(place, tails.slice(at * LANES.length) as (string | null)[]));
+  const all = places.map((asked, at) => {
+    const entries = tails.slice(at * LANES.length, (at + 1) * LANES.length) as (string | null)[];
+    return { entries, ...nextOf(asked, entries) };
+  });
   const asked = all.filter(({ ids }) => ids.length > 0);
   const headers = (await sendAll(
     client,
@@ -44,10 +59,10 @@ export async function readySince(client: Redis, places: readonly Place[]): Promi
     .slice(0, MOST_LANES);
   const late = await Promise.all(behind.map((one) => lookBehind(client, one)));
   for (const [at, { since, lane }] of behind.entries()) since[lane] = late[at];
-  return all.map(({ since }) => since);
+  return all.map(({ entries, since }) => ({ entries, since }));
 }
 
-/** The next task of each lane of a place that is not empty. */
+/** The next tasks of a place of which nothing is known. */
 interface Next {
   readonly place: Place;
   readonly lanes: readonly Lane[];
@@ -56,11 +71,15 @@ interface Next {
   readonly since: Record<Lane, Since>;
 }
 
-/** @param tails the entry at the end of each lane */
-function nextOf(place: Place, tails: readonly (string | null)[]): Next {
-  const lanes = LANES.filter((_, at) => tails[at] !== null);
-  const ids = lanes.map((lane) => idOf(tails[LANES.indexOf(lane)] ?? ''));
-  const since = { ...toRecord(LANES, (lane): Since => (lanes.includes(lane) ? undefined : 'empty')) };
+/** @param entries at the end of each lane */
+function nextOf({ place, before }: AskedPlace, entries: readonly (string | null)[]): Next {
+  const since = toRecord(LANES, (lane): Since => {
+    const at = LANES.indexOf(lane);
+    if (entries[at] === null) return 'empty';
+    return before?.entries[at] === entries[at] ? before?.since[lane] : undefined;
+  });
+  const lanes = LANES.filter((lane) => since[lane] === undefined);
+  const ids = lanes.map((lane) => idOf(entries[LANES.indexOf(lane)] ?? ''));
   return { place, lanes, ids, headers: [], since };
 }
 

@@ -115,6 +115,18 @@ export function totalsOf(counts: Readonly<Record<string, string>>, nowMs: number
   };
 }
 
+/**
+ * Whether between two readings tasks of a place were accepted, due, claimed, succeeded and removed, and nothing else: none that was
+ * ready has ended or left without a claim, and none has come back.
+ * @param before fields of `pf:{q}:count`
+ */
+export function haveOnlyGoneOn(
+  before: Readonly<Record<string, string>>,
+  now: Readonly<Record<string, string>>,
+): boolean {
+  return [...RARE, 'moved'].every((field) => before[field] === now[field]);
+}
+
 /** The totals of several places together. */
 export function addTotals(places: readonly QueueTotals[]): QueueTotals {
   const names = Object.keys(totalsOf({}, STAYS_FROM_MS)) as (keyof QueueTotals)[];
