@@ -79,6 +79,7 @@ function resultOf(id: string, record: TaskRecord | undefined, waitedMs: number):
       throw new PopfleetError('task-cancelled', `Task ${id} was cancelled.`);
     case 'dead':
       throw failureOf(id, record);
+    case 'waiting':
     case 'scheduled':
     case 'ready':
     case 'running':

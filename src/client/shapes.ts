@@ -2,7 +2,7 @@
 // with the server's own by tests/client/types.test.ts. Times are RFC 3339 texts in UTC. The API may add members and words.
 
 /** Of a task. */
-type State = 'scheduled' | 'ready' | 'running' | 'succeeded' | 'dead' | 'cancelled' | 'moved';
+type State = 'waiting' | 'scheduled' | 'ready' | 'running' | 'succeeded' | 'dead' | 'cancelled' | 'moved';
 /** A task that a later release has written may be in a state that this one does not know. */
 export type TaskState = State | (string & {});
 

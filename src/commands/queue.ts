@@ -25,6 +25,7 @@ export const QUEUE_COLUMNS: readonly Column<QueueView>[] = [
   { title: 'READY', text: count('ready') },
   { title: 'RUNNING', text: count('running') },
   { title: 'SCHEDULED', text: count('scheduled') },
+  { title: 'WAITING', text: count('waiting') },
   { title: 'SUCCEEDED', text: count('succeeded') },
   { title: 'CANCELLED', text: count('cancelled') },
   { title: 'DEAD', text: count('dead'), style: (queue) => (count('dead')(queue) > 0 ? 'red' : undefined) },

@@ -1,6 +1,7 @@
 // The states of a task and the only table of allowed moves. The Lua scripts receive this table and allow no other move.
 
 export const TASK_STATES = [
+  'waiting',
   'scheduled',
   'ready',
   'running',
@@ -20,7 +21,9 @@ export type TaskEnd = 'removed';
  * `accepted = sum of all states + removed` holds at every moment.
  */
 export const TRANSITIONS: Readonly<Record<TaskState | TaskOrigin, readonly (TaskState | TaskEnd)[]>> = {
-  new: ['scheduled', 'ready'],
+  new: ['waiting', 'scheduled', 'ready'],
+  // It needs something that has not happened yet (lua/lib/needs.lua); to `dead` or `cancelled` also when that has failed.
+  waiting: ['ready', 'scheduled', 'cancelled', 'dead'],
   // To `dead` when the task expires before it is started.
   scheduled: ['ready', 'cancelled', 'dead', 'moved'],
   ready: ['running', 'cancelled', 'dead', 'moved'],

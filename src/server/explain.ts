@@ -25,6 +25,7 @@ const REASON_CODES = [
   'popped-not-claimed',
   'behind-others',
   'about-to-run',
+  'needs-unmet',
   'unknown-state',
 ] as const;
 
@@ -88,6 +89,14 @@ function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] 
       return [runningReason(record, facts)];
     case 'scheduled':
       return [...pauseReasons(record, facts), laterReason(record), ...workerReasons(type, facts)];
+    case 'waiting':
+      return [
+        {
+          code: 'needs-unmet',
+          blocking: true,
+          message: `It waits for ${listOf(facts.unmet)}.`,
+        },
+      ];
     case 'ready':
       return readyReasons(record, type, facts);
     case 'moved':
@@ -102,6 +111,15 @@ function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] 
         },
       ];
   }
+}
+
+/** Names of needs in a sentence, so many at most. */
+const NEEDS_NAMED = 10;
+
+function listOf(names: readonly string[]): string {
+  const shown = names.slice(0, NEEDS_NAMED).map((name) => `"${name}"`);
+  const more = names.length - shown.length;
+  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function runningReason({ worker, startedAt }: TaskRecord, { leaseUntil, now }: RunFacts): Reason {

@@ -149,7 +149,7 @@ function createGauges(look: (queue: string) => Promise<number>, now: () => numbe
 
 async function queueRoom(client: Redis, queue: string, limit: number): Promise<number> {
   const counts = await Promise.all(
-    placesOf(queue).map((place) => client.hmget(keyOf(place, 'count'), 'ready', 'scheduled')),
+    placesOf(queue).map((place) => client.hmget(keyOf(place, 'count'), 'ready', 'scheduled', 'waiting')),
   );
   return limit - sum(counts.flat());
 }

@@ -63,6 +63,8 @@ export interface RunFacts {
   readonly announced: readonly AnnouncedWorker[];
   /** Why this release may not change the queue, as a sentence; `undefined`: it may. */
   readonly refusal: string | undefined;
+  /** Names of what it still needs while it is `waiting`. */
+  readonly unmet: readonly string[];
 }
 
 export interface LiveWorker extends Partial<Omit<AnnouncedWorker, 'worker'>> {
@@ -227,6 +229,7 @@ type FactsReply = readonly [
   suspect: Buffer,
   announced: readonly Buffer[],
   refusal: Buffer,
+  unmet: readonly Buffer[],
 ];
 
 function readFacts([
@@ -241,6 +244,7 @@ function readFacts([
   suspect,
   flat,
   refusal,
+  unmet,
 ]: FactsReply): RunFacts {
   const time = (text: Buffer): number | undefined =>
     text.length === 0 ? undefined : Number(text.toString());
@@ -257,6 +261,7 @@ function readFacts([
     missedSince: time(suspect),
     announced: names.map((name, at) => readAnnouncement(name.toString(), flat[2 * at + 1])),
     refusal: refusal.length === 0 ? undefined : refusal.toString(),
+    unmet: unmet.map(String),
   };
 }
 

@@ -57,6 +57,7 @@ const OTHERS = [
   'suspects',
   'malformed',
   'log-lines',
+  'need-values',
   'outbox',
   'outbox-due',
   'outbox-ages',

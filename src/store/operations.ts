@@ -12,8 +12,8 @@ import { termsOf } from './terms.ts';
 /** The states in which a task may be for an action, most usual first; a task that runs is skipped by `delete`. */
 export const STATES_OF_ACTION = {
   retry: ['dead'],
-  cancel: ['scheduled', 'ready', 'running'],
-  delete: ['scheduled', 'ready', 'running', 'succeeded', 'dead', 'cancelled'],
+  cancel: ['waiting', 'scheduled', 'ready', 'running'],
+  delete: ['waiting', 'scheduled', 'ready', 'running', 'succeeded', 'dead', 'cancelled'],
   move: ['scheduled', 'ready', 'dead'],
 } as const satisfies Record<string, readonly TaskState[]>;
 export type Action = keyof typeof STATES_OF_ACTION;

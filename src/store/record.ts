@@ -39,6 +39,12 @@ export const COLUMNS = {
   terms: 'terms',
   /** What it is found by as long as it is dead; only scripts read it. */
   deadTerms: 'dead-terms',
+  /** What it needs before it runs, and what becomes of it when a need fails (lua/lib/needs.lua); only scripts read it. */
+  needs: 'needs',
+  /** How many of these are unmet, and bytes of what the others have brought. */
+  unmet: 'unmet',
+  /** Its times, as JSON: they count from when its last need is met. */
+  starts: 'starts',
   /** The state that it will have in another queue, and that queue; only of one that is `moved`. */
   move: 'moves',
 } as const;
@@ -69,6 +75,9 @@ const ONLY_ASKED_FOR: ReadonlySet<Column> = new Set([
   'log',
   'checkpoint',
   'deadTerms',
+  'needs',
+  'unmet',
+  'starts',
   'move',
 ]);
 

@@ -39,6 +39,7 @@ const DUTIES = [
   'idempotency',
   'outbox',
   'marks',
+  'needs',
   'error-groups',
   'ticks',
   'plans',
@@ -55,7 +56,15 @@ const LOOKS = [...ARGS, 'lib/clock', 'lib/protocol'];
 const QUEUE = [...LOOKS, 'lib/begin'];
 const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/event', 'lib/move', 'lib/push'];
-const ACCEPT = [...MOVES, 'lib/accept', 'lib/standstill', 'lib/followed', 'lib/terms', 'lib/extras'];
+const ACCEPT = [
+  ...MOVES,
+  'lib/accept',
+  'lib/standstill',
+  'lib/followed',
+  'lib/terms',
+  'lib/start',
+  'lib/extras',
+];
 const END = [...MOVES, 'lib/log-chunks', 'lib/outbox', 'lib/end'];
 const DIE = ['lib/terms', 'lib/error-groups'];
 const GUARDED = GUARDS.map((name) => `guards/${name}`);
@@ -74,6 +83,8 @@ const SCRIPTS = {
   search: ARGS,
   group: ARGS,
   enqueue: ACCEPT,
+  wait: [...ACCEPT, 'lib/needs'],
+  settle: [...END, ...DIE, 'lib/start'],
   claim: TAKE,
   finish: [...TAKE, 'lib/attempts', ...OUTCOMES.map((word) => `outcomes/${word}`)],
   beat: [...ROWS, 'lib/worker'],
@@ -100,7 +111,7 @@ const SCRIPTS = {
   operate: [...ACT, ...ACTS.map((name) => `acts/${name}`), 'lib/operation', 'lib/rank', 'lib/match'],
   matches: [...ARGS, 'lib/header', 'lib/row', 'lib/rank', 'lib/match'],
   load: LOOKS,
-  explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/event', 'lib/move', 'lib/push'],
+  explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/event', 'lib/move', 'lib/push', 'lib/needs-of'],
   pause: QUEUE,
   order: QUEUE,
   follow: [...ROWS, 'lib/followed', 'lib/outbox'],
@@ -117,6 +128,7 @@ const OPERATED_WITHIN_MS = 2_000;
 /** Scripts that Redis refuses at `maxmemory`: acknowledging must always work, accepting must not. */
 const REFUSED_WHEN_FULL: ReadonlySet<string> = new Set([
   'enqueue',
+  'wait',
   'report',
   'tick',
   'schedule',

@@ -28,15 +28,16 @@ const RARE = [
   'moved-out',
 ] as const;
 
-/** All fields of `pf:{q}:count`. */
+/** All fields of `pf:{q}:count`. Samples keep values in this order: a new field is the last one. */
 export const COUNT_FIELDS = [
   'accepted',
-  ...TASK_STATES,
+  ...TASK_STATES.filter((state) => state !== 'waiting'),
   'removed',
   'bytes',
   'ready-ms',
   'running-ms',
   ...RARE,
+  'waiting',
 ] as const;
 type CountField = (typeof COUNT_FIELDS)[number];
 

@@ -6,7 +6,7 @@ import { sum } from './live.ts';
 import { Card, Chip } from './parts.tsx';
 import { linkTo } from './place.ts';
 
-export const STATES = ['scheduled', 'ready', 'running', 'succeeded', 'dead', 'cancelled'] as const;
+export const STATES = ['waiting', 'scheduled', 'ready', 'running', 'succeeded', 'dead', 'cancelled'] as const;
 
 /** The states and `removed`; a state that this page does not know counts as well, and is shown when it has tasks. */
 function partsOf(

@@ -118,8 +118,8 @@ function toFleet(queues: readonly Queue[], workers: readonly Worker[], before: F
 
 /** Tasks that have ended so far, those that were removed included. */
 function finishedOf({ counts }: Queue): number {
-  const unfinished = (counts['scheduled'] ?? 0) + (counts['ready'] ?? 0) + (counts['running'] ?? 0);
-  return (counts['accepted'] ?? 0) - unfinished;
+  const unfinished = ['waiting', 'scheduled', 'ready', 'running'].map((state) => counts[state] ?? 0);
+  return unfinished.reduce((left, count) => left - count, counts['accepted'] ?? 0);
 }
 
 export function sum<Q>(queues: readonly Q[], count: (queue: Q) => number): number {

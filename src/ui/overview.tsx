@@ -111,7 +111,7 @@ function Tile({
 /** Facts of a queue that somebody has to act on. */
 function concernsOf(queue: Queue): readonly Concern[] {
   const { counts, workers, paused, malformed, outbox } = queue;
-  const waits = (counts['ready'] ?? 0) + (counts['scheduled'] ?? 0);
+  const waits = (counts['ready'] ?? 0) + (counts['scheduled'] ?? 0) + (counts['waiting'] ?? 0);
   const dead = counts['dead'] ?? 0;
   const name = <a href={linkToQueue(queue.queue)}>{queue.queue}</a>;
   const found: (readonly [boolean, string, ComponentChildren])[] = [

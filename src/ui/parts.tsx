@@ -10,6 +10,7 @@ import { announce, announceProblem } from './shared.ts';
 
 /** A state is told by its mark, its word and its colour: never by colour alone. */
 const MARKS = new Map([
+  ['waiting', '⋯'],
   ['scheduled', '◷'],
   ['ready', '●'],
   ['running', '▶'],

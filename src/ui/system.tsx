@@ -198,7 +198,7 @@ function Balances({ queues }: { readonly queues: readonly Queue[] }) {
                 <Balance missing={missingOf([{ counts }])} />
               </td>
               <td class="number">{toCount(of('accepted'))}</td>
-              <td class="number">{toCount(of('scheduled', 'ready', 'running', 'moved'))}</td>
+              <td class="number">{toCount(of('waiting', 'scheduled', 'ready', 'running', 'moved'))}</td>
               <td class="number">{toCount(of('succeeded', 'dead', 'cancelled'))}</td>
               <td class="number">{toCount(of('removed'))}</td>
               <td class="number">{toCount(malformed)}</td>

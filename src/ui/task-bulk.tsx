@@ -12,7 +12,7 @@ const ACTS = {
   retry: { verb: 'Retry', states: ['dead'], result: 'They run again, each with all its attempts.' },
   cancel: {
     verb: 'Cancel',
-    states: ['scheduled', 'ready', 'running'],
+    states: ['waiting', 'scheduled', 'ready', 'running'],
     result: 'Those that wait will not run. Those that run are asked to stop.',
   },
   move: {
@@ -22,7 +22,7 @@ const ACTS = {
   },
   delete: {
     verb: 'Delete',
-    states: ['scheduled', 'ready', 'succeeded', 'dead', 'cancelled'],
+    states: ['waiting', 'scheduled', 'ready', 'succeeded', 'dead', 'cancelled'],
     result: 'Their inputs, results, errors and logs are removed for good. Those that run are left alone.',
   },
 } as const satisfies Record<Act, { verb: string; states: readonly string[]; result: string }>;

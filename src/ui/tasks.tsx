@@ -223,11 +223,17 @@ function Row({
   );
 }
 
+/** State → what its task waits for. */
+const WAITS = new Map([
+  ['moved', 'on its way'],
+  ['waiting', 'waits for others'],
+]);
+
 function whenOf({ state, dueAt, startedAt, finishedAt }: TaskRow) {
   if (state === 'scheduled') return <Time at={dueAt} prefix="due " />;
   if (finishedAt !== undefined) return <Time at={finishedAt} prefix="ended " />;
   if (state === 'running') return <Time at={startedAt} prefix="started " />;
-  return <span class="muted">{state === 'moved' ? 'on its way' : 'waits'}</span>;
+  return <span class="muted">{WAITS.get(state) ?? 'waits'}</span>;
 }
 
 function Pages({

@@ -37,9 +37,12 @@ function spansOf(task: Task, now: number): readonly Span[] {
   return spans;
 }
 
+/** States in which no run is under way, and more are to come. */
+const WAITS = new Set(['waiting', 'ready', 'scheduled']);
+
 /** Whether its latest run is none of those that failed. */
 function hasOwnRun({ startedAt, state, errors }: Task): boolean {
-  if (startedAt === undefined || state === 'ready' || state === 'scheduled') return false;
+  if (startedAt === undefined || WAITS.has(state)) return false;
   return !errors.some((one) => one.startedAt === startedAt);
 }
 

@@ -281,6 +281,7 @@ function toErrorRow(error: Buffer): NonNullable<TaskRow['error']> {
 function attemptOf({ state, claims, failures }: TaskRecord): number {
   if (claims === 0) return 0;
   switch (state) {
+    case 'waiting':
     case 'scheduled':
     case 'ready':
     case 'moved':

@@ -3,7 +3,8 @@ import { isTaskState, isTerminal, TASK_STATES, TRANSITIONS } from '../../src/pro
 
 test('the moves are those of the design, and no others', () => {
   expect(TRANSITIONS).toEqual({
-    new: ['scheduled', 'ready'],
+    new: ['waiting', 'scheduled', 'ready'],
+    waiting: ['ready', 'scheduled', 'cancelled', 'dead'],
     scheduled: ['ready', 'cancelled', 'dead', 'moved'],
     ready: ['running', 'cancelled', 'dead', 'moved'],
     running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready'],

@@ -18,6 +18,7 @@ import { checkScripts, keepNotes } from '../support/checked-scripts.ts';
 import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
 import { worldsOf } from '../support/model-worlds.ts';
 import { expectBalanced } from '../support/moves.ts';
+import { NEEDS_BRANCHES } from '../support/needs-branches.ts';
 import { openOperatedQueue } from '../support/operated-queue.ts';
 import { toOutcome } from '../support/outcome.ts';
 import { readyKey } from '../support/queue-key.ts';
@@ -45,6 +46,10 @@ const UNREACHED: readonly (readonly [scripts: string, call: string, why: string]
   ['cancel', 'Q.SEARCH', 'likewise'],
   ['cancel', 'Q.LOG_LINES', 'likewise'],
   ['cancel', "'HDEL', column", 'likewise'],
+  ['cancel', 'Q.NEED', 'likewise'],
+  ['moved', 'Q.NEEDS, id', 'no task with needs goes to another queue'],
+  ['moved', 'Q.NEED_VALUES', 'likewise'],
+  ['settle', 'Q.LOG_LINES', 'a task that waits has not run'],
   ['report', 'Q.COUNT', 'it moves no task'],
   ['tick', "'followed', 1", 'nothing follows the task of a tick'],
 ];
@@ -257,7 +262,9 @@ describe('every branch of the scripts', () => {
     }
   });
 
-  test.each(Object.entries({ ...BRANCHES, ...BEGUN_BRANCHES }))('%s', (_, drive) => drive(client));
+  test.each(Object.entries({ ...BRANCHES, ...BEGUN_BRANCHES, ...NEEDS_BRANCHES }))('%s', (_, drive) =>
+    drive(client),
+  );
 });
 
 describe('what became of it', () => {

@@ -10,6 +10,7 @@ import { createEventLog } from '../../src/store/event-log.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { homeOf, PROBE_PLACE } from '../../src/store/keys.ts';
 import { listTasks } from '../../src/store/lister.ts';
+import { settleNeeds } from '../../src/store/needs.ts';
 import { createOperations, operate } from '../../src/store/operations.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createOutbox, type Follower } from '../../src/store/outbox.ts';
@@ -129,6 +130,16 @@ type Reader =
 /** One call of each script that changes something, each of which would. */
 const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<unknown>> = {
   enqueue: () => accept(),
+  wait: () =>
+    runScript(client, 'wait', homeOf(QUEUE), [
+      newTaskId(),
+      encodeContent('add', {}),
+      'normal',
+      '{}',
+      'fail n:1 n',
+    ]),
+  settle: ({ waiting }) =>
+    settleNeeds(client, homeOf(QUEUE), [{ id: waiting, need: 'n:1', outcome: 'succeeded' }]),
   claim: () => idle.claim([], 1),
   finish: ({ running }) => end(running, 'succeeded', encodeCbor(3)),
   beat: () => idle.beat([]),

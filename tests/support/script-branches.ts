@@ -291,6 +291,7 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     const content = encodeContent('add', {});
     const calls: readonly (readonly [ScriptName, readonly ScriptArgument[]])[] = [
       ['enqueue', [1, newTaskId(), newTaskId(), content]],
+      ...(['wait', 'settle', 'tick', 'marks', 'arrive', 'moved'] as const).map((name) => [name, []] as const),
       ['claim', ['w', 1_000, '', 0, 0, 0]],
       ['finish', ['w', 1_000, '', 0, 0, 0, 0, 0, 0]],
       ['beat', ['w', 1_000, '', 'quiet']],
@@ -300,7 +301,6 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       ['report', [id, 'none', '', 0]],
       ['checkpoint', [id, 'none', '']],
       ['sweep', [1_000, 10, 1_000, 1e12, 0, 1_000, 1, 0]],
-      ['tick', []],
       ['schedule', ['s', 'none']],
       ['cancel', ['none']],
       ['retry', ['none']],
@@ -309,11 +309,8 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       ['pause', ['open']],
       ['follow', ['none', 'f']],
       ['relay', [1, 1]],
-      ['marks', []],
       ['operation', ['cancel', 'none']],
       ['operate', ['me', 1]],
-      ['arrive', []],
-      ['moved', []],
     ];
     for (const [name, args] of calls) {
       await clock.advance(-2_000);

@@ -3,7 +3,8 @@
 -- Reply: the time in ms; since when the queue is paused ('' = it is open); tasks ahead of it in its lane (-1 = more than are counted,
 --        -2 = it is not listed); length of each lane, in the order of LANES; tasks that run; live workers; those of them that are quiet or stopping;
 --        when the lease of its worker runs out ('' = it has none); since when its message was missed ('' = it was not);
---        what the workers announced, flat: name and CBOR; why this release may not change the queue ('' = it may)
+--        what the workers announced, flat: name and CBOR; why this release may not change the queue ('' = it may);
+--        names of its needs that are unmet
 
 local id, most = args.text(), args.number()
 Q.load_tasks({ id })
@@ -18,6 +19,10 @@ if task and task.state == 'ready' then
 elseif task and task.state == 'running' then
   lease = redis.call('ZSCORE', Q.WORKERS, task.worker)
 end
+local unmet = {}
+for _, need in ipairs(task and task.state == 'waiting' and Q.needs_of(id) or {}) do
+  if need.word == '' then unmet[#unmet + 1] = need.name end
+end
 local quiet = 0
 for _, order in ipairs(redis.call('HVALS', Q.ORDERS)) do
   if order ~= 'work' then quiet = quiet + 1 end
@@ -28,5 +33,5 @@ return {
   Q.NOW_TEXT, redis.call('HGET', Q.QUEUE, 'paused') or '', ahead, lanes,
   tonumber(redis.call('HGET', Q.COUNT, 'running') or 0),
   redis.call('ZCOUNT', Q.WORKERS, '(' .. Q.NOW_TEXT, '+inf'), quiet,
-  lease or '', suspect or '', redis.call('HGETALL', Q.ANNOUNCED), Q.REFUSAL or '',
+  lease or '', suspect or '', redis.call('HGETALL', Q.ANNOUNCED), Q.REFUSAL or '', unmet,
 }

@@ -44,7 +44,7 @@ local function settle(id, task)
     if not Q.contents[id] then return count(op.failed, 'unreadable') end
   end
   local word, is_first = Q.acts[op.action](id, task, op.to)
-  if word == 'running' or word == 'pinned' then return count(op.skipped, word) end
+  if word == 'running' or word == 'pinned' or word == 'has-needs' then return count(op.skipped, word) end
   if word == 'requested' then
     if not is_first then return count(op.skipped, 'already-requested') end
     op.requested = (op.requested or 0) + 1
@@ -78,7 +78,7 @@ local function watch()
   local headers, ended = redis.call('HMGET', Q.HEADERS, unpack(ids)), {}
   for at, id in ipairs(ids) do
     local state = headers[at] and Q.state_of(headers[at]) or 'gone'
-    if state == 'ready' or state == 'running' or state == 'scheduled' then
+    if state == 'ready' or state == 'running' or state == 'scheduled' or state == 'waiting' then
       redis.call('ZADD', Q.WATCHED, Q.NOW_TEXT, id)
     else
       count(op.watched, op.watched[state] and state or 'others')

@@ -3,7 +3,7 @@
 -- Returns 'removed', or 'running' or 'moved' when it is.
 function Q.acts.delete(id, task)
   if task.state == 'running' or task.state == 'moved' then return task.state end
-  if task.state == 'ready' or task.state == 'scheduled' then
+  if task.state == 'ready' or task.state == 'scheduled' or task.state == 'waiting' then
     Q.forget_wait(id, task)
     Q.ended({ id }, task.state, 'cancelled')
     task.state, task.finished, task.bytes = 'cancelled', Q.NOW_TEXT, 0

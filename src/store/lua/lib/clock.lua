@@ -7,7 +7,7 @@ Q.SET_BACK_MS = 1000
 -- NOW is in milliseconds and never goes backwards. When the host's clock is set back, the difference is kept as a skew. It is paid
 -- back by one millisecond in ten, so leases and delays are longer by a ninth at most, and never shorter (docs/decisions/0015).
 -- WALL is the time of day, SEEN the one that was kept last.
-Q.control = redis.call('HMGET', Q.QUEUE, 'wall', 'skew', 'paused', 'sweep_at', 'protocol', 'followed', 'searched')
+Q.control = redis.call('HMGET', Q.QUEUE, 'wall', 'skew', 'paused', 'sweep_at', 'protocol', 'followed', 'searched', 'needed')
 do
   local time = redis.call('TIME')
   local wall = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -51,6 +51,8 @@ function Q.bytes_kept(id, to, payload, keep_ms)
   local errors = redis.call('HSTRLEN', Q.ERRORS, id)
   if errors > 0 then bytes = bytes + Q.VALUE_BYTES + errors end
   if Q.control[6] then bytes = bytes + redis.call('HSTRLEN', Q.FOLLOWERS, id) end
+  local needed = Q.control[8] and redis.call('HGET', Q.UNMET, id)
+  if needed then bytes = bytes + Q.VALUE_BYTES + redis.call('HSTRLEN', Q.NEEDS, id) + string.match(needed, '%d+$') end
   local terms = Q.control[7] and redis.call('HGET', Q.TERMS, id)
   if terms then bytes = bytes + Q.bytes_of_terms(terms) end
   for _, field in ipairs(Q.chunks_of(id)) do

@@ -1,16 +1,9 @@
 -- What a new task may bring beside its content, as producer.ts names it (TaskExtras): times, an idempotency key, what follows it, what
 -- it follows, and what it is found by.
--- Shared by enqueue.lua and tick.lua.
+-- Shared by enqueue.lua, tick.lua and wait.lua.
 
 -- Tasks that `accept_gathered` accepts, by lane those that are ready at once: ids, and id and content of each.
 Q.gathered, Q.scheduled = {}, { ids = {}, rows = {} }
-
--- A time that was given relative to now, or as a time of day; the scripts' clock may be ahead of the host's.
-function Q.instant(relative, absolute)
-  if relative then return Q.NOW + relative end
-  if absolute then return absolute + (Q.NOW - Q.WALL) end
-  return nil
-end
 
 -- Looks an idempotency key up, and takes it when it is free.
 -- Returns 'free', 'known' (this very task has it: a repeat), 'replayed' or 'conflict', and the id that owns the key.
@@ -42,6 +35,16 @@ function Q.is_made_now(id)
   return made_at and math.abs(Q.NOW - made_at) <= Q.CLOSE_MS
 end
 
+-- What a task keeps for its end, and to be found by.
+function Q.keep_extras(id, extras)
+  if extras.follower then
+    Q.put(Q.FOLLOWERS, id, extras.follower)
+    Q.note_followed()
+  end
+  if extras.terms then Q.found_by(id, extras.terms) end
+  if extras.resultTtlMs then Q.put(Q.RESULT_TTLS, id, extras.resultTtlMs) end
+end
+
 -- Gathers a task whose content was looked for (`load`), to be accepted.
 -- Returns 'accepted', 'known', 'replayed' or 'conflict', and the id.
 function Q.gather(id, content, lane, extras)
@@ -53,21 +56,8 @@ function Q.gather(id, content, lane, extras)
   local is_marked = extras.mark and Q.is_marked(id, extras.mark)
   if Q.contents[id] or is_marked then return 'known', id end
   Q.contents[id] = content
-  local expires = Q.instant(extras.ttlMs, extras.expiresAt)
-  if expires then
-    Q.put(Q.EXPIRES, id, expires)
-    redis.call('ZADD', Q.UNSTARTED, expires, id)
-    Q.wake_at(expires)
-  end
-  if extras.follower then
-    Q.put(Q.FOLLOWERS, id, extras.follower)
-    Q.note_followed()
-  end
-  if extras.terms then Q.found_by(id, extras.terms) end
-  if extras.resultTtlMs then Q.put(Q.RESULT_TTLS, id, extras.resultTtlMs) end
-  local due = Q.instant(extras.delayMs, extras.runAt)
-  local state = due and due > Q.NOW and 'scheduled' or 'ready'
-  if state == 'scheduled' then Q.plan(id, due) end
+  Q.keep_extras(id, extras)
+  local state = Q.plan_start(id, extras)
   if state == 'scheduled' or lane ~= Q.DEFAULT_LANE or not Q.is_made_now(id) then
     Q.put_header(id, Q.new_header(state, lane, Q.NOW_TEXT))
   end

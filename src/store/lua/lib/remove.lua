@@ -3,10 +3,21 @@
 -- Everything that is kept under these ids. Called by `commit`.
 function Q.drop_rows(ids)
   Q.drop_logs(ids)
+  Q.drop_needs(ids)
   if redis.call('EXISTS', Q.SEARCH) == 1 then
     for _, column in ipairs({ Q.TERMS, Q.DEAD_TERMS }) do Q.unindex(column, ids) end
   end
   for _, column in ipairs(Q.ROW) do Q.call_sliced('HDEL', column, ids) end
+end
+
+-- What the needs of these tasks have brought (lib/needs.lua).
+function Q.drop_needs(ids)
+  if redis.call('EXISTS', Q.NEEDS) == 0 then return end
+  for _, id in ipairs(ids) do
+    local fields = {}
+    for need in string.gmatch(redis.call('HGET', Q.NEEDS, id) or '', ' (%S+) %S+') do fields[#fields + 1] = id .. ' ' .. need end
+    Q.call_sliced('HDEL', Q.NEED_VALUES, fields)
+  end
 end
 
 -- A task that waits does not any more. Its reference may stay on the list: a claim drops it, because the task is not ready.

@@ -1,0 +1,17 @@
+-- The needs of a task, in their order: for each name, how its source ended ('' = it is unmet), and CBOR of what that brought.
+function Q.needs_of(id)
+  local fields, found = {}, {}
+  for need, name in string.gmatch(redis.call('HGET', Q.NEEDS, id) or '', ' (%S+) (%S+)') do
+    fields[#fields + 1] = id .. ' ' .. need
+    found[#found + 1] = { name = name }
+  end
+  for from = 1, #fields, 1000 do
+    local to = math.min(from + 999, #fields)
+    local values = redis.call('HMGET', Q.NEED_VALUES, unpack(fields, from, to))
+    for at = from, to do
+      local word, payload = string.match(values[at - from + 1] or '', '^(%l+) (.*)$')
+      found[at].word, found[at].payload = word or '', payload or ''
+    end
+  end
+  return found
+end
