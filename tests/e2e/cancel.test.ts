@@ -18,7 +18,7 @@ test('a task that waits is cancelled at once, and never runs', async (context) =
   const redis = await stage.redis();
   const facts = openQueueFacts(redis);
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const [one, other] = [await stage.role('server', env), await stage.role('server', env)];
+  const [one, other] = [await stage.here('server', env), await stage.here('server', env)];
   const file = join(redis.dir, 'default.journal');
   const queued = await send(one.url(), 'journal', { file, ms: 0 });
   const scheduled = await send(one.url(), 'journal', { file, ms: 0 }, { delayMs: 600 });
@@ -30,7 +30,7 @@ test('a task that waits is cancelled at once, and never runs', async (context) =
   }
   expect(await facts.counts()).toMatchObject({ accepted: 2, cancelled: 2 });
 
-  await stage.role('worker', env);
+  await stage.here('worker', env);
   const failing = await send(
     one.url(),
     'flaky',
@@ -54,7 +54,7 @@ test('what cannot be cancelled says so, and twice is as good as once', async (co
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
   const url = server.url();
   for (const type of ['where', 'hopeless']) {
     const task = await run(url, type);
@@ -75,8 +75,8 @@ test('a running one is stopped within 1 s, for a worker that another server know
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
-  const [one, other] = [await stage.role('server', env), await stage.role('server', env)];
-  const workers = [await stage.role('worker', env), await stage.role('worker', env)];
+  const [one, other] = [await stage.here('server', env), await stage.here('server', env)];
+  const workers = [await stage.here('worker', env), await stage.here('worker', env)];
   for (const type of ['spin', 'blocked']) {
     await expectBelow(1_000, async () => {
       const id = await send(one.url(), type);
@@ -107,7 +107,7 @@ test('a handler that listens cleans up, and one that has an answer all the same 
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
   const url = server.url();
   const stopped = async (input: object): Promise<string> => {
     const id = await send(url, 'listening', input);
@@ -126,7 +126,7 @@ test('if its worker is dead, the sweep completes the cancel', async (context) =>
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const [server, victim] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server, victim] = await Promise.all([stage.here('server', env), stage.role('worker', env)]);
   const url = server.url();
   const file = join(redis.dir, 'runs');
   const id = await send(url, 'spin', { file });
@@ -135,7 +135,7 @@ test('if its worker is dead, the sweep completes the cancel', async (context) =>
   await victim.exited;
   // Before its lease ends: then another worker would run it.
   expect((await act(url, id, 'cancel')).status).toBe(202);
-  await stage.role('worker', env);
+  await stage.here('worker', env);
 
   const task = await finished(url, id);
   expect(task).toMatchObject({ state: 'cancelled', attempt: 1, crashes: 1, worker: victim.worker() });
@@ -148,14 +148,14 @@ test('one that runs in a process of its own is stopped as well, and so is its pr
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const [server, victim] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server, victim] = await Promise.all([stage.here('server', env), stage.role('worker', env)]);
   const url = server.url();
   const file = join(redis.dir, 'runs');
   const id = await send(url, 'spin', { file });
   await eventually(() => pidsIn(file).length === 1);
   victim.signal('SIGKILL');
   await victim.exited;
-  const worker = await stage.role('worker', env);
+  const worker = await stage.here('worker', env);
   const [, pid = 0] = await eventually(() => pidsIn(file).length === 2 && pidsIn(file));
   expect(pid).not.toBe(worker.pid);
   expect(isAlive(pid)).toBe(true);

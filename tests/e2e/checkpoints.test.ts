@@ -8,12 +8,13 @@ import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { post } from '../support/http.ts';
 import { finished, look, run, send } from '../support/life.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 
 const TASKS = fileURLToPath(new URL('../fixtures/steps.mjs', import.meta.url));
 const AT_ONCE = { backoff: { type: 'fixed', baseMs: 0 } };
 
 let redis: TestRedis;
-let server: RoleProcess;
+let server: RoleHere;
 let worker: RoleProcess;
 let url: string;
 
@@ -28,12 +29,13 @@ const startWorker = (): Promise<RoleProcess> =>
 
 beforeAll(async () => {
   redis = await startRedis();
-  [server, worker] = await Promise.all([startRole('server', { TASKS, REDIS_URL: redis.url }), startWorker()]);
+  [server, worker] = await Promise.all([startHere('server', { TASKS, REDIS_URL: redis.url }), startWorker()]);
   url = server.url();
 });
 
 afterAll(async () => {
-  await endAll([server, worker]);
+  await endAll([worker]);
+  await stopHere(server);
   await redis?.stop();
 });
 

@@ -10,34 +10,32 @@ import { post } from '../support/http.ts';
 import { finished, LIFE_TASKS, linesOf, look, millis, run, send, type TaskAnswer } from '../support/life.ts';
 import { recordOf } from '../support/records.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 import { openStage } from '../support/stage.ts';
 
 const ONCE = { maxAttempts: 1 };
 
 let redis: TestRedis;
 let url: string;
-const roles: RoleProcess[] = [];
-/** They serve queues of their own: `one` has one place, `several` has four. */
-let one: RoleProcess;
+let server: RoleHere;
+/** They serve queues of their own: `one` has one place; `several`, a process whose threads and memory are looked at, has four. */
+let one: RoleHere;
 let several: RoleProcess;
 
 beforeAll(async () => {
   redis = await startRedis();
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url };
-  roles.push(
-    ...(await Promise.all([
-      startRole('server', env),
-      startRole('worker', { ...env, QUEUES: 'one', CONCURRENCY: '1' }),
-      startRole('worker', { ...env, QUEUES: 'several', CONCURRENCY: '4' }),
-    ])),
-  );
-  const [server, ...workers] = roles as [RoleProcess, RoleProcess, RoleProcess];
+  [server, one, several] = await Promise.all([
+    startHere('server', env),
+    startHere('worker', { ...env, QUEUES: 'one', CONCURRENCY: '1' }),
+    startRole('worker', { ...env, QUEUES: 'several', CONCURRENCY: '4' }),
+  ]);
   url = server.url();
-  [one, several] = workers;
 });
 
 afterAll(async () => {
-  await endAll(roles);
+  await endAll([several]);
+  await stopHere(server, one);
   await redis?.stop();
 });
 
@@ -118,7 +116,7 @@ test('each attempt has the whole time, and a timeout uses one up', async () => {
 test('a handler that listens to its signal ends by itself, and keeps its thread', async (context) => {
   // A worker that has lost no thread: one that has might run the next task in a thread that has come since.
   const queue = 'unharmed';
-  await openStage(context).role('worker', {
+  await openStage(context).here('worker', {
     ...LIFE_TASKS,
     REDIS_URL: redis.url,
     QUEUES: queue,

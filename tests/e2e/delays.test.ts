@@ -77,9 +77,9 @@ test.concurrent('a task that is due sooner wakes the timer, also that of a fleet
   // Without being woken, nobody would look before the next heartbeat.
   const env = { REDIS_URL: redis.url, CONCURRENCY: '1', HEARTBEAT_MS: '20000', LEASE_MS: '60000' };
   const [server] = await Promise.all([
-    stage.role('server', env),
-    stage.role('worker', env),
-    stage.role('worker', env),
+    stage.here('server', env),
+    stage.here('worker', env),
+    stage.here('worker', env),
   ]);
   const url = server.url();
   await eventually(async () => Number((await redis.client.pubsub('NUMSUB', 'pf:{default}:wake'))[1]) === 2);
@@ -109,7 +109,7 @@ test.concurrent('a time in the past is now, an RFC 3339 time is kept, and what c
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { REDIS_URL: redis.url, CONCURRENCY: '2' };
-  const server = await stage.role('server', { ...env, ...NO_SWEEPS });
+  const server = await stage.here('server', { ...env, ...NO_SWEEPS });
   const url = server.url();
   for (const past of [{ runAt: '2001-09-09T01:46:40Z' }, { runAt: 5 }, { delayMs: 0 }]) {
     const { body } = await post(`${url}/v1/tasks`, { type: 'add', input: ADD, ...past });
@@ -127,7 +127,7 @@ test.concurrent('a time in the past is now, an RFC 3339 time is kept, and what c
   await pause(200);
   expect(await countsOf(redis.client)).toEqual({ accepted: 5, ready: 3, scheduled: 2 });
 
-  await stage.role('worker', env);
+  await stage.here('worker', env);
 
   expect(await finished(url, missed)).toMatchObject({ state: 'succeeded' });
   const onTime = await finished(url, String(body['id']));
@@ -145,7 +145,7 @@ test('three thousand due at the same moment all run, moved in slices that keep n
   stage.atEnd(async () => client.disconnect());
   const producer = createProducer(client);
   const env = { REDIS_URL: redis.url, CONCURRENCY: '2' };
-  await Promise.all([stage.role('worker', env), stage.role('worker', env)]);
+  await Promise.all([stage.here('worker', env), stage.here('worker', env)]);
   const runAt = (await redisNow(redis.client)) + 2_000;
   const ids = Array.from({ length: many }, newTaskId);
   for (let from = 0; from < many; from += 500) {

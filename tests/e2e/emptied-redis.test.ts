@@ -3,21 +3,21 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import type { RoleProcess } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { openJournalStage, openStage } from '../support/stage.ts';
+import type { RoleHere } from '../support/start-here.ts';
 
 const HEARTBEAT_MS = 500;
 const LONG = { timeout: 180_000 };
 
-async function workersOf(server: RoleProcess): Promise<Record<string, unknown>[]> {
+async function workersOf(server: RoleHere): Promise<Record<string, unknown>[]> {
   const { body } = await call(`${server.url()}/v1/workers`);
   return body['items'] as Record<string, unknown>[];
 }
 
 /** Waits until the worker is listed with all that it says of itself. */
-async function untilListed(server: RoleProcess, worker: RoleProcess): Promise<void> {
+async function untilListed(server: RoleHere, worker: Pick<RoleHere, 'pid' | 'worker'>): Promise<void> {
   await eventually(async () => {
     expect(await workersOf(server)).toEqual([
       expect.objectContaining({
@@ -40,9 +40,9 @@ test(
       LEASE_MS: '1500',
       HEARTBEAT_MS: String(HEARTBEAT_MS),
     });
-    const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+    const [server, worker] = await Promise.all([stage.here('server', env), stage.role('worker', env)]);
     // It sweeps the queue while the other one is frozen, and then goes.
-    const other = await stage.role('worker', env);
+    const other = await stage.here('worker', env);
     await eventually(async () => (await workersOf(server)).length === 2);
 
     worker.signal('SIGSTOP');
@@ -50,8 +50,7 @@ test(
       expect((await workersOf(server)).map((one) => one['worker'])).toEqual([other.worker()]);
       return true;
     });
-    other.signal('SIGTERM');
-    await other.exited;
+    await other.stop();
     worker.signal('SIGCONT');
     await untilListed(server, worker);
 
@@ -70,7 +69,7 @@ test(
       HEARTBEAT_MS: String(HEARTBEAT_MS),
       MAX_QUEUES: '3',
     });
-    const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+    const [server, worker] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
     const url = server.url();
     const send = (queue: string, more: object = {}): ReturnType<typeof post> =>
       post(`${url}/v1/tasks`, { type: 'add', input: { one: 1, two: 2 }, queue, ...more });
@@ -106,7 +105,7 @@ test(
       HEARTBEAT_MS: String(HEARTBEAT_MS),
       CONCURRENCY: '1',
     });
-    const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+    const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
     const running = await facts.send(server.url(), 1, 60_000);
     await facts.untilBegun(running);
 
@@ -123,12 +122,12 @@ test('case 52: an older copy of Redis takes the place of a newer one', LONG, asy
   const [newer, older] = await Promise.all([stage.redis(), stage.redis()]);
   const proxy = await stage.proxy(newer);
   const env = { ...JOURNAL_TASKS, REDIS_URL: proxy.url, HEARTBEAT_MS: String(HEARTBEAT_MS) };
-  const server = await stage.role('server', env);
+  const server = await stage.here('server', env);
   const [old = ''] = await openQueueFacts(newer).send(server.url(), 1, 0);
   await older.client.call('REPLICAOF', '127.0.0.1', String(newer.port));
   await eventually(async () => (await older.client.hget('pf:{default}:count', 'accepted')) === '1');
   await older.client.call('REPLICAOF', 'NO', 'ONE');
-  const worker = await stage.role('worker', env);
+  const worker = await stage.here('worker', env);
   await untilListed(server, worker);
   await pause(HEARTBEAT_MS);
 

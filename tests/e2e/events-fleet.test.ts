@@ -17,8 +17,8 @@ test('two servers, three workers: each server tells of tasks that were sent to t
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { REDIS_URL: redis.url, TASK_DURATION_MS: '300', CONCURRENCY: '1' };
-  const [here, there] = await Promise.all([stage.role('server', env), stage.role('server', env)]);
-  await Promise.all([1, 2, 3].map(() => stage.role('worker', env)));
+  const [here, there] = await Promise.all([stage.here('server', env), stage.here('server', env)]);
+  await Promise.all([1, 2, 3].map(() => stage.here('worker', env)));
   await eventually(async () => (await call(`${here.url()}/v1/queues/default`)).status === 200);
   const all = await openForTest(`${here.url()}/v1/events?topics=queue:default`);
   await eventually(() => all.lastId() !== '');
@@ -61,7 +61,7 @@ test('a crowd at one server is told, and nothing of it stays', async (context) =
   // With a small heap everything that nobody holds is gone soon, and what stays shows.
   const NODE_OPTIONS = '--max-old-space-size=96 --max-semi-space-size=2';
   const server = await stage.role('server', { ...env, NODE_OPTIONS });
-  await stage.role('worker', { ...env, CONCURRENCY: '4' });
+  await stage.here('worker', { ...env, CONCURRENCY: '4' });
   await eventually(async () => (await call(`${server.url()}/v1/queues/default`)).status === 200);
 
   await crowd(server);

@@ -39,7 +39,7 @@ async function openFleet(context: TestContext): Promise<Fleet> {
     HEARTBEAT_MS: '10000',
     LEASE_MS: '30000',
   };
-  const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
   await eventually(async () => (await redis.client.pubsub('CHANNELS')).length === 1);
   return { redis, url: server.url(), journal };
 }

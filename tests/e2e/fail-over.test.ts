@@ -26,10 +26,10 @@ test(
     const proxy = await stage.proxy(old);
     const env = { ...JOURNAL_TASKS, REDIS_URL: proxy.url, CONCURRENCY: '2' };
     const [server] = await Promise.all([
-      stage.role('server', env),
-      stage.role('worker', env),
+      stage.here('server', env),
+      stage.here('worker', env),
       // An idle one, which has nothing to send but its pops and beats.
-      stage.role('worker', { ...env, QUEUES: 'other' }),
+      stage.here('worker', { ...env, QUEUES: 'other' }),
     ]);
     const facts = openQueueFacts(next);
     const ids = await facts.send(server.url(), 2, 3_000);
@@ -64,7 +64,7 @@ test('case 3: a server whose Redis has become a replica says so until it finds a
   const stage = openStage(context);
   const [old, next] = await Promise.all([stage.redis(), stage.redis()]);
   const proxy = await stage.proxy(old);
-  const server = await stage.role('server', { REDIS_URL: proxy.url });
+  const server = await stage.here('server', { REDIS_URL: proxy.url });
   expect(await redisCheck(server)).toEqual({ status: 200, detail: undefined });
 
   await old.client.call('REPLICAOF', '127.0.0.1', String(next.port));
@@ -106,7 +106,7 @@ test('case 4: an address that leads to a replica: /readyz is 503, the log says i
 
 test('case 3: a primary that has lost its replicas (min-replicas-to-write) is no end, and not ready', async (context) => {
   const { stage, redis, facts, env } = await openJournalStage(context, { HEARTBEAT_MS: '500' });
-  const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
 
   await redis.client.config('SET', 'min-replicas-to-write', '1');
   await eventually(async () => {

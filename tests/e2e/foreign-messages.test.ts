@@ -10,22 +10,24 @@ import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 import { recordOf } from '../support/records.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 
 const READY = 'pf:{default}:ready:normal';
 const TASKS = new URL('../fixtures/tasks.mjs', import.meta.url).pathname;
 
 let redis: TestRedis;
-let server: RoleProcess;
+let server: RoleHere;
 let worker: RoleProcess;
 
 beforeAll(async () => {
   redis = await startRedis();
   const env = { REDIS_URL: redis.url, TASKS, CONCURRENCY: '2', HEARTBEAT_MS: '300', LEASE_MS: '1500' };
-  [server, worker] = await Promise.all([startRole('server', env), startRole('worker', env)]);
+  [server, worker] = await Promise.all([startHere('server', env), startRole('worker', env)]);
 });
 
 afterAll(async () => {
-  await endAll([server, worker]);
+  await endAll([worker]);
+  await stopHere(server);
   await redis?.stop();
 });
 

@@ -51,8 +51,8 @@ const FIXTURE = fileURLToPath(new URL('../fixtures/tasks.mjs', import.meta.url))
 
 test('the reserve of Redis: new tasks are refused, those that run finish and are recorded, later all goes on', async (context) => {
   const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
-  const server = await stage.role('server', env);
-  await stage.role('worker', env);
+  const server = await stage.here('server', env);
+  await stage.here('worker', env);
   const url = server.url();
   const running = await facts.send(url, 2, 3_000);
   await facts.untilBegun(running);
@@ -90,7 +90,7 @@ test('a queue that is full: refused by every server, drained, and taken again', 
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...NO_SWEEPS, REDIS_URL: redis.url, QUEUE_LIMIT: '10' };
-  const [server, twin] = await Promise.all([stage.role('server', env), stage.role('server', env)]);
+  const [server, twin] = await Promise.all([stage.here('server', env), stage.here('server', env)]);
   const url = `${server.url()}/v1/tasks`;
   const taken = await Promise.all(
     Array.from({ length: 10 }, (_, at) => post(url, at % 2 === 0 ? TASK : { ...TASK, delayMs: 500 })),
@@ -113,7 +113,7 @@ test('a queue that is full: refused by every server, drained, and taken again', 
   expect(await library.enqueue('add', TASK.input)).toMatchObject({ replayed: false });
   library.close();
 
-  await stage.role('worker', { REDIS_URL: redis.url });
+  await stage.here('worker', { REDIS_URL: redis.url });
   await eventually(async () => (await countsOf(redis.client))['succeeded'] === 11);
   for (const one of [server, twin]) {
     const answer = await eventually(async () => {
@@ -128,7 +128,7 @@ test('a queue that is full: refused by every server, drained, and taken again', 
 test('a batch that fits by half is refused whole, one that is larger than the limit always', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
-  const server = await stage.role('server', { REDIS_URL: redis.url, QUEUE_LIMIT: '100' });
+  const server = await stage.here('server', { REDIS_URL: redis.url, QUEUE_LIMIT: '100' });
   const url = `${server.url()}/v1/tasks/batch`;
   expectFull(await post(url, tasks(101)), 'queue-full', 'QUEUE_LIMIT');
   expect((await post(url, tasks(60))).status).toBe(202);
@@ -140,7 +140,7 @@ test('a batch that fits by half is refused whole, one that is larger than the li
 test('when Redis runs full in the middle of a batch, the answer says how much it took, and a repeat takes the rest', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
-  const server = await stage.role('server', { REDIS_URL: redis.url, MEMORY_RESERVE_PERCENT: '0' });
+  const server = await stage.here('server', { REDIS_URL: redis.url, MEMORY_RESERVE_PERCENT: '0' });
   const url = `${server.url()}/v1/tasks/batch`;
   await redis.client.config('SET', 'maxmemory', String((await usedMemory(redis)) + 4_000_000));
   const batch = Array.from({ length: 9_000 }, (_, at) => ({
@@ -170,7 +170,7 @@ test('when Redis runs full in the middle of a batch, the answer says how much it
 test('limits are looked up now and then, not for each task', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
-  const server = await stage.role('server', { REDIS_URL: redis.url, QUEUE_LIMIT: '1000000' });
+  const server = await stage.here('server', { REDIS_URL: redis.url, QUEUE_LIMIT: '1000000' });
   const url = `${server.url()}/v1/tasks`;
   await redis.client.config('RESETSTAT');
   const before = performance.now();
@@ -189,7 +189,7 @@ test('limits are looked up now and then, not for each task', async (context) => 
 test('a queue whose inputs take too much: refused, drained, and taken again', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
-  const server = await stage.role('server', {
+  const server = await stage.here('server', {
     REDIS_URL: redis.url,
     QUEUE_LIMIT_BYTES: '1000000',
     TASKS: FIXTURE,
@@ -208,7 +208,7 @@ test('a queue whose inputs take too much: refused, drained, and taken again', as
   expect(taken).toBeGreaterThanOrEqual(7);
   expect(taken).toBeLessThanOrEqual(11);
 
-  await stage.role('worker', { REDIS_URL: redis.url, TASKS: FIXTURE });
+  await stage.here('worker', { REDIS_URL: redis.url, TASKS: FIXTURE });
   await eventually(async () => (await countsOf(redis.client))['succeeded'] === taken);
   await eventually(async () => (await post(url, heavy)).status === 202);
 });

@@ -24,8 +24,9 @@ async function openFleet(stage: Stage): Promise<string> {
     WEBHOOK_CONCURRENCY: String(PLACES),
     HEARTBEAT_MS: '250',
   };
-  const server = await stage.role('server', env);
-  await stage.role('worker', env);
+  const start = MEASURES ? stage.role : stage.here;
+  const server = await start('server', env);
+  await start('worker', env);
   return server.url();
 }
 

@@ -3,26 +3,26 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { type Answer, call, post } from '../support/http.ts';
 import { countsOf, expectBalanced, redisNow } from '../support/moves.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 import { openStage } from '../support/stage.ts';
 
 const TASKS = fileURLToPath(new URL('../fixtures/with-defaults.mjs', import.meta.url));
 const DAY_MS = 86_400_000;
 
 let redis: TestRedis;
-let servers: RoleProcess[];
+let servers: RoleHere[];
 
 beforeAll(async () => {
   redis = await startRedis();
   const env = { REDIS_URL: redis.url, TASKS };
-  servers = await Promise.all([startRole('server', env), startRole('server', env)]);
+  servers = await Promise.all([startHere('server', env), startHere('server', env)]);
 });
 
 afterAll(async () => {
-  await endAll(servers ?? []);
+  await stopHere(...(servers ?? []));
   await redis?.stop();
 });
 
@@ -181,7 +181,7 @@ test('the window is a day, or what the definition says, or the call', async () =
 test('a request whose reply from Redis got lost has made one task, which its repeat finds', async (context) => {
   const stage = openStage(context);
   const proxy = await stage.proxy(redis);
-  const server = await stage.role('server', { REDIS_URL: proxy.url });
+  const server = await stage.here('server', { REDIS_URL: proxy.url });
   const queue = newQueue();
   const body = { type: 'add', input: { one: 1, two: 2 }, queue, key: 'lost' };
   const lost = proxy.loseReply('enqueue', 1);
@@ -198,7 +198,7 @@ test('a request whose reply from Redis got lost has made one task, which its rep
 test('a task that is finished is found as well', async (context) => {
   const stage = openStage(context);
   const queue = newQueue();
-  await stage.role('worker', { REDIS_URL: redis.url, QUEUES: queue });
+  await stage.here('worker', { REDIS_URL: redis.url, QUEUES: queue });
   const { body } = await send({ queue, key: 'done' });
   const self = `${servers[0]?.url()}/v1/tasks/${String(body['id'])}`;
   expect((await call(`${self}?wait=10`)).body).toMatchObject({ state: 'succeeded', result: 3 });

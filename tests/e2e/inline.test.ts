@@ -18,7 +18,7 @@ const ONCE = { maxAttempts: 1 };
 async function open(stage: Stage, settings: Record<string, string> = {}): Promise<[string, TestRedis]> {
   const redis = await stage.redis();
   const env = { TASKS, REDIS_URL: redis.url, ...settings };
-  const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
   return [server.url(), redis];
 }
 
@@ -86,7 +86,7 @@ test('tasks that find no thread go back at once, lose no attempt, and all of the
 test('a flood of tiny tasks with long ones among them: nobody waits behind a long one, and each runs once', async (context) => {
   const stage = openStage(context);
   const [url, redis] = await open(stage, { CONCURRENCY: '2' });
-  await stage.role('worker', { TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' });
+  await stage.here('worker', { TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' });
   const tiny = await Promise.all(Array.from({ length: 300 }, () => send(url, 'threaded', 1)));
   const long = await Promise.all(Array.from({ length: 3 }, () => send(url, 'block', 1_500)));
   const more = await Promise.all(Array.from({ length: 300 }, () => send(url, 'threaded', 2)));

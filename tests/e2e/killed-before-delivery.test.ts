@@ -26,7 +26,7 @@ test(`${KILLS} workers killed right after the end of a task: each webhook comes`
   const blocking = redis.client.duplicate();
   stage.atEnd(async () => blocking.disconnect());
   const env = { ...SHORT, REDIS_URL: redis.url };
-  const url = (await stage.role('server', env)).url();
+  const url = (await stage.here('server', env)).url();
   let newest = '0-0';
   /** How far the killed worker was: had it begun to relay, or nothing of it? */
   let alreadyRelayed = 0;
@@ -63,7 +63,7 @@ test('a server killed while it delivers: another one sends the same message unde
   const receiver = await openReceiver();
   stage.atEnd(receiver.close);
   const env = { ...SHORT, REDIS_URL: redis.url };
-  const front = (await stage.role('server', { ...env, WEBHOOK_CONCURRENCY: '0' })).url();
+  const front = (await stage.here('server', { ...env, WEBHOOK_CONCURRENCY: '0' })).url();
   const first = stage.spawn('server', env);
   receiver.answer = () => undefined;
   const id = await send(front, 'add', { one: 1, two: 2 }, { webhook: { url: receiver.url } });

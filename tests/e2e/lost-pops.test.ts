@@ -16,11 +16,11 @@ const BACK_WITHIN_MS = 5_000;
 
 test('a message popped and thrown away before any worker ran is run by the first one', async (context) => {
   const { stage, redis, facts, env } = await openJournalStage(context);
-  const server = await stage.role('server', env);
+  const server = await stage.here('server', env);
   const ids = await facts.send(server.url(), 3, 0);
 
   expect(await redis.client.rpop(READY)).not.toBeNull();
-  await stage.role('worker', env);
+  await stage.here('worker', env);
 
   await facts.expectAllDone(ids, { withinMs: BACK_WITHIN_MS });
 });
@@ -29,7 +29,7 @@ test('a message thrown away in the step that pushed it runs, although a worker w
   const stage = openStage(context);
   const redis = await stage.redis();
   const facts = openQueueFacts(redis);
-  await stage.role('worker', { ...JOURNAL_TASKS, REDIS_URL: redis.url });
+  await stage.here('worker', { ...JOURNAL_TASKS, REDIS_URL: redis.url });
   await eventually(async () => /blocked_clients:1\r/.test(await redis.client.info('clients')));
 
   // Within MULTI, or Redis would hand the message to the worker that waits.
@@ -51,8 +51,8 @@ test('a message thrown away in the step that pushed it runs, although a worker w
 
 test('messages thrown away from the middle of a busy queue run, and so do all others, once', async (context) => {
   const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
-  const server = await stage.role('server', env);
-  await stage.role('worker', env);
+  const server = await stage.here('server', env);
+  await stage.here('worker', env);
   const ids = await facts.send(server.url(), 100, 50);
 
   for (let thrown = 1; thrown <= 4; thrown += 1) {
@@ -68,13 +68,13 @@ test('messages thrown away from the middle of a busy queue run, and so do all ot
 test('a worker killed between its pop and its claim: another worker runs the task', async (context) => {
   const { stage, redis, facts, env } = await openJournalStage(context);
   const proxy = await stage.proxy(redis);
-  const server = await stage.role('server', env);
+  const server = await stage.here('server', env);
   // Its own sweeps must not find the loss before the other worker has started.
   const victim = await stage.role('worker', { ...env, REDIS_URL: proxy.url, POP_GRACE_MS: '60000' });
   const claim = proxy.hold('claim');
   const ids = await facts.send(server.url(), 1, 0);
   await claim.held;
-  const other = await stage.role('worker', env);
+  const other = await stage.here('worker', env);
   expect(await facts.counts()).toEqual({ accepted: 1, ready: 1 });
   expect(await facts.ready()).toBe(0);
 

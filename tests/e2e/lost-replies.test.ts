@@ -3,9 +3,9 @@
 
 import { afterAll, beforeAll, expect, test, type TestContext } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 import { openStage } from '../support/stage.ts';
 
 const LARGEST_K = process.env['POPFLEET_LONG'] === '1' ? 20 : 3;
@@ -20,15 +20,15 @@ const HEALED_WITHIN_MS = 15_000;
 
 let redis: TestRedis;
 /** Reaches Redis without a proxy: the cases that are about workers alone share it. */
-let undisturbed: RoleProcess;
+let undisturbed: RoleHere;
 
 beforeAll(async () => {
   redis = await startRedis();
-  undisturbed = await startRole('server', { ...JOURNAL_TASKS, REDIS_URL: redis.url });
+  undisturbed = await startHere('server', { ...JOURNAL_TASKS, REDIS_URL: redis.url });
 });
 
 afterAll(async () => {
-  await endAll([undisturbed]);
+  await stopHere(undisturbed);
   await redis?.stop();
 });
 
@@ -51,8 +51,8 @@ async function runAll({ call, k }: (typeof CASES)[number], context: TestContext)
   const ofServer = isOfServer({ call, k });
   const behindProxy = { ...JOURNAL_TASKS, REDIS_URL: proxy.url };
   const [server, worker] = await Promise.all([
-    ofServer ? stage.role('server', behindProxy) : undisturbed,
-    stage.role('worker', {
+    ofServer ? stage.here('server', behindProxy) : undisturbed,
+    stage.here('worker', {
       ...behindProxy,
       ...TIMING,
       QUEUES: queue,

@@ -14,7 +14,7 @@ test('case 35: out of memory: the task fails, its worker lives and its neighbour
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
-  const server = await stage.role('server', env);
+  const server = await stage.here('server', env);
   const worker = await stage.role('worker', { ...env, THREAD_MEMORY_MB: '48' });
   const url = server.url();
   const until = join(redis.dir, 'enough');
@@ -41,7 +41,7 @@ test('process.exit: the thread ends, the worker does not, and the next attempt r
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server, worker] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
   const url = server.url();
 
   const backoff = { type: 'fixed', baseMs: 1 };
@@ -61,7 +61,7 @@ test('no thread is ended before it has loaded, neither by a deadline nor by a sh
   const redis = await stage.redis();
   const journal = join(redis.dir, 'loads');
   const env = { ...SLOW_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
-  const server = await stage.role('server', env);
+  const server = await stage.here('server', env);
   const worker = await stage.role('worker', { ...env, LOAD_JOURNAL: journal });
   // The first three run in the threads that are there; the last one is offered one that loads longer than it may run.
   const ids: string[] = [];

@@ -14,8 +14,8 @@ test.concurrent(
   LONG,
   async (context) => {
     const { stage, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
-    const server = await stage.role('server', env);
-    const [victim, other] = [await stage.role('worker', env), await stage.role('worker', env)];
+    const server = await stage.here('server', env);
+    const [victim, other] = [await stage.role('worker', env), await stage.here('worker', env)];
     const ids = await facts.send(server.url(), 4, 1_500);
     await facts.untilBegun(ids);
     const lost = await facts.heldBy(victim.worker());
@@ -41,8 +41,8 @@ test.concurrent(
     const redis = await stage.redis();
     const facts = openQueueFacts(redis);
     const env = { ...JOURNAL_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '2' };
-    const server = await stage.role('server', env);
-    const [frozen, other] = [await stage.role('worker', env), await stage.role('worker', env)];
+    const server = await stage.here('server', env);
+    const [frozen, other] = [await stage.role('worker', env), await stage.here('worker', env)];
     const ids = await facts.send(server.url(), 4, 1_500);
     await facts.untilBegun(ids);
     expect(await facts.heldBy(frozen.worker())).toHaveLength(2);
@@ -77,13 +77,13 @@ test.concurrent(
     const facts = openQueueFacts(redis);
     const proxy = await stage.proxy(redis);
     const env = { ...JOURNAL_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1' };
-    const server = await stage.role('server', env);
+    const server = await stage.here('server', env);
     const late = await stage.role('worker', { ...env, REDIS_URL: proxy.url });
     const finish = proxy.hold('finish');
     const [id = ''] = await facts.send(server.url(), 1, runMs);
     await finish.held;
     late.signal('SIGSTOP'); // Or it would lose patience and say it again before its lease ends.
-    const other = await stage.role('worker', env);
+    const other = await stage.here('worker', env);
     await eventually(() => facts.runs(id) === 2);
 
     finish.release();

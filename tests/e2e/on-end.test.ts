@@ -45,8 +45,8 @@ test('a task is followed whichever way it ends while workers run, and its follow
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...TASKS, ...SHORT, REDIS_URL: redis.url, CONCURRENCY: '2' };
-  const server = await stage.role('server', env);
-  await stage.role('worker', { ...env, QUEUES: 'default,side' });
+  const server = await stage.here('server', env);
+  await stage.here('worker', { ...env, QUEUES: 'default,side' });
   const url = server.url();
   const onEnd = { type: 'after', input: { note: 'here' } };
 
@@ -87,7 +87,7 @@ test('a task is followed whichever way it ends while workers run, and its follow
 test('a queue without workers: what is cancelled, expired or deleted there is followed by the server', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
-  const url = (await stage.role('server', { ...TASKS, ...SHORT, REDIS_URL: redis.url })).url();
+  const url = (await stage.here('server', { ...TASKS, ...SHORT, REDIS_URL: redis.url })).url();
   const options = { onEnd: { type: 'after' }, queue: 'lonely' };
   const input = { one: 1, two: 2 };
 
@@ -112,7 +112,7 @@ test('a queue without workers: what is cancelled, expired or deleted there is fo
 test('a follower is checked when its task is sent, and belongs to the request of an idempotency key', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
-  const url = (await stage.role('server', { ...TASKS, REDIS_URL: redis.url })).url();
+  const url = (await stage.here('server', { ...TASKS, REDIS_URL: redis.url })).url();
   const body = { type: 'add', input: { one: 1, two: 2 } };
   const refusals: readonly (readonly [unknown, number, string])[] = [
     [{ type: 'nobody-knows' }, 404, '#/onEnd/type'],

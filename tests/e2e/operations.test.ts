@@ -55,7 +55,7 @@ test(`${DEAD} dead tasks are deleted by two servers, of which the first is kille
   expect(doneByFirst).toBeGreaterThan(0);
   expect(doneByFirst).toBeLessThan(DEAD);
 
-  const second = await stage.role('server', env);
+  const second = await stage.here('server', env);
   const over = await eventually(async () => {
     const view = await look(second.url());
     return view.state === 'done' && view;

@@ -54,9 +54,9 @@ test('pause and resume: at once for every worker, over a restart of all of them'
   for (const role of roles) role.signal('SIGTERM');
   expect(await Promise.all(roles.map(({ exited }) => exited))).toEqual([0, 0, 0]);
   const [server] = await Promise.all([
-    stage.role('server', env),
-    stage.role('worker', env),
-    stage.role('worker', env),
+    stage.here('server', env),
+    stage.here('worker', env),
+    stage.here('worker', env),
   ]);
   url = server.url();
   await eventually(async () => (await redis.client.zcard('pf:{default}:workers')) === 2);
@@ -93,7 +93,7 @@ test.concurrent('a worker that waits idle for the next task does not start it, a
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...SLOW_CLOCKS, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
   const url = server.url();
   await finished(url, await send(url, 'add', ADD));
   await eventually(async () => ((await redis.client.client('LIST')) as string).includes(' cmd=brpop '));
@@ -122,7 +122,7 @@ test.concurrent('other queues of the same worker go on', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...SLOW_CLOCKS, REDIS_URL: redis.url, CONCURRENCY: '1', QUEUES: 'open,shut' };
-  const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
   const url = server.url();
   await finished(url, await send(url, 'add', ADD, { queue: 'shut' }));
   await act(url, 'pause', 'shut');

@@ -20,7 +20,7 @@ test('high before normal before low, whatever the order of arrival, and each lan
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...ONE_SLOT, REDIS_URL: redis.url };
-  const url = (await stage.role('server', env)).url();
+  const url = (await stage.here('server', env)).url();
   const arrival: readonly Lane[] = [
     'low',
     'normal',
@@ -37,7 +37,7 @@ test('high before normal before low, whatever the order of arrival, and each lan
   for (const lane of arrival)
     ids.push(await send(url, 'add', ADD, lane === 'normal' ? {} : { priority: lane }));
 
-  await stage.role('worker', env);
+  await stage.here('worker', env);
   for (const id of ids) await finished(url, id);
 
   const ofLane = (lane: Lane): string[] => ids.filter((_, at) => arrival[at] === lane);
@@ -74,7 +74,7 @@ async function sharesOf(
     );
   }
   const share = lowLanesPercent === undefined ? {} : { LOW_LANES_PERCENT: String(lowLanesPercent) };
-  await stage.role('worker', { ...ONE_SLOT, ...share, REDIS_URL: redis.url });
+  await stage.here('worker', { ...ONE_SLOT, ...share, REDIS_URL: redis.url });
   await eventually(async () => (await countsOf(client))['succeeded'] === laneOf.size, 20_000);
   await expectBalanced(client);
   const starts = (await movesOf(client)).filter(({ state }) => state === 'running');

@@ -5,24 +5,24 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { finished, LIFE_TASKS, linesOf, look, run, send } from '../support/life.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 
 const LAST_WORDS = fileURLToPath(new URL('../fixtures/last-words.mjs', import.meta.url));
 
 let redis: TestRedis;
-let server: RoleProcess;
-let worker: RoleProcess;
+let server: RoleHere;
+let worker: RoleHere;
 
 beforeAll(async () => {
   redis = await startRedis();
   const env = { TASKS: `${LIFE_TASKS.TASKS},${LAST_WORDS}`, REDIS_URL: redis.url, CONCURRENCY: '2' };
-  [server, worker] = await Promise.all([startRole('server', env), startRole('worker', env)]);
+  [server, worker] = await Promise.all([startHere('server', env), startHere('worker', env)]);
 });
 
 afterAll(async () => {
-  await endAll([server, worker]);
+  await stopHere(server, worker);
   await redis?.stop();
 });
 

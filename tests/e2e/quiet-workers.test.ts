@@ -15,7 +15,7 @@ test('a worker is quiet, goes on, and stops', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, ...SLOW_CLOCKS, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server, worker] = await Promise.all([stage.here('server', env), stage.role('worker', env)]);
   const url = server.url();
   const workers = async (): Promise<Record<string, unknown>[]> =>
     (await call(`${url}/v1/workers`)).body['items'] as Record<string, unknown>[];
@@ -59,8 +59,8 @@ test('a key for some queues is about these alone, and ends no worker of others',
   const some = createKey(['admin'], ['default']);
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, API_KEYS: `${all.entry},${some.entry}` };
   const [server] = await Promise.all([
-    stage.role('server', env),
-    stage.role('worker', { ...env, QUEUES: 'default,mail' }),
+    stage.here('server', env),
+    stage.here('worker', { ...env, QUEUES: 'default,mail' }),
   ]);
   const with_ = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
   const url = `${server.url()}/v1/workers`;

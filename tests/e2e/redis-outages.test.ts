@@ -18,8 +18,8 @@ test.concurrent(
   LONG,
   async (context) => {
     const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
-    const server = await stage.role('server', env);
-    await stage.role('worker', env);
+    const server = await stage.here('server', env);
+    await stage.here('worker', env);
     const url = server.url();
     const running = await facts.send(url, 2, 2_000);
     await facts.untilBegun(running);
@@ -58,11 +58,11 @@ test.concurrent(
   async (context) => {
     const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
     const proxy = await stage.proxy(redis);
-    const server = await stage.role('server', env);
-    await stage.role('worker', { ...env, REDIS_URL: proxy.url });
+    const server = await stage.here('server', env);
+    await stage.here('worker', { ...env, REDIS_URL: proxy.url });
     const ids = await facts.send(server.url(), 2, 15_000);
     await facts.untilBegun(ids);
-    await stage.role('worker', env); // Idle, so it would take what is given back.
+    await stage.here('worker', env); // Idle, so it would take what is given back.
 
     await redis.signal('SIGSTOP');
     // The first worker is heard again only after the other one has swept, and so has looked at its lease. Otherwise chance
@@ -88,8 +88,8 @@ test.concurrent(
 
 test('Redis at maxmemory: what is accepted is finished and recorded, new tasks are refused until there is room', async (context) => {
   const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
-  const server = await stage.role('server', env);
-  await stage.role('worker', env);
+  const server = await stage.here('server', env);
+  await stage.here('worker', env);
   const url = server.url();
   const running = await facts.send(url, 2, 1_000);
   await facts.untilBegun(running);
@@ -111,8 +111,8 @@ test('clients killed again and again: nothing accepted is lost or recorded twice
     POP_GRACE_MS: '500',
     HEARTBEAT_MS: '500',
   });
-  const server = await stage.role('server', env);
-  await Promise.all([stage.role('worker', env), stage.role('worker', env)]);
+  const server = await stage.here('server', env);
+  await Promise.all([stage.here('worker', env), stage.here('worker', env)]);
 
   const accepted: string[] = [];
   let unknown = 0;
@@ -142,8 +142,8 @@ test('scripts flushed again and again: nobody notices', async (context) => {
     CONCURRENCY: '2',
     HEARTBEAT_MS: '200',
   });
-  const server = await stage.role('server', env);
-  const worker = await stage.role('worker', env);
+  const server = await stage.here('server', env);
+  const worker = await stage.here('worker', env);
 
   const ids: string[] = [];
   for (const until = performance.now() + 3_000; performance.now() < until; await pause(50)) {
@@ -162,8 +162,8 @@ test('half-open connections: the fetch loop is alive again within the block time
   const redis = await stage.redis();
   const facts = openQueueFacts(redis);
   const proxy = await stage.proxy(redis);
-  const server = await stage.role('server', { ...JOURNAL_TASKS, REDIS_URL: redis.url });
-  await stage.role('worker', { ...JOURNAL_TASKS, REDIS_URL: proxy.url, BLOCK_MS: String(blockMs) });
+  const server = await stage.here('server', { ...JOURNAL_TASKS, REDIS_URL: redis.url });
+  await stage.here('worker', { ...JOURNAL_TASKS, REDIS_URL: proxy.url, BLOCK_MS: String(blockMs) });
   await eventually(() => proxy.calls('BRPOP') > 0);
 
   proxy.silence();

@@ -3,25 +3,25 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { post } from '../support/http.ts';
 import { act, finished, LIFE_TASKS, millis, run } from '../support/life.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 
 let redis: TestRedis;
-let server: RoleProcess;
-let worker: RoleProcess;
+let server: RoleHere;
+let worker: RoleHere;
 let url: string;
 
 beforeAll(async () => {
   redis = await startRedis();
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '4' };
-  [server, worker] = await Promise.all([startRole('server', env), startRole('worker', env)]);
+  [server, worker] = await Promise.all([startHere('server', env), startHere('worker', env)]);
   url = server.url();
 });
 
 afterAll(async () => {
-  await endAll([server, worker]);
+  await stopHere(server, worker);
   await redis?.stop();
 });
 

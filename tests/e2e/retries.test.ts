@@ -3,23 +3,23 @@
 import { join } from 'node:path';
 import { beforeAll, afterAll, expect, test } from 'vitest';
 import { expectBelow } from '../support/expect-below.ts';
-import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { call } from '../support/http.ts';
 import { act, finished, LIFE_TASKS, look, millis, run, send } from '../support/life.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 
 let redis: TestRedis;
-let server: RoleProcess;
-let worker: RoleProcess;
+let server: RoleHere;
+let worker: RoleHere;
 
 beforeAll(async () => {
   redis = await startRedis();
   const env = { ...LIFE_TASKS, REDIS_URL: redis.url, CONCURRENCY: '2' };
-  [server, worker] = await Promise.all([startRole('server', env), startRole('worker', env)]);
+  [server, worker] = await Promise.all([startHere('server', env), startHere('worker', env)]);
 });
 
 afterAll(async () => {
-  await endAll([server, worker]);
+  await stopHere(server, worker);
   await redis?.stop();
 });
 

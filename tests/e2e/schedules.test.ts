@@ -8,30 +8,27 @@ import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { type Answer, call } from '../support/http.ts';
 import { recordsOf } from '../support/records.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 
 let redis: TestRedis;
-let server: RoleProcess;
-const workers: RoleProcess[] = [];
+let server: RoleHere;
+const workers: (RoleHere | RoleProcess)[] = [];
 
 beforeAll(async () => {
   redis = await startRedis();
-  server = await startRole('server', { REDIS_URL: redis.url });
+  server = await startHere('server', { REDIS_URL: redis.url });
 });
 
 afterAll(async () => {
-  await endAll([server, ...workers]);
+  for (const worker of workers) await ('child' in worker ? endAll([worker]) : worker.stop());
+  await stopHere(server);
   await redis?.stop();
 });
 
-async function startWorker(queue: string): Promise<RoleProcess> {
-  const worker = await startRole('worker', { REDIS_URL: redis.url, QUEUES: queue, CONCURRENCY: '1' });
+async function startWorker(queue: string): Promise<RoleHere> {
+  const worker = await startHere('worker', { REDIS_URL: redis.url, QUEUES: queue, CONCURRENCY: '1' });
   workers.push(worker);
   return worker;
-}
-
-async function end(...ending: RoleProcess[]): Promise<void> {
-  for (const worker of ending) worker.signal('SIGTERM');
-  await Promise.all(ending.map(({ exited }) => exited));
 }
 
 /** A machine that is very busy may leave Redis unheard for a moment: it asks again then. */
@@ -131,15 +128,20 @@ async function latenessOf(queue: string): Promise<{ due: number; lateMs: number 
 // These have queues of their own, and mostly wait: so they do it side by side.
 
 test.concurrent('three workers for 30 seconds at every second: exactly one task a tick', async () => {
-  const fleet = await Promise.all([1, 2, 3].map(() => startWorker('ticks')));
+  const [leaves, killed] = await Promise.all([
+    startWorker('ticks'),
+    startRole('worker', { REDIS_URL: redis.url, QUEUES: 'ticks', CONCURRENCY: '1' }),
+    startWorker('ticks'),
+  ]);
+  workers.push(killed);
   expect(
     (await request('PUT', '/each-second', { ...task, cron: '* * * * * *', queue: 'ticks' })).status,
   ).toBe(201);
   await eventually(async () => (await acceptanceTimes('ticks')).length >= 10, 20_000, 200);
   // The fleet changes meanwhile: one goes in order, one is killed, one comes.
-  await end(...fleet.slice(0, 1));
+  await leaves.stop();
   await startWorker('ticks');
-  fleet[1]?.signal('SIGKILL');
+  killed.signal('SIGKILL');
   await eventually(async () => (await acceptanceTimes('ticks')).length >= 30, 40_000, 200);
   expect((await request('POST', '/each-second/pause')).body).toMatchObject({ paused: true, next: [] });
 
@@ -155,7 +157,7 @@ test.concurrent('ticks missed while nobody was there are skipped, or run once', 
     await request('PUT', `/missed-${misfire}`, { ...task, everyMs: 1_000, queue: misfire, misfire });
     await eventually(async () => (await acceptanceTimes(misfire)).length >= 1);
   }
-  await end(...fleet);
+  await stopHere(...fleet);
   const counts = {
     skip: (await acceptanceTimes('skip')).length,
     once: (await acceptanceTimes('once')).length,

@@ -14,7 +14,7 @@ import { openJournalStage, openStage } from '../support/stage.ts';
 
 test('a worker told to end fetches no more, ends short tasks and gives long ones back unharmed', async (context) => {
   const { stage, facts, env } = await openJournalStage(context, { CONCURRENCY: '3' });
-  const server = await stage.role('server', env);
+  const server = await stage.here('server', env);
   const worker = await stage.role('worker', { ...env, SHUTDOWN_GRACE_MS: '2500' });
   const [short = ''] = await facts.send(server.url(), 1, 500);
   const [long = ''] = await facts.send(server.url(), 1, 12_000);
@@ -35,7 +35,7 @@ test('a worker told to end fetches no more, ends short tasks and gives long ones
   expect(await facts.heldBy(worker.worker())).toEqual([]);
   expect(await facts.workers()).toEqual([]);
 
-  await stage.role('worker', env);
+  await stage.here('worker', env);
   await facts.expectAllDone([short, long, late], { withinMs: 60_000 });
   expect(facts.runs(long)).toBe(2);
   expect(await facts.task(long)).toMatchObject({ claims: 2, failures: 0, crashes: 0 });

@@ -18,7 +18,7 @@ test('one that takes a full worker down costs nobody an attempt, and takes no se
   const redis = await stage.redis();
   const facts = openQueueFacts(redis);
   const env = { ...LIFE_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: String(CONCURRENCY) };
-  const server = await stage.role('server', env);
+  const server = await stage.here('server', env);
   const url = server.url();
   const fleet = await supervise(stage, 2, env, redis.dir);
 
@@ -60,7 +60,7 @@ test('the last words of its process are kept', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const server = await stage.role('server', env);
+  const server = await stage.here('server', env);
   await supervise(stage, 1, env, redis.dir);
 
   const task = await run(server.url(), 'last-words');
@@ -76,7 +76,7 @@ test('its process does not outlive its worker, whatever it does', async (context
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1' };
-  const server = await stage.role('server', { ...env, ...NO_SWEEPS });
+  const server = await stage.here('server', { ...env, ...NO_SWEEPS });
   const url = server.url();
   const file = join(redis.dir, 'runs');
   const id = await send(url, 'spin', { file });

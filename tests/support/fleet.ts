@@ -10,7 +10,7 @@ import { eventually } from './eventually.ts';
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
 /** A role that starts and ends soon. One place, on any machine: by default a worker has as many as there are cores. */
-const SMALL = { PORT: '0', TASK_DURATION_MS: '0', DRAIN_MS: '0', CONCURRENCY: '1' };
+export const SMALL = { PORT: '0', TASK_DURATION_MS: '0', DRAIN_MS: '0', CONCURRENCY: '1' };
 
 /** For a server whose queues nobody shall sweep: not before the test has ended. */
 export const NO_SWEEPS = { HEARTBEAT_MS: '1000000', LEASE_MS: '3000000' };

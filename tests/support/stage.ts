@@ -1,17 +1,20 @@
-// What one fault test starts: its own Redis, proxies and processes. Everything ends with the test, and when the test
-// fails the logs of its processes are shown.
+// What one fault test starts: its own Redis, proxies and roles. Everything ends with the test, and when the test
+// fails the logs of its roles are shown.
 
 import type { TestContext } from 'vitest';
 import { endAll, type RoleProcess, spawnRole, startRole } from './fleet.ts';
 import { type RedisProxy, startProxy } from './proxy.ts';
 import { JOURNAL_TASKS, openQueueFacts, type QueueFacts } from './queue-facts.ts';
 import { startRedis, type TestRedis } from './redis.ts';
+import { type RoleHere, startHere, stopHere } from './start-here.ts';
 
 export interface Stage {
   redis(settings?: Record<string, string>): Promise<TestRedis>;
   proxy(redis: Pick<TestRedis, 'port'>): Promise<RedisProxy>;
   /** @param cli file of the command; that of this build unless told */
   role(role: string, env: Record<string, string>, cwd?: string, cli?: string): Promise<RoleProcess>;
+  /** Starts a role in this process. */
+  here(role: 'server' | 'worker', env: Record<string, string>): Promise<RoleHere>;
   /** Starts a role that may not come up. */
   spawn(role: string, env: Record<string, string>): RoleProcess;
   /** Runs when the processes have ended. */
@@ -21,13 +24,16 @@ export interface Stage {
 /** @param context of the test: `test('…', async (context) => …)` */
 export function openStage(context: TestContext): Stage {
   const processes: RoleProcess[] = [];
+  const inside: RoleHere[] = [];
   const closing: (() => Promise<void>)[] = [];
 
   context.onTestFailed(() => {
-    for (const one of processes) process.stderr.write(logOf(one));
+    for (const one of processes) process.stderr.write(logOf(`process ${one.pid}`, one, one.errors()));
+    for (const one of inside) process.stderr.write(logOf('a role in this process', one));
   });
   context.onTestFinished(async () => {
     await endAll(processes);
+    await stopHere(...inside);
     for (const close of closing.toReversed()) await close();
   });
 
@@ -47,6 +53,12 @@ export function openStage(context: TestContext): Stage {
     async role(role, env, cwd, cli) {
       const started = await startRole(role, env, cwd, [], cli);
       processes.push(started);
+      return started;
+    },
+
+    async here(role, env) {
+      const started = await startHere(role, env);
+      inside.push(started);
       return started;
     },
 
@@ -81,7 +93,7 @@ export async function openJournalStage(
   return { stage, redis, facts: openQueueFacts(redis), env };
 }
 
-function logOf(one: RoleProcess): string {
-  const lines = one.log().map((line) => JSON.stringify({ ...line, err: (line['err'] as Error)?.message }));
-  return `\n--- process ${one.pid}\n${lines.slice(-40).join('\n')}\n${one.errors()}`;
+function logOf(name: string, { log }: Pick<RoleProcess, 'log'>, errors = ''): string {
+  const lines = log().map((line) => JSON.stringify({ ...line, err: (line['err'] as Error)?.message }));
+  return `\n--- ${name}\n${lines.slice(-40).join('\n')}\n${errors}`;
 }
