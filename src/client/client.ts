@@ -3,7 +3,7 @@
 export { ApiError, type Fault, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
 export type { ListOptions } from './list-tasks.ts';
 export { Popfleet } from './popfleet.ts';
-export type { BatchOptions, SentItem } from './send-batches.ts';
+export type { BatchFormat, BatchOptions, SentItem } from './send-batches.ts';
 export type {
   BackoffOption,
   ErrorCause,

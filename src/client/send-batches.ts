@@ -7,7 +7,16 @@ import type { Transport } from './transport.ts';
 export interface BatchOptions {
   /** Tasks of one request at most, up to 10,000; 500 unless given. */
   readonly size?: number;
+  /** How tasks go over the wire; a JSON text a line unless given. */
+  readonly format?: BatchFormat;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface BatchFormat {
+  /** A media type of `POST /v1/tasks/batch` in which one task stands behind the other, such as `application/cbor-seq`. */
+  readonly type: string;
+  /** A task as bytes, with whatever stands between two. */
+  write(task: object): Uint8Array<ArrayBuffer>;
 }
 
 /** What became of one task, at its place in the order of sending. */
@@ -24,28 +33,32 @@ interface Report {
 
 const TASKS_A_REQUEST = 500;
 /** The server takes 16 MB unless it is told otherwise. */
-const CHARS_A_REQUEST = 1_000_000;
-const NDJSON = 'application/x-ndjson';
+const BYTES_A_REQUEST = 1_000_000;
+const utf8 = new TextEncoder();
+const NDJSON: BatchFormat = {
+  type: 'application/x-ndjson',
+  write: (task) => utf8.encode(`${JSON.stringify(task)}\n`),
+};
 
 /** @throws ApiError; the tasks that were yielded before are there */
 export async function* sendBatches(
   transport: Transport,
   tasks: Iterable<object> | AsyncIterable<object>,
-  { size = TASKS_A_REQUEST, signal }: BatchOptions = {},
+  { size = TASKS_A_REQUEST, format = NDJSON, signal }: BatchOptions = {},
 ): AsyncGenerator<SentItem, void, void> {
   let sent = 0;
-  for await (const lines of inBatches(tasks, size)) {
+  for await (const { bytes, count } of inBatches(tasks, size, format)) {
     const { items } = await transport.json<Report>({
       method: 'POST',
       path: '/v1/tasks/batch',
       query: { partial: true },
-      raw: { type: NDJSON, text: lines.join('\n') },
+      raw: { type: format.type, body: new Blob(bytes) },
       // None of them is valid: the answer still has the reason of each.
       accepts: [422],
       signal,
     });
     for (const item of items) yield ofAll(item, sent);
-    sent += lines.length;
+    sent += count;
   }
 }
 
@@ -64,18 +77,19 @@ function ofAll(item: SentItem, sent: number): SentItem {
 async function* inBatches(
   tasks: Iterable<object> | AsyncIterable<object>,
   size: number,
-): AsyncGenerator<string[], void, void> {
-  let lines: string[] = [];
-  let chars = 0;
+  format: BatchFormat,
+): AsyncGenerator<{ readonly bytes: Uint8Array<ArrayBuffer>[]; readonly count: number }, void, void> {
+  let bytes: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
   for await (const task of tasks) {
-    const line = JSON.stringify({ key: newKey(), ...task });
-    if (lines.length > 0 && (lines.length >= size || chars + line.length > CHARS_A_REQUEST)) {
-      yield lines;
-      lines = [];
-      chars = 0;
+    const one = format.write({ key: newKey(), ...task });
+    if (bytes.length > 0 && (bytes.length >= size || length + one.length > BYTES_A_REQUEST)) {
+      yield { bytes, count: bytes.length };
+      bytes = [];
+      length = 0;
     }
-    lines.push(line);
-    chars += line.length;
+    bytes.push(one);
+    length += one.length;
   }
-  if (lines.length > 0) yield lines;
+  if (bytes.length > 0) yield { bytes, count: bytes.length };
 }

@@ -24,7 +24,7 @@ export interface ApiRequest {
   /** Sent as JSON. */
   readonly body?: unknown;
   /** Sent as it is, instead of `body`. */
-  readonly raw?: { readonly type: string; readonly text: string };
+  readonly raw?: { readonly type: string; readonly body: Blob };
   /** Further statuses whose answer is no error. */
   readonly accepts?: readonly number[];
   /** A second one could mean something else: it is sent again only when the first was certainly refused. */
@@ -66,13 +66,13 @@ export function createTransport(settings: TransportSettings): Transport {
   ): Promise<Response> {
     const all: Record<string, string> = { accept: 'application/json', ...headers };
     if (key !== undefined) all['authorization'] = `Bearer ${key}`;
-    const text = request.raw?.text ?? (request.body === undefined ? undefined : JSON.stringify(request.body));
-    if (text !== undefined) all['content-type'] = request.raw?.type ?? 'application/json';
+    const body = request.raw?.body ?? (request.body === undefined ? undefined : JSON.stringify(request.body));
+    if (body !== undefined) all['content-type'] = request.raw?.type ?? 'application/json';
     return send(`${root}${request.path}${queryOf(request.query)}`, {
       method: request.method ?? 'GET',
       headers: all,
       signal,
-      ...(text === undefined ? {} : { body: text }),
+      ...(body === undefined ? {} : { body }),
     });
   }
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
+import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { createKey } from '../../src/server/auth/api-keys.ts';
 import type { Server } from '../../src/server/server.ts';
 import { type Ended, type InProcess, runCommand } from '../support/command-line.ts';
@@ -184,6 +185,31 @@ test('a file of tasks goes on where it broke off, and names the lines that are n
   expect(broken).toMatchObject({ code: 6, stdout: '2 accepted, 0 were there already, 2 rejected\n' });
   expect(broken.stderr).toContain('line 2: must be a JSON object');
   expect(broken.stderr).toMatch(/^line 3: .*#\/input\/one is an integer beyond/m);
+});
+
+test('a file of CBOR items carries bytes, and nothing is read behind an item that is not plain', async () => {
+  const file = join(folder, 'many.cborseq');
+  const task = (input: unknown): Buffer => encodeCbor({ type: 'the-default', input, queue: 'sequence' });
+  // Longer than what is read at once, so that items are read in parts.
+  const large = [1, 2, 3, 4].map((byte) => task(Buffer.alloc(40_000, byte)));
+  writeFileSync(file, Buffer.concat([...large, encodeCbor([1])]));
+  const first = await popfleet(`task import ${file} --format cbor-seq`);
+  expect(first).toMatchObject({ code: 6, stdout: '4 accepted, 0 were there already, 1 rejected\n' });
+  expect(first.stderr).toContain('item 5: must be a map');
+  const again = await popfleet(`task import ${file} --format cbor-seq --json`);
+  expect(JSON.parse(again.stdout)).toEqual({ accepted: 0, replayed: 4, rejected: 1 });
+
+  const tag = Buffer.from([0xc1, 0x01]);
+  for (const [end, why] of [
+    [Buffer.concat([tag, task(1)]), 'a tag'],
+    [task(1).subarray(0, -1), 'the file ends in it'],
+  ] as const) {
+    writeFileSync(file, Buffer.concat([task(end.length), end]));
+    const broken = await popfleet(`task import ${file} --format cbor-seq`);
+    expect(broken).toMatchObject({ code: 6, stdout: '1 accepted, 0 were there already, 1 rejected\n' });
+    expect(broken.stderr).toContain(`item 2: ${why}`);
+    expect(broken.stderr).toContain('nothing behind it was read');
+  }
 });
 
 test('a list in a pipe is a record a line, and at a terminal a table', async () => {

@@ -15,6 +15,7 @@ import {
 } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { createHandWorker } from '../support/hand-worker.ts';
+import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { socketPath } from '../../src/embedded/socket.ts';
 import { type RoleProcess, startRole, stopRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
@@ -35,7 +36,7 @@ const endless = examples.filter((line) => line.includes('status --watch'));
 const ending = examples.filter((line) => !endless.includes(line) && !line.includes('completion zsh'));
 /** What a shell does for them, or what they read in the folder where they run. */
 const needsShell = (line: string): boolean =>
-  !line.startsWith('popfleet ') || /[<>|]|\.ndjson|popfleet doctor/.test(line);
+  !line.startsWith('popfleet ') || /[<>|]|\.ndjson|\.cborseq|popfleet doctor/.test(line);
 /** They are coloured, which a real terminal has to show. */
 const isList = (line: string): boolean => /(?:queue|task|type|worker|schedule) list$/.test(line);
 
@@ -48,6 +49,7 @@ beforeAll(async () => {
   mkdirSync(join(folder, '.config', 'fish', 'completions'), { recursive: true });
   const lines = [1, 2, 3].map((one) => JSON.stringify({ type: 'add', input: { one, two: 2 } }));
   writeFileSync(join(folder, 'tasks.ndjson'), `${lines.join('\n')}\n`);
+  writeFileSync(join(folder, 'tasks.cborseq'), encodeCbor({ type: 'add', input: { one: 1, two: 2 } }));
   all = await startRole('all', { TASKS }, folder);
   env = { ...installCommand(folder), POPFLEET_URL: all.url() };
 });
