@@ -45,15 +45,15 @@ interface Run {
   readonly stderr: string;
 }
 
-function node(args: readonly string[], env: Record<string, string> = {}): Run {
+function node(args: readonly string[], env: Record<string, string> = {}, cwd = copy): Run {
   return spawnSync(process.execPath, args, {
-    cwd: copy,
+    cwd,
     encoding: 'utf8',
     env: { ...BARE_ENV, ...env },
   });
 }
 
-const setup = (env?: Record<string, string>): Run => node(['scripts/setup.mjs'], env);
+const setup = (env?: Record<string, string>, cwd?: string): Run => node(['scripts/setup.mjs'], env, cwd);
 const QUIET: Run = { status: 0, stdout: '', stderr: '' };
 
 test('it builds what is not built, once', () => {
@@ -79,20 +79,42 @@ test('what npm starts, installs and exports is there after the build', () => {
   }
 });
 
-test('a changed source is built again; one that cannot be compiled leaves the last build as it was', () => {
-  const source = join(copy, 'src', 'index.ts');
-  appendFileSync(source, 'export const added: number = 1;\n');
-  expect(setup()).toMatchObject({ status: 0, stdout: 'setup: building\n' });
-  const built = readFileSync(join(copy, 'dist', 'index.js'), 'utf8');
-  expect(built).toContain('added = 1');
+/** A checkout whose sources are two lines: what is built again shows the same, and the compiler has little to read. */
+function copyWithFewSources(): string {
+  const small = mkdtempSync(join(tmpdir(), 'popfleet-copy-'));
+  for (const name of ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts'])
+    cpSync(join(copy, name), join(small, name), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(small, 'node_modules'));
+  for (const folder of ['docs', 'ui']) mkdirSync(join(small, 'src', folder), { recursive: true });
+  cpSync(join(ROOT, 'src', 'ui', 'tsconfig.json'), join(small, 'src', 'ui', 'tsconfig.json'));
+  const sources = { 'index.ts': 'first', 'cli.ts': 'command', 'ui/main.ts': 'page', 'docs/page.js': 'docs' };
+  for (const [name, what] of Object.entries(sources))
+    writeFileSync(join(small, 'src', name), `export const ${what} = 0;\n`);
+  return small;
+}
 
-  appendFileSync(source, "export const wrong: number = 'text';\n");
-  const broken = setup();
-  expect(broken.status).toBe(1);
-  expect(broken.stderr).toMatch(/^setup: src\/index\.ts\(\d+,\d+\): error TS2322/);
-  expect(readFileSync(join(copy, 'dist', 'index.js'), 'utf8')).toBe(built);
-  cpSync(join(ROOT, 'src', 'index.ts'), source);
-  expect(setup().status).toBe(0);
+test('a changed source is built again; one that cannot be compiled leaves the last build as it was', () => {
+  const small = copyWithFewSources();
+  try {
+    const source = join(small, 'src', 'index.ts');
+    expect(setup({}, small)).toMatchObject({ status: 0, stdout: 'setup: building\n' });
+    appendFileSync(source, 'export const added: number = 1;\n');
+    expect(setup({}, small)).toMatchObject({ status: 0, stdout: 'setup: building\n' });
+    const built = readFileSync(join(small, 'dist', 'index.js'), 'utf8');
+    expect(built).toContain('added = 1');
+
+    const right = readFileSync(source);
+    appendFileSync(source, "export const wrong: number = 'text';\n");
+    const broken = setup({}, small);
+    expect(broken.status).toBe(1);
+    expect(broken.stderr).toMatch(/^setup: src\/index\.ts\(\d+,\d+\): error TS2322/);
+    expect(readFileSync(join(small, 'dist', 'index.js'), 'utf8')).toBe(built);
+    // The last build is that of these sources again.
+    writeFileSync(source, right);
+    expect(setup({}, small)).toMatchObject(QUIET);
+  } finally {
+    rmSync(small, { recursive: true, force: true });
+  }
 });
 
 test('without Redis and without a package manager it says in one sentence what to install', () => {
