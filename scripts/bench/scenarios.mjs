@@ -18,7 +18,7 @@ export const SCENARIOS = [
     variants: ['popfleet', 'bullmq', 'bee-queue', 'celery', 'bare-redis', 'redis-benchmark'],
     metrics: [PER_SECOND],
     full: { n: 100_000, inFlight: 100, batch: 1_000 },
-    smoke: { n: 2_000, inFlight: 100, batch: 1_000 },
+    smoke: { n: 1_000, inFlight: 100, batch: 1_000 },
     goals: [
       { metric: 'perSecond', against: 'bullmq', atLeast: 3 },
       { metric: 'perSecond', against: 'bee-queue', atLeast: 1.2 },
@@ -87,7 +87,7 @@ export const SCENARIOS = [
     variants: ['popfleet', 'hono'],
     metrics: [PER_SECOND, P50, P99],
     full: { seconds: 10, connections: 64 },
-    smoke: { seconds: 1, connections: 64 },
+    smoke: { seconds: 1, connections: 4 },
     goals: [{ metric: 'perSecond', against: 'hono', atLeast: 0.85 }],
   },
   {
@@ -102,7 +102,7 @@ export const SCENARIOS = [
     ],
     // Idle otherwise: each connection sends now and then. Saturated: each sends the next as soon as it has its result.
     full: { n: 3_000, connections: 64, perSecond: 200 },
-    smoke: { n: 300, connections: 64, perSecond: 200 },
+    smoke: { n: 100, connections: 16, perSecond: 200 },
     goals: [{ metric: 'p50Ms', atMost: 4 }],
   },
   {

@@ -24,7 +24,9 @@ export function postTasks({ seconds, connections }, url, type) {
       '--',
       `{"type":"${type}","input":${PAYLOAD_TEXT}}`,
     ]);
-  const warmUp = requestsOf(run(Math.max(1, Math.round(seconds / 5))));
+  // wrk counts in whole seconds: a smoke run of one has none to warm up.
+  const warmUpSeconds = Math.round(seconds / 5);
+  const warmUp = warmUpSeconds > 0 ? requestsOf(run(warmUpSeconds)) : 0;
   const text = run(seconds);
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]),

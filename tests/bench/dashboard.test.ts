@@ -9,7 +9,7 @@ import { hasBrowser } from '../support/browser.ts';
 const DASHBOARD = fileURLToPath(new URL('../../scripts/bench/dashboard.mjs', import.meta.url));
 
 test.skipIf(!hasBrowser)('one page and several dashboards are measured', async () => {
-  const args = [DASHBOARD, '--minutes', '0', '--rate', '100', '--rounds', '1', '--slice-seconds', '1'];
+  const args = [DASHBOARD, '--minutes', '0', '--rate', '100', '--rounds', '1', '--slice-seconds', '0.5'];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   expect(stdout).toMatch(
     /one page .*: [\d.]+ MB of heap .*, [\d.]+ % of a core .*, [\d.]+ requests a second\n/,

@@ -17,25 +17,28 @@ test('the smoke version of every scenario ends well, and tells what it has measu
 }, async () => {
   const dir = mkdtempSync(join(tmpdir(), 'popfleet-bench-'));
   const file = join(dir, 'smoke.json');
-  const child = spawn(process.execPath, [RUN, '--smoke', '--no-build', '--json', file], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let out = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (text: Buffer) => (out += text.toString()));
-  const [code] = (await once(child, 'exit')) as [number | null];
-  expect(code, out.slice(-4_000)).toBe(0);
-  const measured = JSON.stringify(JSON.parse(readFileSync(file, 'utf8')));
-  for (const scenario of [
-    'enqueue-single',
-    'enqueue-bulk',
-    'process-inline',
-    'process-threads',
-    'pick-up',
-    'bytes',
-  ])
-    expect(measured).toContain(scenario);
-  rmSync(dir, { recursive: true, force: true });
+  try {
+    const child = spawn(process.execPath, [RUN, '--smoke', '--no-build', '--json', file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let out = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (text: Buffer) => (out += text.toString()));
+    const [code] = (await once(child, 'exit')) as [number | null];
+    expect(code, out.slice(-4_000)).toBe(0);
+    const measured = JSON.stringify(JSON.parse(readFileSync(file, 'utf8')));
+    for (const scenario of [
+      'enqueue-single',
+      'enqueue-bulk',
+      'process-inline',
+      'process-threads',
+      'pick-up',
+      'bytes',
+    ])
+      expect(measured).toContain(scenario);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
 });
 
 // In this file, because the test before may install the packages that both measurements import.

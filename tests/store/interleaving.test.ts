@@ -14,7 +14,7 @@ import { QUEUE, QueueModel } from '../support/queue-model.ts';
 import type { ModelFlaws } from '../support/relay-model.ts';
 import { openStore, startStore } from '../support/store.ts';
 
-const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 60);
+const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 30);
 const WORKERS = 3;
 
 const { client, redis } = await startStore(buildScriptsWithClock);

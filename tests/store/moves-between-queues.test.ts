@@ -20,7 +20,7 @@ import { queueKey } from '../support/queue-key.ts';
 import { recordsOf } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 40);
+const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 20);
 const QUEUES = ['a', 'b', 'c'] as const;
 type Queue = (typeof QUEUES)[number];
 const ERROR = encodeCbor({ name: 'Error', message: 'no' });
