@@ -9,9 +9,9 @@ import { silentLog } from '../support/store.ts';
 
 const PLACE = homeOf('mail');
 
-test('slices take about half a millisecond: they grow slowly, shrink at once, and have their bounds', () => {
-  expect(nextMost(50, 50, 0.25)).toBe(63);
-  expect(nextMost(200, 200, 1)).toBe(100);
+test('slices take about a millisecond: they grow slowly, shrink at once, and have their bounds', () => {
+  expect(nextMost(50, 50, 0.5)).toBe(63);
+  expect(nextMost(200, 200, 2)).toBe(100);
   expect(nextMost(50, 50, 100)).toBe(10);
   expect(nextMost(480, 480, 0.1)).toBe(500);
   // It has looked at nothing: what a task costs is not known.
@@ -45,7 +45,7 @@ const worked = (looked: number, tookMs: number, more: object = {}): Turn => ({
 });
 
 test('it goes on until there is nothing to do, and has relayed what it has ended', async () => {
-  const { asked, ended, places } = stage(worked(50, 0.25), worked(63, 0.5, { appended: 3 }));
+  const { asked, ended, places } = stage(worked(50, 0.5), worked(63, 1, { appended: 3 }));
   places.soon(PLACE);
   places.soon(PLACE);
   await eventually(() => asked.length === 4);
