@@ -19,7 +19,7 @@ import { type Call, type CallInput, CallSchema } from './protocol/options.ts';
 import { readPlain } from './protocol/plain-value.ts';
 import { readTaskId } from './protocol/task-id.ts';
 import { invalidInput, validate } from './protocol/validate.ts';
-import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from './store/connection.ts';
+import { FRONT_DOOR_TIMING, openCommandConnection, type TlsFiles, whenReady } from './store/connection.ts';
 import { createEventHub } from './store/event-hub.ts';
 import { createEventReader } from './store/event-reader.ts';
 import { createInspector } from './store/inspector.ts';
@@ -80,8 +80,10 @@ export interface Popfleet {
 }
 
 export interface PopfleetSettings {
-  /** `redis://`, `rediss://`, or the path of a unix socket. */
+  /** As the variable `REDIS_URL` of the roles. */
   readonly redisUrl: string;
+  /** What an address with TLS trusts and shows: PEM texts. */
+  readonly redisTls?: TlsFiles;
   readonly tasks: readonly TaskDefinition[];
   /** A level of pino; `warn` by default. */
   readonly logLevel?: string;
@@ -101,6 +103,12 @@ const SettingsSchema = v.strictObject(
         if (fault !== undefined) addIssue({ message: fault });
       }),
     ),
+    redisTls: v.optional(
+      v.strictObject(
+        { ca: v.optional(v.string()), cert: v.optional(v.string()), key: v.optional(v.string()) },
+        'must be an object with ca, cert and key',
+      ),
+    ),
     tasks: v.array(
       v.custom<TaskDefinition>(isTaskDefinition, 'was not made by defineTask()'),
       'must be an array of what defineTask() returns',
@@ -112,10 +120,10 @@ const SettingsSchema = v.strictObject(
 
 /** `openPopfleet` of index.ts, which has its contract: programs reach this module through it alone. */
 export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet> {
-  const { redisUrl, tasks, logLevel } = readSettings(settings);
+  const { redisUrl, redisTls, tasks, logLevel } = readSettings(settings);
   const registry = toRegistry(tasks.map((definition) => ({ definition, source: 'the list of tasks' })));
   const log = createLog(logLevel, { role: 'library' });
-  const connection = { url: redisUrl, log };
+  const connection = { url: redisUrl, tls: redisTls, log };
   const command = openCommandConnection(connection, 'library', FRONT_DOOR_TIMING);
   const inspector = createInspector(command);
   const outbox = createOutbox(command);

@@ -9,7 +9,7 @@ import { createLog, type Log, logDestination } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { reportFault } from './report-fault.ts';
 import type { Server } from './server/server.ts';
-import { checkAtStart } from './store/connection.ts';
+import { type ConnectionSettings, checkAtStart } from './store/connection.ts';
 import type { WebhookEndpoints } from './store/webhook-endpoints.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
 
@@ -86,8 +86,7 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
     baseDir: process.cwd(),
   };
   const registry = await loadRegistry(tasks);
-  const { url, embedded } = await findRedis(config, log);
-  const connection = { url, log };
+  const { connection, embedded } = await findRedis(config, log);
   const onStuck = (): void => {
     log.fatal('the worker cannot do its work: ending, so that a new process can try');
     ending.fail();
@@ -133,18 +132,22 @@ async function composeMetrics({ role, host, metricsPort }: Config, log: Log) {
 }
 
 /** Without `REDIS_URL`, the role `all` runs its own Redis; the other roles use the one that `all` runs in the same folder. */
-async function findRedis(config: Config, log: Log): Promise<{ url: string; embedded: Service | undefined }> {
+async function findRedis(
+  config: Config,
+  log: Log,
+): Promise<{ connection: ConnectionSettings; embedded: Service | undefined }> {
   if (config.redisUrl !== undefined) {
-    await checkAtStart({ url: config.redisUrl, log });
-    return { url: config.redisUrl, embedded: undefined };
+    const connection = { url: config.redisUrl, tls: config.redisTls, log };
+    await checkAtStart(connection);
+    return { connection, embedded: undefined };
   }
   if (config.role === 'all') {
     const { createEmbeddedRedis } = await import('./embedded/embedded-redis.ts');
     const embedded = createEmbeddedRedis(config.dataDir, log);
-    return { url: embedded.socket, embedded };
+    return { connection: { url: embedded.socket, log }, embedded };
   }
   const socket = socketPath(config.dataDir);
-  if (await isListening(socket)) return { url: socket, embedded: undefined };
+  if (await isListening(socket)) return { connection: { url: socket, log }, embedded: undefined };
   throw new PopfleetError(
     'bad-config',
     `REDIS_URL: must be set for the role ${config.role} (or start the role all in this folder first)`,

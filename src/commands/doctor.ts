@@ -34,7 +34,7 @@ export function addDoctorVerb(doctor: Command, terminal: Terminal): void {
     const { printer } = session;
     const redisUrl = (options['redisUrl'] as string | undefined) ?? terminal.env['REDIS_URL'];
     const checks: Check[] = [];
-    for await (const check of checkAll(session, redisUrl)) {
+    for await (const check of checkAll(session, redisUrl, terminal.env)) {
       checks.push(check);
       if (!printer.json) print(session, check);
     }
@@ -43,8 +43,12 @@ export function addDoctorVerb(doctor: Command, terminal: Terminal): void {
   }).option('--redis-url <url>', 'Redis to look at directly (REDIS_URL)');
 }
 
-async function* checkAll(session: Session, redisUrl: string | undefined): AsyncGenerator<Check, void, void> {
-  if (redisUrl !== undefined && redisUrl !== '') yield* await checkRedis(redisUrl);
+async function* checkAll(
+  session: Session,
+  redisUrl: string | undefined,
+  env: Terminal['env'],
+): AsyncGenerator<Check, void, void> {
+  if (redisUrl !== undefined && redisUrl !== '') yield* await checkRedis(redisUrl, env);
   const server = await checkServer(session);
   yield server;
   if (server.level === 'bad') return;

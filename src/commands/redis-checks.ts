@@ -3,25 +3,33 @@
 import { PopfleetError } from '../protocol/errors.ts';
 import type { RedisHealth } from '../store/redis-health.ts';
 import type { Check } from './fleet-health.ts';
+import type { Terminal } from './terminal.ts';
 
 const MANUAL = 'docs/operations.md, "Redis"';
+const TLS_VARIABLES = ['REDIS_TLS_CA', 'REDIS_TLS_CERT', 'REDIS_TLS_KEY'];
 const SLOW_MS = 20;
 const SKEWED_MS = 2_000;
 const FULL_SHARE = 0.9;
 
-/** @param url as `REDIS_URL` has it */
-export async function checkRedis(url: string): Promise<Check[]> {
+/**
+ * @param url as `REDIS_URL` has it
+ * @param env with the variables that name the files for TLS
+ */
+export async function checkRedis(url: string, env: Terminal['env']): Promise<Check[]> {
   // The client of Redis is loaded only here.
-  const [{ readRedisHealth }, { createLog }] = await Promise.all([
+  const [{ readRedisHealth }, { createLog }, { readConfig }] = await Promise.all([
     import('../store/redis-health.ts'),
     import('../log.ts'),
+    import('../config/config.ts'),
   ]);
+  const variables = Object.fromEntries(TLS_VARIABLES.map((name) => [name, env[name]]));
   try {
-    const health = await readRedisHealth(url, createLog('silent', {}));
+    const { redisTls } = readConfig({ ...variables, REDIS_URL: url }, 1);
+    const health = await readRedisHealth({ url, tls: redisTls, log: createLog('silent', {}) });
     if (typeof health !== 'string') return judge(health);
     return [bad(`Redis cannot be used: ${health}`, `${MANUAL}, has a table of these words`)];
   } catch (error) {
-    if (error instanceof PopfleetError) return [bad(`REDIS_URL: ${error.message}`, 'correct the address')];
+    if (error instanceof PopfleetError) return [bad(error.message, 'correct the address')];
     const text = error instanceof Error ? error.message : String(error);
     return [bad(`Redis broke off: ${text}`, 'look at its log')];
   }

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { PopfleetError } from '../protocol/errors.ts';
 import { type ApiKey, repeatedIds } from '../server/auth/api-keys.ts';
 import { isLoopback } from '../server/auth/loopback.ts';
+import type { TlsFiles } from '../store/connection.ts';
 import { SETTINGS } from './settings.ts';
 
 type Name = keyof typeof SETTINGS;
@@ -11,10 +12,21 @@ type Values = { readonly [N in Name]: v.InferOutput<(typeof SETTINGS)[N][1]> };
 
 /** The settings of a role; `undefined` = not set. The keys of both variables are in `apiKeys`. */
 export type Config = Readonly<
-  Omit<Values, 'concurrency' | 'threads' | 'apiKeys' | 'apiKeysFile' | 'corsOrigins'>
+  Omit<
+    Values,
+    | 'concurrency'
+    | 'threads'
+    | 'apiKeys'
+    | 'apiKeysFile'
+    | 'corsOrigins'
+    | 'redisTlsCa'
+    | 'redisTlsCert'
+    | 'redisTlsKey'
+  >
 > & {
   readonly concurrency: number;
   readonly threads: number;
+  readonly redisTls: TlsFiles;
   readonly apiKeys: readonly ApiKey[];
   readonly corsOrigins: readonly string[];
 };
@@ -34,6 +46,21 @@ const RULES: readonly Rule[] = [
       leaseMs < 3 * heartbeatMs
         ? `must be at least three times HEARTBEAT_MS (${3 * heartbeatMs})`
         : undefined,
+  },
+  {
+    of: ['redisUrl', 'redisTlsCa', 'redisTlsCert', 'redisTlsKey'],
+    fault: ({ redisUrl = '', redisTlsCa, redisTlsCert, redisTlsKey }) =>
+      [redisTlsCa, redisTlsCert, redisTlsKey].some((file) => file !== undefined) &&
+      !/^\s*rediss/i.test(redisUrl)
+        ? 'must begin with rediss:// or rediss+sentinel:// where REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY is set'
+        : undefined,
+  },
+  {
+    of: ['redisTlsCert', 'redisTlsKey'],
+    fault: ({ redisTlsCert, redisTlsKey }) =>
+      (redisTlsCert === undefined) === (redisTlsKey === undefined)
+        ? undefined
+        : 'is of use only together with REDIS_TLS_KEY: set both, or neither',
   },
   {
     of: ['apiKeysFile', 'apiKeys'],
@@ -75,9 +102,18 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     if (found !== undefined) faults.push(`${SETTINGS[of[0] as Name][0]}: ${found}`);
   }
   if (faults.length > 0) throw new PopfleetError('bad-config', faults.join('\n'));
-  const { apiKeysFile: _, concurrency = Math.max(1, cores), threads = concurrency, ...others } = values;
+  const {
+    apiKeysFile: _,
+    redisTlsCa: ca,
+    redisTlsCert: cert,
+    redisTlsKey: key,
+    concurrency = Math.max(1, cores),
+    threads = concurrency,
+    ...others
+  } = values;
   return {
     ...others,
+    redisTls: { ca, cert, key },
     concurrency,
     threads,
     apiKeys: keysOf(values),

@@ -98,19 +98,36 @@ export const quota = v.pipe(
 export const apiKeys = keysIn((text) => text);
 export const apiKeyFile = keysIn((path) => readFileSync(path, 'utf8'));
 
+/** The text of a file in the format PEM (RFC 7468). @param label of what has to be in it, such as `CERTIFICATE` */
+export function pemFile(label: string) {
+  return v.pipe(
+    v.string(),
+    textIn((path) => readFileSync(path, 'utf8')),
+    v.check(
+      (text) => new RegExp(`^-----BEGIN (?:[A-Z]+ )*${label}-----`, 'm').test(text),
+      `must name a PEM file with a ${label.toLowerCase()}`,
+    ),
+  );
+}
+
+function textIn(read: (value: string) => string) {
+  return v.rawTransform<string, string>(({ dataset, addIssue, NEVER }) => {
+    try {
+      return read(dataset.value);
+    } catch (error) {
+      addIssue({ message: `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown fault'})` });
+      return NEVER;
+    }
+  });
+}
+
 /** @param read returns the text with the entries for the value of the variable */
 function keysIn(read: (value: string) => string) {
   return v.pipe(
     v.string(),
+    textIn(read),
     v.rawTransform(({ dataset, addIssue, NEVER }): readonly ApiKey[] => {
-      let text: string;
-      try {
-        text = read(dataset.value);
-      } catch (error) {
-        addIssue({ message: `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown fault'})` });
-        return NEVER;
-      }
-      const { keys, faults } = readApiKeys(text);
+      const { keys, faults } = readApiKeys(dataset.value);
       for (const message of faults) addIssue({ message });
       return faults.length > 0 ? NEVER : keys;
     }),

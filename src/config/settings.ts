@@ -18,6 +18,7 @@ import {
   logLevel,
   queueNames,
   quota,
+  pemFile,
   redisUrl,
   role,
   wholeNumber,
@@ -35,8 +36,24 @@ export const SETTINGS = {
   redisUrl: [
     'REDIS_URL',
     v.optional(redisUrl),
-    '`redis://`, `rediss://`, or the path of a unix socket',
+    '`redis://`, `redis+sentinel://`, the same with `rediss` for TLS, or the path of a unix socket',
     'embedded with `all`',
+  ],
+  redisTlsCa: [
+    'REDIS_TLS_CA',
+    v.optional(pemFile('CERTIFICATE')),
+    'a file (PEM) with the authorities that the certificate of Redis may come from',
+    'those of Node',
+  ],
+  redisTlsCert: [
+    'REDIS_TLS_CERT',
+    v.optional(pemFile('CERTIFICATE')),
+    'a file (PEM) with the certificate that popfleet shows to Redis',
+  ],
+  redisTlsKey: [
+    'REDIS_TLS_KEY',
+    v.optional(pemFile('PRIVATE KEY')),
+    'a file (PEM) with the key of that certificate',
   ],
   dataDir: [
     'DATA_DIR',

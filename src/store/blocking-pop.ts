@@ -38,7 +38,7 @@ export async function openBlockingPop(
   command: Redis,
   blockMs: number,
 ): Promise<BlockingPop> {
-  const client = await openBlockingConnection(settings, name, blockMs + SOCKET_MARGIN_MS);
+  const client = await openBlockingConnection(settings, name, blockMs + SOCKET_MARGIN_MS, command);
   const blocker = await createBlocker(client, command);
 
   return {

@@ -5,18 +5,29 @@ import { delay, retryDelayMs, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import { createOutage, type Outage, reasonOf } from './outage.ts';
-import { readRedisUrl } from './redis-url.ts';
+import { type RedisAddress, readRedisUrl } from './redis-url.ts';
 import { explainBroken } from './refusal.ts';
 import { buildScripts, defineScripts, type ScriptBuild } from './scripts.ts';
+import { sentinelOptions, watchSentinels } from './sentinel.ts';
 import { checkBeforeReady, SCRIPT_FLAGS_MAJOR, versionOf, warnOfServer } from './server-check.ts';
-import { asksForNewConnection, faultOf, type RedisFault } from './store-error.ts';
+import { asksForNewConnection, faultOf, type RedisFault, UnusableRedis } from './store-error.ts';
 
 export interface ConnectionSettings {
-  /** `redis://`, `rediss://`, or the path of a unix socket. */
+  /** As `REDIS_URL` takes it. */
   readonly url: string;
+  readonly tls?: TlsFiles | undefined;
   readonly log: Log;
   /** Replaced in tests that bring a clock of their own. */
   readonly buildScripts?: (build: ScriptBuild) => ReturnType<typeof buildScripts>;
+}
+
+/** What an address with TLS trusts and shows, each as the text of a PEM file. */
+export interface TlsFiles {
+  /** Authorities that are trusted, instead of those of the system. */
+  readonly ca?: string | undefined;
+  /** Certificate of this client and its key, where Redis asks for one. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
 }
 
 export interface CommandTiming {
@@ -57,6 +68,7 @@ const START_CHECK_MS = 2_000;
 
 /** Events of a client beside those of ioredis. */
 const THROWN_AWAY = 'popfleet:thrown-away';
+const NO_PRIMARY = 'popfleet:no-primary';
 const NOT_PERMITTED = 'popfleet:not-permitted';
 
 const outages = new WeakMap<Redis, Outage>();
@@ -67,11 +79,13 @@ const outages = new WeakMap<Redis, Outage>();
  * address is looked up anew. ioredis hands each error reply to `reconnectOnError`, of scripts and blocked commands too.
  */
 function createClient(settings: ConnectionSettings, name: string, options: ClientOptions): Redis {
+  const address = addressOf(settings);
   const outage = createOutage(name, settings.log);
   let thrownAwayAt = Number.NEGATIVE_INFINITY;
   const all: ClientOptions = {
-    ...readRedisUrl(settings.url),
+    ...address,
     ...FAIL_FAST,
+    ...sentinelOptions(address, options.retryStrategy === null ? null : reconnectDelayMs),
     ...options,
     connectionName: `popfleet:${name}`,
     reconnectOnError: (error: Error) => {
@@ -88,7 +102,18 @@ function createClient(settings: ConnectionSettings, name: string, options: Clien
   outages.set(client, outage);
   client.on('error', (error: Error) => outage.blame(error));
   client.on('ready', () => outage.back());
+  if (address.sentinels) {
+    watchSentinels(client, address, (error) => {
+      outage.blame(error);
+      client.emit(NO_PRIMARY, error);
+    });
+  }
   return client;
+}
+
+function addressOf({ url, tls }: ConnectionSettings): RedisAddress {
+  const address = readRedisUrl(url);
+  return address.tls && tls ? { ...address, tls: { ...tls } } : address;
 }
 
 /** Why the client cannot be used just now; `undefined` when it can. */
@@ -96,9 +121,14 @@ export function faultOfConnection(client: Redis): RedisFault | undefined {
   return isReady(client) ? undefined : (outages.get(client)?.fault() ?? 'unreachable');
 }
 
-/** Calls back when the connection is thrown away for what Redis has answered: others that lead there are as useless. */
-export function onThrownAway(client: Redis, listener: () => void): void {
+/**
+ * Calls back when the connection is thrown away for what Redis has answered, or has come back from another server: others that lead to the
+ * one before are as useless.
+ * @returns calls back no more
+ */
+export function onThrownAway(client: Redis, listener: () => void): () => void {
   client.on(THROWN_AWAY, listener);
+  return () => void client.off(THROWN_AWAY, listener);
 }
 
 /** Calls back with each reply that says that this user of Redis may not do something. */
@@ -131,8 +161,17 @@ export function openCommandConnection(
     if (knowsFlags !== flags) defineScripts(client, build({ flags: knowsFlags }));
     flags = knowsFlags;
   });
-  const address = readRedisUrl(settings.url);
+  const address = addressOf(settings);
   client.on('reconnecting', () => outages.get(client)?.away((error) => explainBroken(address, error)));
+  // The search goes on within the same try to connect.
+  client.on(NO_PRIMARY, (error: Error) => outages.get(client)?.away(async () => error));
+  let server: string | undefined;
+  client.on('ready', () => {
+    const { remoteAddress, remotePort } = client.stream;
+    const before = server;
+    server = remoteAddress && `${remoteAddress} ${remotePort}`;
+    if (before !== undefined && before !== server) client.emit(THROWN_AWAY);
+  });
   client.connect().catch(() => undefined); // The retry strategy goes on; the outage is reported by its events.
   return client;
 }
@@ -162,25 +201,32 @@ function isReady(client: Redis): boolean {
  * reconnects would send the blocked command again and might never settle it.
  *
  * @param socketTimeoutMs must be longer than the block time
+ * @param command a connection to the same Redis: it may find sooner that this is no use any more, and this one goes with it
  * @throws Error when Redis cannot be reached
  */
 export async function openBlockingConnection(
   settings: ConnectionSettings,
   name: string,
   socketTimeoutMs: number,
+  command?: Redis,
 ): Promise<Redis> {
   const client = createClient(settings, name, { socketTimeout: socketTimeoutMs, retryStrategy: null });
+  const off = command && onThrownAway(command, () => client.disconnect());
+  client.once('end', () => off?.());
   let cause: Error | undefined;
-  client.on('error', (error: Error) => {
-    cause = error;
-  });
+  const blame = (error: Error): void => {
+    // What was found out about the server says more than what ioredis says of the connection.
+    if (!(cause instanceof UnusableRedis)) cause = error;
+  };
+  client.on('error', blame);
+  client.on(NO_PRIMARY, blame);
   checkBeforeReady(client, () => undefined);
   try {
     await client.connect();
   } catch (error) {
     client.disconnect();
     // The promise knows only that the connection was closed.
-    throw (await explainBroken(readRedisUrl(settings.url), cause)) ?? error;
+    throw (await explainBroken(addressOf(settings), cause)) ?? error;
   }
   return client;
 }
@@ -218,7 +264,7 @@ export function openSubscriber(
 /**
  * Looks at the Redis of a program that starts. One that does not answer now may do so later, but what no wait can mend
  * should stop the start.
- * @throws PopfleetError `bad-config`: it is a node of a cluster, or has no such database
+ * @throws PopfleetError `bad-config`: it is a node of a cluster, or has no such database, or its Sentinels do not know the primary
  */
 export async function checkAtStart(settings: ConnectionSettings): Promise<void> {
   const opening = openBlockingConnection(settings, 'start', START_CHECK_MS);
@@ -230,11 +276,11 @@ export async function checkAtStart(settings: ConnectionSettings): Promise<void> 
     await within(opening, START_CHECK_MS);
   } catch (error) {
     const fault = faultOf(error);
-    if (fault !== 'cluster node' && fault !== 'no such database') return;
+    if (fault !== 'cluster node' && fault !== 'no such database' && fault !== 'no such primary') return;
     const reason = reasonOf(error as Error);
     throw new PopfleetError(
       'bad-config',
-      `REDIS_URL: ${fault === 'cluster node' ? reason : `there is no such database (${reason})`}`,
+      `REDIS_URL: ${fault === 'no such database' ? `there is no such database (${reason})` : reason}`,
     );
   }
 }

@@ -145,7 +145,7 @@ export function createEventReader(
 }
 
 async function openSession(settings: ConnectionSettings, command: Redis): Promise<Session> {
-  const client = await openBlockingConnection(settings, 'events', BLOCK_MS + SOCKET_MARGIN_MS);
+  const client = await openBlockingConnection(settings, 'events', BLOCK_MS + SOCKET_MARGIN_MS, command);
   return { client, blocker: await createBlocker(client, command) };
 }
 

@@ -1,7 +1,12 @@
 // Looks at a Redis as `popfleet doctor` does: what it says of itself, and what it refuses.
 
-import type { Log } from '../log.ts';
-import { FRONT_DOOR_TIMING, faultOfConnection, openCommandConnection, whenReady } from './connection.ts';
+import {
+  type ConnectionSettings,
+  FRONT_DOOR_TIMING,
+  faultOfConnection,
+  openCommandConnection,
+  whenReady,
+} from './connection.ts';
 import { watchPermissions } from './permissions.ts';
 import { lookAtRedis, type RedisFacts } from './redis-facts.ts';
 import type { RedisFault } from './store-error.ts';
@@ -14,15 +19,14 @@ export interface RedisHealth extends RedisFacts {
 const READY_WITHIN_MS = 3_000;
 
 /**
- * @param url as `REDIS_URL` takes it
  * @returns a word for what keeps it from being used, when something does
  * @throws PopfleetError `bad-config` when the address cannot be read; an error of ioredis when Redis breaks off
  */
-export async function readRedisHealth(url: string, log: Log): Promise<RedisHealth | RedisFault> {
-  const client = openCommandConnection({ url, log }, 'doctor', FRONT_DOOR_TIMING);
+export async function readRedisHealth(settings: ConnectionSettings): Promise<RedisHealth | RedisFault> {
+  const client = openCommandConnection(settings, 'doctor', FRONT_DOOR_TIMING);
   try {
     if (!(await whenReady(client, READY_WITHIN_MS))) return faultOfConnection(client) ?? 'unreachable';
-    const refused = await watchPermissions(client, log)();
+    const refused = await watchPermissions(client, settings.log)();
     return { ...(await lookAtRedis(client)), refused };
   } finally {
     client.disconnect();

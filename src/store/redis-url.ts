@@ -9,6 +9,11 @@ export interface RedisAddress {
   readonly path?: string;
   readonly host?: string;
   readonly port?: number;
+  /** Those that know where the primary is; then there is neither host nor port, but the name of the primary. */
+  readonly sentinels?: { host: string; port: number }[];
+  readonly name?: string;
+  readonly sentinelUsername?: string;
+  readonly sentinelPassword?: string;
   readonly username?: string;
   readonly password?: string;
   readonly db: number;
@@ -17,6 +22,7 @@ export interface RedisAddress {
 }
 
 const DEFAULT_PORT = 6_379;
+const DEFAULT_SENTINEL_PORT = 26_379;
 /** Redis numbers its databases by an int (`databases` in redis.conf). */
 const MOST_DATABASES = 2 ** 31;
 
@@ -24,12 +30,18 @@ const MOST_DATABASES = 2 ** 31;
 const URL_PARTS =
   /^(?<scheme>rediss?):\/\/(?:(?<user>[^@/?#:]*)(?::(?<password>[^@/?#]*))?@)?(?<host>\[[\da-f:.]+\]|[\p{L}\p{N}._-]+)(?::(?<port>\d+))?(?:\/(?<db>[^/?#]*))?(?:\?(?<query>[^#]*))?$/iu;
 
+/** The same with several hosts, and the name that the Sentinels have for the primary. */
+const SENTINEL_PARTS =
+  /^(?<scheme>rediss?)\+sentinel:\/\/(?:(?<user>[^@/?#:]*)(?::(?<password>[^@/?#]*))?@)?(?<hosts>[^@/?#]+)(?:\/(?<name>[\w.-]+))?(?:\/(?<db>[^/?#]*))?(?:\?(?<query>[^#]*))?$/iu;
+const HOST_PARTS = /^(?<host>\[[\da-f:.]+\]|[\p{L}\p{N}._-]+)(?::(?<port>\d+))?$/iu;
+
 /** A path may itself have a question mark in it: only what follows the last one, without a slash, can be options. */
 const SOCKET_PARTS = /^(?<path>\/.*?)(?:\?(?<query>[a-z]+=[^/?]*))?$/is;
 
 /**
- * Reads `redis://[user[:password]@]host[:port][/database]`, the same with `rediss` (TLS), or the path of a unix socket,
- * which may end with `?db=`, `username=` and `password=`. User and password are percent-encoded (RFC 3986, section 2.1).
+ * Reads `redis://[user[:password]@]host[:port][/database]`, `redis+sentinel://[user[:password]@]host[:port],…/name[/database]`, the
+ * same with `rediss` (TLS), or the path of a unix socket, which may end with `?db=`, `username=` and `password=`. One of Sentinels may end
+ * with `?sentinelUsername=` and `sentinelPassword=`. User and password are percent-encoded (RFC 3986, section 2.1).
  * @throws PopfleetError `bad-config` whose message says what is wrong with the text, and repeats no part of it: it goes on
  *   from the name of the setting (`REDIS_URL: must …`)
  */
@@ -60,27 +72,80 @@ function readSocket(text: string): RedisAddress {
 }
 
 function readUrl(text: string): RedisAddress {
-  if (!/^rediss?:\/\/./i.test(text)) throw fault('must begin with redis://, rediss:// or / (a unix socket)');
+  if (/^rediss?\+cluster:/i.test(text))
+    throw fault('names a Redis Cluster, which popfleet does not support yet');
+  if (!/^rediss?(?:\+sentinel)?:\/\/./i.test(text)) {
+    throw fault(
+      'must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel:// or / (a unix socket)',
+    );
+  }
   if (/[\s\p{Cc}]/u.test(text)) throw fault('has white space in it: write it as %20');
   const at = text.indexOf('@');
   const isInPassword = at !== text.lastIndexOf('@') || /[/?#].*@/.test(text.slice(text.indexOf('//') + 2));
   if (isInPassword) {
     throw fault('is not a valid URL: in user and password write @, /, ? and # as %40, %2F, %3F and %23');
   }
+  return /^rediss?:/i.test(text) ? readServer(text) : readSentinels(text);
+}
+
+function readServer(text: string): RedisAddress {
   const parts = URL_PARTS.exec(text)?.groups;
   if (!parts) {
     throw fault('is not a valid URL: write redis://user:password@host:port/database');
   }
-  const { scheme = '', user = '', password, host = '', port, query } = parts;
-  const options = readOptions(query, ['db']);
+  const options = readOptions(parts['query'], ['db']);
+  return { ...readHost(parts, DEFAULT_PORT), ...readAccess(parts, options['db']) };
+}
+
+function readSentinels(text: string): RedisAddress {
+  const parts = SENTINEL_PARTS.exec(text)?.groups;
+  const hosts = parts?.['hosts']?.split(',').map((host) => HOST_PARTS.exec(host)?.groups);
+  if (!parts || !hosts?.every((host) => host !== undefined)) {
+    throw fault(
+      'is not a valid URL: write redis+sentinel://user:password@host1:port,host2:port/name/database',
+    );
+  }
+  const { name, query } = parts;
+  if (name === undefined) {
+    throw fault(
+      'does not say which primary: write the name that the Sentinels have for it, redis+sentinel://host1,host2/name',
+    );
+  }
+  const { db, sentinelUsername, sentinelPassword } = readOptions(query, [
+    'db',
+    'sentinelUsername',
+    'sentinelPassword',
+  ]);
+  return {
+    sentinels: hosts.map((host) => readHost(host, DEFAULT_SENTINEL_PORT)),
+    name,
+    ...(sentinelUsername === undefined ? {} : { sentinelUsername: decode(sentinelUsername) }),
+    ...(sentinelPassword === undefined ? {} : { sentinelPassword: decode(sentinelPassword) }),
+    ...readAccess(parts, db),
+  };
+}
+
+type Parts = Readonly<Record<string, string | undefined>>;
+
+function readHost({ host = '', port }: Parts, defaultPort: number): { host: string; port: number } {
+  return {
+    host: host.replace(/^\[(.*)\]$/, '$1'),
+    port: port === undefined ? defaultPort : readPort(port),
+  };
+}
+
+/** @param db of the options; the one of the path goes before it */
+function readAccess(
+  parts: Parts,
+  db: string | undefined,
+): Pick<RedisAddress, 'username' | 'password' | 'db' | 'tls'> {
+  const { scheme = '', user = '', password } = parts;
   if (user !== '' && password === undefined)
     throw fault('names a user without a password: write user:password@');
   return {
-    host: host.replace(/^\[(.*)\]$/, '$1'),
-    port: port === undefined ? DEFAULT_PORT : readPort(port),
     ...(user === '' ? {} : { username: decode(user) }),
     ...(password === undefined || (user === '' && password === '') ? {} : { password: decode(password) }),
-    db: readDatabase(parts['db'] || options['db']),
+    db: readDatabase(parts['db'] || db),
     ...(scheme.toLowerCase() === 'rediss' ? { tls: {} } : {}),
   };
 }

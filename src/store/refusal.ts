@@ -20,8 +20,8 @@ export async function explainBroken(
 ): Promise<Error | undefined> {
   const code = (error as { readonly code?: unknown } | undefined)?.code;
   const isBroken = error === undefined || code === 'ECONNRESET' || code === 'EPIPE';
-  // Over TLS Redis closes without a word.
-  if (!isBroken || address.tls) return error;
+  // Over TLS Redis closes without a word; which server of several it was is not known here.
+  if (!isBroken || address.tls || address.sentinels) return error;
   const words = await listen(address);
   if (words === undefined) return error;
   return new UnusableRedis(faultOfReply(words) ?? 'unreachable', words);

@@ -11,6 +11,7 @@ export type RedisFault =
   | 'loading'
   | 'cluster node'
   | 'no such database'
+  | 'no such primary'
   | 'not authenticated'
   | 'too many clients'
   | 'not permitted'
@@ -44,7 +45,7 @@ const OF_THE_CONNECTION: ReadonlySet<RedisFault | undefined> = new Set<RedisFaul
 
 /** What ioredis says when the connection broke, or gave no answer in time. Its other errors have a class or a system call. */
 const BROKEN =
-  /^(Connection is closed|Stream isn't writeable|Command timed out|Socket timeout|Command queue state error|connect ETIMEDOUT)|Please report this\.$/;
+  /^(Connection is closed|All sentinels are unreachable|Stream isn't writeable|Command timed out|Socket timeout|Command queue state error|connect ETIMEDOUT)|Please report this\.$/;
 const BROKEN_CLASSES: ReadonlySet<string> = new Set(['MaxRetriesPerRequestError', 'AbortError']);
 
 /** System calls of a socket (`code` and `syscall` in Node's errors), and the codes of TLS, which names none. */

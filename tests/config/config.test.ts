@@ -8,6 +8,7 @@ const CORES = 3;
 const DEFAULTS: Config = {
   role: 'all',
   redisUrl: undefined,
+  redisTls: { ca: undefined, cert: undefined, key: undefined },
   dataDir: '.popfleet',
   host: '127.0.0.1',
   port: 3_000,
@@ -122,6 +123,7 @@ test('every variable is read', () => {
   expect(readConfig(env, CORES)).toEqual({
     role: 'worker',
     redisUrl: 'rediss://user:secret@example.org:6380/2',
+    redisTls: { ca: undefined, cert: undefined, key: undefined },
     dataDir: '/data',
     host: '::',
     port: 0,
@@ -180,7 +182,7 @@ test('every fault is told at once, one line each', () => {
     'LOG_LEVEL: must be trace, debug, info, warn, error, fatal or silent',
     'PORT: must be a whole number from 0 to 65535',
     'QUEUES: must be queue names that match ^[a-z0-9][a-z0-9_.-]{0,63}$',
-    'REDIS_URL: must begin with redis://, rediss:// or / (a unix socket)',
+    'REDIS_URL: must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel:// or / (a unix socket)',
   ]);
 });
 

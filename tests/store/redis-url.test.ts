@@ -35,6 +35,31 @@ test.each([
   ['/run/a b#c?db=/redis.sock', { path: '/run/a b#c?db=/redis.sock', db: 0 }],
   ['/run/redis.sock?db=4', { path: '/run/redis.sock', db: 4 }],
   ['/r.sock?password=p%40&username=u', { path: '/r.sock', db: 0, username: 'u', password: 'p@' }],
+  [
+    'redis+sentinel://a,b:2,[::1]:3/main',
+    {
+      sentinels: [
+        { host: 'a', port: 26_379 },
+        { host: 'b', port: 2 },
+        { host: '::1', port: 3 },
+      ],
+      name: 'main',
+      db: 0,
+    },
+  ],
+  [
+    'rediss+sentinel://u:p%40@a/my.main-1/4?sentinelPassword=s%3D&sentinelUsername=w',
+    {
+      sentinels: [{ host: 'a', port: 26_379 }],
+      name: 'my.main-1',
+      db: 4,
+      username: 'u',
+      password: 'p@',
+      sentinelUsername: 'w',
+      sentinelPassword: 's=',
+      tls: {},
+    },
+  ],
 ] satisfies [string, RedisAddress][])('case 10: %s', (text, address) => {
   expect(readRedisUrl(text)).toEqual(address);
 });
@@ -79,6 +104,14 @@ test.each([
   [`redis://:${SECRET}@host?keyPrefix=x`, 'options'],
   [`redis://:${SECRET}@host?db=1&db=2`, 'options'],
   [`redis://:${SECRET}@host?password=${SECRET}`, 'options'],
+  [`redis+sentinel://:${SECRET}@a,b`, 'which primary'],
+  [`redis+sentinel://:${SECRET}@a,b/`, 'which primary'],
+  [`redis+sentinel://:${SECRET}@a,,b/main`, 'not a valid URL'],
+  [`redis+sentinel://:${SECRET}@a b/main`, 'white space'],
+  [`redis+sentinel://:${SECRET}@a:0/main`, 'port'],
+  [`redis+sentinel://:${SECRET}@a/main/x`, 'database'],
+  [`redis+sentinel://:${SECRET}@a/main?sentinelpassword=${SECRET}`, 'sentinelPassword'],
+  [`redis+cluster://:${SECRET}@a,b`, 'does not support'],
   [`/run/redis.sock?passwort=${SECRET}`, 'options'],
   ['/run/redis.sock?db=x', 'database'],
 ])('case 10: %s is refused', (text, words) => {

@@ -1,0 +1,84 @@
+// Three Sentinels of the test's own, which watch a primary and make a replica the primary when that one is gone.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { eventually } from './eventually.ts';
+import { freePort, type TestRedis } from './redis.ts';
+
+/** What the Sentinels call the primary. */
+export const PRIMARY_NAME = 'tasks';
+const COUNT = 3;
+const QUORUM = 2;
+
+export interface TestSentinels {
+  /** What `REDIS_URL` takes. */
+  readonly url: string;
+  /** Port of the primary, as the first of them says. */
+  primaryPort(): Promise<number>;
+  /** Resolves when all of them know each other and the replicas of the primary. */
+  whenReady(replicas: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** @param primary watched: it is gone when it has not answered for half a second */
+export async function startSentinels(primary: TestRedis): Promise<TestSentinels> {
+  const dir = mkdtempSync(join(tmpdir(), 'popfleet-test-'));
+  const processes: ChildProcess[] = [];
+  const clients: Redis[] = [];
+  const ports: number[] = [];
+  for (let at = 0; at < COUNT; at += 1) {
+    const port = await freePort();
+    const file = join(dir, `${port}.conf`);
+    writeFileSync(
+      file,
+      `port ${port}
+bind 127.0.0.1
+dir ${dir}
+sentinel monitor ${PRIMARY_NAME} 127.0.0.1 ${primary.port} ${QUORUM}
+sentinel down-after-milliseconds ${PRIMARY_NAME} 500
+sentinel failover-timeout ${PRIMARY_NAME} 3000
+`,
+    );
+    ports.push(port);
+    processes.push(spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' }));
+    const client = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, disableClientInfo: true });
+    client.on('error', () => undefined);
+    clients.push(client);
+  }
+  const ask = (client: Redis, ...words: string[]): Promise<unknown> => client.call('SENTINEL', ...words);
+
+  return {
+    url: `redis+sentinel://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/${PRIMARY_NAME}`,
+
+    async primaryPort() {
+      const [, port] = (await ask(clients[0] as Redis, 'get-master-addr-by-name', PRIMARY_NAME)) as string[];
+      return Number(port);
+    },
+
+    async whenReady(replicas) {
+      for (const client of clients) {
+        await eventually(async () => {
+          const others = (await ask(client, 'sentinels', PRIMARY_NAME)) as string[][];
+          const copies = (await ask(client, 'replicas', PRIMARY_NAME)) as string[][];
+          const isUp = (one: string[]): boolean => one[one.indexOf('flags') + 1] === 'slave';
+          return others.length === COUNT - 1 && copies.filter(isUp).length === replicas;
+        });
+      }
+    },
+
+    async stop() {
+      for (const client of clients) client.disconnect();
+      for (const child of processes) {
+        if (child.exitCode !== null) continue;
+        const gone = once(child, 'exit');
+        child.kill('SIGKILL');
+        await gone;
+      }
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
