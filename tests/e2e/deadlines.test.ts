@@ -1,4 +1,5 @@
 // Deadlines: whatever a handler does, its thread ends, and nobody else feels it.
+// POPFLEET_THREAD_KILLS sets how many threads are ended in a row; `npm run test:thread-kills` ends a hundred.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 import { openStage } from '../support/stage.ts';
 
 const ONCE = { maxAttempts: 1 };
+const KILLS = Number(process.env['POPFLEET_THREAD_KILLS'] ?? 24);
 
 let redis: TestRedis;
 let url: string;
@@ -168,7 +170,7 @@ test('the next task does not wait for a new thread: one stands by', async () => 
   expect(whereOf(task).bornAt).toBeLessThan(Date.parse(killed.startedAt));
 });
 
-test('a hundred kills in a row leave no thread and no memory behind', async () => {
+test(`${KILLS} kills in a row leave no thread and no memory behind`, async () => {
   const kill = async (count: number): Promise<void> => {
     // Those that compute slow each other down.
     const types = Array.from({ length: count }, (_, index) => (index % 4 === 0 ? 'spin' : 'blocked'));
@@ -177,10 +179,10 @@ test('a hundred kills in a row leave no thread and no memory behind', async () =
     );
     for (const id of ids) expect(await finished(url, id)).toMatchObject({ error: { killCause: 'timeout' } });
   };
-  await kill(30);
+  await kill(12);
   const before = await calm(several.pid);
 
-  await kill(100);
+  await kill(KILLS);
 
   await eventually(() => {
     const after = usageOf(several.pid);

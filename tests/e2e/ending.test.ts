@@ -1,4 +1,5 @@
 // Every way to end, in every phase of every role: no process is left, and no task counts as lost that could be given back.
+// `npm run test:signals` (POPFLEET_ALL_SIGNALS=1) sends every signal to every role in every phase.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -12,27 +13,36 @@ import { LIFE_TASKS, look, pidsIn, send } from '../support/life.ts';
 import { isAlive, runningProcesses } from '../support/processes.ts';
 import { recordOf } from '../support/records.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 const ROLES = ['server', 'worker', 'all'] as const;
 type Role = (typeof ROLES)[number];
+/** Each of these signals is handled alike: by default a role gets two of them while it loads and the others while it runs. */
+const EVERY = process.env['POPFLEET_ALL_SIGNALS'] === '1';
 const NEVER_LOADS = fileURLToPath(new URL('../fixtures/never-loads.mjs', import.meta.url));
 const STRAY = fileURLToPath(new URL('../fixtures/stray.mjs', import.meta.url));
 /** Longer than a second signal is taken for the same press as the first. */
 const NEXT_PRESS_MS = 600;
 
 let redis: TestRedis;
-let server: RoleProcess;
+let server: RoleHere;
 let folders = 0;
 
 beforeAll(async () => {
   redis = await startRedis();
-  server = await startRole('server', { ...LIFE_TASKS, REDIS_URL: redis.url });
+  server = await startHere('server', { ...LIFE_TASKS, REDIS_URL: redis.url });
 });
 afterAll(async () => {
-  await endAll([server]);
+  await stopHere(server);
   await redis?.stop();
 });
+
+/** Over both phases a role gets every signal, and over all roles a phase sees every signal. */
+function signalsOf(role: Role, phase: 'loading' | 'running'): readonly NodeJS.Signals[] {
+  const turn = ROLES.indexOf(role) + (phase === 'loading' ? 0 : 1);
+  return SIGNALS.filter((_, at) => EVERY || at % 2 === turn % 2);
+}
 
 /** Settings of a role with data of its own: a queue, or a Redis. */
 function own(role: Role): { readonly env: Record<string, string>; readonly data: string } {
@@ -61,7 +71,7 @@ async function untilRunning(url: string, id: string): Promise<void> {
 }
 
 describe.each(ROLES)('role %s', (role) => {
-  it.each(SIGNALS)('case 46: %s while its modules load ends it', async (signal) => {
+  it.each(signalsOf(role, 'loading'))('case 46: %s while its modules load ends it', async (signal) => {
     const { env, data } = own(role);
     const one = spawnRole(role, { ...env, TASKS: NEVER_LOADS });
     onTestFinished(() => endAll([one]));
@@ -72,8 +82,8 @@ describe.each(ROLES)('role %s', (role) => {
     expect(around(data)).toEqual([]);
   });
 
-  it('case 37: each signal while it runs ends it and gives its task back', async () => {
-    await Promise.all(SIGNALS.map((signal) => endWhileRunning(role, signal)));
+  it('case 37: each of these signals while it runs ends it and gives its task back', async () => {
+    await Promise.all(signalsOf(role, 'running').map((signal) => endWhileRunning(role, signal)));
   });
 
   it.each(['exception', 'rejection'])(
@@ -116,7 +126,7 @@ async function redisOver(dir: string): Promise<TestRedis> {
 it('case 46: a signal while the threads load ends worker and Redis', async () => {
   await Promise.all(
     (['worker', 'all'] as const).flatMap((role) =>
-      (['SIGTERM', 'SIGHUP'] as const).map(async (signal) => {
+      signalsOf(role, 'loading').map(async (signal) => {
         const { env, data } = own(role);
         const one = spawnRole(role, { ...env, TASKS: NEVER_LOADS, NEVER_LOADS: 'threads' });
         onTestFinished(() => endAll([one]));

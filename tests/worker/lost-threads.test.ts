@@ -1,4 +1,5 @@
 // Threads that run out of memory while they are ended: whichever comes first, their worker lives, and neighbours go on.
+// POPFLEET_THREAD_KILLS sets how many; `npm run test:thread-kills` ends a hundred.
 
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -7,7 +8,7 @@ import { endOf, type SentRun, startPool, type TestPool } from '../support/thread
 
 const MODULE = fileURLToPath(new URL('../fixtures/life.mjs', import.meta.url));
 const PLACES = 4;
-const HOGS = 40;
+const HOGS = Number(process.env['POPFLEET_THREAD_KILLS'] ?? 12);
 
 let threads: TestPool;
 /** Milliseconds until a thread has filled its memory. */
@@ -37,7 +38,7 @@ async function beside(run: () => Promise<void>): Promise<void> {
   expect(await threads.run('where')).toHaveProperty('threadId');
 }
 
-test('case 2: at the deadline, 40 times: each fails with its cause, nobody else notices', async () => {
+test(`case 2: at the deadline, ${HOGS} times: each fails with its cause, nobody else notices`, async () => {
   await beside(async () => {
     const sent = threads.send(
       ...timesOf(HOGS).map((ms) => ({ type: 'hog', timeoutMs: Math.max(1, Math.round(ms)) })),
@@ -54,7 +55,7 @@ test.each<[StopReason]>([['cancelled'], ['shutting-down'], ['lease-lost']])(
   'case 2: out of memory while it is to stop (%s): it has stopped, which is no failure',
   async (reason) => {
     await beside(async () => {
-      for (const ms of timesOf(6)) {
+      for (const ms of timesOf(HOGS / 4)) {
         const [hog] = threads.send({ type: 'hog' });
         expect(hog && [await stopAfter(hog, ms, reason), await endOf(hog)]).toSatisfy(
           // One that had not begun yet goes back.
