@@ -116,8 +116,8 @@ const requests = {
 /** Requests to one operation. To make what makes them costs more than a request: it is kept. */
 function requestTo(operation: DocumentedOperation, fits: boolean): fc.Arbitrary<Sending> {
   const kept = fits ? requests.fitting : requests.odd;
-  const known = kept.get(operation.operationId);
-  if (known) return known;
+  const madeBefore = kept.get(operation.operationId);
+  if (madeBefore) return madeBefore;
   const made = makeRequestTo(operation, fits);
   kept.set(operation.operationId, made);
   return made;
