@@ -1,6 +1,6 @@
 // HTTP without the help of `fetch`, which cleans paths up and sets headers itself.
 
-import { type IncomingHttpHeaders, request } from 'node:http';
+import { type Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { connect } from 'node:net';
 
 export interface RawAnswer {
@@ -15,16 +15,16 @@ export interface RawRequest {
   readonly path?: string;
   readonly headers?: Record<string, string>;
   readonly body?: string;
+  /** Keeps connections for many requests; each has one of its own unless given. */
+  readonly agent?: Agent;
 }
 
 /** @param url only its host and port are used */
-export function rawRequest(
-  url: string,
-  { method = 'GET', path = '/', headers = {}, body }: RawRequest,
-): Promise<RawAnswer> {
+export function rawRequest(url: string, asked: RawRequest): Promise<RawAnswer> {
+  const { method = 'GET', path = '/', headers = {}, body, agent = false } = asked;
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
-    const sending = request({ hostname, port, method, path, headers, agent: false }, (response) => {
+    const sending = request({ hostname, port, method, path, headers, agent }, (response) => {
       let text = '';
       response.on('data', (data: Buffer) => (text += data.toString()));
       response.once('end', () =>
@@ -32,7 +32,11 @@ export function rawRequest(
       );
       response.once('error', reject);
     });
-    sending.once('error', reject);
+    sending.once('error', (error: NodeJS.ErrnoException) => {
+      // The server has closed a kept connection just when it was to be used again.
+      if (sending.reusedSocket && error.code === 'ECONNRESET') resolve(rawRequest(url, asked));
+      else reject(error);
+    });
     sending.end(body);
   });
 }
