@@ -5,8 +5,8 @@ import { openPopfleet, type Popfleet } from '../src/index.ts';
 import { createAdd } from '../src/tasks/add.ts';
 import { eventually } from './support/eventually.ts';
 import { expectBelow } from './support/expect-below.ts';
-import { endAll, type RoleProcess, startRole } from './support/fleet.ts';
 import { startRedis, type TestRedis } from './support/redis.ts';
+import { type RoleHere, startHere } from './support/start-here.ts';
 import { testRegistry } from './support/server.ts';
 
 const add = createAdd(0);
@@ -16,7 +16,7 @@ const ALONE = { queue: 'alone' };
 
 let redis: TestRedis;
 let popfleet: Popfleet;
-let worker: RoleProcess;
+let worker: RoleHere;
 
 async function open({ url }: TestRedis): Promise<Popfleet> {
   const tasks = [...(await testRegistry()).values()];
@@ -26,7 +26,7 @@ async function open({ url }: TestRedis): Promise<Popfleet> {
 beforeAll(async () => {
   redis = await startRedis();
   popfleet = await open(redis);
-  worker = await startRole('worker', {
+  worker = await startHere('worker', {
     REDIS_URL: redis.url,
     TASKS: new URL('fixtures/tasks.mjs', import.meta.url).pathname,
     TASK_DURATION_MS: '0',
@@ -35,7 +35,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   popfleet?.close();
-  await endAll([worker]);
+  await worker?.stop();
   await redis?.stop();
 });
 

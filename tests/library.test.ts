@@ -7,8 +7,8 @@ import { PopfleetError } from '../src/protocol/errors.ts';
 import { createAdd } from '../src/tasks/add.ts';
 import type { TaskDefinition } from '../src/tasks/define.ts';
 import { eventually } from './support/eventually.ts';
-import { endAll, type RoleProcess, startRole } from './support/fleet.ts';
 import { startRedis, type TestRedis } from './support/redis.ts';
+import { type RoleHere, startHere } from './support/start-here.ts';
 
 const anything = defineTask({ type: 'anything', input: v.any(), run: () => 1 });
 const dated = defineTask({ type: 'dated', input: v.object({ at: v.date() }), run: () => 1 });
@@ -17,19 +17,19 @@ const add = createAdd(0);
 
 let redis: TestRedis;
 let popfleet: Popfleet;
-let worker: RoleProcess;
+let worker: RoleHere;
 
 beforeAll(async () => {
   redis = await startRedis();
   const tasks = [add as TaskDefinition, anything as TaskDefinition, dated as TaskDefinition];
   popfleet = await openPopfleet({ redisUrl: redis.url, tasks, logLevel: 'silent' });
   // A worker of another queue would leave these alone: "waiting" has none.
-  worker = await startRole('worker', { REDIS_URL: redis.url });
+  worker = await startHere('worker', { REDIS_URL: redis.url });
 });
 
 afterAll(async () => {
   popfleet?.close();
-  await endAll([worker]);
+  await worker?.stop();
   await redis?.stop();
 });
 

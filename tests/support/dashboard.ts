@@ -16,6 +16,7 @@ import { endAll, type RoleProcess, startRole } from './fleet.ts';
 import { call, post } from './http.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 import { SERVER_SETTINGS, silent } from './server.ts';
+import { type RoleHere, startHere } from './start-here.ts';
 
 const A_BATCH = 1_000;
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
@@ -32,8 +33,10 @@ export interface Dashboard {
   /** A folder that goes with the file. */
   folder(): string;
   serve(settings: Partial<ServerSettings>): Promise<Server>;
-  /** @param env beside that of all workers */
-  startWorker(env?: Readonly<Record<string, string>>): Promise<RoleProcess>;
+  /** In this process. */
+  startWorker(): Promise<void>;
+  /** One that is killed. @param env beside that of all workers */
+  startWorkerProcess(env: Readonly<Record<string, string>>): Promise<RoleProcess>;
   /** Opens a place. @param isFresh in a new browser profile; else the page goes on */
   open(url: string, isFresh?: boolean): Promise<void>;
   /** Goes on within the page. @param place such as `tasks?state=dead` */
@@ -57,7 +60,8 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
   let redis: TestRedis;
   let browser: Browser;
   let folder: string;
-  let worker: RoleProcess | undefined;
+  let worker: RoleHere | undefined;
+  let workerProcess: RoleProcess | undefined;
   let context: BrowserContext | undefined;
   let page: Page;
   const servers: Server[] = [];
@@ -74,7 +78,8 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
   });
   afterAll(async () => {
     await browser?.close();
-    await endAll([worker]);
+    await endAll([workerProcess]);
+    await worker?.stop();
     await Promise.all(servers.map((one) => one.stop()));
     await redis?.stop();
     if (folder) rmSync(folder, { recursive: true, force: true });
@@ -108,6 +113,11 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
     return first;
   }
 
+  function workerEnv(): Record<string, string> {
+    const TASKS = MODULES.map((name) => join(FIXTURES, name)).join(',');
+    return { REDIS_URL: redis.url, TASKS, CONCURRENCY: '2', QUEUES: 'default,mail' };
+  }
+
   async function newPage(): Promise<void> {
     await context?.close();
     context = await browser.newContext();
@@ -135,11 +145,13 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
     folder: () => folder,
     serve,
 
-    async startWorker(more = {}) {
-      const TASKS = MODULES.map((name) => join(FIXTURES, name)).join(',');
-      const env = { REDIS_URL: redis.url, TASKS, CONCURRENCY: '2', QUEUES: 'default,mail', ...more };
-      worker = await startRole('worker', env);
-      return worker;
+    async startWorker() {
+      worker = await startHere('worker', workerEnv());
+    },
+
+    async startWorkerProcess(more) {
+      workerProcess = await startRole('worker', { ...workerEnv(), ...more });
+      return workerProcess;
     },
 
     async open(url, isFresh = false) {
