@@ -13,20 +13,8 @@ const INPUT = { one: 1, two: 2 };
 /** Sweeps see that there is something to deliver. */
 const SOON = { heartbeatMs: 1_000 };
 const LATER = { delayMs: 3_600_000 };
-const {
-  server,
-  redis,
-  page,
-  context,
-  startWorker,
-  startWorkerProcess,
-  open,
-  goTo,
-  send,
-  sendMany,
-  until,
-  faultsNow,
-} = useDashboard(SOON);
+const dashboard = useDashboard(SOON);
+const { server, redis, page, context, open, goTo, send, sendMany, until, faultsNow } = dashboard;
 
 const button = (name: string | RegExp, exact = false): ReturnType<ReturnType<typeof page>['getByRole']> =>
   page().getByRole('button', { name, exact });
@@ -198,7 +186,7 @@ describe.skipIf(!hasBrowser)('with a worker', () => {
   let worker: RoleProcess | undefined;
 
   test('a dead task is retried with another input: checked as JSON and by its type, at the field', async () => {
-    worker = await startWorkerProcess({ LEASE_MS: '2000', HEARTBEAT_MS: '300' });
+    worker = await dashboard.startWorkerProcess({ LEASE_MS: '2000', HEARTBEAT_MS: '300' });
     const id = await send('flaky', { failures: 9 }, { maxAttempts: 1 });
     await until(id, 'dead');
     await open(`${server().url()}/ui/#/tasks/${id}`);
@@ -329,7 +317,7 @@ describe.skipIf(!hasBrowser)('with a worker', () => {
       .first()
       .waitFor();
     // As somebody who passes by would start one again.
-    await startWorker();
+    await dashboard.startWorker();
     await page().locator('h1 .is-running').waitFor();
   });
 });
