@@ -32,7 +32,7 @@ async function untilListed(server: RoleHere, worker: Pick<RoleHere, 'pid' | 'wor
   });
 }
 
-test(
+test.concurrent(
   'case 16: a worker that lost its lease and came back, and one whose Redis was emptied, are listed whole again',
   LONG,
   async (context) => {
@@ -61,7 +61,7 @@ test(
   },
 );
 
-test(
+test.concurrent(
   'case 52: Redis is emptied: tasks are found, waited for and counted as on a fresh one',
   LONG,
   async (context) => {
@@ -97,7 +97,7 @@ test(
   },
 );
 
-test(
+test.concurrent(
   'case 52: a task that runs while Redis is emptied is stopped, and the worker goes on',
   LONG,
   async (context) => {
@@ -117,7 +117,7 @@ test(
   },
 );
 
-test('case 52: an older copy of Redis takes the place of a newer one', LONG, async (context) => {
+test.concurrent('case 52: an older copy of Redis takes the place of a newer one', LONG, async (context) => {
   const stage = openStage(context);
   const [newer, older] = await Promise.all([stage.redis(), stage.redis()]);
   const proxy = await stage.proxy(newer);

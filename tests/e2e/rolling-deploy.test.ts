@@ -4,7 +4,9 @@ import { expect, test } from 'vitest';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { openJournalStage } from '../support/stage.ts';
 
-const WORKERS = 3;
+const WORKERS = 2;
+/** More than the fleet can run between two restarts. */
+const AHEAD = 60;
 const LONG = { timeout: 180_000 };
 
 test(
@@ -18,7 +20,7 @@ test(
       // Shorter than a task: some end in time, the others are given back.
       SHUTDOWN_GRACE_MS: '150',
     });
-    const server = await stage.role('server', env);
+    const server = await stage.here('server', env);
     const fleet: RoleProcess[] = [];
     stage.atEnd(() => endAll(fleet));
     const startWorker = async (): Promise<RoleProcess> => {
@@ -27,13 +29,13 @@ test(
       return worker;
     };
     const running = await Promise.all(Array.from({ length: WORKERS }, startWorker));
-    const ids = await facts.send(server.url(), 200, 300);
+    const ids = await facts.send(server.url(), 2 * AHEAD, 300);
 
     for (const signal of ['SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
       for (const [at, worker] of running.entries()) {
         const { succeeded: before = 0 } = await facts.counts();
         // However slow the restarts are, there is work until the last one.
-        if (ids.length - before < 100) ids.push(...(await facts.send(server.url(), 100, 300)));
+        if (ids.length - before < AHEAD) ids.push(...(await facts.send(server.url(), AHEAD, 300)));
         worker.signal(signal);
         expect(await worker.exited).toBe(signal === 'SIGTERM' ? 0 : 'SIGKILL');
         running[at] = await startWorker();

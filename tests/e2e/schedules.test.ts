@@ -127,7 +127,7 @@ async function latenessOf(queue: string): Promise<{ due: number; lateMs: number 
 
 // These have queues of their own, and mostly wait: so they do it side by side.
 
-test.concurrent('three workers for 30 seconds at every second: exactly one task a tick', async () => {
+test.concurrent('three workers at every second, of which two go and one comes: exactly one task a tick', async () => {
   const [leaves, killed] = await Promise.all([
     startWorker('ticks'),
     startRole('worker', { REDIS_URL: redis.url, QUEUES: 'ticks', CONCURRENCY: '1' }),
@@ -137,12 +137,12 @@ test.concurrent('three workers for 30 seconds at every second: exactly one task 
   expect(
     (await request('PUT', '/each-second', { ...task, cron: '* * * * * *', queue: 'ticks' })).status,
   ).toBe(201);
-  await eventually(async () => (await acceptanceTimes('ticks')).length >= 10, 20_000, 200);
+  await eventually(async () => (await acceptanceTimes('ticks')).length >= 6, 20_000, 200);
   // The fleet changes meanwhile: one goes in order, one is killed, one comes.
   await leaves.stop();
   await startWorker('ticks');
   killed.signal('SIGKILL');
-  await eventually(async () => (await acceptanceTimes('ticks')).length >= 30, 40_000, 200);
+  await eventually(async () => (await acceptanceTimes('ticks')).length >= 18, 40_000, 200);
   expect((await request('POST', '/each-second/pause')).body).toMatchObject({ paused: true, next: [] });
 
   // By the tick each task stands for, not by when it was made: a busy machine makes it later.
@@ -203,7 +203,7 @@ test.concurrent('case 5: a schedule that cannot be read is logged once, and its 
   await request('DELETE', '/beside-it');
 });
 
-test('case 1: 300 schedules that tick at the same time, two idle workers: every tick makes its task, in time', async () => {
+test.concurrent('case 1: 300 schedules that tick at the same time, two idle workers: every tick makes its task, in time', async () => {
   const [many, everyMs] = [300, 6_000];
   await Promise.all([startWorker('many'), startWorker('many')]);
   const names = Array.from({ length: many }, (_, at) => `many-${at}`);

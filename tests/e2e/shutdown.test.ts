@@ -12,7 +12,7 @@ import { isAlive } from '../support/processes.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { openJournalStage, openStage } from '../support/stage.ts';
 
-test('a worker told to end fetches no more, ends short tasks and gives long ones back unharmed', async (context) => {
+test.concurrent('a worker told to end fetches no more, ends short tasks and gives long ones back unharmed', async (context) => {
   const { stage, facts, env } = await openJournalStage(context, { CONCURRENCY: '3' });
   const server = await stage.here('server', env);
   const worker = await stage.role('worker', { ...env, SHUTDOWN_GRACE_MS: '2500' });
@@ -41,7 +41,7 @@ test('a worker told to end fetches no more, ends short tasks and gives long ones
   expect(await facts.task(long)).toMatchObject({ claims: 2, failures: 0, crashes: 0 });
 });
 
-test('an idle worker told to end does so at once, not after its block time', async (context) => {
+test.concurrent('an idle worker told to end does so at once, not after its block time', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const facts = openQueueFacts(redis);
@@ -54,7 +54,7 @@ test('an idle worker told to end does so at once, not after its block time', asy
   expect(await facts.workers()).toEqual([]);
 });
 
-test('a server told to end answers the requests that are under way', async (context) => {
+test.concurrent('a server told to end answers the requests that are under way', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const facts = openQueueFacts(redis);
@@ -82,7 +82,7 @@ test('a server told to end answers the requests that are under way', async (cont
   await expect(fetch(`${server.url()}/healthz`)).rejects.toThrow();
 });
 
-test('the role all ends its Redis with it, keeps what it accepted and leaves no process behind', async (context) => {
+test.concurrent('the role all ends its Redis with it, keeps what it accepted and leaves no process behind', async (context) => {
   const stage = openStage(context);
   const { dir } = await stage.redis(); // For its folder, which goes when the test ends.
   const env = {

@@ -13,7 +13,7 @@ import { openStage, type Stage } from '../support/stage.ts';
 const SHORT_LEASE = { LEASE_MS: '2000', HEARTBEAT_MS: '500' };
 const CONCURRENCY = 3;
 
-test('one that takes a full worker down costs nobody an attempt, and takes no second one down', async (context) => {
+test.concurrent('one that takes a full worker down costs nobody an attempt, and takes no second one down', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const facts = openQueueFacts(redis);
@@ -56,7 +56,7 @@ test('one that takes a full worker down costs nobody an attempt, and takes no se
   expect(await facts.counts()).toMatchObject({ accepted: sent + 1, succeeded: sent, dead: 1 });
 });
 
-test('the last words of its process are kept', async (context) => {
+test.concurrent('the last words of its process are kept', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1' };
@@ -72,7 +72,7 @@ test('the last words of its process are kept', async (context) => {
   ]);
 });
 
-test('its process does not outlive its worker, whatever it does', async (context) => {
+test.concurrent('its process does not outlive its worker, whatever it does', async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
   const env = { ...LIFE_TASKS, ...SHORT_LEASE, REDIS_URL: redis.url, CONCURRENCY: '1' };
