@@ -6,7 +6,13 @@ export type { ManyTask, Popfleet, PopfleetSettings, TaskOptions } from './librar
 export { PopfleetError } from './protocol/errors.ts';
 export type { TaskDefaults } from './protocol/options.ts';
 export type { Stored, TaskHandle } from './task-handle.ts';
-export { defineTask, type TaskContext, type TaskDefinition } from './tasks/define.ts';
+export {
+  defineTask,
+  type TaskContext,
+  type TaskDefinition,
+  type Waited,
+  type WaitFor,
+} from './tasks/define.ts';
 export type { InputSchema } from './tasks/input-schema.ts';
 export { PermanentError } from './tasks/permanent-error.ts';
 export { RetryLater } from './tasks/retry-later.ts';

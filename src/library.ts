@@ -15,6 +15,7 @@ import {
 } from './accept/new-task.ts';
 import { createLog, LOG_LEVELS } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
+import { createWaitpoints } from './store/waitpoints.ts';
 import { type Call, type CallInput, CallSchema } from './protocol/options.ts';
 import { readPlain } from './protocol/plain-value.ts';
 import { readTaskId } from './protocol/task-id.ts';
@@ -75,6 +76,16 @@ export interface Popfleet {
   cancel(id: string): Promise<CancelAnswer>;
   /** Runs a dead task again, with all its attempts. */
   retry(id: string): Promise<ReplayAnswer>;
+  /**
+   * Completes a token that a task has made with `context.token`, before the task waits for it or while it does.
+   * @param payload the handler finds it as `context.waited.payload`
+   * @returns its task, and whether the same payload had come before
+   * @throws PopfleetError `not-found`; `invalid-state` when another payload has come before, the wait was over, or the task has ended
+   */
+  completeToken(
+    token: string,
+    payload?: unknown,
+  ): Promise<{ readonly task: string; readonly isRepeat: boolean }>;
   /** Closes the connections, and rejects every wait for a result. */
   close(): void;
 }
@@ -129,6 +140,7 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
   const outbox = createOutbox(command);
   const relay = createRelay({ outbox, producer: createProducer(command), log });
   const operator = createOperator(command, relay.soon);
+  const waitpoints = createWaitpoints(command);
   const accept = openAccept(command, registry);
   const hub = createEventHub((listener) => createEventReader(connection, command, listener));
   const waiters = createWaiters(inspector, hub);
@@ -199,6 +211,9 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
       return task ? operator.replay(task.queue, task.id) : 'unknown';
     },
 
+    completeToken: async (token, payload) =>
+      waitpoints.complete(demandToken(token), demandPayload(payload), find),
+
     close() {
       closed = true;
       waiters.stop();
@@ -257,6 +272,15 @@ function demandPlain(value: unknown, at: string): unknown {
   const plain = readPlain(value);
   if (!('fault' in plain)) return plain.value;
   throw invalidInput([{ ...plain.fault, pointer: `#${at}${plain.fault.pointer.slice(1)}` }]);
+}
+
+function demandPayload(payload: unknown): unknown {
+  return payload === undefined ? undefined : demandPlain(payload, '/payload');
+}
+
+function demandToken(token: unknown): string {
+  if (typeof token === 'string') return token;
+  throw invalidInput([{ pointer: '#/token', detail: 'must be text' }]);
 }
 
 function demandObject<Value extends object>(value: Value, at: string): Value {

@@ -12,6 +12,7 @@ import { createSchedules, type Schedules } from './schedules.ts';
 import { type BatchOptions, type SentItem, sendBatches } from './send-batches.ts';
 import type { Explanation, Receipt, TaskEvent, TaskOptions, TaskView } from './shapes.ts';
 import type { InputOf, ManyTask, Received, ResultOf, TaskLike, TypeIn } from './task-types.ts';
+import { createWaitpoints, type Waitpoints } from './waitpoints.ts';
 import { createTransport, type Transport, type TransportSettings } from './transport.ts';
 
 interface WaitOptions {
@@ -54,6 +55,7 @@ export class Popfleet<Tasks = unknown> {
   readonly fleet: Fleet;
   readonly operations: Operations;
   readonly deadLetters: DeadLetters;
+  readonly waitpoints: Waitpoints;
   readonly #transport: Transport;
 
   /** @throws TypeError when the address is no http or https address */
@@ -64,6 +66,7 @@ export class Popfleet<Tasks = unknown> {
     this.fleet = createFleet(this.#transport);
     this.operations = createOperations(this.#transport);
     this.deadLetters = createDeadLetters(this.#transport);
+    this.waitpoints = createWaitpoints(this.#transport);
   }
 
   /**

@@ -77,6 +77,15 @@ export interface Receipt {
   readonly links: { readonly self: string; readonly events: string };
 }
 
+/** A token that is completed. */
+export interface CompletedWaitpoint {
+  readonly token: string;
+  /** Id of the task that waits for it, or will. */
+  readonly task: string;
+  /** The same payload had come before. */
+  readonly repeated: boolean;
+}
+
 /** An error, or the cause of one. */
 export interface ErrorCause {
   readonly name: string;

@@ -9,18 +9,20 @@ import { UsageError } from './usage-error.ts';
 /**
  * @param fields `name=value`; a value that is JSON stands for what it says, any other one for its text
  * @param document JSON, `@file` with JSON, or `-` for stdin; instead of fields
+ * @param option that gives the document
  * @throws UsageError
  */
 export async function readTaskInput(
   fields: readonly string[],
   document: string | undefined,
   stdin: Input,
+  option = '--input',
 ): Promise<unknown> {
   if (document === undefined) return readFields(fields);
-  if (fields.length > 0) throw new UsageError('Give the input either as fields (one=1) or with --input.');
-  const input = readJson(await readSource(document, stdin), '--input');
+  if (fields.length > 0) throw new UsageError(`Give either fields (one=1) or ${option}.`);
+  const input = readJson(await readSource(document, stdin), option);
   if (input !== undefined) return input;
-  throw new UsageError('--input must be JSON, @file with JSON, or - for JSON on stdin.');
+  throw new UsageError(`${option} must be JSON, @file with JSON, or - for JSON on stdin.`);
 }
 
 function readFields(fields: readonly string[]): Readonly<Record<string, unknown>> {

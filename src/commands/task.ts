@@ -8,6 +8,7 @@ import { addTaskAdd } from './task-add.ts';
 import { addTaskList } from './task-list.ts';
 import { addTaskImport } from './task-import.ts';
 import { styleOfState, writeEnd, writeTask } from './task-output.ts';
+import { readTaskInput } from './task-input.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb, type Session } from './verb.ts';
 import { waitForTask } from './wait-for-task.ts';
@@ -20,6 +21,7 @@ export function addTaskVerbs(task: Command, terminal: Terminal): void {
   addLogs(task, terminal);
   addExplain(task, terminal);
   addChanges(task, terminal);
+  addCompleteToken(task, terminal);
   addTaskList(task, terminal);
   addTaskImport(task, terminal);
 }
@@ -143,4 +145,25 @@ function addChanges(task: Command, terminal: Terminal): void {
       }
     });
   }
+}
+
+function addCompleteToken(task: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'complete-token <token> [fields...]',
+    description:
+      'Complete a token that a task waits for, with a payload made of the fields, such as approved=true',
+    examples: [
+      'popfleet task complete-token TOKEN approved=true',
+      `popfleet task complete-token TOKEN --payload '"yes"'`,
+    ],
+  };
+  addVerb(task, terminal, texts, async ({ client, printer, signal }, [token, fields], options) => {
+    const given = fields as readonly string[];
+    const document = options['payload'] as string | undefined;
+    const isEmpty = document === undefined && given.length === 0;
+    const payload = isEmpty ? undefined : await readTaskInput(given, document, terminal.stdin, '--payload');
+    const completed = await client.waitpoints.complete(token as string, payload, { signal });
+    if (printer.json) printer.document(completed);
+    else printer.line(completed.repeated ? 'completed before, with the same payload' : 'completed');
+  }).option('--payload <json>', 'the whole payload: JSON, @file, or - for stdin');
 }

@@ -15,6 +15,7 @@ const ADDITIVE: ReadonlySet<string> = new Set([
   'sendTask',
   'sendTasks',
   'retryTask',
+  'completeWaitpoint',
   'pauseQueue',
   'resumeQueue',
   'runSchedule',

@@ -18,6 +18,7 @@ const COUNTERS: readonly OfQueue[] = [
   ],
   ['tasks_retried', 'Attempts that failed and are followed by another one', ({ totals }) => totals.failed],
   ['tasks_snoozed', 'Runs that were put off, which is no failure', ({ totals }) => totals.snoozed],
+  ['tasks_suspended', 'Runs that ended to wait without a slot', ({ totals }) => totals.suspended],
   [
     'tasks_released',
     'Tasks that workers gave back, mostly when they stopped',

@@ -27,7 +27,8 @@ export const TRANSITIONS: Readonly<Record<TaskState | TaskOrigin, readonly (Task
   // To `dead` when the task expires before it is started.
   scheduled: ['ready', 'cancelled', 'dead', 'moved'],
   ready: ['running', 'cancelled', 'dead', 'moved'],
-  running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready'],
+  // To `waiting` when its handler waits for something without a slot (lua/lib/waits.lua).
+  running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready', 'waiting'],
   succeeded: ['removed'],
   dead: ['ready', 'removed', 'moved'],
   cancelled: ['removed'],

@@ -15,6 +15,7 @@ import type { AskReadiness } from '../store/readiness.ts';
 import type { ReadRedisFacts } from '../store/redis-facts.ts';
 import type { Schedules } from '../store/schedules.ts';
 import type { ReadSeries } from '../store/series.ts';
+import type { Waitpoints } from '../store/waitpoints.ts';
 import type { Waiters } from '../store/waiters.ts';
 import type { WebhookEndpoints } from '../store/webhook-endpoints.ts';
 import type { Upkeep } from '../upkeep/upkeep.ts';
@@ -49,6 +50,7 @@ export interface Deps extends AccessDeps {
   readonly endpoints: WebhookEndpoints;
   /** Where webhooks may go. */
   readonly guard: Pick<Guard, 'faultOf'>;
+  readonly waitpoints: Waitpoints;
   readonly waiters: Waiters;
   readonly events: EventStreams;
   readonly metrics: ProcessMetrics;

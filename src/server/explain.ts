@@ -90,13 +90,7 @@ function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] 
     case 'scheduled':
       return [...pauseReasons(record, facts), laterReason(record), ...workerReasons(type, facts)];
     case 'waiting':
-      return [
-        {
-          code: 'needs-unmet',
-          blocking: true,
-          message: `It waits for ${listOf(facts.unmet)}.`,
-        },
-      ];
+      return [{ code: 'needs-unmet', blocking: true, message: waitSentence(facts.unmet) }];
     case 'ready':
       return readyReasons(record, type, facts);
     case 'moved':
@@ -111,6 +105,15 @@ function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] 
         },
       ];
   }
+}
+
+/** @param unmet needs by name, children and tokens, and ` until <time>` when the wait ends by itself */
+function waitSentence(unmet: readonly string[]): string {
+  const until = unmet.find((one) => one.startsWith(' until '));
+  const names = unmet.filter((one) => one !== until).map((one) => one.replace(/^\./, 'token '));
+  const time = until === undefined ? '' : toTime(Number(until.slice(' until '.length)));
+  if (names.length === 0) return `It waits until ${time}.`;
+  return `It waits for ${listOf(names)}${time === '' ? '' : `, until ${time} at the latest`}.`;
 }
 
 /** Names of needs in a sentence, so many at most. */

@@ -14,6 +14,7 @@ import { createRedisFacts } from '../store/redis-facts.ts';
 import { createSchedules } from '../store/schedules.ts';
 import { createSeriesReader } from '../store/series.ts';
 import { createSessions } from '../store/sessions.ts';
+import { createWaitpoints } from '../store/waitpoints.ts';
 import type { Registry } from '../tasks/registry.ts';
 import type { Upkeep } from '../upkeep/upkeep.ts';
 import { createGuard } from '../webhooks/guard.ts';
@@ -70,6 +71,7 @@ export function openDeps(
     list: (query) => listTasks(command, query),
     errors: createErrorGroups(command),
     schedules: createSchedules(command),
+    waitpoints: createWaitpoints(command),
     guard: createGuard(settings.webhookAllow),
     askReadiness: createReadiness(command, log),
   };

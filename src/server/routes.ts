@@ -21,6 +21,7 @@ import { sessionRoutes } from './routes/session.ts';
 import { systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { uiRoutes } from './routes/ui.ts';
+import { waitpointRoutes } from './routes/waitpoints.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 
 export function createRoutes(deps: Deps): readonly Route[] {
@@ -30,6 +31,7 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...enqueueRoutes(deps),
     ...batchRoutes(deps),
     ...taskRoutes(deps),
+    ...waitpointRoutes(deps),
     ...errorRoutes(deps),
     ...eventRoutes(deps),
     ...queueRoutes(deps),

@@ -10,6 +10,7 @@ import { readOrder, type WorkerOrder } from './worker-orders.ts';
 import { bytesKept, readHeader, type TaskHeader } from './record.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { type OUTCOMES, runScript, type ScriptName } from './scripts.ts';
+import { MOST_SOURCES, readWait, type SourceAnswer, type Wait } from './waits.ts';
 
 export interface ClaimedTask {
   readonly queue: string;
@@ -121,6 +122,9 @@ export interface Consumer {
   /** Keeps CBOR for the next run of a task that this worker runs. @returns false when it belongs to another one by now */
   checkpoint(task: Pick<ClaimedTask, 'id' | 'token'>, value: Uint8Array): Promise<boolean>;
   readCheckpoint(id: string): Promise<Buffer | undefined>;
+  /** A task that this worker runs may wait for this from now on. @param digest of how it was asked for, without blanks */
+  source(task: Pick<ClaimedTask, 'id' | 'token'>, source: string, digest: string): Promise<SourceAnswer>;
+  readWait(id: string): Promise<Wait | undefined>;
   /** What Redis says this worker holds: to adopt what a lost reply has hidden. */
   held(): Promise<readonly ClaimedTask[]>;
   /** Gives up the lease when nothing is held. */
@@ -196,6 +200,13 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
     async readCheckpoint(id) {
       return (await client.hgetBuffer(keyOf(place, 'checkpoints'), id)) ?? undefined;
     },
+
+    async source({ id, token }, source, digest) {
+      const args = [id, token, source, digest, MOST_SOURCES];
+      return String(await runScript(client, 'source', place, args)) as SourceAnswer;
+    },
+
+    readWait: (id) => readWait(client, place, id),
 
     async held() {
       // Of all workers: which are its own, their headers say.

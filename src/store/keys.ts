@@ -58,6 +58,8 @@ const OTHERS = [
   'malformed',
   'log-lines',
   'need-values',
+  'source-values',
+  'wait-ends',
   'outbox',
   'outbox-due',
   'outbox-ages',

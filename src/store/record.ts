@@ -45,6 +45,10 @@ export const COLUMNS = {
   unmet: 'unmet',
   /** Its times, as JSON: they count from when its last need is met. */
   starts: 'starts',
+  /** What its handler may wait for (lua/lib/waits.lua): children and tokens, each with a digest of how it was asked for. */
+  sources: 'sources',
+  /** What its handler waits for, or has waited for last. */
+  wait: 'waits',
   /** The state that it will have in another queue, and that queue; only of one that is `moved`. */
   move: 'moves',
 } as const;
@@ -78,6 +82,8 @@ const ONLY_ASKED_FOR: ReadonlySet<Column> = new Set([
   'needs',
   'unmet',
   'starts',
+  'sources',
+  'wait',
   'move',
 ]);
 

@@ -38,6 +38,7 @@ export const COUNT_FIELDS = [
   'running-ms',
   ...RARE,
   'waiting',
+  'suspended',
 ] as const;
 type CountField = (typeof COUNT_FIELDS)[number];
 
@@ -56,6 +57,8 @@ export interface QueueTotals {
   /** Attempts that have failed and are followed by another one. */
   readonly failed: number;
   readonly snoozed: number;
+  /** Runs that ended to wait for something without a slot. */
+  readonly suspended: number;
   /** Given back by their workers. */
   readonly released: number;
   /** Given back after their worker, or process, was lost. */
@@ -87,7 +90,7 @@ export function totalsOf(counts: Readonly<Record<string, string>>, nowMs: number
   const inAll = (states: readonly TaskState[]): number => states.reduce((sum, state) => sum + read(state), 0);
   const dead = read('ended-dead');
   const cancelled = read('ended-cancelled');
-  const back = read('failed') + read('snoozed') + read('released') + read('returned');
+  const back = read('failed') + read('snoozed') + read('suspended') + read('released') + read('returned');
   // Whatever has ended still stands there, was removed, or was replayed.
   const ended = inAll(['succeeded', 'dead', 'cancelled']) + read('removed') + read('replayed');
   return {
@@ -101,6 +104,7 @@ export function totalsOf(counts: Readonly<Record<string, string>>, nowMs: number
     endedUnstarted: read('ended-unstarted'),
     failed: read('failed'),
     snoozed: read('snoozed'),
+    suspended: read('suspended'),
     released: read('released'),
     returned: read('returned'),
     poisoned: read('poisoned'),
@@ -125,7 +129,7 @@ export function haveOnlyGoneOn(
   before: Readonly<Record<string, string>>,
   now: Readonly<Record<string, string>>,
 ): boolean {
-  return [...RARE, 'moved'].every((field) => before[field] === now[field]);
+  return [...RARE, 'moved', 'suspended'].every((field) => before[field] === now[field]);
 }
 
 /** The totals of several places together. */

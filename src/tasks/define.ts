@@ -30,12 +30,39 @@ export interface TaskContext {
   checkpoint(value: unknown): Promise<void>;
   /** What an earlier run has kept with `checkpoint`; `undefined` when none has. */
   readonly lastCheckpoint: unknown;
+  /**
+   * Makes a token that somebody completes with a payload (`POST /v1/waitpoints/{token}`), before the task waits for it or while it does.
+   * Resolves when Redis has it. The same name is the same token in every run of this task.
+   * @param name letters, digits, `_` and `-`, at most 64
+   */
+  token(name: string): Promise<string>;
+  /**
+   * Ends this run, to wait without a slot: `return context.waitFor({token})`. The task runs again, as the same attempt, once what it waits
+   * for is there or `timeoutMs` is over, with `waited`; it begins from its start, so keep a checkpoint of what is done.
+   * @throws TypeError for something that cannot be waited for
+   */
+  waitFor(what: WaitFor): never;
+  /** What the latest `waitFor` has brought; `undefined` before the first one. */
+  readonly waited: Waited | undefined;
   /** The tick that made the task, and when it was due; `undefined` for a task that no schedule made. */
   readonly schedule: { readonly name: string; readonly due: Date } | undefined;
   /** The end of the task that this one follows (`onEnd`): its id, the state in which it ended, its result or its error. */
   readonly cause: Cause | undefined;
   /** W3C trace context of the request that made the task. */
   readonly traceparent: string | undefined;
+}
+
+/** What a task waits for: somebody, or a time of day (`untilMs`, milliseconds since 1970). `timeoutMs` ends the wait whatever has come. */
+export type WaitFor =
+  | { readonly token: string; readonly timeoutMs?: number | undefined }
+  | { readonly untilMs: number };
+
+/** How a wait has ended. */
+export interface Waited {
+  /** The time was over before. */
+  readonly timedOut: boolean;
+  /** Of the token: what it was completed with. */
+  readonly payload: unknown;
 }
 
 /**

@@ -14,7 +14,8 @@ import { newTaskId } from '../protocol/task-id.ts';
 import { invalidInput } from '../protocol/validate.ts';
 import type { OutcomeWord } from '../store/consumer.ts';
 import type { Stored } from '../task-handle.ts';
-import type { TaskContext, TaskDefinition } from '../tasks/define.ts';
+import { tokenOf, type WaitRequest } from '../store/waits.ts';
+import type { TaskContext, TaskDefinition, WaitFor } from '../tasks/define.ts';
 import { validateInput } from '../tasks/input-schema.ts';
 import { toRegistry } from '../tasks/registry.ts';
 import { outcomeOf } from '../worker/outcome.ts';
@@ -24,7 +25,9 @@ import { type HandlerLink, type Report, StopSource } from '../worker/runners/run
 import { createSemaphore, limitRunner } from '../worker/runners/semaphore.ts';
 
 export interface RunTaskOptions
-  extends Partial<Pick<TaskContext, 'id' | 'attempt' | 'cause' | 'traceparent' | 'lastCheckpoint'>> {
+  extends Partial<
+    Pick<TaskContext, 'id' | 'attempt' | 'cause' | 'traceparent' | 'lastCheckpoint' | 'waited'>
+  > {
   /** Milliseconds that it may run; those of the definition unless given. */
   readonly timeoutMs?: number;
   /** Cancels the task when it fires. */
@@ -33,7 +36,10 @@ export interface RunTaskOptions
 
 /** How a run has ended. */
 export interface TaskRun<Result = unknown> {
-  /** `failed`: it would run again, `retryInMs` later; `dead`: it would not; `snoozed`: the handler asked to run again later. */
+  /**
+   * `failed`: it would run again, `retryInMs` later; `dead`: it would not; `snoozed`: the handler asked to run again later;
+   * `suspended`: it waits (`waitsFor`), and would run again with `waited`.
+   */
   readonly outcome: Exclude<OutcomeWord, 'crashed' | 'unbegun'>;
   /** As JSON shows it; `undefined` unless it has succeeded, and when there was none. */
   readonly result: Result | undefined;
@@ -44,6 +50,8 @@ export interface TaskRun<Result = unknown> {
   readonly log: readonly string[];
   /** Everything that the handler has kept with `context.checkpoint`, in its order; `undefined` = it has forgotten what was there. */
   readonly checkpoints: readonly unknown[];
+  /** What it waits for when it is `suspended`. */
+  readonly waitsFor: WaitFor | undefined;
 }
 
 const RESULT_LIMIT_BYTES = 1_048_576;
@@ -77,7 +85,9 @@ export async function runTask<Input, Output, Sent>(
   };
   const link: HandlerLink = {
     report,
-    async request(_, { value }) {
+    async request(_, request) {
+      if (request.kind === 'token') return { value: tokenOf(id, request.name) };
+      const { value } = request;
       checkpoints.push(value.length === 0 ? undefined : decodeStored(value));
       return {};
     },
@@ -92,7 +102,11 @@ export async function runTask<Input, Output, Sent>(
   const queue = definition.defaults?.queue ?? DEFAULT_QUEUE;
   const { lastCheckpoint } = options;
   const checkpoint = lastCheckpoint === undefined ? undefined : encodeCbor(lastCheckpoint);
-  const job = { queue, id, type: definition.type, claim: 1, content, attempt, timeoutMs, checkpoint };
+  const waited = options.waited && {
+    timedOut: options.waited.timedOut,
+    payload: options.waited.payload === undefined ? undefined : encodeCbor(options.waited.payload),
+  };
+  const job = { queue, id, type: definition.type, claim: 1, content, attempt, timeoutMs, checkpoint, waited };
   const end = await runner.run(job, stop);
   cancel?.removeEventListener('abort', onCancel);
 
@@ -115,7 +129,14 @@ export async function runTask<Input, Output, Sent>(
     progress,
     log: lines,
     checkpoints,
+    waitsFor: end.kind === 'suspended' ? waitForOf(end.wait, id) : undefined,
   };
+}
+
+/** As the handler has said it. */
+function waitForOf({ sources: [source], timeoutMs, untilMs }: WaitRequest, id: string): WaitFor {
+  if (source === undefined) return { untilMs: untilMs ?? 0 };
+  return compact<WaitFor>({ token: `${id}${source}`, timeoutMs });
 }
 
 function checked({ input: schema }: TaskDefinition, input: unknown): unknown {

@@ -25,7 +25,8 @@ import { readTaskView, type TaskView } from '../views/task-view.ts';
 import { createWorker } from '../worker/worker.ts';
 
 /** @throws PopfleetError from every method */
-export interface TestFleet extends Pick<Popfleet, 'enqueue' | 'enqueueMany' | 'get' | 'cancel' | 'retry'> {
+export interface TestFleet
+  extends Pick<Popfleet, 'enqueue' | 'enqueueMany' | 'get' | 'cancel' | 'retry' | 'completeToken'> {
   /** For the program that is tested: what it sends to this Redis is run here too. */
   readonly redisUrl: string;
   /** Every task that is there, oldest first: what the program has sent, and what came of it. @param type those of this type alone */
@@ -104,6 +105,7 @@ export async function openTestFleet({ tasks, logLevel = 'error' }: TestFleetSett
     get: popfleet.get,
     cancel: popfleet.cancel,
     retry: popfleet.retry,
+    completeToken: popfleet.completeToken,
 
     async sent(type) {
       const wanted = typeof type === 'object' ? type.type : type;

@@ -1,11 +1,10 @@
 // What handlers keep for the next run of their task: written while they run, and read before the task runs again.
 
-import { delay, retryDelayMs } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Consumer } from '../store/consumer.ts';
-import { refusalOf } from '../store/protocol-number.ts';
 import type { HandlerReply, RunOf } from './runners/runner.ts';
 import type { HeldTask, Slots } from './slots.ts';
+import { holderOf, untilDone } from './until-done.ts';
 
 export interface Checkpoints {
   /**
@@ -36,28 +35,13 @@ const STALE: HandlerReply = {
 export function createCheckpoints({ leases, slots, stopping, log }: CheckpointsDeps): Checkpoints {
   const consumerOf = (queue: string) => leases.find((lease) => lease.queue === queue)?.consumer;
 
-  /** Makes a call again until it works. @returns `undefined` when its task is to stop for good, or its queue is another release's */
-  async function untilDone<T>(held: HeldTask, call: () => Promise<T>): Promise<T | undefined> {
-    for (let failures = 1; held.reason !== 'lease-lost'; failures += 1) {
-      try {
-        return await call();
-      } catch (error) {
-        if (refusalOf(error) !== undefined) return undefined;
-        const { id, queue } = held.task;
-        if (failures === 1) log.warn({ err: error, task: id, queue }, 'a checkpoint waits for Redis');
-        await delay(retryDelayMs(failures, 50, 1_000));
-      }
-    }
-    return undefined;
-  }
-
   return {
-    async keep({ queue, id, claim }, value) {
-      const consumer = consumerOf(queue);
-      const held = slots.find(queue, id);
-      if (!consumer || held?.task.claim !== claim) return STALE;
+    async keep(run, value) {
+      const holder = holderOf(leases, slots, run);
+      if (!holder) return STALE;
+      const { consumer, held } = holder;
       held.hasReported = true;
-      const isKept = await untilDone(held, () => consumer.checkpoint(held.task, value));
+      const isKept = await untilDone(held, log, () => consumer.checkpoint(held.task, value));
       if (isKept !== true) return STALE;
       if (stopping.aborted) held.stop('shutting-down');
       return {};
@@ -65,7 +49,7 @@ export function createCheckpoints({ leases, slots, stopping, log }: CheckpointsD
 
     async read(held) {
       const consumer = consumerOf(held.task.queue);
-      return consumer && untilDone(held, () => consumer.readCheckpoint(held.task.id));
+      return consumer && untilDone(held, log, () => consumer.readCheckpoint(held.task.id));
     },
   };
 }

@@ -12,6 +12,7 @@ import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { logRunEnd } from './log-run-end.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import type { Sources } from './sources.ts';
 import { dead, outcomeOf, type RunTask, toOutcome } from './outcome.ts';
 import type { Prefetch } from './prefetch.ts';
 import type { Job, RunEnd, Runner, Stop } from './runners/runner.ts';
@@ -29,6 +30,7 @@ export interface ExecuteDeps {
   readonly processes: Runner;
   readonly prefetch: Prefetch;
   readonly checkpoints: Pick<Checkpoints, 'read'>;
+  readonly sources: Pick<Sources, 'read'>;
   readonly log: Log;
   readonly metrics?: RunMetrics | undefined;
   readonly random?: () => number;
@@ -63,7 +65,9 @@ export function createExecute(deps: ExecuteDeps): Execute {
     const running =
       task.claim === 1
         ? begin(jobOf(run))
-        : deps.checkpoints.read(held).then((checkpoint) => begin({ ...jobOf(run), checkpoint }));
+        : Promise.all([deps.checkpoints.read(held), deps.sources.read(held)]).then(([checkpoint, waited]) =>
+            begin({ ...jobOf(run), checkpoint, waited }),
+          );
     return whenThere(running, (ended) => {
       if (ended.kind === 'not-begun' && !held.reason) prefetch.refused();
       const outcome = outcomeOf(run, whyNotBegun(ended, held), random);

@@ -41,6 +41,7 @@ export function logRunEnd(
       );
       break;
     case 'snoozed':
+    case 'suspended':
     case 'succeeded':
     case 'cancelled':
     case 'released':

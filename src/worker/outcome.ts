@@ -43,6 +43,10 @@ export function outcomeOf(
     case 'snoozed':
       if (end.stop) return outcomeOfStop(run, end.stop, random);
       return toOutcome(run, 'snoozed', end.error, end.delayMs);
+    case 'suspended':
+      // A worker that stops need not run it again for that.
+      if (end.stop && end.stop.reason !== 'shutting-down') return outcomeOfStop(run, end.stop, random);
+      return { ...toOutcome(run, 'suspended'), payload: Buffer.from(JSON.stringify(end.wait)) };
     case 'failed':
       if (end.stop) return outcomeOfStop(run, end.stop, random);
       return failure(run, end.error, random, end.permanent, end.delayMs);

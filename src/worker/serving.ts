@@ -29,6 +29,7 @@ import { Lease } from './lease.ts';
 import { createPrefetch, type Prefetch } from './prefetch.ts';
 import type { HandlerLink, OnRan } from './runners/runner.ts';
 import { createSlots, type Slots } from './slots.ts';
+import { createSources, type Sources } from './sources.ts';
 
 export interface ServingSettings extends UpkeepSettings {
   readonly queues: readonly string[];
@@ -133,9 +134,10 @@ function* servicesOf(
   const announcement = announcementOf(settings, registry);
   const leases: Lease[] = [];
   const measured = metrics && measure(metrics, settings, { slots, leases, command: () => command });
-  const checkpoints = createCheckpoints({ leases, slots, stopping, log });
+  const own = { leases, slots, stopping, log };
+  const asked = { checkpoints: createCheckpoints(own), sources: createSources(own) };
 
-  const { services, ...runners } = openRunners(prefetch, linkTo(leases, checkpoints), measured?.watch);
+  const { services, ...runners } = openRunners(prefetch, linkTo(leases, asked), measured?.watch);
   yield* services;
   const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
   watchPermissions(command, log);
@@ -144,14 +146,7 @@ function* servicesOf(
   const upkeep = openUpkeep(command, settings, 'worker', log);
   yield atStop(() => farewell([upkeep.relay.settled()]));
 
-  const execute = createExecute({
-    registry,
-    ...runners,
-    prefetch,
-    checkpoints,
-    log,
-    metrics: measured?.runs,
-  });
+  const execute = createExecute({ registry, ...runners, ...asked, prefetch, log, metrics: measured?.runs });
   const calls = createCallWatch(stuckMs, log, onStuck);
   const watch = measured?.watching(calls) ?? calls;
   const laneTurn = createLaneTurn(settings.lowLanesPercent);
@@ -238,10 +233,16 @@ function atStop(stop: (hurry?: AbortSignal) => unknown): Service {
 }
 
 /** Leads what handlers say to the lease of their queue. */
-function linkTo(leases: readonly Lease[], checkpoints: Checkpoints): HandlerLink {
+function linkTo(
+  leases: readonly Lease[],
+  { checkpoints, sources }: { readonly checkpoints: Checkpoints; readonly sources: Sources },
+): HandlerLink {
   return {
     report: (report) => leases.find(({ queue }) => queue === report.queue)?.report(report),
-    request: (run, { value }) => checkpoints.keep(run, value),
+    request(run, request) {
+      if (request.kind === 'token') return sources.token(run, request.name);
+      return checkpoints.keep(run, request.value);
+    },
   };
 }
 

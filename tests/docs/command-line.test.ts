@@ -115,8 +115,20 @@ async function handWorker(): Promise<string> {
   return 'hand-worker';
 }
 
+/** A token of a task that runs. */
+async function tokenOfTask(): Promise<string> {
+  const worker = createHandWorker(socketPath(join(folder, '.popfleet')));
+  await send(all.url(), 'add', { one: 1, two: 2 }, { queue: 'tokens' });
+  const id = await worker.take('tokens');
+  const token = await worker.token(id, 'approval');
+  await worker.end(id, 'released');
+  worker.close();
+  return token;
+}
+
 async function written(line: string): Promise<string> {
   if (line.includes('FINGERPRINT')) return line.replace('FINGERPRINT', await fingerprintOfDead());
+  if (line.includes(' TOKEN')) return line.replace('TOKEN', await tokenOfTask());
   if (line.includes(' WORKER')) return line.replace('WORKER', await handWorker());
   if (line.includes(' OP')) return line.replace(' OP', ` ${await openOperation(line.includes('--watch'))}`);
   const id = line.includes(' ID') ? await taskFor(line) : '';

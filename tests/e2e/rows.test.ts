@@ -190,7 +190,7 @@ test('row 8: no source of the worker, or of what keeps queues whole, polls or sl
     'upkeep/sweep-all.ts': [/timer = setTimeout\(\(\) => \{$/],
     'upkeep/relay.ts': [/if \(waitMs > 0\) await delay\(waitMs\)/],
     'worker/fetcher.ts': [/await delay\(retryDelayMs\(failures, /],
-    'worker/checkpoints.ts': [/await delay\(retryDelayMs\(failures, /],
+    'worker/until-done.ts': [/await delay\(retryDelayMs\(failures, /],
     'worker/completer.ts': [
       /await delay\(retryDelayMs\(failures, /,
       /timer \?\?= setTimeout\(flush, GATHER_MS\)/,

@@ -7,7 +7,7 @@ test('the moves are those of the design, and no others', () => {
     waiting: ['ready', 'scheduled', 'cancelled', 'dead'],
     scheduled: ['ready', 'cancelled', 'dead', 'moved'],
     ready: ['running', 'cancelled', 'dead', 'moved'],
-    running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready'],
+    running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready', 'waiting'],
     succeeded: ['removed'],
     dead: ['ready', 'removed', 'moved'],
     cancelled: ['removed'],

@@ -65,6 +65,7 @@ const ROUTES: readonly Row[] = [
   ['GET', '/v1/tasks/ID/explain', 'read'],
   ['GET', '/v1/tasks/ID/events', 'read'],
   ['GET', '/v1/events', 'read'],
+  ['POST', '/v1/waitpoints/TOKEN', 'enqueue', { payload: 1 }],
   ['GET', '/v1/errors', 'read'],
   ['GET', '/v1/errors/FINGERPRINT', 'read'],
   ['GET', '/v1/queues', 'read'],
@@ -128,6 +129,7 @@ test('the table has every operation of the document, and no other', async () => 
       .replace('/DELIVERY', '/{delivery}')
       .replace('/OPERATION', '/{operation}')
       .replace('/FINGERPRINT', '/{fingerprint}')
+      .replace('/TOKEN', '/{token}')
       .replace('/hourly', '/{name}')
       .replace('/hand-worker', '/{worker}')
       .replace('/queues/default', '/queues/{queue}')
@@ -157,6 +159,7 @@ async function ask(row: Row, key: string | undefined): Promise<number> {
 /** A new task for each request, so that one does not spoil the next. */
 async function fill(path: string): Promise<string> {
   if (path.includes('WEBHOOK')) return withEndpoint(path);
+  if (path.endsWith('/TOKEN')) return path.replace('TOKEN', await makeToken());
   if (/\bID\b/.test(path)) return path.replace('ID', await send());
   if (path.includes('OPERATION')) return path.replace('OPERATION', await start());
   if (path.endsWith('/FINGERPRINT')) {
@@ -170,6 +173,14 @@ async function fill(path: string): Promise<string> {
   expect(await worker.take()).toBe(id);
   await worker.end(id, 'dead', NO);
   return path.replace('DEAD', id);
+}
+
+/** A token of a task that runs. */
+async function makeToken(): Promise<string> {
+  await redis.client.del('pf:{default}:ready:normal', 'pf:{default}:ledger:normal');
+  const id = await send();
+  expect(await worker.take()).toBe(id);
+  return worker.token(id, 'approval');
 }
 
 /** An endpoint that is told of nothing, with a delivery that has ended. */

@@ -26,6 +26,7 @@ import { QueueModel } from '../support/queue-model.ts';
 import { BRANCHES } from '../support/script-branches.ts';
 import { KEY, openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
 import { startStore } from '../support/store.ts';
+import { WAITS_BRANCHES } from '../support/waits-branches.ts';
 
 const SEED = 20_260_101;
 const WORLDS = 6;
@@ -47,6 +48,10 @@ const UNREACHED: readonly (readonly [scripts: string, call: string, why: string]
   ['cancel', 'Q.LOG_LINES', 'likewise'],
   ['cancel', "'HDEL', column", 'likewise'],
   ['cancel', 'Q.NEED', 'likewise'],
+  ['cancel', 'Q.SOURCE', 'likewise'],
+  ['moved', 'Q.SOURCE', 'a task that may wait for something goes to no other queue'],
+  ['settle', 'Q.SOURCE_VALUES', 'a task that waits for others has not run'],
+  ['claim', 'Q.SOURCE_VALUES', 'a task that has run does not expire'],
   ['moved', 'Q.NEEDS, id', 'no task with needs goes to another queue'],
   ['moved', 'Q.NEED_VALUES', 'likewise'],
   ['settle', 'Q.LOG_LINES', 'a task that waits has not run'],
@@ -262,8 +267,9 @@ describe('every branch of the scripts', () => {
     }
   });
 
-  test.each(Object.entries({ ...BRANCHES, ...BEGUN_BRANCHES, ...NEEDS_BRANCHES }))('%s', (_, drive) =>
-    drive(client),
+  test.each(Object.entries({ ...BRANCHES, ...BEGUN_BRANCHES, ...NEEDS_BRANCHES, ...WAITS_BRANCHES }))(
+    '%s',
+    (_, drive) => drive(client),
   );
 });
 

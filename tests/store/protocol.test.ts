@@ -10,6 +10,7 @@ import { createEventLog } from '../../src/store/event-log.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { homeOf, PROBE_PLACE } from '../../src/store/keys.ts';
 import { listTasks } from '../../src/store/lister.ts';
+import { completeSources } from '../../src/store/waits.ts';
 import { settleNeeds } from '../../src/store/needs.ts';
 import { createOperations, operate } from '../../src/store/operations.ts';
 import { createOperator } from '../../src/store/operator.ts';
@@ -160,6 +161,9 @@ const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<u
   cancel: ({ waiting }) => operator.cancel(QUEUE, waiting),
   retry: ({ dead }) => operator.replay(QUEUE, dead),
   remove: ({ dead }) => operator.remove(QUEUE, dead),
+  source: ({ running }) => worker.source(running, '.token', '-'),
+  complete: ({ waiting }) =>
+    completeSources(client, homeOf(QUEUE), [{ id: waiting, source: '.token', word: 'succeeded' }]),
   checkpoint: ({ running }) => worker.checkpoint(running, Buffer.from([1])),
   pause: () => operator.pause(QUEUE),
   follow: ({ running }) => outbox.follow(QUEUE, running.id, FOLLOWER),

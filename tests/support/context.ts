@@ -14,6 +14,11 @@ export function contextOf(type: string): TaskContext {
     log: () => undefined,
     checkpoint: async () => undefined,
     lastCheckpoint: undefined,
+    token: async () => '',
+    waitFor: () => {
+      throw new Error('nothing waits here');
+    },
+    waited: undefined,
     schedule: undefined,
     cause: undefined,
     traceparent: undefined,

@@ -16,6 +16,8 @@ export interface HandWorker {
   take(queue?: string): Promise<string>;
   /** Tells how far a task is that it took. */
   report(id: string, percent: number, note?: string): Promise<void>;
+  /** Has a task that it took make a token. */
+  token(id: string, name: string): Promise<string>;
   /** Ends a task it took; `dead` with an error. */
   end(id: string, word: OutcomeWord, payload?: unknown): Promise<void>;
   /** Claims the next tasks of a queue, at most some hundreds, and ends them as dead of this error. */
@@ -40,6 +42,12 @@ export function createHandWorker(redisUrl: string): HandWorker {
       const one = taken.get(id);
       if (!one) throw new Error('this task was not taken');
       await one.consumer.report([{ id, token: one.token, progress: { percent, note }, lines: [] }]);
+    },
+    async token(id, name) {
+      const one = taken.get(id);
+      if (!one) throw new Error('this task was not taken');
+      await one.consumer.source({ id, token: one.token }, `.${name}`, '-');
+      return `${id}.${name}`;
     },
     async end(id, word, payload) {
       const one = taken.get(id);

@@ -291,7 +291,10 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     const content = encodeContent('add', {});
     const calls: readonly (readonly [ScriptName, readonly ScriptArgument[]])[] = [
       ['enqueue', [1, newTaskId(), newTaskId(), content]],
-      ...(['wait', 'settle', 'tick', 'marks', 'arrive', 'moved'] as const).map((name) => [name, []] as const),
+      ...(['wait', 'settle', 'complete', 'tick', 'marks', 'arrive', 'moved'] as const).map(
+        (name) => [name, []] as const,
+      ),
+      ['source', [id, 'none', '.a', '-', 1]],
       ['claim', ['w', 1_000, '', 0, 0, 0]],
       ['finish', ['w', 1_000, '', 0, 0, 0, 0, 0, 0]],
       ['beat', ['w', 1_000, '', 'quiet']],

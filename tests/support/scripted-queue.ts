@@ -11,6 +11,7 @@ import type { TaskExtras } from '../../src/store/new-task.ts';
 import { createProducer, type Producer } from '../../src/store/producer.ts';
 import type { TaskRecord } from '../../src/store/record.ts';
 import { createSweeper, type Swept, type SweepSettings } from '../../src/store/sweeper.ts';
+import type { SourceAnswer } from '../../src/store/waits.ts';
 import { createModelClock, type ModelClock } from './model-clock.ts';
 import { recordOf } from './records.ts';
 
@@ -48,6 +49,8 @@ export interface ScriptedQueue {
   ): Promise<void>;
   /** Keeps a checkpoint of each; empty bytes = forgets it. */
   checkpoint(tasks: readonly { id: string; claim: number }[], value: Buffer): Promise<void>;
+  /** A task asks for something that it may wait for. */
+  source(task: { id: string; claim: number }, source: string, digest?: string): Promise<SourceAnswer>;
   /** Sweeps once, as soon as it is its turn. */
   sweep(): Promise<Swept>;
   /** Sweeps until nothing is left to do at this moment; answers each sweep. */
@@ -110,6 +113,8 @@ export async function openScriptedQueue(
     async checkpoint(tasks, value) {
       for (const task of tasks) await worker.checkpoint({ id: task.id, token: tokenOf(task) }, value);
     },
+    source: (task, source, digest = '-') =>
+      worker.source({ id: task.id, token: tokenOf(task) }, source, digest),
     async report(tasks, progress, lines) {
       await worker.report(tasks.map((task) => ({ id: task.id, token: tokenOf(task), progress, lines })));
     },

@@ -85,6 +85,7 @@ async function execute(setting: Setting): Promise<Result> {
     processes: runner('process'),
     prefetch: createPrefetch(1),
     checkpoints: { read: async () => undefined },
+    sources: { read: async () => undefined },
     log: createLog(logLevel, {}, { write }),
     random: () => random,
   });

@@ -54,9 +54,9 @@ class FakeConsumer implements Consumer {
 
   async report(): Promise<void> {}
 
-  async checkpoint(): Promise<boolean> {
-    return true;
-  }
+  source = async (): Promise<'open'> => 'open';
+  readWait = async (): Promise<undefined> => undefined;
+  checkpoint = async (): Promise<boolean> => true;
 
   async readCheckpoint(): Promise<undefined> {}
 

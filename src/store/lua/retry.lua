@@ -14,7 +14,15 @@ if content and task.state == 'dead' then
   redis.call('HDEL', Q.TERMS, id)
   if terms ~= '' then Q.found_by(id, terms) end
 end
-if is_anew and task.state == 'dead' then redis.call('HDEL', Q.CHECKPOINTS, id) end
+if is_anew and task.state == 'dead' then
+  redis.call('HDEL', Q.CHECKPOINTS, id)
+  -- It asks for children and tokens anew (lib/waits.lua).
+  local anew = string.match(redis.call('HGET', Q.WAITS, id) or '', '^%l+ %d+ %d+ (%d+)')
+  local sources = redis.call('HGET', Q.SOURCES, id)
+  for source in string.gmatch(sources or '', ' (%S+)=') do redis.call('HDEL', Q.SOURCE_VALUES, id .. ' ' .. source) end
+  redis.call('HDEL', Q.SOURCES, id)
+  if anew or sources then redis.call('HSET', Q.WAITS, id, 'none 0 0 ' .. (anew or 0) + 1) end
+end
 local word = Q.acts.retry(id, task)
 Q.commit()
 return word

@@ -14,7 +14,8 @@ import {
 import { faultText, toPlain } from '../../protocol/plain-value.ts';
 import { toTaskError } from '../../protocol/task-error.ts';
 import { isErrorLike, readProperty } from '../../protocol/value-text.ts';
-import type { TaskContext, TaskDefinition } from '../../tasks/define.ts';
+import type { WaitRequest } from '../../store/waits.ts';
+import type { TaskContext, TaskDefinition, Waited, WaitFor } from '../../tasks/define.ts';
 import { checkInput, pathOf } from '../../tasks/input-schema.ts';
 import { PermanentError } from '../../tasks/permanent-error.ts';
 import type { Registry } from '../../tasks/registry.ts';
@@ -22,6 +23,7 @@ import { RetryLater } from '../../tasks/retry-later.ts';
 import { below } from '../../tracing.ts';
 import { createReporter, type KeepProgress, type Reporter } from './reporter.ts';
 import type { HandlerEnd, HandlerReply, HandlerRequest, Job, Report } from './runner.ts';
+import { readWaited, type Suspension, toSuspension } from './suspension.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -47,19 +49,21 @@ export function runHandler(
   side: HandlerSide,
 ): Soon<HandlerEnd> {
   const reporter = createReporter(job, side.send, side.keep);
-  const succeed = (result: unknown): HandlerEnd => ({
-    kind: 'succeeded',
-    result: encodeResult(result, resultLimitBytes),
-    report: reporter.rest(),
-  });
+  let context: RunContext | undefined;
+  const succeed = (result: unknown): HandlerEnd => {
+    const wait = context?.waitOf(result);
+    if (wait) return { kind: 'suspended', wait, report: reporter.rest() };
+    return { kind: 'succeeded', result: encodeResult(result, resultLimitBytes), report: reporter.rest() };
+  };
   const fail = (error: unknown): HandlerEnd => toFailedEnd(error, reporter.rest());
   try {
     const content = decodeContent(job.content);
     const definition = registry.get(content.type);
     if (!definition) throw new PermanentError(`no handler for task type "${content.type}" here`);
     const input = parseInput(definition, content);
-    const context = new RunContext(job, content, reporter, side, resultLimitBytes);
-    const result = below(job.traceparent, () => definition.run(input, context));
+    const own = new RunContext(job, content, reporter, side, resultLimitBytes);
+    context = own;
+    const result = below(job.traceparent, () => definition.run(input, own));
     return isThenable(result) ? Promise.resolve(result).then(succeed).catch(fail) : succeed(result);
   } catch (error) {
     return fail(error);
@@ -87,6 +91,7 @@ class RunContext implements TaskContext {
   readonly #options: MessageOptions;
   readonly #side: HandlerSide;
   readonly #limitBytes: number;
+  #suspension: Suspension | undefined;
 
   constructor(job: Job, content: TaskContent, reporter: Reporter, side: HandlerSide, limitBytes: number) {
     this.id = job.id;
@@ -120,11 +125,38 @@ class RunContext implements TaskContext {
   }
 
   async checkpoint(value: unknown): Promise<void> {
-    const { refused } = await this.#side.request({
-      kind: 'checkpoint',
-      value: encodeCheckpoint(value, this.#limitBytes),
-    });
+    await this.#ask({ kind: 'checkpoint', value: encodeCheckpoint(value, this.#limitBytes) });
+  }
+
+  async token(name: string): Promise<string> {
+    return this.#ask({ kind: 'token', name: String(name) });
+  }
+
+  waitFor(what: WaitFor): never {
+    this.#suspension = toSuspension(what, this.id);
+    // What stands behind it is not a result, and a type that says so asks for `return`.
+    return this.#suspension as never;
+  }
+
+  get waited(): Waited | undefined {
+    return readWaited(this.#job.waited);
+  }
+
+  /**
+   * What the run waits for now that its handler has returned.
+   * @throws PermanentError when it has asked to wait and has returned something else
+   */
+  waitOf(result: unknown): WaitRequest | undefined {
+    if (!this.#suspension) return undefined;
+    if (result === this.#suspension) return this.#suspension.wait;
+    throw new PermanentError('the handler called waitFor and went on: write `return context.waitFor(…)`');
+  }
+
+  /** @throws Error when it was refused */
+  async #ask(request: HandlerRequest): Promise<string> {
+    const { refused, value = '' } = await this.#side.request(request);
     if (refused) throw Object.assign(new Error(refused.message), { name: refused.name });
+    return value;
   }
 
   get traceparent(): string | undefined {

@@ -3,6 +3,7 @@
 
 import type { Soon } from '../../lifecycle.ts';
 import type { KillCause, TaskError } from '../../protocol/task-error.ts';
+import type { WaitRequest } from '../../store/waits.ts';
 import type { TaskSettings } from '../../tasks/registry.ts';
 
 export interface Runner {
@@ -38,8 +39,17 @@ export interface Job {
   readonly timeoutMs: number | undefined;
   /** CBOR of what an earlier run has kept with `context.checkpoint`. */
   readonly checkpoint?: Uint8Array | undefined;
+  /** What the wait of an earlier run has brought. */
+  readonly waited?: WaitedBytes | undefined;
   /** W3C trace context of its span; missing while nothing is traced. */
   readonly traceparent?: string;
+}
+
+/** `Waited` as it goes to a handler. */
+export interface WaitedBytes {
+  readonly timedOut: boolean;
+  /** CBOR. */
+  readonly payload: Uint8Array | undefined;
 }
 
 /** How a run has ended. */
@@ -67,6 +77,8 @@ export type HandlerEnd = { readonly report: Report | undefined; readonly stop?: 
       /** Milliseconds until the next attempt; as the options of the task say unless given. */
       readonly delayMs?: number | undefined;
     }
+  /** The handler waits for something, and has no slot meanwhile. */
+  | { readonly kind: 'suspended'; readonly wait: WaitRequest }
   /** The handler asked to run again later, which is no failure. */
   | { readonly kind: 'snoozed'; readonly delayMs: number; readonly error: TaskError }
 );
@@ -84,15 +96,19 @@ export interface Report {
 export type RunOf = Pick<Job, 'queue' | 'id' | 'claim'>;
 
 /** What a handler asks its worker for, and waits for. */
-export interface HandlerRequest {
-  readonly kind: 'checkpoint';
-  /** CBOR; empty = what was kept goes. */
-  readonly value: Uint8Array;
-}
+export type HandlerRequest =
+  | {
+      readonly kind: 'checkpoint';
+      /** CBOR; empty = what was kept goes. */
+      readonly value: Uint8Array;
+    }
+  | { readonly kind: 'token'; readonly name: string };
 
 /** `refused` says why it was not done. */
 export interface HandlerReply {
   readonly refused?: TaskError | undefined;
+  /** What was asked for. */
+  readonly value?: string | undefined;
 }
 
 /** Where what handlers say while they run goes. */

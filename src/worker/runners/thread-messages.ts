@@ -82,6 +82,11 @@ const ReportSchema = v.object({
   progress: v.optional(v.object({ percent: v.number(), note: v.optional(v.string()) })),
   lines: v.array(v.string()),
 });
+const WaitSchema = v.object({
+  sources: v.array(v.string()),
+  timeoutMs: v.optional(v.number()),
+  untilMs: v.optional(v.number()),
+});
 const OwnerSchema = v.optional(v.looseObject({}));
 /** Numbers below 2 stand for groups of processes, or for the first one of the machine. */
 const PidSchema = v.pipe(v.number(), v.integer(), v.minValue(2), v.notValue(process.pid));
@@ -98,7 +103,10 @@ const MessageSchema = v.variant('kind', [
     kind: v.literal('request'),
     run: v.number(),
     number: v.number(),
-    request: v.object({ kind: v.literal('checkpoint'), value: v.instance(Uint8Array) }),
+    request: v.variant('kind', [
+      v.object({ kind: v.literal('checkpoint'), value: v.instance(Uint8Array) }),
+      v.object({ kind: v.literal('token'), name: v.string() }),
+    ]),
   }),
   v.object({
     kind: v.literal('output'),
@@ -133,6 +141,8 @@ function isHandlerEnd(end: unknown): boolean {
       return end['result'] instanceof Uint8Array;
     case 'failed':
       return v.is(ErrorSchema, end['error']) && typeof end['permanent'] === 'boolean';
+    case 'suspended':
+      return v.is(WaitSchema, end['wait']);
     case 'snoozed':
       return v.is(ErrorSchema, end['error']) && typeof end['delayMs'] === 'number';
     default:

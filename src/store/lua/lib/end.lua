@@ -53,12 +53,24 @@ function Q.bytes_kept(id, to, payload, keep_ms)
   if Q.control[6] then bytes = bytes + redis.call('HSTRLEN', Q.FOLLOWERS, id) end
   local needed = Q.control[8] and redis.call('HGET', Q.UNMET, id)
   if needed then bytes = bytes + Q.VALUE_BYTES + redis.call('HSTRLEN', Q.NEEDS, id) + string.match(needed, '%d+$') end
+  if Q.control[8] then bytes = bytes + Q.bytes_of_sources(id) end
   local terms = Q.control[7] and redis.call('HGET', Q.TERMS, id)
   if terms then bytes = bytes + Q.bytes_of_terms(terms) end
   for _, field in ipairs(Q.chunks_of(id)) do
     bytes = bytes + Q.VALUE_BYTES + redis.call('HSTRLEN', Q.LOG_LINES, field)
   end
   return bytes
+end
+
+-- Bytes of what its handler might wait for (lib/waits.lua), about.
+function Q.bytes_of_sources(id)
+  local sources = redis.call('HGET', Q.SOURCES, id)
+  local bytes = redis.call('HSTRLEN', Q.WAITS, id)
+  if not sources then return bytes end
+  for source in string.gmatch(sources, ' (%S+)=') do
+    bytes = bytes + Q.VALUE_BYTES + redis.call('HSTRLEN', Q.SOURCE_VALUES, id .. ' ' .. source)
+  end
+  return bytes + Q.VALUE_BYTES + #sources
 end
 
 -- Bytes that terms take, about: in their column, and once more in the index, each with an id.

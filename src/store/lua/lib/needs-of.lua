@@ -15,3 +15,14 @@ function Q.needs_of(id)
   end
   return found
 end
+
+-- What the handler of a task that waits still waits for (lib/waits.lua): its sources, and when the wait ends by itself.
+function Q.open_sources(id)
+  local found = {}
+  local ends, sources = string.match(redis.call('HGET', Q.WAITS, id) or '', '^open (%d+) %d+ %d+(.*)$')
+  for source in string.gmatch(sources or '', ' (%S+)') do
+    if redis.call('HGET', Q.SOURCE_VALUES, id .. ' ' .. source) == '' then found[#found + 1] = source end
+  end
+  if ends and ends ~= '0' then found[#found + 1] = ' until ' .. ends end
+  return found
+end

@@ -3,13 +3,6 @@
 -- a need fails), then each need with its name, with blanks between. NEED_VALUES has `<id> <need>` to '' as long as the need is unmet, then
 -- to how the source ended and CBOR of what it brought, with a blank between. UNMET has how many are unmet, and bytes of all values.
 
--- Whether any task of this queue has needs: `needed` of the queue says so, so that most queues look for nothing.
-function Q.note_needed()
-  if Q.control[8] then return end
-  Q.control[8] = '1'
-  redis.call('HSET', Q.QUEUE, 'needed', 1)
-end
-
 -- The needs of a task, of which none is met, from now on.
 function Q.need(id, needs)
   local fields, unmet = {}, 0

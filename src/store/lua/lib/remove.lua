@@ -10,13 +10,16 @@ function Q.drop_rows(ids)
   for _, column in ipairs(Q.ROW) do Q.call_sliced('HDEL', column, ids) end
 end
 
--- What the needs of these tasks have brought (lib/needs.lua).
+-- What the needs of these tasks have brought (lib/needs.lua), and what their handlers might wait for (lib/waits.lua).
 function Q.drop_needs(ids)
-  if redis.call('EXISTS', Q.NEEDS) == 0 then return end
+  if not Q.control[8] then return end
   for _, id in ipairs(ids) do
     local fields = {}
     for need in string.gmatch(redis.call('HGET', Q.NEEDS, id) or '', ' (%S+) %S+') do fields[#fields + 1] = id .. ' ' .. need end
     Q.call_sliced('HDEL', Q.NEED_VALUES, fields)
+    local values = {}
+    for source in string.gmatch(redis.call('HGET', Q.SOURCES, id) or '', ' (%S+)=') do values[#values + 1] = id .. ' ' .. source end
+    Q.call_sliced('HDEL', Q.SOURCE_VALUES, values)
   end
 end
 
@@ -24,6 +27,10 @@ end
 function Q.forget_wait(id, task)
   if task.state == 'scheduled' then redis.call('ZREM', Q.LATER, id) end
   redis.call('ZREM', Q.UNSTARTED, id)
+  if task.state ~= 'waiting' then return end
+  redis.call('ZREM', Q.WAIT_ENDS, id)
+  local anew = string.match(redis.call('HGET', Q.WAITS, id) or '', '^%l+ %d+ %d+ (%d+)')
+  if anew then redis.call('HSET', Q.WAITS, id, 'none 0 0 ' .. anew) end
 end
 
 -- Whether entries of this task are left.
