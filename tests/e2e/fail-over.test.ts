@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { expectBelow, msOf } from '../support/expect-below.ts';
 import { call } from '../support/http.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import type { TestRedis } from '../support/redis.ts';
@@ -22,62 +23,73 @@ test(
   LONG,
   async (context) => {
     const stage = openStage(context);
-    const [old, next] = await Promise.all([stage.redis({ 'repl-diskless-sync-delay': '0' }), stage.redis()]);
-    const proxy = await stage.proxy(old);
-    const env = { ...JOURNAL_TASKS, REDIS_URL: proxy.url, CONCURRENCY: '2' };
-    const [server] = await Promise.all([
-      stage.here('server', env),
-      stage.here('worker', env),
-      // An idle one, which has nothing to send but its pops and beats.
-      stage.here('worker', { ...env, QUEUES: 'other' }),
-    ]);
-    const facts = openQueueFacts(next);
-    const ids = await facts.send(server.url(), 2, 3_000);
-    await facts.untilBegun(ids);
-    await follow(next, old);
+    await expectBelow(GOES_ON_WITHIN_MS, async () => {
+      const [old, next] = await Promise.all([
+        stage.redis({ 'repl-diskless-sync-delay': '0' }),
+        stage.redis(),
+      ]);
+      const proxy = await stage.proxy(old);
+      const env = { ...JOURNAL_TASKS, REDIS_URL: proxy.url, CONCURRENCY: '2' };
+      const [server] = await Promise.all([
+        stage.here('server', env),
+        stage.here('worker', env),
+        // An idle one, which has nothing to send but its pops and beats.
+        stage.here('worker', { ...env, QUEUES: 'other' }),
+      ]);
+      const facts = openQueueFacts(next);
+      const ids = await facts.send(server.url(), 2, 3_000);
+      await facts.untilBegun(ids);
+      await follow(next, old);
 
-    await next.client.call('REPLICAOF', 'NO', 'ONE');
-    proxy.leadTo(next.port);
-    await old.client.call('REPLICAOF', '127.0.0.1', String(next.port));
+      await next.client.call('REPLICAOF', 'NO', 'ONE');
+      proxy.leadTo(next.port);
+      await old.client.call('REPLICAOF', '127.0.0.1', String(next.port));
 
-    const later = await eventually(async () => {
-      const answer = await facts.post(server.url(), 0);
-      return answer.status === 202 && String(answer.body['id']);
-    }, GOES_ON_WITHIN_MS);
-    await facts.untilSucceeded([...ids, later], 3_000 + GOES_ON_WITHIN_MS);
-    for (const id of ids) expect(facts.runs(id)).toBe(1);
-    await eventually(async () => (await redisCheck(server)).status === 200, GOES_ON_WITHIN_MS);
-    // Long polls hear of it, so the events are those of the new one.
-    const { body } = await call(`${server.url()}/v1/tasks`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', prefer: 'wait=10' },
-      body: JSON.stringify({ type: 'journal', input: { file: `${next.dir}/default.journal`, ms: 300 } }),
+      const later: string[] = [];
+      const accepting = await msOf(() =>
+        eventually(async () => {
+          const answer = await facts.post(server.url(), 0);
+          return answer.status === 202 && later.push(String(answer.body['id']));
+        }),
+      );
+      // The first two take three seconds by themselves.
+      const running = (await msOf(() => facts.untilSucceeded([...ids, ...later]))) - 3_000;
+      for (const id of ids) expect(facts.runs(id)).toBe(1);
+      const ready = await msOf(() => eventually(async () => (await redisCheck(server)).status === 200));
+      // Long polls hear of it, so the events are those of the new one.
+      const { body } = await call(`${server.url()}/v1/tasks`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', prefer: 'wait=10' },
+        body: JSON.stringify({ type: 'journal', input: { file: `${next.dir}/default.journal`, ms: 300 } }),
+      });
+      expect(body['state']).toBe('succeeded');
+      const idle = openQueueFacts(next, 'other');
+      const [other = ''] = await idle.send(server.url(), 1, 0);
+      return [accepting, running, ready, await msOf(() => idle.untilSucceeded([other]))];
     });
-    expect(body['state']).toBe('succeeded');
-    const idle = openQueueFacts(next, 'other');
-    const [other = ''] = await idle.send(server.url(), 1, 0);
-    await idle.untilSucceeded([other], GOES_ON_WITHIN_MS);
   },
 );
 
 test('case 3: a server whose Redis has become a replica says so until it finds another one', async (context) => {
   const stage = openStage(context);
-  const [old, next] = await Promise.all([stage.redis(), stage.redis()]);
-  const proxy = await stage.proxy(old);
-  const server = await stage.here('server', { REDIS_URL: proxy.url });
-  expect(await redisCheck(server)).toEqual({ status: 200, detail: undefined });
+  await expectBelow(GOES_ON_WITHIN_MS, async () => {
+    const [old, next] = await Promise.all([stage.redis(), stage.redis()]);
+    const proxy = await stage.proxy(old);
+    const server = await stage.here('server', { REDIS_URL: proxy.url });
+    expect(await redisCheck(server)).toEqual({ status: 200, detail: undefined });
 
-  await old.client.call('REPLICAOF', '127.0.0.1', String(next.port));
-  await eventually(async () => {
-    expect(await redisCheck(server)).toEqual({
-      status: 503,
-      detail: expect.stringMatching(/readonly|loading/),
+    await old.client.call('REPLICAOF', '127.0.0.1', String(next.port));
+    await eventually(async () => {
+      expect(await redisCheck(server)).toEqual({
+        status: 503,
+        detail: expect.stringMatching(/readonly|loading/),
+      });
+      return true;
     });
-    return true;
+    await eventually(() => reasonsOf(server).some((reason) => String(reason).startsWith('READONLY')));
+    proxy.leadTo(next.port);
+    return msOf(() => eventually(async () => (await redisCheck(server)).status === 200));
   });
-  await eventually(() => reasonsOf(server).some((reason) => String(reason).startsWith('READONLY')));
-  proxy.leadTo(next.port);
-  await eventually(async () => (await redisCheck(server)).status === 200, GOES_ON_WITHIN_MS);
 });
 
 test('case 4: an address that leads to a replica: /readyz is 503, the log says it once, and nothing ends', async (context) => {
@@ -108,16 +120,21 @@ test('case 3: a primary that has lost its replicas (min-replicas-to-write) is no
   const { stage, redis, facts, env } = await openJournalStage(context, { HEARTBEAT_MS: '500' });
   const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
 
-  await redis.client.config('SET', 'min-replicas-to-write', '1');
-  await eventually(async () => {
-    expect(await redisCheck(server)).toEqual({ status: 503, detail: 'no replicas' });
-    return true;
+  await expectBelow(GOES_ON_WITHIN_MS, async () => {
+    await redis.client.config('SET', 'min-replicas-to-write', '1');
+    await eventually(async () => {
+      expect(await redisCheck(server)).toEqual({ status: 503, detail: 'no replicas' });
+      return true;
+    });
+    expect((await facts.post(server.url(), 0)).status).toBe(503);
+    await redis.client.config('SET', 'min-replicas-to-write', '0');
+    const later: string[] = [];
+    const accepting = await msOf(() =>
+      eventually(async () => {
+        const answer = await facts.post(server.url(), 0);
+        return answer.status === 202 && later.push(String(answer.body['id']));
+      }),
+    );
+    return [accepting, await msOf(() => facts.untilSucceeded(later))];
   });
-  expect((await facts.post(server.url(), 0)).status).toBe(503);
-  await redis.client.config('SET', 'min-replicas-to-write', '0');
-  const later = await eventually(async () => {
-    const answer = await facts.post(server.url(), 0);
-    return answer.status === 202 && String(answer.body['id']);
-  }, GOES_ON_WITHIN_MS);
-  await facts.untilSucceeded([later], GOES_ON_WITHIN_MS);
 });

@@ -21,34 +21,42 @@ test.concurrent(
     const server = await stage.here('server', env);
     await stage.here('worker', env);
     const url = server.url();
-    const running = await facts.send(url, 2, 2_000);
-    await facts.untilBegun(running);
-    const waiting = await facts.send(url, 4, 20);
-
-    await redis.signal('SIGKILL');
-    for (const until = performance.now() + 10_000; performance.now() < until; await pause(1_500)) {
-      await expectRefused(facts, url);
-      expect((await call(`${url}/healthz`)).status).toBe(200);
-      await eventually(async () => (await call(`${url}/readyz`)).status === 503);
-    }
-    await redis.start();
-
+    const all: string[] = [];
     let unknown = 0;
-    const later = await eventually(async () => {
-      const answer = await facts.post(url, 20);
-      if (answer.status === 202) return String(answer.body['id']);
-      unknown += 1;
-      return false;
-    }, GOES_ON_WITHIN_MS);
-    await eventually(async () => (await call(`${url}/readyz`)).status === 200, GOES_ON_WITHIN_MS);
-    await facts.expectAllDone([...running, ...waiting, later], { withinMs: GOES_ON_WITHIN_MS, unknown });
-    // Now idle, so that the next task comes by a pop.
-    const [popped = ''] = await facts.send(url, 1, 0);
-    await facts.untilSucceeded([popped], GOES_ON_WITHIN_MS);
-    for (const id of running) {
-      expect(facts.runs(id)).toBe(1);
-      expect(await facts.task(id)).toMatchObject({ claims: 1, crashes: 0 });
-    }
+    await expectBelow(GOES_ON_WITHIN_MS, async () => {
+      const running = await facts.send(url, 2, 2_000);
+      await facts.untilBegun(running);
+      all.push(...running, ...(await facts.send(url, 4, 20)));
+
+      await redis.signal('SIGKILL');
+      for (const until = performance.now() + 10_000; performance.now() < until; await pause(1_500)) {
+        await expectRefused(facts, url);
+        expect((await call(`${url}/healthz`)).status).toBe(200);
+        await eventually(async () => (await call(`${url}/readyz`)).status === 503);
+      }
+      await redis.start();
+
+      const later = async (): Promise<string | false> => {
+        const answer = await facts.post(url, 20);
+        if (answer.status === 202) return String(answer.body['id']);
+        unknown += 1;
+        return false;
+      };
+      const tookMs = [
+        await msOf(async () => all.push(await eventually(later))),
+        await msOf(() => eventually(async () => (await call(`${url}/readyz`)).status === 200)),
+        await msOf(() => facts.expectAllDone(all, { unknown })),
+      ];
+      // Now idle, so that the next task comes by a pop.
+      const popped = await facts.send(url, 1, 0);
+      tookMs.push(await msOf(() => facts.untilSucceeded(popped)));
+      all.push(...popped);
+      for (const id of running) {
+        expect(facts.runs(id)).toBe(1);
+        expect(await facts.task(id)).toMatchObject({ claims: 1, crashes: 0 });
+      }
+      return tookMs;
+    });
   },
 );
 
@@ -118,24 +126,31 @@ test('clients killed again and again: nothing accepted is lost or recorded twice
   let unknown = 0;
   let kills = 0;
   const isEnough = (): boolean => kills > 5 && accepted.length > kills;
-  for (const until = performance.now() + 4_000; performance.now() < until || !isEnough(); kills += 1) {
-    const answers = Promise.all(Array.from({ length: 5 }, () => facts.post(server.url(), 10)));
-    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal');
-    for (const { status, headers, body } of await answers) {
-      if (status === 202) accepted.push(String(body['id']));
-      else {
-        expect([status, headers.has('retry-after')]).toEqual([503, true]);
-        unknown += 1;
+  await expectBelow(GOES_ON_WITHIN_MS, async () => {
+    for (const until = performance.now() + 4_000; performance.now() < until || !isEnough(); kills += 1) {
+      const answers = Promise.all(Array.from({ length: 5 }, () => facts.post(server.url(), 10)));
+      await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal');
+      for (const { status, headers, body } of await answers) {
+        if (status === 202) accepted.push(String(body['id']));
+        else {
+          expect([status, headers.has('retry-after')]).toEqual([503, true]);
+          unknown += 1;
+        }
       }
+      await pause(100);
     }
-    await pause(100);
-  }
-  expect(kills).toBeGreaterThan(5);
-  expect(accepted.length).toBeGreaterThan(kills);
+    expect(kills).toBeGreaterThan(5);
+    expect(accepted.length).toBeGreaterThan(kills);
 
-  const last = await eventually(() => facts.send(server.url(), 4, 0), GOES_ON_WITHIN_MS);
-  await facts.untilSucceeded(last, GOES_ON_WITHIN_MS);
-  await facts.expectAllDone([...accepted, ...last], { unknown });
+    let last: string[] = [];
+    const accepting = await msOf(async () => {
+      last = await eventually(() => facts.send(server.url(), 4, 0));
+    });
+    const running = await msOf(() => facts.untilSucceeded(last));
+    accepted.push(...last);
+    await facts.expectAllDone(accepted, { unknown });
+    return [accepting, running];
+  });
 });
 
 test('scripts flushed again and again: nobody notices', async (context) => {
@@ -147,12 +162,16 @@ test('scripts flushed again and again: nobody notices', async (context) => {
   const worker = await stage.here('worker', env);
 
   const ids: string[] = [];
-  for (const until = performance.now() + 3_000; performance.now() < until; await pause(50)) {
-    const [sent] = await Promise.all([facts.send(server.url(), 2, 10), redis.client.script('FLUSH', 'SYNC')]);
-    ids.push(...sent);
-  }
-
-  await facts.expectAllDone(ids, { withinMs: GOES_ON_WITHIN_MS });
+  await expectBelow(GOES_ON_WITHIN_MS, async () => {
+    for (const until = performance.now() + 3_000; performance.now() < until; await pause(50)) {
+      const [sent] = await Promise.all([
+        facts.send(server.url(), 2, 10),
+        redis.client.script('FLUSH', 'SYNC'),
+      ]);
+      ids.push(...sent);
+    }
+    return msOf(() => facts.expectAllDone(ids));
+  });
   for (const id of ids) expect(facts.runs(id)).toBe(1);
   expect([...server.log(), ...worker.log()].filter(({ level }) => Number(level) > 30)).toEqual([]);
 });
@@ -167,13 +186,17 @@ test('half-open connections: the fetch loop is alive again within the block time
   await stage.here('worker', { ...JOURNAL_TASKS, REDIS_URL: proxy.url, BLOCK_MS: String(blockMs) });
   await eventually(() => proxy.calls('BRPOP') > 0);
 
-  proxy.silence();
-  const pops = proxy.calls('BRPOP');
-  // One falls into the dead connection, the next ones wait for a living one.
-  const ids = await facts.send(server.url(), 3, 0);
+  const ids: string[] = [];
+  await expectBelow(blockMs + 5_000, async () => {
+    proxy.silence();
+    const pops = proxy.calls('BRPOP');
+    // One falls into the dead connection, the next ones wait for a living one.
+    ids.push(...(await facts.send(server.url(), 3, 0)));
 
-  await eventually(() => proxy.calls('BRPOP') > pops, blockMs + 5_000);
-  await facts.expectAllDone(ids);
+    const tookMs = await msOf(() => eventually(() => proxy.calls('BRPOP') > pops));
+    await facts.expectAllDone(ids);
+    return tookMs;
+  });
 });
 
 /** Expects that a new task is refused in time and with the hint to come back. @returns the answers: more than one when one was late */
