@@ -45,7 +45,7 @@ export const COLUMNS = {
   unmet: 'unmet',
   /** Its times, as JSON: they count from when its last need is met. */
   starts: 'starts',
-  /** What its handler may wait for (lua/lib/waits.lua): children and tokens, each with a digest of how it was asked for. */
+  /** What its handler may wait for (lua/lib/waits.lua): tokens, each with a digest of how it was asked for. */
   sources: 'sources',
   /** What its handler waits for, or has waited for last. */
   wait: 'waits',

@@ -1,4 +1,4 @@
-// What handlers wait for without a slot: children and tokens of their task, or a time (lua/lib/waits.lua).
+// What handlers wait for without a slot: a token of their task, or a time (lua/lib/waits.lua).
 
 import type { Redis } from 'ioredis';
 import { keyOf, type Place } from './keys.ts';
@@ -6,7 +6,7 @@ import { runScript } from './scripts.ts';
 
 /** What a handler has asked to wait for. */
 export interface WaitRequest {
-  /** Children by their ids, tokens as `sourceOfToken` names them; none: it waits for a time. */
+  /** A token is a dot and its name; none: it waits for a time. */
   readonly sources: readonly string[];
   /** Milliseconds after which the wait ends whatever has come. */
   readonly timeoutMs?: number | undefined;
@@ -32,7 +32,7 @@ interface SourceEnd {
 export interface Wait {
   /** `none`: it has not waited for anything yet. */
   readonly word: 'open' | 'met' | 'late' | 'none';
-  /** How often the task began anew: children of before are none of its own. */
+  /** How often the task began anew, and asked for its sources anew. */
   readonly anew: number;
   readonly ends: readonly SourceEnd[];
 }

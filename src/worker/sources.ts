@@ -25,7 +25,7 @@ export interface SourcesDeps {
 
 const refused = (name: string, message: string): HandlerReply => ({ refused: { name, message } });
 const STALE = refused('AbortError', 'it was not made: this run does not count any more');
-const MANY = refused('RangeError', `a task may have ${MOST_SOURCES} children and tokens at most`);
+const MANY = refused('RangeError', `a task may have ${MOST_SOURCES} tokens at most`);
 const NO_NAME = refused('TypeError', `the name of a token must match ${TOKEN_NAME.source}`);
 
 export function createSources({ leases, slots, log }: SourcesDeps): Sources {

@@ -1,12 +1,10 @@
 // Tasks that wait without a slot for a person or a time: in a thread, on the main thread, and in a process of its own.
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Popfleet } from '../../src/client/client.ts';
 import { eventually } from '../support/eventually.ts';
+import { endAll, startRole } from '../support/fleet.ts';
 import { type Answer, call, post } from '../support/http.ts';
 import { act, finished, look, run, send } from '../support/life.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -19,11 +17,9 @@ let redis: TestRedis;
 let server: RoleHere;
 let worker: RoleHere;
 let url: string;
-let folder: string;
 
 beforeAll(async () => {
   redis = await startRedis();
-  folder = await mkdtemp(join(tmpdir(), 'popfleet-waits-'));
   const variables = { TASKS, REDIS_URL: redis.url };
   [server, worker] = await Promise.all([
     startHere('server', variables),
@@ -37,7 +33,6 @@ afterAll(async () => {
   await stopHere(worker);
   await stopHere(server);
   await redis?.stop();
-  await rm(folder, { recursive: true, force: true });
 });
 
 const complete = (id: string, payload?: unknown, name = 'approval'): Promise<Answer> =>
@@ -69,7 +64,11 @@ test.each(['waits', 'waits-inline'])(
     expect(await complete(id, { by: 'bob' })).toMatchObject({ status: 409, body: { code: 'invalid-state' } });
     const client = new Popfleet({ url });
     expect(await client.waitpoints.complete(`${other}.approval`)).toMatchObject({ repeated: false });
-    expect((await finished(url, other)).result).toEqual({ timedOut: false, attempt: 1, kept: 'before' });
+    expect((await finished(url, other)).result).toMatchObject({
+      timedOut: false,
+      attempt: 1,
+      kept: 'before',
+    });
   },
 );
 
@@ -103,4 +102,29 @@ test('a handler that asks for nonsense is told what to do', async () => {
   expect(await messageOf('bad-wait', { token: `${ID}.approval` })).toMatch(/one of this task/);
   expect(await messageOf('bad-token', 'not a name')).toMatch(/name of a token must match/);
   expect(await messageOf('waits', { forgets: true })).toMatch(/return context\.waitFor/);
+});
+
+test('a wait ends at its time while no worker lives; a task that took its worker down has its token still', async () => {
+  const timed = await send(url, 'waits', { timeoutMs: 5_000 });
+  await waits(timed);
+  await stopHere(worker);
+  await eventually(async () => (await look(url, timed)).state === 'ready');
+  const start = () =>
+    startRole('worker', { TASKS, REDIS_URL: redis.url, LEASE_MS: '2000', HEARTBEAT_MS: '500' });
+  const first = await start();
+  expect(await finished(url, timed)).toMatchObject({ state: 'succeeded', result: { timedOut: true } });
+  const id = await send(url, 'waits', { dies: true });
+  await first.exited;
+  // Before anybody waits for it.
+  expect(await complete(id, 'early')).toMatchObject({ status: 200 });
+  const second = await start();
+  const task = await finished(url, id);
+  expect(task).toMatchObject({
+    state: 'succeeded',
+    crashes: 1,
+    result: { payload: 'early', kept: 'before' },
+  });
+  // In a process of its own.
+  expect(task.result).not.toMatchObject({ pid: second.pid });
+  await endAll([second]);
 });

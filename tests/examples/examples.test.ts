@@ -24,7 +24,8 @@ import { hasPython, NO_PYTHON } from '../support/python.ts';
 
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
 const EXAMPLES = join(REPO, 'examples');
-const RUN = ['python/popfleet.py', 'python/send.py', 'web/hono.mjs', 'web/next-route.ts'];
+/** tests/examples/order.test.ts runs the order. */
+const RUN = ['order/order.mjs', 'python/popfleet.py', 'python/send.py', 'web/hono.mjs', 'web/next-route.ts'];
 
 let all: RoleProcess;
 let env: Record<string, string>;

@@ -105,3 +105,29 @@ test('it can be cancelled before it begins and while it runs', async () => {
     outcome: 'cancelled',
   });
 });
+
+test('a handler that waits says for what, and goes on with what has come', async () => {
+  const asks = defineTask({
+    type: 'asks',
+    input: v.object({ untilMs: v.optional(v.number()) }),
+    run: async ({ untilMs }, context): Promise<unknown> => {
+      if (context.waited) return context.waited.timedOut ? 'too late' : context.waited.payload;
+      if (untilMs !== undefined) return context.waitFor({ untilMs });
+      return context.waitFor({ token: await context.token('approval'), timeoutMs: 1_000 });
+    },
+  });
+  const id = '01890000-0000-7000-8000-000000000001';
+  expect(await runTask(asks, {}, { id })).toMatchObject({
+    outcome: 'suspended',
+    waitsFor: { token: `${id}.approval`, timeoutMs: 1_000 },
+  });
+  expect(await runTask(asks, { untilMs: 5 })).toMatchObject({
+    outcome: 'suspended',
+    waitsFor: { untilMs: 5 },
+  });
+  const waited = { timedOut: false, payload: { by: 'ann' } };
+  expect(await runTask(asks, {}, { waited })).toMatchObject({ outcome: 'succeeded', result: { by: 'ann' } });
+  expect(await runTask(asks, {}, { waited: { timedOut: true, payload: undefined } })).toMatchObject({
+    result: 'too late',
+  });
+});
