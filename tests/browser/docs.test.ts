@@ -37,7 +37,7 @@ test.skipIf(!hasBrowser)('it shows every operation, and stays with this server',
   page.on('pageerror', (error) => complaints.push(error.message));
   const answer = await page.goto(`${server.url()}/docs`);
   expect(answer?.headers()['content-security-policy']).toContain("default-src 'none'");
-  await page.getByText('Send a task', { exact: true }).waitFor({ timeout: 15_000 });
+  await page.getByText('Send a task', { exact: true }).waitFor({ timeout: 60_000 });
   const shown = await page.locator('.opblock').count();
   const { body } = await call(`${server.url()}/openapi.json`);
   const paths = Object.values((body as { paths: Record<string, object> }).paths);
@@ -62,7 +62,7 @@ test.skipIf(!hasBrowser).each([
     const answers: string[] = [];
     page.on('response', (answer) => answers.push(`${answer.status()} ${answer.url()}`));
     await page.goto(`${proxy.url}${path}`);
-    await page.getByText('Send a task', { exact: true }).waitFor({ timeout: 15_000 });
+    await page.getByText('Send a task', { exact: true }).waitFor({ timeout: 60_000 });
     expect(answers.filter((answer) => !answer.startsWith('200 '))).toEqual([]);
     // What the page sends by itself goes to the same server; a `PUBLIC_URL` of the test has no port.
     if (publicUrl === undefined) {

@@ -306,7 +306,7 @@ describe.skipIf(!hasBrowser)('with a worker', () => {
     await page().getByText(name).waitFor();
     worker?.signal('SIGKILL');
     // Its lease runs out, and with it goes its row.
-    await page().getByText(name).waitFor({ state: 'detached', timeout: 15_000 });
+    await page().getByText(name).waitFor({ state: 'detached', timeout: 60_000 });
     await until(id, 'ready');
     await goTo('queues/default', /^default/);
     await page().getByText('balanced').waitFor();

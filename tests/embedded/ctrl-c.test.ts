@@ -25,7 +25,7 @@ test('Redis stays until the running tasks are recorded', async () => {
   try {
     let out = '';
     child.stdout.on('data', (text: Buffer) => (out += text.toString()));
-    const url = await eventually(() => /"url":"([^"]+)"/.exec(out)?.[1], 15_000);
+    const url = await eventually(() => /"url":"([^"]+)"/.exec(out)?.[1], 60_000);
     expect((await post(`${url}/add`, { one: 1, two: 2 })).status).toBe(202);
     await eventually(async () => {
       const { counts } = (await (await fetch(`${url}/v1/queues/default`)).json()) as {

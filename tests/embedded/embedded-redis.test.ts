@@ -93,7 +93,7 @@ test('of several programs started in the same moment one stays', async () => {
     started.filter((one) => one.log().some((line) => line['msg'] === 'server started'));
   await eventually(
     () => up().length === 1 && started.filter((one) => one.child.exitCode === 78).length === 2,
-    15_000,
+    60_000,
   );
   expect(redisPids()).toHaveLength(1);
   const [winner] = up();
