@@ -41,9 +41,17 @@ async function liveThrough(
   return model;
 }
 
-test('whatever happens in whatever order, nothing is lost, finished twice or followed twice', {
-  timeout: 20 * 60_000,
-}, async () => {
+/** What has happened in all worlds of a round. */
+interface Seen {
+  readonly steps: number;
+  readonly tasks: number;
+  readonly lostReplies: number;
+  readonly crashes: number;
+  readonly followed: number;
+  readonly refused: number;
+}
+
+async function liveThroughWorlds(): Promise<Seen> {
   const seen = { steps: 0, tasks: 0, lostReplies: 0, crashes: 0, followed: 0, refused: 0 };
   await fc.assert(
     fc.asyncProperty(worlds, async (steps) => {
@@ -57,13 +65,22 @@ test('whatever happens in whatever order, nothing is lost, finished twice or fol
     }),
     { numRuns: RUNS, endOnFailure: false },
   );
+  console.info('interleavings', seen);
+  return seen;
+}
+
+test('whatever happens in whatever order, nothing is lost, finished twice or followed twice', {
+  timeout: 20 * 60_000,
+}, async () => {
+  let seen = await liveThroughWorlds();
+  // By chance, once in some hundred rounds, a few worlds hardly fill Redis: then there is another round.
+  for (let round = 1; round < 3 && seen.refused <= RUNS / 4; round += 1) seen = await liveThroughWorlds();
   // The worlds were as bad as meant.
   expect(seen.steps).toBeGreaterThan(RUNS * 50);
   expect(seen.lostReplies).toBeGreaterThan(RUNS);
   expect(seen.crashes).toBeGreaterThan(RUNS / 2);
   expect(seen.followed).toBeGreaterThan(RUNS);
   expect(seen.refused).toBeGreaterThan(RUNS / 4);
-  console.info('interleavings', seen);
 });
 
 /** The scripts with one line of them changed. */
