@@ -25,7 +25,7 @@ const ADDITIVE: ReadonlySet<string> = new Set([
   'resumeSchedule',
 ]);
 /** Operations that change nothing although they are no `GET`. */
-const HARMLESS: ReadonlySet<string> = new Set(['checkTask']);
+const HARMLESS: ReadonlySet<string> = new Set(['checkTask', 'checkSchedule']);
 /** Changes nothing while its body has `dryRun`. */
 const WITH_DRY_RUN = 'startOperation';
 

@@ -18,6 +18,7 @@ export interface Worker {
   readonly queue: string;
   readonly leaseUntil: string;
   readonly holds: number;
+  readonly state: 'working' | 'quiet' | 'stopping';
   readonly host?: string;
   readonly pid?: number;
   readonly startedAt?: string;

@@ -1,11 +1,13 @@
 // Schedules: when they tick, what they made last, and their switches.
 
+import { useState } from 'preact/hooks';
 import { callApi } from './api.ts';
 import type { Items, Schedule } from './api-types.d.ts';
 import { plural, toDuration, toLocal } from './format.ts';
 import { Action, Card, Chip, Code, Empty, Loading, ProblemBox, Table, Time } from './parts.tsx';
 import { linkTo, linkToQueue, linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
+import { ScheduleForm } from './schedule-form.tsx';
 import { may } from './shared.ts';
 import { NoRead } from './with-fleet.tsx';
 
@@ -17,14 +19,35 @@ const EXAMPLE = `curl -X PUT ${new URL('../v1/schedules/morning', import.meta.ur
   -H 'content-type: application/json' \\
   -d '{"cron":"0 6 * * *","timeZone":"Europe/Berlin","type":"add","input":{"one":1,"two":2}}'`;
 
+/** What the form is about: a schedule, or a new one. */
+type Edited = Schedule | 'new' | undefined;
+
 function Schedules() {
   const { data, problem, reload } = useResource<Items<Schedule>>('schedules', 3);
+  const [edited, edit] = useState<Edited>();
+  const close = (): void => edit(undefined);
   return (
     <>
       <header class="screen-head">
         <h1>Schedules</h1>
         <p class="muted">Each tick makes one task for the whole fleet.</p>
+        {edited === undefined && may('admin') ? (
+          <button type="button" class="primary" onClick={() => edit('new')}>
+            New schedule…
+          </button>
+        ) : undefined}
       </header>
+      {edited === undefined ? undefined : (
+        <ScheduleForm
+          key={edited === 'new' ? '' : `${edited.queue} ${edited.name}`}
+          schedule={edited === 'new' ? undefined : edited}
+          close={close}
+          onDone={() => {
+            close();
+            reload();
+          }}
+        />
+      )}
       {data === undefined ? (
         problem ? (
           <ProblemBox problem={problem} retry={reload} />
@@ -32,19 +55,18 @@ function Schedules() {
           <Loading />
         )
       ) : (
-        <List schedules={data.items} reload={reload} />
+        <List schedules={data.items} reload={reload} edit={edit} />
       )}
     </>
   );
 }
 
-function List({
-  schedules,
-  reload,
-}: {
-  readonly schedules: readonly Schedule[];
+interface ListProps {
   readonly reload: () => void;
-}) {
+  readonly edit: (schedule: Schedule) => void;
+}
+
+function List({ schedules, reload, edit }: ListProps & { readonly schedules: readonly Schedule[] }) {
   if (schedules.length === 0) {
     return (
       <Card>
@@ -59,14 +81,18 @@ function List({
     <Card>
       <Table label="Schedules" heads={['Schedule', 'When', 'Next', 'Last', 'Runs', '-Actions']}>
         {schedules.map((one) => (
-          <Row key={`${one.queue} ${one.name}`} schedule={one} reload={reload} />
+          <Row key={`${one.queue} ${one.name}`} schedule={one} reload={reload} edit={edit} />
         ))}
       </Table>
     </Card>
   );
 }
 
-function Row({ schedule, reload }: { readonly schedule: Schedule; readonly reload: () => void }) {
+interface RowProps extends ListProps {
+  readonly schedule: Schedule;
+}
+
+function Row({ schedule, reload, edit }: RowProps) {
   const { name, queue, type, paused = false, next, last, skipped, fault } = schedule;
   const [first, ...later] = next;
   return (
@@ -98,7 +124,9 @@ function Row({ schedule, reload }: { readonly schedule: Schedule; readonly reloa
         {skipped === undefined ? undefined : <div class="muted">{plural(skipped.count, 'tick')} skipped</div>}
       </td>
       <td>{type === undefined ? '–' : <a href={linkTo(['types', type])}>{type}</a>}</td>
-      <td class="row-end">{may('admin') ? <Buttons schedule={schedule} reload={reload} /> : undefined}</td>
+      <td class="row-end">
+        {may('admin') ? <Buttons schedule={schedule} reload={reload} edit={edit} /> : undefined}
+      </td>
     </tr>
   );
 }
@@ -135,26 +163,33 @@ function whenOf({ cron, everyMs, timeZone }: Schedule) {
   return everyMs === undefined ? '–' : `every ${toDuration(everyMs)}`;
 }
 
-function Buttons({
-  schedule: { name, queue, paused = false, fault },
-  reload,
-}: {
-  readonly schedule: Schedule;
-  readonly reload: () => void;
-}) {
+function Buttons({ schedule, reload, edit }: RowProps) {
+  const { name, queue, paused = false, fault } = schedule;
   const path = (verb: string): string =>
     `schedules/${encodeURIComponent(name)}${verb}?queue=${encodeURIComponent(queue)}`;
   const verb = paused ? 'resume' : 'pause';
   return (
     <div class="actions">
       {fault === undefined ? (
-        <Action
-          label={paused ? 'Resume' : 'Pause'}
-          about={name}
-          done={paused ? `${name} goes on` : `${name} is paused`}
-          run={() => callApi('POST', path(`/${verb}`))}
-          after={reload}
-        />
+        <>
+          <Action
+            label="Run now"
+            about={name}
+            done={`${name} has made a task`}
+            run={() => callApi('POST', path('/run'))}
+            after={reload}
+          />
+          <button type="button" aria-label={`Edit ${name}`} onClick={() => edit(schedule)}>
+            Edit…
+          </button>
+          <Action
+            label={paused ? 'Resume' : 'Pause'}
+            about={name}
+            done={paused ? `${name} goes on` : `${name} is paused`}
+            run={() => callApi('POST', path(`/${verb}`))}
+            after={reload}
+          />
+        </>
       ) : undefined}
       <Action
         label="Delete"

@@ -1,10 +1,11 @@
 // Live workers: what each runs and serves, and until when its lease holds.
 
+import { callApi } from './api.ts';
 import type { Worker } from './api-types.d.ts';
 import { plural, toCount } from './format.ts';
-import { Card, Chip, Code, Meter, Table, Time } from './parts.tsx';
+import { Action, Card, Chip, Code, Meter, Table, Time } from './parts.tsx';
 import { linkToQueue } from './place.ts';
-import type { Fleet } from './shared.ts';
+import { type Fleet, may } from './shared.ts';
 import { slotsOf, WithFleet } from './with-fleet.tsx';
 
 export function WorkersScreen() {
@@ -32,7 +33,16 @@ function Workers({ fleet }: { readonly fleet: Fleet }) {
         <Card>
           <Table
             label="Workers"
-            heads={['Worker', 'Queues', 'Slots busy', 'Lease ends', 'Started', 'Version', 'Types']}
+            heads={[
+              'Worker',
+              'Queues',
+              'Slots busy',
+              'Lease ends',
+              'Started',
+              'Version',
+              'Types',
+              ...(may('admin') ? ['-Actions'] : []),
+            ]}
           >
             {groups.map((group) => (
               <Row key={group[0].worker} group={group} hasOthers={versions.size > 1} />
@@ -57,12 +67,14 @@ function byName(workers: readonly Worker[]): readonly Group[] {
 }
 
 function Row({ group, hasOthers }: { readonly group: Group; readonly hasOthers: boolean }) {
-  const [{ worker, host, pid, concurrency = 0, threads, startedAt, version, types, leaseUntil }] = group;
+  const [{ worker, concurrency = 0, threads, startedAt, version, types, leaseUntil }] = group;
   const { busy } = slotsOf(group);
+  const state = stateOf(group);
   return (
     <tr data-row>
       <td>
-        <b>{host === undefined ? worker : `${host}:${String(pid)}`}</b>
+        <b>{nameOf(group[0])}</b>{' '}
+        {state === 'working' ? undefined : <Chip state={state === 'quiet' ? 'paused' : 'warn'}>{state}</Chip>}
         <br />
         <code class="muted">{worker}</code>
       </td>
@@ -91,6 +103,58 @@ function Row({ group, hasOthers }: { readonly group: Group; readonly hasOthers: 
       <td class="cut" title={types?.join(', ')}>
         {types === undefined ? '–' : types.join(', ')}
       </td>
+      {may('admin') ? (
+        <td class="row-end">
+          {isServer(group) ? undefined : <Orders worker={worker} name={nameOf(group[0])} state={state} />}
+        </td>
+      ) : undefined}
     </tr>
+  );
+}
+
+function nameOf({ worker, host, pid }: Worker): string {
+  return host === undefined ? worker : `${host}:${String(pid)}`;
+}
+
+/** The deliveries of a server go on as long as it does. */
+function isServer(group: Group): boolean {
+  return group.every(({ queue }) => queue === 'webhooks');
+}
+
+/** One that is quiet in some of its queues alone still works. */
+function stateOf(group: Group): Worker['state'] {
+  if (group.some(({ state }) => state === 'stopping')) return 'stopping';
+  return group.every(({ state }) => state === 'quiet') ? 'quiet' : 'working';
+}
+
+/** What a worker can be told. */
+function Orders({
+  worker,
+  name,
+  state,
+}: {
+  readonly worker: string;
+  readonly name: string;
+  readonly state: Worker['state'];
+}) {
+  const tell = (verb: string): Promise<unknown> =>
+    callApi('POST', `workers/${encodeURIComponent(worker)}/${verb}`);
+  if (state === 'stopping') return null;
+  return (
+    <div class="actions">
+      {state === 'quiet' ? (
+        <Action label="Resume" about={name} done={`${name} goes on`} run={() => tell('resume')} />
+      ) : (
+        <Action label="Quiet" about={name} done={`${name} claims nothing more`} run={() => tell('quiet')} />
+      )}
+      <Action
+        label="Stop"
+        about={name}
+        tone="danger"
+        done={`${name} ends once nothing runs there`}
+        confirm={`${name} claims nothing more, and its program ends once nothing runs there. Whatever started it may start another one.`}
+        run={() => tell('stop')}
+      />
+    </div>
   );
 }

@@ -1,4 +1,4 @@
-// The dashboard: dead letters by their causes, operations, and the system behind the fleet.
+// The dashboard: dead letters by their causes, operations, the system behind the fleet, schedules and workers.
 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { call, post } from '../support/http.ts';
 import { makeKey } from '../support/keys.ts';
 
 const reader = makeKey(['read']);
-const { server, redis, page, folder, serve, startWorker, open, goTo, send, until, violations } =
+const { server, redis, page, folder, serve, startWorker, open, goTo, send, until, violations, faultsNow } =
   useDashboard();
 
 beforeAll(async () => {
@@ -225,5 +225,70 @@ describe.skipIf(!hasBrowser)('the system', () => {
     await goTo('operations', 'Your key may not see operations');
     await goTo('system', 'System');
     await expect.poll(() => page().locator('main button').count()).toBe(0);
+  });
+});
+
+describe.skipIf(!hasBrowser)('schedules and workers', () => {
+  test('a schedule is typed: when it would run is shown at once, or what is wrong, at the field', async () => {
+    await open(`${server().url()}/ui/#/schedules`, true);
+    await page().getByRole('button', { name: 'New schedule…' }).click();
+    const runs = page().locator('#next-runs li');
+    await page()
+      .getByLabel(/^Pattern/)
+      .fill('0 6 32 * *');
+    await page().locator('#schedule-cron[aria-invalid]').waitFor();
+    await page()
+      .getByLabel(/^Pattern/)
+      .fill('30 6 * * *');
+    await page()
+      .getByLabel(/^Time zone/)
+      .fill('Asia/Kathmandu');
+    await page().getByLabel('Task type').selectOption('add');
+    await page().getByLabel('Input as JSON').fill('{"one":1');
+    await page().getByText('This is no JSON').waitFor();
+    await page().getByLabel('Input as JSON').fill('{"one":1,"two":2}');
+    await expect.poll(() => runs.count()).toBe(5);
+    // Half past six there.
+    const next = await runs
+      .locator('time')
+      .evaluateAll((all) => all.map((one) => one.getAttribute('datetime')));
+    expect(next.filter((at) => at?.includes('T00:45:00')).length).toBeGreaterThanOrEqual(5);
+    expect(await faultsNow('the form of a schedule')).toEqual([]);
+    await page().getByLabel(/^Name/).fill('monsoon');
+    await page().getByRole('button', { name: 'Make it' }).click();
+    const row = page().locator('main tbody tr').filter({ hasText: 'monsoon' });
+    await row.getByText('Asia/Kathmandu').waitFor();
+
+    await row.getByRole('button', { name: 'Run now monsoon' }).click();
+    await page().getByText('monsoon has made a task').waitFor();
+    await eventually(async () => {
+      const { body } = await call(`${server().url()}/v1/tasks?queue=default&type=add`);
+      return (body['items'] as unknown[]).length > 0;
+    });
+    await row.getByRole('button', { name: 'Edit monsoon' }).click();
+    await page().getByLabel('When').selectOption('every');
+    await page()
+      .getByLabel(/^Every/)
+      .fill('90');
+    await page().getByRole('button', { name: 'Save' }).click();
+    await row.getByText('every 1 min 30 s').waitFor();
+    const { body } = await call(`${server().url()}/v1/schedules/monsoon`);
+    expect(body).toMatchObject({ everyMs: 90_000, type: 'add', input: { one: 1, two: 2 } });
+    expect(body['cron']).toBeUndefined();
+  });
+
+  test('a worker is told to be quiet, to go on, and to stop', async () => {
+    await goTo('workers', 'Workers');
+    const row = page().locator('main tbody tr').filter({ hasText: 'default' });
+    await row.getByRole('button', { name: /^Quiet / }).click();
+    await row.locator('.is-paused', { hasText: 'quiet' }).waitFor();
+    expect(await faultsNow('workers')).toEqual([]);
+    await row.getByRole('button', { name: /^Resume / }).click();
+    await row.locator('.is-paused').waitFor({ state: 'detached' });
+    await row.getByRole('button', { name: /^Stop / }).click();
+    await page().getByRole('dialog', { name: 'Stop' }).getByRole('button', { name: 'Back' }).click();
+    await row.getByRole('button', { name: /^Stop / }).click();
+    await page().getByRole('dialog', { name: 'Stop' }).getByRole('button', { name: 'Stop' }).click();
+    await row.locator('.is-warn', { hasText: 'stopping' }).waitFor();
   });
 });

@@ -1,6 +1,8 @@
 // The dashboard: every screen for every eye and hand, for every kind of key, and under a path.
 
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Server } from '../../src/server/server.ts';
@@ -216,6 +218,34 @@ describe.skipIf(!hasBrowser)('keys', () => {
     await page().getByRole('button', { name: 'Sign out' }).click();
     await other.getByLabel('API key').waitFor();
     await other.close();
+  });
+
+  test('a form on the page of another site changes nothing, although the session goes along', async () => {
+    await signIn(admin.text);
+    await page().getByRole('button', { name: 'Pause', exact: true }).waitFor();
+    // Another port is another origin of the same site: browsers send it the cookie.
+    const action = `${guarded.url()}/v1/queues/default/pause`;
+    const elsewhere = createServer((_, response) => {
+      response.setHeader('content-type', 'text/html');
+      response.end(`<form method="post" action="${action}" enctype="text/plain"><button>Win</button></form>`);
+    });
+    await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = elsewhere.address() as AddressInfo;
+      await page().goto(`http://127.0.0.1:${port}/`);
+      const [answer] = await Promise.all([
+        page().waitForResponse(action),
+        page().getByRole('button', { name: 'Win' }).click(),
+      ]);
+      expect(answer.status()).toBe(403);
+      expect(await answer.request().headerValue('cookie')).toMatch(/^popfleet=/);
+      const { body } = await call(`${server().url()}/v1/queues/default`);
+      expect(body['paused']).toBe(false);
+    } finally {
+      await page().goto('about:blank');
+      elsewhere.closeAllConnections();
+      elsewhere.close();
+    }
   });
 
   test('a key that may only send is told so, and may send', async () => {

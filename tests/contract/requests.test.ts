@@ -196,7 +196,7 @@ function asItMustBe(operationId: string, value: unknown): unknown {
   if ('ttlMs' in fields) delete fields['expiresAt'];
   if ('url' in fields) fields['url'] = RECEIVER;
   if ('webhook' in fields) fields['webhook'] = { ...(fields['webhook'] as object), url: RECEIVER };
-  if (operationId !== 'putSchedule') return fields;
+  if (operationId !== 'putSchedule' && operationId !== 'checkSchedule') return fields;
   const { cron: _, timeZone: __, ...rest } = fields;
   return { everyMs: 60_000, ...rest };
 }

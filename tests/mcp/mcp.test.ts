@@ -105,7 +105,9 @@ describe('what is offered', () => {
       expect(description).toContain(operation?.summary);
       expect(inputSchema).toMatchObject({ type: 'object', additionalProperties: false });
       expect(JSON.stringify(inputSchema)).not.toContain('$ref');
-      expect(annotations?.readOnlyHint).toBe(operation?.method === 'GET' || name === 'checkTask');
+      expect(annotations?.readOnlyHint).toBe(
+        operation?.method === 'GET' || /^check(?:Task|Schedule)$/.test(name),
+      );
     }
     const names = all.map(({ name }) => name);
     expect(names).toEqual(

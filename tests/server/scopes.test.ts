@@ -80,6 +80,7 @@ const ROUTES: readonly Row[] = [
   ['GET', '/v1/system', 'read'],
   ['GET', '/v1/scale', 'read'],
   ['PUT', '/v1/schedules/hourly', 'admin', { everyMs: 3_600_000, type: 'add', input: INPUT }],
+  ['POST', '/v1/schedules/check', 'read', { everyMs: 3_600_000, type: 'add', input: INPUT }],
   ['GET', '/v1/schedules', 'read'],
   ['GET', '/v1/schedules/hourly', 'read'],
   ['POST', '/v1/schedules/hourly/pause', 'admin'],

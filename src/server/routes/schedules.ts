@@ -28,7 +28,7 @@ const queueQuery = {
 };
 const ONE_PROBLEMS = ['not-found', 'ambiguous-name', 'invalid-query'] as const;
 
-/** `PUT`, `GET` and `DELETE /v1/schedules/{name}`, `GET /v1/schedules`, `POST …/pause`, `…/resume` and `…/run`. */
+/** `PUT`, `GET` and `DELETE /v1/schedules/{name}`, `GET /v1/schedules`, `POST …/pause`, `…/resume` and `…/run`, and `POST /v1/schedules/check`. */
 export function scheduleRoutes(
   deps: Pick<Deps, 'accept' | 'schedules' | 'bodyLimitBytes' | 'quota' | 'log'>,
 ): readonly Route[] {
@@ -73,6 +73,7 @@ export function scheduleRoutes(
   }
 
   return [
+    route('POST', '/v1/schedules/check', CHECK, (c) => check(c, deps)),
     route('GET', '/v1/schedules', LIST, async (c) => {
       const among = amongOf(c);
       const all = await schedules.list();
@@ -109,6 +110,17 @@ export function scheduleRoutes(
     ),
     route('POST', '/v1/schedules/:name/run', RUN, run),
   ];
+}
+
+/** When a schedule would tick that nobody keeps. */
+async function check(
+  c: Context<AppEnv>,
+  { accept, bodyLimitBytes }: Pick<Deps, 'accept' | 'bodyLimitBytes'>,
+): Promise<Response> {
+  const given = validate(ScheduleSchema, await readBody(c, bodyLimitBytes));
+  const schedule = await accept.prepareSchedule(given, c.get('caller'));
+  const next = nextTicks(schedule, Date.now(), RUNS_SHOWN);
+  return answer(c, 200, { type: schedule.type, queue: schedule.queue, next: next.map(toTime) });
 }
 
 /** @throws PopfleetError `invalid-input` when it cannot be read */
@@ -219,6 +231,30 @@ const RUN: Operation = {
     },
   },
   problems: [...ONE_PROBLEMS, 'unknown-type', 'invalid-input', 'quota-exceeded', 'queue-full', 'redis-full'],
+};
+
+const CHECK: Operation = {
+  id: 'checkSchedule',
+  tag: 'schedules',
+  summary: 'Check a schedule without keeping it',
+  description:
+    'Refuses what `PUT /v1/schedules/{name}` refuses of a body, and says when it would tick next. It writes nothing.',
+  scope: 'read',
+  body: SCHEDULE_BODIES,
+  answers: {
+    200: {
+      description: 'It would be taken.',
+      schema: v.object({ type: v.string(), queue: v.string(), next: ViewSchema.entries.next }),
+    },
+  },
+  problems: [
+    'malformed-body',
+    'unknown-type',
+    'too-large',
+    'unsupported-media-type',
+    'invalid-input',
+    'queue-full',
+  ],
 };
 
 const PUT: Operation = {
