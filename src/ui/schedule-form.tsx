@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { callApi, type Problem, problemOf } from './api.ts';
 import type { Items, Schedule, TaskType } from './api-types.d.ts';
 import { Choice } from './choice.tsx';
-import { Fault } from './fault.tsx';
+import { FormEnd, TextField } from './form-parts.tsx';
 import { toLocal } from './format.ts';
 import { faultAt, malformed } from './input-editor.tsx';
 import { Card, Time } from './parts.tsx';
@@ -151,17 +151,7 @@ export function ScheduleForm({
     >
       <Card title={schedule ? `Change ${schedule.name}` : 'New schedule'}>
         <Fields typed={whole} types={types} isNew={schedule === undefined} fault={fault} set={set} />
-        <div role="alert">
-          <ProblemList problem={problem} />
-        </div>
-        <div class="actions">
-          <button type="submit" class="primary">
-            {schedule ? 'Save' : 'Make it'}
-          </button>
-          <button type="button" onClick={close}>
-            Back
-          </button>
-        </div>
+        <FormEnd problem={problem} submit={schedule ? 'Save' : 'Make it'} close={close} />
       </Card>
       <Card title="Next runs">
         <div aria-live="polite" id="next-runs">
@@ -182,8 +172,8 @@ interface FieldsProps {
 
 function Fields({ typed, types, isNew, fault, set }: FieldsProps) {
   const field = (name: TextName, label: string, hint: string) => (
-    <Text
-      name={name}
+    <TextField
+      id={`schedule-${name}`}
       label={label}
       hint={hint}
       text={typed[name]}
@@ -264,38 +254,3 @@ function Preview({ checked }: { readonly checked: Checked }) {
 }
 
 type TextName = 'name' | 'queue' | 'cron' | 'timeZone' | 'seconds';
-
-function Text({
-  name,
-  label,
-  hint,
-  text,
-  fault,
-  setText,
-}: {
-  readonly name: string;
-  readonly label: string;
-  readonly hint: string;
-  readonly text: string;
-  readonly fault: string | undefined;
-  readonly setText: (text: string) => void;
-}) {
-  const id = `schedule-${name}`;
-  return (
-    <div class="field">
-      <label for={id}>
-        {label} <span class="muted">{hint}</span>
-      </label>
-      <input
-        id={id}
-        value={text}
-        autocomplete="off"
-        spellcheck={false}
-        aria-invalid={fault === undefined ? undefined : true}
-        aria-describedby={fault === undefined ? undefined : `${id}-fault`}
-        onInput={({ currentTarget }) => setText(currentTarget.value)}
-      />
-      <Fault id={id} text={fault} />
-    </div>
-  );
-}

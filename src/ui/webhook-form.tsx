@@ -3,9 +3,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import { callApi, type Problem, problemOf } from './api.ts';
 import type { WebhookEndpoint } from './api-types.d.ts';
-import { Fault } from './fault.tsx';
+import { FormEnd, TextField } from './form-parts.tsx';
 import { Card } from './parts.tsx';
-import { ProblemList } from './problem-list.tsx';
 import { announce } from './shared.ts';
 
 const ENDS = ['succeeded', 'dead', 'cancelled'] as const;
@@ -54,7 +53,7 @@ export function WebhookForm({
           void save();
         }}
       >
-        <Text
+        <TextField
           id="webhook-url"
           label="URL"
           hint="where messages are posted"
@@ -63,7 +62,7 @@ export function WebhookForm({
           fault={faultOf('url')}
         />
         <Ends ends={ends} setEnds={setEnds} fault={faultOf('states')} />
-        <Text
+        <TextField
           id="webhook-types"
           label="Types"
           hint="with blanks between; none = all"
@@ -71,7 +70,7 @@ export function WebhookForm({
           setText={setTypes}
           fault={faultOf('types')}
         />
-        <Text
+        <TextField
           id="webhook-queues"
           label="Queues"
           hint="with blanks between; none = all"
@@ -79,17 +78,7 @@ export function WebhookForm({
           setText={setQueues}
           fault={faultOf('queues')}
         />
-        <div role="alert">
-          <ProblemList problem={problem} />
-        </div>
-        <div class="actions">
-          <button type="submit" class="primary">
-            {endpoint ? 'Save' : 'Register'}
-          </button>
-          <button type="button" onClick={close}>
-            Back
-          </button>
-        </div>
+        <FormEnd problem={problem} submit={endpoint ? 'Save' : 'Register'} close={close} />
       </form>
     </Card>
   );
@@ -141,38 +130,4 @@ function withOrWithout(before: ReadonlySet<string>, one: string, isIn: boolean):
   if (isIn) next.add(one);
   else next.delete(one);
   return next;
-}
-
-function Text({
-  id,
-  label,
-  hint,
-  text,
-  setText,
-  fault,
-}: {
-  readonly id: string;
-  readonly label: string;
-  readonly hint: string;
-  readonly text: string;
-  readonly setText: (text: string) => void;
-  readonly fault: string | undefined;
-}) {
-  return (
-    <div class="field">
-      <label for={id}>
-        {label} <span class="muted">{hint}</span>
-      </label>
-      <input
-        id={id}
-        value={text}
-        autocomplete="off"
-        spellcheck={false}
-        aria-invalid={fault === undefined ? undefined : true}
-        aria-describedby={fault === undefined ? undefined : `${id}-fault`}
-        onInput={(event) => setText(event.currentTarget.value)}
-      />
-      <Fault id={id} text={fault} />
-    </div>
-  );
 }
