@@ -236,15 +236,13 @@ const RUN: Operation = {
 const CHECK: Operation = {
   id: 'checkSchedule',
   tag: 'schedules',
-  summary: 'Check a schedule without keeping it',
-  description:
-    'Refuses what `PUT /v1/schedules/{name}` refuses of a body, and says when it would tick next. It writes nothing.',
+  summary: 'Check a schedule',
   scope: 'read',
   body: SCHEDULE_BODIES,
   answers: {
     200: {
       description: 'It would be taken.',
-      schema: v.object({ type: v.string(), queue: v.string(), next: ViewSchema.entries.next }),
+      schema: v.object({ type: v.string(), queue: v.string(), next: v.array(v.string()) }),
     },
   },
   problems: [
