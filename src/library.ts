@@ -25,15 +25,14 @@ import { createEventHub } from './store/event-hub.ts';
 import { createEventReader } from './store/event-reader.ts';
 import { createInspector } from './store/inspector.ts';
 import { type CancelAnswer, createOperator, type ReplayAnswer } from './store/operator.ts';
-import { createOutbox } from './store/outbox.ts';
-import { createProducer, type Verdict } from './store/producer.ts';
+import type { Verdict } from './store/producer.ts';
 import type { TaskRecord } from './store/record.ts';
 import { faultOfRedisUrl } from './store/redis-url.ts';
 import { createWaiters } from './store/waiters.ts';
 import { SentTask, type Stored, type TaskHandle } from './task-handle.ts';
 import { isTaskDefinition, type TaskDefinition } from './tasks/define.ts';
 import { type Registry, toRegistry } from './tasks/registry.ts';
-import { createRelay } from './upkeep/relay.ts';
+import { openRelay } from './upkeep/open-relay.ts';
 import { readTaskView, type TaskView } from './views/task-view.ts';
 
 /** Options of one task, as `POST /v1/tasks` takes them beside type and input. */
@@ -137,8 +136,7 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
   const connection = { url: redisUrl, tls: redisTls, log };
   const command = openCommandConnection(connection, 'library', FRONT_DOOR_TIMING);
   const inspector = createInspector(command);
-  const outbox = createOutbox(command);
-  const relay = createRelay({ outbox, producer: createProducer(command), log });
+  const relay = openRelay(command, log);
   const operator = createOperator(command, relay.soon);
   const waitpoints = createWaitpoints(command);
   const accept = openAccept(command, registry);

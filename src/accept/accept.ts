@@ -20,13 +20,14 @@ import {
   prepareSchedule,
   prepareTask,
   type Sender,
+  type StepOfWorkflow,
 } from './new-task.ts';
 import { sendMany } from './send-many.ts';
 
 /** @throws PopfleetError `redis-unavailable` from every method that returns a promise */
 export interface Accept {
   /** Makes a task of a call that was validated. @throws PopfleetError `unknown-type`, `invalid-input`, `forbidden` */
-  prepare(call: Call, sender: Sender, position?: Position): Prepared;
+  prepare(call: Call, sender: Sender, position?: Position, step?: StepOfWorkflow): Prepared;
   /**
    * Checks the limits for one task. A task that its key has made before is always admitted.
    * @returns a promise unless it is certainly admitted; it rejects with PopfleetError `quota-exceeded`, `queue-full` or
@@ -90,8 +91,8 @@ export function createAccept({ registry, producer, keyOwners, limits, log }: Acc
   }
 
   return {
-    prepare(call, sender, position = ALONE) {
-      return logging(() => prepareTask(checkCall(registry, call, position), sender));
+    prepare(call, sender, position = ALONE, step?: StepOfWorkflow) {
+      return logging(() => prepareTask(checkCall(registry, call, position, step), sender));
     },
 
     admit(prepared, sender) {

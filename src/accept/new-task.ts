@@ -72,9 +72,14 @@ export function definitionOf(
   { type, input }: Pick<Call, 'type' | 'input'>,
   position: Position,
 ): TaskDefinition {
+  const definition = knownDefinition(registry, type, position);
+  validateInput(definition.input, input, position.input);
+  return definition;
+}
+
+function knownDefinition(registry: Registry, type: string, position: Position): TaskDefinition {
   const definition = registry.get(type);
   if (!definition) throw unknownType(registry, type, position);
-  validateInput(definition.input, input, position.input);
   return definition;
 }
 
@@ -92,6 +97,16 @@ export function unknownType(registry: Registry, type: string, { call }: Position
   return new PopfleetError('unknown-type', message, { faults });
 }
 
+/** A task that is a step of a workflow. */
+export interface StepOfWorkflow {
+  /** What its message says of it. */
+  readonly workflow: { readonly id: string; readonly step: string };
+  /** Its input refers to what other steps bring: the worker checks it. */
+  readonly isLater: boolean;
+}
+
+const NO_FIELDS: SearchFields = new Map();
+
 /** A call whose type and input were checked, and those of what follows its task. */
 export interface CheckedCall {
   readonly call: Call;
@@ -100,21 +115,29 @@ export interface CheckedCall {
   /** By which its task is found. */
   readonly fields: SearchFields;
   readonly onEnd: CheckedCall | undefined;
+  readonly step?: StepOfWorkflow | undefined;
 }
 
 /**
  * Checks type and input of a call that was validated.
  * @throws PopfleetError `unknown-type`, `invalid-input`
  */
-export function checkCall(registry: Registry, call: Call, position: Position): CheckedCall {
-  const definition = definitionOf(registry, call, position);
-  const fields = searchFieldsOf(definition, call.input, position.input);
+export function checkCall(
+  registry: Registry,
+  call: Call,
+  position: Position,
+  step?: StepOfWorkflow,
+): CheckedCall {
+  const definition = step?.isLater
+    ? knownDefinition(registry, call.type, position)
+    : definitionOf(registry, call, position);
+  const fields = step?.isLater ? NO_FIELDS : searchFieldsOf(definition, call.input, position.input);
   const { onEnd } = call;
-  if (!onEnd) return { call, definition, position, fields, onEnd: undefined };
+  if (!onEnd) return { call, definition, position, fields, onEnd: undefined, step };
   const at = `${position.call}/onEnd`;
   const follower = compact<Call>({ ...onEnd, input: onEnd.input === undefined ? {} : onEnd.input });
   const below: Position = { call: at, input: `${at}/input`, queue: '`onEnd.queue`' };
-  return { call, definition, position, fields, onEnd: checkCall(registry, follower, below) };
+  return { call, definition, position, fields, onEnd: checkCall(registry, follower, below), step };
 }
 
 /**
@@ -124,12 +147,12 @@ export function checkCall(registry: Registry, call: Call, position: Position): C
  *   nobody may
  */
 export function prepareTask(checked: CheckedCall, sender: Sender): Prepared {
-  const { call, definition, position, onEnd } = checked;
+  const { call, definition, position, onEnd, step } = checked;
   const { defaults = {} } = definition;
   const queue = call.queue ?? defaults.queue ?? DEFAULT_QUEUE;
   demandQueue(sender, queue, position);
   const { key, traceparent } = sender;
-  const own = toMessageOptions(call);
+  const own = step ? { ...toMessageOptions(call), workflow: step.workflow } : toMessageOptions(call);
   const options = traceparent === undefined ? own : { ...own, traceparent };
   const extras = toExtras(checked, key);
   const webhook = call.webhook ?? defaults.webhook;

@@ -167,6 +167,8 @@ export interface TaskView extends TaskRow {
   }[];
   /** The task that it follows, and how that ended. */
   readonly cause?: { readonly id: string; readonly state: string };
+  /** The workflow of which it is a step. */
+  readonly workflow?: { readonly id: string; readonly step: string };
   readonly traceparent?: string;
   readonly links: {
     readonly self: string;

@@ -16,6 +16,8 @@ const ADDITIVE: ReadonlySet<string> = new Set([
   'sendTasks',
   'retryTask',
   'completeWaitpoint',
+  'startWorkflow',
+  'retryWorkflow',
   'pauseQueue',
   'resumeQueue',
   'runSchedule',

@@ -30,8 +30,9 @@ export const TRANSITIONS: Readonly<Record<TaskState | TaskOrigin, readonly (Task
   // To `waiting` when its handler waits for something without a slot (lua/lib/waits.lua).
   running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready', 'waiting'],
   succeeded: ['removed'],
-  dead: ['ready', 'removed', 'moved'],
-  cancelled: ['removed'],
+  // To `waiting` when their workflow is retried.
+  dead: ['ready', 'waiting', 'removed', 'moved'],
+  cancelled: ['waiting', 'removed'],
   // On its way to another queue. It is not counted as removed but as no longer accepted here (moved.lua).
   moved: ['removed'],
 };

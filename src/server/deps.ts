@@ -18,6 +18,8 @@ import type { ReadSeries } from '../store/series.ts';
 import type { Waitpoints } from '../store/waitpoints.ts';
 import type { Waiters } from '../store/waiters.ts';
 import type { WebhookEndpoints } from '../store/webhook-endpoints.ts';
+import type { Workflows } from '../store/workflows.ts';
+import type { AcceptWorkflow } from '../workflows/accept-workflow.ts';
 import type { Upkeep } from '../upkeep/upkeep.ts';
 import type { Registry } from '../tasks/registry.ts';
 import type { Guard } from '../webhooks/guard.ts';
@@ -39,6 +41,8 @@ export interface Deps extends AccessDeps {
   readonly operations: Operations;
   /** Goes on with the operations of a place. */
   readonly operateSoon: Upkeep['operations']['soon'];
+  readonly workflows: Workflows;
+  readonly acceptWorkflow: AcceptWorkflow;
   readonly readLoad: (queue: string) => Promise<LoadReading>;
   readonly readSeries: ReadSeries;
   readonly redisFacts: ReadRedisFacts;

@@ -16,6 +16,8 @@ import { createSeriesReader } from '../store/series.ts';
 import { createSessions } from '../store/sessions.ts';
 import { createWaitpoints } from '../store/waitpoints.ts';
 import type { Registry } from '../tasks/registry.ts';
+import { createWorkflows } from '../store/workflows.ts';
+import { createAcceptWorkflow } from '../workflows/accept-workflow.ts';
 import type { Upkeep } from '../upkeep/upkeep.ts';
 import { createGuard } from '../webhooks/guard.ts';
 import { type AccessSettings, createAccess } from './auth/access.ts';
@@ -51,12 +53,16 @@ export function openDeps(
   command: ReturnType<typeof openCommandConnection>,
   { upkeep, ...made }: Made,
 ): Deps {
+  const accept = openAccept(command, registry, settings, log);
+  const workflows = createWorkflows(command, upkeep.relay.soon);
   return {
     ...made,
     ...createAccess(settings, createSessions(command, SESSION_MS)),
     registry,
     log,
-    accept: openAccept(command, registry, settings, log),
+    accept,
+    workflows,
+    acceptWorkflow: createAcceptWorkflow({ accept, store: workflows }),
     quota: settings.enqueueQuota && createQuota(settings.enqueueQuota),
     bodyLimitBytes: settings.bodyLimitBytes,
     batchLimitBytes: settings.batchLimitBytes,

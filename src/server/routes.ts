@@ -23,6 +23,7 @@ import { taskRoutes } from './routes/tasks.ts';
 import { uiRoutes } from './routes/ui.ts';
 import { waitpointRoutes } from './routes/waitpoints.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { workflowRoutes } from './routes/workflows.ts';
 
 export function createRoutes(deps: Deps): readonly Route[] {
   const routes: readonly Route[] = [
@@ -35,6 +36,7 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...errorRoutes(deps),
     ...eventRoutes(deps),
     ...queueRoutes(deps),
+    ...workflowRoutes(deps),
     ...operationRoutes(deps),
     ...fleetRoutes(deps),
     ...scaleRoutes(deps),

@@ -125,6 +125,8 @@ export interface Consumer {
   /** A task that this worker runs may wait for this from now on. @param digest of how it was asked for, without blanks */
   source(task: Pick<ClaimedTask, 'id' | 'token'>, source: string, digest: string): Promise<SourceAnswer>;
   readWait(id: string): Promise<Wait | undefined>;
+  /** What the needs of a task have brought: flat, for each its name, how its source ended, and CBOR of its result or error. */
+  readNeeds(id: string): Promise<readonly Buffer[]>;
   /** What Redis says this worker holds: to adopt what a lost reply has hidden. */
   held(): Promise<readonly ClaimedTask[]>;
   /** Gives up the lease when nothing is held. */
@@ -197,9 +199,8 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
       return (await runScript(client, 'checkpoint', place, args)) === 1;
     },
 
-    async readCheckpoint(id) {
-      return (await client.hgetBuffer(keyOf(place, 'checkpoints'), id)) ?? undefined;
-    },
+    readNeeds: async (id) => (await runScript(client, 'needs', place, [id])) as Buffer[],
+    readCheckpoint: async (id) => (await client.hgetBuffer(keyOf(place, 'checkpoints'), id)) ?? undefined,
 
     async source({ id, token }, source, digest) {
       const args = [id, token, source, digest, MOST_SOURCES];

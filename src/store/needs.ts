@@ -1,6 +1,7 @@
 // Tasks that wait until what they need has happened, and what tells them that it has (lua/lib/needs.lua).
 
 import type { Redis } from 'ioredis';
+import { endpointRulesOf, withEndpoints } from './endpoint-rules.ts';
 import { registerQueues } from './queue-names.ts';
 import { type Place, placeOf } from './keys.ts';
 import type { NewTask } from './new-task.ts';
@@ -24,7 +25,7 @@ export interface WaitingTask extends NewTask {
 }
 
 /** How the source of a need has ended. `gone`: it was removed; `withdrawn`: nobody wants the waiting task any more, it is cancelled. */
-type NeedOutcome = 'succeeded' | 'dead' | 'cancelled' | 'gone' | 'withdrawn';
+export type NeedOutcome = 'succeeded' | 'dead' | 'cancelled' | 'gone' | 'withdrawn';
 
 export interface Settlement {
   /** The task that waits. */
@@ -52,8 +53,11 @@ export type SettleAnswer =
   | 'dead'
   | 'cancelled';
 
-/** @param source id of a task or of whatever else may be waited for; without blanks */
-export function needOf(source: string, generation: number): string {
+/**
+ * As the outbox names an end: `<id of the task>:<number of its end>`, of a step of a workflow `<id>:g<generation>`.
+ * @param source id of a task or of whatever else may be waited for; without blanks
+ */
+export function needOf(source: string, generation: number | `g${number}` | `start-${number}`): string {
   return `${source}:${generation}`;
 }
 
@@ -67,11 +71,12 @@ export async function acceptWaiting(
   tasks: readonly WaitingTask[],
 ): Promise<readonly ('waiting' | 'known')[]> {
   await registerQueues(client, [queue]);
+  const rules = await endpointRulesOf(client).current();
   const args = tasks.flatMap(({ id, content, lane, extras, needs, onNeedFailed }) => [
     id,
     content,
     lane,
-    JSON.stringify(extras ?? {}),
+    JSON.stringify(withEndpoints(rules, queue, content, extras) ?? {}),
     [onNeedFailed, ...needs.flatMap(({ need, name }) => [need, name])].join(' '),
   ]);
   const answers = await runScript(client, 'wait', placeOf(queue, tasks[0]?.id ?? ''), args);

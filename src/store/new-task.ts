@@ -24,8 +24,21 @@ export interface TaskExtras {
   readonly terms?: string | undefined;
   /** What follows its end, as `writeFollower` writes it: one or more, with blanks between. */
   readonly follower?: string | undefined;
+  /** The workflow whose step it is, and the milliseconds within which that has to be committed. */
+  readonly step?: NewStep | undefined;
+  readonly confirmWithinMs?: number | undefined;
   /** The entry of an outbox that it follows: the same task is accepted once for it. */
   readonly mark?: string | undefined;
+}
+
+/** Of which workflow a task is a step, as lua/lib/steps.lua reads it. */
+interface NewStep {
+  readonly is_held: true;
+  readonly generation: number;
+  /** Home queue of the workflow. */
+  readonly home: string;
+  readonly workflow: string;
+  readonly name: string;
 }
 
 export interface IdempotencyKey {

@@ -16,7 +16,7 @@ export type CancelAnswer =
   | Extract<TaskState, 'succeeded' | 'dead' | 'cancelled' | 'moved'>;
 
 /** `replayed`, `unknown`, or the state it is in instead of dead. */
-export type ReplayAnswer = 'replayed' | 'unknown' | TaskState;
+export type ReplayAnswer = 'replayed' | 'unknown' | 'held' | TaskState;
 
 export interface EditedInput {
   readonly content: Buffer;
@@ -32,7 +32,7 @@ interface HowToReplay {
 }
 
 /** `running`: it cannot be removed before it was cancelled. `moved`: it is on its way to another queue. */
-type RemoveAnswer = 'removed' | 'unknown' | 'running' | 'moved';
+type RemoveAnswer = 'removed' | 'unknown' | 'running' | 'moved' | 'held';
 
 /** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Operator {

@@ -9,7 +9,7 @@ import { TASK_ID_CHARS } from '../protocol/names.ts';
 import { keyOf, nameOf, type Place, placeOf, placesOf } from './keys.ts';
 import type { TaskExtras } from './new-task.ts';
 import { readTasks } from './read-tasks.ts';
-import type { TaskRecord } from './record.ts';
+import { readStep, type StepOf, type TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
 import { acceptMoving, dropMoved, readMoving } from './transfer.ts';
 
@@ -21,6 +21,16 @@ export interface Follower {
   readonly content: Buffer;
   readonly extras?: Pick<TaskExtras, 'ttlMs' | 'resultTtlMs' | 'terms' | 'follower'> | undefined;
 }
+
+/** What else follows an end: something that is told of it. */
+export interface Link {
+  /** `need`: a task that waits for this end; `workflow`: the record that counts it; `step`: a step of the workflow that the entry is about. */
+  readonly kind: 'need' | 'workflow' | 'step';
+  readonly queue: string;
+  readonly id: string;
+}
+
+const LINK = /^(need|workflow|step):([^ :]+):([^ :]+)$/;
 
 /** One end of a followed task, with the followers that are still to be accepted. */
 export interface OutboxEntry {
@@ -35,10 +45,12 @@ export interface OutboxEntry {
   /** Position of the first of `followers` among all that follow the task. */
   readonly from: number;
   /** `undefined` for one that cannot be read. */
-  readonly followers: readonly (Follower | undefined)[];
+  readonly followers: readonly (Follower | Link | undefined)[];
   /** CBOR, as the row has it now. */
   readonly result: Buffer | undefined;
   readonly error: Buffer | undefined;
+  /** What its task says as a step of a workflow. */
+  readonly step?: StepOf | undefined;
 }
 
 /** `done`: how many followers of the entry, counted from the first, are accepted; `all`: the entry goes. */
@@ -83,7 +95,7 @@ export function createOutbox(client: Redis): Outbox {
     const args = [most, BYTES_A_CALL, ...noted];
     const flat = (await runScript(client, 'relay', place, args)) as (Buffer | null)[];
     const entries: OutboxEntry[] = [];
-    for (let at = 0; at + 4 < flat.length; at += 5) entries.push(readEntry(place, flat.slice(at, at + 5)));
+    for (let at = 0; at + 5 < flat.length; at += 6) entries.push(readEntry(place, flat.slice(at, at + 6)));
     return entries;
   }
 
@@ -143,9 +155,16 @@ export function writeFollower(follower: Follower): string {
   return encodeCbor({ ...rest, ...(extras && { extras: compact(extras) }) }).toString('base64');
 }
 
+/** As the column `followers` keeps it. */
+export function writeLink({ kind, queue, id }: Link): string {
+  return `${kind}:${queue}:${id}`;
+}
+
 /** @param text of the column; `undefined` for each that another program has spoilt */
-export function readFollowers(text: string): readonly (Follower | undefined)[] {
+export function readFollowers(text: string): readonly (Follower | Link | undefined)[] {
   return text.split(' ').map((one) => {
+    const [, kind, to = '', id = ''] = LINK.exec(one) ?? [];
+    if (kind !== undefined) return { kind: kind as Link['kind'], queue: to, id };
     const value = decodeStored(Buffer.from(one, 'base64')) as Partial<Follower> | null | undefined;
     const { queue, lane, content, extras } = value ?? {};
     if (typeof queue !== 'string' || typeof lane !== 'string' || !(content instanceof Uint8Array)) {
@@ -155,7 +174,10 @@ export function readFollowers(text: string): readonly (Follower | undefined)[] {
   });
 }
 
-function readEntry(place: Place, [name, words, followers, result, error]: (Buffer | null)[]): OutboxEntry {
+function readEntry(
+  place: Place,
+  [name, words, followers, result, error, step]: (Buffer | null)[],
+): OutboxEntry {
   const [state = '', endedAt, done, until] = String(words).split(' ');
   return {
     place,
@@ -167,6 +189,7 @@ function readEntry(place: Place, [name, words, followers, result, error]: (Buffe
     followers: readFollowers(String(followers)).slice(Number(done), Number(until)),
     result: result ?? undefined,
     error: error ?? undefined,
+    step: step ? readStep(step.toString()) : undefined,
   };
 }
 

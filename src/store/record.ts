@@ -49,6 +49,8 @@ export const COLUMNS = {
   sources: 'sources',
   /** What its handler waits for, or has waited for last. */
   wait: 'waits',
+  /** Of a step of a workflow: whether that holds it, its generation, home queue and id of the workflow, name of the step. */
+  step: 'steps',
   /** The state that it will have in another queue, and that queue; only of one that is `moved`. */
   move: 'moves',
 } as const;
@@ -148,6 +150,26 @@ export interface TaskRecord {
   readonly ends: number;
   /** Its tags and fields, as `readTerms` reads them. */
   readonly terms: string | undefined;
+  /** As `readStep` reads it; only of a step of a workflow. */
+  readonly step: string | undefined;
+}
+
+/** What a task says as a step of a workflow. */
+export interface StepOf {
+  /** Until the workflow has ended its row stays. */
+  readonly isHeld: boolean;
+  readonly generation: number;
+  /** The queue that has the record of the workflow. */
+  readonly home: string;
+  readonly workflow: string;
+  readonly name: string;
+}
+
+/** @param text of the column `steps`, as lua/lib/steps.lua writes it; `undefined` when another program has spoilt it */
+export function readStep(text: string): StepOf | undefined {
+  const [held, generation, home, workflow, name] = text.split(' ');
+  if (home === undefined || workflow === undefined || name === undefined) return undefined;
+  return { isHeld: held === 'held', generation: Number(generation), home, workflow, name };
 }
 
 /** What a header says. */
@@ -229,5 +251,6 @@ export function readRecord(
     followers: value('followers')?.toString('latin1'),
     ends: Number(value('ends')?.toString() ?? 0) || 0,
     terms: value('terms')?.toString(),
+    step: value('step')?.toString(),
   };
 }

@@ -42,6 +42,7 @@ const DUTIES = [
   'marks',
   'needs',
   'waits',
+  'workflows',
   'error-groups',
   'ticks',
   'plans',
@@ -67,7 +68,7 @@ const ACCEPT = [
   'lib/start',
   'lib/extras',
 ];
-const END = [...MOVES, 'lib/log-chunks', 'lib/outbox', 'lib/end'];
+const END = [...MOVES, 'lib/log-chunks', 'lib/steps', 'lib/outbox', 'lib/end'];
 const DIE = ['lib/terms', 'lib/error-groups'];
 const GUARDED = GUARDS.map((name) => `guards/${name}`);
 const TAKE = [...END, ...DIE, 'lib/accept', 'lib/worker', ...GUARDED, 'lib/take'];
@@ -85,8 +86,13 @@ const SCRIPTS = {
   search: ARGS,
   group: ARGS,
   enqueue: ACCEPT,
-  wait: [...ACCEPT, 'lib/needed', 'lib/needs'],
+  wait: [...ACCEPT, 'lib/needed', 'lib/needs', 'lib/steps'],
   settle: [...END, ...DIE, 'lib/start'],
+  needs: [...ARGS, 'lib/needs-of'],
+  step: [...ACT, 'acts/cancel'],
+  rewait: [...MOVES, 'lib/unindex', 'lib/steps', 'acts/retry'],
+  'workflow-open': [...ROWS, 'lib/followed', 'lib/workflows'],
+  workflow: [...ROWS, 'lib/steps', 'lib/outbox', 'lib/workflows'],
   claim: TAKE,
   source: [...ROWS, 'lib/needed'],
   complete: [...MOVES, 'lib/waits'],
@@ -105,12 +111,13 @@ const SCRIPTS = {
     ...REMOVE,
     'lib/plans',
     'lib/standstill',
+    'lib/workflows',
     ...DUTIES.map((name) => `sweep/${name}`),
   ],
   tick: [...ACCEPT, 'lib/plans'],
   schedule: [...QUEUE, 'lib/plans'],
   cancel: [...ACT, 'acts/cancel'],
-  retry: [...MOVES, 'lib/terms', 'lib/unindex', 'acts/retry'],
+  retry: [...MOVES, 'lib/terms', 'lib/unindex', 'lib/steps', 'acts/retry'],
   remove: [...ACT, 'acts/delete'],
   operation: [...QUEUE, 'lib/row', 'lib/event', 'lib/operation'],
   operate: [...ACT, ...ACTS.map((name) => `acts/${name}`), 'lib/operation', 'lib/rank', 'lib/match'],
@@ -119,7 +126,7 @@ const SCRIPTS = {
   explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/event', 'lib/move', 'lib/push', 'lib/needs-of'],
   pause: QUEUE,
   order: QUEUE,
-  follow: [...ROWS, 'lib/followed', 'lib/outbox'],
+  follow: [...ROWS, 'lib/followed', 'lib/steps', 'lib/outbox'],
   relay: [...QUEUE, 'lib/entries'],
   marks: QUEUE,
   moving: ARGS,
@@ -134,6 +141,8 @@ const OPERATED_WITHIN_MS = 2_000;
 const REFUSED_WHEN_FULL: ReadonlySet<string> = new Set([
   'enqueue',
   'wait',
+  'rewait',
+  'workflow-open',
   'report',
   'tick',
   'schedule',

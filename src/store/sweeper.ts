@@ -53,6 +53,16 @@ export interface Swept {
   readonly marks: readonly string[];
   /** Whether there is an operation on which no server works. */
   readonly isOperationLeft: boolean;
+  /** Steps that wait although their workflow should run by now (`confirmSteps`). */
+  readonly unconfirmed: readonly UnconfirmedStep[];
+}
+
+export interface UnconfirmedStep {
+  readonly id: string;
+  /** Home queue and id of its workflow, and the generation in which it waits. */
+  readonly home: string;
+  readonly workflow: string;
+  readonly generation: number;
 }
 
 /** A schedule as a sweep found it, in the bytes that Redis has. */
@@ -77,18 +87,20 @@ export function createSweeper(
     const limits = [leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs];
     const args = [...limits, wantsTicks ? 1 : 0, lateMs];
     const reply = await runScript(client, 'sweep', place, args);
-    const [nextMs, now, counts, ticks, lateSince, plans, skewMs, toRelay, marks, isOperationLeft] = reply as [
-      number,
-      number,
-      number[],
-      (Buffer | null)[],
-      number,
-      (Buffer | null)[],
-      number,
-      number,
-      Buffer[],
-      number,
-    ];
+    const [nextMs, now, counts, ticks, lateSince, plans, skewMs, toRelay, marks, isOperationLeft, steps] =
+      reply as [
+        number,
+        number,
+        number[],
+        (Buffer | null)[],
+        number,
+        (Buffer | null)[],
+        number,
+        number,
+        Buffer[],
+        number,
+        (Buffer | number)[],
+      ];
     const [due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0] = counts;
     return {
       nextMs,
@@ -101,8 +113,19 @@ export function createSweeper(
       toRelay,
       marks: marks.map(String),
       isOperationLeft: isOperationLeft === 1,
+      unconfirmed: readSteps(steps),
     };
   };
+}
+
+/** Flat: id, home queue, workflow, generation. */
+function readSteps(flat: readonly (Buffer | number)[]): UnconfirmedStep[] {
+  const steps: UnconfirmedStep[] = [];
+  for (let at = 0; at < flat.length; at += 4) {
+    const [id, home, workflow, generation] = flat.slice(at, at + 4).map(String);
+    steps.push({ id: id ?? '', home: home ?? '', workflow: workflow ?? '', generation: Number(generation) });
+  }
+  return steps;
 }
 
 /** Flat: name, planned time, definition. */

@@ -48,6 +48,20 @@ export interface TaskContext {
   readonly schedule: { readonly name: string; readonly due: Date } | undefined;
   /** The end of the task that this one follows (`onEnd`): its id, the state in which it ended, its result or its error. */
   readonly cause: Cause | undefined;
+  /**
+   * Of a step of a workflow: by the names of the steps that it needs, how each has ended, with its result, or with its error when this
+   * step runs although it has failed (`onNeedFailed: 'run'`). Empty for any other task.
+   */
+  readonly needs: Readonly<
+    Record<
+      string,
+      {
+        readonly state: string;
+        readonly result?: unknown;
+        readonly error?: { readonly name: string; readonly message: string };
+      }
+    >
+  >;
   /** W3C trace context of the request that made the task. */
   readonly traceparent: string | undefined;
 }

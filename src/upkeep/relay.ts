@@ -9,13 +9,21 @@ import { type Cause, decodeContent, encodeContent } from '../protocol/message.ts
 import { readTaskError, type TaskError } from '../protocol/task-error.ts';
 import { derivedTaskId } from '../protocol/task-id.ts';
 import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
-import { nameOf, type Place } from '../store/keys.ts';
-import { type Follower, markOf, type Outbox, type OutboxEntry, type RelayNote } from '../store/outbox.ts';
+import { homeOf, nameOf, type Place } from '../store/keys.ts';
+import {
+  type Follower,
+  type Link,
+  markOf,
+  type Outbox,
+  type OutboxEntry,
+  type RelayNote,
+} from '../store/outbox.ts';
 import type { NewTask } from '../store/new-task.ts';
 import type { Producer } from '../store/producer.ts';
 import type { TaskRecord } from '../store/record.ts';
 import { demandInTime } from '../store/relay-time.ts';
 import { isOutage } from '../store/store-error.ts';
+import type { Links } from '../workflows/links.ts';
 import { deliveryContent, isAbout, isWebhook } from '../webhooks/delivery.ts';
 
 export interface Relay {
@@ -28,6 +36,7 @@ export interface Relay {
 export interface RelayDeps {
   readonly outbox: Pick<Outbox, 'take' | 'note' | 'rows' | 'transfer'>;
   readonly producer: Producer;
+  readonly links: Links;
   readonly log: Log;
 }
 
@@ -40,14 +49,17 @@ const FOLLOWERS_A_CALL = 100;
 const TASKS_A_CALL = 250;
 const BYTES_A_CALL = 4_194_304;
 
-/** A follower on its way. */
+/** A follower on its way: a task to accept, or a link to tell. */
 interface Sending {
   readonly entry: OutboxEntry;
   /** Among all that follow the task. */
   readonly position: number;
   readonly queue: string;
-  readonly task: NewTask;
+  readonly what: NewTask | Link;
 }
+
+/** `soon`: what it does has appended to the outbox of a place. */
+type RelayParts = RelayDeps & Partial<Pick<Relay, 'soon'>>;
 
 /** What is done about one place. */
 interface PlaceRelay {
@@ -82,7 +94,7 @@ export function createRelay(deps: RelayDeps): Relay {
     one.isWanted = false;
     one.begunAt = performance.now();
     try {
-      await relayAll(place, one, deps);
+      await relayAll(place, one, { ...deps, soon });
       one.logged = undefined;
     } catch (error) {
       report(place, one, error);
@@ -111,7 +123,7 @@ export function createRelay(deps: RelayDeps): Relay {
  * are noted by a call of their own, unless the place is to be looked at again at once.
  * @throws Error of ioredis, PopfleetError of the producer
  */
-async function relayAll(place: Place, one: PlaceRelay, deps: RelayDeps): Promise<void> {
+async function relayAll(place: Place, one: PlaceRelay, deps: RelayParts): Promise<void> {
   const withNotes = async <T>(call: (notes: readonly RelayNote[]) => Promise<T>): Promise<T> => {
     const notes = one.notes;
     one.notes = [];
@@ -141,7 +153,7 @@ async function relayAll(place: Place, one: PlaceRelay, deps: RelayDeps): Promise
 export async function relayEntries(
   entries: readonly OutboxEntry[],
   readAt: number,
-  deps: RelayDeps,
+  deps: RelayParts,
 ): Promise<void> {
   const moving = entries.filter(({ state }) => state === 'moved');
   const ends = entries.filter(({ state }) => state !== 'moved');
@@ -151,25 +163,19 @@ export async function relayEntries(
 }
 
 /** Entries of tasks that have ended. */
-async function relayEnds(
-  entries: readonly OutboxEntry[],
-  readAt: number,
-  { outbox, producer, log }: RelayDeps,
-): Promise<void> {
+async function relayEnds(entries: readonly OutboxEntry[], readAt: number, deps: RelayParts): Promise<void> {
+  const { outbox, log } = deps;
   const rows = await rowsForWebhooks(entries, outbox);
   /** Of each entry that has any: the position of the first follower that was not accepted. */
   const failed = new Map<string, number>();
   let failure: unknown;
-  for (const { queue, sendings } of callsOf(entries.flatMap((entry) => sendingsOf(entry, rows, log)))) {
+  for (const call of callsOf(entries.flatMap((entry) => sendingsOf(entry, rows, log)))) {
     try {
       demandInTime(readAt);
-      await producer.enqueue(
-        queue,
-        sendings.map(({ task }) => task),
-      );
+      await send(call, deps);
     } catch (error) {
       failure ??= error;
-      for (const { entry, position } of sendings) {
+      for (const { entry, position } of call.sendings) {
         failed.set(entry.name, Math.min(position, failed.get(entry.name) ?? position));
       }
     }
@@ -184,24 +190,40 @@ async function relayEnds(
 }
 
 interface Call {
+  /** `task`, or that of the links. */
+  readonly kind: Link['kind'] | 'task';
   readonly queue: string;
   readonly sendings: Sending[];
   /** Of all their contents. */
   bytes: number;
 }
 
-/** Tasks that go to Redis together: of one queue, and neither many nor large. */
+/** @throws Error of ioredis, PopfleetError of the producer */
+async function send({ kind, queue, sendings }: Call, { producer, links, soon }: RelayParts): Promise<void> {
+  if (kind === 'task') {
+    await producer.enqueue(
+      queue,
+      sendings.map(({ what }) => what as NewTask),
+    );
+    return;
+  }
+  const tellings = sendings.map(({ entry, what }) => ({ entry, link: what as Link }));
+  if ((await links.tell(kind, queue, tellings)) > 0) soon?.(homeOf(queue));
+}
+
+/** What goes to Redis together: of one kind and queue, and neither much nor large. */
 function callsOf(all: readonly Sending[]): Call[] {
   const calls: Call[] = [];
   const open = new Map<string, Call>();
   for (const sending of all) {
-    const { queue } = sending;
-    const bytes = sending.task.content.length;
-    let call = open.get(queue);
+    const { queue, what, entry } = sending;
+    const kind = 'kind' in what ? what.kind : 'task';
+    const bytes = 'kind' in what ? (entry.result?.length ?? 0) : what.content.length;
+    let call = open.get(`${kind} ${queue}`);
     if (!call || call.sendings.length === TASKS_A_CALL || call.bytes + bytes > BYTES_A_CALL) {
-      call = { queue, sendings: [], bytes: 0 };
+      call = { kind, queue, sendings: [], bytes: 0 };
       calls.push(call);
-      open.set(queue, call);
+      open.set(`${kind} ${queue}`, call);
     }
     call.sendings.push(sending);
     call.bytes += bytes;
@@ -222,7 +244,7 @@ async function rowsForWebhooks(
 ): Promise<ReadonlyMap<string, TaskRecord>> {
   const ids = new Set(
     entries
-      .filter(({ followers }) => followers.some((one) => one?.queue === WEBHOOK_QUEUE))
+      .filter(({ followers }) => followers.some((one) => one?.queue === WEBHOOK_QUEUE && !('kind' in one)))
       .map(({ id }) => id),
   );
   const place = entries[0]?.place;
@@ -232,8 +254,9 @@ async function rowsForWebhooks(
 
 function sendingsOf(entry: OutboxEntry, rows: ReadonlyMap<string, TaskRecord>, log: Log): Sending[] {
   const cause = causeOf(entry);
-  return entry.followers.slice(0, FOLLOWERS_A_CALL).flatMap((follower, at) => {
+  return entry.followers.slice(0, FOLLOWERS_A_CALL).flatMap((follower, at): Sending[] => {
     const position = entry.from + at;
+    if (follower && 'kind' in follower) return [{ entry, position, queue: follower.queue, what: follower }];
     const content = follower && contentOf(follower, entry, cause, rows);
     if (content === 'none') return [];
     if (!content) {
@@ -245,9 +268,8 @@ function sendingsOf(entry: OutboxEntry, rows: ReadonlyMap<string, TaskRecord>, l
     }
     const { queue, lane, extras } = follower;
     const id = derivedTaskId(entry.endedAt, `${entry.name} ${position}`);
-    return [
-      { entry, position, queue, task: { id, content, lane, extras: { ...extras, mark: markOf(entry) } } },
-    ];
+    const what = { id, content, lane, extras: { ...extras, mark: markOf(entry) } };
+    return [{ entry, position, queue, what }];
   });
 }
 

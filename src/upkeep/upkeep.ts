@@ -8,9 +8,11 @@ import { operate } from '../store/operations.ts';
 import { createOutbox } from '../store/outbox.ts';
 import { createProducer } from '../store/producer.ts';
 import { createSweeper, type Swept } from '../store/sweeper.ts';
+import { confirmSteps } from '../store/workflows.ts';
 import { runTicks } from '../store/ticks.ts';
+import { openRelay } from './open-relay.ts';
 import { createOperatePlaces, type OperatePlaces } from './operate-places.ts';
-import { createRelay, type Relay } from './relay.ts';
+import type { Relay } from './relay.ts';
 import { createSweepAll } from './sweep-all.ts';
 import { createSweepPlace } from './sweep-place.ts';
 
@@ -48,7 +50,7 @@ export function openUpkeep(
   log: Log,
 ): Upkeep {
   const outbox = createOutbox(client);
-  const relay = createRelay({ outbox, producer: createProducer(client), log });
+  const relay = openRelay(client, log);
   const sweep = createSweeper(client, {
     leaseMs,
     slice: SWEEP_SLICE,
@@ -67,7 +69,9 @@ export function openUpkeep(
   });
   const tick = (queue: string, swept: Swept): ReturnType<typeof runTicks> => runTicks(client, queue, swept);
   const ofRole = role === 'worker' ? { tick } : { operations };
-  const shared = { sweep, outbox, relay, retryMs: heartbeatMs, log, ...ofRole };
+  const confirm = (place: Place, steps: Swept['unconfirmed']): Promise<number> =>
+    confirmSteps(client, place, steps);
+  const shared = { confirm, sweep, outbox, relay, retryMs: heartbeatMs, log, ...ofRole };
   const sweepOf = (place: Place): (() => Promise<Swept>) => createSweepPlace({ place, ...shared });
   return {
     relay,

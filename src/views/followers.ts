@@ -7,7 +7,7 @@ import { derivedTaskId } from '../protocol/task-id.ts';
 import { isTerminal } from '../protocol/task-state.ts';
 import { readTarget, WEBHOOK_TYPE } from '../protocol/webhook.ts';
 import { readFollowers } from '../store/outbox.ts';
-import type { TaskRecord } from '../store/record.ts';
+import { readStep, type TaskRecord } from '../store/record.ts';
 import { named } from './component.ts';
 
 const OnEndView = v.object({
@@ -43,7 +43,7 @@ export function followersOf(record: TaskRecord): {
   const webhooks: WebhookView[] = [];
   const followers = record.followers === undefined ? [] : readFollowers(record.followers);
   for (const [position, follower] of followers.entries()) {
-    if (!follower) continue;
+    if (!follower || 'kind' in follower) continue;
     const type = typeOfContent(follower.content);
     if (type === WEBHOOK_TYPE) webhooks.push(...webhookOf(record, follower.content, position));
     else if (type !== undefined) {
@@ -54,9 +54,14 @@ export function followersOf(record: TaskRecord): {
 }
 
 /** As the relay makes it (upkeep/relay.ts). */
-function idOfFollower({ id, state, ends, finishedAt }: TaskRecord, position: number): string | undefined {
+function idOfFollower(
+  { id, state, ends, step, finishedAt }: TaskRecord,
+  position: number,
+): string | undefined {
   const hasEnded = isTerminal(state) && finishedAt !== undefined;
-  return hasEnded ? derivedTaskId(finishedAt, `${id}:${ends} ${position}`) : undefined;
+  const generation = step === undefined ? undefined : readStep(step)?.generation;
+  const number = generation === undefined ? ends : `g${generation}`;
+  return hasEnded ? derivedTaskId(finishedAt, `${id}:${number} ${position}`) : undefined;
 }
 
 function webhookOf(record: TaskRecord, content: Buffer, position: number): readonly WebhookView[] {

@@ -16,7 +16,7 @@ import { type ErrorCause, KILL_CAUSES, readTaskError } from '../protocol/task-er
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import type { FailedAttempt, Inspector } from '../store/inspector.ts';
-import type { TaskRecord } from '../store/record.ts';
+import { readStep, type TaskRecord } from '../store/record.ts';
 import { readTerms } from '../store/terms.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { compact } from '../protocol/compact.ts';
@@ -152,6 +152,12 @@ export const taskEntries = {
       ),
     ),
   ),
+  workflow: v.exactOptional(
+    v.pipe(
+      v.object({ id: v.string(), step: v.string() }),
+      v.description('the workflow of which it is a step'),
+    ),
+  ),
   traceparent: v.exactOptional(v.string()),
   links: Links,
 };
@@ -206,6 +212,7 @@ export function toTaskView(
   const { traceparent, inputEditedAt } = options;
   const tick = readTick(options);
   const cause = readCause(options);
+  const step = record.step === undefined ? undefined : readStep(record.step);
   return compact<TaskView>({
     id: record.id,
     type,
@@ -234,6 +241,7 @@ export function toTaskView(
     schedule: tick && { name: tick.name, due: toTime(tick.due) },
     ...followersOf(record),
     cause: cause && { id: cause.id, state: cause.state },
+    workflow: step && { id: step.workflow, step: step.name },
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
     links: linksOf(record.id, basePath),
   });

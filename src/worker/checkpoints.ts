@@ -1,4 +1,5 @@
-// What handlers keep for the next run of their task: written while they run, and read before the task runs again.
+// What runs find of earlier ones: checkpoints, which handlers keep for the next run of their task, and what the needs of a task have
+// brought.
 
 import type { Log } from '../log.ts';
 import type { Consumer } from '../store/consumer.ts';
@@ -15,12 +16,14 @@ export interface Checkpoints {
   keep(run: RunOf, value: Uint8Array): Promise<HandlerReply>;
   /** The checkpoint of a task that this worker holds; `undefined` when it has none, or is to be stopped before it was read. */
   read(held: HeldTask): Promise<Uint8Array | undefined>;
+  /** What the needs of a task have brought, as `Job.needs`; `undefined` when it is to be stopped before they were read. */
+  readNeeds(held: HeldTask): Promise<readonly Uint8Array[] | undefined>;
 }
 
 export interface CheckpointsDeps {
   readonly leases: readonly {
     readonly queue: string;
-    readonly consumer: Pick<Consumer, 'checkpoint' | 'readCheckpoint'>;
+    readonly consumer: Pick<Consumer, 'checkpoint' | 'readCheckpoint' | 'readNeeds'>;
   }[];
   readonly slots: Pick<Slots, 'find'>;
   /** Fires when the worker begins to stop. */
@@ -45,6 +48,13 @@ export function createCheckpoints({ leases, slots, stopping, log }: CheckpointsD
       if (isKept !== true) return STALE;
       if (stopping.aborted) held.stop('shutting-down');
       return {};
+    },
+
+    async readNeeds(held) {
+      // Its row has more than a worker counts of plain ones.
+      held.hasReported = true;
+      const consumer = consumerOf(held.task.queue);
+      return consumer && untilDone(held, log, () => consumer.readNeeds(held.task.id));
     },
 
     async read(held) {

@@ -29,7 +29,7 @@ export interface ExecuteDeps {
   /** For tasks that lost a worker before. */
   readonly processes: Runner;
   readonly prefetch: Prefetch;
-  readonly checkpoints: Pick<Checkpoints, 'read'>;
+  readonly checkpoints: Pick<Checkpoints, 'read' | 'readNeeds'>;
   readonly sources: Pick<Sources, 'read'>;
   readonly log: Log;
   readonly metrics?: RunMetrics | undefined;
@@ -50,6 +50,20 @@ export function createExecute(deps: ExecuteDeps): Execute {
     return definition.runIn === 'inline' ? deps.inline : deps.threads;
   }
 
+  /** What a run finds of earlier ones. */
+  async function findings(
+    held: HeldTask,
+    hasNeeds: boolean | undefined,
+  ): Promise<Pick<Job, 'checkpoint' | 'waited' | 'needs'>> {
+    const isFirst = held.task.claim === 1;
+    const [checkpoint, waited, needs] = await Promise.all([
+      isFirst ? undefined : deps.checkpoints.read(held),
+      isFirst ? undefined : deps.sources.read(held),
+      hasNeeds ? deps.checkpoints.readNeeds(held) : undefined,
+    ]);
+    return { checkpoint, waited, needs };
+  }
+
   return function execute(held) {
     const { task } = held;
     const type = typeOfContent(task.content);
@@ -63,11 +77,9 @@ export function createExecute(deps: ExecuteDeps): Execute {
     const runner = runnerOf(task, definition);
     const begin = (job: Job): Soon<RunEnd> => (held.reason ? NOT_BEGUN : runner.run(job, held));
     const running =
-      task.claim === 1
+      task.claim === 1 && !options.hasNeeds
         ? begin(jobOf(run))
-        : Promise.all([deps.checkpoints.read(held), deps.sources.read(held)]).then(([checkpoint, waited]) =>
-            begin({ ...jobOf(run), checkpoint, waited }),
-          );
+        : findings(held, options.hasNeeds).then((found) => begin({ ...jobOf(run), ...found }));
     return whenThere(running, (ended) => {
       if (ended.kind === 'not-begun' && !held.reason) prefetch.refused();
       const outcome = outcomeOf(run, whyNotBegun(ended, held), random);
@@ -125,8 +137,11 @@ interface Unreadable {
   readonly resultTtlMs: number | undefined;
 }
 
+/** Of a step of a workflow, `hasNeeds`. */
+type TaskOptions = RunOptions & { readonly hasNeeds?: true };
+
 /** The options of a task's runs. Those of each type are read once; most calls bring none of their own. */
-function createRunOptions(): (task: ClaimedTask, definition: TaskDefinition) => RunOptions | Unreadable {
+function createRunOptions(): (task: ClaimedTask, definition: TaskDefinition) => TaskOptions | Unreadable {
   const ofTypes = new Map<TaskDefinition, RunOptions>();
   return ({ content }, definition) => {
     let ofType = ofTypes.get(definition);
@@ -139,11 +154,12 @@ function createRunOptions(): (task: ClaimedTask, definition: TaskDefinition) => 
 }
 
 /** A foreign program may have written options that mean nothing. */
-function readOptions(content: Uint8Array, ofType: RunOptions): RunOptions | Unreadable {
+function readOptions(content: Uint8Array, ofType: RunOptions): TaskOptions | Unreadable {
   let own: MessageOptions = {};
   try {
     own = optionsOfContent(content);
-    return overrideRunOptions(ofType, own);
+    const options = overrideRunOptions(ofType, own);
+    return own['workflow'] === undefined ? options : { ...options, hasNeeds: true };
   } catch (error) {
     const { message } = toTaskError(error);
     return {

@@ -9,8 +9,8 @@ test('the moves are those of the design, and no others', () => {
     ready: ['running', 'cancelled', 'dead', 'moved'],
     running: ['succeeded', 'dead', 'cancelled', 'scheduled', 'ready', 'waiting'],
     succeeded: ['removed'],
-    dead: ['ready', 'removed', 'moved'],
-    cancelled: ['removed'],
+    dead: ['ready', 'waiting', 'removed', 'moved'],
+    cancelled: ['waiting', 'removed'],
     moved: ['removed'],
   });
 });

@@ -95,6 +95,11 @@ const ROUTES: readonly Row[] = [
     'admin',
     { action: 'retry', filter: { queue: 'default', type: 'greet' }, dryRun: true },
   ],
+  ['POST', '/v1/workflows', 'enqueue', { tasks: { a: { type: 'add', input: INPUT } } }],
+  ['GET', '/v1/workflows', 'read'],
+  ['GET', '/v1/workflows/WORKFLOW', 'read'],
+  ['POST', '/v1/workflows/WORKFLOW/cancel', 'admin'],
+  ['POST', '/v1/workflows/WORKFLOW/retry', 'admin'],
   ['GET', '/v1/operations', 'admin'],
   ['GET', '/v1/operations/OPERATION', 'admin'],
   ['POST', '/v1/operations/OPERATION/cancel', 'admin'],
@@ -129,6 +134,7 @@ test('the table has every operation of the document, and no other', async () => 
       .replace(/\/(?:ID|DEAD|WEBHOOK)/, '/{id}')
       .replace('/DELIVERY', '/{delivery}')
       .replace('/OPERATION', '/{operation}')
+      .replace('/WORKFLOW', '/{workflow}')
       .replace('/FINGERPRINT', '/{fingerprint}')
       .replace('/TOKEN', '/{token}')
       .replace('/hourly', '/{name}')
@@ -162,6 +168,7 @@ async function fill(path: string): Promise<string> {
   if (path.includes('WEBHOOK')) return withEndpoint(path);
   if (path.endsWith('/TOKEN')) return path.replace('TOKEN', await makeToken());
   if (/\bID\b/.test(path)) return path.replace('ID', await send());
+  if (path.includes('WORKFLOW')) return withWorkflow(path);
   if (path.includes('OPERATION')) return path.replace('OPERATION', await start());
   if (path.endsWith('/FINGERPRINT')) {
     await fill('DEAD');
@@ -182,6 +189,22 @@ async function makeToken(): Promise<string> {
   const id = await send();
   expect(await worker.take()).toBe(id);
   return worker.token(id, 'approval');
+}
+
+/** A workflow that runs; one that was cancelled, where it is to be retried. */
+async function withWorkflow(path: string): Promise<string> {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${keys.admin.key}` };
+  const all = `${server.url()}/v1/workflows`;
+  const body = JSON.stringify({ tasks: { a: { type: 'add', input: INPUT } } });
+  const { id } = (await (await fetch(all, { method: 'POST', headers, body })).json()) as { id: string };
+  if (path.endsWith('/retry')) {
+    await fetch(`${all}/${id}/cancel`, { method: 'POST', headers });
+    await eventually(async () => {
+      const { state } = (await (await fetch(`${all}/${id}`, { headers })).json()) as { state: string };
+      return state === 'cancelled';
+    });
+  }
+  return path.replace('WORKFLOW', id);
 }
 
 /** An endpoint that is told of nothing, with a delivery that has ended. */

@@ -140,6 +140,7 @@ test('case 7: the log says when the clock was set back, and when it is over', as
   const sweepAndTick = createSweepPlace({
     outbox: { settleMarks: async () => undefined },
     relay: { soon: () => undefined },
+    confirm: async () => 0,
     place: homeOf(QUEUE),
     sweep: () => ticking.sweep(),
     tick: (queue, swept) => runTicks(client, queue, swept),

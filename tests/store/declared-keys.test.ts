@@ -24,6 +24,7 @@ import { toOutcome } from '../support/outcome.ts';
 import { readyKey } from '../support/queue-key.ts';
 import { QueueModel } from '../support/queue-model.ts';
 import { BRANCHES } from '../support/script-branches.ts';
+import { WORKFLOW_BRANCHES } from '../support/workflow-branches.ts';
 import { KEY, openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
 import { startStore } from '../support/store.ts';
 import { WAITS_BRANCHES } from '../support/waits-branches.ts';
@@ -43,15 +44,17 @@ const UNREACHED: readonly (readonly [scripts: string, call: string, why: string]
   ['moved', "'HSET', column, written", 'it drops rows, and writes none'],
   ['moved', 'Q.KEPT, Q.NOW', 'its tasks are pinned by nothing else'],
   ['remove', 'Q.DONE', 'what it cancels goes at once'],
-  ['cancel', 'Q.LOGS', 'it drops no row'],
-  ['cancel', 'Q.SEARCH', 'likewise'],
-  ['cancel', 'Q.LOG_LINES', 'likewise'],
-  ['cancel', "'HDEL', column", 'likewise'],
-  ['cancel', 'Q.NEED', 'likewise'],
   ['cancel', 'Q.SOURCE', 'likewise'],
   ['moved', 'Q.SOURCE', 'a task that may wait for something goes to no other queue'],
   ['settle', 'Q.SOURCE_VALUES', 'a task that waits for others has not run'],
   ['claim', 'Q.SOURCE_VALUES', 'a task that has run does not expire'],
+  ['cancel step', 'Q.LOGS)', 'it drops no row'],
+  ['cancel step', 'Q.SEARCH', 'likewise'],
+  ['cancel step', 'Q.LOG_LINES, unpack', 'likewise'],
+  ['cancel step', "'HDEL', column", 'likewise'],
+  ['cancel step', 'Q.NEED', 'likewise'],
+  ['workflow', 'Q.ENDS', 'it numbers the ends of none'],
+  ['step', 'Q.SOURCE', 'likewise'],
   ['moved', 'Q.NEEDS, id', 'no task with needs goes to another queue'],
   ['moved', 'Q.NEED_VALUES', 'likewise'],
   ['settle', 'Q.LOG_LINES', 'a task that waits has not run'],
@@ -267,10 +270,15 @@ describe('every branch of the scripts', () => {
     }
   });
 
-  test.each(Object.entries({ ...BRANCHES, ...BEGUN_BRANCHES, ...NEEDS_BRANCHES, ...WAITS_BRANCHES }))(
-    '%s',
-    (_, drive) => drive(client),
-  );
+  test.each(
+    Object.entries({
+      ...BRANCHES,
+      ...BEGUN_BRANCHES,
+      ...NEEDS_BRANCHES,
+      ...WAITS_BRANCHES,
+      ...WORKFLOW_BRANCHES,
+    }),
+  )('%s', (_, drive) => drive(client));
 });
 
 describe('what became of it', () => {

@@ -126,7 +126,8 @@ type Reader =
   | 'search'
   | 'group'
   | 'matches'
-  | 'moving';
+  | 'moving'
+  | 'needs';
 
 /** One call of each script that changes something, each of which would. */
 const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<unknown>> = {
@@ -183,6 +184,11 @@ const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<u
   },
   moved: ({ dead }) => runScript(client, 'moved', homeOf(QUEUE), [`${dead}:1`]),
   operate: () => operate(client, homeOf(QUEUE), 'a server', 10),
+  step: ({ dead }) => runScript(client, 'step', homeOf(QUEUE), ['free', 1, dead]),
+  rewait: ({ dead }) => runScript(client, 'rewait', homeOf(QUEUE), [2, 1_000, dead, 'fail n:1 n']),
+  'workflow-open': () =>
+    runScript(client, 'workflow-open', homeOf(QUEUE), [newTaskId(), '', '', '{}', 'step:mail:x', 1, 1_000]),
+  workflow: () => runScript(client, 'workflow', homeOf(QUEUE), ['commit', 'none', 1]),
   marks: ({ dead }) => outbox.settleMarks(homeOf(QUEUE), [`${dead} mail 0 ${dead}:1`]),
 };
 const NAMES = Object.keys(CHANGES) as (keyof typeof CHANGES)[];

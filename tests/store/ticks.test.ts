@@ -187,7 +187,7 @@ test('who is told of what a schedule makes: its own webhook, and the endpoints t
   await plan(schedule({ webhook: { url: 'https://example.org/own', states: ['dead'] } }), now);
   const record = await task((await runTick(worker, QUEUE, { name: NAME, due: now }, now)) ?? '');
   const followers = readFollowers(record?.followers ?? '');
-  expect(followers.map((one) => one && decodeContent(one.content).input)).toEqual([
+  expect(followers.map((one) => one && 'content' in one && decodeContent(one.content).input)).toEqual([
     { url: 'https://example.org/own', states: ['dead'] },
     { endpoint: 'wh_1' },
   ]);

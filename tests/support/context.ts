@@ -21,6 +21,7 @@ export function contextOf(type: string): TaskContext {
     waited: undefined,
     schedule: undefined,
     cause: undefined,
+    needs: {},
     traceparent: undefined,
   };
 }

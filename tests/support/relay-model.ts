@@ -10,6 +10,7 @@ import { createOperator } from '../../src/store/operator.ts';
 import { createOutbox, type Follower, type OutboxEntry, writeFollower } from '../../src/store/outbox.ts';
 import type { Producer } from '../../src/store/producer.ts';
 import type { Swept } from '../../src/store/sweeper.ts';
+import { createLinks } from '../../src/workflows/links.ts';
 import { relayEntries } from '../../src/upkeep/relay.ts';
 import type { ModelClock } from './model-clock.ts';
 import type { RelayStep } from './model-steps.ts';
@@ -165,6 +166,7 @@ export class RelayModel {
     try {
       await relayEntries(entries, readAt, {
         producer: dies === 'before-send' ? { enqueue: die } : this.producer,
+        links: createLinks(this.client),
         outbox: dies === 'no' ? this.outbox : { ...this.outbox, note: die },
         log: silentLog,
       });

@@ -32,6 +32,7 @@ function stage(refuses?: string) {
   const notes: RelayNote[] = [];
   const deps = {
     log: silentLog,
+    links: { tell: async () => 0 },
     outbox: {
       take: async () => [],
       rows: async () => [],

@@ -36,6 +36,7 @@ function stage(answers: readonly (boolean | Error)[], isStopping = false) {
       calls.push({ token, value });
       return next();
     },
+    readNeeds: async () => [],
     async readCheckpoint(): Promise<Buffer | undefined> {
       calls.push({ token: '', value: VALUE });
       return next() ? VALUE : undefined;

@@ -84,7 +84,7 @@ async function execute(setting: Setting): Promise<Result> {
     inline: runner('inline'),
     processes: runner('process'),
     prefetch: createPrefetch(1),
-    checkpoints: { read: async () => undefined },
+    checkpoints: { read: async () => undefined, readNeeds: async () => [] },
     sources: { read: async () => undefined },
     log: createLog(logLevel, {}, { write }),
     random: () => random,

@@ -58,7 +58,8 @@ class FakeConsumer implements Consumer {
   readWait = async (): Promise<undefined> => undefined;
   checkpoint = async (): Promise<boolean> => true;
 
-  async readCheckpoint(): Promise<undefined> {}
+  readCheckpoint = async (): Promise<undefined> => undefined;
+  readNeeds = async () => [];
 
   async held(): Promise<readonly ClaimedTask[]> {
     this.#refuse();
@@ -144,9 +145,7 @@ beforeEach(() => {
   const log = createLog('info', {}, { write: (line: string) => void logged.push(JSON.parse(line)) });
   execute = (held) => {
     begun.push(held);
-    return new Promise((resolve) => {
-      end.set(held.task.id, resolve);
-    });
+    return new Promise((resolve) => void end.set(held.task.id, resolve));
   };
   lease = new Lease({
     consumer,

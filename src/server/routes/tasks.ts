@@ -9,7 +9,7 @@ import { TagSchema } from '../../protocol/options.ts';
 import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
 import { FINGERPRINT } from '../../store/error-groups.ts';
 import { isCursor, type PageQuery } from '../../store/lister.ts';
-import type { TaskRecord } from '../../store/record.ts';
+import { readStep, type TaskRecord } from '../../store/record.ts';
 import { FIELD, termsOf } from '../../store/terms.ts';
 import { editInput } from '../../accept/edit-input.ts';
 import { noList, validate } from '../../protocol/validate.ts';
@@ -168,6 +168,7 @@ export function taskRoutes(
       const isAnew = given.fromStart ?? edited !== undefined;
       const word = await operator.replay(queue, id, { isAnew, edited });
       if (word === 'moved') throw onItsWay();
+      if (word === 'held') throw ofWorkflow(record, 'retried alone: retry the workflow');
       if (word !== 'replayed' && word !== 'unknown') throw finished(word, 'replayed: only dead tasks can be');
       noteForAudit(c, { queue });
       return answer(c, 202, await view(c, await find(c)));
@@ -177,6 +178,7 @@ export function taskRoutes(
       const word = record && (await operator.remove(record.queue, record.id));
       if (word === 'moved') throw onItsWay();
       noteForAudit(c, { queue: record?.queue, answer: word ?? 'unknown' });
+      if (word === 'held') throw ofWorkflow(record, 'deleted before it has ended');
       if (word === 'running') throw new PopfleetError('invalid-state', 'The task runs. Cancel it first.');
       return respond(c, 204, null, {});
     }),
@@ -294,6 +296,15 @@ function onItsWay(): PopfleetError {
   return new PopfleetError(
     'invalid-state',
     'The task is on its way to another queue. Try again in a moment: it can be found there under the same id.',
+  );
+}
+
+/** @param what cannot be done */
+function ofWorkflow(record: TaskRecord | undefined, what: string): PopfleetError {
+  const step = record?.step === undefined ? undefined : readStep(record.step);
+  return new PopfleetError(
+    'invalid-state',
+    `The task is a step of the workflow ${step?.workflow ?? ''}, and cannot be ${what}.`,
   );
 }
 

@@ -44,7 +44,7 @@ local function settle(id, task)
     if not Q.contents[id] then return count(op.failed, 'unreadable') end
   end
   local word, is_first = Q.acts[op.action](id, task, op.to)
-  if word == 'running' or word == 'pinned' or word == 'has-needs' then return count(op.skipped, word) end
+  if word == 'running' or word == 'pinned' or word == 'has-needs' or word == 'held' then return count(op.skipped, word) end
   if word == 'requested' then
     if not is_first then return count(op.skipped, 'already-requested') end
     op.requested = (op.requested or 0) + 1

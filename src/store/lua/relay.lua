@@ -2,7 +2,8 @@
 -- again later, should its followers not be accepted: after two seconds, then twice as long each time, at most a minute.
 -- ARGV: how many entries at most, bytes of results to answer at most (one entry in any case); then, for each note: the entry, how many
 --       of its followers are done now ('' = all: the entry goes)
--- Reply: for each entry: its name, words (lib/outbox.lua), followers of its task, and result and error of it as they are now
+-- Reply: for each entry: its name, words (lib/outbox.lua), followers of its task, result and error of it as they are now, and what it
+--        says as a step (lib/steps.lua)
 
 local most, budget = args.number(), args.number()
 local AGAIN_MS, LONGEST_MS = 2000, 60000
@@ -52,6 +53,7 @@ for at, entry in ipairs(entries) do
     local last = #reply
     reply[last + 1], reply[last + 2], reply[last + 3], reply[last + 4] = entry, words[at], followers[at] or '', result
     reply[last + 5] = state ~= 'succeeded' and redis.call('HGET', Q.LAST_ERRORS, ids[at])
+    reply[last + 6] = Q.control[8] and redis.call('HGET', Q.STEPS, ids[at])
   end
 end
 if #tried > 0 then

@@ -1,6 +1,6 @@
 -- Drops the row of a task that does not run (acts/delete.lua).
 -- ARGV: id
--- Reply: 'removed', 'unknown', 'running' or 'moved'; and how many entries were appended to the outbox
+-- Reply: 'removed', 'unknown', 'running', 'moved' or 'held' (its workflow has not ended); and how many entries were appended to the outbox
 
 local id = args.text()
 Q.load_tasks({ id })

@@ -1,12 +1,13 @@
 -- Runs a dead task again (acts/retry.lua).
 -- ARGV: id, whether it begins anew ('1', else ''), which drops its checkpoint; its content with another input, when it shall have one,
 --       and what it is found by then ('' = nothing). No worker has the old one then: a claim brings the content.
--- Reply: 'replayed', 'unknown', or the state it is in instead of dead
+-- Reply: 'replayed', 'unknown', 'held' (it is the step of a workflow), or the state it is in instead of dead
 
 local id, is_anew, content, terms = args.text(), args.text() == '1', args.text(), args.text()
 Q.load_tasks({ id })
 local task = Q.read_task(id)
 if not task then return 'unknown' end
+if task.state == 'dead' and Q.step_of(id) then return 'held' end
 if content and task.state == 'dead' then
   Q.contents[id] = content
   Q.put(Q.CONTENTS, id, content)

@@ -30,6 +30,7 @@ local function settle(id, need, word, payload, failure, group)
   redis.call('HSET', Q.NEED_VALUES, field, word .. ' ' .. payload)
   local unmet, bytes = string.match(redis.call('HGET', Q.UNMET, id) or '1 0', '^(%d+) (%d+)$')
   redis.call('HSET', Q.UNMET, id, unmet - 1 .. ' ' .. bytes + #payload)
+  if string.find(need, 'start%-%d+$') then redis.call('ZREM', Q.UNCONFIRMED, id) end
   Q.load_tasks({ id })
   local task = Q.read_task(id)
   if not task or task.state ~= 'waiting' then return 'noted' end

@@ -13,6 +13,11 @@ local function wait(id, content, lane, json, needs)
   Q.keep_extras(id, extras)
   if extras.ttlMs or extras.expiresAt or extras.delayMs or extras.runAt then Q.put(Q.STARTS, id, json) end
   Q.need(id, needs)
+  if extras.step then
+    Q.put_step(id, extras.step)
+    redis.call('ZADD', Q.UNCONFIRMED, Q.NOW + extras.confirmWithinMs, id)
+    Q.wake_at(Q.NOW + extras.confirmWithinMs)
+  end
   Q.accept({ id }, { id, content }, 'waiting')
   Q.put_header(id, Q.new_header('waiting', lane, Q.NOW_TEXT))
   return 'waiting'

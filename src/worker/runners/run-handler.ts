@@ -12,7 +12,8 @@ import {
   type TaskContent,
 } from '../../protocol/message.ts';
 import { faultText, toPlain } from '../../protocol/plain-value.ts';
-import { toTaskError } from '../../protocol/task-error.ts';
+import { ReferenceFault, resolveReferences } from '../../protocol/references.ts';
+import { readTaskError, toTaskError } from '../../protocol/task-error.ts';
 import { isErrorLike, readProperty } from '../../protocol/value-text.ts';
 import type { WaitRequest } from '../../store/waits.ts';
 import type { TaskContext, TaskDefinition, Waited, WaitFor } from '../../tasks/define.ts';
@@ -60,8 +61,9 @@ export function runHandler(
     const content = decodeContent(job.content);
     const definition = registry.get(content.type);
     if (!definition) throw new PermanentError(`no handler for task type "${content.type}" here`);
-    const input = parseInput(definition, content);
-    const own = new RunContext(job, content, reporter, side, resultLimitBytes);
+    const needs = job.needs && readNeeds(job.needs);
+    const input = parseInput(definition, needs ? withResults(content, needs) : content);
+    const own = new RunContext(job, content, reporter, side, resultLimitBytes, needs);
     context = own;
     const result = below(job.traceparent, () => definition.run(input, own));
     return isThenable(result) ? Promise.resolve(result).then(succeed).catch(fail) : succeed(result);
@@ -79,6 +81,36 @@ export function ownBytes(end: HandlerEnd): HandlerEnd {
   return end.kind === 'succeeded' ? { ...end, result: Uint8Array.from(end.result) } : end;
 }
 
+const NO_NEEDS: TaskContext['needs'] = Object.freeze({});
+
+/** @param flat as `Job.needs` */
+function readNeeds(flat: readonly Uint8Array[]): TaskContext['needs'] {
+  const needs: [string, TaskContext['needs'][string]][] = [];
+  for (let at = 0; at + 2 < flat.length; at += 3) {
+    const [name = '', state = ''] = flat.slice(at, at + 2).map((bytes) => Buffer.from(bytes).toString());
+    // What is no name of a step is no business of the handler.
+    if (!name.startsWith('(')) needs.push([name, toNeed(state, flat[at + 2] ?? NOTHING)]);
+  }
+  return Object.fromEntries(needs);
+}
+
+function toNeed(state: string, bytes: Uint8Array): TaskContext['needs'][string] {
+  if (bytes.length === 0) return { state };
+  return state === 'succeeded'
+    ? { state, result: decodeStored(bytes) }
+    : { state, error: readTaskError(bytes) };
+}
+
+/** An input with what its references name. @throws PermanentError */
+function withResults(content: TaskContent, needs: TaskContext['needs']): TaskContent {
+  try {
+    return { ...content, input: resolveReferences(content.input, (step) => needs[step]?.result) };
+  } catch (error) {
+    if (error instanceof ReferenceFault) throw new PermanentError(error.message);
+    throw error;
+  }
+}
+
 /** What a handler sees of its run. A class, because each task makes one. */
 class RunContext implements TaskContext {
   readonly id: string;
@@ -87,13 +119,22 @@ class RunContext implements TaskContext {
   readonly deadline: Date | undefined;
   readonly progress: Reporter['progress'];
   readonly log: Reporter['log'];
+  readonly needs: TaskContext['needs'];
   readonly #job: Job;
   readonly #options: MessageOptions;
   readonly #side: HandlerSide;
   readonly #limitBytes: number;
   #suspension: Suspension | undefined;
 
-  constructor(job: Job, content: TaskContent, reporter: Reporter, side: HandlerSide, limitBytes: number) {
+  constructor(
+    job: Job,
+    content: TaskContent,
+    reporter: Reporter,
+    side: HandlerSide,
+    limitBytes: number,
+    needs: TaskContext['needs'] | undefined,
+  ) {
+    this.needs = needs ?? NO_NEEDS;
     this.id = job.id;
     this.type = content.type;
     this.attempt = job.attempt;

@@ -41,6 +41,8 @@ export interface Job {
   readonly checkpoint?: Uint8Array | undefined;
   /** What the wait of an earlier run has brought. */
   readonly waited?: WaitedBytes | undefined;
+  /** What its needs have brought: name, how its source ended, CBOR of its result or error, one behind the other; of a step. */
+  readonly needs?: readonly Uint8Array[] | undefined;
   /** W3C trace context of its span; missing while nothing is traced. */
   readonly traceparent?: string;
 }

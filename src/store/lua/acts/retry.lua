@@ -1,14 +1,15 @@
 -- A dead task is ready again at the end of its lane, with a fresh budget of attempts and no expiry.
--- Returns 'replayed', or the state it is in instead of dead.
+-- Returns 'replayed', the state it is in instead of dead, or 'held' when it is the step of a workflow, which is retried as a whole.
 function Q.acts.retry(id, task)
   if task.state ~= 'dead' then return task.state end
+  if Q.step_of(id) then return 'held' end
   Q.forget_end(id, task)
   Q.move_task(id, task, 'ready')
   Q.push('LPUSH', task.lane, id, task.claims)
   return 'replayed'
 end
 
--- What stands there of the end of a dead task, and of the runs that led to it.
+-- What stands there of the end of a dead task, or of a cancelled step, and of the runs that led to it.
 function Q.forget_end(id, task)
   Q.unindex(Q.DEAD_TERMS, { id })
   for _, column in ipairs({ Q.LAST_ERRORS, Q.DEAD_TERMS, Q.EXPIRES, Q.CANCELS, Q.PROGRESS, Q.LOST_LEASES }) do

@@ -11,8 +11,20 @@ function Q.ended(ids, from, to, bytes)
   Q.append_ends(ids, to)
   if not bytes then return end
   Q.deltas.bytes = Q.deltas.bytes + bytes
+  if Q.control[8] then ids = Q.without_steps(ids) end
+  if #ids == 0 then return end
   if to ~= 'dead' then return Q.call_sliced('RPUSH', Q.DONE, ids) end
   for _, id in ipairs(ids) do redis.call('ZADD', Q.DEAD, Q.NOW, id) end
+end
+
+-- Those of these tasks that are no steps: a step is listed once its workflow has ended (step.lua).
+function Q.without_steps(ids)
+  local others = {}
+  Q.load(Q.STEPS, Q.steps, ids)
+  for _, id in ipairs(ids) do
+    if not Q.step_of(id) then others[#others + 1] = id end
+  end
+  return others
 end
 
 -- Ends one task, whose row was loaded. `payload` goes to `column`, the result or the last error.
@@ -23,7 +35,7 @@ function Q.end_task(id, task, to, column, payload, keep_ms, group)
   if to == 'dead' then payload, terms = Q.note_death(id, payload, group) end
   keep_ms = keep_ms or Q.result_ttl(id)
   if payload ~= '' then Q.put(column, id, payload) end
-  if keep_ms then redis.call('ZADD', Q.KEPT, Q.NOW + keep_ms, id) end
+  if keep_ms and not Q.step_of(id) then redis.call('ZADD', Q.KEPT, Q.NOW + keep_ms, id) end
   local from = task.state
   task.state, task.finished = to, Q.NOW_TEXT
   task.bytes = Q.bytes_kept(id, to, payload, keep_ms) + (terms and Q.bytes_of_terms(terms) or 0)

@@ -38,7 +38,10 @@ function Q.append_ends(ids, state)
     local followers = redis.call('HMGET', Q.FOLLOWERS, unpack(ids, from, to))
     for at = from, to do
       local of_task = followers[at - from + 1]
-      if of_task then ends[#ends + 1] = { id = ids[at], followers = of_task, state = state } end
+      local step = of_task and Q.step_of(ids[at])
+      -- What needs a step names this end by its generation.
+      local number = step and 'g' .. step.generation or nil
+      if of_task then ends[#ends + 1] = { id = ids[at], followers = of_task, state = state, number = number } end
     end
   end
   Q.append_to_outbox(ends)

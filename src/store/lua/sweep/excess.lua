@@ -4,7 +4,8 @@ Q.duties[#Q.duties + 1] = function(sweep)
   local held = (tonumber(redis.call('HGET', Q.COUNT, 'bytes')) or 0) + Q.deltas.bytes
   if held <= sweep.retention_bytes then return end
   local from_done = redis.call('EXISTS', Q.DONE) == 1
-  local ids = from_done and redis.call('LRANGE', Q.DONE, 0, sweep.slice - 1) or redis.call('ZRANGE', Q.DEAD, 0, sweep.slice - 1)
+  local others = redis.call('EXISTS', Q.FREED) == 1 and Q.FREED or Q.DEAD
+  local ids = from_done and redis.call('LRANGE', Q.DONE, 0, sweep.slice - 1) or redis.call('ZRANGE', others, 0, sweep.slice - 1)
   Q.load_tasks(ids)
   local dropped = {}
   for _, id in ipairs(ids) do
@@ -16,6 +17,6 @@ Q.duties[#Q.duties + 1] = function(sweep)
     if held <= sweep.retention_bytes then break end
   end
   if #dropped == 0 then return end
-  if from_done then redis.call('LPOP', Q.DONE, #dropped) else Q.call_sliced('ZREM', Q.DEAD, dropped) end
+  if from_done then redis.call('LPOP', Q.DONE, #dropped) else Q.call_sliced('ZREM', others, dropped) end
   if held > sweep.retention_bytes then sweep.again_at(Q.NOW) end
 end

@@ -1,0 +1,32 @@
+-- Workflows, each in its home queue. WORKFLOWS has what was asked for, as JSON, and never changes; WORKFLOW_STATES how far it is, as JSON
+-- (WorkflowState in store/workflows.ts). WORKFLOW_ENDS has `<workflow> <task>` to the generation in which the step ended last, and its state.
+-- What is to be done to all steps (`start`, `cancel`, `free`, `withdraw`) is an entry of the outbox `<workflow>:<what>-<generation>`.
+
+-- How far a workflow is; nil when there is none, or another program has spoilt it.
+function Q.read_workflow(id)
+  local is_read, flow = pcall(cjson.decode, redis.call('HGET', Q.WORKFLOW_STATES, id) or '')
+  return is_read and type(flow) == 'table' and flow.state and flow or nil
+end
+
+function Q.write_workflow(id, flow) redis.call('HSET', Q.WORKFLOW_STATES, id, cjson.encode(flow)) end
+
+function Q.tell_steps(id, flow, what)
+  local followers = redis.call('HGET', Q.FOLLOWERS, id)
+  if followers then
+    Q.append_to_outbox({ { id = id, followers = followers, state = what, number = what .. '-' .. flow.generation } })
+  end
+end
+
+function Q.end_workflow(id, flow, state)
+  flow.state, flow.endedAt = state, Q.NOW
+  redis.call('ZREM', Q.WORKFLOW_DEADLINES, id)
+  redis.call('ZADD', Q.WORKFLOW_ENDED, Q.NOW_TEXT, id)
+end
+
+-- One that was not committed is over, and its steps with it.
+function Q.withdraw_workflow(id, flow)
+  flow.isWithdrawn = true
+  Q.end_workflow(id, flow, 'cancelled')
+  Q.write_workflow(id, flow)
+  Q.tell_steps(id, flow, 'withdraw')
+end

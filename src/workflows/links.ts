@@ -1,0 +1,97 @@
+// Tells of ends those that follow them without being tasks to accept: tasks that wait for them, and records of workflows; and has
+// workflows start, cancel and let go of their steps. All of it may be done twice.
+
+import type { Redis } from 'ioredis';
+import { encodeCbor } from '../protocol/cbor.ts';
+import { fingerprintOf } from '../protocol/fingerprint.ts';
+import { readTaskError, type TaskError } from '../protocol/task-error.ts';
+import { writeErrorGroup } from '../store/error-groups.ts';
+import { homeOf } from '../store/keys.ts';
+import { type NeedOutcome, type Settlement, settleNeeds } from '../store/needs.ts';
+import type { Link, OutboxEntry } from '../store/outbox.ts';
+import { actOnSteps, createWorkflows, type StepAct, type StepEnd } from '../store/workflows.ts';
+
+/** A link, and the entry of which it is told. */
+interface Telling {
+  readonly entry: OutboxEntry;
+  readonly link: Link;
+}
+
+export interface Links {
+  /**
+   * @param tellings all of one kind and queue
+   * @returns how many entries that has appended to the outbox of the queue
+   * @throws Error of ioredis
+   */
+  tell(kind: Link['kind'], queue: string, tellings: readonly Telling[]): Promise<number>;
+}
+
+/** All failed needs share a group: what has failed is an error of its own. */
+const TYPE = 'workflow';
+const NEED_GONE: TaskError = { name: 'NeedGone', message: 'there was no such task any more' };
+const NOT_RUN: TaskError = { name: 'Cancelled', message: 'it was cancelled before it ran' };
+/** Of the message of an error in that of another one. */
+const QUOTED_CHARS = 200;
+
+/** @param client a connection of `openCommandConnection` */
+export function createLinks(client: Redis): Links {
+  const workflows = createWorkflows(client);
+
+  async function actOn(queue: string, tellings: readonly Telling[]): Promise<number> {
+    let appended = 0;
+    // An entry of a workflow is about all of its steps.
+    for (const name of new Set(tellings.map(({ entry }) => entry.name))) {
+      const [, what = '', generation] = /:([a-z]+)-(\d+)$/.exec(name) ?? [];
+      const ids = tellings.filter(({ entry }) => entry.name === name).map(({ link }) => link.id);
+      if (what === 'start') {
+        const all = ids.map((id) => ({ id, need: name, outcome: 'succeeded' }) as const);
+        appended += (await settleNeeds(client, homeOf(queue), all)).appended;
+      } else {
+        appended += await actOnSteps(client, homeOf(queue), what as StepAct, Number(generation), ids);
+      }
+    }
+    return appended;
+  }
+
+  return {
+    async tell(kind, queue, tellings) {
+      switch (kind) {
+        case 'need':
+          return (await settleNeeds(client, homeOf(queue), tellings.map(settlementOf))).appended;
+        case 'workflow':
+          return (await workflows.ended(queue, tellings.flatMap(endOf))).appended;
+        case 'step':
+          return actOn(queue, tellings);
+      }
+    },
+  };
+}
+
+function settlementOf({ entry, link }: Telling): Settlement {
+  const { name: need, state, result, error: stored, step } = entry;
+  if (state === 'succeeded') return { id: link.id, need, outcome: 'succeeded', value: result };
+  const error = state === 'gone' ? NEED_GONE : stored ? readTaskError(stored) : NOT_RUN;
+  const failure = failureOf(step?.name ?? entry.id, state, error);
+  return {
+    id: link.id,
+    need,
+    outcome: state as NeedOutcome,
+    value: encodeCbor(error),
+    failure: encodeCbor(failure),
+    group: writeErrorGroup(TYPE, failure),
+  };
+}
+
+/** With what a task ends whose need has failed. */
+function failureOf(source: string, state: string, error: TaskError): TaskError {
+  const message = `the step "${source}" that it needs is ${state}: ${error.name}: ${error.message.slice(0, QUOTED_CHARS)}`;
+  const { name, message: text } = error;
+  const failure = { name: 'NeedFailed', message, cause: { name, message: text } };
+  return { ...failure, fingerprint: fingerprintOf(TYPE, failure) };
+}
+
+function endOf({ entry: { id, name, state }, link }: Telling): StepEnd[] {
+  const [, generation] = /:g(\d+)$/.exec(name) ?? [];
+  if (generation === undefined) return [];
+  return [{ workflow: link.id, task: id, generation: Number(generation), state }];
+}
