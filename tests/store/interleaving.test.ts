@@ -6,6 +6,7 @@ import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { createProducer } from '../../src/store/producer.ts';
 import type { buildScripts } from '../../src/store/scripts.ts';
+import { buildFlawed } from '../support/flawed-scripts.ts';
 import { buildScriptsWithClock, createModelClock, watchScriptsClock } from '../support/model-clock.ts';
 import type { Step } from '../support/model-steps.ts';
 import { worldsOf } from '../support/model-worlds.ts';
@@ -82,21 +83,6 @@ test('whatever happens in whatever order, nothing is lost, finished twice or fol
   expect(seen.followed).toBeGreaterThan(RUNS);
   expect(seen.refused).toBeGreaterThan(RUNS / 4);
 });
-
-/** The scripts with one line of them changed. */
-function buildFlawed(from: string, to: string): typeof buildScripts {
-  return (build) => {
-    const scripts = buildScriptsWithClock(build);
-    let changed = 0;
-    const flawed = Object.entries(scripts).map(([name, source]) => {
-      const lua = source.lua.replace(from, to);
-      if (lua !== source.lua) changed += 1;
-      return [name, { ...source, lua }];
-    });
-    if (changed === 0) throw new Error(`no script has the line ${from}`);
-    return Object.fromEntries(flawed) as ReturnType<typeof buildScripts>;
-  };
-}
 
 /** A followed task begins to run, and ends so. */
 function runsOnce(word: 'succeeded' | 'dead'): readonly Step[] {
