@@ -115,6 +115,17 @@ test('a task with a webhook, which another one follows', async () => {
   });
 });
 
+test('steps, of which the second takes the result of the first', async () => {
+  const sent = example('/v1/workflows');
+  expect(sent).toContain('202 Accepted');
+  expect(sent).toContain('"items":[');
+  await eventually(async () => {
+    const { body } = await call(`${all.url()}/v1/workflows/${idIn(sent)}`);
+    const [, second] = body['steps'] as { readonly result?: string }[];
+    return body['state'] === 'succeeded' && second?.result === 'Hello Hello Ada!!';
+  });
+});
+
 test('a batch, and a schedule', () => {
   const answers = example('/v1/tasks/batch');
   expect(answers).toContain('202 Accepted');
