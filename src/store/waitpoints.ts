@@ -48,7 +48,10 @@ export function createWaitpoints(client: Redis): Waitpoints {
           throw refusal('The task of this token has ended, and waits for nothing.');
         case 'unknown':
           throw noToken();
-        default:
+        case 'known':
+        case 'noted':
+        case 'ready':
+        case 'waiting':
           return { task: task.id, isRepeat: answer === 'known' };
       }
     },

@@ -172,8 +172,8 @@ async function play(steps: readonly Step[]): Promise<void> {
   const world = new World(queue, id);
   for (const one of steps) await world.run(one);
   // What came too late stays so.
-  for (const [token, came] of world.tokens) {
-    if (came === 'late' && world.state !== 'ended') await world.complete(token, 1);
+  for (const [name, came] of world.tokens) {
+    if (came === 'late' && world.state !== 'ended') await world.complete(name, 1);
   }
   // Whatever waits can still be told, and then runs.
   if (world.state === 'waiting' && world.waitsFor) await world.complete(world.waitsFor.token, 1);

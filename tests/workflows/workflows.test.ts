@@ -41,7 +41,7 @@ const step = defineTask({
     return { name, value: value + 1, needs };
   },
 });
-const REGISTRY = toRegistry([{ definition: step as never, source: 'the test' }]);
+const REGISTRY = toRegistry([{ definition: step, source: 'the test' }]);
 const TIMES = { heartbeatMs: 200, leaseMs: 2_000 };
 
 let redis: TestRedis;

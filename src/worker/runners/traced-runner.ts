@@ -42,6 +42,7 @@ function faultOf(end: RunEnd): { name: string; message: string } | undefined {
       return { name: 'ThreadLost', message: `its thread was lost: ${end.cause}` };
     case 'succeeded':
     case 'snoozed':
+    case 'suspended':
     case 'displaced':
     case 'not-begun':
       return undefined;
