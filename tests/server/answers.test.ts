@@ -149,7 +149,7 @@ test('GET /v1/queues counts every state of every queue', async () => {
   await main.redis().client.lpush('pf:{count-2}:malformed', 'x');
 
   const ended = { succeeded: 0, dead: 0, cancelled: 0, moved: 0, removed: 0 };
-  const none = { scheduled: 0, ready: 0, running: 0, ...ended };
+  const none = { waiting: 0, scheduled: 0, ready: 0, running: 0, ...ended };
   const one = {
     queue: 'count-1',
     paused: false,

@@ -83,11 +83,13 @@ describe('case 51: one bad row hides nothing', () => {
 
   it('case 51: a state of a later release is shown by its name', async () => {
     const id = await send();
-    await one.redis().client.hset(`${KEY}:headers`, id, 'waiting 1 0 0 low 0 0 -');
+    await one.redis().client.hset(`${KEY}:headers`, id, 'sleeping 1 0 0 low 0 0 -');
     const { task } = await lookAtAll(id);
-    expect(task).toMatchObject({ state: 'waiting', priority: 'low' });
+    expect(task).toMatchObject({ state: 'sleeping', priority: 'low' });
     const { reasons } = await get(`/v1/tasks/${id}/explain`);
-    expect(reasons).toMatchObject([{ code: 'unknown-state', message: expect.stringContaining('"waiting"') }]);
+    expect(reasons).toMatchObject([
+      { code: 'unknown-state', message: expect.stringContaining('"sleeping"') },
+    ]);
   });
 
   it('case 51: attempts, workers, events and places in a list are read past what is none', async () => {
