@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import type { Consumer } from '../store/consumer.ts';
 import type { HandlerReply, RunOf } from './runners/runner.ts';
 import type { HeldTask, Slots } from './slots.ts';
-import { holderOf, untilDone } from './until-done.ts';
+import { askFor, holderOf, type LeaseOf, untilDone } from './until-done.ts';
 
 export interface Checkpoints {
   /**
@@ -21,10 +21,7 @@ export interface Checkpoints {
 }
 
 export interface CheckpointsDeps {
-  readonly leases: readonly {
-    readonly queue: string;
-    readonly consumer: Pick<Consumer, 'checkpoint' | 'readCheckpoint' | 'readNeeds'>;
-  }[];
+  readonly leases: readonly LeaseOf<Pick<Consumer, 'checkpoint' | 'readCheckpoint' | 'readNeeds'>>[];
   readonly slots: Pick<Slots, 'find'>;
   /** Fires when the worker begins to stop. */
   readonly stopping: AbortSignal;
@@ -36,8 +33,6 @@ const STALE: HandlerReply = {
 };
 
 export function createCheckpoints({ leases, slots, stopping, log }: CheckpointsDeps): Checkpoints {
-  const consumerOf = (queue: string) => leases.find((lease) => lease.queue === queue)?.consumer;
-
   return {
     async keep(run, value) {
       const holder = holderOf(leases, slots, run);
@@ -50,16 +45,12 @@ export function createCheckpoints({ leases, slots, stopping, log }: CheckpointsD
       return {};
     },
 
-    async readNeeds(held) {
+    readNeeds(held) {
       // Its row has more than a worker counts of plain ones.
       held.hasReported = true;
-      const consumer = consumerOf(held.task.queue);
-      return consumer && untilDone(held, log, () => consumer.readNeeds(held.task.id));
+      return askFor(leases, held, log, (consumer) => consumer.readNeeds(held.task.id));
     },
 
-    async read(held) {
-      const consumer = consumerOf(held.task.queue);
-      return consumer && untilDone(held, log, () => consumer.readCheckpoint(held.task.id));
-    },
+    read: (held) => askFor(leases, held, log, (consumer) => consumer.readCheckpoint(held.task.id)),
   };
 }

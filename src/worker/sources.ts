@@ -5,7 +5,7 @@ import type { Consumer } from '../store/consumer.ts';
 import { MOST_SOURCES, TOKEN_NAME, tokenOf, type Wait } from '../store/waits.ts';
 import type { HandlerReply, RunOf, WaitedBytes } from './runners/runner.ts';
 import type { HeldTask, Slots } from './slots.ts';
-import { holderOf, untilDone } from './until-done.ts';
+import { askFor, holderOf, type LeaseOf, untilDone } from './until-done.ts';
 
 export interface Sources {
   /** Resolves once Redis has the token, or will not take it. Redis may be away meanwhile, however long that takes. Never rejects. */
@@ -15,10 +15,7 @@ export interface Sources {
 }
 
 export interface SourcesDeps {
-  readonly leases: readonly {
-    readonly queue: string;
-    readonly consumer: Pick<Consumer, 'source' | 'readWait'>;
-  }[];
+  readonly leases: readonly LeaseOf<Pick<Consumer, 'source' | 'readWait'>>[];
   readonly slots: Pick<Slots, 'find'>;
   readonly log: Log;
 }
@@ -29,8 +26,6 @@ const MANY = refused('RangeError', `a task may have ${MOST_SOURCES} tokens at mo
 const NO_NAME = refused('TypeError', `the name of a token must match ${TOKEN_NAME.source}`);
 
 export function createSources({ leases, slots, log }: SourcesDeps): Sources {
-  const consumerOf = (queue: string) => leases.find((lease) => lease.queue === queue)?.consumer;
-
   return {
     async token(run, name) {
       if (!TOKEN_NAME.test(name)) return NO_NAME;
@@ -44,8 +39,7 @@ export function createSources({ leases, slots, log }: SourcesDeps): Sources {
     },
 
     async read(held) {
-      const consumer = consumerOf(held.task.queue);
-      const wait = consumer && (await untilDone(held, log, () => consumer.readWait(held.task.id)));
+      const wait = await askFor(leases, held, log, (consumer) => consumer.readWait(held.task.id));
       return wait && waitedOf(wait);
     },
   };
