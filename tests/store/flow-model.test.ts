@@ -9,7 +9,7 @@ import { type FlowFlaws, FlowModel } from '../support/flow-model.ts';
 import type { FlowStep } from '../support/flow-steps.ts';
 import { buildFlawed } from '../support/flawed-scripts.ts';
 import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
-import { openStore, startStore } from '../support/store.ts';
+import { startStore, withStore } from '../support/store.ts';
 
 const RUNS = Number(process.env['POPFLEET_FLOW_RUNS'] ?? 25);
 
@@ -147,10 +147,5 @@ const CONTROLS: readonly (readonly [string, readonly FlowStep[], typeof buildScr
 
 test.each(CONTROLS)('the model dies without %s', async (_, steps, build, flaws) => {
   await liveThrough(steps, client);
-  const flawed = await openStore(redis.url, build);
-  try {
-    await expect(liveThrough(steps, flawed, flaws)).rejects.toThrow();
-  } finally {
-    flawed.disconnect();
-  }
+  await withStore(redis.url, build, (flawed) => expect(liveThrough(steps, flawed, flaws)).rejects.toThrow());
 });

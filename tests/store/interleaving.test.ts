@@ -13,7 +13,7 @@ import { worldsOf } from '../support/model-worlds.ts';
 import { queueKey } from '../support/queue-key.ts';
 import { QUEUE, QueueModel } from '../support/queue-model.ts';
 import type { ModelFlaws } from '../support/relay-model.ts';
-import { openStore, startStore } from '../support/store.ts';
+import { startStore, withStore } from '../support/store.ts';
 
 const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 30);
 const WORKERS = 3;
@@ -172,10 +172,5 @@ const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts
 
 test.each(CONTROLS)('the model dies without %s', async (_, steps, build, flaws) => {
   await liveThrough(steps, client);
-  const flawed = await openStore(redis.url, build);
-  try {
-    await expect(liveThrough(steps, flawed, flaws)).rejects.toThrow();
-  } finally {
-    flawed.disconnect();
-  }
+  await withStore(redis.url, build, (flawed) => expect(liveThrough(steps, flawed, flaws)).rejects.toThrow());
 });

@@ -18,6 +18,20 @@ export async function openStore(url: string, build?: typeof buildScripts): Promi
   return client;
 }
 
+/** Opens a store with other scripts for one use. */
+export async function withStore<T>(
+  url: string,
+  build: typeof buildScripts,
+  use: (client: Redis) => Promise<T>,
+): Promise<T> {
+  const client = await openStore(url, build);
+  try {
+    return await use(client);
+  } finally {
+    client.disconnect();
+  }
+}
+
 /** A Redis for one test file, with a ready command connection; both go after its tests. */
 export async function startStore(
   build?: typeof buildScripts,
