@@ -4,9 +4,10 @@ import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import { requestDigest } from '../protocol/request-digest.ts';
+import { readToken } from '../protocol/token.ts';
 import { placeOf } from './keys.ts';
 import { withStoreErrors } from './store-error.ts';
-import { completeSources, readToken } from './waits.ts';
+import { completeSources } from './waits.ts';
 
 /** @throws PopfleetError `redis-unavailable` when Redis does not answer */
 export interface Waitpoints {

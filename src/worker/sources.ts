@@ -1,8 +1,9 @@
 // What handlers may wait for without a slot: asked for while they run, and read before their task runs again.
 
 import type { Log } from '../log.ts';
+import { TOKEN_NAME, tokenOf } from '../protocol/token.ts';
 import type { Consumer } from '../store/consumer.ts';
-import { MOST_SOURCES, TOKEN_NAME, tokenOf, type Wait } from '../store/waits.ts';
+import { MOST_SOURCES, type Wait } from '../store/waits.ts';
 import type { HandlerReply, RunOf, WaitedBytes } from './runners/runner.ts';
 import type { HeldTask, Slots } from './slots.ts';
 import { askFor, holderOf, type LeaseOf, untilDone } from './until-done.ts';

@@ -2,7 +2,8 @@
 
 import { decodeStored } from '../../protocol/cbor.ts';
 import { isInstant, LONGEST_DELAY_MS } from '../../protocol/instant.ts';
-import { readToken, type WaitRequest } from '../../store/waits.ts';
+import { readToken } from '../../protocol/token.ts';
+import type { WaitRequest } from '../../store/waits.ts';
 import type { Waited, WaitFor } from '../../tasks/define.ts';
 import type { WaitedBytes } from './runner.ts';
 
