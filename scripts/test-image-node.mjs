@@ -7,9 +7,22 @@ import { fileURLToPath } from 'node:url';
 /** As in Containerfile. */
 const MAJOR = 24;
 const PARTS = [
-  'tests/worker',
-  'tests/tasks',
-  'tests/embedded/killed.test.ts',
+  ...[
+    'children',
+    'handler-env',
+    'inline-output',
+    'last-words',
+    'left-behind',
+    'lost-threads',
+    'output',
+    'process',
+    'thread-memory',
+    'thread-messages',
+    'thread-pool',
+  ].map((name) => `tests/worker/${name}.test.ts`),
+  'tests/tasks/module-forms.test.ts',
+  'tests/tasks/registry.test.ts',
+  'tests/tasks/user-module.test.ts',
   'tests/log.test.ts',
   'tests/e2e/inline.test.ts',
   'tests/e2e/lost-threads.test.ts',

@@ -1,4 +1,5 @@
-// The benchmark still runs: every scenario that needs nothing but npm and Redis, small, in fresh processes.
+// The benchmark still runs: every scenario that needs nothing but npm and Redis, small, in fresh processes. `npm run test:bench`
+// (POPFLEET_BENCH_PEERS=1) runs the peers of popfleet too, which no change of popfleet breaks.
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,6 +11,8 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 const RUN = fileURLToPath(new URL('../../scripts/bench/run.mjs', import.meta.url));
+const OURS = ['--variant', 'popfleet,popfleet-threads'];
+const VARIANTS = process.env['POPFLEET_BENCH_PEERS'] === '1' ? [] : OURS;
 const OPERATION = fileURLToPath(new URL('../../scripts/bench/operation.mjs', import.meta.url));
 
 test('the smoke version of every scenario ends well, and tells what it has measured', {
@@ -18,7 +21,7 @@ test('the smoke version of every scenario ends well, and tells what it has measu
   const dir = mkdtempSync(join(tmpdir(), 'popfleet-bench-'));
   const file = join(dir, 'smoke.json');
   try {
-    const child = spawn(process.execPath, [RUN, '--smoke', '--no-build', '--json', file], {
+    const child = spawn(process.execPath, [RUN, '--smoke', '--no-build', ...VARIANTS, '--json', file], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let out = '';

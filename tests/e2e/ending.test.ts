@@ -18,7 +18,7 @@ import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 const ROLES = ['server', 'worker', 'all'] as const;
 type Role = (typeof ROLES)[number];
-/** Each of these signals is handled alike: by default a role gets two of them while it loads and the others while it runs. */
+/** Each of these signals is handled alike: by default a role gets one of them while it loads and another one while it runs. */
 const EVERY = process.env['POPFLEET_ALL_SIGNALS'] === '1';
 const NEVER_LOADS = fileURLToPath(new URL('../fixtures/never-loads.mjs', import.meta.url));
 const STRAY = fileURLToPath(new URL('../fixtures/stray.mjs', import.meta.url));
@@ -38,10 +38,10 @@ afterAll(async () => {
   await redis?.stop();
 });
 
-/** Over both phases a role gets every signal, and over all roles a phase sees every signal. */
+/** Over all roles and both phases every signal is sent. */
 function signalsOf(role: Role, phase: 'loading' | 'running'): readonly NodeJS.Signals[] {
-  const turn = ROLES.indexOf(role) + (phase === 'loading' ? 0 : 1);
-  return SIGNALS.filter((_, at) => EVERY || at % 2 === turn % 2);
+  const turn = ROLES.indexOf(role) + (phase === 'loading' ? 0 : 2);
+  return SIGNALS.filter((_, at) => EVERY || at === turn % SIGNALS.length);
 }
 
 /** Settings of a role with data of its own: a queue, or a Redis. */
