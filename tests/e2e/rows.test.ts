@@ -11,6 +11,7 @@ import { endAll, type RoleProcess, spawnRole, startRole } from '../support/fleet
 import { call, post } from '../support/http.ts';
 import { recordOf } from '../support/records.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startHere, stopHere } from '../support/start-here.ts';
 
 const READY = 'pf:{default}:ready:normal';
 const TASK_MS = 150;
@@ -32,7 +33,7 @@ afterAll(async () => {
 
 type Task = Record<string, unknown> & { readonly id: string };
 
-async function finished(id: unknown, at = server): Promise<Task> {
+async function finished(id: unknown, at: Pick<RoleProcess, 'url'> = server): Promise<Task> {
   return (await call(`${at.url()}/v1/tasks/${String(id)}?wait=20`)).body as Task;
 }
 
@@ -66,7 +67,7 @@ test('row 1: APP_TYPE decides the role, and a role that does not exist stops the
 test('row 2: REDIS_URL names the Redis of both roles', async () => {
   const elsewhere = { REDIS_URL: `${redis.url}/3`, CONCURRENCY: '1' };
   const before = await redis.client.dbsize();
-  const pair = await Promise.all([startRole('server', elsewhere), startRole('worker', elsewhere)]);
+  const pair = await Promise.all([startHere('server', elsewhere), startHere('worker', elsewhere)]);
   try {
     const { body } = await post(`${pair[0].url()}/add`, { one: 1, two: 2 });
     const task = await finished(body['id'], pair[0]);
@@ -76,7 +77,7 @@ test('row 2: REDIS_URL names the Redis of both roles', async () => {
     const keyspace = await redis.client.info('keyspace');
     expect(Number(/db3:keys=(\d+)/.exec(keyspace)?.[1])).toBeGreaterThan(3);
   } finally {
-    await endAll(pair);
+    await stopHere(...pair);
   }
 });
 
@@ -152,14 +153,14 @@ test('row 7: LPUSH to send, BRPOP to take: first in, first out', async () => {
   expect(ids).toEqual(sent.toReversed()); // the newest at the head
 
   const env = { REDIS_URL: redis.url, QUEUES: 'in-order', CONCURRENCY: '1', TASK_DURATION_MS: '5' };
-  const one = await startRole('worker', env);
+  const one = await startHere('worker', env);
   try {
     const tasks = await Promise.all(sent.map((id) => finished(id)));
     const started = tasks.map((task) => Date.parse(String(task['startedAt'])));
     expect(started.toSorted((a, b) => a - b)).toEqual(started);
     expect(tasks.every((task) => task['state'] === 'succeeded')).toBe(true);
   } finally {
-    await endAll([one]);
+    await stopHere(one);
   }
   const stats = await redis.client.info('commandstats');
   expect(stats).toMatch(/cmdstat_lpush:calls=/);
@@ -249,8 +250,8 @@ test('row 9: the main thread keeps the lease of a task that runs longer than the
   };
   // The second worker would take the task as soon as the lease of the first ran out.
   const pair = [
-    await startRole('worker', { ...env, TASK_DURATION_MS: '3000' }),
-    await startRole('worker', { ...env, TASK_DURATION_MS: '3000' }),
+    await startHere('worker', { ...env, TASK_DURATION_MS: '3000' }),
+    await startHere('worker', { ...env, TASK_DURATION_MS: '3000' }),
   ];
   try {
     const sent = await post(`${server.url()}/v1/tasks`, { type: 'add', input: { one: 1, two: 2 }, queue });
@@ -259,7 +260,7 @@ test('row 9: the main thread keeps the lease of a task that runs longer than the
     expect(millis(task, 'startedAt', 'finishedAt')).toBeGreaterThan(2_900);
     expect((await recordOf(redis.client, queue, task.id))?.claims).toBe(1);
   } finally {
-    await endAll(pair);
+    await stopHere(...pair);
   }
 });
 
