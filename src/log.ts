@@ -1,10 +1,14 @@
 // The log: JSON lines by pino, or readable ones at a terminal. Modules import its type; only the composition root makes one.
 
+import { createRequire } from 'node:module';
 import { isatty } from 'node:tty';
-import { type DestinationStream, type Logger, pino } from 'pino';
+import type { DestinationStream, Logger, pino as Pino } from 'pino';
 import { createPrettyStream } from './pretty-log.ts';
 import { toTaskError } from './protocol/task-error.ts';
 import { createLineWriter } from './standard-streams.ts';
+
+/** Required for the reason that store/ioredis.ts tells. */
+const { pino } = createRequire(import.meta.url)('pino') as { readonly pino: typeof Pino };
 
 /** The levels of pino, and `silent`. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;

@@ -1,9 +1,10 @@
 // Opens connections to Redis and says in one place how they behave when Redis is away.
 
-import { Redis, type RedisOptions } from 'ioredis';
+import type { RedisOptions } from 'ioredis';
 import { delay, retryDelayMs, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
+import { Redis } from './ioredis.ts';
 import { createOutage, type Outage, reasonOf } from './outage.ts';
 import { type RedisAddress, readRedisUrl } from './redis-url.ts';
 import { explainBroken } from './refusal.ts';

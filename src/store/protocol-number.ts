@@ -1,6 +1,6 @@
 // The number of the layout that a queue is kept in, and how a release is told that it must leave a queue alone.
 
-import { ReplyError } from 'ioredis';
+import { ReplyError } from './ioredis.ts';
 
 /**
  * What this release writes (docs/protocol.md, "Protocol number"). It grows with every change of the keys of a queue, or of what

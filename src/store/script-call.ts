@@ -2,8 +2,8 @@
 // declares some twenty keys, which are the same each time, and writing them so took a tenth of the time of a call.
 
 import { createHash } from 'node:crypto';
-import { Command, type Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
+import { Command, type Redis } from './ioredis.ts';
 
 /** Bytes must be Buffers: text is UTF-8. */
 export type ScriptArgument = string | number | Buffer;

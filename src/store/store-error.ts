@@ -1,8 +1,8 @@
 // What a failed Redis command means: Redis is away, Redis is full, it cannot be used as it is, or a fault of this
 // program. The words of Redis are in its sources (`shared.*err` in server.c, acl.c, script.c of 6.2 to 8).
 
-import { ReplyError } from 'ioredis';
 import { PopfleetError } from '../protocol/errors.ts';
+import { ReplyError } from './ioredis.ts';
 import { refusalOf } from './protocol-number.ts';
 
 /** Why Redis cannot be used, in words that a probe may show to anyone. */

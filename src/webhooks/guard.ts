@@ -3,10 +3,14 @@
 // whoever runs the server names exceptions. The address that was checked is the one that is connected to (post.ts).
 
 import { lookup } from 'node:dns/promises';
+import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
+import type ipaddrModule from 'ipaddr.js';
 import { faultOfWebhookUrl } from '../protocol/webhook.ts';
 import { type Allowed, readAllowed } from './allow.ts';
+
+/** Required for the reason that store/ioredis.ts tells. */
+const ipaddr = createRequire(import.meta.url)('ipaddr.js') as typeof ipaddrModule;
 
 /** An address that was checked. */
 export interface Checked {
