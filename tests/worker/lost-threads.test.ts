@@ -8,7 +8,7 @@ import { endOf, type SentRun, startPool, type TestPool } from '../support/thread
 
 const MODULE = fileURLToPath(new URL('../fixtures/life.mjs', import.meta.url));
 const PLACES = 4;
-const HOGS = Number(process.env['POPFLEET_THREAD_KILLS'] ?? 12);
+const HOGS = Number(process.env['POPFLEET_THREAD_KILLS'] ?? 8);
 
 let threads: TestPool;
 /** Milliseconds until a thread has filled its memory. */
