@@ -11,7 +11,7 @@ export type ScriptArgument = string | number | Buffer;
 /** Prefixes whose keys are kept as they are written. */
 const HEADS_KEPT = 1_000;
 
-/** A script as a connection knows it. */
+/** A script as connections know it. */
 export class CallableScript {
   readonly lua: string;
   readonly digest: string;

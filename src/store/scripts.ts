@@ -197,9 +197,20 @@ const TABLES: readonly (readonly [name: string, lua: string])[] = [
 /** Tables that the parts of a script fill. */
 const FILLED = ['guards', 'outcomes', 'duties', 'acts'].map((name) => [name, '{}'] as const);
 
+export type ScriptSources = Readonly<Record<ScriptName, ScriptSource>>;
+
+/** The scripts without a patch, by `flags`. To build them takes longer than to connect, and all connections of a process have the same. */
+const built = new Map<boolean, ScriptSources>();
+
 /** Reads the `.lua` files beside this module and builds every script. */
-export function buildScripts(build: ScriptBuild = { flags: true }): Record<ScriptName, ScriptSource> {
-  const patch = build.patch ?? ((clock: string) => clock);
+export function buildScripts({ flags, patch }: ScriptBuild = { flags: true }): ScriptSources {
+  if (patch) return joinScripts(flags, patch);
+  const sources = built.get(flags) ?? joinScripts(flags, (clock) => clock);
+  built.set(flags, sources);
+  return sources;
+}
+
+function joinScripts(flags: boolean, patch: (clock: string) => string): ScriptSources {
   const texts = new Map<string, string>();
   const textOf = (part: string): string => {
     const text = texts.get(part) ?? readFileSync(new URL(`lua/${part}.lua`, import.meta.url), 'utf8');
@@ -207,12 +218,12 @@ export function buildScripts(build: ScriptBuild = { flags: true }): Record<Scrip
     return part === 'lib/clock' ? patch(text) : text;
   };
   const sources = Object.entries(SCRIPTS).map(([name, parts]: [string, readonly string[]]) => {
-    const header = build.flags ? `#!lua${REFUSED_WHEN_FULL.has(name) ? '' : ' flags=allow-oom'}\n` : '';
+    const header = flags ? `#!lua${REFUSED_WHEN_FULL.has(name) ? '' : ' flags=allow-oom'}\n` : '';
     const body = [...parts, name].map(textOf).join('\n');
     const { opening, keys } = openingOf(body);
     return [name, { lua: `${header}${opening}\n${body}`, keys }];
   });
-  return Object.fromEntries(sources) as Record<ScriptName, ScriptSource>;
+  return Object.fromEntries(sources) as ScriptSources;
 }
 
 /**
@@ -269,10 +280,17 @@ export function watchScripts(client: Redis, watch: (script: ScriptName, ms: numb
   watched.set(client, watch);
 }
 
+/** What calls the scripts of one build, whichever connections have them. */
+const callable = new WeakMap<ScriptSources, ReadonlyMap<ScriptName, CallableScript>>();
+
 /** Makes the scripts known to a connection; a later call replaces them. */
-export function defineScripts(client: Redis, scripts: Record<ScriptName, ScriptSource>): void {
-  const entries = Object.entries(scripts) as [ScriptName, ScriptSource][];
-  defined.set(client, new Map(entries.map(([name, { lua, keys }]) => [name, new CallableScript(lua, keys)])));
+export function defineScripts(client: Redis, sources: ScriptSources): void {
+  const entries = Object.entries(sources) as [ScriptName, ScriptSource][];
+  const scripts =
+    callable.get(sources) ??
+    new Map(entries.map(([name, { lua, keys }]) => [name, new CallableScript(lua, keys)] as const));
+  callable.set(sources, scripts);
+  defined.set(client, scripts);
 }
 
 /**
