@@ -8,6 +8,8 @@ export type { TaskDefaults } from './protocol/options.ts';
 export type { Stored, TaskHandle } from './task-handle.ts';
 export {
   defineTask,
+  type ChildEnd,
+  type SpawnOptions,
   type TaskContext,
   type TaskDefinition,
   type Waited,

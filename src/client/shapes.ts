@@ -169,6 +169,15 @@ export interface TaskView extends TaskRow {
   readonly cause?: { readonly id: string; readonly state: string };
   /** The workflow of which it is a step. */
   readonly workflow?: { readonly id: string; readonly step: string };
+  /** The task whose handler has made it. */
+  readonly parent?: { readonly task: string; readonly queue: string };
+  /** The tasks that its handler has made, and how each has ended for this task. */
+  readonly children?: readonly {
+    readonly task: string;
+    readonly queue: string;
+    readonly state: 'succeeded' | 'dead' | 'cancelled' | 'removed' | 'unfinished';
+    readonly links: { readonly self: string };
+  }[];
   readonly traceparent?: string;
   readonly links: {
     readonly self: string;

@@ -107,13 +107,24 @@ function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] 
   }
 }
 
-/** @param unmet needs by name, children and tokens, and ` until <time>` when the wait ends by itself */
+/**
+ * @param unmet needs by name, children and tokens; ` children <number>`, how many children there are in all; ` until <time>` when the wait ends by
+ *   itself
+ */
 function waitSentence(unmet: readonly string[]): string {
-  const until = unmet.find((one) => one.startsWith(' until '));
-  const names = unmet.filter((one) => one !== until).map((one) => one.replace(/^\./, 'token '));
-  const time = until === undefined ? '' : toTime(Number(until.slice(' until '.length)));
-  if (names.length === 0) return `It waits until ${time}.`;
-  return `It waits for ${listOf(names)}${time === '' ? '' : `, until ${time} at the latest`}.`;
+  const valueOf = (word: string): string | undefined =>
+    unmet.find((one) => one.startsWith(word))?.slice(word.length);
+  const until = valueOf(' until ');
+  const children = valueOf(' children ');
+  const names = unmet.filter((one) => !/^[ >]/.test(one)).map((one) => one.replace(/^\./, 'token '));
+  const time = until === undefined ? '' : toTime(Number(until));
+  const open = unmet.filter((one) => one.startsWith('>')).length;
+  const waits = [
+    ...(children === undefined ? [] : [`${open} of ${children} children`]),
+    ...(names.length === 0 ? [] : [listOf(names)]),
+  ];
+  if (waits.length === 0) return `It waits until ${time}.`;
+  return `It waits for ${waits.join(' and ')}${time === '' ? '' : `, until ${time} at the latest`}.`;
 }
 
 /** Names of needs in a sentence, so many at most. */

@@ -10,7 +10,8 @@ import { readOrder, type WorkerOrder } from './worker-orders.ts';
 import { bytesKept, readHeader, type TaskHeader } from './record.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { type OUTCOMES, runScript, type ScriptName } from './scripts.ts';
-import { MOST_SOURCES, readWait, type SourceAnswer, type Wait } from './waits.ts';
+import { MOST_SOURCES } from '../protocol/source.ts';
+import { readWait, type SourceAnswer, type Wait } from './waits.ts';
 
 export interface ClaimedTask {
   readonly queue: string;
@@ -122,8 +123,17 @@ export interface Consumer {
   /** Keeps CBOR for the next run of a task that this worker runs. @returns false when it belongs to another one by now */
   checkpoint(task: Pick<ClaimedTask, 'id' | 'token'>, value: Uint8Array): Promise<boolean>;
   readCheckpoint(id: string): Promise<Buffer | undefined>;
-  /** A task that this worker runs may wait for this from now on. @param digest of how it was asked for, without blanks */
-  source(task: Pick<ClaimedTask, 'id' | 'token'>, source: string, digest: string): Promise<SourceAnswer>;
+  /**
+   * A task that this worker runs may wait for this from now on.
+   * @param digest of how it was asked for, without blanks
+   * @param follower what follows the end of the task from now on, as `writeLink` writes it
+   */
+  source(
+    task: Pick<ClaimedTask, 'id' | 'token'>,
+    source: string,
+    digest: string,
+    follower?: string,
+  ): Promise<SourceAnswer>;
   readWait(id: string): Promise<Wait | undefined>;
   /** What the needs of a task have brought: flat, for each its name, how its source ended, and CBOR of its result or error. */
   readNeeds(id: string): Promise<readonly Buffer[]>;
@@ -202,8 +212,8 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
     readNeeds: async (id) => (await runScript(client, 'needs', place, [id])) as Buffer[],
     readCheckpoint: async (id) => (await client.hgetBuffer(keyOf(place, 'checkpoints'), id)) ?? undefined,
 
-    async source({ id, token }, source, digest) {
-      const args = [id, token, source, digest, MOST_SOURCES];
+    async source({ id, token }, source, digest, follower = '') {
+      const args = [id, token, source, digest, MOST_SOURCES, follower];
       return String(await runScript(client, 'source', place, args)) as SourceAnswer;
     },
 

@@ -8,6 +8,7 @@ import { LANES, type Lane } from '../protocol/lane.ts';
 import { readTaskError, type TaskError } from '../protocol/task-error.ts';
 import { readHash } from './read-whole.ts';
 import { keyOf, type Place, placeOf, placesOf, QUEUES_KEY, readyKey } from './keys.ts';
+import { type ChildOf, readChildren } from './children.ts';
 import { type AnnouncedWorker, readAnnouncement } from './announcement.ts';
 import { gaugeOutbox, type OutboxGauge } from './outbox.ts';
 import type { TaskRecord } from './record.ts';
@@ -89,6 +90,8 @@ export interface Inspector {
   task(id: string, within?: ReadonlySet<string>): Promise<TaskRecord | undefined>;
   /** How its latest attempts failed, oldest first. */
   attempts(queue: string, id: string): Promise<readonly FailedAttempt[]>;
+  /** The tasks that its handler has made, in that order. */
+  children(queue: string, id: string): Promise<readonly ChildOf[]>;
   /** Lines that its handler has logged. */
   log(queue: string, id: string): Promise<readonly string[]>;
   /** What decides whether a task runs now. */
@@ -157,6 +160,7 @@ export function createInspector(client: Redis): Inspector {
       return entries ? readAttempts(entries) : [];
     },
 
+    children: (queue, id) => readChildren(client, placeOf(queue, id), id),
     log: (queue, id) => readTaskLog(client, placeOf(queue, id), id),
 
     async explain(queue, id) {

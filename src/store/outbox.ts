@@ -24,13 +24,16 @@ export interface Follower {
 
 /** What else follows an end: something that is told of it. */
 export interface Link {
-  /** `need`: a task that waits for this end; `workflow`: the record that counts it; `step`: a step of the workflow that the entry is about. */
-  readonly kind: 'need' | 'workflow' | 'step';
+  /**
+   * `need`: a task that waits for this end; `workflow`: the record that counts it; `step`: a step of the workflow that the entry is about;
+   * `child`: the task whose child has ended; `children`: this task itself, whose children are told.
+   */
+  readonly kind: 'need' | 'workflow' | 'step' | 'child' | 'children';
   readonly queue: string;
   readonly id: string;
 }
 
-const LINK = /^(need|workflow|step):([^ :]+):([^ :]+)$/;
+const LINK = /^(need|workflow|step|child|children):([^ :]+):([^ :]+)$/;
 
 /** One end of a followed task, with the followers that are still to be accepted. */
 export interface OutboxEntry {
@@ -142,11 +145,15 @@ export function markOf({ place, name }: OutboxEntry): string {
   return `${nameOf(place)} ${name}`;
 }
 
-/** Asks the outbox that a mark is about: id of the follower, queue, partition, name of the entry. */
+/**
+ * Asks the place that a mark is about: id of the follower, queue, partition, name of the entry in its outbox, or id of the task whose child
+ * the follower is.
+ */
 async function hasEntry(client: Redis, mark: string): Promise<boolean> {
   const [, queue = '', partition, name = ''] = mark.split(' ');
   const source = placesOf(queue).find((place) => place.partition === Number(partition));
-  return source !== undefined && (await client.hexists(keyOf(source, 'outbox'), name)) === 1;
+  if (!source) return false;
+  return (await client.hexists(keyOf(source, name.includes(':') ? 'outbox' : 'sources'), name)) === 1;
 }
 
 /** As the column `followers` keeps it. */

@@ -94,7 +94,7 @@ const SCRIPTS = {
   'workflow-open': [...ROWS, 'lib/followed', 'lib/workflows'],
   workflow: [...ROWS, 'lib/steps', 'lib/outbox', 'lib/workflows'],
   claim: TAKE,
-  source: [...ROWS, 'lib/needed'],
+  source: [...ROWS, 'lib/needed', 'lib/followed'],
   complete: [...MOVES, 'lib/waits'],
   finish: [...TAKE, 'lib/attempts', 'lib/needed', 'lib/waits', ...OUTCOMES.map((word) => `outcomes/${word}`)],
   beat: [...ROWS, 'lib/worker'],

@@ -1,4 +1,4 @@
-// What handlers wait for without a slot: a token of their task, or a time (lua/lib/waits.lua).
+// What handlers wait for without a slot: a token of their task, its children, or a time (lua/lib/waits.lua).
 
 import type { Redis } from 'ioredis';
 import { keyOf, type Place } from './keys.ts';
@@ -6,7 +6,7 @@ import { runScript } from './scripts.ts';
 
 /** What a handler has asked to wait for. */
 export interface WaitRequest {
-  /** A token is a dot and its name; none: it waits for a time. */
+  /** A token is a dot and its name, a child `>` and its id; none: it waits for a time, or for nothing. */
   readonly sources: readonly string[];
   /** Milliseconds after which the wait ends whatever has come. */
   readonly timeoutMs?: number | undefined;
@@ -14,14 +14,11 @@ export interface WaitRequest {
   readonly untilMs?: number | undefined;
 }
 
-/** Sources that one task may have. */
-export const MOST_SOURCES = 1_000;
-
 /** `stale`: the task belongs to another worker; `conflict`: it was asked for otherwise before; `many`: there are `MOST_SOURCES`. */
 export type SourceAnswer = 'stale' | 'conflict' | 'many' | 'open' | 'ended';
 
 /** How a source has ended, or `open`. `gone`: the task has no such source. */
-interface SourceEnd {
+export interface SourceEnd {
   readonly source: string;
   readonly word: 'open' | 'late' | 'gone' | 'succeeded' | 'dead' | 'cancelled';
   /** CBOR. */

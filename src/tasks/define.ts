@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { Cause } from '../protocol/message.ts';
 import { TASK_TYPE } from '../protocol/names.ts';
-import { DefaultsSchema, type TaskDefaults } from '../protocol/options.ts';
+import { type CallInput, DefaultsSchema, type TaskDefaults } from '../protocol/options.ts';
 import { faultOfSchema, type InputSchema } from './input-schema.ts';
 
 /** What a handler gets beside its input: facts of its task, and ways to report while it runs. */
@@ -37,7 +37,19 @@ export interface TaskContext {
    */
   token(name: string): Promise<string>;
   /**
-   * Ends this run, to wait without a slot: `return context.waitFor({token})`. The task runs again, as the same attempt, once what it waits
+   * Makes a child: another task. Resolves with its id when Redis has it. The same child in every run of this task, never a second one: it is
+   * known by `key`, or by its position among those without one since the last checkpoint. Rejects when its key was used for a child with
+   * another type, input or queue. A child goes on when this task ends, unless this one is cancelled: then it is, too.
+   * @param task a definition, or its type; this worker has to know it
+   */
+  spawn<Input, Output, Sent>(
+    task: TaskDefinition<Input, Output, Sent>,
+    input: NoInfer<Sent>,
+    options?: SpawnOptions,
+  ): Promise<string>;
+  spawn(type: string, input: unknown, options?: SpawnOptions): Promise<string>;
+  /**
+   * Ends this run, to wait without a slot: `return context.waitFor({token})`, or `{children}`, which waits until all of them have ended. The task runs again, as the same attempt, once what it waits
    * for is there or `timeoutMs` is over, with `waited`; it begins from its start, so keep a checkpoint of what is done.
    * @throws TypeError for something that cannot be waited for
    */
@@ -66,8 +78,15 @@ export interface TaskContext {
   readonly traceparent: string | undefined;
 }
 
-/** What a task waits for: somebody, or a time of day (`untilMs`, milliseconds since 1970). `timeoutMs` ends the wait whatever has come. */
+/** Options of a child, as `POST /v1/tasks` takes them; `key` names it among the children of its parent. */
+export type SpawnOptions = Omit<CallInput, 'type' | 'input' | 'keyWindowMs'>;
+
+/**
+ * What a task waits for: somebody, the ends of children (ids that `spawn` has given), or a time of day (`untilMs`, milliseconds since 1970).
+ * `timeoutMs` ends the wait whatever has come.
+ */
 export type WaitFor =
+  | { readonly children: readonly string[]; readonly timeoutMs?: number | undefined }
   | { readonly token: string; readonly timeoutMs?: number | undefined }
   | { readonly untilMs: number };
 
@@ -77,6 +96,17 @@ export interface Waited {
   readonly timedOut: boolean;
   /** Of the token: what it was completed with. */
   readonly payload: unknown;
+  /** The children, in the order in which they were waited for; none for anything else. */
+  readonly children: readonly ChildEnd[];
+}
+
+/** How a child has ended. */
+export interface ChildEnd {
+  readonly id: string;
+  /** `unfinished`: the time was over before; `removed`: there is no such child. */
+  readonly state: 'succeeded' | 'dead' | 'cancelled' | 'removed' | 'unfinished';
+  readonly result?: unknown;
+  readonly error?: { readonly name: string; readonly message: string };
 }
 
 /**

@@ -10,29 +10,38 @@ import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import { runOptionsOfType } from '../protocol/options.ts';
 import { readPlain } from '../protocol/plain-value.ts';
 import type { TaskError } from '../protocol/task-error.ts';
-import { newTaskId } from '../protocol/task-id.ts';
+import { readChildSource } from '../protocol/source.ts';
+import { derivedTaskId, newTaskId, timeOfTaskId } from '../protocol/task-id.ts';
 import { tokenOf } from '../protocol/token.ts';
 import { invalidInput } from '../protocol/validate.ts';
 import type { OutcomeWord } from '../store/consumer.ts';
 import type { Stored } from '../task-handle.ts';
 import type { WaitRequest } from '../store/waits.ts';
-import type { TaskContext, TaskDefinition, WaitFor } from '../tasks/define.ts';
+import type { SpawnOptions, TaskContext, TaskDefinition, Waited, WaitFor } from '../tasks/define.ts';
 import { validateInput } from '../tasks/input-schema.ts';
 import { toRegistry } from '../tasks/registry.ts';
 import { outcomeOf } from '../worker/outcome.ts';
 import { createPrefetch } from '../worker/prefetch.ts';
+import { readKept } from '../worker/runners/kept.ts';
 import { createInline } from '../worker/runners/inline.ts';
-import { type HandlerLink, type Report, StopSource } from '../worker/runners/runner.ts';
+import { type HandlerLink, type Report, StopSource, type WaitedBytes } from '../worker/runners/runner.ts';
 import { createSemaphore, limitRunner } from '../worker/runners/semaphore.ts';
 
 export interface RunTaskOptions
-  extends Partial<
-    Pick<TaskContext, 'id' | 'attempt' | 'cause' | 'traceparent' | 'lastCheckpoint' | 'waited'>
-  > {
+  extends Partial<Pick<TaskContext, 'id' | 'attempt' | 'cause' | 'traceparent' | 'lastCheckpoint'>> {
+  /** What the wait of an earlier run has brought. */
+  readonly waited?: Partial<Waited> | undefined;
   /** Milliseconds that it may run; those of the definition unless given. */
   readonly timeoutMs?: number;
   /** Cancels the task when it fires. */
   readonly cancel?: AbortSignal;
+}
+
+/** A child that was not sent anywhere. */
+export interface SpawnedChild extends SpawnOptions {
+  readonly id: string;
+  readonly type: string;
+  readonly input: unknown;
 }
 
 /** How a run has ended. */
@@ -51,6 +60,8 @@ export interface TaskRun<Result = unknown> {
   readonly log: readonly string[];
   /** Everything that the handler has kept with `context.checkpoint`, in its order; `undefined` = it has forgotten what was there. */
   readonly checkpoints: readonly unknown[];
+  /** The children that the handler has asked for, in its order, with the ids that it was given. The same one is asked for once. */
+  readonly spawned: readonly SpawnedChild[];
   /** What it waits for when it is `suspended`. */
   readonly waitsFor: WaitFor | undefined;
 }
@@ -78,6 +89,7 @@ export async function runTask<Input, Output, Sent>(
   const progress: { percent: number; note: string | undefined }[] = [];
   const lines: string[] = [];
   const checkpoints: unknown[] = [];
+  const spawned = new Map<string, SpawnedChild>();
   const report = (one: Report): void => {
     const { progress: latest } = one;
     // The end of a run repeats what was reported last.
@@ -88,8 +100,15 @@ export async function runTask<Input, Output, Sent>(
     report,
     async request(_, request) {
       if (request.kind === 'token') return { value: tokenOf(id, request.name) };
+      if (request.kind === 'spawn') {
+        const childId = derivedTaskId(timeOfTaskId(id), `${id} ${request.key}`);
+        const call = decodeStored(request.call) as SpawnedChild;
+        const key = request.key.startsWith('=') ? request.key.slice(1) : undefined;
+        spawned.set(childId, compact<SpawnedChild>({ ...call, id: childId, key }));
+        return { value: childId };
+      }
       const { value } = request;
-      checkpoints.push(value.length === 0 ? undefined : decodeStored(value));
+      checkpoints.push(value.length === 0 ? undefined : readKept(value).value);
       return {};
     },
   };
@@ -103,10 +122,7 @@ export async function runTask<Input, Output, Sent>(
   const queue = definition.defaults?.queue ?? DEFAULT_QUEUE;
   const { lastCheckpoint } = options;
   const checkpoint = lastCheckpoint === undefined ? undefined : encodeCbor(lastCheckpoint);
-  const waited = options.waited && {
-    timedOut: options.waited.timedOut,
-    payload: options.waited.payload === undefined ? undefined : encodeCbor(options.waited.payload),
-  };
+  const waited = options.waited && toWaitedBytes(options.waited);
   const job = { queue, id, type: definition.type, claim: 1, content, attempt, timeoutMs, checkpoint, waited };
   const end = await runner.run(job, stop);
   cancel?.removeEventListener('abort', onCancel);
@@ -130,13 +146,31 @@ export async function runTask<Input, Output, Sent>(
     progress,
     log: lines,
     checkpoints,
+    spawned: [...spawned.values()],
     waitsFor: end.kind === 'suspended' ? waitForOf(end.wait, id) : undefined,
   };
 }
 
+function toWaitedBytes({ timedOut = false, payload, children = [] }: Partial<Waited>): WaitedBytes {
+  const bytesOf = (value: unknown): Uint8Array | undefined =>
+    value === undefined ? undefined : Uint8Array.from(encodeCbor(value));
+  return {
+    timedOut,
+    payload: bytesOf(payload),
+    children: children.map(({ id, state, result, error }) => ({
+      id,
+      state,
+      value: bytesOf(error ?? result),
+    })),
+  };
+}
+
 /** As the handler has said it. */
-function waitForOf({ sources: [source], timeoutMs, untilMs }: WaitRequest, id: string): WaitFor {
-  if (source === undefined) return { untilMs: untilMs ?? 0 };
+function waitForOf({ sources, timeoutMs, untilMs }: WaitRequest, id: string): WaitFor {
+  if (untilMs !== undefined) return { untilMs };
+  const children = sources.flatMap((one) => readChildSource(one) ?? []);
+  const [source] = sources;
+  if (source === undefined || children.length > 0) return compact<WaitFor>({ children, timeoutMs });
   return compact<WaitFor>({ token: `${id}${source}`, timeoutMs });
 }
 

@@ -80,6 +80,9 @@ export interface Task extends TaskRow {
   readonly onEnd?: { readonly type: string; readonly queue: string; readonly task?: string };
   readonly webhooks?: readonly TaskWebhook[];
   readonly cause?: { readonly id: string; readonly state: string };
+  readonly parent?: { readonly task: string; readonly queue: string };
+  /** The tasks that its handler has made, and how each has ended for this one. */
+  readonly children?: readonly { readonly task: string; readonly queue: string; readonly state: string }[];
   readonly traceparent?: string;
 }
 

@@ -6,6 +6,7 @@ import type { Task } from './api-types.d.ts';
 import { toCurl } from './curl.ts';
 import { Explain } from './explain.tsx';
 import { toDuration } from './format.ts';
+import { Family } from './family.tsx';
 import { Follows } from './follows.tsx';
 import { useEvents } from './live.ts';
 import { Action, Card, Chip, Copy, Empty, Facts, Loading, ProblemBox, Time } from './parts.tsx';
@@ -106,6 +107,7 @@ function LiveTask({ id }: { readonly id: string }) {
       </div>
       <Progress task={task} />
       {task.error ? <ErrorCard error={task.error} /> : undefined}
+      <Family task={task} />
       <Follows task={task} />
       <Card title="Data">
         <Payload label="Input" value={task.input} />

@@ -6,7 +6,6 @@ import { delay } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { decodeStored } from '../protocol/cbor.ts';
 import { type Cause, decodeContent, encodeContent } from '../protocol/message.ts';
-import { readTaskError, type TaskError } from '../protocol/task-error.ts';
 import { derivedTaskId } from '../protocol/task-id.ts';
 import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
 import { homeOf, nameOf, type Place } from '../store/keys.ts';
@@ -23,6 +22,7 @@ import type { Producer } from '../store/producer.ts';
 import type { TaskRecord } from '../store/record.ts';
 import { demandInTime } from '../store/relay-time.ts';
 import { isOutage } from '../store/store-error.ts';
+import { errorOfEnd } from '../workflows/error-of-end.ts';
 import type { Links } from '../workflows/links.ts';
 import { deliveryContent, isAbout, isWebhook } from '../webhooks/delivery.ts';
 
@@ -208,7 +208,7 @@ async function send({ kind, queue, sendings }: Call, { producer, links, soon }: 
     return;
   }
   const tellings = sendings.map(({ entry, what }) => ({ entry, link: what as Link }));
-  if ((await links.tell(kind, queue, tellings)) > 0) soon?.(homeOf(queue));
+  for (const appendedTo of await links.tell(kind, queue, tellings)) soon?.(homeOf(appendedTo));
 }
 
 /** What goes to Redis together: of one kind and queue, and neither much nor large. */
@@ -293,12 +293,10 @@ function contentOf(
   }
 }
 
-const NEED_GONE: TaskError = { name: 'NeedGone', message: 'there was no such task any more' };
-const NOT_RUN: TaskError = { name: 'Cancelled', message: 'it was cancelled before it ran' };
-
-function causeOf({ id, state, result, error }: OutboxEntry): Cause {
-  if (state === 'gone') return { id, state: 'removed', error: NEED_GONE };
-  if (state !== 'succeeded') return { id, state, error: error ? readTaskError(error) : NOT_RUN };
+function causeOf(entry: OutboxEntry): Cause {
+  const { id, state, result } = entry;
+  if (state !== 'succeeded')
+    return { id, state: state === 'gone' ? 'removed' : state, error: errorOfEnd(entry) };
   const value = result && decodeStored(result);
   return value === undefined ? { id, state } : { id, state, result: value };
 }

@@ -12,15 +12,18 @@ import {
   typeOfContent,
 } from '../protocol/message.ts';
 import { type RunOptions, resolveRunOptions, runEntries } from '../protocol/options.ts';
-import { type ErrorCause, KILL_CAUSES, readTaskError } from '../protocol/task-error.ts';
+import { readTaskError } from '../protocol/task-error.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import type { FailedAttempt, Inspector } from '../store/inspector.ts';
+import type { ChildOf } from '../store/children.ts';
 import { readStep, type TaskRecord } from '../store/record.ts';
 import { readTerms } from '../store/terms.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { compact } from '../protocol/compact.ts';
-import { named, refTo } from './component.ts';
+import { named } from './component.ts';
+import { ErrorSchema, NamedError } from './error-schema.ts';
+import { familyEntries, familyOf, hasChildren } from './children.ts';
 import { followersEntries, followersOf } from './followers.ts';
 
 const Time = v.pipe(v.string(), v.isoTimestamp(), v.description('RFC 3339 in UTC with milliseconds'));
@@ -42,46 +45,6 @@ export const BackoffView = named(
 );
 
 const RunOptionsSchema = v.object({ ...runEntries, maxAttempts: v.number(), backoff: BackoffView });
-
-const errorEntries = {
-  name: v.string(),
-  message: v.string(),
-  code: v.exactOptional(
-    v.pipe(
-      v.string(),
-      v.description('its code, errno, status or statusCode, such as `ECONNREFUSED`, `23505` or `404`'),
-    ),
-  ),
-  stack: v.exactOptional(v.string()),
-};
-
-const DeeperCause = v.pipe(
-  v.custom<ErrorCause>(() => true),
-  v.metadata({ $ref: refTo('ErrorCause') }),
-);
-const CauseSchema = named(
-  'ErrorCause',
-  v.object({
-    ...errorEntries,
-    cause: v.exactOptional(v.pipe(DeeperCause, v.description('its own cause'))),
-    errors: v.exactOptional(v.pipe(v.array(DeeperCause), v.description('its own errors'))),
-  }),
-);
-
-const ErrorSchema = v.object({
-  ...errorEntries,
-  cause: v.exactOptional(v.pipe(CauseSchema, v.description('what caused it'))),
-  errors: v.exactOptional(
-    v.pipe(v.array(CauseSchema), v.description('the errors of an `AggregateError`, the first ten')),
-  ),
-  fingerprint: v.exactOptional(v.pipe(v.string(), v.description('equal for failures with the same cause'))),
-  killCause: v.exactOptional(
-    v.pipe(v.picklist(KILL_CAUSES), v.description('set when its thread was ended from outside, or under it')),
-  ),
-  killLatencyMs: v.exactOptional(v.number()),
-});
-
-const NamedError = named('TaskError', ErrorSchema);
 
 const Tags = v.array(v.string());
 
@@ -158,6 +121,7 @@ export const taskEntries = {
       v.description('the workflow of which it is a step'),
     ),
   ),
+  ...familyEntries,
   traceparent: v.exactOptional(v.string()),
   links: Links,
 };
@@ -191,14 +155,15 @@ export type TaskRow = v.InferOutput<typeof RowSchema>;
  */
 export async function readTaskView(
   record: TaskRecord,
-  inspector: Pick<Inspector, 'attempts'>,
+  inspector: Pick<Inspector, 'attempts' | 'children'>,
   registry: Registry,
   basePath = '',
 ): Promise<TaskView> {
   // Most tasks never fail, and need no second command. `failures` does not decide: a replay resets it.
   const faultless = record.state === 'running' || record.state === 'succeeded' ? 1 : 0;
   const attempts = record.claims > faultless ? await inspector.attempts(record.queue, record.id) : [];
-  return toTaskView(record, attempts, registry, basePath);
+  const children = hasChildren(record) ? await inspector.children(record.queue, record.id) : [];
+  return toTaskView(record, attempts, registry, basePath, children);
 }
 
 /** As `readTaskView`, without Redis. @param attempts how its latest attempts failed, oldest first */
@@ -207,6 +172,7 @@ export function toTaskView(
   attempts: readonly FailedAttempt[],
   registry: Registry,
   basePath = '',
+  children: readonly ChildOf[] = [],
 ): TaskView {
   const { type, input, options } = readContent(record.content);
   const { traceparent, inputEditedAt } = options;
@@ -242,6 +208,7 @@ export function toTaskView(
     ...followersOf(record),
     cause: cause && { id: cause.id, state: cause.state },
     workflow: step && { id: step.workflow, step: step.name },
+    ...familyOf(record, children, (id) => taskPath(id, basePath)),
     traceparent: typeof traceparent === 'string' ? traceparent : undefined,
     links: linksOf(record.id, basePath),
   });

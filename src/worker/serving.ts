@@ -3,6 +3,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { openAccept } from '../accept/open-accept.ts';
+import { createSpawn } from '../children/spawn.ts';
 import { type Service, timeLimit, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { measureConnection, type ProcessMetrics } from '../metrics/process-metrics.ts';
@@ -135,7 +137,10 @@ function* servicesOf(
   const leases: Lease[] = [];
   const measured = metrics && measure(metrics, settings, { slots, leases, command: () => command });
   const own = { leases, slots, stopping, log };
-  const asked = { checkpoints: createCheckpoints(own), sources: createSources(own) };
+  const asked = {
+    checkpoints: createCheckpoints(own),
+    sources: createSources({ ...own, spawn: () => spawn }),
+  };
 
   const { services, ...runners } = openRunners(prefetch, linkTo(leases, asked), measured?.watch);
   yield* services;
@@ -144,6 +149,7 @@ function* servicesOf(
   if (metrics) measureConnection(metrics, command);
   yield atStop(() => command.disconnect());
   const upkeep = openUpkeep(command, settings, 'worker', log);
+  const spawn = createSpawn(openAccept(command, registry, undefined, log));
   yield atStop(() => farewell([upkeep.relay.settled()]));
 
   const execute = createExecute({ registry, ...runners, ...asked, prefetch, log, metrics: measured?.runs });
@@ -240,8 +246,14 @@ function linkTo(
   return {
     report: (report) => leases.find(({ queue }) => queue === report.queue)?.report(report),
     request(run, request) {
-      if (request.kind === 'token') return sources.token(run, request.name);
-      return checkpoints.keep(run, request.value);
+      switch (request.kind) {
+        case 'token':
+          return sources.token(run, request.name);
+        case 'spawn':
+          return sources.spawn(run, request);
+        case 'checkpoint':
+          return checkpoints.keep(run, request.value);
+      }
     },
   };
 }

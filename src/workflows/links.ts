@@ -1,15 +1,17 @@
-// Tells of ends those that follow them without being tasks to accept: tasks that wait for them, and records of workflows; and has
+// Tells of ends those that follow them without being tasks to accept: tasks that wait for them, records of workflows, parents; and has
 // workflows start, cancel and let go of their steps. All of it may be done twice.
 
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
+import { cancelChildren, tellParents } from '../children/links.ts';
 import { fingerprintOf } from '../protocol/fingerprint.ts';
-import { readTaskError, type TaskError } from '../protocol/task-error.ts';
+import type { TaskError } from '../protocol/task-error.ts';
 import { writeErrorGroup } from '../store/error-groups.ts';
 import { homeOf } from '../store/keys.ts';
 import { type NeedOutcome, type Settlement, settleNeeds } from '../store/needs.ts';
 import type { Link, OutboxEntry } from '../store/outbox.ts';
 import { actOnSteps, createWorkflows, type StepAct, type StepEnd } from '../store/workflows.ts';
+import { errorOfEnd } from './error-of-end.ts';
 
 /** A link, and the entry of which it is told. */
 interface Telling {
@@ -20,16 +22,14 @@ interface Telling {
 export interface Links {
   /**
    * @param tellings all of one kind and queue
-   * @returns how many entries that has appended to the outbox of the queue
+   * @returns queues to whose outbox that has appended
    * @throws Error of ioredis
    */
-  tell(kind: Link['kind'], queue: string, tellings: readonly Telling[]): Promise<number>;
+  tell(kind: Link['kind'], queue: string, tellings: readonly Telling[]): Promise<readonly string[]>;
 }
 
 /** All failed needs share a group: what has failed is an error of its own. */
 const TYPE = 'workflow';
-const NEED_GONE: TaskError = { name: 'NeedGone', message: 'there was no such task any more' };
-const NOT_RUN: TaskError = { name: 'Cancelled', message: 'it was cancelled before it ran' };
 /** Of the message of an error in that of another one. */
 const QUOTED_CHARS = 200;
 
@@ -53,24 +53,41 @@ export function createLinks(client: Redis): Links {
     return appended;
   }
 
+  async function disown(queue: string, tellings: readonly Telling[]): Promise<readonly string[]> {
+    const cancelled = tellings.filter(({ entry }) => entry.state === 'cancelled');
+    const appendedTo: string[] = [];
+    for (const { link } of cancelled) appendedTo.push(...(await cancelChildren(client, queue, link.id)));
+    return appendedTo;
+  }
+
   return {
     async tell(kind, queue, tellings) {
+      const own = (appended: number): readonly string[] => (appended > 0 ? [queue] : []);
       switch (kind) {
         case 'need':
-          return (await settleNeeds(client, homeOf(queue), tellings.map(settlementOf))).appended;
+          return own((await settleNeeds(client, homeOf(queue), tellings.map(settlementOf))).appended);
         case 'workflow':
-          return (await workflows.ended(queue, tellings.flatMap(endOf))).appended;
+          return own((await workflows.ended(queue, tellings.flatMap(endOf))).appended);
         case 'step':
-          return actOn(queue, tellings);
+          return own(await actOn(queue, tellings));
+        case 'child':
+          await tellParents(
+            client,
+            queue,
+            tellings.map(({ entry, link }) => ({ entry, parent: link.id })),
+          );
+          return [];
+        case 'children':
+          return disown(queue, tellings);
       }
     },
   };
 }
 
 function settlementOf({ entry, link }: Telling): Settlement {
-  const { name: need, state, result, error: stored, step } = entry;
+  const { name: need, state, result, step } = entry;
   if (state === 'succeeded') return { id: link.id, need, outcome: 'succeeded', value: result };
-  const error = state === 'gone' ? NEED_GONE : stored ? readTaskError(stored) : NOT_RUN;
+  const error = errorOfEnd(entry);
   const failure = failureOf(step?.name ?? entry.id, state, error);
   return {
     id: link.id,

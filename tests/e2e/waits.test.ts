@@ -96,7 +96,7 @@ test('a task that waits is cancelled at once, and its token is of no use any mor
 test('a handler that asks for nonsense is told what to do', async () => {
   const messageOf = async (type: string, input: unknown): Promise<string | undefined> =>
     (await run(url, type, input, { maxAttempts: 1 })).error?.message;
-  expect(await messageOf('bad-wait', {})).toBe('waitFor needs one of these: token, untilMs');
+  expect(await messageOf('bad-wait', {})).toBe('waitFor needs one of these: token, children, untilMs');
   expect(await messageOf('bad-wait', { untilMs: 1, timeoutMs: 1 })).toMatch(/needs no timeoutMs/);
   expect(await messageOf('bad-wait', { untilMs: 'soon' })).toMatch(/milliseconds since 1970/);
   expect(await messageOf('bad-wait', { token: `${ID}.approval` })).toMatch(/one of this task/);

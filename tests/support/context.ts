@@ -15,6 +15,7 @@ export function contextOf(type: string): TaskContext {
     checkpoint: async () => undefined,
     lastCheckpoint: undefined,
     token: async () => '',
+    spawn: async () => '',
     waitFor: () => {
       throw new Error('nothing waits here');
     },

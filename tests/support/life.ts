@@ -45,6 +45,7 @@ export interface TaskAnswer {
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly cancelRequestedAt: string;
+  readonly children?: readonly { readonly task: string; readonly queue: string; readonly state: string }[];
 }
 
 /** Sends one task; answers its id when it was accepted. A machine that is very busy may leave Redis unheard for a moment. */

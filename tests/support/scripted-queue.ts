@@ -50,7 +50,12 @@ export interface ScriptedQueue {
   /** Keeps a checkpoint of each; empty bytes = forgets it. */
   checkpoint(tasks: readonly { id: string; claim: number }[], value: Buffer): Promise<void>;
   /** A task asks for something that it may wait for. */
-  source(task: { id: string; claim: number }, source: string, digest?: string): Promise<SourceAnswer>;
+  source(
+    task: { id: string; claim: number },
+    source: string,
+    digest?: string,
+    follower?: string,
+  ): Promise<SourceAnswer>;
   /** Sweeps once, as soon as it is its turn. */
   sweep(): Promise<Swept>;
   /** Sweeps until nothing is left to do at this moment; answers each sweep. */
@@ -113,8 +118,8 @@ export async function openScriptedQueue(
     async checkpoint(tasks, value) {
       for (const task of tasks) await worker.checkpoint({ id: task.id, token: tokenOf(task) }, value);
     },
-    source: (task, source, digest = '-') =>
-      worker.source({ id: task.id, token: tokenOf(task) }, source, digest),
+    source: (task, source, digest = '-', follower = '') =>
+      worker.source({ id: task.id, token: tokenOf(task) }, source, digest, follower),
     async report(tasks, progress, lines) {
       await worker.report(tasks.map((task) => ({ id: task.id, token: tokenOf(task), progress, lines })));
     },

@@ -3,10 +3,13 @@
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
+import { disownChild, markOfChild, readChildren, writeChildDigest } from '../../src/store/children.ts';
 import { createInspector } from '../../src/store/inspector.ts';
 import { homeOf } from '../../src/store/keys.ts';
 import { createOperations, operate } from '../../src/store/operations.ts';
 import { createOperator } from '../../src/store/operator.ts';
+import { createOutbox, writeLink } from '../../src/store/outbox.ts';
+import { childSource } from '../../src/protocol/source.ts';
 import { completeSources, type WaitRequest } from '../../src/store/waits.ts';
 import { expectBalanced } from './moves.ts';
 import { GROUP } from './outcome.ts';
@@ -22,6 +25,32 @@ export const WAITS_BRANCHES: Readonly<Record<string, (client: Redis) => Promise<
     const [task] = await take(1);
     if (task) expect(await source(task, '.a')).toBe('open');
     expect(await client.hget(`${KEY}:queue`, 'needed')).toBe('1');
+  },
+
+  'a parent and its children': async (client) => {
+    const { clock, enqueue, take, finish, source } = await openScriptedQueue(client);
+    const place = homeOf(QUEUE);
+    await enqueue(1);
+    const [task] = await take(1);
+    if (!task) throw new Error('there is nothing to take');
+    const follower = writeLink({ kind: 'children', queue: QUEUE, id: task.id });
+    const children = [clock.newTaskId(), clock.newTaskId()];
+    for (const id of children) {
+      expect(await source(task, childSource(id), writeChildDigest('d', QUEUE), follower)).toBe('open');
+    }
+    expect(await client.hget(`${KEY}:followers`, task.id)).toBe(follower);
+    expect(await readChildren(client, place, task.id)).toMatchObject(
+      children.map((id) => ({ id, queue: QUEUE, word: 'open' })),
+    );
+    const sources = children.map(childSource);
+    await finish([task], 'suspended', { payload: Buffer.from(JSON.stringify({ sources, timeoutMs: 5 })) });
+    expect((await createInspector(client).explain(QUEUE, task.id)).unmet).toContain(' children 2');
+    const mark = markOfChild(place, task.id);
+    for (let times = 0; times < 2; times += 1) {
+      expect(await disownChild(client, place, children[0] ?? '', mark)).toMatchObject({ word: 'unknown' });
+    }
+    expect(await createOutbox(client).settleMarks(place, [`${children[0]} ${mark}`])).toBeUndefined();
+    expect(await client.zcard(`${KEY}:marks`)).toBe(1);
   },
 
   'tasks that wait without a slot, and what comes of it': async (client) => {

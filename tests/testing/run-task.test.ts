@@ -32,6 +32,7 @@ test('a run has the result as it is kept, what was reported, and the context tha
     ],
     log: ['for acme'],
     checkpoints: [],
+    spawned: [],
   });
   // The schema gives the handler what the input leaves open, and the types know the result.
   const at: string | undefined = (await runTask(report, { customer: 'acme' })).result?.at;
@@ -130,4 +131,45 @@ test('a handler that waits says for what, and goes on with what has come', async
   expect(await runTask(asks, {}, { waited: { timedOut: true, payload: undefined } })).toMatchObject({
     result: 'too late',
   });
+});
+
+test('a handler that makes children says which, waits for them, and goes on with what they have brought', async () => {
+  const page = defineTask({
+    type: 'page',
+    input: v.object({ number: v.number() }),
+    run: ({ number }) => number,
+  });
+  const book = defineTask({
+    type: 'book',
+    input: v.object({}),
+    async run(_, context) {
+      if (context.waited)
+        return context.waited.children.map(({ state, result, error }) => result ?? error ?? state);
+      const first = await context.spawn(page, { number: 1 }, { tags: ['a'] });
+      // @ts-expect-error the definition knows its input
+      await context.spawn(page, { number: 'two' }, { key: 'two' });
+      await context.checkpoint('kept');
+      return context.waitFor({ children: [first, await context.spawn('page', { number: 3 })] });
+    },
+  });
+  const run = await runTask(book, {});
+  const [first, two, third] = run.spawned;
+  expect(run).toMatchObject({
+    outcome: 'suspended',
+    checkpoints: ['kept'],
+    spawned: [
+      { type: 'page', input: { number: 1 }, tags: ['a'] },
+      { input: { number: 'two' }, key: 'two' },
+      { type: 'page', input: { number: 3 } },
+    ],
+    waitsFor: { children: [first?.id, third?.id] },
+  });
+  expect((await runTask(book, {})).spawned.map(({ id }) => id)).not.toContain(two?.id);
+  const error = { name: 'Error', message: 'torn' };
+  const children = [
+    { id: first?.id ?? '', state: 'succeeded', result: 7 },
+    { id: two?.id ?? '', state: 'dead', error },
+    { id: third?.id ?? '', state: 'unfinished' },
+  ] as const;
+  expect((await runTask(book, {}, { waited: { children } })).result).toEqual([7, error, 'unfinished']);
 });

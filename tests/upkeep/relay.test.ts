@@ -32,7 +32,7 @@ function stage(refuses?: string) {
   const notes: RelayNote[] = [];
   const deps = {
     log: silentLog,
-    links: { tell: async () => 0 },
+    links: { tell: async () => [] },
     outbox: {
       take: async () => [],
       rows: async () => [],

@@ -4,7 +4,7 @@
 --        -2 = it is not listed); length of each lane, in the order of LANES; tasks that run; live workers; those of them that are quiet or stopping;
 --        when the lease of its worker runs out ('' = it has none); since when its message was missed ('' = it was not);
 --        what the workers announced, flat: name and CBOR; why this release may not change the queue ('' = it may);
---        names of its needs that are unmet, or what its handler waits for: tokens, or ` until <time>`, which ends the wait
+--        names of its needs that are unmet, or what its handler waits for: tokens, children, ` children <number>`, how many children these are in all, and ` until <time>`, which ends the wait
 
 local id, most = args.text(), args.number()
 Q.load_tasks({ id })

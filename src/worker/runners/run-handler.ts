@@ -16,14 +16,16 @@ import { ReferenceFault, resolveReferences } from '../../protocol/references.ts'
 import { readTaskError, toTaskError } from '../../protocol/task-error.ts';
 import { isErrorLike, readProperty } from '../../protocol/value-text.ts';
 import type { WaitRequest } from '../../store/waits.ts';
-import type { TaskContext, TaskDefinition, Waited, WaitFor } from '../../tasks/define.ts';
+import type { SpawnOptions, TaskContext, TaskDefinition, Waited, WaitFor } from '../../tasks/define.ts';
 import { checkInput, pathOf } from '../../tasks/input-schema.ts';
 import { PermanentError } from '../../tasks/permanent-error.ts';
 import type { Registry } from '../../tasks/registry.ts';
 import { RetryLater } from '../../tasks/retry-later.ts';
 import { below } from '../../tracing.ts';
+import { readKept, writeKept } from './kept.ts';
 import { createReporter, type KeepProgress, type Reporter } from './reporter.ts';
 import type { HandlerEnd, HandlerReply, HandlerRequest, Job, Report } from './runner.ts';
+import { toSpawnRequest } from './spawned.ts';
 import { readWaited, type Suspension, toSuspension } from './suspension.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -125,6 +127,8 @@ class RunContext implements TaskContext {
   readonly #side: HandlerSide;
   readonly #limitBytes: number;
   #suspension: Suspension | undefined;
+  /** Children without a key that the task has made so far; `undefined`: this run has made none. */
+  #spawned: number | undefined;
 
   constructor(
     job: Job,
@@ -162,11 +166,26 @@ class RunContext implements TaskContext {
 
   get lastCheckpoint(): unknown {
     const { checkpoint } = this.#job;
-    return checkpoint && decodeStored(checkpoint);
+    return checkpoint && readKept(checkpoint).value;
   }
 
   async checkpoint(value: unknown): Promise<void> {
-    await this.#ask({ kind: 'checkpoint', value: encodeCheckpoint(value, this.#limitBytes) });
+    await this.#ask({
+      kind: 'checkpoint',
+      value: writeKept(value, this.#spawned ?? this.#spawnedBefore(), this.#limitBytes),
+    });
+  }
+
+  async spawn(task: unknown, input: unknown, options?: SpawnOptions): Promise<string> {
+    const position = (): number => (this.#spawned = (this.#spawned ?? this.#spawnedBefore()) + 1);
+    const request = toSpawnRequest(task, input, options, position);
+    return this.#ask({ ...request, traceparent: this.traceparent });
+  }
+
+  /** Children without a key that runs before its last checkpoint have made. */
+  #spawnedBefore(): number {
+    const { checkpoint } = this.#job;
+    return checkpoint ? readKept(checkpoint).spawned : 0;
   }
 
   async token(name: string): Promise<string> {
@@ -204,21 +223,6 @@ class RunContext implements TaskContext {
     const { traceparent } = this.#options;
     return this.#job.traceparent ?? (typeof traceparent === 'string' ? traceparent : undefined);
   }
-}
-
-/**
- * Gives the bytes a buffer of their own.
- * @throws TypeError for what JSON or CBOR would lose, RangeError for what is too large
- */
-function encodeCheckpoint(value: unknown, limitBytes: number): Uint8Array {
-  if (value === undefined) return NOTHING;
-  const plain = toPlain(value);
-  if ('fault' in plain) throw new TypeError(`the checkpoint cannot be kept: ${faultText(plain.fault, 'it')}`);
-  const bytes = Uint8Array.from(encodeCbor(plain.value));
-  if (bytes.length <= limitBytes) return bytes;
-  throw new RangeError(
-    `the checkpoint has ${bytes.length} bytes, ${limitBytes} are allowed: store it elsewhere and keep where`,
-  );
 }
 
 /** The end of a run whose handler threw `error`: it failed, or asked to run again later. */

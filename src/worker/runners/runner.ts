@@ -4,6 +4,7 @@
 import type { Soon } from '../../lifecycle.ts';
 import type { KillCause, TaskError } from '../../protocol/task-error.ts';
 import type { WaitRequest } from '../../store/waits.ts';
+import type { ChildEnd } from '../../tasks/define.ts';
 import type { TaskSettings } from '../../tasks/registry.ts';
 
 export interface Runner {
@@ -52,6 +53,16 @@ export interface WaitedBytes {
   readonly timedOut: boolean;
   /** CBOR. */
   readonly payload: Uint8Array | undefined;
+  /** Those that it has waited for, in their order. */
+  readonly children?: readonly ChildBytes[] | undefined;
+}
+
+/** `ChildEnd` as it goes to a handler. */
+export interface ChildBytes {
+  readonly id: string;
+  readonly state: ChildEnd['state'];
+  /** CBOR of its result or its error. */
+  readonly value: Uint8Array | undefined;
 }
 
 /** How a run has ended. */
@@ -104,7 +115,16 @@ export type HandlerRequest =
       /** CBOR; empty = what was kept goes. */
       readonly value: Uint8Array;
     }
-  | { readonly kind: 'token'; readonly name: string };
+  | { readonly kind: 'token'; readonly name: string }
+  | {
+      readonly kind: 'spawn';
+      /** `#` and the position of the child among those that have no key, or `=` and its key. */
+      readonly key: string;
+      /** CBOR of its type, its input and its options. */
+      readonly call: Uint8Array;
+      /** W3C trace context of the run. */
+      readonly traceparent?: string | undefined;
+    };
 
 /** `refused` says why it was not done. */
 export interface HandlerReply {

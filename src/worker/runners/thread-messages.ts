@@ -106,6 +106,12 @@ const MessageSchema = v.variant('kind', [
     request: v.variant('kind', [
       v.object({ kind: v.literal('checkpoint'), value: v.instance(Uint8Array) }),
       v.object({ kind: v.literal('token'), name: v.string() }),
+      v.object({
+        kind: v.literal('spawn'),
+        key: v.string(),
+        call: v.instance(Uint8Array),
+        traceparent: v.optional(v.string()),
+      }),
     ]),
   }),
   v.object({

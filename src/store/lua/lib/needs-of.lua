@@ -16,13 +16,16 @@ function Q.needs_of(id)
   return found
 end
 
--- What the handler of a task that waits still waits for (lib/waits.lua): its sources, and when the wait ends by itself.
+-- What the handler of a task that waits still waits for (lib/waits.lua): its sources, of how many children that is, and when the wait ends by itself.
 function Q.open_sources(id)
   local found = {}
   local ends, sources = string.match(redis.call('HGET', Q.WAITS, id) or '', '^open (%d+) %d+ %d+(.*)$')
+  local children = 0
   for source in string.gmatch(sources or '', ' (%S+)') do
+    if string.sub(source, 1, 1) == '>' then children = children + 1 end
     if redis.call('HGET', Q.SOURCE_VALUES, id .. ' ' .. source) == '' then found[#found + 1] = source end
   end
+  if children > 0 then found[#found + 1] = ' children ' .. children end
   if ends and ends ~= '0' then found[#found + 1] = ' until ' .. ends end
   return found
 end

@@ -1,5 +1,5 @@
--- What handlers wait for without a slot. A source is a token (a dot and its name). SOURCES has of a task each with a digest of
--- how it was asked for, ` <source>=<digest>`. SOURCE_VALUES has `<id> <source>` to '' as long as nothing has come, then to how it
+-- What handlers wait for without a slot. A source is a token (a dot and its name) or a child (`>` and its id). SOURCES has of a task each with a
+-- digest of how it was asked for, ` <source>=<digest>`; of a child a colon and its queue stand behind that. SOURCE_VALUES has `<id> <source>` to '' as long as nothing has come, then to how it
 -- ended, a digest of what it brought ('-' = none), and CBOR of that, with blanks between: 'late' is a token whose wait was over before.
 -- WAITS has the latest wait of a task: `open`, `met`, `late` or `none`, when it ends (0 = never), how many of its sources are open, how often the task
 -- began anew, and these sources.
