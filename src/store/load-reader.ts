@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { DUE_SOON_MS, type QueueLoad } from '../protocol/wanted-workers.ts';
 import { readAnnouncement } from './announcement.ts';
 import { type Place, placesOf } from './keys.ts';
+import { readySince } from './ready-since.ts';
 import { readSample, readSamples, type Sample } from './sample.ts';
 import { runScript } from './scripts.ts';
 import { throwStoreError } from './store-error.ts';
@@ -13,6 +14,8 @@ export interface LoadReading extends QueueLoad {
   readonly workers: number;
   /** Tasks that these run at the same time. */
   readonly slots: number;
+  /** How long the next task of a lane has been ready at most, in seconds; 0 when none is; `undefined`: not known. */
+  readonly oldestReadySeconds: number | undefined;
 }
 
 /** Rates are taken over these times, and the highest counts: soon after a rise, and for some time after a fall. */
@@ -21,6 +24,8 @@ const WINDOWS_MS = [60_000, 300_000];
 const SAMPLES = 32;
 
 interface PlaceLoad {
+  /** Milliseconds of the place's own clock. */
+  readonly now: number;
   readonly ready: number;
   readonly running: number;
   readonly dueSoon: number;
@@ -37,9 +42,8 @@ interface PlaceLoad {
  * @throws PopfleetError `redis-unavailable`
  */
 export async function readLoad(client: Redis, queue: string): Promise<LoadReading> {
-  const places = await Promise.all(placesOf(queue).map((place) => readPlace(client, place))).catch(
-    throwStoreError,
-  );
+  const all = placesOf(queue);
+  const places = await Promise.all(all.map((place) => readPlace(client, place))).catch(throwStoreError);
   const sum = (part: (place: PlaceLoad) => number): number =>
     places.reduce((total, place) => total + part(place), 0);
   const runs = sum((place) => place.runs);
@@ -55,7 +59,27 @@ export async function readLoad(client: Redis, queue: string): Promise<LoadReadin
     workers: concurrency.length,
     slots,
     slotsPerWorker: slots > 0 ? slots / concurrency.length : Math.max(1, places[0]?.slotsOfLast ?? 1),
+    oldestReadySeconds: await readOldest(client, all, places).catch(throwStoreError),
   };
+}
+
+/** Nothing more is asked where nothing waits. */
+async function readOldest(
+  client: Redis,
+  places: readonly Place[],
+  loads: readonly PlaceLoad[],
+): Promise<number | undefined> {
+  const waiting = places
+    .map((place, at) => ({ place, now: loads[at]?.now ?? 0, ready: loads[at]?.ready ?? 0 }))
+    .filter(({ ready }) => ready > 0);
+  if (waiting.length === 0) return 0;
+  const looks = await readySince(client, waiting);
+  const known = looks.flatMap(({ since }, at) =>
+    Object.values(since)
+      .filter((time) => typeof time === 'number')
+      .map((time) => (waiting[at]?.now ?? time) - time),
+  );
+  return known.length === 0 ? undefined : Math.max(0, ...known) / 1_000;
 }
 
 type LoadReply = readonly [
@@ -75,6 +99,7 @@ async function readPlace(client: Redis, place: Place): Promise<PlaceLoad> {
   const names = announced.filter((_, at) => at % 2 === 0);
   const since = history.findLast(({ at }) => at >= current.at - Math.max(...WINDOWS_MS)) ?? current;
   return {
+    now: current.at,
     ready: current.ready,
     running: current.running,
     dueSoon,

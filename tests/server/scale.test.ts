@@ -42,12 +42,19 @@ test('a queue with what its workers follow from; without a queue all of them', a
     ready: 5,
     running: 1,
     dueSoon: 0,
+    oldestReadySeconds: expect.any(Number),
     workers: 1,
     slots: { busy: 1, total: 2 },
     arrivalsPerSecond: 0,
     slotsPerWorker: 2,
   });
-  expect(await scale('?queue=mail')).toMatchObject({ value: 1, dueSoon: 1, suggestedWorkers: 1, workers: 0 });
+  expect(await scale('?queue=mail')).toMatchObject({
+    value: 1,
+    dueSoon: 1,
+    suggestedWorkers: 1,
+    workers: 0,
+    oldestReadySeconds: 0,
+  });
   const { items } = (await scale('?min=2&max=2')) as { items: { queue: string; suggestedWorkers: number }[] };
   expect(items.map(({ queue, suggestedWorkers }) => [queue, suggestedWorkers])).toEqual([
     ['default', 2],

@@ -59,6 +59,24 @@ test('tasks that wait or are tried again count as arrivals, those that are due w
   expect(load.arrivalsPerSecond).toBeCloseTo(30 / 60, 1);
 });
 
+test('the oldest ready task is that of any lane, and counts from when it was due or came back', async () => {
+  expect((await readLoad(client, QUEUE)).oldestReadySeconds).toBe(0);
+  await queue.enqueue(1, {}, 'low');
+  await queue.clock.advance(30_000);
+  await queue.enqueue(2, {}, 'high');
+  await queue.clock.advance(12_500);
+  const { oldestReadySeconds } = await readLoad(client, QUEUE);
+  expect(oldestReadySeconds).toBeCloseTo(42.5, 0);
+  const taken = await queue.take(3);
+  expect((await readLoad(client, QUEUE)).oldestReadySeconds).toBe(0);
+  for (const one of taken) await queue.finish([one], 'failed', { delayMs: 10 });
+  await queue.clock.advance(10);
+  await queue.sweep();
+  await queue.clock.advance(7_000);
+  const back = await readLoad(client, QUEUE);
+  expect(back.oldestReadySeconds).toBeCloseTo(7, 0);
+});
+
 test('places of a worker: of those that are announced, else of the last one that was', async () => {
   expect(await readLoad(client, QUEUE)).toMatchObject({
     workers: 0,

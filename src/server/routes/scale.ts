@@ -1,6 +1,7 @@
 // How many workers each queue wants, for what scales fleets (KEDA, `popfleet fleet`).
 
 import * as v from 'valibot';
+import { compact } from '../../protocol/compact.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { type ScaleGoal, wantedWorkers } from '../../protocol/wanted-workers.ts';
 import type { LoadReading } from '../../store/load-reader.ts';
@@ -27,6 +28,14 @@ const ScaleSchema = v.object({
   ready: v.number(),
   running: v.number(),
   dueSoon: v.pipe(v.number(), v.description('scheduled tasks that are due within 30 s')),
+  oldestReadySeconds: v.exactOptional(
+    v.pipe(
+      v.number(),
+      v.description(
+        'how long the oldest ready task has waited, as far as the next of each lane says; 0: none waits',
+      ),
+    ),
+  ),
   workers: v.pipe(v.number(), v.description('those that serve it now')),
   slots: v.object({ busy: v.number(), total: v.number() }),
   arrivalsPerSecond: v.pipe(
@@ -82,18 +91,19 @@ export function scaleRoutes({ inspector, readLoad }: Pick<Deps, 'inspector' | 'r
 }
 
 function toView(queue: string, load: LoadReading, goal: ScaleGoal): ScaleView {
-  const { ready, running, dueSoon, workers, slots, arrivalsPerSecond, runSeconds, slotsPerWorker } = load;
-  return {
+  const { ready, running, dueSoon, workers, slots, arrivalsPerSecond, slotsPerWorker } = load;
+  return compact<ScaleView>({
     queue,
     value: ready + running + dueSoon,
     suggestedWorkers: wantedWorkers(load, goal),
     ready,
     running,
     dueSoon,
+    oldestReadySeconds: load.oldestReadySeconds,
     workers,
     slots: { busy: Math.min(running, slots), total: slots },
     arrivalsPerSecond,
-    ...(runSeconds === undefined ? {} : { runSeconds }),
+    runSeconds: load.runSeconds,
     slotsPerWorker,
-  };
+  });
 }
