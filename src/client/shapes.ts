@@ -156,7 +156,7 @@ export interface TaskView extends TaskRow {
   readonly search?: Readonly<Record<string, string>>;
   /** The tick that made it. */
   readonly schedule?: { readonly name: string; readonly due: string };
-  /** The task that is accepted when this one has ended. */
+  /** The task that is accepted when this one has ended. `task`: its id, from the end on; there a moment later. */
   readonly onEnd?: { readonly type: string; readonly queue: string; readonly task?: string };
   readonly webhooks?: readonly {
     readonly endpoint?: string;

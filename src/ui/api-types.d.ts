@@ -76,7 +76,7 @@ export interface Task extends TaskRow {
   readonly schedule?: { readonly name: string; readonly due: string };
   readonly search?: Readonly<Record<string, string>>;
   readonly inputEditedAt?: string;
-  /** `task`: id of the one that follows its latest end. */
+  /** `task`: id of the one that follows its latest end, also before that is accepted. */
   readonly onEnd?: { readonly type: string; readonly queue: string; readonly task?: string };
   readonly webhooks?: readonly TaskWebhook[];
   readonly cause?: { readonly id: string; readonly state: string };

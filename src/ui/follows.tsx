@@ -44,7 +44,7 @@ export function Follows({ task: { onEnd, webhooks = [] } }: { readonly task: Tas
 function StateOf({ id }: { readonly id: string }) {
   const { data, problem } = useResource<Task>(`tasks/${id}`, 2);
   if (data !== undefined) return <Chip state={data.state} />;
-  return problem === undefined ? null : <span class="muted">(not there)</span>;
+  return problem === undefined ? null : <span class="muted">(not accepted yet, or not kept any more)</span>;
 }
 
 function Webhook({ webhook }: { readonly webhook: TaskWebhook }) {

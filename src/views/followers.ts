@@ -14,14 +14,22 @@ const OnEndView = v.object({
   type: v.string(),
   queue: v.string(),
   task: v.exactOptional(
-    v.pipe(v.string(), v.description('id of the task that follows its latest end, once that is accepted')),
+    v.pipe(
+      v.string(),
+      v.description('id of the task that follows its latest end; 404 until that is accepted, a moment later'),
+    ),
   ),
 });
 const WebhookView = v.object({
   endpoint: v.exactOptional(v.pipe(v.string(), v.description('id of a registered endpoint'))),
   url: v.exactOptional(v.string()),
   states: v.exactOptional(v.pipe(v.array(v.string()), v.description('absent: all in which a task ends'))),
-  delivery: v.exactOptional(v.pipe(v.string(), v.description('id of the task that tells of its latest end'))),
+  delivery: v.exactOptional(
+    v.pipe(
+      v.string(),
+      v.description('id of the task that tells of its latest end; 404 until that is accepted'),
+    ),
+  ),
 });
 type WebhookView = v.InferOutput<typeof WebhookView>;
 

@@ -3,7 +3,7 @@
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { QUEUE_NAME, TASK_TYPE } from '../../protocol/names.ts';
+import { TASK_TYPE } from '../../protocol/names.ts';
 import { toTime } from '../../protocol/time-text.ts';
 import { type ErrorGroup, FINGERPRINT, type GroupPosition } from '../../store/error-groups.ts';
 import { named } from '../../views/component.ts';
@@ -15,6 +15,7 @@ import {
   instantEntry,
   type Operation,
   pageLimit,
+  queueEntry,
   readQuery,
   ROWS_A_PAGE,
   type Route,
@@ -26,13 +27,7 @@ const CURSOR_FAULT = 'must be what `next` of a page said';
 const CURSOR = /^(\d{1,16})~([a-z0-9][a-z0-9_.-]{0,63})~([0-9a-f]{16}|other)$/;
 
 const listEntries = {
-  queue: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`),
-      v.description('All queues that the key is for, unless given.'),
-    ),
-  ),
+  queue: queueEntry('All queues that the key is for, unless given.'),
   type: v.optional(v.pipe(v.string(), v.regex(TASK_TYPE, `must match ${TASK_TYPE.source}`))),
   since: instantEntry('Last seen at this time or later'),
   limit: pageLimit('Groups'),
