@@ -8,7 +8,9 @@ import type { Audit } from '../store/audit.ts';
 import type { ErrorGroups } from '../store/error-groups.ts';
 import type { Inspector } from '../store/inspector.ts';
 import type { Page, PageQuery } from '../store/lister.ts';
+import type { LedgerReading } from '../store/ledger-reader.ts';
 import type { LoadReading } from '../store/load-reader.ts';
+import type { LostWorker } from '../store/lost-workers.ts';
 import type { Operations } from '../store/operations.ts';
 import type { Operator } from '../store/operator.ts';
 import type { AskReadiness } from '../store/readiness.ts';
@@ -44,6 +46,8 @@ export interface Deps extends AccessDeps {
   readonly workflows: Workflows;
   readonly acceptWorkflow: AcceptWorkflow;
   readonly readLoad: (queue: string) => Promise<LoadReading>;
+  readonly readLostWorkers: (queue: string) => Promise<readonly LostWorker[]>;
+  readonly readLedger: (queue: string) => Promise<LedgerReading>;
   readonly readSeries: ReadSeries;
   readonly redisFacts: ReadRedisFacts;
   /** Settings that limit what this server takes and keeps, by their variables. */

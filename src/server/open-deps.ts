@@ -6,7 +6,9 @@ import { createAudit } from '../store/audit.ts';
 import type { openCommandConnection } from '../store/connection.ts';
 import { createErrorGroups } from '../store/error-groups.ts';
 import { listTasks } from '../store/lister.ts';
+import { readLedger } from '../store/ledger-reader.ts';
 import { readLoad } from '../store/load-reader.ts';
+import { readLostWorkers } from '../store/lost-workers.ts';
 import { createOperations } from '../store/operations.ts';
 import { createOperator } from '../store/operator.ts';
 import { createReadiness } from '../store/readiness.ts';
@@ -71,6 +73,8 @@ export function openDeps(
     operateSoon: upkeep.operations.soon,
     audit: createAudit(command),
     readLoad: (queue) => readLoad(command, queue),
+    readLostWorkers: (queue) => readLostWorkers(command, queue),
+    readLedger: (queue) => readLedger(command, queue),
     readSeries: createSeriesReader(command),
     redisFacts: createRedisFacts(command),
     limits: limitsOf(settings),

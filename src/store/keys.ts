@@ -43,6 +43,7 @@ const OTHERS = [
   'workers',
   'announced',
   'orders',
+  'lost',
   'running',
   'holds',
   'begun',

@@ -123,6 +123,7 @@ const SCRIPTS = {
   operate: [...ACT, ...ACTS.map((name) => `acts/${name}`), 'lib/operation', 'lib/rank', 'lib/match'],
   matches: [...ARGS, 'lib/header', 'lib/row', 'lib/rank', 'lib/match'],
   load: LOOKS,
+  ledger: LOOKS,
   explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/event', 'lib/move', 'lib/push', 'lib/needs-of'],
   pause: QUEUE,
   order: QUEUE,

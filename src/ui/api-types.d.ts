@@ -12,6 +12,25 @@ export interface Queue {
   readonly outbox: { readonly length: number; readonly oldestMs: number };
 }
 
+/** What shows that a queue is whole, read at one moment. */
+export interface Ledger {
+  readonly queue: string;
+  readonly at: string;
+  readonly imbalance: number;
+  readonly lanes: Readonly<Record<string, { readonly messages: number; readonly copies: number }>>;
+  /** Messages that were popped and not claimed, and some of their tasks. */
+  readonly unclaimed: {
+    readonly count: number;
+    readonly items: readonly { readonly id: string; readonly since: string }[];
+  };
+  readonly repaired: number;
+  readonly returned: number;
+  readonly stale: number;
+  readonly malformed: number;
+  readonly sweptAt?: string;
+  readonly sweepAt?: string;
+}
+
 /** A worker in one of its queues. */
 export interface Worker {
   readonly worker: string;
@@ -26,6 +45,14 @@ export interface Worker {
   readonly concurrency?: number;
   readonly threads?: number;
   readonly types?: readonly string[];
+}
+
+/** A worker that was not heard of any more, in one of its queues. */
+export interface LostWorker extends Pick<Worker, 'worker' | 'queue' | 'host' | 'pid' | 'version'> {
+  /** When its lease ran out. */
+  readonly leaseUntil: string;
+  /** Tasks that it held then: they have gone back to their queue. */
+  readonly held: number;
 }
 
 export interface TaskError {

@@ -52,12 +52,12 @@ async function read(): Promise<void> {
   try {
     const [queues, workers] = await Promise.all([
       callApi<Items<Queue>>('GET', 'queues'),
-      callApi<Items<Worker>>('GET', 'workers'),
+      callApi<Workers>('GET', 'workers'),
     ]);
     failures = 0;
     const { fleet, beat } = readShared();
     share({
-      fleet: toFleet(queues.items, workers.items, fleet),
+      fleet: toFleet(queues.items, workers, fleet),
       outage: undefined,
       outages: pastOutages(),
       beat: beat + 1,
@@ -101,16 +101,24 @@ function fail(problem: Problem, retry: () => void): void {
   }
 }
 
-function toFleet(queues: readonly Queue[], workers: readonly Worker[], before: Fleet | undefined): Fleet {
+/** A server of a release before tells of none that was lost. */
+type Workers = Items<Worker> & Partial<Pick<Fleet, 'lost'>>;
+
+function toFleet(
+  queues: readonly Queue[],
+  { items: workers, lost = [] }: Workers,
+  before: Fleet | undefined,
+): Fleet {
   const at = Date.now();
   const seconds = before === undefined ? 0 : (at - before.at) / 1_000;
   // A reading soon after another one (after an action) would show the noise of a moment.
-  if (before === undefined || seconds < 1) return { queues, workers, at, rates: before?.rates };
+  if (before === undefined || seconds < 1) return { queues, workers, lost, at, rates: before?.rates };
   const grown = (count: (queue: Queue) => number): number =>
     Math.max(0, sum(queues, count) - sum(before.queues, count)) / seconds;
   return {
     queues,
     workers,
+    lost,
     at,
     rates: { accepted: grown(({ counts }) => counts['accepted'] ?? 0), finished: grown(finishedOf) },
   };

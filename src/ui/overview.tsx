@@ -20,7 +20,7 @@ export function OverviewScreen({ query }: { readonly query: URLSearchParams }) {
 }
 
 function Overview({ fleet, query }: { readonly fleet: Fleet; readonly query: URLSearchParams }) {
-  const concerns = fleet.queues.flatMap((queue) => concernsOf(queue));
+  const concerns = [...lossesOf(fleet.lost), ...fleet.queues.flatMap((queue) => concernsOf(queue))];
   return (
     <>
       <header class="screen-head">
@@ -106,6 +106,25 @@ function Tile({
     </>
   );
   return <li class="tile">{link === undefined ? <div>{inner}</div> : <a href={link}>{inner}</a>}</li>;
+}
+
+/** A worker that serves several queues is lost once. */
+function lossesOf(lost: Fleet['lost']): readonly Concern[] {
+  const names = new Set(lost.map(({ worker }) => worker));
+  if (names.size === 0) return [];
+  const text = (
+    <>
+      <a href={linkTo(['workers'])}>{plural(names.size, 'worker was', 'workers were')} lost</a> in the last
+      five minutes;{' '}
+      {plural(
+        sum(lost, ({ held }) => held),
+        'task has',
+        'tasks have',
+      )}{' '}
+      gone back to wait.
+    </>
+  );
+  return [{ key: 'lost workers', text }];
 }
 
 /** Facts of a queue that somebody has to act on. */

@@ -3,8 +3,9 @@
 import { callApi } from './api.ts';
 import type { Queue, Worker } from './api-types.d.ts';
 import { Charts } from './charts.tsx';
-import { Conservation, STATES } from './conservation.tsx';
+import { Conservation, missingOf, STATES } from './conservation.tsx';
 import { plural, toCount, toDuration } from './format.ts';
+import { LedgerPanel } from './ledger.tsx';
 import { Action, Card, Chip, Code, Empty, Facts, Table, Time } from './parts.tsx';
 import { linkTo } from './place.ts';
 import { stateOf } from './queues.tsx';
@@ -62,6 +63,7 @@ function OneQueue({ fleet, name, query }: QueueProps & { readonly fleet: Fleet }
         <Serving workers={workers} />
       </div>
       <Conservation queues={[queue]} queue={name} />
+      <LedgerPanel key={name} queue={name} missing={missingOf([queue])} />
     </>
   );
 }

@@ -2,11 +2,13 @@
 
 import { useEffect, useReducer } from 'preact/hooks';
 import type { Problem } from './api.ts';
-import type { Queue, Session, Worker } from './api-types.d.ts';
+import type { LostWorker, Queue, Session, Worker } from './api-types.d.ts';
 
 export interface Fleet {
   readonly queues: readonly Queue[];
   readonly workers: readonly Worker[];
+  /** Those that were lost in the last five minutes. */
+  readonly lost: readonly LostWorker[];
   /** When it was read, by the clock of this machine. */
   readonly at: number;
   /** Tasks a second since the read before; `undefined` at first. */

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import type { Queue, System } from './api-types.d.ts';
 import { Balance, missingOf } from './conservation.tsx';
+import { SaveDiagnostics } from './diagnostics.tsx';
 import { plural, toBytes, toCount, toDuration } from './format.ts';
 import { Card, Chip, Concerns, Facts, Meter, Pending, Table, Time } from './parts.tsx';
 import { linkToQueue } from './place.ts';
@@ -31,6 +32,9 @@ function Whole({ fleet }: { readonly fleet: Fleet }) {
         <p class="muted">
           {findings.length === 0 ? 'Nothing to worry about.' : plural(findings.length, 'finding')}
         </p>
+        <div class="actions">
+          <SaveDiagnostics />
+        </div>
       </header>
       <Concerns title="Findings" of={findings.map((text) => ({ key: text, text }))} />
       <div class="columns is-even">

@@ -50,7 +50,39 @@ function Workers({ fleet }: { readonly fleet: Fleet }) {
           </Table>
         </Card>
       )}
+      <Lost workers={fleet.lost} />
     </>
+  );
+}
+
+function Lost({ workers }: { readonly workers: Fleet['lost'] }) {
+  if (workers.length === 0) return null;
+  return (
+    <Card title="Lost in the last five minutes" tone="warn">
+      <p>
+        They were not heard of any more: killed, out of memory, or cut off from Redis. What they held has gone
+        back to its queue.
+      </p>
+      <Table label="Lost workers" heads={['Worker', 'Queue', 'Lease ran out', 'Tasks given back', 'Version']}>
+        {workers.map((one) => (
+          <tr key={`${one.worker} ${one.queue}`} data-row>
+            <td>
+              <b>{nameOf(one)}</b>
+              <br />
+              <code class="muted">{one.worker}</code>
+            </td>
+            <td>
+              <a href={linkToQueue(one.queue)}>{one.queue}</a>
+            </td>
+            <td>
+              <Time at={one.leaseUntil} />
+            </td>
+            <td>{toCount(one.held)}</td>
+            <td>{one.version ?? '–'}</td>
+          </tr>
+        ))}
+      </Table>
+    </Card>
   );
 }
 
@@ -112,7 +144,7 @@ function Row({ group, hasOthers }: { readonly group: Group; readonly hasOthers: 
   );
 }
 
-function nameOf({ worker, host, pid }: Worker): string {
+function nameOf({ worker, host, pid }: Pick<Worker, 'worker' | 'host' | 'pid'>): string {
   return host === undefined ? worker : `${host}:${String(pid)}`;
 }
 

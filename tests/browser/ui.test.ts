@@ -205,6 +205,24 @@ describe.skipIf(!hasBrowser)('when something is away', () => {
     await eventually(async () => (await number()) !== before);
   });
 
+  test('a hidden page follows no events, and is up to date once it is shown', async () => {
+    const id = await send('add', INPUT, { delayMs: 3_600_000 });
+    const streams = async (): Promise<string | undefined> =>
+      /^popfleet_sse_streams (\d+)/m.exec(await (await fetch(`${server().url()}/metrics`)).text())?.[1];
+    await open(`${server().url()}/ui/#/tasks/${id}`);
+    await page().locator('h1 .is-scheduled').waitFor();
+    await eventually(async () => (await streams()) === '1');
+    const hide = (isHidden: boolean): Promise<unknown> =>
+      page().evaluate(`Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'))`);
+    await hide(true);
+    await eventually(async () => (await streams()) === '0');
+    await call(`${server().url()}/v1/tasks/${id}/cancel`, { method: 'POST' });
+    await expect.poll(() => page().locator('h1 .is-scheduled').count()).toBe(1);
+    await hide(false);
+    await page().locator('h1 .is-cancelled').waitFor();
+  });
+
   test('the clock of the browser: times are those of the server', async () => {
     const id = await send('add', INPUT, { delayMs: 3_600_000 });
     await open(`${server().url()}/ui/`, true);

@@ -169,6 +169,7 @@ describe('case 31: a key with queues', () => {
     const asked: [string, string, unknown?][] = [
       ['GET', '/v1/queues'],
       ['GET', '/v1/queues/secret'],
+      ['GET', '/v1/queues/secret/ledger'],
       ['POST', '/v1/queues/secret/pause'],
       ['GET', '/v1/workers'],
       ['GET', '/v1/types'],

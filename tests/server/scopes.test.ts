@@ -70,6 +70,7 @@ const ROUTES: readonly Row[] = [
   ['GET', '/v1/errors/FINGERPRINT', 'read'],
   ['GET', '/v1/queues', 'read'],
   ['GET', '/v1/queues/default', 'read'],
+  ['GET', '/v1/queues/default/ledger', 'read'],
   ['GET', '/v1/workers', 'read'],
   ['POST', '/v1/workers/hand-worker/quiet', 'admin'],
   ['POST', '/v1/workers/hand-worker/resume', 'admin'],

@@ -2,13 +2,15 @@
 
 import { homeOf } from '../../src/store/keys.ts';
 import { describe, expect, test } from 'vitest';
+import { announce } from '../../src/store/announcement.ts';
+import { readLostWorkers } from '../../src/store/lost-workers.ts';
 import { decodeTrusted } from '../../src/protocol/cbor.ts';
 import type { ClaimedTask } from '../../src/store/consumer.ts';
 import { createConsumer } from '../../src/store/consumer.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { toOutcome } from '../support/outcome.ts';
-import { openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
+import { KEY, openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
 import { startStore } from '../support/store.ts';
 
 const LEASE_MS = 10_000;
@@ -152,4 +154,37 @@ describe('case 15: the tasks of a fleet that dies again and again', () => {
     await queue.sweep();
     expect((await worker.beat(tasks)).lost).toEqual([]);
   });
+});
+
+test('people are told of a lost worker for five minutes, with what it held when it was lost', async () => {
+  const queue = await openQueue();
+  await queue.enqueue(3);
+  const announcement = {
+    host: 'h',
+    pid: 7,
+    startedAt: 0,
+    version: '1',
+    concurrency: 4,
+    threads: 2,
+    types: [],
+  };
+  await announce(client, QUEUE, 'gone', announcement);
+  // A slice of the sweep is 10: it gives these back in more than one.
+  await queue.enqueue(20);
+  await createConsumer(client, homeOf(QUEUE), 'gone', LEASE_MS).claim([], 23);
+  await sweepFor(queue, LEASE_MS + 1);
+  expect(await readLostWorkers(client, QUEUE)).toMatchObject([
+    { worker: 'gone', queue: QUEUE, held: 23, host: 'h', pid: 7, version: '1' },
+  ]);
+  expect(await client.pttl(`${KEY}:lost`)).toBeGreaterThan(200_000);
+  await sweepFor(queue, 300_000);
+  // The next that is lost takes away what is old.
+  await loseLease(queue, 'another');
+  const lost = await readLostWorkers(client, QUEUE);
+  expect(lost.map(({ worker, held }) => [worker, held])).toEqual([['another', 1]]);
+  expect(await client.hlen(`${KEY}:lost`)).toBe(1);
+  // Of one that is lost again the latest time counts.
+  await loseLease(queue, 'another');
+  const [again] = await readLostWorkers(client, QUEUE);
+  expect(again?.leaseUntil).toBeGreaterThan(lost[0]?.leaseUntil ?? 0);
 });

@@ -116,6 +116,7 @@ async function dump(): Promise<Record<string, string>> {
 
 type Reader =
   | 'load'
+  | 'ledger'
   | 'read'
   | 'rows'
   | 'scan'

@@ -6,6 +6,7 @@ import { PopfleetError } from '../../protocol/errors.ts';
 import type { TaskDefaults } from '../../protocol/options.ts';
 import { toOptionalTime, toTime } from '../../protocol/time-text.ts';
 import type { LiveWorker } from '../../store/inspector.ts';
+import type { LostWorker } from '../../store/lost-workers.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
@@ -37,6 +38,25 @@ export type WorkerView = v.InferOutput<typeof WorkerSchema>;
 
 const WorkersSchema = v.object({ items: v.array(named('Worker', WorkerSchema)) });
 
+const LostWorkerSchema = v.object({
+  worker: v.string(),
+  queue: v.string(),
+  leaseUntil: v.pipe(v.string(), v.description('when its lease ran out')),
+  held: v.pipe(v.number(), v.description('tasks that it held then: they have gone back to their queue')),
+  host: v.exactOptional(v.string()),
+  pid: v.exactOptional(v.number()),
+  version: v.exactOptional(v.string()),
+});
+type LostWorkerView = v.InferOutput<typeof LostWorkerSchema>;
+
+const FleetSchema = v.object({
+  ...WorkersSchema.entries,
+  lost: v.pipe(
+    v.array(named('LostWorker', LostWorkerSchema)),
+    v.description('workers that were not heard of any more, in the last five minutes'),
+  ),
+});
+
 const TypeSchema = v.object({
   type: v.string(),
   input: v.pipe(v.unknown(), v.description('JSON Schema (2020-12)')),
@@ -56,7 +76,9 @@ const SUMMARIES = {
 } as const;
 
 /** `GET /v1/workers`, `POST /v1/workers/{worker}/quiet`, `…/stop` and `…/resume`, and `GET /v1/types`. */
-export function fleetRoutes(deps: Pick<Deps, 'inspector' | 'operator' | 'registry'>): readonly Route[] {
+export function fleetRoutes(
+  deps: Pick<Deps, 'inspector' | 'operator' | 'registry' | 'readLostWorkers'>,
+): readonly Route[] {
   const { inspector, operator, registry } = deps;
   const items = [...registry.values()].map(({ type, input, defaults = {}, runIn = 'thread' }) => ({
     type,
@@ -77,13 +99,18 @@ export function fleetRoutes(deps: Pick<Deps, 'inspector' | 'operator' | 'registr
         answers: {
           200: {
             description: 'One item a worker and queue.',
-            schema: WorkersSchema,
+            schema: FleetSchema,
           },
         },
       },
       async (c) => {
-        const workers = await workersOf(inspector, await visibleQueues(inspector, c.get('caller')));
-        return answer(c, 200, { items: workers.map(toView) });
+        const queues = await visibleQueues(inspector, c.get('caller'));
+        const [workers, lost] = await Promise.all([
+          workersOf(inspector, queues),
+          Promise.all(queues.map((queue) => deps.readLostWorkers(queue))),
+        ]);
+        const gone = lost.flat().filter((one) => !workers.some((live) => isIn(live, one)));
+        return answer(c, 200, { items: workers.map(toView), lost: gone.map(toLostView) });
       },
     ),
     ...VERBS.map((verb) =>
@@ -183,4 +210,13 @@ function toView(live: LiveWorker): WorkerView {
     threads,
     types: types && [...types],
   });
+}
+
+/** Whether a worker that was lost is there again. */
+function isIn(live: LiveWorker, { worker, queue }: LostWorker): boolean {
+  return live.worker === worker && live.queue === queue;
+}
+
+function toLostView({ leaseUntil, ...lost }: LostWorker): LostWorkerView {
+  return compact<LostWorkerView>({ ...lost, leaseUntil: toTime(leaseUntil) });
 }

@@ -1,9 +1,12 @@
-// Queues: their numbers, never their tasks; pause and resume.
+// Queues: their numbers, never their tasks; what shows that they are whole; pause and resume.
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
+import { compact } from '../../protocol/compact.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { QUEUE_NAME } from '../../protocol/names.ts';
+import { toOptionalTime, toTime } from '../../protocol/time-text.ts';
+import type { LedgerReading } from '../../store/ledger-reader.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
@@ -35,6 +38,46 @@ const QueueSchema = named(
 /** A queue as callers see it. */
 export type QueueView = v.InferOutput<typeof QueueSchema>;
 
+const LedgerSchema = named(
+  'Ledger',
+  v.object({
+    queue: v.string(),
+    at: v.pipe(v.string(), v.description('when all of it was read, at one moment')),
+    counts: v.pipe(
+      v.record(v.string(), v.number()),
+      v.description('tasks by state; `accepted` is the sum of all states and `removed`'),
+    ),
+    imbalance: v.pipe(v.number(), v.description('what `accepted` has beyond that sum: always 0')),
+    lanes: v.pipe(
+      v.record(v.string(), v.object({ messages: v.number(), copies: v.number() })),
+      v.description(
+        'of each lane, messages that wait for a worker, and the copies of those that popfleet has pushed; a copy without a message was popped: it is claimed next, or the next sweep looks at it',
+      ),
+    ),
+    unclaimed: v.pipe(
+      v.object({
+        count: v.number(),
+        items: v.array(v.object({ id: v.string(), since: v.string() })),
+      }),
+      v.description(
+        'messages that were popped and not claimed when the last sweep looked, and some of their tasks: they are pushed again',
+      ),
+    ),
+    repaired: v.pipe(
+      v.number(),
+      v.description('popped messages that were never claimed, and pushed again, so far'),
+    ),
+    returned: v.pipe(v.number(), v.description('tasks that came back because their worker was lost, so far')),
+    stale: v.pipe(
+      v.number(),
+      v.description('outcomes that were refused because another worker had the task by then, so far'),
+    ),
+    malformed: v.pipe(v.number(), v.description('messages that are none of popfleet, so far')),
+    sweptAt: v.exactOptional(v.pipe(v.string(), v.description('when the last sweep was'))),
+    sweepAt: v.exactOptional(v.pipe(v.string(), v.description('when the next is planned'))),
+  }),
+);
+
 const VERBS = {
   pause: {
     id: 'pauseQueue',
@@ -47,8 +90,12 @@ const VERBS = {
 const ONE = { 200: { description: 'The numbers of the queue.', schema: QueueSchema } } as const;
 const ON_ONE = { tag: 'queues', scope: 'admin', answers: ONE, problems: ['not-found'] } as const;
 
-/** `GET /v1/queues`, `GET /v1/queues/{queue}`, `POST …/pause` and `…/resume`. */
-export function queueRoutes({ inspector, operator }: Pick<Deps, 'inspector' | 'operator'>): readonly Route[] {
+/** `GET /v1/queues`, `GET /v1/queues/{queue}`, `GET …/ledger`, `POST …/pause` and `…/resume`. */
+export function queueRoutes({
+  inspector,
+  operator,
+  readLedger,
+}: Pick<Deps, 'inspector' | 'operator' | 'readLedger'>): readonly Route[] {
   async function find(c: Context<AppEnv>): Promise<string> {
     const name = c.req.param('queue') ?? '';
     if (QUEUE_NAME.test(name) && knows(c.get('caller'), name) && (await inspector.queues()).includes(name))
@@ -90,6 +137,23 @@ export function queueRoutes({ inspector, operator }: Pick<Deps, 'inspector' | 'o
       },
       async (c) => answer(c, 200, await inspector.queue(await find(c))),
     ),
+    route(
+      'GET',
+      '/v1/queues/:queue/ledger',
+      {
+        id: 'getLedger',
+        tag: 'queues',
+        summary: 'What shows that a queue is whole',
+        description: 'All of it is read at one moment, so the numbers agree with each other.',
+        scope: 'read',
+        answers: { 200: { description: 'Counts, messages and their copies.', schema: LedgerSchema } },
+        problems: ['not-found'],
+      },
+      async (c) => {
+        const queue = await find(c);
+        return answer(c, 200, toLedgerView(queue, await readLedger(queue)));
+      },
+    ),
     ...(['pause', 'resume'] as const).map((verb) =>
       route('POST', `/v1/queues/:queue/${verb}`, { ...VERBS[verb], ...ON_ONE }, async (c) => {
         const name = await find(c);
@@ -98,4 +162,25 @@ export function queueRoutes({ inspector, operator }: Pick<Deps, 'inspector' | 'o
       }),
     ),
   ];
+}
+
+function toLedgerView(queue: string, reading: LedgerReading): v.InferOutput<typeof LedgerSchema> {
+  const { at, counts, totals, lanes, unclaimed, unclaimedTasks, sweptAt, sweepAt } = reading;
+  return compact<v.InferOutput<typeof LedgerSchema>>({
+    queue,
+    at: toTime(at),
+    counts,
+    imbalance: totals.imbalance,
+    lanes,
+    unclaimed: {
+      count: unclaimed,
+      items: unclaimedTasks.map(({ id, since }) => ({ id, since: toTime(since) })),
+    },
+    repaired: totals.repaired,
+    returned: totals.returned,
+    stale: totals.stale,
+    malformed: totals.malformed,
+    sweptAt: toOptionalTime(sweptAt),
+    sweepAt: toOptionalTime(sweepAt),
+  });
 }

@@ -24,6 +24,25 @@ local function leases_run_out_until(sweep)
   return math.min(Q.NOW, lost_before - 1)
 end
 
+-- People are told of a lost worker for so long.
+Q.LOST_TOLD_MS = 300000
+
+-- Keeps for people when the lease of a lost worker ran out, how many tasks it held then, and what it had said of itself. It is found
+-- again by each sweep until all its tasks are given back: the first one counts.
+local function note_lost(worker, lease_end)
+  local noted = redis.call('HGET', Q.LOST, worker)
+  if noted and string.match(noted, '^%d+') == lease_end then return end
+  local all = redis.call('HGETALL', Q.LOST)
+  for at = 1, #all, 2 do
+    local ended_at = tonumber(string.match(all[at + 1], '^%d+'))
+    if not ended_at or ended_at < Q.NOW - Q.LOST_TOLD_MS then redis.call('HDEL', Q.LOST, all[at]) end
+  end
+  local held = redis.call('HGET', Q.HOLDS, worker) or '0'
+  local announced = redis.call('HGET', Q.ANNOUNCED, worker) or ''
+  redis.call('HSET', Q.LOST, worker, lease_end .. ' ' .. held .. ' ' .. announced)
+  redis.call('PEXPIRE', Q.LOST, Q.LOST_TOLD_MS)
+end
+
 -- Gives back what lost workers hold: a walk over all tasks that run, which goes on at the next sweep where this one has seen enough.
 -- `begun_until` has for each of them the time up to which it may have begun what it claimed.
 -- Returns whether this part of it has seen all of them.
@@ -66,7 +85,12 @@ end
 
 Q.duties[#Q.duties + 1] = function(sweep)
   local until_time = leases_run_out_until(sweep)
-  local lost = redis.call('ZRANGEBYSCORE', Q.WORKERS, '-inf', until_time, 'LIMIT', 0, sweep.slice)
+  local scores = redis.call('ZRANGEBYSCORE', Q.WORKERS, '-inf', until_time, 'WITHSCORES', 'LIMIT', 0, sweep.slice)
+  local lost = {}
+  for at = 1, #scores, 2 do
+    lost[#lost + 1] = scores[at]
+    note_lost(scores[at], scores[at + 1])
+  end
   if #lost > 0 then
     local begun_until, told = {}, redis.call('HMGET', Q.BEGUN, unpack(lost))
     for at, worker in ipairs(lost) do begun_until[worker] = tonumber(told[at]) or math.huge end

@@ -1,0 +1,72 @@
+// A file for whoever helps: what the fleet, Redis and this server are and count, without an input, a result or a key.
+
+import { useState } from 'preact/hooks';
+import { callApi, problemOf } from './api.ts';
+import type { ErrorGroup, Items } from './api-types.d.ts';
+import { announce, announceProblem, readShared } from './shared.ts';
+
+/** Groups of failures that go along. */
+const MOST_FAILURES = 50;
+
+/** @param queue whose ledger goes along; all queues unless told */
+export function SaveDiagnostics({ queue }: { readonly queue?: string }) {
+  const [isBusy, setBusy] = useState(false);
+  const save = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      offer(JSON.stringify(await collect(queue), withoutMessages, 2));
+      announce('The diagnostics are saved as a file');
+    } catch (error) {
+      announceProblem('The diagnostics could not be read', problemOf(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <button type="button" disabled={isBusy} onClick={() => void save()}>
+      Save diagnostics
+    </button>
+  );
+}
+
+/** The message of an error may have what its task was about. */
+function withoutMessages(name: string, value: unknown): unknown {
+  return name === 'message' ? undefined : value;
+}
+
+async function collect(queue: string | undefined): Promise<object> {
+  const names = queue === undefined ? (readShared().fleet?.queues ?? []).map((one) => one.queue) : [queue];
+  const [system, queues, workers, failures, ledgers] = await Promise.all([
+    callApi('GET', 'system'),
+    callApi('GET', 'queues'),
+    callApi('GET', 'workers'),
+    callApi<Items<ErrorGroup>>('GET', `errors?limit=${MOST_FAILURES}`),
+    inTurn(names),
+  ]);
+  return {
+    madeAt: new Date().toISOString(),
+    browser: navigator.userAgent,
+    system,
+    queues,
+    workers,
+    failures: failures.items,
+    ledgers,
+  };
+}
+
+/** One after the other: there may be many queues. */
+async function inTurn(names: readonly string[]): Promise<unknown[]> {
+  const ledgers: unknown[] = [];
+  for (const name of names) ledgers.push(await callApi('GET', `queues/${encodeURIComponent(name)}/ledger`));
+  return ledgers;
+}
+
+/** Has the browser save a text. */
+function offer(text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = `popfleet-diagnostics-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.json`;
+  link.click();
+  // The browser has taken the text by then.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
