@@ -1,4 +1,4 @@
-// What forms have in common: a line of text with its fault, and their end.
+// What forms have in common: a line of text with its fault, a field for JSON, and their end.
 
 import type { Problem } from './api.ts';
 import { Fault } from './fault.tsx';
@@ -38,6 +38,53 @@ export function TextField({
   );
 }
 
+/** @param isWrong when the server has refused the value; what is no JSON is said here */
+export function JsonField({
+  id,
+  label,
+  rows,
+  text,
+  setText,
+  isWrong,
+}: {
+  readonly id: string;
+  readonly label: string;
+  readonly rows: number;
+  readonly text: string;
+  readonly setText: (text: string) => void;
+  readonly isWrong: boolean;
+}) {
+  const fault = faultOf(text);
+  const isMarked = isWrong || fault !== undefined;
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <textarea
+        id={id}
+        class="mono"
+        rows={rows}
+        spellcheck={false}
+        aria-invalid={isMarked ? true : undefined}
+        aria-describedby={isMarked ? `${id}-fault outcome` : undefined}
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
+      <p id={`${id}-fault`} class={fault === undefined ? 'muted small-text' : 'fault'}>
+        {fault === undefined ? 'This is valid JSON.' : `Not yet JSON: ${fault}`}
+      </p>
+    </div>
+  );
+}
+
+function faultOf(json: string): string | undefined {
+  try {
+    JSON.parse(json);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 /** Why it was refused, the button that sends it, and the way back. */
 export function FormEnd({
   problem,
@@ -50,7 +97,7 @@ export function FormEnd({
 }) {
   return (
     <>
-      <div role="alert">
+      <div id="outcome" role="alert">
         <ProblemList problem={problem} />
       </div>
       <div class="actions">

@@ -2,6 +2,7 @@
 
 import type { Problem } from './api.ts';
 import type { Schema } from './api-types.d.ts';
+import { JsonField } from './form-parts.tsx';
 import { fieldsOf, SchemaForm, toInput, toValues, type Values } from './schema-form.tsx';
 
 /** What is typed. */
@@ -83,26 +84,14 @@ export function InputEditor({
       />
     );
   }
-  const typed = inputOf(schema, draft);
-  const fault = typed instanceof SyntaxError ? typed.message : undefined;
-  const isWrong =
-    fault !== undefined || problem?.code === 'malformed' || faultAt(problem, '#/input') !== undefined;
   return (
-    <div class="field">
-      <label for="input-json">Input as JSON</label>
-      <textarea
-        id="input-json"
-        class="mono"
-        rows={10}
-        spellcheck={false}
-        aria-invalid={isWrong ? true : undefined}
-        aria-describedby={isWrong ? 'input-json-fault outcome' : undefined}
-        value={draft.json}
-        onInput={(event) => setDraft({ ...draft, json: event.currentTarget.value })}
-      />
-      <p id="input-json-fault" class={fault === undefined ? 'muted small-text' : 'fault'}>
-        {fault === undefined ? 'This is valid JSON.' : `Not yet JSON: ${fault}`}
-      </p>
-    </div>
+    <JsonField
+      id="input-json"
+      label="Input as JSON"
+      rows={10}
+      text={draft.json}
+      setText={(json) => setDraft({ ...draft, json })}
+      isWrong={problem?.code === 'malformed' || faultAt(problem, '#/input') !== undefined}
+    />
   );
 }

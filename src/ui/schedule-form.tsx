@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { callApi, type Problem, problemOf } from './api.ts';
 import type { Items, Schedule, TaskType } from './api-types.d.ts';
 import { Choice } from './choice.tsx';
-import { FormEnd, TextField } from './form-parts.tsx';
+import { FormEnd, JsonField, TextField } from './form-parts.tsx';
 import { toLocal } from './format.ts';
 import { faultAt, malformed } from './input-editor.tsx';
 import { Card, Time } from './parts.tsx';
@@ -217,20 +217,14 @@ function Fields({ typed, types, isNew, fault, set }: FieldsProps) {
         words={MISSED}
         set={(misfire) => set({ misfire })}
       />
-      <div class="field">
-        <label for="schedule-input">Input as JSON</label>
-        <textarea
-          id="schedule-input"
-          class="mono"
-          rows={5}
-          spellcheck={false}
-          value={typed.input}
-          aria-invalid={
-            fault?.code === 'malformed' || faultAt(fault, '#/input') !== undefined ? true : undefined
-          }
-          onInput={({ currentTarget }) => set({ input: currentTarget.value })}
-        />
-      </div>
+      <JsonField
+        id="schedule-input"
+        label="Input as JSON"
+        rows={5}
+        text={typed.input}
+        setText={(input) => set({ input })}
+        isWrong={faultAt(fault, '#/input') !== undefined}
+      />
     </>
   );
 }

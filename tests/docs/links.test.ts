@@ -37,6 +37,19 @@ test('every link leads somewhere', () => {
   expect(faults.filter((fault) => fault !== undefined)).toEqual([]);
 });
 
+test('whoever has the package alone has all that its documents lead users to', () => {
+  const { files } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as { files: string[] };
+  // npm packs README and LICENSE by itself; the others are for those who change popfleet.
+  const known = new Set([...files, 'README.md', 'LICENSE', 'src', 'scripts', 'tests']);
+  const led = docsPaths().flatMap((path) =>
+    Array.from(readDocsPage(path).text.matchAll(/\]\(([^)\s#]+)/g), ([, link = '']) => link)
+      .filter((link) => !/^https?:/.test(link))
+      .map((link) => new URL(link, new URL(path, ROOT)).pathname.slice(ROOT.pathname.length).split('/')[0]),
+  );
+  expect(led.filter((name) => !known.has(name ?? ''))).toEqual([]);
+  expect(led).toEqual(expect.arrayContaining(['examples', 'deploy']));
+});
+
 test('a document opens with its title, and those that are read first with a sentence on what is in them', () => {
   for (const { path, title, summary } of docsPaths().map(readDocsPage)) {
     expect(title, path).toMatch(/^\S[^#\n]*$/);
