@@ -2,7 +2,6 @@
 
 import { useState } from 'preact/hooks';
 import { callApi, problemOf } from './api.ts';
-import type { ErrorGroup, Items } from './api-types.d.ts';
 import { announce, announceProblem, readShared } from './shared.ts';
 
 /** Groups of failures that go along. */
@@ -39,7 +38,7 @@ async function collect(queue: string | undefined): Promise<object> {
     callApi('GET', 'system'),
     callApi('GET', 'queues'),
     callApi('GET', 'workers'),
-    callApi<Items<ErrorGroup>>('GET', `errors?limit=${MOST_FAILURES}`),
+    callApi('GET', `errors?limit=${MOST_FAILURES}`),
     inTurn(names),
   ]);
   return {
@@ -48,7 +47,7 @@ async function collect(queue: string | undefined): Promise<object> {
     system,
     queues,
     workers,
-    failures: failures.items,
+    failures,
     ledgers,
   };
 }

@@ -109,6 +109,22 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     await worker.fail(QUEUE, 5, { name: 'Error', message: 'a bare text' });
   });
 
+  test('one group is run again, and no task of another', async () => {
+    await openGroup('Error');
+    await page().getByRole('button', { name: 'Retry all' }).click();
+    const dialog = page().getByRole('dialog', { name: 'Retry all' });
+    await dialog.getByText('100 tasks').waitFor();
+    await dialog.getByRole('button', { name: 'Retry all' }).click();
+    await page().getByRole('heading', { name: '100 of 100 tasks done' }).waitFor();
+    await expect.poll(() => page().locator('progress').getAttribute('value')).toBe('100');
+    const left = await groups();
+    expect(KINDS.map(([name]) => left.get(name)?.dead ?? 0)).toEqual([1_200, 700, 0]);
+    await goTo('dead', 'Dead letters');
+    await page().getByText('1,900 tasks have failed for good').waitFor();
+    await expect.poll(() => page().locator('.numbers .is-dead').textContent()).toContain('1,900 dead');
+    await worker.fail(QUEUE, 100, { name: 'Error', message: 'a bare text' });
+  });
+
   test('one group is deleted, after the name of its queue was typed; the others stay as they were', async () => {
     await openGroup('TypeError');
     await page().getByRole('button', { name: 'Delete' }).click();
@@ -176,38 +192,23 @@ describe.skipIf(!hasBrowser)('the system', () => {
     await expect.poll(() => row.locator('.is-succeeded').textContent()).toContain('balanced');
     await page().getByText(`process ${process.pid}`).waitFor();
     await page().getByText('MAX_QUEUES').waitFor();
+    const [file] = await Promise.all([
+      page().waitForEvent('download'),
+      page().getByRole('button', { name: 'Save diagnostics' }).click(),
+    ]);
+    const saved = readFileSync(await file.path(), 'utf8');
+    const failures = expect.arrayContaining([expect.objectContaining({ name: 'RangeError', dead: 700 })]);
+    expect(JSON.parse(saved)).toMatchObject({
+      failures: { items: failures },
+      system: { server: { pid: process.pid } },
+    });
+    expect(saved).not.toContain('a bare text');
     await redis().client.config('SET', 'maxmemory-policy', 'allkeys-lru');
     try {
       await page().getByText('Redis may evict tasks (maxmemory-policy allkeys-lru)').waitFor();
     } finally {
       await redis().client.config('SET', 'maxmemory-policy', 'noeviction');
     }
-  });
-
-  test('a queue shows how it is kept whole, and what does not add up is saved as a file without a payload', async () => {
-    await goTo('queues/mail', /^mail/);
-    await page().getByText('How this is checked').click();
-    const ledger = page().locator('.ledger');
-    await expect
-      .poll(() => ledger.locator('tbody tr').nth(1).textContent())
-      .toMatch(/^normal.*has its copy$/);
-    await ledger.getByText('Balanced at').waitFor();
-    expect(await faultsNow('the ledger')).toEqual([]);
-    await redis().client.hincrby('pf:{mail}:count', 'accepted', 1);
-    try {
-      await page().getByText('1 task off').waitFor();
-      await ledger.getByText('Last balanced at').waitFor();
-      const [file] = await Promise.all([
-        page().waitForEvent('download'),
-        ledger.getByRole('button', { name: 'Save diagnostics' }).click(),
-      ]);
-      const text = readFileSync(await file.path(), 'utf8');
-      expect(JSON.parse(text)).toMatchObject({ ledgers: [{ queue: 'mail', imbalance: 1 }] });
-      expect(text).not.toContain('a bare text');
-    } finally {
-      await redis().client.hincrby('pf:{mail}:count', 'accepted', -1);
-    }
-    await ledger.getByText('Balanced at').waitFor();
   });
 
   test('these screens have no fault that axe finds, light and dark, and fit a narrow phone', async () => {
