@@ -2,10 +2,6 @@
 
 import { type Family, type Labels, type Sample, writeNumber } from './family.ts';
 
-/** Seconds, from tiny tasks to an hour. */
-export const TASK_SECONDS = [
-  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600,
-] as const;
 /** Seconds of an answer of Redis. */
 export const REDIS_SECONDS = [
   0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3,
@@ -19,7 +15,12 @@ export interface Observer {
   observe(seconds: number): void;
 }
 
-class Histogram implements Observer {
+/** It also says how often it was how long: a number a bound, and one for what is above. */
+export interface CountingObserver extends Observer {
+  readonly counts: readonly number[];
+}
+
+class Histogram implements CountingObserver {
   readonly #bounds: readonly number[];
   /** Of each bound, and of what is above all of them. */
   readonly #counts: number[];
@@ -35,6 +36,10 @@ class Histogram implements Observer {
     while (seconds > (this.#bounds[at] ?? Number.POSITIVE_INFINITY)) at += 1;
     this.#counts[at] = (this.#counts[at] ?? 0) + 1;
     this.#sum += seconds;
+  }
+
+  get counts(): readonly number[] {
+    return this.#counts;
   }
 
   samples(labels: Labels): Sample[] {
@@ -58,7 +63,7 @@ function writeBound(bound: number): string {
 /** Histograms of one name, one for each combination of labels. */
 export interface Histograms {
   /** That of these labels, for callers who know them before. @param values of the labels, in their order */
-  of(...values: readonly string[]): Observer;
+  of(...values: readonly string[]): CountingObserver;
   observe(seconds: number, ...values: readonly string[]): void;
   collect(): Family;
 }

@@ -3,8 +3,9 @@
 import { timeOfTaskId } from '../protocol/task-id.ts';
 import type { ClaimedTask, OutcomeWord } from '../store/consumer.ts';
 import { readHeader, type TaskHeader } from '../store/record.ts';
+import { fieldsOf, SPAN_SECONDS, SPANS } from '../store/spans.ts';
 import type { Collect } from './process-metrics.ts';
-import { createCounters, createHistograms, type Observer, TASK_SECONDS } from './histogram.ts';
+import { type CountingObserver, createCounters, createHistograms, type Observer } from './histogram.ts';
 
 /** Of one queue and type. */
 interface TypeMetrics {
@@ -19,6 +20,8 @@ interface TypeMetrics {
 export interface RunMetrics {
   /** @param type one that the worker knows */
   of(queue: string, type: string): TypeMetrics;
+  /** How often tasks of a queue have waited and run for how long since this was asked last: flat, fields of its counts and numbers. */
+  takeSpans(queue: string): readonly (string | number)[];
   readonly collect: Collect;
 }
 
@@ -37,21 +40,25 @@ export function createRunMetrics(readDueTimes: ReadDueTimes): RunMetrics {
     'popfleet_task_wait_seconds',
     'Time from acceptance, or from when it was due, until the first claim of a task',
     labels,
-    TASK_SECONDS,
+    SPAN_SECONDS,
   );
-  const runs = createHistograms('popfleet_task_run_seconds', 'Time that handlers run', labels, TASK_SECONDS);
+  const runs = createHistograms('popfleet_task_run_seconds', 'Time that handlers run', labels, SPAN_SECONDS);
   const stops = createHistograms(
     'popfleet_stop_seconds',
     'Time that it took to stop runs, from ending the thread, or from asking a handler that then ended by itself',
     labels,
-    TASK_SECONDS,
+    SPAN_SECONDS,
   );
   const outcomes = createCounters('popfleet_runs', 'Runs by how they ended', [...labels, 'outcome']);
   const waiting = createWaiting(readDueTimes);
   const byQueue = new Map<string, Map<string, TypeMetrics>>();
+  /** By queue the histograms of all its types. */
+  const spansOf = new Map<string, { wait: CountingObserver; run: CountingObserver }[]>();
+  const taken = new Map<string, number>();
 
   function open(queue: string, type: string): TypeMetrics {
     const [wait, run, stop] = [waits.of(queue, type), runs.of(queue, type), stops.of(queue, type)];
+    spansOf.set(queue, [...(spansOf.get(queue) ?? []), { wait, run }]);
     return {
       claimed: (task) => waiting.add(task, wait),
       ran: (ms) => run.observe(ms / 1_000),
@@ -72,6 +79,19 @@ export function createRunMetrics(readDueTimes: ReadDueTimes): RunMetrics {
       const known = types.get(type) ?? open(queue, type);
       types.set(type, known);
       return known;
+    },
+
+    takeSpans(queue) {
+      const all = spansOf.get(queue) ?? [];
+      return SPANS.flatMap((span) =>
+        fieldsOf(span).flatMap((field, at) => {
+          const count = all.reduce((sum, one) => sum + (one[span].counts[at] ?? 0), 0);
+          const key = `${queue} ${field}`;
+          const grown = count - (taken.get(key) ?? 0);
+          taken.set(key, count);
+          return grown > 0 ? [field, grown] : [];
+        }),
+      );
     },
 
     collect: () => [waits.collect(), runs.collect(), stops.collect(), outcomes.collect()],

@@ -117,6 +117,8 @@ export interface Consumer {
     held: readonly { readonly id: string; readonly token: string }[],
     begun?: BegunWord,
     obeyed?: WorkerOrder,
+    /** What it counts since the beat before: flat, fields of SPAN_FIELDS and numbers. */
+    spans?: readonly (string | number)[],
   ): Promise<Beat>;
   /** Writes progress and log lines of tasks that this worker runs. */
   report(reports: readonly TaskReport[]): Promise<void>;
@@ -177,8 +179,9 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
       };
     },
 
-    async beat(held, begun = '', obeyed) {
-      const args = [leaseMs, begun, obeyed ?? '', ...held.flatMap(({ id, token }) => [id, token])];
+    async beat(held, begun = '', obeyed, spans = []) {
+      const first = [leaseMs, begun, obeyed ?? '', spans.length / 2, ...spans];
+      const args = [...first, ...held.flatMap(({ id, token }) => [id, token])];
       const reply = (await call('beat', args)) as BeatReply;
       const [word, count, lost, cancel, announced, order] = reply;
       return {

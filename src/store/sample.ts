@@ -1,5 +1,6 @@
 // Samples of the counts of a queue, as the sweep keeps them (sweep/series.lua).
 
+import { SPAN_FIELDS } from './spans.ts';
 import { COUNT_FIELDS, type QueueTotals, totalsOf } from './totals.ts';
 
 /** Counts at one moment. */
@@ -10,6 +11,8 @@ export interface Sample {
   readonly ready: number;
   readonly running: number;
   readonly totals: QueueTotals;
+  /** In the order of SPAN_FIELDS: how often tasks have waited and run for so long. */
+  readonly spans: readonly number[];
 }
 
 /** What another program has put there is left out. */
@@ -19,13 +22,14 @@ const SAMPLE = /^\d+( -?\d+)*$/;
 export function readSample(words: readonly string[]): Sample {
   const at = Number(words[0]);
   const counts = Object.fromEntries(COUNT_FIELDS.map((field, index) => [field, words[index + 1] ?? '0']));
-  const read = (state: string): number => Number(counts[state]);
+  const read = (field: string): number => Number(counts[field]);
   return {
     at,
     scheduled: read('scheduled'),
     ready: read('ready'),
     running: read('running'),
     totals: totalsOf(counts, at),
+    spans: SPAN_FIELDS.map(read),
   };
 }
 

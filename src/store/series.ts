@@ -6,6 +6,7 @@ import { toRecord } from '../protocol/to-record.ts';
 import { keyOf, type Place, placesOf } from './keys.ts';
 import { sendAll } from './pipeline.ts';
 import { readSample, readSamples, type Sample } from './sample.ts';
+import { SPAN_FIELDS, type SpanField } from './spans.ts';
 import { throwStoreError } from './store-error.ts';
 import { COUNT_FIELDS } from './totals.ts';
 
@@ -54,8 +55,14 @@ const LEVELS = {
   running: ({ running }) => running,
 } as const satisfies Record<string, (sample: Sample) => number>;
 
-const READ = { ...GROWING, ...LEVELS };
-type Column = keyof typeof READ;
+/** They grow as well. */
+const SPAN_COLUMNS = toRecord(SPAN_FIELDS, (field) => {
+  const at = SPAN_FIELDS.indexOf(field);
+  return ({ spans }: Sample): number => spans[at] ?? 0;
+});
+
+type Column = keyof typeof GROWING | keyof typeof LEVELS | SpanField;
+const READ: Readonly<Record<Column, (sample: Sample) => number>> = { ...GROWING, ...LEVELS, ...SPAN_COLUMNS };
 const COLUMNS = Object.keys(READ) as readonly Column[];
 
 /** One number a step; `undefined` where it is not known. */

@@ -2,6 +2,7 @@
 
 import { toRecord } from '../protocol/to-record.ts';
 import { TASK_STATES, type TaskState } from '../protocol/task-state.ts';
+import { SPAN_FIELDS } from './spans.ts';
 
 /**
  * Sums of times count from here (milliseconds since 1970), so that they stay small: with ten million tasks in a state they fit
@@ -39,6 +40,7 @@ export const COUNT_FIELDS = [
   ...RARE,
   'waiting',
   'suspended',
+  ...SPAN_FIELDS,
 ] as const;
 type CountField = (typeof COUNT_FIELDS)[number];
 

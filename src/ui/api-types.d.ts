@@ -224,6 +224,9 @@ export interface Session {
 /** A number a step, the oldest first; the last is of the few seconds before `at`. `null`: not known. */
 type Column = readonly (number | null)[];
 
+/** Milliseconds within which half, 95 % and 99 % of all lasted. */
+type Percentiles = Readonly<Record<'p50' | 'p95' | 'p99', Column>>;
+
 export interface Series {
   readonly range: '10m' | '1h' | '24h';
   readonly stepMs: number;
@@ -238,6 +241,8 @@ export interface Series {
   readonly running: Column;
   readonly waitMs: Column;
   readonly runMs: Column;
+  readonly waits: Percentiles;
+  readonly runs: Percentiles;
 }
 
 /** Failures of one fingerprint in one queue. */

@@ -198,7 +198,7 @@ function draw(
     width: Math.max(80, host.clientWidth),
     height: HEIGHT_PX,
     legend: { show: false },
-    padding: [8, 10, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: {
       x: { time: true, auto: false },
       y: { range: (_, __, max) => [0, max > 0 ? max * 1.12 : 1] },

@@ -67,6 +67,12 @@ export function Charts({
         </nav>
       </header>
       {data === undefined ? <Loading /> : <Drawn series={data} zoomed={zoomed} zoom={zoom} slots={slots} />}
+      {data === undefined || isKnown(data.runs.p50) || !isKnown(data.runMs) ? undefined : (
+        <p class="muted small-text charts-note">
+          Workers that are started with METRICS_PORT also measure p50, p95 and p99 of waits and runs; charts
+          of them appear here.
+        </p>
+      )}
     </section>
   );
 }
@@ -147,6 +153,8 @@ function chartsOf(series: Series, slots: number): readonly Drawing[] {
         { name: 'run', values: runMs, isDashed: true },
       ],
     },
+    ...percentilesOf('Wait', series.waits),
+    ...percentilesOf('Run time', series.runs),
     {
       title: `Running${slots === 0 ? '' : `, of ${plural(slots, 'slot')}`}`,
       unit: '',
@@ -154,6 +162,27 @@ function chartsOf(series: Series, slots: number): readonly Drawing[] {
       lines: [{ name: 'running', values: running, isFilled: true }],
     },
   ];
+}
+
+/** None where no worker has measured. */
+function percentilesOf(title: string, { p50, p95, p99 }: Series['waits']): readonly Drawing[] {
+  if (!isKnown(p50)) return [];
+  return [
+    {
+      title: `${title}: p50, p95, p99`,
+      unit: '',
+      format: toDuration,
+      lines: [
+        { name: 'p50', values: p50 },
+        { name: 'p95', values: p95 },
+        { name: 'p99', values: p99, isDashed: true },
+      ],
+    },
+  ];
+}
+
+function isKnown(values: readonly (number | null)[]): boolean {
+  return values.some((value) => value !== null);
 }
 
 function summaryOf({ lines, format, unit }: Drawing): string {

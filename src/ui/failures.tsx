@@ -24,7 +24,7 @@ export function Failures({
   return (
     <Table
       label={label}
-      heads={['Failure', 'Type', 'Queue', '#Dead now', '#In all', 'First seen', 'Last seen']}
+      heads={['Failure', '#Dead now', '#In all', 'Type', 'Queue', 'First seen', 'Last seen']}
     >
       {groups.map((group) => (
         <tr key={`${group.queue} ${group.fingerprint}`} data-row>
@@ -33,14 +33,14 @@ export function Failures({
               <b>{group.name}</b> <span>{group.message}</span>
             </a>
           </td>
-          <td>{group.type ?? 'several'}</td>
-          <td>
-            <a href={linkToQueue(group.queue)}>{group.queue}</a>
-          </td>
           <td class="number">
             <DeadCount group={group} />
           </td>
           <td class="number">{toCount(group.total)}</td>
+          <td>{group.type ?? 'several'}</td>
+          <td>
+            <a href={linkToQueue(group.queue)}>{group.queue}</a>
+          </td>
           <td>
             <Time at={group.firstSeenAt} />
           </td>

@@ -44,7 +44,7 @@ function OneQueue({ fleet, name, query }: QueueProps & { readonly fleet: Fleet }
           {may('admin') ? <Switch queue={queue} /> : undefined}
         </div>
       </header>
-      <ul class="tiles">
+      <ul class="tiles is-states">
         {STATES.map((state) => (
           <li key={state} class="tile">
             <a href={linkTo(['tasks'], { queue: name, state })}>

@@ -1,5 +1,6 @@
 // Live workers: what each runs and serves, and until when its lease holds.
 
+import type { ComponentChildren } from 'preact';
 import { callApi } from './api.ts';
 import type { Worker } from './api-types.d.ts';
 import { plural, toCount } from './format.ts';
@@ -67,9 +68,7 @@ function Lost({ workers }: { readonly workers: Fleet['lost'] }) {
         {workers.map((one) => (
           <tr key={`${one.worker} ${one.queue}`} data-row>
             <td>
-              <b>{nameOf(one)}</b>
-              <br />
-              <code class="muted">{one.worker}</code>
+              <Name of={one} />
             </td>
             <td>
               <a href={linkToQueue(one.queue)}>{one.queue}</a>
@@ -105,10 +104,11 @@ function Row({ group, hasOthers }: { readonly group: Group; readonly hasOthers: 
   return (
     <tr data-row>
       <td>
-        <b>{nameOf(group[0])}</b>{' '}
-        {state === 'working' ? undefined : <Chip state={state === 'quiet' ? 'paused' : 'warn'}>{state}</Chip>}
-        <br />
-        <code class="muted">{worker}</code>
+        <Name of={group[0]}>
+          {state === 'working' ? undefined : (
+            <Chip state={state === 'quiet' ? 'paused' : 'warn'}>{state}</Chip>
+          )}
+        </Name>
       </td>
       <td>
         {group.map(({ queue }, at) => (
@@ -144,7 +144,24 @@ function Row({ group, hasOthers }: { readonly group: Group; readonly hasOthers: 
   );
 }
 
-function nameOf({ worker, host, pid }: Pick<Worker, 'worker' | 'host' | 'pid'>): string {
+/** Where it runs, and its name; the name alone when it has not said where. */
+function Name({ of, children }: { readonly of: Named; readonly children?: ComponentChildren }) {
+  return (
+    <>
+      <b>{nameOf(of)}</b> {children}
+      {of.host === undefined ? undefined : (
+        <>
+          <br />
+          <code class="muted">{of.worker}</code>
+        </>
+      )}
+    </>
+  );
+}
+
+type Named = Pick<Worker, 'worker' | 'host' | 'pid'>;
+
+function nameOf({ worker, host, pid }: Named): string {
   return host === undefined ? worker : `${host}:${String(pid)}`;
 }
 

@@ -26,6 +26,8 @@ export interface LeaseDeps {
   readonly slots: Slots;
   readonly prefetch: Pick<Prefetch, 'tellsFirst' | 'refused'>;
   readonly execute: Execute;
+  /** How long its tasks have waited and run since it was asked last, as `beat` of the consumer takes it. */
+  readonly takeSpans?: (() => readonly (string | number)[]) | undefined;
   /** Whether `finish` may bring the next tasks: not while stopping, nor when it is another queue's turn. */
   readonly wantsMore: () => boolean;
   readonly laneTurn: LaneTurn;
@@ -128,7 +130,7 @@ export class Lease {
    */
   async beat(): Promise<void> {
     await this.#unlessRefused(async () => {
-      const { consumer, slots, announce } = this.#deps;
+      const { consumer, slots, announce, takeSpans = () => [] } = this.#deps;
       if (this.#isInDoubt) await this.#lookAgain();
       const mine = slots.held(this.queue);
       const telling = this.#ahead.tell(this.#ahead.hasTold);
@@ -136,6 +138,8 @@ export class Lease {
         mine.map(({ task }) => task),
         telling.word,
         this.#order,
+        // Those of a beat that fails are not told again: they may have been counted.
+        takeSpans(),
       );
       this.#ahead.told(telling);
       this.#isPaused = reply.paused;

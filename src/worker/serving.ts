@@ -166,6 +166,7 @@ function* servicesOf(
         slots,
         prefetch,
         execute,
+        takeSpans: measured && (() => measured.runs.takeSpans(queue)),
         // With several queues the fetcher decides whose turn it is, so that a busy one cannot starve the others.
         wantsMore: () => queues.length === 1 && !stopping.aborted,
         laneTurn,

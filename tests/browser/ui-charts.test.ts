@@ -13,7 +13,14 @@ const { server, redis, page, context, open, goTo, faultsNow } = useDashboard();
 /** Samples as the sweep writes them, of a queue to which ten tasks a second come, and nothing else. */
 async function writeHistory(queue: string): Promise<void> {
   const now = Date.now();
-  const sample = (accepted: number): Record<string, number> => ({ accepted, succeeded: accepted });
+  // Of a hundred tasks ninety wait for less than 5 ms, nine for up to 1 s, and one for up to 2.5 s.
+  const sample = (accepted: number): Record<string, number> => ({
+    accepted,
+    succeeded: accepted,
+    'wait-0': (accepted / 100) * 90,
+    'wait-7': (accepted / 100) * 9,
+    'wait-8': accepted / 100,
+  });
   const texts = Array.from({ length: 61 }, (_, step) => {
     const counts = sample(10_000 - step * 100);
     return [now - step * 10_000, ...COUNT_FIELDS.map((field) => counts[field] ?? 0)].join(' ');
@@ -39,7 +46,7 @@ describe.skipIf(!hasBrowser)('charts', () => {
   beforeAll(async () => {
     await writeHistory('charted');
     await open(`${server().url()}/ui/#/queues/charted`);
-    await page().locator('.chart canvas').nth(3).waitFor();
+    await page().locator('.chart canvas').nth(4).waitFor();
   });
 
   // The page and the test ask at two times, and the newest of the slots they share may have grown in between: the page asks again with the
@@ -65,6 +72,14 @@ describe.skipIf(!hasBrowser)('charts', () => {
       }
       return true;
     });
+  });
+
+  test('percentiles are there over time, where anything is known', async () => {
+    const rows = await rowsOf('Wait: p50, p95, p99');
+    // The newest slot is of the moment, in which nothing comes.
+    expect(rows.at(-3)?.slice(1)).toEqual(['3 ms', '778 ms', '1 s']);
+    // Nobody has measured runs.
+    expect(await rowsOf('Run time: p50, p95, p99')).toEqual([]);
   });
 
   /** As the page writes a rate. */
@@ -98,7 +113,7 @@ describe.skipIf(!hasBrowser)('charts', () => {
   test('another range is another address; another theme is other colours', async () => {
     await page().getByRole('link', { name: '1 hour' }).click();
     expect(new URL(page().url()).hash).toBe('#/queues/charted?range=1h');
-    await page().locator('.chart canvas').nth(3).waitFor();
+    await page().locator('.chart canvas').nth(4).waitFor();
     await page()
       .getByRole('button', { name: /pause live data/ })
       .click();
@@ -144,7 +159,7 @@ describe.skipIf(!hasBrowser)('charts', () => {
         await goTo('queues', 'Queues');
         await expect.poll(() => page().locator('canvas').count()).toBe(0);
         await goTo('queues/charted', /^charted/);
-        await page().locator('.chart canvas').nth(3).waitFor();
+        await page().locator('.chart canvas').nth(4).waitFor();
       }
     };
     const devtools = await context().newCDPSession(page());
@@ -157,7 +172,7 @@ describe.skipIf(!hasBrowser)('charts', () => {
     await comeAndGo(3);
     const before = await listeners();
     await comeAndGo(7);
-    await expect.poll(() => page().locator('canvas').count()).toBe(4);
+    await expect.poll(() => page().locator('canvas').count()).toBe(5);
     // A chart has dozens of them. What the browser has not let go of yet, it lets go of soon.
     await eventually(async () => (await listeners()) < before + 7);
     await page().setViewportSize({ width: 400, height: 800 });

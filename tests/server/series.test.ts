@@ -105,6 +105,26 @@ test('the mean wait is that of the tasks that were started; nobody knows it wher
   expect((await series(`?queue=${idle}`)).waitMs.slice(-20)).toEqual(Array(20).fill(null));
 });
 
+test('percentiles are those of the tasks of each step', async () => {
+  const queue = fresh();
+  const samples = Array.from({ length: 10 }, (_, at) => {
+    const ended = 1_000 - at * 100;
+    // Of a hundred 94 take up to 50 ms, and 6 between one and two and a half seconds.
+    return [at * 10, { ...counts(ended), 'run-3': (ended / 100) * 94, 'run-8': (ended / 100) * 6 }] as const;
+  });
+  await write(queue, 'series', Date.now(), samples);
+  const { body } = await ask(`/v1/series?queue=${queue}`);
+  const { runs, waits } = body as Record<string, Record<string, (number | null)[]>>;
+  for (const [name, ms] of Object.entries({
+    p50: 25 + (25 * 50) / 94,
+    p95: 1_000 + 1_500 / 6,
+    p99: 1_000 + 7_500 / 6,
+  })) {
+    for (const value of runs?.[name]?.slice(-7, -2) ?? [null]) expect(value).toBeCloseTo(ms, 0);
+  }
+  expect(waits?.['p99']?.slice(-7)).toEqual(Array(7).fill(null));
+});
+
 test('a count that has fallen tells no rate', async () => {
   const queue = fresh();
   await write(queue, 'series', Date.now(), [

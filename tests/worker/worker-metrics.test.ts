@@ -154,3 +154,23 @@ test('its heartbeats and its fetches are seen, and the rules of Prometheus kept'
   expect(lintMetrics(text)).toEqual([]);
   if (HAS_PROMTOOL) expect(promtool(['check', 'metrics'], text)).toBe('');
 });
+
+test('the beats of a worker bring how long tasks waited and ran to the counts of their queue, for percentiles over time', async () => {
+  await eventually(async () => {
+    const counts = Object.entries(await client.hgetall(`pf:{${QUEUE}}:count`));
+    const families = readMetrics(await scrape());
+    for (const span of ['wait', 'run'] as const) {
+      const name = `popfleet_task_${span}_seconds`;
+      const samples = families.get(name)?.samples ?? [];
+      const seen = samples
+        .filter((one) => one.name === `${name}_count` && one.labels.get('queue') === QUEUE)
+        .reduce((sum, { value }) => sum + value, 0);
+      const kept = counts
+        .filter(([field]) => field.startsWith(`${span}-`))
+        .reduce((sum, [, value]) => sum + Number(value), 0);
+      expect([span, kept]).toEqual([span, seen]);
+      expect(seen).toBeGreaterThan(0);
+    }
+    return true;
+  });
+});

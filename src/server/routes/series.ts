@@ -3,7 +3,9 @@
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { toTime } from '../../protocol/time-text.ts';
+import { toRecord } from '../../protocol/to-record.ts';
 import { addSeries, emptySeries, RANGES, type RangeName, type Series } from '../../store/series.ts';
+import { fieldsOf, percentileMs, type Span } from '../../store/spans.ts';
 import { named } from '../../views/component.ts';
 import { answer } from '../answer.ts';
 import { knows } from '../caller.ts';
@@ -27,6 +29,20 @@ const query = {
 
 const column = (text: string) => v.pipe(v.array(v.nullable(v.number())), v.description(text));
 
+const PERCENTILES = { p50: 0.5, p95: 0.95, p99: 0.99 } as const;
+type Percentile = keyof typeof PERCENTILES;
+const PERCENTILE_NAMES = Object.keys(PERCENTILES) as readonly Percentile[];
+
+function percentiles(text: string) {
+  return v.object(
+    toRecord(PERCENTILE_NAMES, (name) =>
+      column(
+        `milliseconds within which ${PERCENTILES[name] * 100} % of ${text}, as workers with METRICS_PORT say; \`null\`: none does`,
+      ),
+    ),
+  );
+}
+
 const SeriesSchema = v.object({
   range: v.picklist(RANGE_NAMES),
   queues: v.pipe(v.number(), v.description(`queues that are in it: the first ${MOST_QUEUES} by name`)),
@@ -43,6 +59,8 @@ const SeriesSchema = v.object({
   running: column('tasks at the end of a step'),
   waitMs: column('mean time that the tasks started in a step were ready before; `null`: none was started'),
   runMs: column('mean time of the runs that ended in a step; `null`: none did'),
+  waits: percentiles('first claims had waited, since they were accepted or due'),
+  runs: percentiles('handlers ran'),
 });
 
 const READ: Operation = {
@@ -87,6 +105,18 @@ function toView(range: RangeName, all: readonly Series[]): v.InferOutput<typeof 
         return sum === undefined || count === undefined || count === 0 ? undefined : sum / count;
       }),
     );
+  const timesOf = (span: Span) =>
+    toRecord(PERCENTILE_NAMES, (name) =>
+      round(
+        columns.accepted.map((_, index) => {
+          const counts = fieldsOf(span).map((field) => columns[field][index]);
+          return percentileMs(
+            counts.map((count) => count ?? 0),
+            PERCENTILES[name],
+          );
+        }),
+      ),
+    );
   const { accepted, succeeded, failed, dead, cancelled, scheduled, ready, running } = columns;
   return {
     range,
@@ -104,5 +134,7 @@ function toView(range: RangeName, all: readonly Series[]): v.InferOutput<typeof 
     running: round(running),
     waitMs: mean('readyMs', 'started'),
     runMs: mean('runningMs', 'ran'),
+    waits: timesOf('wait'),
+    runs: timesOf('run'),
   };
 }

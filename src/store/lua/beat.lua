@@ -1,6 +1,7 @@
 -- Renews a worker's lease and compares notes with it.
--- ARGV: worker, lease in ms, what may have begun (`note_begun` in lib/worker.lua), the order it obeys ('' = none yet), then id and
---       token (finish.lua) of each task the worker knows it holds
+-- ARGV: worker, lease in ms, what may have begun (`note_begun` in lib/worker.lua), the order it obeys ('' = none yet), how many
+--       counts of waits and runs it adds, the field (spans.ts) and number of each, then id and token (finish.lua) of each task the
+--       worker knows it holds
 -- Reply: 'paused' or 'open', how many tasks Redis says it holds, ids it has lost, ids to cancel,
 --        1 when the worker is announced (0 = it has lost its lease, or Redis its data), its order (order.lua; '' = none)
 
@@ -10,6 +11,11 @@ Q.note_begun(worker, begun)
 local order = redis.call('HGET', Q.ORDERS, worker)
 -- Redis has lost its lease with the order meanwhile, and the worker still obeys it.
 if not order and obeyed ~= '' then redis.call('HSET', Q.ORDERS, worker, obeyed) end
+
+for _ = 1, args.number() do
+  local field = args.text()
+  redis.call('HINCRBY', Q.COUNT, field, args.number())
+end
 
 local ids, tokens, cancels = {}, {}, {}
 while args.are_left() do ids[#ids + 1], tokens[#tokens + 1] = args.text(), args.text() end
