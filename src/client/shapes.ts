@@ -234,6 +234,8 @@ export interface QueueView {
   readonly counts: Readonly<Record<string, number>>;
   /** Length of each lane. */
   readonly ready: Readonly<Record<string, number>>;
+  /** How long the task that waits for longest has been ready; 0: none is; missing: not known. */
+  readonly oldestReadyMs?: number;
   /** Messages that are none of popfleet. */
   readonly malformed: number;
   readonly workers: number;

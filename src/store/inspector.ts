@@ -11,6 +11,7 @@ import { keyOf, type Place, placeOf, placesOf, QUEUES_KEY, readyKey } from './ke
 import { type ChildOf, readChildren } from './children.ts';
 import { type AnnouncedWorker, readAnnouncement } from './announcement.ts';
 import { gaugeOutbox, type OutboxGauge } from './outbox.ts';
+import { oldestReadyMs, type WaitingPlace } from './oldest-ready.ts';
 import type { TaskRecord } from './record.ts';
 import { readTasks } from './read-tasks.ts';
 import { runScript } from './scripts.ts';
@@ -24,6 +25,8 @@ interface QueueCounts {
   /** Tasks by state, and the sum they must add up to: `accepted = sum of states + removed`. */
   readonly counts: Readonly<Record<TaskState | 'accepted' | 'removed', number>>;
   readonly ready: Readonly<Record<Lane, number>>;
+  /** How long the task that waits for longest has been ready; 0 when none is; `undefined`: it cannot be said. */
+  readonly oldestReadyMs: number | undefined;
   /** Messages that are no popfleet messages, kept in `pf:{q}:malformed`. */
   readonly malformed: number;
   /** Workers whose lease has not run out at the last sweep. */
@@ -136,6 +139,7 @@ export function createInspector(client: Redis): Inspector {
         paused: facts.some(({ paused }) => paused),
         counts: toRecord(names, (state) => sum(({ counts }) => Number(counts[state] ?? 0))),
         ready: toRecord(LANES, (lane) => sum(({ lanes }) => lanes[LANES.indexOf(lane)] ?? 0)),
+        oldestReadyMs: await oldestReadyMs(client, await waitingPlaces(client, placesOf(name), facts)),
         malformed: sum(({ malformed }) => malformed),
         // A worker serves all places of its queue.
         workers: Math.max(...facts.map(({ workers }) => workers)),
@@ -200,6 +204,22 @@ async function countPlace(client: Redis, place: Place): Promise<PlaceFacts> {
     ...LANES.map((lane) => client.llen(readyKey(place, lane))),
   ]);
   return { counts, paused: paused === 1, workers, malformed, outbox, lanes };
+}
+
+/** The places where tasks are ready, with their time. */
+async function waitingPlaces(
+  client: Redis,
+  places: readonly Place[],
+  facts: readonly PlaceFacts[],
+): Promise<readonly WaitingPlace[]> {
+  const waiting = places.filter((_, at) => Number(facts[at]?.counts['ready'] ?? 0) > 0);
+  if (waiting.length === 0) return [];
+  const [[seconds, micros], ...skews] = await Promise.all([
+    client.time(),
+    ...waiting.map((place) => client.hget(keyOf(place, 'queue'), 'skew')),
+  ]);
+  const wall = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+  return waiting.map((place, at) => ({ place, now: wall + Number(skews[at] ?? 0) }));
 }
 
 async function workersOf(client: Redis, place: Place): Promise<LiveWorker[]> {

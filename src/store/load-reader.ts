@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { DUE_SOON_MS, type QueueLoad } from '../protocol/wanted-workers.ts';
 import { readAnnouncement } from './announcement.ts';
 import { type Place, placesOf } from './keys.ts';
-import { readySince } from './ready-since.ts';
+import { oldestReadyMs } from './oldest-ready.ts';
 import { readSample, readSamples, type Sample } from './sample.ts';
 import { runScript } from './scripts.ts';
 import { throwStoreError } from './store-error.ts';
@@ -50,6 +50,11 @@ export async function readLoad(client: Redis, queue: string): Promise<LoadReadin
   // A worker serves all places of its queue.
   const concurrency = places[0]?.concurrency ?? [];
   const slots = concurrency.reduce((total, one) => total + one, 0);
+  const waiting = all.flatMap((place, at) => {
+    const { now = 0, ready = 0 } = places[at] ?? {};
+    return ready > 0 ? [{ place, now }] : [];
+  });
+  const oldestMs = await oldestReadyMs(client, waiting).catch(throwStoreError);
   return {
     ready: sum(({ ready }) => ready),
     running: sum(({ running }) => running),
@@ -59,27 +64,8 @@ export async function readLoad(client: Redis, queue: string): Promise<LoadReadin
     workers: concurrency.length,
     slots,
     slotsPerWorker: slots > 0 ? slots / concurrency.length : Math.max(1, places[0]?.slotsOfLast ?? 1),
-    oldestReadySeconds: await readOldest(client, all, places).catch(throwStoreError),
+    oldestReadySeconds: oldestMs === undefined ? undefined : oldestMs / 1_000,
   };
-}
-
-/** Nothing more is asked where nothing waits. */
-async function readOldest(
-  client: Redis,
-  places: readonly Place[],
-  loads: readonly PlaceLoad[],
-): Promise<number | undefined> {
-  const waiting = places
-    .map((place, at) => ({ place, now: loads[at]?.now ?? 0, ready: loads[at]?.ready ?? 0 }))
-    .filter(({ ready }) => ready > 0);
-  if (waiting.length === 0) return 0;
-  const looks = await readySince(client, waiting);
-  const known = looks.flatMap(({ since }, at) =>
-    Object.values(since)
-      .filter((time) => typeof time === 'number')
-      .map((time) => (waiting[at]?.now ?? time) - time),
-  );
-  return known.length === 0 ? undefined : Math.max(0, ...known) / 1_000;
 }
 
 type LoadReply = readonly [

@@ -7,6 +7,8 @@ export interface Queue {
   readonly counts: Readonly<Record<string, number>>;
   /** Length of each lane. */
   readonly ready: Readonly<Record<string, number>>;
+  /** How long the task that waits for longest has been ready; missing: not known. */
+  readonly oldestReadyMs?: number;
   readonly malformed: number;
   readonly workers: number;
   readonly outbox: { readonly length: number; readonly oldestMs: number };

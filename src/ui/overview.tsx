@@ -5,7 +5,7 @@ import { apiUrl } from './api.ts';
 import type { Queue } from './api-types.d.ts';
 import { Charts } from './charts.tsx';
 import { Conservation } from './conservation.tsx';
-import { plural, toCount, toRate } from './format.ts';
+import { plural, toCount, toDuration, toRate } from './format.ts';
 import { linkToState } from './frame.tsx';
 import { LatestFailures } from './failures.tsx';
 import { sum } from './live.ts';
@@ -48,7 +48,9 @@ function Overview({ fleet, query }: { readonly fleet: Fleet; readonly query: URL
 function summaryOf({ queues, workers }: Fleet): string {
   const { busy, slots } = slotsOf(workers);
   const names = new Set(workers.map(({ worker }) => worker)).size;
-  return `${plural(queues.length, 'queue')}, ${plural(names, 'worker')}, ${busy} of ${plural(slots, 'slot')} busy.`;
+  const oldestMs = Math.max(0, ...queues.map(({ oldestReadyMs = 0 }) => oldestReadyMs));
+  const waits = oldestMs === 0 ? '' : `, the oldest wait is ${toDuration(oldestMs)}`;
+  return `${plural(queues.length, 'queue')}, ${plural(names, 'worker')}, ${busy} of ${plural(slots, 'slot')} busy${waits}.`;
 }
 
 function Tiles({ fleet }: { readonly fleet: Fleet }) {

@@ -8,7 +8,7 @@ import { plural, toCount, toDuration } from './format.ts';
 import { LedgerPanel } from './ledger.tsx';
 import { Action, Card, Chip, Code, Empty, Facts, Table, Time } from './parts.tsx';
 import { linkTo } from './place.ts';
-import { stateOf } from './queues.tsx';
+import { stateOf, toWait } from './queues.tsx';
 import { type Fleet, may } from './shared.ts';
 import { slotsOf, WithFleet } from './with-fleet.tsx';
 
@@ -86,7 +86,7 @@ function Switch({ queue: { queue, paused, counts } }: { readonly queue: Queue })
   );
 }
 
-function Waiting({ queue: { ready, outbox, malformed } }: { readonly queue: Queue }) {
+function Waiting({ queue: { ready, oldestReadyMs, outbox, malformed } }: { readonly queue: Queue }) {
   return (
     <Card title="Waiting by priority">
       <Facts
@@ -94,6 +94,7 @@ function Waiting({ queue: { ready, outbox, malformed } }: { readonly queue: Queu
           ['high', toCount(ready['high'] ?? 0)],
           ['normal', toCount(ready['normal'] ?? 0)],
           ['low', toCount(ready['low'] ?? 0)],
+          ['the oldest has waited', toWait(oldestReadyMs)],
           [
             'followers to be accepted',
             outbox.length === 0

@@ -1,7 +1,7 @@
 // All queues with their numbers.
 
 import type { Queue } from './api-types.d.ts';
-import { toCount } from './format.ts';
+import { toCount, toDuration } from './format.ts';
 import { Card, Chip, Empty, Table } from './parts.tsx';
 import { linkTo, linkToQueue } from './place.ts';
 import type { Fleet } from './shared.ts';
@@ -41,8 +41,11 @@ export function QueueTable({
   }
   return (
     <Card {...(title === undefined ? {} : { title })}>
-      <Table label="Queues" heads={['Queue', 'State', ...SHOWN.map((state) => `#${state}`), '#workers']}>
-        {queues.map(({ queue, paused, counts, workers }) => (
+      <Table
+        label="Queues"
+        heads={['Queue', 'State', ...SHOWN.map((state) => `#${state}`), '#oldest wait', '#workers']}
+      >
+        {queues.map(({ queue, paused, counts, oldestReadyMs, workers }) => (
           <tr key={queue} data-row>
             <td>
               <a href={linkToQueue(queue)}>
@@ -61,12 +64,18 @@ export function QueueTable({
                 </a>
               </td>
             ))}
+            <td class={oldestReadyMs === 0 ? 'number zero' : 'number'}>{toWait(oldestReadyMs)}</td>
             <td class="number">{toCount(workers)}</td>
           </tr>
         ))}
       </Table>
     </Card>
   );
+}
+
+/** `–` where nothing waits, or it is not known. */
+export function toWait(ms: number | undefined): string {
+  return ms === undefined || ms === 0 ? '–' : toDuration(ms);
 }
 
 /** A queue that is served and not paused needs no word. */

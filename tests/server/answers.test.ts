@@ -156,6 +156,7 @@ test('GET /v1/queues counts every state of every queue', async () => {
     counts: { ...none, accepted: 3, succeeded: 1, dead: 1, running: 1 },
     ready: { high: 0, normal: 0, low: 0 },
     malformed: 0,
+    oldestReadyMs: 0,
     outbox: { length: 0, oldestMs: 0 },
     workers: 1,
   };
@@ -165,6 +166,7 @@ test('GET /v1/queues counts every state of every queue', async () => {
     counts: { ...none, accepted: 1, ready: 1 },
     ready: { high: 0, normal: 0, low: 1 },
     malformed: 1,
+    oldestReadyMs: expect.any(Number),
     outbox: { length: 0, oldestMs: 0 },
     workers: 0,
   };

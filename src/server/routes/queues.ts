@@ -24,6 +24,14 @@ const QueueSchema = named(
       v.description('tasks by state; `accepted` is the sum of all states and `removed`'),
     ),
     ready: v.pipe(v.record(v.string(), v.number()), v.description('length of each lane')),
+    oldestReadyMs: v.exactOptional(
+      v.pipe(
+        v.number(),
+        v.description(
+          'how long the task that waits for longest has been ready; 0: none is; absent: not known',
+        ),
+      ),
+    ),
     malformed: v.pipe(v.number(), v.description('messages that are none of popfleet')),
     workers: v.number(),
     outbox: v.pipe(
@@ -103,6 +111,8 @@ export function queueRoutes({
     throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
   }
 
+  const view = async (name: string): Promise<QueueView> => compact<QueueView>(await inspector.queue(name));
+
   return [
     route(
       'GET',
@@ -121,7 +131,7 @@ export function queueRoutes({
       async (c) => {
         readQuery(c, {});
         const queues = await visibleQueues(inspector, c.get('caller'));
-        return answer(c, 200, { items: await Promise.all(queues.map((name) => inspector.queue(name))) });
+        return answer(c, 200, { items: await Promise.all(queues.map(view)) });
       },
     ),
     route(
@@ -135,7 +145,7 @@ export function queueRoutes({
         answers: ONE,
         problems: ['not-found'],
       },
-      async (c) => answer(c, 200, await inspector.queue(await find(c))),
+      async (c) => answer(c, 200, await view(await find(c))),
     ),
     route(
       'GET',
@@ -158,7 +168,7 @@ export function queueRoutes({
       route('POST', `/v1/queues/:queue/${verb}`, { ...VERBS[verb], ...ON_ONE }, async (c) => {
         const name = await find(c);
         await operator[verb](name);
-        return answer(c, 200, await inspector.queue(name));
+        return answer(c, 200, await view(name));
       }),
     ),
   ];
