@@ -3,6 +3,13 @@
 import type { Popfleet, PopfleetSettings } from './library.ts';
 
 export type { ManyTask, Popfleet, PopfleetSettings, TaskOptions } from './library.ts';
+export type {
+  LibraryWorkflows,
+  Reference,
+  WithReferences,
+  WorkflowCall,
+  WorkflowStepCall,
+} from './library-workflows.ts';
 export { PopfleetError } from './protocol/errors.ts';
 export type { TaskDefaults } from './protocol/options.ts';
 export type { Stored, TaskHandle } from './task-handle.ts';

@@ -13,6 +13,7 @@ import {
   prepareTask,
   type Sender,
 } from './accept/new-task.ts';
+import { createLibraryWorkflows, type LibraryWorkflows } from './library-workflows.ts';
 import { createLog, LOG_LEVELS } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { createWaitpoints } from './store/waitpoints.ts';
@@ -29,6 +30,7 @@ import type { Verdict } from './store/producer.ts';
 import type { TaskRecord } from './store/record.ts';
 import { faultOfRedisUrl } from './store/redis-url.ts';
 import { createWaiters } from './store/waiters.ts';
+import { createWorkflows } from './store/workflows.ts';
 import { SentTask, type Stored, type TaskHandle } from './task-handle.ts';
 import { isTaskDefinition, type TaskDefinition } from './tasks/define.ts';
 import { type Registry, toRegistry } from './tasks/registry.ts';
@@ -85,6 +87,8 @@ export interface Popfleet {
     token: string,
     payload?: unknown,
   ): Promise<{ readonly task: string; readonly isRepeat: boolean }>;
+  /** Tasks that need each other, sent as one. */
+  readonly workflows: LibraryWorkflows;
   /** Closes the connections, and rejects every wait for a result. */
   close(): void;
 }
@@ -139,10 +143,12 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
   const relay = openRelay(command, log);
   const operator = createOperator(command, relay.soon);
   const waitpoints = createWaitpoints(command);
+  const store = createWorkflows(command, relay.soon);
   const accept = openAccept(command, registry);
   const hub = createEventHub((listener) => createEventReader(connection, command, listener));
   const waiters = createWaiters(inspector, hub);
   let closed = false;
+  const isClosed = (): boolean => closed;
 
   await whenReady(command, OPEN_WITHIN_MS);
 
@@ -169,6 +175,8 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
     if (typeof id !== 'string') throw invalidInput([{ pointer: '#/id', detail: 'must be text' }]);
     return inspector.task(readTaskId(id) ?? id);
   }
+
+  const act = <Answer>(verb: (queue: string, id: string) => Promise<Answer>) => actOnFound(find, verb);
 
   return {
     async enqueue(task: string | TaskDefinition, input: unknown, options?: TaskOptions) {
@@ -199,15 +207,10 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
       return record && readTaskView(record, inspector, registry);
     },
 
-    async cancel(id) {
-      const task = await find(id);
-      return task ? operator.cancel(task.queue, task.id) : 'unknown';
-    },
+    cancel: act(operator.cancel),
+    retry: act((queue, id) => operator.replay(queue, id)),
 
-    async retry(id) {
-      const task = await find(id);
-      return task ? operator.replay(task.queue, task.id) : 'unknown';
-    },
+    workflows: createLibraryWorkflows({ accept, store, inspector, waiters, sender: SENDER, isClosed }),
 
     completeToken: async (token, payload) =>
       waitpoints.complete(demandToken(token), demandPayload(payload), find),
@@ -218,6 +221,17 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
       void hub.stop();
       command.disconnect();
     },
+  };
+}
+
+/** Does something to the task that an id finds. */
+function actOnFound<Answer>(
+  find: (id: unknown) => Promise<TaskRecord | undefined>,
+  verb: (queue: string, id: string) => Promise<Answer>,
+) {
+  return async (id: string): Promise<Answer | 'unknown'> => {
+    const task = await find(id);
+    return task ? verb(task.queue, task.id) : 'unknown';
   };
 }
 

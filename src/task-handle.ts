@@ -41,7 +41,13 @@ type WaitForEnd = (
 ) => Promise<TaskRecord | undefined>;
 
 /** 24 days in milliseconds: no timer of Node waits for 25. */
-const LONGEST_WAIT_MS = 24 * 86_400_000;
+export const LONGEST_WAIT_MS = 24 * 86_400_000;
+
+/** @throws PopfleetError `invalid-input` for milliseconds that nobody can wait */
+export function demandWait(timeoutMs: number): void {
+  if (Number.isFinite(timeoutMs) && timeoutMs >= 0 && timeoutMs <= LONGEST_WAIT_MS) return;
+  throw invalidInput([{ pointer: '#/timeoutMs', detail: `must be a number from 0 to ${LONGEST_WAIT_MS}` }]);
+}
 
 /** A class, because one is made for each task: its methods exist once. */
 export class SentTask implements TaskHandle<never> {
@@ -58,11 +64,7 @@ export class SentTask implements TaskHandle<never> {
   }
 
   async result({ timeoutMs = LONGEST_WAIT_MS }: { readonly timeoutMs?: number } = {}): Promise<never> {
-    if (!Number.isFinite(timeoutMs) || timeoutMs < 0 || timeoutMs > LONGEST_WAIT_MS) {
-      throw invalidInput([
-        { pointer: '#/timeoutMs', detail: `must be a number from 0 to ${LONGEST_WAIT_MS}` },
-      ]);
-    }
+    demandWait(timeoutMs);
     const record = await this.#waitForEnd({ id: this.id, queue: this.#queue }, timeoutMs);
     return resultOf(this.id, record, timeoutMs) as never;
   }

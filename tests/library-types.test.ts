@@ -30,6 +30,31 @@ const ofZod = defineTask({
   run: async ({ count }) => [count, 'text'] as const,
 });
 
+test('the steps of a workflow: the task of each says its input, and needs are names of steps', () => {
+  const send = async (popfleet: Popfleet): Promise<void> => {
+    const { id } = await popfleet.workflows.start({
+      key: 'letters-1',
+      tasks: {
+        count: { task: ofZod, input: { count: '5' }, maxAttempts: 2 },
+        render: {
+          task: render,
+          input: { customer: 'acme', pages: { $from: 'count', path: '/1' } },
+          needs: ['count'],
+        },
+        other: { task: 'other', input: 5, needs: ['count', 'render'] },
+      },
+    });
+    expectTypeOf((await popfleet.workflows.wait(id)).steps[0]?.state).not.toBeAny();
+    // @ts-expect-error: a field is missing
+    await popfleet.workflows.start({ tasks: { render: { task: render, input: {} } } });
+    // @ts-expect-error: zod takes a text here
+    await popfleet.workflows.start({ tasks: { count: { task: ofZod, input: { count: 5 } } } });
+    // @ts-expect-error: the name of no step
+    await popfleet.workflows.start({ tasks: { a: { task: ofZod, input: { count: '5' }, needs: ['b'] } } });
+  };
+  expectTypeOf(send).toBeFunction();
+});
+
 test('a definition says what may be sent, and what its result is', () => {
   const send = async (popfleet: Popfleet): Promise<void> => {
     const sent = await popfleet.enqueue(render, { customer: 'acme' }, { priority: 'low' });

@@ -1,7 +1,7 @@
-// An order is confirmed and prepared, waits without a slot until a person approves it, and is delivered. When nobody approves it, or
-// somebody refuses, what was prepared goes back.
+// An order as a workflow (order.json): it is confirmed, waits without a slot until a person approves it, is prepared and delivered. When
+// nobody approves it, or a step fails for good, what was done is taken back.
 
-import { defineTask, v } from 'popfleet';
+import { defineTask, PermanentError, v } from 'popfleet';
 
 const DAY_MS = 86_400_000;
 
@@ -9,36 +9,45 @@ const DAY_MS = 86_400_000;
 const shop = {
   confirm: async (order) => `${order} is confirmed`,
   prepare: async (order) => `${order} is packed`,
-  deliver: async (order) => `${order} is on its way`,
-  putBack: async (order) => `${order} is back on its shelf`,
+  deliver: async (order, by) => `${order} is on its way, as ${by} wanted`,
+  takeBack: async (order) => `${order} is back on its shelf`,
 };
 
-export const handleOrder = defineTask({
-  type: 'order',
-  input: v.object({ order: v.string(), approveWithinMs: v.optional(v.number(), DAY_MS) }),
-  async run({ order, approveWithinMs }, context) {
-    /** What is done already, also by earlier runs: a run that goes on after a crash, or after the wait, does none of it again. */
-    const done = context.lastCheckpoint ?? [];
-    const step = async (name) => {
-      if (done.includes(name)) return;
-      context.log(await shop[name](order));
-      done.push(name);
-      await context.checkpoint(done);
-    };
+const input = v.object({ order: v.string() });
 
-    await step('confirm');
-    await step('prepare');
+export const confirm = defineTask({ type: 'order.confirm', input, run: ({ order }) => shop.confirm(order) });
+
+export const approve = defineTask({
+  type: 'order.approve',
+  input: v.object({ order: v.string(), withinMs: v.optional(v.number(), DAY_MS) }),
+  async run({ withinMs }, context) {
     if (!context.waited) {
       const token = await context.token('approval');
-      context.log(`waits for: popfleet task complete-token ${token} approved=true`);
-      return context.waitFor({ token, timeoutMs: approveWithinMs });
+      context.log(`waits for: popfleet task complete-token ${token} approved=true by=ann`);
+      return context.waitFor({ token, timeoutMs: withinMs });
     }
     const { timedOut, payload } = context.waited;
-    if (timedOut || payload?.approved !== true) {
-      await step('putBack');
-      return { delivered: false, reason: timedOut ? 'nobody approved it in time' : 'it was refused', done };
-    }
-    await step('deliver');
-    return { delivered: true, approvedBy: payload.by, done };
+    if (timedOut) throw new PermanentError('nobody approved it in time');
+    if (payload?.approved !== true) throw new PermanentError('it was refused');
+    return { by: payload.by };
+  },
+});
+
+export const prepare = defineTask({ type: 'order.prepare', input, run: ({ order }) => shop.prepare(order) });
+
+export const deliver = defineTask({
+  type: 'order.deliver',
+  input: v.object({ order: v.string(), by: v.string() }),
+  run: ({ order, by }) => shop.deliver(order, by),
+});
+
+/** Runs whatever the delivery has come to (`"onNeedFailed": "run"`), and finds in `needs` what that was. */
+export const settle = defineTask({
+  type: 'order.settle',
+  input,
+  async run({ order }, { needs }) {
+    const { state, error } = needs.deliver;
+    if (state === 'succeeded') return { delivered: true };
+    return { delivered: false, reason: error?.message, done: await shop.takeBack(order) };
   },
 });

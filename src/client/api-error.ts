@@ -69,12 +69,12 @@ export class TaskCancelled extends Error {
   }
 }
 
-/** The time to wait is over; the task goes on. */
+/** The time to wait is over; the task, or the workflow, goes on. */
 export class WaitTimeout extends Error {
   readonly id: string;
 
-  constructor(id: string) {
-    super(`The task ${id} has not ended in time; it goes on.`);
+  constructor(id: string, what: 'task' | 'workflow' = 'task') {
+    super(`The ${what} ${id} has not ended in time; it goes on.`);
     this.name = 'WaitTimeout';
     this.id = id;
   }

@@ -1,10 +1,11 @@
 // The client of the HTTP API, for any program with `fetch`: Node, browsers, Bun, Deno. It stands on nothing else.
 
-import { ApiError, isPassing, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
+import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { createFleet, type Fleet } from './fleet.ts';
-import { followEvents, PATIENCE_MS } from './follow-events.ts';
+import { followEvents } from './follow-events.ts';
 import { type ListOptions, listTasks } from './list-tasks.ts';
+import { longPoll } from './long-poll.ts';
 import { newKey } from './new-key.ts';
 import { createOperations, type Operations } from './operations.ts';
 import { createQueues, type Queues } from './queues.ts';
@@ -13,6 +14,7 @@ import { type BatchOptions, type SentItem, sendBatches } from './send-batches.ts
 import type { Explanation, Receipt, TaskEvent, TaskOptions, TaskView } from './shapes.ts';
 import type { InputOf, ManyTask, Received, ResultOf, TaskLike, TypeIn } from './task-types.ts';
 import { createWaitpoints, type Waitpoints } from './waitpoints.ts';
+import { createWorkflows, type Workflows } from './workflows.ts';
 import { createTransport, type Transport, type TransportSettings } from './transport.ts';
 
 interface WaitOptions {
@@ -37,10 +39,6 @@ interface RunOptions extends TaskOptions, CallOptions {
   readonly waitMs?: number | undefined;
 }
 
-/** A long poll stays below the 60 s after which load balancers usually give up. */
-const LONG_POLL_SECONDS = 50;
-const LONG_POLL_MARGIN_MS = 10_000;
-
 /**
  * Requests are repeated when the network fails, or the answer is 429, 502, 503 or 504. Each task has an idempotency key before
  * it is sent for the first time, so a repeat never makes a second one.
@@ -56,6 +54,7 @@ export class Popfleet<Tasks = unknown> {
   readonly operations: Operations;
   readonly deadLetters: DeadLetters;
   readonly waitpoints: Waitpoints;
+  readonly workflows: Workflows<Tasks>;
   readonly #transport: Transport;
 
   /** @throws TypeError when the address is no http or https address */
@@ -67,6 +66,7 @@ export class Popfleet<Tasks = unknown> {
     this.operations = createOperations(this.#transport);
     this.deadLetters = createDeadLetters(this.#transport);
     this.waitpoints = createWaitpoints(this.#transport);
+    this.workflows = createWorkflows(this.#transport);
   }
 
   /**
@@ -158,32 +158,12 @@ export class Popfleet<Tasks = unknown> {
    * The task once it has ended, whichever way. The server may go away meanwhile for up to a minute.
    * @throws WaitTimeout
    */
-  async wait(
-    id: string,
-    { timeoutMs = Number.POSITIVE_INFINITY, signal }: WaitOptions = {},
-  ): Promise<TaskView> {
-    const deadline = performance.now() + timeoutMs;
-    let seenAt: number | undefined;
-    for (;;) {
-      const left = Math.max(0, deadline - performance.now());
-      const wait = Math.min(LONG_POLL_SECONDS, Math.ceil(left / 1_000));
-      try {
-        const path = pathOf(id);
-        const limitMs = Math.min(wait * 1_000, left) + LONG_POLL_MARGIN_MS;
-        const task = await this.#transport.json<TaskView>({
-          path,
-          query: { wait },
-          timeoutMs: limitMs,
-          signal,
-        });
-        seenAt = performance.now();
-        if (hasEnded(task)) return task;
-      } catch (error) {
-        const isAway = isPassing(error) && seenAt !== undefined && performance.now() - seenAt < PATIENCE_MS;
-        if (!isAway) throw error;
-      }
-      if (performance.now() >= deadline) throw new WaitTimeout(id);
-    }
+  async wait(id: string, options: WaitOptions = {}): Promise<TaskView> {
+    const path = pathOf(id);
+    return longPoll<TaskView>(this.#transport, path, hasEnded, {
+      ...options,
+      onTimeout: () => new WaitTimeout(id),
+    });
   }
 
   /** What happens to a task, from what it is now to its end, over breaks of the connection. */

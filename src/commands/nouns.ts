@@ -63,6 +63,13 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     },
   ],
   [
+    'workflow',
+    {
+      description: 'tasks that need each other: send them as one, look at them, run again what failed',
+      load: async (command, terminal) => (await import('./workflow.ts')).addWorkflowVerbs(command, terminal),
+    },
+  ],
+  [
     'dead',
     {
       description: 'dead tasks by their cause: look at them, run them again, remove or export them',

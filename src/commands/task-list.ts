@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { ListOptions } from '../client/list-tasks.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { moment, wholeNumber } from './arguments.ts';
+import { writeRows } from './write-rows.ts';
 import { TASK_COLUMNS } from './task-output.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb } from './verb.ts';
@@ -26,14 +27,8 @@ export function addTaskList(task: Command, terminal: Terminal): void {
   };
   addVerb(task, terminal, texts, async ({ client, printer, signal }, _args, options) => {
     const limit = (options['limit'] as number | undefined) ?? ROWS;
-    const items = [];
-    for await (const row of client.list({ ...conditionsOf(options), signal })) {
-      items.push(row);
-      if (items.length >= limit) break;
-    }
-    if (printer.json) printer.document({ items });
-    else printer.table(TASK_COLUMNS, items);
-    if (!printer.json && items.length === 0) printer.say('There are no such tasks.', 'dim');
+    const rows = client.list({ ...conditionsOf(options), signal });
+    await writeRows(printer, TASK_COLUMNS, rows, { limit, none: 'There are no such tasks.' });
   })
     .option('--queue <name>', 'its queue (default)')
     .option('--state <word>', `one of ${TASK_STATES.join(', ')}`)

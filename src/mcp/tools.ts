@@ -9,7 +9,14 @@ import {
 } from './api-document.ts';
 
 /** Webhooks are not among them: their answers hold secrets. Neither is what belongs to browsers, or to Prometheus. */
-const TAGS: ReadonlySet<string> = new Set(['tasks', 'queues', 'operations', 'schedules', 'service']);
+const TAGS: ReadonlySet<string> = new Set([
+  'tasks',
+  'queues',
+  'workflows',
+  'operations',
+  'schedules',
+  'service',
+]);
 /** Operations that only add, or that another one takes back. What else is no `GET` may take away what was there. */
 const ADDITIVE: ReadonlySet<string> = new Set([
   'sendTask',

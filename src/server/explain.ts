@@ -5,7 +5,7 @@ import { LANES } from '../protocol/lane.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
 import type { RunFacts } from '../store/inspector.ts';
 import { MOST_AHEAD_COUNTED } from '../store/inspector.ts';
-import type { TaskRecord } from '../store/record.ts';
+import { readStep, type TaskRecord } from '../store/record.ts';
 import { compact } from '../protocol/compact.ts';
 import { named } from '../views/component.ts';
 import { taskEntries } from '../views/task-view.ts';
@@ -77,14 +77,7 @@ function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] 
     case 'cancelled':
       return [{ code: 'finished', blocking: false, message: `It is ${record.state}.` }];
     case 'dead':
-      return [
-        {
-          code: 'finished',
-          blocking: true,
-          message: 'It failed for good.',
-          fix: `POST /v1/tasks/${record.id}/retry runs it again`,
-        },
-      ];
+      return [deadReason(record)];
     case 'running':
       return [runningReason(record, facts)];
     case 'scheduled':
@@ -107,6 +100,18 @@ function reasonsOf(record: TaskRecord, type: string, facts: RunFacts): Reason[] 
   }
 }
 
+function deadReason({ id, step: text }: TaskRecord): Reason {
+  const step = text === undefined ? undefined : readStep(text);
+  const fix =
+    step === undefined
+      ? `POST /v1/tasks/${id}/retry runs it again`
+      : `POST /v1/workflows/${step.workflow}/retry runs it again, with all that has not succeeded`;
+  return { code: 'finished', blocking: true, message: 'It failed for good.', fix };
+}
+
+/** Name of the need that is met when the workflow is committed (accept-workflow.ts). */
+const START = '(start)';
+
 /**
  * @param unmet needs by name, children and tokens; ` children <number>`, how many children there are in all; ` until <time>` when the wait ends by
  *   itself
@@ -116,7 +121,10 @@ function waitSentence(unmet: readonly string[]): string {
     unmet.find((one) => one.startsWith(word))?.slice(word.length);
   const until = valueOf(' until ');
   const children = valueOf(' children ');
-  const names = unmet.filter((one) => !/^[ >]/.test(one)).map((one) => one.replace(/^\./, 'token '));
+  const named = unmet.filter((one) => !/^[ >]/.test(one));
+  if (named.length > 0 && named.every((one) => one === START))
+    return 'It waits until all steps of its workflow are written.';
+  const names = named.filter((one) => one !== START).map((one) => one.replace(/^\./, 'token '));
   const time = until === undefined ? '' : toTime(Number(until));
   const open = unmet.filter((one) => one.startsWith('>')).length;
   const waits = [

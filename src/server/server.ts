@@ -20,6 +20,7 @@ import { createEventLog } from '../store/event-log.ts';
 import { createEventReader } from '../store/event-reader.ts';
 import { createInspector } from '../store/inspector.ts';
 import { createOperations } from '../store/operations.ts';
+import { createWorkflows } from '../store/workflows.ts';
 import { createWaiters, type Waiters } from '../store/waiters.ts';
 import { createWebhookEndpoints, type WebhookEndpoints } from '../store/webhook-endpoints.ts';
 import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
@@ -114,6 +115,7 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       eventLog: createEventLog(command),
       inspector,
       operations: createOperations(command),
+      workflows: createWorkflows(command),
       log,
       most: settings.maxEventStreams,
       heartbeatMs: settings.eventHeartbeatMs ?? EVENT_HEARTBEAT_MS,

@@ -17,7 +17,8 @@ export interface EventPosition {
 }
 
 /** How far an operation is: at each change of its state, and now and then while it runs. */
-export interface OperationNews {
+interface OperationNews {
+  readonly kind: 'operation';
   readonly queue: string;
   readonly id: string;
   readonly state: string;
@@ -28,12 +29,25 @@ export interface OperationNews {
   readonly done: number;
 }
 
+/** That the steps of a workflow may begin, or that it has ended. */
+interface WorkflowNews {
+  readonly kind: 'workflow';
+  /** Its home queue. */
+  readonly queue: string;
+  readonly id: string;
+  readonly state: string;
+  readonly generation: number;
+}
+
+export type News = OperationNews | WorkflowNews;
+
 export interface EventEntry {
   readonly position: EventPosition;
   readonly moves: readonly TaskMove[];
   /** Ids of tasks with new progress or log lines. */
   readonly progress: readonly string[];
-  readonly operations: readonly OperationNews[];
+  /** Of operations and workflows. */
+  readonly news: readonly News[];
 }
 
 /** Before the first entry of a stream. */
@@ -48,19 +62,21 @@ export function readEntry(queue: string, [id, fields]: readonly [string, readonl
       state: move.slice(TASK_ID_CHARS) as TaskMove['state'],
     })),
     progress: wordsOf(fields, 'p'),
-    operations: valuesOf(fields, 'o').flatMap((text) => readNews(queue, text) ?? []),
+    news: [
+      ...valuesOf(fields, 'o').flatMap((text) => readNews<OperationNews>('operation', queue, text)),
+      ...valuesOf(fields, 'w').flatMap((text) => readNews<WorkflowNews>('workflow', queue, text)),
+    ],
   };
 }
 
-/** `undefined` for what another program has written. */
-function readNews(queue: string, text: string): OperationNews | undefined {
+/** Nothing for what another program has written. */
+function readNews<One extends News>(kind: One['kind'], queue: string, text: string): One[] {
   try {
-    const news = JSON.parse(text) as Partial<OperationNews> | null;
-    return typeof news?.id === 'string' && typeof news.state === 'string'
-      ? ({ ...news, queue } as OperationNews)
-      : undefined;
+    const news = JSON.parse(text) as Partial<News> | null;
+    if (typeof news?.id !== 'string' || typeof news.state !== 'string') return [];
+    return [{ ...news, kind, queue } as One];
   } catch {
-    return undefined;
+    return [];
   }
 }
 

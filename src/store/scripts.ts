@@ -92,7 +92,7 @@ const SCRIPTS = {
   step: [...ACT, 'acts/cancel'],
   rewait: [...MOVES, 'lib/unindex', 'lib/steps', 'acts/retry'],
   'workflow-open': [...ROWS, 'lib/followed', 'lib/workflows'],
-  workflow: [...ROWS, 'lib/steps', 'lib/outbox', 'lib/workflows'],
+  workflow: [...ROWS, 'lib/event', 'lib/steps', 'lib/outbox', 'lib/workflows'],
   claim: TAKE,
   source: [...ROWS, 'lib/needed', 'lib/followed'],
   complete: [...MOVES, 'lib/waits'],

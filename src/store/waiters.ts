@@ -1,10 +1,12 @@
-// Those who wait until a task is finished: long polls of the server, results of the library. One event reader serves them
+// Those who wait until a task or a workflow is finished: long polls of the server, results of the library. One event reader serves them
 // all; none holds a connection.
 
 import { isTerminal } from '../protocol/task-state.ts';
 import type { EventHub } from './event-hub.ts';
+import type { EventListener } from './event-reader.ts';
 import type { Inspector } from './inspector.ts';
 import type { TaskRecord } from './record.ts';
+import { isOverWorkflow, type WorkflowRecord } from './workflows.ts';
 
 export interface Waiters {
   /**
@@ -14,6 +16,18 @@ export interface Waiters {
    * @throws PopfleetError `redis-unavailable`; that of `Places` when there is no place
    */
   wait(task: TaskPlace, ms: number, gone?: AbortSignal, key?: string): Promise<TaskRecord | undefined>;
+  /**
+   * The same for a workflow.
+   * @param workflow with its home queue
+   * @param look reads it
+   */
+  waitForWorkflow(
+    workflow: TaskPlace,
+    look: () => Promise<WorkflowRecord | undefined>,
+    ms: number,
+    gone?: AbortSignal,
+    key?: string,
+  ): Promise<WorkflowRecord | undefined>;
   /** How many wait now. */
   count(): number;
   /** Answers everyone with what is known. */
@@ -29,6 +43,14 @@ interface Places {
 /** Where a task is, as the caller knows already. */
 type TaskPlace = Pick<TaskRecord, 'id' | 'queue'>;
 
+/** What somebody waits for. */
+interface Awaited<Seen> extends TaskPlace {
+  look(): Promise<Seen | undefined>;
+  isOver(seen: Seen): boolean;
+  /** The queue whose events tell of it. */
+  queueOf(seen: Seen): string;
+}
+
 /** A queue is followed this long after its last caller, so that a client that waits in turns costs no new reader. */
 const LINGER_MS = 30_000;
 
@@ -38,33 +60,22 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
   let count = 0;
   let stopped = false;
 
-  hub.listen({
-    onEntries(_queue, entries) {
-      for (const { moves } of entries) {
-        for (const { id, state } of moves) {
-          if (state === 'removed' || isTerminal(state)) signs.give(id);
-        }
-      }
-    },
-    onGap() {
-      signs.giveAll();
-    },
-  });
+  hub.listen(listenerFor(signs));
 
-  /** Looks until the task is finished, or has moved to another queue than that which is watched. */
-  async function lookIn(
+  /** Looks until it is finished, or has moved to another queue than that which is watched. */
+  async function lookIn<Seen>(
     queue: string,
-    id: string,
+    { id, look, isOver, queueOf }: Awaited<Seen>,
     deadline: number,
     gone: AbortSignal | undefined,
-  ): Promise<TaskRecord | undefined> {
+  ): Promise<Seen | undefined> {
     for (;;) {
       // Listen first, look second: what happens in between then comes as an event, or is seen.
       const sign = signs.of(id, deadline, gone);
       try {
-        const latest = await inspector.task(id);
+        const latest = await look();
         const over = stopped || gone?.aborted || performance.now() >= deadline;
-        if (over || !latest || isTerminal(latest.state) || latest.queue !== queue) return latest;
+        if (over || !latest || isOver(latest) || queueOf(latest) !== queue) return latest;
         await sign.promise;
       } finally {
         sign.cancel();
@@ -72,32 +83,49 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
     }
   }
 
-  async function waitFor(
-    { id, queue }: TaskPlace,
+  async function waitFor<Seen>(
+    awaited: Awaited<Seen>,
     ms: number,
     gone: AbortSignal | undefined,
-  ): Promise<TaskRecord | undefined> {
+  ): Promise<Seen | undefined> {
     const deadline = performance.now() + ms;
-    for (let watched = queue; ; ) {
+    for (let watched = awaited.queue; ; ) {
       await hub.watch(watched);
-      const latest = await lookIn(watched, id, deadline, gone).finally(() => hub.unwatch(watched, LINGER_MS));
+      const latest = await lookIn(watched, awaited, deadline, gone).finally(() =>
+        hub.unwatch(watched, LINGER_MS),
+      );
       const over = stopped || gone?.aborted || performance.now() >= deadline;
-      if (over || !latest || isTerminal(latest.state)) return latest;
-      watched = latest.queue;
+      if (over || !latest || awaited.isOver(latest)) return latest;
+      watched = awaited.queueOf(latest);
+    }
+  }
+
+  async function wait<Seen>(
+    awaited: Awaited<Seen>,
+    ms: number,
+    gone: AbortSignal | undefined,
+    key: string | undefined,
+  ): Promise<Seen | undefined> {
+    if (ms <= 0 || stopped) return awaited.look();
+    const leave = places?.enter(key);
+    count += 1;
+    try {
+      return await waitFor(awaited, ms, gone);
+    } finally {
+      count -= 1;
+      leave?.();
     }
   }
 
   return {
-    async wait(task, ms, gone, key) {
-      if (ms <= 0 || stopped) return inspector.task(task.id);
-      const leave = places?.enter(key);
-      count += 1;
-      try {
-        return await waitFor(task, ms, gone);
-      } finally {
-        count -= 1;
-        leave?.();
-      }
+    async wait({ id, queue }, ms, gone, key) {
+      const look = (): Promise<TaskRecord | undefined> => inspector.task(id);
+      const isOver = ({ state }: TaskRecord): boolean => isTerminal(state);
+      return wait({ id, queue, look, isOver, queueOf: (seen) => seen.queue }, ms, gone, key);
+    },
+
+    async waitForWorkflow({ id, queue }, look, ms, gone, key) {
+      return wait({ id, queue, look, isOver: isOverWorkflow, queueOf: () => queue }, ms, gone, key);
     },
 
     count: () => count,
@@ -109,9 +137,26 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
   };
 }
 
-/** Signs that something may have happened to a task. */
+/** Gives a sign to those who wait for what an entry tells of. */
+function listenerFor(signs: ReturnType<typeof createSigns>): EventListener {
+  return {
+    onEntries(_queue, entries) {
+      for (const { moves, news } of entries) {
+        for (const one of news) if (one.kind === 'workflow') signs.give(one.id);
+        for (const { id, state } of moves) {
+          if (state === 'removed' || isTerminal(state)) signs.give(id);
+        }
+      }
+    },
+    onGap() {
+      signs.giveAll();
+    },
+  };
+}
+
+/** Signs that something may have happened to a task or a workflow. */
 function createSigns() {
-  /** Task id → everyone who waits for it. */
+  /** Id → everyone who waits for it. */
   const waiting = new Map<string, Set<() => void>>();
 
   function wakeAll(waiters: Set<() => void> | undefined): void {

@@ -66,6 +66,11 @@ export interface WorkflowRecord {
   readonly ends: ReadonlyMap<string, { readonly generation: number; readonly state: string }>;
 }
 
+/** Whether none of its steps runs any more, unless it is retried. */
+export function isOverWorkflow({ progress: { state } }: WorkflowRecord): boolean {
+  return state === 'succeeded' || state === 'dead' || state === 'cancelled';
+}
+
 /** An end of a step. */
 export interface StepEnd {
   readonly workflow: string;
@@ -122,7 +127,7 @@ export interface Workflows {
   /** Takes it back, unless it was committed. */
   withdraw(home: string, id: string, generation: number): Promise<Changed>;
   cancel(home: string, id: string): Promise<Changed>;
-  /** Accepts it again, unless it runs or has succeeded. @returns `accepting`, and ids of the steps that are to run again */
+  /** Accepts it again, unless it runs or has succeeded; goes on with a retry that was not committed. @returns `accepting`, and ids of the steps that are to run again */
   retry(
     home: string,
     id: string,
@@ -132,9 +137,30 @@ export interface Workflows {
   /** The tasks of some of its steps, as far as they are kept. */
   tasks(steps: readonly WorkflowStep[]): Promise<readonly TaskRecord[]>;
   find(id: string, queues: readonly string[]): Promise<WorkflowRecord | undefined>;
-  /** Newest first. @param before id behind which the page begins */
-  list(queues: readonly string[], limit: number, before?: string): Promise<readonly WorkflowRecord[]>;
+  /** Newest first. */
+  list(queues: readonly string[], page: WorkflowPage): Promise<FoundWorkflows>;
 }
+
+interface WorkflowPage {
+  /** Rows that it has at most. */
+  readonly limit: number;
+  /** Id behind which it begins. */
+  readonly before?: string | undefined;
+  /** In this state alone. */
+  readonly state?: WorkflowState | undefined;
+  /** Those whose name begins so, whatever the case. */
+  readonly name?: string | undefined;
+}
+
+interface FoundWorkflows {
+  readonly records: readonly WorkflowRecord[];
+  /** Id behind which the next page begins; `undefined` when nothing is left. A page may end early: so many are looked at at most. */
+  readonly next: string | undefined;
+}
+
+/** Workflows that one page looks at, at most. */
+const LOOKED_AT = 1_000;
+const LOOKED_AT_ONCE = 200;
 
 /** How long a repeat waits for its connection, in milliseconds. */
 const REPEAT_WITHIN_MS = 500;
@@ -226,29 +252,67 @@ function readersOf(client: Redis): Pick<Workflows, 'findKey' | 'tasks' | 'find' 
       return found.find((record) => record !== undefined);
     },
 
-    async list(queues, limit, before) {
-      const range = before === undefined ? '+' : `(${before}`;
-      const found = await Promise.all(
-        queues.map(async (queue) => {
-          const home = homeOf(queue);
-          const ids = await client.zrevrangebylex(
-            keyOf(home, 'workflow-order'),
-            range,
-            '-',
-            'LIMIT',
-            0,
-            limit,
-          );
-          return ids.map((id) => ({ id, home }));
-        }),
-      );
-      const first = found.flat().sort((one, other) => (one.id < other.id ? 1 : -1));
-      const records = await Promise.all(
-        first.slice(0, limit).map(({ id, home }) => readWorkflow(client, home, id)),
-      );
-      return records.filter((record) => record !== undefined);
+    async list(queues, { limit, before, state, name }) {
+      const records: WorkflowRecord[] = [];
+      const isFiltered = state !== undefined || name !== undefined;
+      let last = before;
+      for (let looked = 0; looked < LOOKED_AT; ) {
+        const some = await idsBehind(client, queues, last, isFiltered ? LOOKED_AT_ONCE : limit);
+        const wanted = state === undefined ? some : await inState(client, some, state);
+        const read = await Promise.all(wanted.map(({ id, home }) => readWorkflow(client, home, id)));
+        for (const record of read) {
+          if (!record || !isNamed(record, name)) continue;
+          records.push(record);
+          if (records.length === limit) return { records, next: record.plan.id };
+        }
+        looked += some.length;
+        last = some.at(-1)?.id;
+        if (last === undefined || some.length < (isFiltered ? LOOKED_AT_ONCE : limit))
+          return { records, next: undefined };
+      }
+      return { records, next: last };
     },
   };
+}
+
+interface Located {
+  readonly id: string;
+  readonly home: Place;
+}
+
+/** Newest first. */
+async function idsBehind(
+  client: Redis,
+  queues: readonly string[],
+  before: string | undefined,
+  limit: number,
+): Promise<readonly Located[]> {
+  const range = before === undefined ? '+' : `(${before}`;
+  const found = await Promise.all(
+    queues.map(async (queue) => {
+      const home = homeOf(queue);
+      const ids = await client.zrevrangebylex(keyOf(home, 'workflow-order'), range, '-', 'LIMIT', 0, limit);
+      return ids.map((id) => ({ id, home }));
+    }),
+  );
+  return found
+    .flat()
+    .sort((one, other) => (one.id < other.id ? 1 : -1))
+    .slice(0, limit);
+}
+
+async function inState(
+  client: Redis,
+  all: readonly Located[],
+  state: WorkflowState,
+): Promise<readonly Located[]> {
+  const texts = await Promise.all(all.map(({ id, home }) => client.hget(keyOf(home, 'workflow-states'), id)));
+  return all.filter((_, at) => (parse(texts[at] ?? null) as WorkflowProgress | undefined)?.state === state);
+}
+
+function isNamed({ plan }: WorkflowRecord, name: string | undefined): boolean {
+  if (name === undefined) return true;
+  return plan.name?.toLowerCase().startsWith(name.toLowerCase()) ?? false;
 }
 
 /** `undefined`: there is none here, or another program has spoilt it. */

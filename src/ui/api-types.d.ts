@@ -112,6 +112,7 @@ export interface Task extends TaskRow {
   readonly parent?: { readonly task: string; readonly queue: string };
   /** The tasks that its handler has made, and how each has ended for this one. */
   readonly children?: readonly { readonly task: string; readonly queue: string; readonly state: string }[];
+  readonly workflow?: { readonly id: string; readonly step: string };
   readonly traceparent?: string;
 }
 
@@ -341,4 +342,43 @@ export interface Items<T> {
   readonly items: readonly T[];
   /** Cursor of the next page. */
   readonly next?: string;
+}
+
+export interface WorkflowStep {
+  readonly step: string;
+  /** Id of its task. */
+  readonly task: string;
+  readonly type: string;
+  readonly queue: string;
+  readonly needs: readonly string[];
+  readonly onNeedFailed: 'fail' | 'run' | 'cancel';
+  readonly state: string;
+  readonly error?: { readonly name: string; readonly message: string };
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+  readonly progress?: unknown;
+}
+
+export interface WorkflowRow {
+  readonly id: string;
+  readonly name?: string;
+  readonly state: string;
+  /** Its home queue. */
+  readonly queue: string;
+  readonly generation: number;
+  readonly counts: {
+    readonly total: number;
+    readonly ended: number;
+    readonly succeeded: number;
+    readonly dead: number;
+    readonly cancelled: number;
+  };
+  readonly cancelling?: boolean;
+  readonly acceptedAt: string;
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+}
+
+export interface Workflow extends WorkflowRow {
+  readonly steps: readonly WorkflowStep[];
 }

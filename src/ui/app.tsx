@@ -25,6 +25,8 @@ const TaskScreen = lazy(async () => (await import('./task.tsx')).TaskScreen);
 const TasksScreen = lazy(async () => (await import('./tasks.tsx')).TasksScreen);
 const TypesScreen = lazy(async () => (await import('./types.tsx')).TypesScreen);
 const WebhookScreen = lazy(async () => (await import('./webhook.tsx')).WebhookScreen);
+const WorkflowScreen = lazy(async () => (await import('./workflow.tsx')).WorkflowScreen);
+const WorkflowsScreen = lazy(async () => (await import('./workflows.tsx')).WorkflowsScreen);
 const WebhooksScreen = lazy(async () => (await import('./webhooks.tsx')).WebhooksScreen);
 
 interface Screen {
@@ -46,6 +48,10 @@ function screenOf({ path, query }: Place): Screen {
       return name === undefined
         ? { title: 'Tasks', body: <TasksScreen query={query} /> }
         : { title: `Task ${name.slice(0, 8)}`, body: <TaskScreen key={name} id={name} /> };
+    case 'workflows':
+      return name === undefined
+        ? { title: 'Workflows', body: <WorkflowsScreen query={query} /> }
+        : { title: `Workflow ${name.slice(0, 8)}`, body: <WorkflowScreen key={name} id={name} /> };
     case 'dead':
       return name === undefined
         ? { title: 'Dead letters', body: <DeadScreen query={query} /> }

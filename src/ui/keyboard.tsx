@@ -12,6 +12,7 @@ const PLACES = new Map<string, readonly [path: readonly string[], word: string]>
   ['o', [[], 'Overview']],
   ['q', [['queues'], 'Queues']],
   ['t', [['tasks'], 'Tasks']],
+  ['l', [['workflows'], 'Workflows']],
   ['d', [['dead'], 'Dead letters']],
   ['w', [['workers'], 'Workers']],
   ['s', [['schedules'], 'Schedules']],

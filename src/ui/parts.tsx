@@ -21,10 +21,15 @@ const MARKS = new Map([
   ['warn', '▲'],
 ]);
 
+/** '•' for a state that is not known here. */
+export function markOf(state: string): string {
+  return MARKS.get(state) ?? '•';
+}
+
 export function Mark({ state }: { readonly state: string }) {
   return (
     <span class="mark" aria-hidden="true">
-      {MARKS.get(state) ?? '•'}
+      {markOf(state)}
     </span>
   );
 }
@@ -201,6 +206,15 @@ export function Copy({ text, label = 'Copy' }: { readonly text: string; readonly
   );
 }
 
+/** Below the headline of what has the id. */
+export function IdLine({ of }: { readonly of: string }) {
+  return (
+    <p class="muted task-id">
+      <code>{of}</code> <Copy text={of} label="Copy id" />
+    </p>
+  );
+}
+
 export function Code({ text, copyLabel }: { readonly text: string; readonly copyLabel?: string }) {
   return (
     <div class="code">
@@ -316,24 +330,5 @@ export function Facts({
           </div>
         ))}
     </dl>
-  );
-}
-
-/** A meter without a style attribute, which the policy of the page would not allow. */
-export function Meter({
-  value,
-  of,
-  label,
-}: {
-  readonly value: number;
-  readonly of: number;
-  readonly label: string;
-}) {
-  const width = of <= 0 ? 0 : Math.min(100, (value / of) * 100);
-  return (
-    <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label={label}>
-      <rect class="meter-back" width="100" height="6" rx="2" />
-      <rect class="meter-fill" width={width} height="6" rx="2" />
-    </svg>
   );
 }

@@ -9,9 +9,10 @@ import { toDuration } from './format.ts';
 import { Family } from './family.tsx';
 import { Follows } from './follows.tsx';
 import { useEvents } from './live.ts';
-import { Action, Card, Chip, Copy, Empty, Facts, Loading, ProblemBox, Time } from './parts.tsx';
+import { Action, Card, Chip, Copy, Empty, Facts, IdLine, Loading, ProblemBox, Time } from './parts.tsx';
+import { OfWorkflow } from './of-workflow.tsx';
 import { Payload } from './payload.tsx';
-import { linkTo, linkToQueue } from './place.ts';
+import { linkTo, linkToQueue, linkToWorkflow } from './place.ts';
 import { useResource } from './resource.ts';
 import { RetryEdited } from './retry-edited.tsx';
 import { linkToTasks } from './search.ts';
@@ -77,7 +78,9 @@ function LiveTask({ id }: { readonly id: string }) {
     return problem ? <ProblemBox problem={problem} retry={reload} /> : <Loading />;
   }
   const isGone = problem?.status === 404;
-  const edit = isGone || task.state !== 'dead' ? undefined : (): void => setEdited(true);
+  // A step is retried with its workflow.
+  const isFixed = isGone || task.state !== 'dead' || task.workflow !== undefined;
+  const edit = isFixed ? undefined : (): void => setEdited(true);
   return (
     <>
       <header class="screen-head">
@@ -85,9 +88,7 @@ function LiveTask({ id }: { readonly id: string }) {
           {task.type} <Chip state={task.state} />
         </h1>
         <Buttons task={task} reload={reload} edit={edit} />
-        <p class="muted task-id">
-          <code>{id}</code> <Copy text={id} label="Copy id" />
-        </p>
+        <IdLine of={id} />
       </header>
       {isGone ? (
         <p class="stale">This task was removed. What you see is the last that was read.</p>
@@ -107,6 +108,7 @@ function LiveTask({ id }: { readonly id: string }) {
       </div>
       <Progress task={task} />
       {task.error ? <ErrorCard error={task.error} /> : undefined}
+      {task.workflow === undefined ? undefined : <OfWorkflow of={task.workflow} />}
       <Family task={task} />
       <Follows task={task} />
       <Card title="Data">
@@ -141,7 +143,7 @@ function Buttons({
   /** `undefined`: it cannot be retried with another input now. */
   readonly edit: (() => void) | undefined;
 }) {
-  const { id, state, type, input, queue } = task;
+  const { id, state, type, input, queue, workflow } = task;
   const path = `tasks/${id}`;
   const isOver = FINISHED.has(state);
   return (
@@ -154,7 +156,12 @@ function Buttons({
       <Copy text={toCurl({ type, input, queue })} label="Copy as curl" />
       {!may('admin') ? undefined : (
         <>
-          {state === 'dead' ? (
+          {state === 'dead' && workflow !== undefined ? (
+            <a class="button" href={linkToWorkflow(workflow.id)}>
+              Retry its workflow…
+            </a>
+          ) : undefined}
+          {state === 'dead' && workflow === undefined ? (
             <Action
               id="retry"
               label="Retry"

@@ -5,6 +5,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Items, TaskRow } from './api-types.d.ts';
 import { plural, toCount, toShortId } from './format.ts';
 import { Card, Chip, Copy, Empty, Loading, ProblemBox, Table, Time } from './parts.tsx';
+import { Pages } from './pages.tsx';
 import { linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
 import { conditionsOf, type Filter, linkToTasks, readFilter } from './search.ts';
@@ -120,7 +121,10 @@ function Rows({
           />
         ))}
       </Table>
-      <Pages filter={filter} cursor={cursor} next={data.next} />
+      <Pages
+        first={cursor === '' ? undefined : linkToTasks(filter)}
+        next={data.next === undefined ? undefined : linkToTasks(filter, data.next)}
+      />
     </Card>
   );
 }
@@ -234,32 +238,6 @@ function whenOf({ state, dueAt, startedAt, finishedAt }: TaskRow) {
   if (finishedAt !== undefined) return <Time at={finishedAt} prefix="ended " />;
   if (state === 'running') return <Time at={startedAt} prefix="started " />;
   return <span class="muted">{WAITS.get(state) ?? 'waits'}</span>;
-}
-
-function Pages({
-  filter,
-  cursor,
-  next,
-}: {
-  readonly filter: Filter;
-  readonly cursor: string;
-  readonly next: string | undefined;
-}) {
-  if (cursor === '' && next === undefined) return null;
-  return (
-    <nav class="pages" aria-label="Pages">
-      {cursor === '' ? undefined : (
-        <a id="first-page" class="button" href={linkToTasks(filter)}>
-          First page
-        </a>
-      )}
-      {next === undefined ? undefined : (
-        <a id="next-page" class="button" href={linkToTasks(filter, next)}>
-          Next page
-        </a>
-      )}
-    </nav>
-  );
 }
 
 function Nothing({ filter, next }: { readonly filter: Filter; readonly next: string | undefined }) {

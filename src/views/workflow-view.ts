@@ -24,6 +24,9 @@ const StepView = v.object({
     v.pipe(v.unknown(), v.description('absent when the results of a workflow are large: its task has it')),
   ),
   error: v.exactOptional(v.object({ name: v.string(), message: v.string() })),
+  startedAt: v.exactOptional(v.pipe(Time, v.description('of its latest run'))),
+  finishedAt: v.exactOptional(Time),
+  progress: v.exactOptional(v.pipe(v.unknown(), v.description('what its handler has said last'))),
   links: v.object({ self: v.string() }),
 });
 
@@ -89,6 +92,7 @@ export function toWorkflowView(
   record: WorkflowRecord,
   tasks: readonly TaskRecord[],
   basePath: string,
+  showsResults = true,
 ): WorkflowView {
   const byId = new Map(tasks.map((task) => [task.id, task]));
   let bytes = 0;
@@ -96,7 +100,13 @@ export function toWorkflowView(
     const task = byId.get(step.id);
     bytes += task?.result?.length ?? 0;
     const ended = record.ends.get(step.id)?.state;
-    return toStepView(step, task, task?.state ?? ended ?? 'removed', bytes <= RESULT_BYTES_SHOWN, basePath);
+    return toStepView(
+      step,
+      task,
+      task?.state ?? ended ?? 'removed',
+      showsResults && bytes <= RESULT_BYTES_SHOWN,
+      basePath,
+    );
   });
   return { ...toWorkflowRow(record, basePath), steps };
 }
@@ -119,6 +129,9 @@ function toStepView(
     state,
     result: showsResult ? task?.result && decodeStored(task.result) : undefined,
     error: error && { name: error.name, message: error.message },
+    startedAt: toOptionalTime(task?.startedAt),
+    finishedAt: toOptionalTime(task?.finishedAt),
+    progress: task?.progress && decodeStored(task.progress),
     links: { self: taskPath(id, basePath) },
   });
 }

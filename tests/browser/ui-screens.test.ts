@@ -36,6 +36,8 @@ describe.skipIf(!hasBrowser)('every screen', () => {
     ['tasks?state=cancelled&type=nothing', 'Tasks'],
     [`tasks/${id}`, /^fail/],
     ['tasks/01a2b3c4-0000-7000-8000-000000000000', 'There is no such task'],
+    ['workflows', 'Workflows'],
+    ['workflows/01a2b3c4-0000-7000-8000-000000000000', 'There is no such workflow'],
     ['workers', 'Workers'],
     ['schedules', 'Schedules'],
     ['types', 'Types'],

@@ -3,8 +3,16 @@
 import type * as v from 'valibot';
 import { expectTypeOf, test } from 'vitest';
 import { defineTask, type TaskDefinition, v as schemas } from '../../src/index.ts';
-import type { ManyTask, Popfleet, Received, ScheduleInput, TaskOptions } from '../../src/client/client.ts';
+import type {
+  ManyTask,
+  Popfleet,
+  Received,
+  ScheduleInput,
+  TaskOptions,
+  WorkflowRequest,
+} from '../../src/client/client.ts';
 import type * as shapes from '../../src/client/shapes.ts';
+import type * as workflowShapes from '../../src/client/workflow-shapes.ts';
 import type { CallInput } from '../../src/protocol/options.ts';
 import type { ScheduleInput as ServerScheduleInput } from '../../src/protocol/schedule.ts';
 import type { Explanation } from '../../src/server/explain.ts';
@@ -16,6 +24,8 @@ import type { ScheduleView } from '../../src/server/routes/schedules.ts';
 import type { CallerView } from '../../src/server/routes/session.ts';
 import type { OperationRequestSchema, OperationView } from '../../src/views/operation-view.ts';
 import type { TaskRow, TaskView } from '../../src/views/task-view.ts';
+import type { WorkflowCall } from '../../src/protocol/workflow.ts';
+import type { WorkflowRow, WorkflowView } from '../../src/views/workflow-view.ts';
 
 const greet = defineTask({
   type: 'greet',
@@ -78,6 +88,28 @@ test('a definition at hand says the same; without any, everything may be sent', 
   expectTypeOf<ManyTask>().toEqualTypeOf<TaskOptions & { readonly type: string; readonly input?: unknown }>();
 });
 
+test('the steps of a workflow: the type of each says its input, and needs are names of steps', () => {
+  const send = async (client: Popfleet<typeof tasks>): Promise<void> => {
+    const { steps } = await client.workflows.start({
+      name: 'letters',
+      tasks: {
+        count: { type: 'count', input: 1, maxAttempts: 2 },
+        greet: { type: 'greet', input: { name: { $from: 'count', path: '' } }, needs: ['count'] },
+      },
+    });
+    expectTypeOf(steps[0]?.step).toEqualTypeOf<string | undefined>();
+    // @ts-expect-error: a field is missing
+    await client.workflows.start({ tasks: { greet: { type: 'greet', input: {} } } });
+    // @ts-expect-error: the name of no step
+    await client.workflows.start({ tasks: { count: { type: 'count', input: 1, needs: ['greet'] } } });
+    // @ts-expect-error: a step has no key of its own
+    await client.workflows.start({ tasks: { count: { type: 'count', input: 1, key: 'k' } } });
+  };
+  expectTypeOf(send).toBeFunction();
+  const sendAny = (client: Popfleet) => client.workflows.start({ tasks: { a: { type: 'any', input: 5 } } });
+  expectTypeOf(sendAny).toBeFunction();
+});
+
 test('a result is what JSON shows of it', () => {
   expectTypeOf<Received<{ url: URL; all: (Date | null)[]; bytes: Buffer }>>().toEqualTypeOf<{
     url: string;
@@ -104,6 +136,7 @@ test('what the client shows is what the server answers, with all its members', (
   expectTypeOf<ReadinessView>().toExtend<shapes.ReadinessView>();
   expectTypeOf<CallerView>().toExtend<shapes.CallerView>();
   expectTypeOf<OperationView>().toExtend<shapes.OperationView>();
+  expectTypeOf<WorkflowView>().toExtend<workflowShapes.WorkflowView>();
   expectTypeOf<Unequal<TaskView, shapes.TaskView>>().toBeNever();
   expectTypeOf<Unequal<TaskRow, shapes.TaskRow>>().toBeNever();
   expectTypeOf<Unequal<NonNullable<TaskView['onEnd']>, NonNullable<shapes.TaskView['onEnd']>>>().toBeNever();
@@ -117,6 +150,8 @@ test('what the client shows is what the server answers, with all its members', (
   expectTypeOf<Unequal<ReadinessView, shapes.ReadinessView>>().toBeNever();
   expectTypeOf<Unequal<CallerView, shapes.CallerView>>().toBeNever();
   expectTypeOf<Unequal<OperationView, shapes.OperationView>>().toBeNever();
+  expectTypeOf<Unequal<WorkflowRow, workflowShapes.WorkflowRow>>().toBeNever();
+  expectTypeOf<Unequal<WorkflowView['steps'][0], workflowShapes.WorkflowStep>>().toBeNever();
 });
 
 test('what the client sends is what the server takes, with all its options', () => {
@@ -126,6 +161,8 @@ test('what the client sends is what the server takes, with all its options', () 
   expectTypeOf<ScheduleInput>().toExtend<ServerScheduleInput>();
   expectTypeOf<shapes.OperationRequest>().toExtend<Request>();
   expectTypeOf<Unequal<TaskOptions, Options>>().toBeNever();
+  expectTypeOf<Unequal<WorkflowRequest, WorkflowCall>>().toBeNever();
+  expectTypeOf<Unequal<WorkflowRequest['tasks'][string], WorkflowCall['tasks'][string]>>().toBeNever();
   expectTypeOf<Unequal<ScheduleInput, ServerScheduleInput>>().toBeNever();
   expectTypeOf<Unequal<shapes.OperationRequest, Request>>().toBeNever();
   expectTypeOf<Unequal<shapes.OperationFilter, Request['filter']>>().toBeNever();

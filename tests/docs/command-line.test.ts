@@ -49,6 +49,7 @@ beforeAll(async () => {
   mkdirSync(join(folder, '.config', 'fish', 'completions'), { recursive: true });
   const lines = [1, 2, 3].map((one) => JSON.stringify({ type: 'add', input: { one, two: 2 } }));
   writeFileSync(join(folder, 'tasks.ndjson'), `${lines.join('\n')}\n`);
+  writeFileSync(join(folder, 'workflow.json'), JSON.stringify(workflowOf(0)));
   writeFileSync(join(folder, 'tasks.cborseq'), encodeCbor({ type: 'add', input: { one: 1, two: 2 } }));
   all = await startRole('all', { TASKS }, folder);
   env = { ...installCommand(folder), POPFLEET_URL: all.url() };
@@ -126,13 +127,36 @@ async function tokenOfTask(): Promise<string> {
   return token;
 }
 
+/** Two steps; the first begins after so many milliseconds. */
+const workflowOf = (delayMs: number): object => ({
+  tasks: {
+    a: { type: 'add', input: { one: 1, two: 2 }, delayMs },
+    b: { type: 'add', input: { one: { $from: 'a' }, two: 2 }, needs: ['a'] },
+  },
+});
+
+/** The id of a workflow for which the command makes sense: one that has ended, or has not begun. */
+async function workflowFor(line: string): Promise<string> {
+  const isOver = line.includes(' wait ') || line.includes(' show ');
+  const { body } = await post(`${all.url()}/v1/workflows`, workflowOf(isOver ? 0 : 3_600_000));
+  const id = String(body['id']);
+  const url = `${all.url()}/v1/workflows/${id}`;
+  if (line.includes(' retry ')) await post(`${url}/cancel`, {});
+  if (line.includes(' retry ') || isOver) await call(`${url}?wait=30`);
+  return id;
+}
+
 async function written(line: string): Promise<string> {
   if (line.includes('FINGERPRINT')) return line.replace('FINGERPRINT', await fingerprintOfDead());
   if (line.includes(' TOKEN')) return line.replace('TOKEN', await tokenOfTask());
   if (line.includes(' WORKER')) return line.replace('WORKER', await handWorker());
+  if (line.includes(' WORKFLOW')) return line.replace('WORKFLOW', await workflowFor(line));
   if (line.includes(' OP')) return line.replace(' OP', ` ${await openOperation(line.includes('--watch'))}`);
   const id = line.includes(' ID') ? await taskFor(line) : '';
-  return line.replaceAll('ID', id).replaceAll(HERE, all.url());
+  return line
+    .replaceAll('ID', id)
+    .replaceAll(HERE, all.url())
+    .replace(/@(?=workflow)/, `@${folder}/`);
 }
 
 /** What every example has to show, whatever it does. */

@@ -24,8 +24,16 @@ import { hasPython, NO_PYTHON } from '../support/python.ts';
 
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
 const EXAMPLES = join(REPO, 'examples');
-/** tests/examples/order.test.ts runs the order. */
-const RUN = ['order/order.mjs', 'python/popfleet.py', 'python/send.py', 'web/hono.mjs', 'web/next-route.ts'];
+/** order.test.ts and training.test.ts run what they are named after. */
+const RUN = [
+  'order/order.json',
+  'order/order.mjs',
+  'python/popfleet.py',
+  'python/send.py',
+  'training/training.mjs',
+  'web/hono.mjs',
+  'web/next-route.ts',
+];
 
 let all: RoleProcess;
 let env: Record<string, string>;

@@ -20,6 +20,7 @@ import { createOperations } from '../../src/store/operations.ts';
 import { listTasks, type Page, type PageQuery } from '../../src/store/lister.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createWaiters, type Waiters } from '../../src/store/waiters.ts';
+import { createWorkflows } from '../../src/store/workflows.ts';
 import { silent, testRegistry } from './server.ts';
 
 export interface BareServer {
@@ -47,6 +48,7 @@ export async function startBareServer(
   await new Promise((resolve) => command.once('ready', resolve));
   const inspector = createInspector(command);
   const operations = createOperations(command);
+  const workflows = createWorkflows(command);
   const hub = createEventHub((listener) => createEventReader(settings, command, listener));
   const waiters = createWaiters(inspector, hub);
   const { most = 1_000, heartbeatMs = 15_000, through = (one: EventLog) => one } = limits;
@@ -56,6 +58,7 @@ export async function startBareServer(
     eventLog,
     inspector,
     operations,
+    workflows,
     log: settings.log,
     most,
     heartbeatMs,
@@ -80,7 +83,7 @@ export async function startBareServer(
       list,
       bodyLimitBytes: 65_536,
     }),
-    ...eventRoutes({ registry, inspector, events, operations }),
+    ...eventRoutes({ registry, inspector, events, operations, workflows }),
   ];
   for (const one of routes) addRoute(app, one);
   app.onError((thrown, c) => problemAnswer(c, toPopfleetError(thrown)));

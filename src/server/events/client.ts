@@ -8,7 +8,7 @@ import { toTime } from '../../protocol/time-text.ts';
 import {
   type EventEntry,
   type EventPosition,
-  type OperationNews,
+  type News,
   isAfter,
   STREAM_START,
   type TaskMove,
@@ -27,9 +27,9 @@ export interface Subscription {
   readonly queues: ReadonlySet<string>;
   /** Task id → its queue, for tasks of other queues. */
   readonly tasks: ReadonlyMap<string, string>;
-  /** Operation id → its queue, for those that are named. */
-  readonly operations: ReadonlyMap<string, string>;
-  /** Only moves to these states; progress only with `running`, and operations only when they are named. */
+  /** Id → its queue, for the operations and workflows that are named. */
+  readonly named: ReadonlyMap<string, string>;
+  /** Only moves to these states; progress only with `running`, and operations and workflows only when they are named. */
   readonly states: ReadonlySet<string> | undefined;
   /** Which of the queues that come into being later it follows; `undefined` = none. */
   readonly later: ((queue: string) => boolean) | undefined;
@@ -48,8 +48,8 @@ export interface ClientDeps {
   readonly eventLog: EventLog;
   /** @throws PopfleetError `redis-unavailable` */
   readonly look: (queue: string, id: string) => Promise<TaskLook>;
-  /** How far an operation is; `undefined` when it is forgotten. @throws PopfleetError `redis-unavailable` */
-  readonly findOperation: (queue: string, id: string) => Promise<OperationNews | undefined>;
+  /** How far an operation or a workflow is; `undefined` when it is forgotten. @throws PopfleetError `redis-unavailable` */
+  readonly findNews: (queue: string, id: string) => Promise<News | undefined>;
   readonly log: Log;
   /** Called for tasks whose progress has changed and is to be sent to the client. */
   readonly onProgress: (client: EventClient, queue: string, ids: readonly string[]) => void;
@@ -112,7 +112,7 @@ export class EventClient {
     if (isAboutOne) this.#read(queue, track, from ? 'resume' : 'begin');
     else if (from) this.#read(queue, track);
     // From here on the events tell how they go on.
-    this.#run(() => this.#lookAtOperations(queue));
+    this.#run(() => this.#lookAtNamed(queue));
   }
 
   /** Takes live entries, in their order. */
@@ -193,7 +193,7 @@ export class EventClient {
 
   /** @returns 'ended' when the only task of the stream has ended: the entries after that are left out */
   #acceptAll(queue: string, entries: readonly EventEntry[]): 'ended' | undefined {
-    for (const { position, moves, progress, operations } of entries) {
+    for (const { position, moves, progress, news } of entries) {
       if (!this.#isNew(queue, position)) continue;
       const chosen = this.#chosen(queue, moves);
       const end = this.subscription.only === undefined ? -1 : chosen.findIndex(({ state }) => isEnd(state));
@@ -201,11 +201,11 @@ export class EventClient {
         this.#buffer.moves(queue, chosen.slice(0, end + 1), position, false);
         return 'ended';
       }
-      const told = this.#told(queue, operations);
+      const told = this.#told(queue, news);
       this.#buffer.moves(queue, chosen, position, told.length === 0);
-      for (const news of told) {
-        const stands = news === told.at(-1) ? { queue, position } : undefined;
-        this.#buffer.event('operation', jsonOf(news, timeOfPosition(position)), stands);
+      for (const one of told) {
+        const stands = one === told.at(-1) ? { queue, position } : undefined;
+        this.#buffer.event(one.kind, jsonOf(one, timeOfPosition(position)), stands);
       }
       this.#wantProgress(queue, progress);
     }
@@ -219,10 +219,10 @@ export class EventClient {
     return states ? movesTo(mine, states) : mine;
   }
 
-  #told(queue: string, operations: readonly OperationNews[]): readonly OperationNews[] {
-    const { queues, operations: named, states, later } = this.subscription;
+  #told(queue: string, news: readonly News[]): readonly News[] {
+    const { queues, named, states, later } = this.subscription;
     const isWhole = states === undefined && (queues.has(queue) || later !== undefined);
-    return isWhole ? operations : operations.filter(({ id }) => named.has(id));
+    return isWhole ? news : news.filter(({ id }) => named.has(id));
   }
 
   #wantProgress(queue: string, ids: readonly string[]): void {
@@ -276,7 +276,7 @@ export class EventClient {
       this.#buffer.event('reset', data, { queue, position: page.latest });
       this.#outlet.offer();
       if (this.subscription.only !== undefined) await this.#look(queue, 'begin');
-      await this.#lookAtOperations(queue);
+      await this.#lookAtNamed(queue);
       return { length: undefined };
     }
     const ended = this.#acceptAll(queue, page.entries) === 'ended';
@@ -285,13 +285,13 @@ export class EventClient {
     return { length: ended ? undefined : page.entries.length };
   }
 
-  /** Sends how far the operations of a queue are that are named. */
-  async #lookAtOperations(queue: string): Promise<void> {
-    for (const [id, home] of this.subscription.operations) {
+  /** Sends how far the operations and workflows of a queue are that are named. */
+  async #lookAtNamed(queue: string): Promise<void> {
+    for (const [id, home] of this.subscription.named) {
       if (home !== queue) continue;
-      const news = await this.#untilAnswered(() => this.#deps.findOperation(queue, id));
+      const news = await this.#untilAnswered(() => this.#deps.findNews(queue, id));
       if (!news || this.#isEnding) continue;
-      this.#buffer.event('operation', jsonOf(news, Date.now()));
+      this.#buffer.event(news.kind, jsonOf(news, Date.now()));
       this.#outlet.offer();
     }
   }
@@ -330,8 +330,13 @@ export class EventClient {
 }
 
 /** @param ms when it was so, since 1970 */
-function jsonOf({ queue, id, state, total, looked, matched, done }: OperationNews, ms: number): string {
-  return JSON.stringify({ queue, operation: id, state, total, looked, matched, done, at: toTime(ms) });
+function jsonOf(news: News, ms: number): string {
+  const { queue, id, state } = news;
+  const at = toTime(ms);
+  if (news.kind === 'workflow')
+    return JSON.stringify({ queue, workflow: id, state, generation: news.generation, at });
+  const { total, looked, matched, done } = news;
+  return JSON.stringify({ queue, operation: id, state, total, looked, matched, done, at });
 }
 
 function isEnd(state: TaskMove['state']): boolean {

@@ -1,40 +1,39 @@
-// Which clients follow a queue, a task or an operation, so that an entry is handed only to the clients it is about.
+// Which clients follow a queue, a task or an operation or a workflow, so that an entry is handed only to the clients it is about.
 
-import type { EventEntry, OperationNews, TaskMove } from '../../store/event-entry.ts';
+import type { EventEntry, News, TaskMove } from '../../store/event-entry.ts';
 
 export interface EventIndex<Client> {
   addQueue(queue: string, client: Client): void;
   removeQueue(queue: string, client: Client): void;
-  /** @param id of a task or an operation */
+  /** @param id of a task, an operation or a workflow */
   addTask(id: string, client: Client): void;
   removeTask(id: string, client: Client): void;
   /** Clients that follow the queue, wholly or for single tasks. */
   inQueue(queue: string): Iterable<Client>;
-  /** The parts of the entries that are about the tasks and operations of each client. */
+  /** The parts of the entries that are about what each client has named. */
   shareByTask(entries: readonly EventEntry[]): ReadonlyMap<Client, readonly EventEntry[]>;
 }
 
 interface Part {
   readonly moves: TaskMove[];
   readonly progress: string[];
-  readonly operations: OperationNews[];
+  readonly news: News[];
 }
 
 export function createEventIndex<Client>(): EventIndex<Client> {
   const queues = new Map<string, Set<Client>>();
   const tasks = new Map<string, Set<Client>>();
 
-  function partsOf({ moves, progress, operations }: EventEntry): Map<Client, Part> {
+  function partsOf({ moves, progress, news }: EventEntry): Map<Client, Part> {
     const parts = new Map<Client, Part>();
     const partOf = (client: Client): Part => {
-      const part = parts.get(client) ?? { moves: [], progress: [], operations: [] };
+      const part = parts.get(client) ?? { moves: [], progress: [], news: [] };
       parts.set(client, part);
       return part;
     };
     for (const move of moves) for (const client of tasks.get(move.id) ?? []) partOf(client).moves.push(move);
     for (const id of progress) for (const client of tasks.get(id) ?? []) partOf(client).progress.push(id);
-    for (const news of operations)
-      for (const client of tasks.get(news.id) ?? []) partOf(client).operations.push(news);
+    for (const one of news) for (const client of tasks.get(one.id) ?? []) partOf(client).news.push(one);
     return parts;
   }
 

@@ -3,12 +3,13 @@
 import type { Log } from '../../log.ts';
 import { delay } from '../../lifecycle.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { type OperationNews, STREAM_START } from '../../store/event-entry.ts';
+import { type News, STREAM_START } from '../../store/event-entry.ts';
 import type { EventHub } from '../../store/event-hub.ts';
 import type { EventLog } from '../../store/event-log.ts';
 import type { Inspector } from '../../store/inspector.ts';
 import type { Operations } from '../../store/operations.ts';
 import type { TaskRecord } from '../../store/record.ts';
+import type { Workflows } from '../../store/workflows.ts';
 import { EventClient, type Subscription } from './client.ts';
 import { MOST_QUEUES } from './id.ts';
 import { createAdmission } from '../admission.ts';
@@ -21,6 +22,7 @@ export interface EventStreamDeps {
   readonly eventLog: EventLog;
   readonly inspector: Inspector;
   readonly operations: Pick<Operations, 'find'>;
+  readonly workflows: Pick<Workflows, 'find'>;
   readonly log: Log;
   /** Most streams at the same time. */
   readonly most: number;
@@ -111,7 +113,7 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
         hub,
         eventLog,
         look: (queue, id) => look(queue, id, view),
-        findOperation: (queue, id) => findOperation(deps.operations, queue, id),
+        findNews: (queue, id) => findNews(deps, queue, id),
         log,
         onProgress: rounds.want,
         onOver: release,
@@ -178,23 +180,25 @@ async function join(
   client.follow(queue, STREAM_START);
 }
 
-async function findOperation(
-  operations: EventStreamDeps['operations'],
+async function findNews(
+  { operations, workflows }: Pick<EventStreamDeps, 'operations' | 'workflows'>,
   queue: string,
   id: string,
-): Promise<OperationNews | undefined> {
+): Promise<News | undefined> {
   const record = await operations.find(id, [queue]);
-  return record && { ...record, queue };
+  if (record) return { ...record, kind: 'operation', queue };
+  const workflow = await workflows.find(id, [queue]);
+  return workflow && { ...workflow.progress, kind: 'workflow', queue, id };
 }
 
 /** Those that it has to follow. */
-function queuesOf({ queues, tasks, operations }: Subscription): Set<string> {
-  return new Set([...queues, ...tasks.values(), ...operations.values()]);
+function queuesOf({ queues, tasks, named }: Subscription): Set<string> {
+  return new Set([...queues, ...tasks.values(), ...named.values()]);
 }
 
-/** Of the tasks and operations that it names. */
-function idsOf({ tasks, operations }: Subscription): string[] {
-  return [...tasks.keys(), ...operations.keys()];
+/** Of what it names. */
+function idsOf({ tasks, named }: Subscription): string[] {
+  return [...tasks.keys(), ...named.keys()];
 }
 
 /** Whether the client gets all entries of the queue; else only those of its tasks. */

@@ -18,11 +18,13 @@ import { knows, visibleQueues } from '../caller.ts';
 import type { Subscription } from '../events/client.ts';
 import { END_ID, MOST_QUEUES, parseEventId } from '../events/id.ts';
 import { findTask, noOperation, noTask } from '../find-task.ts';
+import { findWorkflow } from '../find-workflow.ts';
 import { type Operation, readQuery, type Route, route } from '../operation.ts';
 
-type Topics = Pick<Subscription, 'queues' | 'tasks' | 'operations'>;
+type Topics = Pick<Subscription, 'queues' | 'tasks' | 'named'>;
 
 const MOST_TOPICS = 100;
+const NAMED_BY_ID: ReadonlySet<string> = new Set(['task', 'operation', 'workflow']);
 const STATES: readonly string[] = [...TASK_STATES, 'removed'];
 
 const lastEventId = v.optional(
@@ -34,10 +36,10 @@ const allEntries = {
       v.string(),
       v.check(
         (text) => text.split(',').length <= MOST_TOPICS && text.split(',').every(isTopic),
-        `must be at most ${MOST_TOPICS} of queue:<name>, task:<id> and operation:<id>, with commas between`,
+        `must be at most ${MOST_TOPICS} of queue:<name>, task:<id>, operation:<id> and workflow:<id>, with commas between`,
       ),
       v.description(
-        'Queues, tasks and operations to follow, such as `queue:mail,task:<id>`; all queues by default.',
+        'Queues, tasks, operations and workflows to follow, such as `queue:mail,task:<id>`; all queues by default.',
       ),
     ),
   ),
@@ -49,7 +51,7 @@ const allEntries = {
         `must be some of ${STATES.join(', ')}, with commas between`,
       ),
       v.description(
-        'Only moves to these states, such as `dead,cancelled`; progress only with `running`, and no operations but those of `topics`.',
+        'Only moves to these states, such as `dead,cancelled`; progress only with `running`, and no operations or workflows but those of `topics`.',
       ),
     ),
   ),
@@ -61,7 +63,7 @@ const STREAM = {
   'text/event-stream': {
     type: 'string',
     description:
-      'Events `snapshot`, `state`, `progress`, `operation`, `reset` and `end`. The data of each is JSON; docs/protocol.md describes them.',
+      'Events `snapshot`, `state`, `progress`, `operation`, `workflow`, `reset` and `end`. The data of each is JSON; docs/protocol.md describes them.',
   },
 };
 const RESUMED = {
@@ -106,7 +108,7 @@ const STREAM_HEADERS = {
 
 /** `GET /v1/events` and `GET /v1/tasks/{id}/events`. */
 export function eventRoutes(
-  deps: Pick<Deps, 'registry' | 'inspector' | 'events' | 'operations'>,
+  deps: Pick<Deps, 'registry' | 'inspector' | 'events' | 'operations' | 'workflows'>,
 ): readonly Route[] {
   const { inspector, events, registry } = deps;
 
@@ -149,12 +151,14 @@ export function eventRoutes(
     for (const id of idsOf('task')) records.push(await find(c, id));
     const single = records.filter(({ queue }) => !queues.has(queue));
     const tasks = new Map(single.map(({ id, queue }) => [id, queue]));
-    return { queues, tasks, operations: await findOperations(deps, c, idsOf('operation')) };
+    const named = await findOperations(deps, c, idsOf('operation'));
+    for (const [id, home] of await findWorkflows(deps, c, idsOf('workflow'))) named.set(id, home);
+    return { queues, tasks, named };
   }
 
   async function allQueues(c: Context<AppEnv>): Promise<Topics> {
     const queues = new Set(await visibleQueues(inspector, c.get('caller')));
-    if (queues.size <= MOST_QUEUES) return { queues, tasks: new Map(), operations: new Map() };
+    if (queues.size <= MOST_QUEUES) return { queues, tasks: new Map(), named: new Map() };
     throw new PopfleetError(
       'invalid-query',
       `There are ${queues.size} queues: name those you want in \`topics\`.`,
@@ -182,7 +186,7 @@ export function eventRoutes(
       return stream(c, {
         queues: new Set(),
         tasks: new Map([[record.id, record.queue]]),
-        operations: new Map(),
+        named: new Map(),
         states: undefined,
         later: undefined,
         // The id of another stream has no position for this task.
@@ -198,7 +202,7 @@ async function findOperations(
   { inspector, operations }: Pick<Deps, 'inspector' | 'operations'>,
   c: Context<AppEnv>,
   ids: readonly string[],
-): Promise<ReadonlyMap<string, string>> {
+): Promise<Map<string, string>> {
   const queues = ids.length === 0 ? [] : await visibleQueues(inspector, c.get('caller'));
   const found = new Map<string, string>();
   for (const id of ids) {
@@ -206,6 +210,17 @@ async function findOperations(
     if (!record) throw noOperation();
     found.set(id, record.filter.queue);
   }
+  return found;
+}
+
+/** @returns the home queue of each @throws PopfleetError `not-found` */
+async function findWorkflows(
+  deps: Pick<Deps, 'inspector' | 'workflows'>,
+  c: Context<AppEnv>,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  for (const id of ids) found.set(id, (await findWorkflow(deps, c, id)).plan.home);
   return found;
 }
 
@@ -230,5 +245,5 @@ function isTopic(text: string): boolean {
   const [kind, name = '', ...rest] = text.split(':');
   if (rest.length > 0) return false;
   if (kind === 'queue') return QUEUE_NAME.test(name);
-  return (kind === 'task' || kind === 'operation') && readTaskId(name) !== undefined;
+  return NAMED_BY_ID.has(kind ?? '') && readTaskId(name) !== undefined;
 }

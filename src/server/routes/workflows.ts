@@ -3,10 +3,9 @@
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { readTaskId } from '../../protocol/task-id.ts';
 import { noList, validate } from '../../protocol/validate.ts';
 import { WorkflowSchema } from '../../protocol/workflow.ts';
-import type { WorkflowRecord } from '../../store/workflows.ts';
+import { isOverWorkflow, WORKFLOW_STATES, type WorkflowRecord } from '../../store/workflows.ts';
 import { named } from '../../views/component.ts';
 import {
   toWorkflowRow,
@@ -20,36 +19,53 @@ import { noteForAudit } from '../audited.ts';
 import { readBody } from '../body.ts';
 import { knows, visibleQueues } from '../caller.ts';
 import type { Deps } from '../deps.ts';
+import { findWorkflow, noWorkflow } from '../find-workflow.ts';
 import { keyOfHeader, sameKey } from '../idempotency-key.ts';
 import { type Operation, pageLimit, readQuery, ROWS_A_PAGE, type Route, route } from '../operation.ts';
+import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { senderOf } from '../sender.ts';
 
 const listEntries = {
+  state: v.optional(v.picklist(WORKFLOW_STATES, `must be one of ${WORKFLOW_STATES.join(', ')}`)),
+  name: v.optional(v.pipe(v.string(), v.description('Those whose name begins so, whatever the case.'))),
   limit: pageLimit('Workflows'),
   cursor: v.optional(v.pipe(v.string(), v.uuid('must be what `next` of a page said'))),
 };
 
+const oneEntries = {
+  wait: waitEntry,
+  results: v.optional(
+    v.pipe(
+      v.picklist(['true', 'false'], 'must be true or false'),
+      v.description('With `false` the steps come without their results.'),
+    ),
+  ),
+};
+
 /** `POST` and `GET /v1/workflows`, `GET /v1/workflows/{id}`, `POST …/cancel` and `…/retry`. */
 export function workflowRoutes(
-  deps: Pick<Deps, 'inspector' | 'workflows' | 'acceptWorkflow' | 'quota' | 'batchLimitBytes'>,
+  deps: Pick<Deps, 'inspector' | 'workflows' | 'acceptWorkflow' | 'waiters' | 'quota' | 'batchLimitBytes'>,
 ): readonly Route[] {
-  const { workflows, acceptWorkflow, inspector } = deps;
+  const { workflows, acceptWorkflow, inspector, waiters } = deps;
 
-  /** Whoever may not see a step does not see the workflow. */
-  async function find(c: Context<AppEnv>, given = c.req.param('workflow') ?? ''): Promise<WorkflowRecord> {
-    const id = readTaskId(given);
-    const caller = c.get('caller');
-    const found =
-      id === undefined ? undefined : await workflows.find(id, await visibleQueues(inspector, caller));
-    if (found?.plan.steps.every(({ queue }) => knows(caller, queue))) return found;
-    throw new PopfleetError(
-      'not-found',
-      'There is no such workflow. Records of those that have ended are kept for a limited time only.',
+  async function find(c: Context<AppEnv>, waitMs = 0): Promise<WorkflowRecord> {
+    const record = await findWorkflow(deps, c);
+    if (waitMs <= 0 || isOverWorkflow(record)) return record;
+    const { id, home: queue } = record.plan;
+    const look = (): Promise<WorkflowRecord | undefined> => workflows.find(id, [queue]);
+    const latest = await waiters.waitForWorkflow(
+      { id, queue },
+      look,
+      waitMs,
+      c.req.raw.signal,
+      c.get('caller').key,
     );
+    if (latest) return latest;
+    throw noWorkflow();
   }
 
-  const view = async (c: Context<AppEnv>, record: WorkflowRecord) =>
-    toWorkflowView(record, await workflows.tasks(record.plan.steps), c.get('basePath'));
+  const view = async (c: Context<AppEnv>, record: WorkflowRecord, showsResults = true) =>
+    toWorkflowView(record, await workflows.tasks(record.plan.steps), c.get('basePath'), showsResults);
 
   return [
     route('POST', '/v1/workflows', POST, async (c) => {
@@ -66,18 +82,22 @@ export function workflowRoutes(
       return answer(c, 200, body, { ...headers, 'Idempotent-Replayed': 'true' });
     }),
     route('GET', '/v1/workflows', LIST, async (c) => {
-      const { limit = ROWS_A_PAGE, cursor } = readQuery(c, listEntries);
+      const { limit = ROWS_A_PAGE, cursor, state, name } = readQuery(c, listEntries);
       const caller = c.get('caller');
-      const records = await workflows.list(await visibleQueues(inspector, caller), limit, cursor);
+      const page = { limit, before: cursor, state, name };
+      const { records, next } = await workflows.list(await visibleQueues(inspector, caller), page);
       const items = records
         .filter(({ plan }) => plan.steps.every(({ queue }) => knows(caller, queue)))
         .map((record) => toWorkflowRow(record, c.get('basePath')));
-      const next = records.length < limit ? undefined : records.at(-1)?.plan.id;
       return answer(c, 200, next === undefined ? { items } : { items, next });
     }),
-    route('GET', '/v1/workflows/:workflow', GET_ONE, async (c) =>
-      answer(c, 200, await view(c, await find(c))),
-    ),
+    route('GET', '/v1/workflows/:workflow', GET_ONE, async (c) => {
+      const { wait, results } = readQuery(c, oneEntries);
+      const { waitSeconds } = preferencesOf(c, wait);
+      const record = await find(c, waitSeconds * 1_000);
+      const body = await view(c, record, results !== 'false');
+      return answer(c, 200, body, appliedPreferences({ waitSeconds, minimal: false }));
+    }),
     route('POST', '/v1/workflows/:workflow/cancel', CANCEL, async (c) => {
       const { plan } = await find(c);
       const { state } = await workflows.cancel(plan.home, plan.id);
@@ -129,6 +149,8 @@ const LIST: Operation = {
   id: 'listWorkflows',
   tag: 'workflows',
   summary: 'Workflows, newest first',
+  description:
+    'A page may have fewer rows than `limit` although more follow: go on with `next` as long as there is one.',
   scope: 'read',
   query: listEntries,
   answers: {
@@ -143,9 +165,12 @@ const GET_ONE: Operation = {
   id: 'getWorkflow',
   tag: 'workflows',
   summary: 'One workflow, with its steps',
+  description: 'With `wait` it is answered once it has ended, or the time is over.',
   scope: 'read',
+  query: oneEntries,
+  headers: { Prefer: '`wait=<seconds>` (RFC 7240): as the query parameter.' },
   answers: { 200: ONE },
-  problems: ['not-found'],
+  problems: ['not-found', 'invalid-query', 'overloaded'],
 };
 const CANCEL: Operation = {
   id: 'cancelWorkflow',

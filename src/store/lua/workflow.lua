@@ -15,6 +15,7 @@ function verbs.commit()
   flow.startedAt = flow.startedAt or Q.NOW
   redis.call('ZREM', Q.WORKFLOW_DEADLINES, id)
   Q.write_workflow(id, flow)
+  Q.tell_workflow(id, flow)
   Q.tell_steps(id, flow, 'start')
   return flow.state
 end
@@ -85,7 +86,9 @@ function verbs.retry()
   local id, within_ms = args.text(), args.number()
   local flow = Q.read_workflow(id)
   if not flow then return 'unknown' end
-  if flow.state ~= 'dead' and flow.state ~= 'cancelled' then return flow.state end
+  -- The caller before has died, or did not hear the answer: its retry is gone on with.
+  local goes_on = flow.state == 'accepting' and flow.generation > 1
+  if not goes_on and flow.state ~= 'dead' and flow.state ~= 'cancelled' then return flow.state end
   -- Not all of its steps were ever there.
   if flow.isWithdrawn and flow.generation == 1 then return flow.state end
   local again = {}
@@ -93,6 +96,7 @@ function verbs.retry()
     local ended = redis.call('HGET', Q.WORKFLOW_ENDS, id .. ' ' .. step.id)
     if not ended or not string.find(ended, 'succeeded', 1, true) then again[#again + 1] = step.id end
   end
+  if goes_on then return flow.state, flow.generation, again end
   flow.state, flow.generation, flow.open = 'accepting', flow.generation + 1, #again
   flow.dead, flow.cancelled, flow.isCancelling, flow.cancelsSiblings, flow.isWithdrawn, flow.endedAt = nil, nil, nil, nil, nil, nil
   redis.call('ZREM', Q.WORKFLOW_ENDED, id)
@@ -103,4 +107,5 @@ function verbs.retry()
 end
 
 local state, generation, again = verbs[args.text()]()
+if #Q.events > 0 then Q.emit(0, Q.events) end
 return { Q.appended, state, generation or 0, again or {} }

@@ -17,8 +17,15 @@ function Q.tell_steps(id, flow, what)
   end
 end
 
+-- The state of a workflow as the event stream tells it (WorkflowNews in store/event-entry.ts).
+function Q.tell_workflow(id, flow)
+  local last = #Q.events
+  Q.events[last + 1], Q.events[last + 2] = 'w', cjson.encode({ id = id, state = flow.state, generation = flow.generation })
+end
+
 function Q.end_workflow(id, flow, state)
   flow.state, flow.endedAt = state, Q.NOW
+  Q.tell_workflow(id, flow)
   redis.call('ZREM', Q.WORKFLOW_DEADLINES, id)
   redis.call('ZADD', Q.WORKFLOW_ENDED, Q.NOW_TEXT, id)
 end

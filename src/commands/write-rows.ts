@@ -1,0 +1,18 @@
+import type { Column, Printer } from './printer.ts';
+
+/** Writes the first items of a list as a table or a document, and says so when there are none. */
+export async function writeRows<Row>(
+  printer: Printer,
+  columns: readonly Column<Row>[],
+  rows: AsyncIterable<Row>,
+  { limit, none }: { readonly limit: number; readonly none: string },
+): Promise<void> {
+  const items: Row[] = [];
+  for await (const row of rows) {
+    items.push(row);
+    if (items.length >= limit) break;
+  }
+  if (printer.json) printer.document({ items });
+  else printer.table(columns, items);
+  if (!printer.json && items.length === 0) printer.say(none, 'dim');
+}
