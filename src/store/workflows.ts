@@ -134,6 +134,8 @@ export interface Workflows {
   ): Promise<Changed & { readonly generation: number; readonly again: readonly string[] }>;
   /** Counts ends of steps; each once. */
   ended(home: string, ends: readonly StepEnd[]): Promise<Changed>;
+  /** Whether all that has not ended of it is being cancelled, or was. */
+  isCancelling(home: string, id: string): Promise<boolean>;
   /** The tasks of some of its steps, as far as they are kept. */
   tasks(steps: readonly WorkflowStep[]): Promise<readonly TaskRecord[]>;
   find(id: string, queues: readonly string[]): Promise<WorkflowRecord | undefined>;
@@ -227,13 +229,18 @@ export function createWorkflows(
   });
 }
 
-function readersOf(client: Redis): Pick<Workflows, 'findKey' | 'tasks' | 'find' | 'list'> {
+function readersOf(client: Redis): Pick<Workflows, 'findKey' | 'isCancelling' | 'tasks' | 'find' | 'list'> {
   return {
     async findKey(home, key) {
       const owner = await client.hget(keyOf(homeOf(home), 'workflow-keys'), key);
       return owner === null
         ? undefined
         : { id: owner.slice(0, TASK_ID_CHARS), digest: owner.slice(TASK_ID_CHARS) };
+    },
+
+    async isCancelling(home, id) {
+      const progress = parse(await client.hget(keyOf(homeOf(home), 'workflow-states'), id));
+      return (progress as WorkflowProgress | undefined)?.isCancelling === true;
     },
 
     async tasks(steps) {

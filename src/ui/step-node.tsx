@@ -44,7 +44,7 @@ export function StepNode({
         class={`node is-${state}${state === 'dead' && !hasFailed(step) ? ' is-follow' : ''}`}
         href={linkToTask(task)}
         data-step={name}
-        tabIndex={isActive ? 0 : -1}
+        tabindex={isActive ? 0 : -1}
         aria-label={words.filter(Boolean).join(', ')}
         onFocus={() => choose(name)}
         onMouseEnter={() => choose(name)}

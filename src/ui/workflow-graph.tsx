@@ -20,8 +20,8 @@ interface Window {
 const ZOOMS = [0.15, 0.25, 0.4, 0.6, 0.8, 1] as const;
 /** Below this a name cannot be read. */
 const SMALLEST_WITH_TEXT = 0.4;
-/** The size at first: that of a graph that fits, but not below this. */
 const SMALLEST_AT_FIRST = 0.6;
+const USUAL_SIZE = 0.8;
 /** What is drawn beyond what is in sight, in pixels of the screen. */
 const MARGIN = 300;
 const HIGHEST = 560;
@@ -52,10 +52,16 @@ function useWindow(
   return [seen, watch];
 }
 
-/** The largest size at which all of it is to be seen, but none at which nothing can be read. */
-function fitting(element: HTMLElement, layout: Layout, smallest: number): number {
+/** The largest size at which all of it is to be seen; the smallest one when there is none. */
+function fitting(element: HTMLElement, layout: Layout): number {
   const wanted = Math.min(element.clientWidth / layout.width, HIGHEST / layout.height);
-  return Math.max(smallest, ZOOMS.findLast((one) => one <= wanted) ?? ZOOMS[0]);
+  return ZOOMS.findLast((one) => one <= wanted) ?? ZOOMS[0];
+}
+
+/** The size at first: all of it, unless that cannot be read well. */
+function atFirst(element: HTMLElement, layout: Layout): number {
+  const fits = fitting(element, layout);
+  return fits < SMALLEST_AT_FIRST ? USUAL_SIZE : fits;
 }
 
 export function WorkflowGraph({ steps }: { readonly steps: readonly WorkflowStep[] }) {
@@ -65,7 +71,7 @@ export function WorkflowGraph({ steps }: { readonly steps: readonly WorkflowStep
   const [current, setCurrent] = useState<string>();
   const [seen, watch] = useWindow(box, [zoom, layout]);
   useLayoutEffect(() => {
-    if (box.current) setZoom(fitting(box.current, layout, SMALLEST_AT_FIRST));
+    if (box.current) setZoom(atFirst(box.current, layout));
   }, [layout]);
   const goTo = (name: string): void => {
     const place = layout.nodes.get(name);
@@ -97,7 +103,7 @@ export function WorkflowGraph({ steps }: { readonly steps: readonly WorkflowStep
             type="button"
             class="small"
             title={`${Math.round(zoom * 100)} %`}
-            onClick={() => box.current && setZoom(fitting(box.current, layout, ZOOMS[0]))}
+            onClick={() => box.current && setZoom(fitting(box.current, layout))}
           >
             Fit
           </button>

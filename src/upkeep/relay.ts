@@ -40,8 +40,12 @@ export interface RelayDeps {
   readonly log: Log;
 }
 
-/** The first end of a while is followed at once; those that come soon after it share calls. */
+/**
+ * The first end of a while is followed at once; those that come soon after it share calls. Not so the ends of steps that come one after
+ * the other, because others need them: a chain would take this long for each step.
+ */
 const GATHER_MS = 50;
+const FEW_ENTRIES = 3;
 const ENTRIES_A_CALL = 50;
 /** Followers of one entry that are sent before it is noted how far they are. */
 const FOLLOWERS_A_CALL = 100;
@@ -65,8 +69,10 @@ type RelayParts = RelayDeps & Partial<Pick<Relay, 'soon'>>;
 interface PlaceRelay {
   /** The relay that is under way, or waits to begin. */
   running?: Promise<void> | undefined;
-  /** By `performance.now()`. */
+  /** When the latest relay began, by `performance.now()`, how many entries it took, and whether tasks waited for any of these ends. */
   begunAt: number;
+  entries: number;
+  wasNeeded: boolean;
   isWanted: boolean;
   /** What was relayed and is not noted yet: the next call that takes entries notes it. */
   notes: RelayNote[];
@@ -74,12 +80,16 @@ interface PlaceRelay {
   logged?: string | undefined;
 }
 
+function newPlace(): PlaceRelay {
+  return { begunAt: Number.NEGATIVE_INFINITY, entries: 0, wasNeeded: false, isWanted: false, notes: [] };
+}
+
 export function createRelay(deps: RelayDeps): Relay {
   const places = new Map<string, PlaceRelay>();
 
   function soon(place: Place): void {
     const name = nameOf(place);
-    const one = places.get(name) ?? { begunAt: Number.NEGATIVE_INFINITY, isWanted: false, notes: [] };
+    const one = places.get(name) ?? newPlace();
     places.set(name, one);
     one.isWanted = true;
     one.running ??= run(place, one).finally(() => {
@@ -89,10 +99,13 @@ export function createRelay(deps: RelayDeps): Relay {
   }
 
   async function run(place: Place, one: PlaceRelay): Promise<void> {
+    const isChain = one.wasNeeded && one.entries <= FEW_ENTRIES;
     const waitMs = one.begunAt + GATHER_MS - performance.now();
-    if (waitMs > 0) await delay(waitMs);
+    if (waitMs > 0 && !isChain) await delay(waitMs);
     one.isWanted = false;
     one.begunAt = performance.now();
+    one.entries = 0;
+    one.wasNeeded = false;
     try {
       await relayAll(place, one, { ...deps, soon });
       one.logged = undefined;
@@ -141,12 +154,18 @@ async function relayAll(place: Place, one: PlaceRelay, deps: RelayParts): Promis
     for (;;) {
       const readAt = performance.now();
       const entries = await withNotes((notes) => deps.outbox.take(place, ENTRIES_A_CALL, notes));
+      one.entries += entries.length;
+      one.wasNeeded ||= entries.some(isNeeded);
       if (entries.length > 0) await relayEntries(entries, readAt, noteLater);
       if (entries.length < ENTRIES_A_CALL) break;
     }
   } finally {
     if (!one.isWanted) await withNotes((notes) => deps.outbox.note(place, notes));
   }
+}
+
+function isNeeded({ followers }: OutboxEntry): boolean {
+  return followers.some((one) => one !== undefined && 'kind' in one && one.kind === 'need');
 }
 
 /** @param readAt when the entries were asked for, by `performance.now()` */
@@ -228,7 +247,8 @@ function callsOf(all: readonly Sending[]): Call[] {
     call.sendings.push(sending);
     call.bytes += bytes;
   }
-  return calls;
+  // What waits for an end comes before what only counts it.
+  return calls.sort((one, other) => Number(other.kind === 'need') - Number(one.kind === 'need'));
 }
 
 function noteOf({ name, from, followers }: OutboxEntry, failedAt: number | undefined): RelayNote {

@@ -60,12 +60,23 @@ export function createLinks(client: Redis): Links {
     return appendedTo;
   }
 
+  /** A step that is cancelled with its workflow ends what needs it as a cancel, whichever of both is reached first. */
+  async function settlementsOf(tellings: readonly Telling[]): Promise<readonly Settlement[]> {
+    const cancelled = tellings.filter(({ entry }) => entry.state === 'cancelled' && entry.step);
+    const flows = new Map(cancelled.map(({ entry: { step } }) => [step?.workflow ?? '', step?.home ?? '']));
+    const cancelling = new Set<string>();
+    for (const [id, home] of flows) if (await workflows.isCancelling(home, id)) cancelling.add(id);
+    return tellings.map((telling) =>
+      settlementOf(telling, cancelling.has(telling.entry.step?.workflow ?? '')),
+    );
+  }
+
   return {
     async tell(kind, queue, tellings) {
       const own = (appended: number): readonly string[] => (appended > 0 ? [queue] : []);
       switch (kind) {
         case 'need':
-          return own((await settleNeeds(client, homeOf(queue), tellings.map(settlementOf))).appended);
+          return own((await settleNeeds(client, homeOf(queue), await settlementsOf(tellings))).appended);
         case 'workflow':
           return own((await workflows.ended(queue, tellings.flatMap(endOf))).appended);
         case 'step':
@@ -84,9 +95,10 @@ export function createLinks(client: Redis): Links {
   };
 }
 
-function settlementOf({ entry, link }: Telling): Settlement {
+function settlementOf({ entry, link }: Telling, isCancelling: boolean): Settlement {
   const { name: need, state, result, step } = entry;
   if (state === 'succeeded') return { id: link.id, need, outcome: 'succeeded', value: result };
+  if (state === 'cancelled' && isCancelling) return { id: link.id, need, outcome: 'withdrawn' };
   const error = errorOfEnd(entry);
   const failure = failureOf(step?.name ?? entry.id, state, error);
   return {
