@@ -2,6 +2,7 @@
 
 import type { Popfleet, PopfleetSettings } from './library.ts';
 
+export type { BatchHandle, BatchTask, NewBatch } from './batch-handle.ts';
 export type { ManyTask, Popfleet, PopfleetSettings, TaskOptions } from './library.ts';
 export type {
   LibraryWorkflows,

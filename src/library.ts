@@ -1,6 +1,7 @@
 // popfleet without HTTP: a Node program that reaches Redis sends tasks and reads, cancels and retries them.
 
 import * as v from 'valibot';
+import type { Accept } from './accept/accept.ts';
 import { openAccept } from './accept/open-accept.ts';
 import { keyReused, ofTask } from './accept/idempotency.ts';
 import {
@@ -13,9 +14,12 @@ import {
   prepareTask,
   type Sender,
 } from './accept/new-task.ts';
+import { type BatchHandle, type NewBatch, openBatch } from './batch-handle.ts';
+import { createAcceptBatch } from './batches/accept-batch.ts';
 import { createLibraryWorkflows, type LibraryWorkflows } from './library-workflows.ts';
 import { createLog, LOG_LEVELS } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
+import { type Batches, createBatches } from './store/batches.ts';
 import { createWaitpoints } from './store/waitpoints.ts';
 import { type Call, type CallInput, CallSchema } from './protocol/options.ts';
 import { readPlain } from './protocol/plain-value.ts';
@@ -72,6 +76,12 @@ export interface Popfleet {
     inputs: readonly NoInfer<Sent>[],
     options?: Omit<TaskOptions, 'key'>,
   ): Promise<TaskHandle<Stored<Output>>[]>;
+  /**
+   * Opens a batch: tasks that are counted together, and what follows when all of them have ended (`then`). With `tasks` it has all of them, and is
+   * closed at once.
+   * @throws PopfleetError `unknown-type`, `invalid-input`, `idempotency-key-reused`, `redis-full`
+   */
+  batch(batch?: NewBatch): Promise<BatchHandle>;
   /** The task as it is now; `undefined` when there is none, or it was removed. */
   get(id: string): Promise<TaskView | undefined>;
   cancel(id: string): Promise<CancelAnswer>;
@@ -202,6 +212,8 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
       ) as never[];
     },
 
+    batch: batchOpener(accept, createBatches(command, relay.soon), registry),
+
     async get(id) {
       const record = await find(id);
       return record && readTaskView(record, inspector, registry);
@@ -233,6 +245,13 @@ function actOnFound<Answer>(
     const task = await find(id);
     return task ? verb(task.queue, task.id) : 'unknown';
   };
+}
+
+function batchOpener(accept: Accept, batches: Batches, registry: Registry): Popfleet['batch'] {
+  const acceptBatch = createAcceptBatch({ accept, store: batches });
+  const prepare = (many: readonly ManyTask[]): Prepared[] =>
+    checkMany(registry, many).map((one) => prepareTask(one, SENDER));
+  return (batch = {}) => openBatch(batch, { acceptBatch, batches, sender: SENDER, prepare });
 }
 
 /** @throws PopfleetError `bad-config`. It repeats no value: an address may hold a password. */

@@ -15,6 +15,7 @@ import {
   ALONE,
   checkCall,
   definitionOf,
+  demandQueue,
   type Position,
   type Prepared,
   prepareSchedule,
@@ -47,6 +48,8 @@ export interface Accept {
    * @throws PopfleetError `redis-full`; `accepted` among its extensions is how many were accepted at least
    */
   sendMany(count: number, taskAt: (index: number) => Prepared): Promise<ReadonlyMap<number, Verdict>>;
+  /** Whether a record may be kept in a queue. @throws PopfleetError `invalid-input`, `forbidden`, `queue-full` */
+  admitQueue(queue: string, sender: Pick<Sender, 'queues'>): Promise<void>;
   /**
    * A schedule with its queue, once the limits allow that queue.
    * @throws PopfleetError `unknown-type`, `invalid-input`, `forbidden`, `queue-full`
@@ -114,6 +117,11 @@ export function createAccept({ registry, producer, keyOwners, limits, log }: Acc
     },
 
     sendMany: (count, taskAt) => sendMany(producer, count, taskAt),
+
+    async admitQueue(queue, sender) {
+      demandQueue(sender, queue, ALONE);
+      await limits?.queueNames.demand(queue);
+    },
 
     async prepareSchedule(schedule, sender) {
       const definition = definitionOf(registry, schedule, ALONE);

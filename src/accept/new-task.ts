@@ -199,7 +199,8 @@ export function prepareSchedule(
   return { queue, ...compact<DecidedOfSchedule>({ priority, ttlMs, resultTtlMs, webhook, terms }), ...own };
 }
 
-function demandQueue({ queues }: Pick<Sender, 'queues'>, queue: string, position: Position): void {
+/** @throws PopfleetError `forbidden` when the sender may not send to a queue, `invalid-input` when nobody may */
+export function demandQueue({ queues }: Pick<Sender, 'queues'>, queue: string, position: Position): void {
   if (queue === WEBHOOK_QUEUE) {
     const detail = 'is reserved for deliveries of webhooks: name another queue';
     throw invalidInput([{ pointer: `#${position.call}/queue`, detail }]);

@@ -23,9 +23,9 @@ export function traced(accept: Accept): Accept {
 
   return {
     ...accept,
-    prepare(call, sender, position) {
+    prepare(call, sender, position, step) {
       const span = startSend(call.type, sender.traceparent);
-      const prepared = accept.prepare(call, { ...sender, traceparent: span?.traceparent }, position);
+      const prepared = accept.prepare(call, { ...sender, traceparent: span?.traceparent }, position, step);
       if (span) spans.set(prepared.task, span);
       span?.set(attributesOf(prepared.queue, prepared.task.id));
       return prepared;

@@ -1,5 +1,6 @@
 // The package export `popfleet/client`: for programs and pages that send tasks over HTTP.
 
+export type { AddedToBatch, BatchThen, BatchView, NewBatch } from './batches.ts';
 export { ApiError, type Fault, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
 export type { ListOptions } from './list-tasks.ts';
 export { Popfleet } from './popfleet.ts';

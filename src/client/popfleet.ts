@@ -1,6 +1,7 @@
 // The client of the HTTP API, for any program with `fetch`: Node, browsers, Bun, Deno. It stands on nothing else.
 
 import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
+import { type Batches, createBatches } from './batches.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import { followEvents } from './follow-events.ts';
@@ -55,6 +56,7 @@ export class Popfleet<Tasks = unknown> {
   readonly deadLetters: DeadLetters;
   readonly waitpoints: Waitpoints;
   readonly workflows: Workflows<Tasks>;
+  readonly batches: Batches;
   readonly #transport: Transport;
 
   /** @throws TypeError when the address is no http or https address */
@@ -67,6 +69,7 @@ export class Popfleet<Tasks = unknown> {
     this.deadLetters = createDeadLetters(this.#transport);
     this.waitpoints = createWaitpoints(this.#transport);
     this.workflows = createWorkflows(this.#transport);
+    this.batches = createBatches(this.#transport);
   }
 
   /**

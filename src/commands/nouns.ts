@@ -84,6 +84,13 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     },
   ],
   [
+    'batch',
+    {
+      description: 'tasks that are counted together, and what follows when all have ended',
+      load: async (command, terminal) => (await import('./batch.ts')).addBatchVerbs(command, terminal),
+    },
+  ],
+  [
     'queue',
     {
       description: 'numbers of queues, pause and resume',

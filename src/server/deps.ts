@@ -20,6 +20,8 @@ import type { ReadSeries } from '../store/series.ts';
 import type { Waitpoints } from '../store/waitpoints.ts';
 import type { Waiters } from '../store/waiters.ts';
 import type { WebhookEndpoints } from '../store/webhook-endpoints.ts';
+import type { AcceptBatch } from '../batches/accept-batch.ts';
+import type { Batches } from '../store/batches.ts';
 import type { Workflows } from '../store/workflows.ts';
 import type { AcceptWorkflow } from '../workflows/accept-workflow.ts';
 import type { Upkeep } from '../upkeep/upkeep.ts';
@@ -43,6 +45,8 @@ export interface Deps extends AccessDeps {
   readonly operations: Operations;
   /** Goes on with the operations of a place. */
   readonly operateSoon: Upkeep['operations']['soon'];
+  readonly batches: Batches;
+  readonly acceptBatch: AcceptBatch;
   readonly workflows: Workflows;
   readonly acceptWorkflow: AcceptWorkflow;
   readonly readLoad: (queue: string) => Promise<LoadReading>;

@@ -18,6 +18,8 @@ import { createSeriesReader } from '../store/series.ts';
 import { createSessions } from '../store/sessions.ts';
 import { createWaitpoints } from '../store/waitpoints.ts';
 import type { Registry } from '../tasks/registry.ts';
+import { createAcceptBatch } from '../batches/accept-batch.ts';
+import { createBatches } from '../store/batches.ts';
 import { createWorkflows } from '../store/workflows.ts';
 import { createAcceptWorkflow } from '../workflows/accept-workflow.ts';
 import type { Upkeep } from '../upkeep/upkeep.ts';
@@ -57,12 +59,15 @@ export function openDeps(
 ): Deps {
   const accept = openAccept(command, registry, settings, log);
   const workflows = createWorkflows(command, upkeep.relay.soon);
+  const batches = createBatches(command, upkeep.relay.soon);
   return {
     ...made,
     ...createAccess(settings, createSessions(command, SESSION_MS)),
     registry,
     log,
     accept,
+    batches,
+    acceptBatch: createAcceptBatch({ accept, store: batches }),
     workflows,
     acceptWorkflow: createAcceptWorkflow({ accept, store: workflows }),
     quota: settings.enqueueQuota && createQuota(settings.enqueueQuota),

@@ -21,6 +21,7 @@ export const TAGS = {
   tasks: 'Send tasks, look at them, stop them.',
   queues: 'Queues and the workers that serve them.',
   workflows: 'Tasks that need each other.',
+  batches: 'Tasks that are counted together.',
   operations: 'What is done to many tasks at once.',
   schedules: 'Tasks that come again by the clock.',
   webhooks: 'Who is told when tasks have ended.',

@@ -23,6 +23,7 @@ import { taskRoutes } from './routes/tasks.ts';
 import { uiRoutes } from './routes/ui.ts';
 import { waitpointRoutes } from './routes/waitpoints.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { batchesRoutes } from './routes/batches.ts';
 import { workflowRoutes } from './routes/workflows.ts';
 
 export function createRoutes(deps: Deps): readonly Route[] {
@@ -37,6 +38,7 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...eventRoutes(deps),
     ...queueRoutes(deps),
     ...workflowRoutes(deps),
+    ...batchesRoutes(deps),
     ...operationRoutes(deps),
     ...fleetRoutes(deps),
     ...scaleRoutes(deps),

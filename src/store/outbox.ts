@@ -26,14 +26,15 @@ export interface Follower {
 export interface Link {
   /**
    * `need`: a task that waits for this end; `workflow`: the record that counts it; `step`: a step of the workflow that the entry is about;
-   * `child`: the task whose child has ended; `children`: this task itself, whose children are told.
+   * `child`: the task whose child has ended; `children`: this task itself, whose children are told; `batch`: a batch and the number of the
+   * member in it, with a slash between.
    */
-  readonly kind: 'need' | 'workflow' | 'step' | 'child' | 'children';
+  readonly kind: 'need' | 'workflow' | 'step' | 'child' | 'children' | 'batch';
   readonly queue: string;
   readonly id: string;
 }
 
-const LINK = /^(need|workflow|step|child|children):([^ :]+):([^ :]+)$/;
+const LINK = /^(need|workflow|step|child|children|batch):([^ :]+):([^ :]+)$/;
 
 /** One end of a followed task, with the followers that are still to be accepted. */
 export interface OutboxEntry {
@@ -147,13 +148,16 @@ export function markOf({ place, name }: OutboxEntry): string {
 
 /**
  * Asks the place that a mark is about: id of the follower, queue, partition, name of the entry in its outbox, or id of the task whose child
- * the follower is.
+ * the follower is, or of the batch of which it is a member, with a slash.
  */
 async function hasEntry(client: Redis, mark: string): Promise<boolean> {
   const [, queue = '', partition, name = ''] = mark.split(' ');
   const source = placesOf(queue).find((place) => place.partition === Number(partition));
   if (!source) return false;
-  return (await client.hexists(keyOf(source, name.includes(':') ? 'outbox' : 'sources'), name)) === 1;
+  if (name.includes(':')) return (await client.hexists(keyOf(source, 'outbox'), name)) === 1;
+  // Members of a batch are sent for a minute at most.
+  if (name.includes('/')) return false;
+  return (await client.hexists(keyOf(source, 'sources'), name)) === 1;
 }
 
 /** As the column `followers` keeps it. */

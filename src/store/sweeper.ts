@@ -55,6 +55,16 @@ export interface Swept {
   readonly isOperationLeft: boolean;
   /** Steps that wait although their workflow should run by now (`confirmSteps`). */
   readonly unconfirmed: readonly UnconfirmedStep[];
+  /** Members of batches that should be confirmed by now (`confirmMembers`). */
+  readonly unconfirmedMembers: readonly UnconfirmedMembers[];
+}
+
+/** Numbers of a batch that were given, and whose tasks may have been accepted. */
+export interface UnconfirmedMembers {
+  readonly batch: string;
+  readonly from: number;
+  /** In their order: so many for each queue. */
+  readonly queues: readonly (readonly [queue: string, count: number])[];
 }
 
 export interface UnconfirmedStep {
@@ -87,20 +97,33 @@ export function createSweeper(
     const limits = [leaseMs, slice, popGraceMs, retentionMs, retentionBytes, periodMs];
     const args = [...limits, wantsTicks ? 1 : 0, lateMs];
     const reply = await runScript(client, 'sweep', place, args);
-    const [nextMs, now, counts, ticks, lateSince, plans, skewMs, toRelay, marks, isOperationLeft, steps] =
-      reply as [
-        number,
-        number,
-        number[],
-        (Buffer | null)[],
-        number,
-        (Buffer | null)[],
-        number,
-        number,
-        Buffer[],
-        number,
-        (Buffer | number)[],
-      ];
+    const [
+      nextMs,
+      now,
+      counts,
+      ticks,
+      lateSince,
+      plans,
+      skewMs,
+      toRelay,
+      marks,
+      isOperationLeft,
+      steps,
+      members,
+    ] = reply as [
+      number,
+      number,
+      number[],
+      (Buffer | null)[],
+      number,
+      (Buffer | null)[],
+      number,
+      number,
+      Buffer[],
+      number,
+      (Buffer | number)[],
+      Buffer[],
+    ];
     const [due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0] = counts;
     return {
       nextMs,
@@ -114,6 +137,7 @@ export function createSweeper(
       marks: marks.map(String),
       isOperationLeft: isOperationLeft === 1,
       unconfirmed: readSteps(steps),
+      unconfirmedMembers: readMembers(members),
     };
   };
 }
@@ -126,6 +150,16 @@ function readSteps(flat: readonly (Buffer | number)[]): UnconfirmedStep[] {
     steps.push({ id: id ?? '', home: home ?? '', workflow: workflow ?? '', generation: Number(generation) });
   }
   return steps;
+}
+
+/** Flat: batch and first number, queues as JSON. */
+function readMembers(flat: readonly Buffer[]): UnconfirmedMembers[] {
+  const members: UnconfirmedMembers[] = [];
+  for (let at = 0; at + 1 < flat.length; at += 2) {
+    const [batch = '', from] = String(flat[at]).split(' ');
+    members.push({ batch, from: Number(from), queues: JSON.parse(String(flat[at + 1])) });
+  }
+  return members;
 }
 
 /** Flat: name, planned time, definition. */

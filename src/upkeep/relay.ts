@@ -276,6 +276,9 @@ function sendingsOf(entry: OutboxEntry, rows: ReadonlyMap<string, TaskRecord>, l
   const cause = causeOf(entry);
   return entry.followers.slice(0, FOLLOWERS_A_CALL).flatMap((follower, at): Sending[] => {
     const position = entry.from + at;
+    // Only batches are told of a retry.
+    if (entry.state === 'retried' && !(follower && 'kind' in follower && follower.kind === 'batch'))
+      return [];
     if (follower && 'kind' in follower) return [{ entry, position, queue: follower.queue, what: follower }];
     const content = follower && contentOf(follower, entry, cause, rows);
     if (content === 'none') return [];

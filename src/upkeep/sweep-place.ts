@@ -18,6 +18,8 @@ export interface SweepPlaceDeps {
   readonly relay: Pick<Relay, 'soon'>;
   /** Asks for the workflows of steps; how many entries that has appended to the outbox. */
   readonly confirm: (place: Place, steps: Swept['unconfirmed']) => Promise<number>;
+  /** Looks for members of batches; likewise. */
+  readonly confirmMembers: (place: Place, members: Swept['unconfirmedMembers']) => Promise<number>;
   /** Goes on with operations; without it they are left to others. */
   readonly operations?: Pick<OperatePlaces, 'soon'>;
   /** After ticks that failed, the next ones are tried this much later. */
@@ -57,6 +59,12 @@ export function createSweepPlace(deps: SweepPlaceDeps): () => Promise<Swept> {
     if (swept.isOperationLeft) deps.operations?.soon(place);
     if (swept.ticks.length + swept.plans.length > 0) await tick(swept);
     if (swept.unconfirmed.length > 0 && (await deps.confirm(place, swept.unconfirmed)) > 0) {
+      deps.relay.soon(place);
+    }
+    if (
+      swept.unconfirmedMembers.length > 0 &&
+      (await deps.confirmMembers(place, swept.unconfirmedMembers)) > 0
+    ) {
       deps.relay.soon(place);
     }
     if (swept.marks.length > 0) await deps.outbox.settleMarks(place, swept.marks);

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Place } from '../store/keys.ts';
+import { confirmMembers } from '../store/batches.ts';
 import { operate } from '../store/operations.ts';
 import { createOutbox } from '../store/outbox.ts';
 import { createProducer } from '../store/producer.ts';
@@ -71,7 +72,18 @@ export function openUpkeep(
   const ofRole = role === 'worker' ? { tick } : { operations };
   const confirm = (place: Place, steps: Swept['unconfirmed']): Promise<number> =>
     confirmSteps(client, place, steps);
-  const shared = { confirm, sweep, outbox, relay, retryMs: heartbeatMs, log, ...ofRole };
+  const confirmOfBatches = (place: Place, members: Swept['unconfirmedMembers']): Promise<number> =>
+    confirmMembers(client, place.queue, members);
+  const shared = {
+    confirm,
+    confirmMembers: confirmOfBatches,
+    sweep,
+    outbox,
+    relay,
+    retryMs: heartbeatMs,
+    log,
+    ...ofRole,
+  };
   const sweepOf = (place: Place): (() => Promise<Swept>) => createSweepPlace({ place, ...shared });
   return {
     relay,

@@ -7,6 +7,7 @@ import { cancelChildren, tellParents } from '../children/links.ts';
 import { fingerprintOf } from '../protocol/fingerprint.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { writeErrorGroup } from '../store/error-groups.ts';
+import { countEnds, type MemberEnd } from '../store/batches.ts';
 import { homeOf } from '../store/keys.ts';
 import { type NeedOutcome, type Settlement, settleNeeds } from '../store/needs.ts';
 import type { Link, OutboxEntry } from '../store/outbox.ts';
@@ -90,6 +91,8 @@ export function createLinks(client: Redis): Links {
           return [];
         case 'children':
           return disown(queue, tellings);
+        case 'batch':
+          return own(await countEnds(client, queue, tellings.flatMap(memberEndOf)));
       }
     },
   };
@@ -117,6 +120,12 @@ function failureOf(source: string, state: string, error: TaskError): TaskError {
   const { name, message: text } = error;
   const failure = { name: 'NeedFailed', message, cause: { name, message: text } };
   return { ...failure, fingerprint: fingerprintOf(TYPE, failure) };
+}
+
+function memberEndOf({ entry: { name, state }, link }: Telling): MemberEnd[] {
+  const [batch = '', number] = link.id.split('/');
+  const [, latest] = /:(\d+)$/.exec(name) ?? [];
+  return latest === undefined ? [] : [{ batch, number: Number(number), latest: Number(latest), state }];
 }
 
 function endOf({ entry: { id, name, state }, link }: Telling): StepEnd[] {

@@ -11,6 +11,7 @@ import type {
   TaskOptions,
   WorkflowRequest,
 } from '../../src/client/client.ts';
+import type { BatchView, NewBatch } from '../../src/client/batches.ts';
 import type * as shapes from '../../src/client/shapes.ts';
 import type * as workflowShapes from '../../src/client/workflow-shapes.ts';
 import type { CallInput } from '../../src/protocol/options.ts';
@@ -23,6 +24,8 @@ import type { QueueView } from '../../src/server/routes/queues.ts';
 import type { ScheduleView } from '../../src/server/routes/schedules.ts';
 import type { CallerView } from '../../src/server/routes/session.ts';
 import type { OperationRequestSchema, OperationView } from '../../src/views/operation-view.ts';
+import type { BatchCallInput } from '../../src/protocol/batch.ts';
+import type { BatchView as ServerBatchView } from '../../src/views/batch-view.ts';
 import type { TaskRow, TaskView } from '../../src/views/task-view.ts';
 import type { WorkflowCall } from '../../src/protocol/workflow.ts';
 import type { WorkflowRow, WorkflowView } from '../../src/views/workflow-view.ts';
@@ -166,4 +169,10 @@ test('what the client sends is what the server takes, with all its options', () 
   expectTypeOf<Unequal<ScheduleInput, ServerScheduleInput>>().toBeNever();
   expectTypeOf<Unequal<shapes.OperationRequest, Request>>().toBeNever();
   expectTypeOf<Unequal<shapes.OperationFilter, Request['filter']>>().toBeNever();
+});
+
+test('batches are as the server has them', () => {
+  expectTypeOf<ServerBatchView>().toExtend<BatchView>();
+  expectTypeOf<BatchView>().toExtend<ServerBatchView>();
+  expectTypeOf<NewBatch['then']>().toExtend<BatchCallInput['then']>();
 });

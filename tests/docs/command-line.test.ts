@@ -147,6 +147,10 @@ async function workflowFor(line: string): Promise<string> {
 }
 
 async function written(line: string): Promise<string> {
+  if (line.includes('BATCH')) {
+    const { body } = await post(`${all.url()}/v1/batches`, {});
+    return line.replace('BATCH', String(body['id']));
+  }
   if (line.includes('FINGERPRINT')) return line.replace('FINGERPRINT', await fingerprintOfDead());
   if (line.includes(' TOKEN')) return line.replace('TOKEN', await tokenOfTask());
   if (line.includes(' WORKER')) return line.replace('WORKER', await handWorker());

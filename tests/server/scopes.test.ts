@@ -97,6 +97,11 @@ const ROUTES: readonly Row[] = [
     { action: 'retry', filter: { queue: 'default', type: 'greet' }, dryRun: true },
   ],
   ['POST', '/v1/workflows', 'enqueue', { tasks: { a: { type: 'add', input: INPUT } } }],
+  ['POST', '/v1/batches', 'enqueue', {}],
+  ['GET', '/v1/batches', 'read'],
+  ['GET', '/v1/batches/BATCH', 'read'],
+  ['POST', '/v1/batches/BATCH/tasks', 'enqueue', [{ type: 'add', input: INPUT }]],
+  ['POST', '/v1/batches/BATCH/close', 'enqueue'],
   ['GET', '/v1/workflows', 'read'],
   ['GET', '/v1/workflows/WORKFLOW', 'read'],
   ['POST', '/v1/workflows/WORKFLOW/cancel', 'admin'],
@@ -136,6 +141,7 @@ test('the table has every operation of the document, and no other', async () => 
       .replace('/DELIVERY', '/{delivery}')
       .replace('/OPERATION', '/{operation}')
       .replace('/WORKFLOW', '/{workflow}')
+      .replace('/BATCH', '/{batch}')
       .replace('/FINGERPRINT', '/{fingerprint}')
       .replace('/TOKEN', '/{token}')
       .replace('/hourly', '/{name}')
@@ -170,6 +176,7 @@ async function fill(path: string): Promise<string> {
   if (path.endsWith('/TOKEN')) return path.replace('TOKEN', await makeToken());
   if (/\bID\b/.test(path)) return path.replace('ID', await send());
   if (path.includes('WORKFLOW')) return withWorkflow(path);
+  if (path.includes('BATCH')) return withBatch(path);
   if (path.includes('OPERATION')) return path.replace('OPERATION', await start());
   if (path.endsWith('/FINGERPRINT')) {
     await fill('DEAD');
@@ -206,6 +213,13 @@ async function withWorkflow(path: string): Promise<string> {
     });
   }
   return path.replace('WORKFLOW', id);
+}
+
+/** A batch that is open. */
+async function withBatch(path: string): Promise<string> {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${keys.admin.key}` };
+  const opened = await fetch(`${server.url()}/v1/batches`, { method: 'POST', headers, body: '{}' });
+  return path.replace('BATCH', ((await opened.json()) as { id: string }).id);
 }
 
 /** An endpoint that is told of nothing, with a delivery that has ended. */

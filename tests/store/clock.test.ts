@@ -141,6 +141,7 @@ test('case 7: the log says when the clock was set back, and when it is over', as
     outbox: { settleMarks: async () => undefined },
     relay: { soon: () => undefined },
     confirm: async () => 0,
+    confirmMembers: async () => 0,
     place: homeOf(QUEUE),
     sweep: () => ticking.sweep(),
     tick: (queue, swept) => runTicks(client, queue, swept),

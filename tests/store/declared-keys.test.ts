@@ -13,6 +13,7 @@ import { createOutbox, writeFollower } from '../../src/store/outbox.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import { buildScripts, runScript, type ScriptName } from '../../src/store/scripts.ts';
 import { foreignMessage } from '../fixtures/foreign-message.ts';
+import { BATCH_BRANCHES } from '../support/batch-branches.ts';
 import { BEGUN_BRANCHES } from '../support/begun-branches.ts';
 import { checkScripts, keepNotes } from '../support/checked-scripts.ts';
 import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
@@ -53,7 +54,8 @@ const UNREACHED: readonly (readonly [scripts: string, call: string, why: string]
   ['cancel step', 'Q.LOG_LINES, unpack', 'likewise'],
   ['cancel step', "'HDEL', column", 'likewise'],
   ['cancel step', 'Q.NEED', 'likewise'],
-  ['workflow', 'Q.ENDS', 'it numbers the ends of none'],
+  ['workflow batch batch-open', 'Q.ENDS', 'it numbers the ends of none'],
+  ['batch-open', 'Q.LAST_ERRORS', 'one that ends at once has succeeded'],
   ['step', 'Q.SOURCE', 'likewise'],
   ['moved', 'Q.NEEDS, id', 'no task with needs goes to another queue'],
   ['moved', 'Q.NEED_VALUES', 'likewise'],
@@ -273,6 +275,7 @@ describe('every branch of the scripts', () => {
   test.each(
     Object.entries({
       ...BRANCHES,
+      ...BATCH_BRANCHES,
       ...BEGUN_BRANCHES,
       ...NEEDS_BRANCHES,
       ...WAITS_BRANCHES,

@@ -124,6 +124,7 @@ test('case 1: while Redis is full ticks wait, the sweep goes on, and the log say
     outbox: { settleMarks: async () => undefined },
     relay: { soon: () => undefined },
     confirm: async () => 0,
+    confirmMembers: async () => 0,
     place: homeOf(QUEUE),
     sweep: createSweeper(client, { ...settings, periodMs: 1_000 }),
     tick: (queue, swept) => runTicks(client, queue, swept),

@@ -166,6 +166,10 @@ const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<u
   source: ({ running }) => worker.source(running, '.token', '-'),
   complete: ({ waiting }) =>
     completeSources(client, homeOf(QUEUE), [{ id: waiting, source: '.token', word: 'succeeded' }]),
+  'batch-open': () =>
+    runScript(client, 'batch-open', homeOf(QUEUE), ['open', newTaskId(), '', '', '{}', '', '', '', 1_000]),
+  batch: () => runScript(client, 'batch', homeOf(QUEUE), ['close', 'none']),
+  void: ({ dead }) => runScript(client, 'void', homeOf(QUEUE), ['mail 0 none/', dead]),
   checkpoint: ({ running }) => worker.checkpoint(running, Buffer.from([1])),
   pause: () => operator.pause(QUEUE),
   follow: ({ running }) => outbox.follow(QUEUE, running.id, FOLLOWER),

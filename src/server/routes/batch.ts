@@ -6,15 +6,9 @@ import { PopfleetError } from '../../protocol/errors.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
 import { BATCH_MEDIA, type BatchMedia, batchMediaOf, readItems } from '../batch/body.ts';
-import {
-  type BadItem,
-  type BatchItem,
-  createItemCheck,
-  type GoodItem,
-  isGood,
-  refuseTakenKeys,
-} from '../batch/items.ts';
+import { type BatchItem, createItemCheck, type GoodItem, isGood, refuseTakenKeys } from '../batch/items.ts';
 import { nextTurn } from '../batch/next-turn.ts';
+import { ERRORS_REPORTED, refusalOf } from '../batch/refusal.ts';
 import { answerBatch, BatchReportSchema, toReport } from '../batch/report.ts';
 import { CALL, ENQUEUE_PROBLEMS } from '../call-schema.ts';
 import { booleanEntry, type JsonSchema, type Operation, readQuery, type Route, route } from '../operation.ts';
@@ -24,8 +18,7 @@ import { senderOf } from '../sender.ts';
 type BatchDeps = Pick<Deps, 'accept' | 'bodyLimitBytes' | 'batchLimitBytes' | 'quota'>;
 
 const MOST_ITEMS = 10_000;
-/** Most faults that are reported of a batch that is refused, and of one that is accepted in part. */
-const ERRORS_REPORTED = 100;
+/** Most faults that are reported of a batch that is accepted in part. */
 const ERRORS_REPORTED_OF_PARTS = 10_000;
 
 const queryEntries = {
@@ -51,7 +44,7 @@ export function batchRoutes(deps: BatchDeps): readonly Route[] {
       );
       const items = await refuseTakenKeys(read, accept);
       const good = items.filter(isGood);
-      if (!isPartial && good.length < items.length) throw refusal(items);
+      if (!isPartial && good.length < items.length) throw refusalOf(items);
 
       // Tasks that their key has made before cost no quota: the same batch may be sent again and again.
       await accept.admitMany(
@@ -100,20 +93,30 @@ async function readBatch(
   return items;
 }
 
-function refusal(items: readonly BatchItem[]): PopfleetError {
-  const bad = items.filter((item): item is BadItem => !isGood(item));
-  const errorCount = bad.reduce((sum, item) => sum + item.errorCount, 0);
-  const faults = bad.flatMap(({ errors }) => errors).slice(0, ERRORS_REPORTED);
-  const rest = faults.length < errorCount ? ` The first ${faults.length} are listed here.` : '';
-  return new PopfleetError(
-    'invalid-input',
-    `${bad.length} of ${items.length} tasks are not valid (${errorCount} ${errorCount === 1 ? 'fault' : 'faults'}), so none was accepted.${rest}`,
-    { faults, extensions: { errorCount } },
-  );
+/** As `POST /v1/tasks/batch` takes tasks, all or none. @throws PopfleetError `unsupported-media-type` and those of `readItems` */
+export async function readBatchItems(
+  c: Context<AppEnv>,
+  deps: BatchDeps,
+  sender: Sender,
+): Promise<BatchItem[]> {
+  demandNoKeyHeader(c);
+  return readBatch(c, deps, batchMediaOf(c), sender, ERRORS_REPORTED);
 }
 
+/** Limits of tasks that come in an array of a larger request. */
+export const ITEM_LIMITS = { mostErrors: ERRORS_REPORTED } as const;
+
+/** The bodies with many tasks. */
+const LIST: JsonSchema = { type: 'array', maxItems: MOST_ITEMS, items: CALL };
+export const BATCH_BODIES = {
+  'application/json': LIST,
+  'application/cbor': LIST,
+  'application/x-ndjson': CALL,
+  'application/jsonl': CALL,
+  'application/cbor-seq': CALL,
+} as const;
+
 function batchOperation(): Operation {
-  const list: JsonSchema = { type: 'array', maxItems: MOST_ITEMS, items: CALL };
   // Answers as a sequence have no schema: with one, generated clients would type every answer as `any`.
   const content = { 'application/json': BatchReportSchema, 'application/cbor': BatchReportSchema };
   return {
@@ -124,13 +127,7 @@ function batchOperation(): Operation {
       'All or none, unless `partial` is true. Sequences (NDJSON, and CBOR by RFC 8742) are read while they come in; their media types in `Accept` bring the answer in the same form: an item of `items` a line, then `{"summary": {…}}`.',
     scope: 'enqueue',
     query: queryEntries,
-    body: {
-      'application/json': list,
-      'application/cbor': list,
-      'application/x-ndjson': CALL,
-      'application/jsonl': CALL,
-      'application/cbor-seq': CALL,
-    },
+    body: BATCH_BODIES,
     answers: {
       202: { description: 'Redis has the tasks, or those that are valid.', content },
       422: {

@@ -7,14 +7,15 @@
 --        ticks that are due, the time that says how late they are, and plans to check (sweep/ticks.lua); ms that the clock of the
 --        scripts is ahead of the time of day; how many entries of the outbox are to be relayed (sweep/outbox.lua), and marks to
 --        settle (sweep/marks.lua); 1 when a server should go on with an operation (sweep/operations.lua); steps whose workflow is to be
---        asked for, flat: id, home queue and id of the workflow, generation (sweep/workflows.lua)
+--        asked for, flat: id, home queue and id of the workflow, generation (sweep/workflows.lua); members of batches to look for, flat: batch and
+--        first number with a blank between, their queues as JSON (sweep/batches.lua)
 
 local counts = { due = 0, returned = 0, poisoned = 0, repaired = 0, expired = 0, removed = 0 }
 -- What every duty gets.
 local sweep = {
   lease_ms = args.number(), slice = args.number(), grace_ms = args.number(), retention_ms = args.number(),
   retention_bytes = args.number(), period_ms = args.number(), wants_ticks = args.number() == 1, late_ms = args.number(),
-  counts = counts, ticks = {}, late_since = Q.WALL, plans = {}, to_relay = 0, marks = {}, unconfirmed = {},
+  counts = counts, ticks = {}, late_since = Q.WALL, plans = {}, to_relay = 0, marks = {}, unconfirmed = {}, unconfirmed_members = {},
 }
 
 -- There is something to do then.
@@ -51,5 +52,5 @@ return {
   math.max(0, sweep.next_at - Q.NOW), Q.WALL,
   { counts.due, counts.returned, counts.poisoned, counts.repaired, counts.expired, counts.removed },
   sweep.ticks, sweep.late_since, sweep.plans, Q.NOW - Q.WALL, sweep.to_relay, sweep.marks,
-  Q.is_operation_left() and 1 or 0, sweep.unconfirmed,
+  Q.is_operation_left() and 1 or 0, sweep.unconfirmed, sweep.unconfirmed_members,
 }

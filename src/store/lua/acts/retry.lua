@@ -6,6 +6,7 @@ function Q.acts.retry(id, task)
   Q.forget_end(id, task)
   Q.move_task(id, task, 'ready')
   Q.push('LPUSH', task.lane, id, task.claims)
+  Q.note_retry(id)
   return 'replayed'
 end
 

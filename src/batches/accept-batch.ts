@@ -1,0 +1,201 @@
+// Accepts batches and their members: a record, then numbers, then the members under the ids of these, then the word that they are there.
+
+import type { Accept } from '../accept/accept.ts';
+import { type Position, type Prepared, type Sender } from '../accept/new-task.ts';
+import type { BatchCall } from '../protocol/batch.ts';
+import { compact } from '../protocol/compact.ts';
+import { PopfleetError } from '../protocol/errors.ts';
+import { DEFAULT_QUEUE } from '../protocol/names.ts';
+import type { Call } from '../protocol/options.ts';
+import { requestDigest } from '../protocol/request-digest.ts';
+import { newTaskId } from '../protocol/task-id.ts';
+import {
+  type Batches,
+  type BatchPlan,
+  CONFIRM_WITHIN_MS,
+  type MemberQueues,
+  memberId,
+  memberLink,
+  memberMark,
+} from '../store/batches.ts';
+import { writeFollower } from '../store/outbox.ts';
+import type { Verdict } from '../store/producer.ts';
+
+/** Tasks that were sent to a batch, in the order of the request. */
+interface SentMembers {
+  readonly tasks: readonly Prepared[];
+  readonly verdicts: ReadonlyMap<number, Verdict>;
+}
+
+interface AcceptedBatch extends SentMembers {
+  readonly id: string;
+  readonly home: string;
+  /** Its key has found one that was there. */
+  readonly isReplayed: boolean;
+}
+
+export interface AcceptBatch {
+  /**
+   * Accepts a batch that was validated, with all of its members when the call has any.
+   * @param tasks those members, which were admitted
+   * @throws PopfleetError `invalid-input`, `unknown-type`, `forbidden`, `idempotency-key-reused`, `redis-unavailable`, `redis-full`
+   */
+  open(call: BatchCall, tasks: readonly Prepared[] | undefined, sender: Sender): Promise<AcceptedBatch>;
+  /**
+   * Adds members to an open batch.
+   * @param tasks which were admitted
+   * @throws PopfleetError `not-found`, `invalid-state`, `too-large`, `redis-unavailable`, `redis-full`
+   */
+  add(home: string, id: string, tasks: readonly Prepared[]): Promise<SentMembers>;
+}
+
+export interface AcceptBatchDeps {
+  readonly accept: Pick<Accept, 'prepare' | 'sendMany' | 'admitQueue'>;
+  readonly store: Batches;
+}
+
+export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBatch {
+  /** @param from the number of the first */
+  async function send(
+    home: string,
+    id: string,
+    from: number,
+    tasks: readonly Prepared[],
+    order: readonly number[],
+  ): Promise<SentMembers> {
+    const members = order.map((at, index) => toMember(tasks[at] as Prepared, home, id, from + index));
+    const begunAt = performance.now();
+    const found = await accept.sendMany(members.length, (index) => {
+      demandInTime(begunAt);
+      return members[index] as Prepared;
+    });
+    await store.confirm(
+      home,
+      id,
+      from,
+      queuesOf(members),
+      [...found.keys()].map((index) => from + index),
+    );
+    const byTask = new Map(order.map((at, index) => [at, index]));
+    return {
+      tasks: tasks.map((_, at) => members[byTask.get(at) ?? -1] as Prepared),
+      verdicts: new Map(Array.from(found, ([index, verdict]) => [order[index] ?? -1, verdict])),
+    };
+  }
+
+  function prepareThen(name: 'success' | 'complete', call: BatchCall, sender: Sender): Prepared | undefined {
+    const one = call.then?.[name];
+    if (!one) return undefined;
+    const at = `/then/${name}`;
+    const position: Position = { call: at, input: `${at}/input`, queue: '`queue`' };
+    return accept.prepare(
+      compact<Call>({ ...one, input: one.input === undefined ? {} : one.input }),
+      sender,
+      position,
+    );
+  }
+
+  return {
+    async open(call, tasks, sender) {
+      const success = prepareThen('success', call, sender);
+      const complete = prepareThen('complete', call, sender);
+      const id = newTaskId();
+      const plan = planOf(id, call, sender, { success, complete });
+      const { home } = plan;
+      await accept.admitQueue(home, sender);
+      const order = orderOf(tasks ?? []);
+      const members = tasks && queuesOf(order.map((at) => tasks[at] as Prepared));
+      const then = { success: success && followerOf(success), complete: complete && followerOf(complete) };
+      const opened = await store.open(plan, requestDigest(call), then, members);
+      if (opened.word === 'conflict') throw keyTaken(opened.id);
+      if (opened.word === 'replayed') {
+        return { id: opened.id, home, isReplayed: true, tasks: [], verdicts: new Map() };
+      }
+      if (!tasks || tasks.length === 0) {
+        return { id, home, isReplayed: false, tasks: [], verdicts: new Map() };
+      }
+      return { id, home, isReplayed: false, ...(await send(home, id, 0, tasks, order)) };
+    },
+
+    async add(home, id, tasks) {
+      const order = orderOf(tasks);
+      const { word, from } = await store.reserve(
+        home,
+        id,
+        queuesOf(order.map((at) => tasks[at] as Prepared)),
+      );
+      switch (word) {
+        case 'unknown':
+          throw new PopfleetError('not-found', 'There is no such batch any more.');
+        case 'closed':
+          throw new PopfleetError('invalid-state', 'The batch is closed: it takes no more tasks.');
+        case 'full':
+          throw new PopfleetError('too-large', 'A batch may have at most 1,000,000 tasks.');
+        case 'reserved':
+          return send(home, id, from, tasks, order);
+      }
+    },
+  };
+}
+
+/** Those that are sent later are looked for already, and refused; the marks that refuse them last for ten minutes. */
+function demandInTime(begunAt: number): void {
+  if (performance.now() - begunAt <= CONFIRM_WITHIN_MS) return;
+  throw new PopfleetError('redis-unavailable', 'Sending these tasks took too long.');
+}
+
+function planOf(
+  id: string,
+  { name, key, queue = DEFAULT_QUEUE, then }: BatchCall,
+  sender: Sender,
+  prepared: Readonly<Record<'success' | 'complete', Prepared | undefined>>,
+): BatchPlan {
+  const thenOf = (which: 'success' | 'complete'): BatchPlan['success'] => {
+    const [type, one] = [then?.[which]?.type, prepared[which]];
+    return one && type !== undefined ? { type, queue: one.queue } : undefined;
+  };
+  return compact<BatchPlan>({
+    id,
+    home: queue,
+    name,
+    key: key === undefined || sender.key === undefined ? key : `${sender.key}:${key}`,
+    success: thenOf('success'),
+    complete: thenOf('complete'),
+  });
+}
+
+function keyTaken(id: string): PopfleetError {
+  return new PopfleetError(
+    'idempotency-key-reused',
+    `The key belongs to the batch ${id}, which was asked for in another way.`,
+    { faults: [{ pointer: '#/key', detail: 'belongs to another request' }] },
+  );
+}
+
+function toMember(prepared: Prepared, home: string, batch: string, number: number): Prepared {
+  const { task } = prepared;
+  const own = memberLink(home, batch, number);
+  const { follower } = task.extras ?? {};
+  const extras = {
+    ...task.extras,
+    follower: follower === undefined ? own : `${own} ${follower}`,
+    mark: memberMark(home, batch),
+  };
+  return { ...prepared, task: { ...task, id: memberId(batch, number), extras } };
+}
+
+function followerOf({ queue, task: { lane, content, extras } }: Prepared): string {
+  return writeFollower({ queue, lane, content, extras });
+}
+
+/** Positions of tasks, those of one queue behind each other. */
+function orderOf(tasks: readonly Prepared[]): readonly number[] {
+  const queues = [...new Set(tasks.map(({ queue }) => queue))];
+  return queues.flatMap((queue) => tasks.flatMap((task, at) => (task.queue === queue ? [at] : [])));
+}
+
+function queuesOf(tasks: readonly Prepared[]): MemberQueues {
+  const counts = new Map<string, number>();
+  for (const { queue } of tasks) counts.set(queue, (counts.get(queue) ?? 0) + 1);
+  return [...counts];
+}

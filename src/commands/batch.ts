@@ -1,0 +1,101 @@
+// `popfleet batch`: tasks that are counted together.
+
+import type { Command } from 'commander';
+import type { BatchView, NewBatch } from '../client/batches.ts';
+import type { Column } from './printer.ts';
+import { readTaskInput } from './task-input.ts';
+import type { Terminal } from './terminal.ts';
+import { addVerb, type Session } from './verb.ts';
+
+const count =
+  (name: keyof BatchView['counts']) =>
+  ({ counts }: BatchView): number =>
+    counts[name];
+
+const COLUMNS: readonly Column<BatchView>[] = [
+  { title: 'ID', text: ({ id }) => id },
+  { title: 'NAME', text: ({ name }) => name ?? '' },
+  {
+    title: 'STATE',
+    text: ({ state }) => state,
+    style: ({ state }) => (state === 'dead' ? 'red' : undefined),
+  },
+  { title: 'TASKS', text: count('members') },
+  { title: 'ENDED', text: count('ended') },
+  { title: 'DEAD', text: count('dead'), style: ({ counts }) => (counts.dead > 0 ? 'red' : undefined) },
+  { title: 'OPENED', text: ({ acceptedAt }) => acceptedAt },
+];
+
+function print(printer: Session['printer'], batch: BatchView): void {
+  if (printer.json) printer.document(batch);
+  else printer.table(COLUMNS, [batch]);
+}
+
+export function addBatchVerbs(batch: Command, terminal: Terminal): void {
+  const open = {
+    usage: 'open',
+    description: 'Open a batch, with what follows when all of its tasks have ended',
+    examples: [
+      'popfleet batch open --name nightly',
+      `popfleet batch open --then '{"complete":{"type":"add","input":{"one":1,"two":2}}}'`,
+    ],
+  };
+  addVerb(batch, terminal, open, async ({ client, printer, signal, terminal: { stdin } }, _args, options) => {
+    const { name, key, then } = options as Readonly<Record<string, string | undefined>>;
+    const follows = then === undefined ? undefined : await readTaskInput([], then, stdin, '--then');
+    const given = Object.entries({ name, key, then: follows }).filter(([, value]) => value !== undefined);
+    const opened = await client.batches.open(Object.fromEntries(given) as NewBatch, { signal });
+    if (printer.json) printer.document(opened);
+    else printer.line(opened.id);
+    printer.say(`Add tasks with: popfleet batch add ${opened.id} <type> …`, 'dim');
+  })
+    .option('--name <text>', 'what it is called')
+    .option('--key <text>', 'the same key finds the batch that was made with it')
+    .option(
+      '--then <json>',
+      'what follows: {"success"?: {type, input?}, "complete"?: {type, input?}}, @file, or - for stdin',
+    );
+  addAdd(batch, terminal);
+  const list = {
+    usage: 'list',
+    description: 'List batches, newest first',
+    examples: ['popfleet batch list'],
+  };
+  addVerb(batch, terminal, list, async ({ client, printer, signal }) => {
+    const { items } = await client.batches.list({}, { signal });
+    if (printer.json) printer.document({ items });
+    else printer.table(COLUMNS, items);
+    if (!printer.json && items.length === 0) printer.say('There are no batches.', 'dim');
+  });
+  const verbs = [
+    { name: 'show', description: 'Show how far a batch is', run: 'get' },
+    { name: 'close', description: 'Take no more tasks: it ends when all that it has do', run: 'close' },
+  ] as const;
+  for (const { name, description, run } of verbs) {
+    const texts = { usage: `${name} <id>`, description, examples: [`popfleet batch ${name} BATCH`] };
+    addVerb(batch, terminal, texts, async ({ client, printer, signal }, [id]) =>
+      print(printer, await client.batches[run](id as string, { signal })),
+    );
+  }
+}
+
+function addAdd(batch: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'add <id> <type> [fields...]',
+    description: 'Add a task to an open batch',
+    examples: ['popfleet batch add BATCH add one=1 two=2'],
+  };
+  addVerb(batch, terminal, texts, async ({ client, printer, signal, terminal: { stdin } }, args, options) => {
+    const [id, type, fields = []] = args as [string, string, string[]?];
+    // `--no-input` of all commands has the same name.
+    const document = typeof options['input'] === 'string' ? options['input'] : undefined;
+    const input = await readTaskInput(fields, document, stdin);
+    const queue = options['queue'] as string | undefined;
+    const task = { type, input, ...(queue !== undefined && { queue }) };
+    const { items } = await client.batches.add(id, [task], { signal });
+    if (printer.json) printer.document({ items });
+    else printer.line(items[0]?.id ?? '');
+  })
+    .option('--input <json>', 'the whole input: JSON, @file with JSON, or - for JSON on stdin')
+    .option('--queue <name>', 'its queue; that of the type unless given');
+}

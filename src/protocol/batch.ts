@@ -1,0 +1,60 @@
+// What a caller says of a batch: tasks that are counted together, and what follows when all of them have ended.
+
+import * as v from 'valibot';
+import { IDEMPOTENCY_KEY } from './names.ts';
+import { callEntries } from './options.ts';
+
+/** Tasks of one request. */
+const MOST_AT_ONCE = 10_000;
+
+const { key: _key, keyWindowMs: _window, queue, ...taskOptions } = callEntries;
+
+const ThenEntries = { type: v.string(), input: v.optional(v.unknown()), queue, ...taskOptions };
+
+export const BatchSchema = v.strictObject({
+  name: v.optional(
+    v.pipe(
+      v.string(),
+      v.minLength(1, 'must not be empty'),
+      v.maxLength(200, 'must have at most 200 characters'),
+    ),
+  ),
+  key: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(IDEMPOTENCY_KEY, 'must be 1 to 255 printable ASCII characters without blanks'),
+      v.description('The same key finds the batch that was made with it, as long as its record is kept.'),
+    ),
+  ),
+  queue: v.pipe(queue, v.description('The queue that keeps the record. Members may be in any.')),
+  then: v.optional(
+    v.strictObject({
+      success: v.optional(
+        v.pipe(
+          v.strictObject(ThenEntries),
+          v.description('The task that is accepted when all have succeeded.'),
+        ),
+      ),
+      complete: v.optional(
+        v.pipe(
+          v.strictObject(ThenEntries),
+          v.description('The task that is accepted when all have ended, however they did.'),
+        ),
+      ),
+    }),
+  ),
+  tasks: v.optional(
+    v.pipe(
+      v.array(v.unknown(), 'must be an array of tasks'),
+      v.maxLength(
+        MOST_AT_ONCE,
+        `must be at most ${MOST_AT_ONCE}: open a batch without tasks, and add them in parts`,
+      ),
+      v.description(
+        'All of its tasks: it is closed at once. Without them it is open, and takes tasks until it is closed.',
+      ),
+    ),
+  ),
+});
+export type BatchCall = v.InferOutput<typeof BatchSchema>;
+export type BatchCallInput = v.InferInput<typeof BatchSchema>;

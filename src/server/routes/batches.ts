@@ -1,0 +1,205 @@
+// Batches: tasks that are counted together, and what follows when all of them have ended.
+
+import type { Context } from 'hono';
+import * as v from 'valibot';
+import type { Sender } from '../../accept/new-task.ts';
+import { BatchSchema } from '../../protocol/batch.ts';
+import { PopfleetError } from '../../protocol/errors.ts';
+import { readTaskId } from '../../protocol/task-id.ts';
+import { noList, validate } from '../../protocol/validate.ts';
+import type { BatchRecord } from '../../store/batches.ts';
+import { BatchViewSchema, toBatchView } from '../../views/batch-view.ts';
+import { named, refTo } from '../../views/component.ts';
+import { answer } from '../answer.ts';
+import type { AppEnv } from '../app-env.ts';
+import { noteForAudit } from '../audited.ts';
+import { createItemCheck, type GoodItem, isGood, refuseTakenKeys } from '../batch/items.ts';
+import { nextTurn } from '../batch/next-turn.ts';
+import { refusalOf } from '../batch/refusal.ts';
+import { answerBatch, BatchReportSchema, toReport } from '../batch/report.ts';
+import { readBody } from '../body.ts';
+import { knows, visibleQueues } from '../caller.ts';
+import { ENQUEUE_PROBLEMS } from '../call-schema.ts';
+import type { Deps } from '../deps.ts';
+import { keyOfHeader, sameKey } from '../idempotency-key.ts';
+import { type Operation, pageLimit, readQuery, ROWS_A_PAGE, type Route, route } from '../operation.ts';
+import { senderOf } from '../sender.ts';
+import { BATCH_BODIES, ITEM_LIMITS, readBatchItems } from './batch.ts';
+
+const listEntries = {
+  limit: pageLimit('Batches'),
+  cursor: v.optional(v.pipe(v.string(), v.uuid('must be what `next` of a page said'))),
+};
+
+type BatchesDeps = Pick<
+  Deps,
+  'accept' | 'acceptBatch' | 'batches' | 'inspector' | 'quota' | 'bodyLimitBytes' | 'batchLimitBytes'
+>;
+
+/** `POST` and `GET /v1/batches`, `GET /v1/batches/{id}`, `POST …/tasks` and `…/close`. */
+export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
+  const { accept, acceptBatch, batches, inspector } = deps;
+
+  async function find(c: Context<AppEnv>, given = c.req.param('batch') ?? ''): Promise<BatchRecord> {
+    const id = readTaskId(given);
+    const caller = c.get('caller');
+    const found = id && (await batches.find(id, await visibleQueues(inspector, caller)));
+    if (found && knows(caller, found.plan.home)) return found;
+    throw new PopfleetError(
+      'not-found',
+      'There is no such batch. Records of those that have ended are kept for a limited time only.',
+    );
+  }
+
+  /** Those tasks of an array, all of them or none. */
+  async function readTasks(tasks: readonly unknown[], sender: Sender): Promise<readonly GoodItem[]> {
+    const check = createItemCheck(accept, sender, { itemBytes: deps.bodyLimitBytes, ...ITEM_LIMITS });
+    const items = [];
+    for (const [index, value] of tasks.entries()) {
+      items.push(check(value, index));
+      if (index % 250 === 249) await nextTurn();
+    }
+    return admit(await refuseTakenKeys(items, accept), sender, '/tasks');
+  }
+
+  async function admit(
+    items: Awaited<ReturnType<typeof refuseTakenKeys>>,
+    sender: Sender,
+    at = '',
+  ): Promise<readonly GoodItem[]> {
+    const good = items.filter(isGood);
+    if (good.length < items.length) throw refusalOf(items, at);
+    await accept.admitMany(
+      good.filter(({ isRepeat }) => !isRepeat),
+      sender,
+    );
+    return good;
+  }
+
+  return [
+    route('POST', '/v1/batches', OPEN, async (c) => {
+      const given = validate(noList(BatchSchema), await readBody(c, deps.batchLimitBytes));
+      const key = sameKey(keyOfHeader(c), given.key);
+      const call = key === undefined ? given : { ...given, key };
+      const sender = senderOf(c, deps.quota);
+      const tasks = call.tasks && (await readTasks(call.tasks, sender));
+      const { id, home, isReplayed } = await acceptBatch.open(call, tasks, sender);
+      const record = await batches.find(id, [home]);
+      if (!record) throw new PopfleetError('internal', 'The batch is gone already. Is Redis being emptied?');
+      const body = toBatchView(record, c.get('basePath'));
+      const headers = { Location: body.links.self, ...c.get('rateLimit') };
+      if (!isReplayed) return answer(c, 202, body, headers);
+      return answer(c, 200, body, { ...headers, 'Idempotent-Replayed': 'true' });
+    }),
+    route('GET', '/v1/batches', LIST, async (c) => {
+      const { limit = ROWS_A_PAGE, cursor } = readQuery(c, listEntries);
+      const queues = await visibleQueues(inspector, c.get('caller'));
+      const records = await batches.list(queues, limit, cursor);
+      const items = records.map((record) => toBatchView(record, c.get('basePath')));
+      const next = records.length < limit ? undefined : records.at(-1)?.plan.id;
+      return answer(c, 200, next === undefined ? { items } : { items, next });
+    }),
+    route('GET', '/v1/batches/:batch', GET_ONE, async (c) =>
+      answer(c, 200, toBatchView(await find(c), c.get('basePath'))),
+    ),
+    route('POST', '/v1/batches/:batch/tasks', ADD, async (c) => {
+      const { plan, progress } = await find(c);
+      if (progress.isClosed) throw closed();
+      const sender = senderOf(c, deps.quota);
+      const read = await readBatchItems(c, deps, sender);
+      const items = await refuseTakenKeys(read, accept);
+      const good = await admit(items, sender);
+      const sent = await acceptBatch.add(plan.home, plan.id, good);
+      const members = sent.tasks.map((task, at) => ({ ...task, index: at }));
+      return answerBatch(c, toReport(members, sent.verdicts, false), c.get('rateLimit'));
+    }),
+    route('POST', '/v1/batches/:batch/close', CLOSE, async (c) => {
+      const { plan } = await find(c);
+      await batches.close(plan.home, plan.id);
+      noteForAudit(c, { queue: plan.home });
+      return answer(c, 200, toBatchView(await find(c), c.get('basePath')));
+    }),
+  ];
+}
+
+function closed(): PopfleetError {
+  return new PopfleetError('invalid-state', 'The batch is closed: it takes no more tasks.');
+}
+
+const ONE = { description: 'The batch as it is now.', schema: BatchViewSchema } as const;
+/** In the document a task is written once. */
+const TaskRef = v.pipe(
+  v.custom<unknown>(() => true),
+  v.metadata({ $ref: refTo('TaskRequest') }),
+);
+const RequestSchema = named(
+  'BatchRequest',
+  v.strictObject({
+    ...BatchSchema.entries,
+    then: v.optional(v.strictObject({ success: v.optional(TaskRef), complete: v.optional(TaskRef) })),
+    tasks: v.optional(v.array(TaskRef)),
+  }),
+);
+
+const OPEN: Operation = {
+  id: 'openBatch',
+  tag: 'batches',
+  summary: 'Open a batch, or send one with all of its tasks',
+  description:
+    'A batch counts tasks of any queues. `then.complete` follows once, when it is closed and all of them have ended; `then.success` once, when all have succeeded, also after dead ones were retried. With `tasks` (at most 10,000) it is closed at once; without them it takes tasks until it is closed, up to 1,000,000. The same `key` finds the batch that was made with it, as long as its record is kept.',
+  scope: 'enqueue',
+  headers: { 'Idempotency-Key': 'As `key` of the body.' },
+  body: { 'application/json': RequestSchema, 'application/cbor': RequestSchema },
+  answers: {
+    200: { ...ONE, description: 'Its key has made it before.' },
+    202: { ...ONE, description: 'It was accepted.' },
+  },
+  problems: [...ENQUEUE_PROBLEMS, 'forbidden'],
+};
+const LIST: Operation = {
+  id: 'listBatches',
+  tag: 'batches',
+  summary: 'Batches, newest first',
+  scope: 'read',
+  query: listEntries,
+  answers: {
+    200: {
+      description: 'A page. `next` is the cursor of the next one.',
+      schema: v.object({ items: v.array(BatchViewSchema), next: v.exactOptional(v.string()) }),
+    },
+  },
+  problems: ['invalid-query'],
+};
+const GET_ONE: Operation = {
+  id: 'getBatch',
+  tag: 'batches',
+  summary: 'One batch',
+  scope: 'read',
+  answers: { 200: ONE },
+  problems: ['not-found'],
+};
+const ADD: Operation = {
+  id: 'addToBatch',
+  tag: 'batches',
+  summary: 'Add up to 10,000 tasks to an open batch',
+  description:
+    'All or none. The answer has the id of each, as that of `POST /v1/tasks/batch`. A task whose key has made it before is none of the batch.',
+  scope: 'enqueue',
+  body: BATCH_BODIES,
+  answers: {
+    202: {
+      description: 'Redis has the tasks.',
+      content: { 'application/json': BatchReportSchema, 'application/cbor': BatchReportSchema },
+    },
+  },
+  problems: [...ENQUEUE_PROBLEMS, 'not-found', 'invalid-state', 'forbidden'],
+};
+const CLOSE: Operation = {
+  id: 'closeBatch',
+  tag: 'batches',
+  summary: 'Close a batch: it takes no more tasks',
+  description: 'One that has no tasks has ended then. To close it twice is to close it once.',
+  scope: 'enqueue',
+  answers: { 200: ONE },
+  problems: ['not-found'],
+};

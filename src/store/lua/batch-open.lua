@@ -1,0 +1,51 @@
+-- What a batch accepts: `open` writes its record, before any of its members; `reserve` gives numbers to members that are about to be accepted.
+-- ARGV: `open`, id, key ('' = none), digest of the request, JSON of what was asked for, what follows its end: on success, then whenever all have
+--       ended, as followers (store/outbox.ts), each '' = nothing; whether it takes no members later ('1', else ''); then as for `reserve`;
+--       or `reserve`, id, how many members in all; ms within which members are confirmed, and for each part of them that is: how many they are, their queues as JSON
+-- Reply: of `open`: 'opened', 'known' (a repeat), or 'replayed' or 'conflict' when its key belongs to another one, and the id; of `reserve`: 'reserved',
+--        'unknown', 'closed' or 'full', and the id; and the first number
+
+local what, id = args.text(), args.text()
+local MOST_MEMBERS = 1000000
+
+local function reserve(batch)
+  local within_ms, from = args.number(), batch.next
+  while args.are_left() do Q.reserve(id, batch, args.number(), args.text(), within_ms) end
+  return from
+end
+
+local function open()
+  local key, digest, json, success, complete, is_closed = args.text(), args.text(), args.text(), args.text(), args.text(), args.text() == '1'
+  local before = Q.read_batch(id)
+  if before then return { 'known', id, 0 } end
+  local owner = key ~= '' and redis.call('HGET', Q.BATCH_KEYS, key)
+  if owner then return { string.sub(owner, 37) == digest and 'replayed' or 'conflict', string.sub(owner, 1, 36), 0 } end
+  if key ~= '' then redis.call('HSET', Q.BATCH_KEYS, key, id .. digest) end
+  redis.call('HSET', Q.BATCHES, id, json)
+  redis.call('ZADD', Q.BATCH_ORDER, 0, id)
+  local followers = {}
+  if success ~= '' then followers[1] = success end
+  if complete ~= '' then followers[#followers + 1] = complete end
+  if #followers > 0 then
+    redis.call('HSET', Q.FOLLOWERS, id, table.concat(followers, ' '))
+    Q.note_followed()
+  end
+  local batch = {
+    next = 0, pending = 0, members = 0, ended = 0, succeeded = 0, dead = 0, cancelled = 0, isClosed = is_closed, acceptedAt = Q.NOW,
+    key = key ~= '' and key or nil, hasSuccess = success ~= '', hasComplete = complete ~= '',
+  }
+  local from = reserve(batch)
+  if is_closed and batch.pending == 0 then Q.close_batch(id, batch) end
+  Q.write_batch(id, batch)
+  return { 'opened', id, from }
+end
+
+if what == 'open' then return open() end
+local wanted = args.number()
+local batch = Q.read_batch(id)
+if not batch then return { 'unknown', id, 0 } end
+if batch.isClosed then return { 'closed', id, 0 } end
+if batch.next + wanted > MOST_MEMBERS then return { 'full', id, 0 } end
+local from = reserve(batch)
+Q.write_batch(id, batch)
+return { 'reserved', id, from }

@@ -1,0 +1,76 @@
+// A batch as callers see it.
+
+import * as v from 'valibot';
+import { compact } from '../protocol/compact.ts';
+import { toOptionalTime, toTime } from '../protocol/time-text.ts';
+import type { BatchRecord } from '../store/batches.ts';
+import { named } from './component.ts';
+
+const Time = v.pipe(v.string(), v.isoTimestamp());
+const ThenView = v.object({ type: v.string(), queue: v.string() });
+
+export const BatchViewSchema = named(
+  'Batch',
+  v.object({
+    id: v.string(),
+    name: v.exactOptional(v.string()),
+    state: v.pipe(
+      v.picklist(['open', 'running', 'succeeded', 'dead', 'cancelled']),
+      v.description(
+        '`open`: it takes tasks; `running`: it is closed, and not all have ended; `dead`, `cancelled`: all have, and one at least is',
+      ),
+    ),
+    queue: v.pipe(v.string(), v.description('its home queue, which has its record')),
+    counts: v.object({
+      members: v.pipe(v.number(), v.description('its tasks, as far as they are accepted for certain')),
+      pending: v.pipe(v.number(), v.description('tasks that are on their way, or are looked for')),
+      ended: v.number(),
+      succeeded: v.number(),
+      dead: v.number(),
+      cancelled: v.number(),
+    }),
+    success: v.exactOptional(v.pipe(ThenView, v.description('what follows when all have succeeded'))),
+    complete: v.exactOptional(v.pipe(ThenView, v.description('what follows when all have ended'))),
+    acceptedAt: Time,
+    endedAt: v.exactOptional(
+      v.pipe(
+        Time,
+        v.description(
+          'when all had ended for the first time; of one whose tasks were retried, when all had succeeded',
+        ),
+      ),
+    ),
+    links: v.object({ self: v.string() }),
+  }),
+);
+export type BatchView = v.InferOutput<typeof BatchViewSchema>;
+
+export function toBatchView({ plan, progress }: BatchRecord, basePath: string): BatchView {
+  const { members, pending, ended, succeeded, dead, cancelled } = progress;
+  return compact<BatchView>({
+    id: plan.id,
+    name: plan.name,
+    state: stateOf(progress),
+    queue: plan.home,
+    counts: { members, pending, ended, succeeded, dead, cancelled },
+    success: plan.success,
+    complete: plan.complete,
+    acceptedAt: toTime(progress.acceptedAt),
+    endedAt: toOptionalTime(progress.endedAt),
+    links: { self: `${basePath}/v1/batches/${plan.id}` },
+  });
+}
+
+function stateOf({
+  isClosed,
+  pending,
+  members,
+  ended,
+  dead,
+  cancelled,
+}: BatchRecord['progress']): BatchView['state'] {
+  if (!isClosed) return 'open';
+  if (pending > 0 || ended < members) return 'running';
+  if (dead > 0) return 'dead';
+  return cancelled > 0 ? 'cancelled' : 'succeeded';
+}

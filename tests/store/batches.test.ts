@@ -1,0 +1,143 @@
+// Batches in random worlds. What the record counts is what there is, and what follows does once.
+
+import fc from 'fast-check';
+import type { Redis } from 'ioredis';
+import { expect, test } from 'vitest';
+import { createAcceptBatch } from '../../src/batches/accept-batch.ts';
+import { createBatches } from '../../src/store/batches.ts';
+import { AFTER, type BatchFlaws, BatchModel, type BatchStep, taskOf } from '../support/batch-model.ts';
+import { buildFlawed } from '../support/flawed-scripts.ts';
+import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
+import { startStore, withStore } from '../support/store.ts';
+
+const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 25);
+const { client: store, redis } = await startStore(buildScriptsWithClock);
+const SENDER = { key: undefined, queues: undefined, traceparent: undefined };
+
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('add'),
+      count: fc.integer({ min: 1, max: 5 }),
+      diesAfter: fc.constantFrom(undefined, undefined, 0, 1, 2, 3),
+      twice: fc.boolean(),
+      late: fc.boolean(),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('close') }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('late', 'sweep') }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('work'),
+      queue: fc.nat({ max: 1 }),
+      word: fc.constantFrom('succeeded', 'succeeded', 'dead'),
+    }),
+  },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      do: fc.constant('relay'),
+      what: fc.constantFrom('take', 'go-on'),
+      dies: fc.boolean(),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom('retry', 'retry', 'cancel', 'remove'),
+      member: fc.nat({ max: 9 }),
+    }),
+  },
+) as fc.Arbitrary<BatchStep>;
+
+async function play(
+  steps: readonly BatchStep[],
+  client: Redis = store,
+  flaws: BatchFlaws = {},
+): Promise<void> {
+  await client.flushall();
+  const clock = await createModelClock(client);
+  const accept = {
+    prepare: () => taskOf(AFTER),
+    sendMany: async () => new Map(),
+    admitQueue: async () => undefined,
+  };
+  const then = { success: { type: 'add' }, complete: { type: 'add' } };
+  const call = Object.fromEntries([
+    ['queue', 'home'],
+    ['then', then],
+  ]);
+  const { id } = await createAcceptBatch({ accept, store: createBatches(client) }).open(
+    call,
+    undefined,
+    SENDER,
+  );
+  const world = new BatchModel(client, clock, id, flaws);
+  for (const one of steps) await world.run(one);
+  await world.settle();
+  await world.check();
+}
+
+test('whatever happens, the record counts what there is, and what follows does once', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), (steps) => play(steps)),
+    { numRuns: RUNS },
+  );
+});
+
+const ADD = { do: 'add', count: 2, diesAfter: undefined, twice: false, late: false } as const;
+const TAKE: BatchStep = { do: 'relay', what: 'take', dies: false };
+const GO_ON: BatchStep = { do: 'relay', what: 'go-on', dies: false };
+const WORK: BatchStep = { do: 'work', queue: 0, word: 'succeeded' };
+const TWICE: readonly BatchStep[] = [TAKE, { do: 'relay', what: 'go-on', dies: true }, GO_ON];
+
+test('the worlds die without the bitmap', async () => {
+  const steps: readonly BatchStep[] = [ADD, WORK, ...TWICE];
+  await play(steps);
+  const build = buildFlawed(
+    "if not set_bit('ended', number, 1) then return end",
+    "set_bit('ended', number, 1)",
+  );
+  const unnumbered = (): ReturnType<typeof build> => {
+    const scripts = build();
+    const { lua, keys } = scripts.batch;
+    return {
+      ...scripts,
+      batch: {
+        lua: lua.replace('if latest <= before then return end', '').replace('  clear(number)\n', ''),
+        keys,
+      },
+    };
+  };
+  await withStore(redis.url, unnumbered, (flawed) => expect(play(steps, flawed)).rejects.toThrow());
+});
+
+test('the worlds die without the numbers of ends', async () => {
+  const steps: readonly BatchStep[] = [
+    { ...ADD, count: 1 },
+    { do: 'work', queue: 0, word: 'dead' },
+    TAKE,
+    GO_ON,
+    { do: 'retry', member: 0 },
+    TAKE,
+    { do: 'relay', what: 'go-on', dies: true },
+    WORK,
+    TAKE,
+    GO_ON,
+    // The retry is told again, after the end that followed it.
+    { do: 'sweep' },
+    TAKE,
+    GO_ON,
+  ];
+  await play(steps);
+  const build = buildFlawed('if latest > 1 then', 'if false then');
+  await withStore(redis.url, build, (flawed) => expect(play(steps, flawed)).rejects.toThrow());
+});
+
+test('the worlds die without ids that derive from numbers', async () => {
+  const steps: readonly BatchStep[] = [{ ...ADD, diesAfter: 3 }];
+  await play(steps);
+  await expect(play(steps, store, { newIds: true })).rejects.toThrow();
+});
