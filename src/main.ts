@@ -9,7 +9,8 @@ import { createLog, type Log, logDestination } from './log.ts';
 import { PopfleetError } from './protocol/errors.ts';
 import { reportFault } from './report-fault.ts';
 import type { Server } from './server/server.ts';
-import { type ConnectionSettings, checkAtStart } from './store/connection.ts';
+import type { ConnectionSettings } from './store/client.ts';
+import { checkAtStart } from './store/dedicated-connection.ts';
 import type { WebhookEndpoints } from './store/webhook-endpoints.ts';
 import { loadRegistry, type TaskSettings } from './tasks/registry.ts';
 

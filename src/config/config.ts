@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { PopfleetError } from '../protocol/errors.ts';
 import { type ApiKey, repeatedIds } from '../server/auth/api-keys.ts';
 import { isLoopback } from '../server/auth/loopback.ts';
-import type { TlsFiles } from '../store/connection.ts';
+import type { TlsFiles } from '../store/client.ts';
 import { SETTINGS } from './settings.ts';
 
 type Name = keyof typeof SETTINGS;
@@ -52,7 +52,7 @@ const RULES: readonly Rule[] = [
     fault: ({ redisUrl = '', redisTlsCa, redisTlsCert, redisTlsKey }) =>
       [redisTlsCa, redisTlsCert, redisTlsKey].some((file) => file !== undefined) &&
       !/^\s*rediss/i.test(redisUrl)
-        ? 'must begin with rediss:// or rediss+sentinel:// where REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY is set'
+        ? 'must begin with rediss://, rediss+sentinel:// or rediss+cluster:// where REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY is set'
         : undefined,
   },
   {

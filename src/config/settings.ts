@@ -36,7 +36,7 @@ export const SETTINGS = {
   redisUrl: [
     'REDIS_URL',
     v.optional(redisUrl),
-    '`redis://`, `redis+sentinel://`, the same with `rediss` for TLS, or the path of a unix socket',
+    '`redis://`, `redis+sentinel://`, `redis+cluster://`, the same with `rediss` for TLS, or the path of a unix socket',
     'embedded with `all`',
   ],
   redisTlsCa: [

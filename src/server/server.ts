@@ -14,7 +14,8 @@ import { createProcessMetrics, measureConnection, type ProcessMetrics } from '..
 import { createQueueMetrics } from '../metrics/queue-metrics.ts';
 import { createRequestMetrics, type RequestMetrics } from '../metrics/request-metrics.ts';
 import { createCensus } from '../store/census.ts';
-import { type ConnectionSettings, FRONT_DOOR_TIMING, openCommandConnection } from '../store/connection.ts';
+import type { ConnectionSettings } from '../store/client.ts';
+import { FRONT_DOOR_TIMING, openCommandConnection } from '../store/connection.ts';
 import { createEventHub, type EventHub } from '../store/event-hub.ts';
 import { createEventLog } from '../store/event-log.ts';
 import { createEventReader } from '../store/event-reader.ts';

@@ -1,9 +1,10 @@
-// The dedicated connection of the fetch loop: `BRPOP` over the lanes of all its queues, and nothing else.
+// The dedicated connection of a fetch loop: `BRPOP` over the lanes of all its queues, and nothing else.
 
 import type { Redis } from 'ioredis';
-import { type Lane, LANES_FROM } from '../protocol/lane.ts';
-import { type ConnectionSettings, createBlocker, openBlockingConnection } from './connection.ts';
-import { placesOf, readyKey } from './keys.ts';
+import { DEFAULT_LANE, type Lane, LANES_FROM } from '../protocol/lane.ts';
+import type { ConnectionSettings } from './client.ts';
+import { createBlocker, openBlockingConnection } from './dedicated-connection.ts';
+import { homeOf, placesOf, readyKey } from './keys.ts';
 
 export interface Pop {
   readonly queue: string;
@@ -30,6 +31,7 @@ const SOCKET_MARGIN_MS = 2_000;
  * Opens the connection.
  * @param command a connection that may send `CLIENT UNBLOCK` while this one is blocked
  * @param blockMs block time of each pop
+ * @param queue one that it is for: in a cluster, all of them have to be in the slot of this one
  * @throws Error when Redis cannot be reached
  */
 export async function openBlockingPop(
@@ -37,8 +39,10 @@ export async function openBlockingPop(
   name: string,
   command: Redis,
   blockMs: number,
+  queue: string,
 ): Promise<BlockingPop> {
-  const client = await openBlockingConnection(settings, name, blockMs + SOCKET_MARGIN_MS, command);
+  const anyKey = readyKey(homeOf(queue), DEFAULT_LANE);
+  const client = await openBlockingConnection(settings, name, blockMs + SOCKET_MARGIN_MS, command, anyKey);
   const blocker = await createBlocker(client, command);
 
   return {

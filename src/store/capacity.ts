@@ -5,7 +5,9 @@ import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { within } from '../lifecycle.ts';
 import { PopfleetError } from '../protocol/errors.ts';
-import { keyOf, placesOf } from './keys.ts';
+import { isCluster } from './connection.ts';
+import { homeOf, keyOf, placesOf } from './keys.ts';
+import { memoryOn, serverOf } from './redis-memory.ts';
 
 export interface CapacityLimits {
   /** Tasks that may wait in one queue; 0 = without limit. */
@@ -45,8 +47,10 @@ export function createCapacity(
 ): Capacity {
   const depths = createGauges((queue) => queueRoom(client, queue, queueLimit), now);
   const weights = createGauges((queue) => bytesRoom(client, queue, queueLimitBytes), now);
-  const memory =
-    memoryReservePercent > 0 ? createGauge(() => memoryRoom(client, memoryReservePercent), now) : undefined;
+  const memories = createGauges((server) => memoryRoom(client, server, memoryReservePercent), now);
+  const only = isCluster(client) ? undefined : memories('');
+  /** The queues of one server share its memory. */
+  const memory = (queue: string): Gauge => only ?? memories(serverOf(client, keyOf(homeOf(queue), 'queue')));
 
   async function demand(queue: string, tasks: number, bytes: number, hasRoom: Taken): Promise<void> {
     if (!(await hasRoom)) throw queueFull(queue, tasks, queueLimit);
@@ -55,7 +59,7 @@ export function createCapacity(
 
   async function demandBytes(queue: string, bytes: number, hasRoom: Taken): Promise<void> {
     if (!(await hasRoom)) throw queueHeavy(queue, queueLimitBytes);
-    await demandMemory(memory?.take(bytes) ?? true);
+    await demandMemory(memoryReservePercent === 0 || memory(queue).take(bytes));
   }
 
   async function demandMemory(fits: Taken): Promise<void> {
@@ -68,7 +72,7 @@ export function createCapacity(
       if (hasRoom !== true) return demand(queue, tasks, bytes, hasRoom);
       const isLight = queueLimitBytes === 0 || weights(queue).take(bytes);
       if (isLight !== true) return demandBytes(queue, bytes, isLight);
-      const fits = memory === undefined || memory.take(bytes);
+      const fits = memoryReservePercent === 0 || memory(queue).take(bytes);
       return fits === true ? undefined : demandMemory(fits);
     },
   };
@@ -138,7 +142,7 @@ function createGauge(look: () => Promise<number>, now: () => number): Gauge {
   };
 }
 
-/** One for each queue, as they are asked for. */
+/** One for each queue or server, as they are asked for. */
 function createGauges(look: (queue: string) => Promise<number>, now: () => number): (queue: string) => Gauge {
   const gauges = new LRUCache<string, Gauge>({
     max: MOST_QUEUES,
@@ -169,13 +173,9 @@ async function bytesRoom(client: Redis, queue: string, limitBytes: number): Prom
   return limitBytes - Math.max(0, sum(all) - sum(finished));
 }
 
-/** Counted as Redis counts it: what it owes its replicas and its append-only file does not fill `maxmemory`. */
-async function memoryRoom(client: Redis, reservePercent: number): Promise<number> {
-  const info = await client.info('memory');
-  const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
-  const most = read('maxmemory');
-  if (most === 0) return Number.POSITIVE_INFINITY;
-  return most * (1 - reservePercent / 100) - (read('used_memory') - read('mem_not_counted_for_evict'));
+async function memoryRoom(client: Redis, server: string, reservePercent: number): Promise<number> {
+  const { usedBytes, limitBytes } = await memoryOn(client, server);
+  return limitBytes === 0 ? Number.POSITIVE_INFINITY : limitBytes * (1 - reservePercent / 100) - usedBytes;
 }
 
 /** So that those who were refused together do not come back together: ± 10 %, in whole seconds. */

@@ -8,6 +8,7 @@ import { toRecord } from '../protocol/to-record.ts';
 import { keyOf, nameOf, type Place, placesOf, QUEUES_KEY } from './keys.ts';
 import { type Command, sendAll } from './pipeline.ts';
 import { type LaneLook, type LaneSince, readySince } from './ready-since.ts';
+import { memoryOfAll, type RedisMemory } from './redis-memory.ts';
 import { throwStoreError } from './store-error.ts';
 import { addTotals, haveOnlyGoneOn, type QueueTotals, totalsOf } from './totals.ts';
 
@@ -32,11 +33,7 @@ export interface Census {
   readonly queues: readonly QueueCensus[];
   /** How many there are. */
   readonly queueCount: number;
-  readonly memory: {
-    readonly usedBytes: number;
-    /** `maxmemory`; 0 = without limit. */
-    readonly limitBytes: number;
-  };
+  readonly memory: RedisMemory;
 }
 
 /** Each has some forty lines of metrics. */
@@ -70,9 +67,9 @@ export function createCensus(
 }
 
 async function takeCensus(client: Redis, known: KnownSince): Promise<Census> {
-  const [names, info, time] = await Promise.all([
+  const [names, memory, time] = await Promise.all([
     client.smembers(QUEUES_KEY),
-    client.info('memory'),
+    memoryOfAll(client),
     client.time(),
   ]);
   const wall = Math.floor(Number(time[0]) * 1_000 + Number(time[1]) / 1_000);
@@ -84,15 +81,10 @@ async function takeCensus(client: Redis, known: KnownSince): Promise<Census> {
     const looks = await lookAt(client, some, wall, known);
     for (const [index, { queue }] of some.entries()) found.get(queue)?.push(looks[index] as PlaceCensus);
   }
-  const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
   return {
     queues: listed.map((queue) => sumOf(queue, found.get(queue) ?? [])),
     queueCount: names.length,
-    memory: {
-      // As Redis counts it against its limit.
-      usedBytes: read('used_memory') - read('mem_not_counted_for_evict'),
-      limitBytes: read('maxmemory'),
-    },
+    memory,
   };
 }
 

@@ -1,14 +1,10 @@
-// Follows the event streams of the watched queues, on one dedicated connection.
+// Follows the event streams of the watched queues, on one dedicated connection; in a cluster on one for each of them.
 
 import type { Redis } from 'ioredis';
 import { delay, retryDelayMs } from '../lifecycle.ts';
-import {
-  type Blocker,
-  type ConnectionSettings,
-  createBlocker,
-  onThrownAway,
-  openBlockingConnection,
-} from './connection.ts';
+import type { ConnectionSettings } from './client.ts';
+import { ClusterClient } from './cluster.ts';
+import { type Blocker, createBlocker, openBlockingConnection } from './dedicated-connection.ts';
 import { type EventEntry, type EventPosition, isAfter, isUnbroken, readEntry } from './event-entry.ts';
 import { latestPosition } from './event-log.ts';
 import { homeOf, keyOf } from './keys.ts';
@@ -48,15 +44,33 @@ export function createEventReader(
   command: Redis,
   listener: EventListener,
 ): EventReader {
+  if (!(command instanceof ClusterClient)) return createReader(settings, command, listener);
+  // There a read waits for streams of one slot.
+  const readers = new Map<string, EventReader>();
+  return {
+    async watch(queue) {
+      const reader = readers.get(queue) ?? createReader(settings, command, listener);
+      readers.set(queue, reader);
+      await reader.watch(queue);
+    },
+    unwatch(queue) {
+      void readers.get(queue)?.stop();
+      readers.delete(queue);
+    },
+    position: (queue) => readers.get(queue)?.position(queue),
+    async stop() {
+      await Promise.all([...readers.values()].map((reader) => reader.stop()));
+    },
+  };
+}
+
+function createReader(settings: ConnectionSettings, command: Redis, listener: EventListener): EventReader {
   /** Queue → the last entry that was read. */
   const positions = new Map<string, EventPosition>();
   const stopping = new AbortController();
   let session: Session | undefined;
   let loop: Promise<void> | undefined;
   let loggedCause: string | undefined;
-
-  // A replica answers this connection as if it were the primary, and may get no more entries.
-  onThrownAway(command, () => session?.client.disconnect());
 
   const isWanted = (): boolean => positions.size > 0 && !stopping.signal.aborted;
 
@@ -77,7 +91,8 @@ export function createEventReader(
   async function follow(): Promise<void> {
     for (let failures = 0; isWanted(); ) {
       try {
-        session = await openSession(settings, command);
+        const [first = ''] = positions.keys();
+        session = await openSession(settings, command, first);
         if (failures > 0) await startOver();
         while (isWanted()) {
           for (const [queue, entries] of await readAfter(positions, session)) passOn(queue, entries);
@@ -144,8 +159,9 @@ export function createEventReader(
   };
 }
 
-async function openSession(settings: ConnectionSettings, command: Redis): Promise<Session> {
-  const client = await openBlockingConnection(settings, 'events', BLOCK_MS + SOCKET_MARGIN_MS, command);
+async function openSession(settings: ConnectionSettings, command: Redis, queue: string): Promise<Session> {
+  const key = keyOf(homeOf(queue), 'events');
+  const client = await openBlockingConnection(settings, 'events', BLOCK_MS + SOCKET_MARGIN_MS, command, key);
   return { client, blocker: await createBlocker(client, command) };
 }
 

@@ -2,7 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import type { Log } from '../log.ts';
-import { onNotPermitted } from './connection.ts';
+import { onNotPermitted } from './client.ts';
 import { PROBE_PLACE } from './keys.ts';
 import { runScript } from './scripts.ts';
 import { faultOf } from './store-error.ts';

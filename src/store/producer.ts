@@ -10,7 +10,7 @@ import type { NewTask } from './new-task.ts';
 import { registerQueues } from './queue-names.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { runScript } from './scripts.ts';
-import { asksForNewConnection, isReplyLost, toStoreError } from './store-error.ts';
+import { isOutage, toStoreError } from './store-error.ts';
 
 /** `replayed`: the key belongs to the task `id`, made by the same request; `conflict`: by another one. */
 export interface Verdict {
@@ -74,8 +74,7 @@ export function createProducer(client: Redis): Producer {
           giveUpAt = Math.min(giveUpAt, performance.now() + REPEAT_WITHIN_MS);
           const leftMs = giveUpAt - performance.now();
           // A connection that was thrown away for its answer comes back, perhaps from another server.
-          const mayWork = isReplyLost(error) || asksForNewConnection(error);
-          const again = mayWork && leftMs > 0 && (await whenReady(client, leftMs));
+          const again = isOutage(error) && leftMs > 0 && (await whenReady(client, leftMs));
           if (!again) throw toStoreError(error);
         }
       }

@@ -3,7 +3,8 @@
 import type { Redis } from 'ioredis';
 import { within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
-import { faultOfConnection, onNotPermitted } from './connection.ts';
+import { onNotPermitted } from './client.ts';
+import { faultOfConnection } from './connection.ts';
 import { PROBE_PLACE } from './keys.ts';
 import { watchPermissions } from './permissions.ts';
 import { runScript } from './scripts.ts';

@@ -1,6 +1,7 @@
 // What a Redis says of itself: what it is, how it is set up, how full it is and how fast it answers.
 
 import type { Redis } from 'ioredis';
+import { ClusterClient } from './cluster.ts';
 import { throwStoreError } from './store-error.ts';
 
 export interface RedisFacts {
@@ -29,8 +30,35 @@ const LOOKS = 5;
 /** Readers within this time share one look. */
 const FRESH_MS = 2_000;
 
-/** @throws an error of ioredis when Redis breaks off */
+/** @returns in a cluster, of all primaries together, or of the worst of them. @throws an error of ioredis when Redis breaks off */
 export async function lookAtRedis(client: Redis): Promise<RedisFacts> {
+  if (!(client instanceof ClusterClient)) return lookAtServer(client);
+  const all = await Promise.all(client.primaries().map(lookAtServer));
+  const [first] = all;
+  if (!first) return lookAtServer(client);
+  const sum = (read: (one: RedisFacts) => number): number => all.reduce((total, one) => total + read(one), 0);
+  const ahead = all.map(({ clockAheadMs }) => clockAheadMs);
+  return {
+    version: all.map(({ version }) => version).toSorted()[0] ?? '',
+    role: 'cluster',
+    uptimeSeconds: Math.min(...all.map(({ uptimeSeconds }) => uptimeSeconds)),
+    maxmemoryPolicy: (all.find(({ maxmemoryPolicy }) => maxmemoryPolicy !== 'noeviction') ?? first)
+      .maxmemoryPolicy,
+    usedMemoryBytes: sum(({ usedMemoryBytes }) => usedMemoryBytes),
+    maxmemoryBytes: all.some(({ maxmemoryBytes }) => maxmemoryBytes === 0)
+      ? 0
+      : sum(({ maxmemoryBytes }) => maxmemoryBytes),
+    appendOnly: all.every(({ appendOnly }) => appendOnly),
+    isSaved: all.every(({ isSaved }) => isSaved),
+    clients: sum(({ clients }) => clients),
+    replicas: sum(({ replicas }) => replicas),
+    commandsPerSecond: sum(({ commandsPerSecond }) => commandsPerSecond),
+    latencyMs: Math.max(...all.map(({ latencyMs }) => latencyMs)),
+    clockAheadMs: ahead.toSorted((a, b) => Math.abs(b) - Math.abs(a))[0] ?? 0,
+  };
+}
+
+async function lookAtServer(client: Redis): Promise<RedisFacts> {
   const info = await client.info().catch(() => '');
   const read = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
   const count = (name: string): number => Number(read(name));

@@ -1,12 +1,7 @@
 // Looks at a Redis as `popfleet doctor` does: what it says of itself, and what it refuses.
 
-import {
-  type ConnectionSettings,
-  FRONT_DOOR_TIMING,
-  faultOfConnection,
-  openCommandConnection,
-  whenReady,
-} from './connection.ts';
+import type { ConnectionSettings } from './client.ts';
+import { FRONT_DOOR_TIMING, faultOfConnection, openCommandConnection, whenReady } from './connection.ts';
 import { watchPermissions } from './permissions.ts';
 import { lookAtRedis, type RedisFacts } from './redis-facts.ts';
 import type { RedisFault } from './store-error.ts';

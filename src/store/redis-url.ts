@@ -3,6 +3,11 @@
 import type { ConnectionOptions } from 'node:tls';
 import { PopfleetError } from '../protocol/errors.ts';
 
+export interface NodeAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** Where Redis is, and who connects: as ioredis takes it. */
 export interface RedisAddress {
   /** A unix socket; then there is neither host nor port. */
@@ -10,10 +15,12 @@ export interface RedisAddress {
   readonly host?: string;
   readonly port?: number;
   /** Those that know where the primary is; then there is neither host nor port, but the name of the primary. */
-  readonly sentinels?: { host: string; port: number }[];
+  readonly sentinels?: NodeAddress[];
   readonly name?: string;
   readonly sentinelUsername?: string;
   readonly sentinelPassword?: string;
+  /** Some nodes of a Redis Cluster; then there is neither host nor port. */
+  readonly cluster?: readonly NodeAddress[];
   readonly username?: string;
   readonly password?: string;
   readonly db: number;
@@ -33,14 +40,17 @@ const URL_PARTS =
 /** The same with several hosts, and the name that the Sentinels have for the primary. */
 const SENTINEL_PARTS =
   /^(?<scheme>rediss?)\+sentinel:\/\/(?:(?<user>[^@/?#:]*)(?::(?<password>[^@/?#]*))?@)?(?<hosts>[^@/?#]+)(?:\/(?<name>[\w.-]+))?(?:\/(?<db>[^/?#]*))?(?:\?(?<query>[^#]*))?$/iu;
+/** The same with several nodes of a cluster, which has no databases. */
+const CLUSTER_PARTS =
+  /^(?<scheme>rediss?)\+cluster:\/\/(?:(?<user>[^@/?#:]*)(?::(?<password>[^@/?#]*))?@)?(?<hosts>[^@/?#]+)(?:\/(?<db>[^/?#]*))?$/iu;
 const HOST_PARTS = /^(?<host>\[[\da-f:.]+\]|[\p{L}\p{N}._-]+)(?::(?<port>\d+))?$/iu;
 
 /** A path may itself have a question mark in it: only what follows the last one, without a slash, can be options. */
 const SOCKET_PARTS = /^(?<path>\/.*?)(?:\?(?<query>[a-z]+=[^/?]*))?$/is;
 
 /**
- * Reads `redis://[user[:password]@]host[:port][/database]`, `redis+sentinel://[user[:password]@]host[:port],…/name[/database]`, the
- * same with `rediss` (TLS), or the path of a unix socket, which may end with `?db=`, `username=` and `password=`. One of Sentinels may end
+ * Reads `redis://[user[:password]@]host[:port][/database]`, `redis+sentinel://[user[:password]@]host[:port],…/name[/database]`,
+ * `redis+cluster://[user[:password]@]host[:port],…`, the same with `rediss` (TLS), or the path of a unix socket, which may end with `?db=`, `username=` and `password=`. One of Sentinels may end
  * with `?sentinelUsername=` and `sentinelPassword=`. User and password are percent-encoded (RFC 3986, section 2.1).
  * @throws PopfleetError `bad-config` whose message says what is wrong with the text, and repeats no part of it: it goes on
  *   from the name of the setting (`REDIS_URL: must …`)
@@ -48,6 +58,12 @@ const SOCKET_PARTS = /^(?<path>\/.*?)(?:\?(?<query>[a-z]+=[^/?]*))?$/is;
 export function readRedisUrl(text: string): RedisAddress {
   const trimmed = text.trim();
   return trimmed.startsWith('/') ? readSocket(trimmed) : readUrl(trimmed);
+}
+
+/** The address of one node of a cluster. */
+export function addressOfNode(address: RedisAddress, { host, port }: NodeAddress): RedisAddress {
+  const { cluster: _, ...access } = address;
+  return { ...access, host, port };
 }
 
 /** What is wrong with an address of Redis, to follow the name of its setting; `undefined` when nothing is. */
@@ -72,11 +88,9 @@ function readSocket(text: string): RedisAddress {
 }
 
 function readUrl(text: string): RedisAddress {
-  if (/^rediss?\+cluster:/i.test(text))
-    throw fault('names a Redis Cluster, which popfleet does not support yet');
-  if (!/^rediss?(?:\+sentinel)?:\/\/./i.test(text)) {
+  if (!/^rediss?(?:\+sentinel|\+cluster)?:\/\/./i.test(text)) {
     throw fault(
-      'must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel:// or / (a unix socket)',
+      'must begin with redis://, redis+sentinel:// or redis+cluster://, each with rediss for TLS, or with / (a unix socket)',
     );
   }
   if (/[\s\p{Cc}]/u.test(text)) throw fault('has white space in it: write it as %20');
@@ -85,7 +99,8 @@ function readUrl(text: string): RedisAddress {
   if (isInPassword) {
     throw fault('is not a valid URL: in user and password write @, /, ? and # as %40, %2F, %3F and %23');
   }
-  return /^rediss?:/i.test(text) ? readServer(text) : readSentinels(text);
+  if (/^rediss?:/i.test(text)) return readServer(text);
+  return /^rediss?\+sentinel:/i.test(text) ? readSentinels(text) : readCluster(text);
 }
 
 function readServer(text: string): RedisAddress {
@@ -99,8 +114,8 @@ function readServer(text: string): RedisAddress {
 
 function readSentinels(text: string): RedisAddress {
   const parts = SENTINEL_PARTS.exec(text)?.groups;
-  const hosts = parts?.['hosts']?.split(',').map((host) => HOST_PARTS.exec(host)?.groups);
-  if (!parts || !hosts?.every((host) => host !== undefined)) {
+  const hosts = readHosts(parts?.['hosts'], DEFAULT_SENTINEL_PORT);
+  if (!parts || !hosts) {
     throw fault(
       'is not a valid URL: write redis+sentinel://user:password@host1:port,host2:port/name/database',
     );
@@ -117,7 +132,7 @@ function readSentinels(text: string): RedisAddress {
     'sentinelPassword',
   ]);
   return {
-    sentinels: hosts.map((host) => readHost(host, DEFAULT_SENTINEL_PORT)),
+    sentinels: hosts,
     name,
     ...(sentinelUsername === undefined ? {} : { sentinelUsername: decode(sentinelUsername) }),
     ...(sentinelPassword === undefined ? {} : { sentinelPassword: decode(sentinelPassword) }),
@@ -125,9 +140,28 @@ function readSentinels(text: string): RedisAddress {
   };
 }
 
+function readCluster(text: string): RedisAddress {
+  const parts = CLUSTER_PARTS.exec(text)?.groups;
+  const cluster = readHosts(parts?.['hosts'], DEFAULT_PORT);
+  if (!parts || !cluster) {
+    throw fault('is not a valid URL: write redis+cluster://user:password@host1:port,host2:port');
+  }
+  if (parts['db']) {
+    throw fault('must not name a database: a Redis Cluster has none but 0, redis+cluster://host1,host2');
+  }
+  return { cluster, ...readAccess(parts, undefined) };
+}
+
 type Parts = Readonly<Record<string, string | undefined>>;
 
-function readHost({ host = '', port }: Parts, defaultPort: number): { host: string; port: number } {
+/** @returns `undefined` when one of them is no host */
+function readHosts(text: string | undefined, defaultPort: number): NodeAddress[] | undefined {
+  const hosts = text?.split(',').map((host) => HOST_PARTS.exec(host)?.groups);
+  if (!hosts?.every((host) => host !== undefined)) return undefined;
+  return hosts.map((host) => readHost(host, defaultPort));
+}
+
+function readHost({ host = '', port }: Parts, defaultPort: number): NodeAddress {
   return {
     host: host.replace(/^\[(.*)\]$/, '$1'),
     port: port === undefined ? defaultPort : readPort(port),

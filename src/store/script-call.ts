@@ -72,6 +72,11 @@ class ScriptCommand extends Command {
     this.#args = args;
   }
 
+  /** What tells a cluster where it goes: all keys of a place have the same slot. */
+  override getKeys(): string[] {
+    return [this.#prefix];
+  }
+
   override toWritable(socket: object): string | Buffer {
     const { lua, digest, loaded, keys } = this.#script;
     const isLoaded = loaded.has(socket);

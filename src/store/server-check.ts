@@ -14,9 +14,14 @@ export const SCRIPT_FLAGS_MAJOR = 7;
 /**
  * Puts a check in front of `ready`: a connection to a server that cannot be used is closed, and `error` says why. So
  * nothing is ever written to a replica, to a node of a cluster, or to database 0 because another one could not be selected.
+ * @param isOfCluster whether it has to be a node of a cluster; otherwise it must be none
  * @param onServer called with each server that can be used, before the connection is ready
  */
-export function checkBeforeReady(client: Redis, onServer: (facts: ServerFacts) => void): void {
+export function checkBeforeReady(
+  client: Redis,
+  isOfCluster: boolean,
+  onServer: (facts: ServerFacts) => void,
+): void {
   let notSelected: Error | undefined;
   client.on('connecting', () => {
     notSelected = undefined;
@@ -32,7 +37,7 @@ export function checkBeforeReady(client: Redis, onServer: (facts: ServerFacts) =
       throw new UnusableRedis(faultOf(notSelected) ?? 'no such database', notSelected.message);
     }
     const facts = readFacts(await client.info().catch(unlessNotPermitted));
-    refuseUnusable(facts);
+    refuseUnusable(facts, isOfCluster);
     onServer(facts);
   }
 
@@ -65,12 +70,13 @@ function readFacts(info: string): ServerFacts {
 }
 
 /** @throws UnusableRedis */
-function refuseUnusable(facts: ServerFacts): void {
-  if (facts.get('cluster_enabled') === '1') {
-    throw new UnusableRedis(
-      'cluster node',
-      'this is a cluster node: popfleet does not support Redis Cluster yet',
-    );
+function refuseUnusable(facts: ServerFacts, isOfCluster: boolean): void {
+  const mode = facts.get('cluster_enabled');
+  if (mode === '1' && !isOfCluster) {
+    throw new UnusableRedis('cluster node', 'this is a Redis Cluster: use redis+cluster://host1,host2');
+  }
+  if (mode === '0' && isOfCluster) {
+    throw new UnusableRedis('no cluster', 'this Redis is not part of a Redis Cluster: use redis://host');
   }
   if (facts.get('loading') === '1') throw new UnusableRedis('loading', 'LOADING: Redis is loading its data');
   if (facts.get('role') === 'slave') {

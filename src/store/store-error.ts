@@ -10,6 +10,8 @@ export type RedisFault =
   | 'readonly'
   | 'loading'
   | 'cluster node'
+  | 'no cluster'
+  | 'slot moving'
   | 'no such database'
   | 'no such primary'
   | 'not authenticated'
@@ -24,7 +26,8 @@ export type RedisFault =
 const REPLIES: readonly (readonly [RegExp, RedisFault])[] = [
   [/(^|-)READONLY|(^|-)UNBLOCKED|(^|-)MASTERDOWN|read ?only replica/, 'readonly'],
   [/(^|-)LOADING/, 'loading'],
-  [/(^|-)(CLUSTERDOWN|MOVED|ASK|CROSSSLOT|TRYAGAIN) |not allowed in cluster mode/, 'cluster node'],
+  [/(^|-)(ASK|TRYAGAIN) /, 'slot moving'],
+  [/(^|-)(CLUSTERDOWN|MOVED|CROSSSLOT) |not allowed in cluster mode/, 'cluster node'],
   [/DB index is out of range|invalid DB index/, 'no such database'],
   [/^(NOAUTH|WRONGPASS|DENIED)|^ERR (invalid password|AUTH )/, 'not authenticated'],
   [/ERR max number of clients/, 'too many clients'],
@@ -88,9 +91,12 @@ function isBroken(error: Error): boolean {
   return SOCKET_CALLS.has(syscall) || TLS_CODES.test(code);
 }
 
-/** True when the connection is away or about to go: it says so itself, in the log too. */
+/**
+ * True when Redis cannot be used just now, and the same call may work in a moment: the connection is away or about to go, which it says
+ * itself, in the log too, or the slot of the queue is on its way to another node.
+ */
 export function isOutage(error: unknown): boolean {
-  return isReplyLost(error) || asksForNewConnection(error);
+  return isReplyLost(error) || asksForNewConnection(error) || faultOf(error) === 'slot moving';
 }
 
 /** True when only a new connection can bring another answer: this one is to be thrown away. */
@@ -163,5 +169,6 @@ export function throwStoreError(error: unknown): never {
 const SENTENCES: Partial<Record<RedisFault, string>> = {
   readonly: 'This Redis takes no writes: it is a replica. Try again in a moment.',
   'not permitted': 'Redis does not let popfleet run a command. /readyz and the log of the server name it.',
-  'cluster node': 'This Redis is a cluster node, which popfleet does not support yet.',
+  'cluster node': 'This node of a Redis Cluster does not serve the queue. Try again in a moment.',
+  'slot moving': 'The queue is being moved to another node of the Redis Cluster. Try again in a moment.',
 };

@@ -2,7 +2,8 @@
 
 import type { Redis } from 'ioredis';
 import type { Service } from '../lifecycle.ts';
-import { type ConnectionSettings, openSubscriber } from './connection.ts';
+import type { ConnectionSettings } from './client.ts';
+import { openSubscriber } from './dedicated-connection.ts';
 import { placesOf, wakeChannel } from './keys.ts';
 
 /**

@@ -11,7 +11,7 @@ import { whenReady } from './connection.ts';
 import { readTasks } from './read-tasks.ts';
 import type { TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
-import { asksForNewConnection, isReplyLost, withStoreErrors } from './store-error.ts';
+import { isOutage, withStoreErrors } from './store-error.ts';
 import type { UnconfirmedStep } from './sweeper.ts';
 
 /** A step as it was asked for. */
@@ -179,8 +179,7 @@ export function createWorkflows(
     try {
       return await call();
     } catch (error) {
-      const mayWork = isReplyLost(error) || asksForNewConnection(error);
-      if (!mayWork || !(await whenReady(client, REPEAT_WITHIN_MS))) throw error;
+      if (!isOutage(error) || !(await whenReady(client, REPEAT_WITHIN_MS))) throw error;
       return call();
     }
   }

@@ -8,12 +8,8 @@ import { createEmbeddedRedis } from '../embedded/embedded-redis.ts';
 import { openPopfleet, type Popfleet } from '../library.ts';
 import { createLog, type Log } from '../log.ts';
 import { isTerminal, type TaskState } from '../protocol/task-state.ts';
-import {
-  type ConnectionSettings,
-  FRONT_DOOR_TIMING,
-  openCommandConnection,
-  whenReady,
-} from '../store/connection.ts';
+import type { ConnectionSettings } from '../store/client.ts';
+import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from '../store/connection.ts';
 import { createEventHub } from '../store/event-hub.ts';
 import { createEventReader } from '../store/event-reader.ts';
 import { createInspector, type Inspector } from '../store/inspector.ts';

@@ -4,7 +4,7 @@
 import * as v from 'valibot';
 import type { Service } from '../lifecycle.ts';
 import { WEBHOOK_QUEUE, WEBHOOK_TYPE } from '../protocol/webhook.ts';
-import type { ConnectionSettings } from '../store/connection.ts';
+import type { ConnectionSettings } from '../store/client.ts';
 import { defineTask } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
 import type { Log } from '../log.ts';

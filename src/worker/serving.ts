@@ -12,10 +12,12 @@ import { createWorkerMetrics, type WorkerMetrics } from '../metrics/worker-metri
 import { createLaneTurn } from '../protocol/lane.ts';
 import { type Announcement, announce } from '../store/announcement.ts';
 import { openBlockingPop } from '../store/blocking-pop.ts';
-import { type ConnectionSettings, openCommandConnection } from '../store/connection.ts';
+import type { ConnectionSettings } from '../store/client.ts';
+import { isCluster, openCommandConnection } from '../store/connection.ts';
 import { createConsumer } from '../store/consumer.ts';
 import { placesOf } from '../store/keys.ts';
 import { watchPermissions } from '../store/permissions.ts';
+import { createReadyLists } from '../store/ready-lists.ts';
 import { readDueTimes } from '../store/read-tasks.ts';
 import { createWakeListener } from '../store/wake-listener.ts';
 import type { Registry } from '../tasks/registry.ts';
@@ -31,6 +33,7 @@ import { Lease } from './lease.ts';
 import { createPrefetch, type Prefetch } from './prefetch.ts';
 import type { HandlerLink, OnRan } from './runners/runner.ts';
 import { createSlots, type Slots } from './slots.ts';
+import { createSpreadFetcher } from './spread-fetcher.ts';
 import { createSources, type Sources } from './sources.ts';
 
 export interface ServingSettings extends UpkeepSettings {
@@ -187,8 +190,12 @@ function* servicesOf(
   );
   yield atStop(() => farewell([...sweeps.values()].map((timer) => timer.stop())));
 
-  const open = () => openBlockingPop(connection, `${name}:feed`, command, blockMs);
-  const fetcher = createFetcher({ open, leases, slots, laneTurn, watch, log });
+  const open = (queue: string) => openBlockingPop(connection, `${name}:feed`, command, blockMs, queue);
+  const fetcherDeps = { leases, slots, laneTurn, watch, log };
+  const fetcher =
+    queues.length > 1 && isCluster(command)
+      ? createSpreadFetcher({ ...fetcherDeps, open, lists: createReadyLists(command) })
+      : createFetcher({ ...fetcherDeps, open: () => open(queues[0] ?? '') });
   const onChange = (): void => fetcher.nudge();
   const heartbeat = createHeartbeat({ leases, everyMs: settings.heartbeatMs, onChange, watch, log });
   command.on('ready', () => {

@@ -182,7 +182,7 @@ test('every fault is told at once, one line each', () => {
     'LOG_LEVEL: must be trace, debug, info, warn, error, fatal or silent',
     'PORT: must be a whole number from 0 to 65535',
     'QUEUES: must be queue names that match ^[a-z0-9][a-z0-9_.-]{0,63}$',
-    'REDIS_URL: must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel:// or / (a unix socket)',
+    'REDIS_URL: must begin with redis://, redis+sentinel:// or redis+cluster://, each with rediss for TLS, or with / (a unix socket)',
   ]);
 });
 

@@ -121,31 +121,36 @@ function podOf(manifest: Manifest): Pod {
   return (manifest as unknown as { spec: { template: { spec: Pod } } }).spec.template.spec;
 }
 
-describe.each(['compose.yaml', 'deploy/compose.sentinel.yaml'])('%s', (path) => {
-  // Where a variable has a default, that one is judged.
-  const compose = parse(read(path).replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1'), { merge: true }) as {
-    readonly services: Readonly<Record<string, { readonly environment?: object }>>;
-  };
+describe.each(['compose.yaml', 'deploy/compose.sentinel.yaml', 'deploy/compose.cluster.yaml'])(
+  '%s',
+  (path) => {
+    // Where a variable has a default, that one is judged.
+    const compose = parse(read(path).replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1'), { merge: true }) as {
+      readonly services: Readonly<Record<string, { readonly environment?: object }>>;
+    };
 
-  test('fits the schema of the Compose Specification', () => {
-    // `id` is of a draft that is older than the one it names; references do not need it.
-    const schema = JSON.parse(JSON.stringify(composeSchema), (name, part: unknown) =>
-      name === 'id' && typeof part === 'string' ? undefined : part,
-    ) as object;
-    const validate = new Ajv({ strict: false, validateSchema: false, formats: { duration: true } }).compile(
-      schema,
-    );
-    validate(compose);
-    expect(validate.errors).toBeNull();
-    expect(validate({ services: { one: { imagine: 'x' } } })).toBe(false);
-  });
+    test('fits the schema of the Compose Specification', () => {
+      // `id` is of a draft that is older than the one it names; references do not need it.
+      const schema = JSON.parse(JSON.stringify(composeSchema), (name, part: unknown) =>
+        name === 'id' && typeof part === 'string' ? undefined : part,
+      ) as object;
+      const validate = new Ajv({ strict: false, validateSchema: false, formats: { duration: true } }).compile(
+        schema,
+      );
+      validate(compose);
+      expect(validate.errors).toBeNull();
+      expect(validate({ services: { one: { imagine: 'x' } } })).toBe(false);
+    });
 
-  test('the variables of its services are settings', () => {
-    const names = Object.values(compose.services).flatMap(({ environment = {} }) => Object.keys(environment));
-    expect(names.length).toBeGreaterThan(3);
-    expect(names.filter((name) => !VARIABLES.has(name))).toEqual([]);
-  });
-});
+    test('the variables of its services are settings', () => {
+      const names = Object.values(compose.services).flatMap(({ environment = {} }) =>
+        Object.keys(environment),
+      );
+      expect(names.length).toBeGreaterThan(3);
+      expect(names.filter((name) => !VARIABLES.has(name))).toEqual([]);
+    });
+  },
+);
 
 describe('systemd', () => {
   const units = readdirSync(`${root}/deploy/systemd`).map((name) => `deploy/systemd/${name}`);

@@ -145,6 +145,14 @@ test.for(['server', 'worker', 'all'])(
   },
 );
 
+test('case 11: a Redis that is no node of a cluster, and was named as one, ends the start', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  const started = stage.spawn('worker', { REDIS_URL: redis.url.replace('redis:', 'redis+cluster:') });
+  expect(await started.exited).toBe(EXIT_CONFIG);
+  expect(started.errors()).toMatch(/^REDIS_URL: this Redis is not part of a Redis Cluster: use redis:\/\//);
+});
+
 test('case 11: a node of a cluster that is found only while the program runs', async (context) => {
   const stage = openStage(context);
   const proxy = await stage.proxy({ port: await freePort() });
@@ -152,7 +160,9 @@ test('case 11: a node of a cluster that is found only while the program runs', a
   await eventually(() => server.url().startsWith('http'));
   const redis = await stage.redis({ 'cluster-enabled': 'yes' });
   proxy.leadTo(redis.port);
-  await eventually(() => reasonsOf(server).some((reason) => reason.includes('this is a cluster node')));
+  await eventually(() =>
+    reasonsOf(server).some((reason) => reason.includes('this is a Redis Cluster: use redis+cluster://')),
+  );
   expect(await redisCheck(server)).toEqual({ status: 503, detail: 'cluster node' });
 });
 

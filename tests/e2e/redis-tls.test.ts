@@ -73,6 +73,6 @@ test('files that are not there, hold something else, or are of no use, are named
     'REDIS_TLS_CERT: is of use only together with REDIS_TLS_KEY: set both, or neither',
   ]);
   expect(faultsOf({ ...FILES, REDIS_URL: 'redis://host' })).toEqual([
-    'REDIS_URL: must begin with rediss:// or rediss+sentinel:// where REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY is set',
+    'REDIS_URL: must begin with rediss://, rediss+sentinel:// or rediss+cluster:// where REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY is set',
   ]);
 });

@@ -191,6 +191,11 @@ test('row 8: no source of the worker, or of what keeps queues whole, polls or sl
     'upkeep/sweep-all.ts': [/timer = setTimeout\(\(\) => \{$/],
     'upkeep/relay.ts': [/if \(waitMs > 0\) await delay\(waitMs\)/],
     'worker/fetcher.ts': [/await delay\(retryDelayMs\(failures, /],
+    // A queue where something waits, and whose pop has to wait for the slot of another one.
+    'worker/spread-fetcher.ts': [
+      /await delay\(retryDelayMs\(failures, /,
+      /await delay\(FOUND_NOTHING_MS, signal\)/,
+    ],
     'worker/until-done.ts': [/await delay\(retryDelayMs\(failures, /],
     'worker/completer.ts': [
       /await delay\(retryDelayMs\(failures, /,

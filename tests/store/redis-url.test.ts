@@ -48,6 +48,21 @@ test.each([
     },
   ],
   [
+    'redis+cluster://a,b:2,[::1]:3/',
+    {
+      cluster: [
+        { host: 'a', port: 6_379 },
+        { host: 'b', port: 2 },
+        { host: '::1', port: 3 },
+      ],
+      db: 0,
+    },
+  ],
+  [
+    'rediss+cluster://u:p%40%2F@a',
+    { cluster: [{ host: 'a', port: 6_379 }], db: 0, username: 'u', password: 'p@/', tls: {} },
+  ],
+  [
     'rediss+sentinel://u:p%40@a/my.main-1/4?sentinelPassword=s%3D&sentinelUsername=w',
     {
       sentinels: [{ host: 'a', port: 26_379 }],
@@ -111,7 +126,12 @@ test.each([
   [`redis+sentinel://:${SECRET}@a:0/main`, 'port'],
   [`redis+sentinel://:${SECRET}@a/main/x`, 'database'],
   [`redis+sentinel://:${SECRET}@a/main?sentinelpassword=${SECRET}`, 'sentinelPassword'],
-  [`redis+cluster://:${SECRET}@a,b`, 'does not support'],
+  [`redis+cluster://:${SECRET}@a,b/1`, 'must not name a database'],
+  [`redis+cluster://:${SECRET}@a,,b`, 'not a valid URL'],
+  [`redis+cluster://:${SECRET}@a,b?db=1`, 'not a valid URL'],
+  [`redis+cluster://:${SECRET}@a:70000`, 'port'],
+  [`redis+cluster://user@a,b`, 'without a password'],
+  [`redis+clusters://:${SECRET}@a,b`, 'must begin with'],
   [`/run/redis.sock?passwort=${SECRET}`, 'options'],
   ['/run/redis.sock?db=x', 'database'],
 ])('case 10: %s is refused', (text, words) => {

@@ -57,6 +57,8 @@ test.each<[string, RedisFault, boolean]>([
   ['WRONGPASS invalid username-password pair or user is disabled.', 'not authenticated', true],
   ['CLUSTERDOWN Hash slot not served', 'cluster node', true],
   ['MOVED 3999 127.0.0.1:6381', 'cluster node', true],
+  ['ASK 3999 127.0.0.1:6381', 'slot moving', false],
+  ['TRYAGAIN Multiple keys request during rehashing of slot', 'slot moving', false],
   ['ERR SELECT is not allowed in cluster mode', 'cluster node', true],
   ['NOREPLICAS Not enough good replicas to write.', 'no replicas', true],
   ['ERR DB index is out of range', 'no such database', false],

@@ -33,7 +33,7 @@ test.each(LANES)('a claim and a blocking pop that begin at %s take in the same o
   const order = (await take(4, first)).map(({ id }) => lanes.get(id));
   expect(order).toEqual([...Array(4)].map(() => first));
 
-  const pop = await openBlockingPop(silent(redis.url), 'pop', client, 100);
+  const pop = await openBlockingPop(silent(redis.url), 'pop', client, 100, QUEUE);
   const popped: Lane[] = [];
   for (let message = await pop.pop([QUEUE], first); message; message = await pop.pop([QUEUE], first)) {
     popped.push(message.lane);

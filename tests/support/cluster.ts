@@ -8,7 +8,14 @@ const SLOTS = 16_384;
 const MIGRATE_TIMEOUT_MS = 10_000;
 
 export interface TestCluster {
+  /** What `REDIS_URL` takes. */
+  readonly url: string;
+  /** The primaries, as they are at the start. */
   readonly nodes: readonly TestRedis[];
+  /** The replicas, in the order of their primaries. */
+  readonly replicas: readonly TestRedis[];
+  /** Resolves when the cluster serves all slots and every replica has all of its primary. */
+  whenWhole(): Promise<void>;
   /** A slot, the node that serves it from the start, and one that does not. */
   slotOf(
     key: string,
@@ -21,16 +28,30 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
-export async function startCluster(size: number): Promise<TestCluster> {
+interface ClusterSettings {
+  /** Whether each primary has a replica. */
+  readonly hasReplicas?: boolean;
+  /** Further options of redis.conf of each node. */
+  readonly redis?: Record<string, string>;
+}
+
+/** @param size how many primaries it has */
+export async function startCluster(
+  size: number,
+  { hasReplicas = false, redis = {} }: ClusterSettings = {},
+): Promise<TestCluster> {
   const nodes: TestRedis[] = [];
+  const replicas: TestRedis[] = [];
   const stop = async (): Promise<void> => {
-    await Promise.all(nodes.map((node) => node.stop()));
+    await Promise.all([...nodes, ...replicas].map((node) => node.stop()));
   };
+  const settings = { appendonly: 'no', 'cluster-enabled': 'yes', 'repl-diskless-sync-delay': '0', ...redis };
   try {
     for (let at = 0; at < size; at += 1) {
-      nodes.push(await startRedis({ appendonly: 'no', 'cluster-enabled': 'yes' }));
+      nodes.push(await startRedis(settings));
+      if (hasReplicas) replicas.push(await startRedis(settings));
     }
-    await join(nodes);
+    await join(nodes, replicas);
   } catch (error) {
     await stop();
     throw error;
@@ -38,8 +59,12 @@ export async function startCluster(size: number): Promise<TestCluster> {
   const ids = new Map<TestRedis, string>();
   for (const node of nodes) ids.set(node, await node.client.cluster('MYID'));
 
+  const all = [...nodes, ...replicas];
   return {
+    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
     nodes,
+    replicas,
+    whenWhole: () => whenWhole(all),
     async slotOf(key) {
       const slot = Number(await nodes[0]?.client.cluster('KEYSLOT', key));
       const owner = nodes[Math.floor((slot * nodes.length) / SLOTS)];
@@ -71,8 +96,8 @@ async function setSlot(client: Redis, slot: number, how: string, node = ''): Pro
   await client.call('CLUSTER', 'SETSLOT', slot, how, node);
 }
 
-/** Each node gets an even share of the slots; ends when all of them serve. */
-async function join(nodes: readonly TestRedis[]): Promise<void> {
+/** Each primary gets an even share of the slots, and a replica when there are some; ends when all of them serve. */
+async function join(nodes: readonly TestRedis[], replicas: readonly TestRedis[]): Promise<void> {
   for (const [at, { client }] of nodes.entries()) {
     const begin = Math.ceil((SLOTS * at) / nodes.length);
     const end = Math.ceil((SLOTS * (at + 1)) / nodes.length);
@@ -80,12 +105,29 @@ async function join(nodes: readonly TestRedis[]): Promise<void> {
     await client.call('CLUSTER', 'ADDSLOTS', ...slots);
     await client.call('CLUSTER', 'SET-CONFIG-EPOCH', at + 1);
   }
-  const [first, ...others] = nodes;
+  const all = [...nodes, ...replicas];
+  const [first, ...others] = all;
   for (const { port } of others) await first?.client.call('CLUSTER', 'MEET', '127.0.0.1', port);
+  for (const { client } of all) {
+    await eventually(async () => {
+      const info = (await client.call('CLUSTER', 'INFO')) as string;
+      return info.includes(`cluster_known_nodes:${all.length}`);
+    });
+  }
+  for (const [at, { client }] of replicas.entries()) {
+    const primary = await nodes[at]?.client.cluster('MYID');
+    await eventually(async () => (await client.call('CLUSTER', 'REPLICATE', String(primary))) === 'OK');
+  }
+  await whenWhole(all);
+}
+
+async function whenWhole(nodes: readonly TestRedis[]): Promise<void> {
   for (const { client } of nodes) {
     await eventually(async () => {
       const info = (await client.call('CLUSTER', 'INFO')) as string;
-      return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${nodes.length}`);
+      const replication = await client.info('replication');
+      const isCopied = replication.includes('role:master') || replication.includes('master_link_status:up');
+      return info.includes('cluster_state:ok') && isCopied;
     });
   }
 }

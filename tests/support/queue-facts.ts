@@ -33,6 +33,8 @@ export interface QueueFacts {
   ready(): Promise<number>;
   /** When the queue was last swept, by the clock of Redis. */
   sweptAtMs(): Promise<number>;
+  /** Resolves once no task waits or runs. */
+  whenQuiet(withinMs?: number): Promise<void>;
   /** Names of the workers with a lease. */
   workers(): Promise<string[]>;
   /** Ids of what a worker holds, as Redis sees it. */
@@ -52,7 +54,7 @@ interface Patience {
 }
 
 /** @param queue has to be the test's own */
-export function openQueueFacts(redis: TestRedis, queue = 'default'): QueueFacts {
+export function openQueueFacts(redis: Pick<TestRedis, 'client' | 'dir'>, queue = 'default'): QueueFacts {
   const client = redis.client;
   const key = queueKey(queue);
   const file = join(redis.dir, `${queue}.journal`);
@@ -119,6 +121,13 @@ export function openQueueFacts(redis: TestRedis, queue = 'default'): QueueFacts 
     async ready() {
       const lanes = ['high', 'normal', 'low'].map((lane) => client.llen(`${key}:ready:${lane}`));
       return (await Promise.all(lanes)).reduce((sum, length) => sum + length, 0);
+    },
+    async whenQuiet(withinMs) {
+      await eventually(async () => {
+        const { ready, running, scheduled, waiting } = await counts();
+        expect({ ready, running, scheduled, waiting }).toEqual({});
+        return true;
+      }, withinMs);
     },
     sweptAtMs: async () => Number(await client.hget(`${key}:queue`, 'swept_at')),
     workers: () => client.zrange(`${key}:workers`, '0', '-1'),

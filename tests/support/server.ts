@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { readConfig } from '../../src/config/config.ts';
 import { createLog } from '../../src/log.ts';
-import type { ConnectionSettings } from '../../src/store/connection.ts';
+import type { ConnectionSettings } from '../../src/store/client.ts';
 import {
   createServerRole,
   type Server,
