@@ -19,10 +19,8 @@ export class CallableScript {
   readonly keys: readonly string[];
   /** Sockets whose server has the script: it is sent whole once, then by its digest. */
   readonly loaded = new WeakSet<object>();
-  readonly #heads = new LRUCache<string, string>({
-    max: HEADS_KEPT,
-    memoMethod: (prefix) => this.#head(prefix),
-  });
+  /** Made at the first call: a connection knows some fifty scripts and calls a few of them. */
+  #heads: LRUCache<string, string> | undefined;
 
   constructor(lua: string, keys: readonly string[]) {
     this.lua = lua;
@@ -32,6 +30,7 @@ export class CallableScript {
 
   /** The number of keys and the keys, as RESP writes them. */
   headOf(prefix: string): string {
+    this.#heads ??= new LRUCache({ max: HEADS_KEPT, memoMethod: (one) => this.#head(one) });
     return this.#heads.memo(prefix);
   }
 

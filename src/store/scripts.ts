@@ -192,13 +192,23 @@ const ERRORS = {
   EXPIRED_ERROR: { name: 'Expired', message: 'it was not started before it expired' },
 } satisfies Record<string, TaskError>;
 
-/** What TypeScript owns and scripts read, as Lua. */
-const TABLES: readonly (readonly [name: string, lua: string])[] = [
-  ['TRANSITIONS', luaTable(Object.entries(TRANSITIONS).map(([from, to]) => [from, luaSet(to)]))],
+type Named = readonly (readonly [name: string, lua: string])[];
+
+/** How the text of a script mentions what it shares with others, or with TypeScript. */
+const MENTION = /\bQ\.([A-Za-z_]+)/g;
+
+/** Tables that TypeScript owns and scripts read, as Lua. */
+const TABLES: Named = [
   ['LANES', luaList(LANES)],
-  ['DEFAULT_LANE', `'${DEFAULT_LANE}'`],
   ['LANES_FROM', luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))],
   ['COUNT_FIELDS', luaList(COUNT_FIELDS)],
+];
+
+/** Texts and numbers that TypeScript owns and scripts read, as Lua. */
+const VALUES: Named = [
+  // A text costs a call nothing until it is read.
+  ['TRANSITIONS', `' ${movesOf(TRANSITIONS).join(' ')} '`],
+  ['DEFAULT_LANE', `'${DEFAULT_LANE}'`],
   ['ROW_BYTES', String(ROW_BYTES)],
   ['VALUE_BYTES', String(VALUE_BYTES)],
   ['STAYS_FROM', String(STAYS_FROM_MS)],
@@ -235,34 +245,37 @@ function joinScripts(flags: boolean, patch: (clock: string) => string): ScriptSo
   const sources = Object.entries(SCRIPTS).map(([name, parts]: [string, readonly string[]]) => {
     const header = flags ? `#!lua${REFUSED_WHEN_FULL.has(name) ? '' : ' flags=allow-oom'}\n` : '';
     const body = [...parts, name].map(textOf).join('\n');
-    const { opening, keys } = openingOf(body);
-    return [name, { lua: `${header}${opening}\n${body}`, keys }];
+    const { lua, keys } = resolveNames(body);
+    return [name, { lua: header + lua, keys }];
   });
   return Object.fromEntries(sources) as ScriptSources;
 }
 
 /**
- * The table `Q` as a script needs it, and the keys that it has to declare for that: those that its text mentions. So no
- * script touches a key that it has not declared, and none pays for tables that it does not use.
+ * A script whose text mentions `Q.<NAME>`. Single keys and values stand in its place, the tables that it mentions are made in `Q`,
+ * and the keys are those that it has to declare for that. So no script touches a key that it has not declared, and none pays at
+ * each call for a table that it does not use.
  */
-function openingOf(body: string): { readonly opening: string; readonly keys: readonly string[] } {
-  const mentioned = new Set(Array.from(body.matchAll(/\bQ\.([A-Za-z_]+)/g), ([, name = '']) => name));
+function resolveNames(body: string): ScriptSource {
+  const mentioned = new Set(Array.from(body.matchAll(MENTION), ([, name = '']) => name));
   const keys: string[] = [];
   const declare = (key: string): string => {
     if (!keys.includes(key)) keys.push(key);
     return `KEYS[${keys.indexOf(key) + 1}]`;
   };
-  const entries = [...TABLES, ...FILLED].filter(([name]) => mentioned.has(name));
+  const inPlace = new Map(VALUES);
   for (const [name, key] of SCRIPT_KEYS) {
-    if (mentioned.has(name)) entries.push([name, declare(key)]);
+    if (mentioned.has(name)) inPlace.set(name, declare(key));
   }
+  const entries = [...TABLES, ...FILLED].filter(([name]) => mentioned.has(name));
   for (const [name, fields] of SCRIPT_KEY_GROUPS) {
     if (!mentioned.has(name)) continue;
     const isList = fields[0]?.[0] === '1';
     const declared = fields.map(([field, key]) => [field, declare(key)] as const);
     entries.push([name, isList ? `{ ${declared.map(([, key]) => key).join(', ')} }` : luaTable(declared)]);
   }
-  return { opening: `local Q = ${luaTable(entries)}`, keys };
+  const resolved = body.replaceAll(MENTION, (mention, name: string) => inPlace.get(name) ?? mention);
+  return { lua: `local Q = ${luaTable(entries)}\n${resolved}`, keys };
 }
 
 function luaTable(entries: readonly (readonly [string, string])[]): string {
@@ -277,8 +290,9 @@ function luaList(words: readonly string[]): string {
   return `{ ${words.map((word) => `'${word}'`).join(', ')} }`;
 }
 
-function luaSet(words: readonly string[]): string {
-  return luaTable(words.map((word) => [word, 'true']));
+/** Each move that a table allows, as `<from>><to>`. */
+function movesOf(table: Readonly<Record<string, readonly string[]>>): readonly string[] {
+  return Object.entries(table).flatMap(([from, to]) => to.map((state) => `${from}>${state}`));
 }
 
 /** More arguments than this no call has, keys included: some services that speak the protocol of Redis take no more. */

@@ -58,7 +58,7 @@ export function checkScripts(sources: Scripts): CheckedScripts {
       return line.text.replace(CALL, (_, plain: string | undefined, sliced: string, column: number) => {
         number += 1;
         const site = `${name} ${line.file}:${line.number}${number > 1 ? ` (${number})` : ''}`;
-        const text = line.text.slice(column);
+        const text = withNames(line.text.slice(column), keys);
         if (called.has(at)) sites.push({ script: name as ScriptName, name: site, text });
         return `T.${plain ?? sliced}('${site}', `;
       });
@@ -69,6 +69,14 @@ export function checkScripts(sources: Scripts): CheckedScripts {
     return [name, { lua: written.join('\n'), keys }];
   });
   return { scripts: Object.fromEntries(scripts) as Scripts, sites };
+}
+
+/** As the file of the script writes it: `Q.LAST_ERRORS` where its key stands. */
+function withNames(text: string, keys: readonly string[]): string {
+  return text.replaceAll(
+    /KEYS\[(\d+)\]/g,
+    (_, number: string) => `Q.${(keys[Number(number) - 1] ?? '').toUpperCase().replaceAll('-', '_')}`,
+  );
 }
 
 /** Redis itself is asked which arguments of a call are keys. */

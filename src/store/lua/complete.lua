@@ -16,8 +16,7 @@ local function complete(id, source, word, digest, payload)
   end
   Q.load_tasks({ id })
   local task = Q.read_task(id)
-  local moves = task and Q.TRANSITIONS[task.state]
-  if not moves or moves.removed then return 'ended' end
+  if not task or not Q.may_move(task.state, 'cancelled') then return 'ended' end
   redis.call('HSET', Q.SOURCE_VALUES, field, table.concat({ word, digest, payload }, ' '))
   local wait = task.state == 'waiting' and Q.wait_of(id)
   if not wait or wait.word ~= 'open' or not string.find(wait.sources .. ' ', ' ' .. source .. ' ', 1, true) then return 'noted' end

@@ -20,6 +20,6 @@ if not task then
   return { 'gone', Q.appended }
 end
 -- A task that has ended is one that can be removed.
-if not Q.TRANSITIONS[task.state] or not Q.TRANSITIONS[task.state].removed then return { 'following', 0 } end
+if not Q.may_move(task.state, 'removed') then return { 'following', 0 } end
 Q.append_to_outbox({ { id = id, followers = all, state = task.state, done = blanks } })
 return { 'ended', Q.appended }

@@ -27,8 +27,7 @@ function acts.free(id, task, step)
   redis.call('ZREM', Q.UNCONFIRMED, id)
   step.is_held = false
   Q.put_step(id, step)
-  local moves = Q.TRANSITIONS[task.state]
-  if moves and moves.removed then list(id, task.state) end
+  if Q.may_move(task.state, 'removed') then list(id, task.state) end
 end
 
 -- The workflow was not committed.

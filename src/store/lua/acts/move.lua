@@ -3,7 +3,7 @@
 -- Returns 'moved'; 'pinned' when what follows an earlier end is still to be accepted; 'has-needs' when it came with needs, or its
 -- handler has waited for something: that is told of here; or the state it is in.
 function Q.acts.move(id, task, to)
-  if not Q.TRANSITIONS[task.state].moved then return task.state end
+  if not Q.may_move(task.state, 'moved') then return task.state end
   if Q.is_pinned(id) then return 'pinned' end
   if Q.control[8] and redis.call('HEXISTS', Q.NEEDS, id) + redis.call('HEXISTS', Q.SOURCES, id) + redis.call('HEXISTS', Q.WAITS, id) > 0 then
     return 'has-needs'

@@ -31,5 +31,8 @@ end
 -- What `write_header` makes of a task that has ended now, from the header that it had before: taking that apart would be slow.
 function Q.end_header(text, state, bytes) return state .. string.match(text, ' .*') .. ' ' .. Q.NOW_TEXT .. ' ' .. bytes end
 
+-- Whether a task may go from one state to another. Any other state, which a later release may know, leads nowhere.
+function Q.may_move(from, to) return string.find(Q.TRANSITIONS, ' ' .. from .. '>' .. to .. ' ', 1, true) ~= nil end
+
 -- The state alone.
 function Q.state_of(text) return text and string.match(text, '^%l+') or 'ready' end

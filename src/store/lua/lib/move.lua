@@ -6,7 +6,7 @@ Q.deltas, Q.single_moves, Q.moves_made = { bytes = 0 }, {}, 0
 -- The only place where tasks change their state: checks the move against the table and keeps the counts and the events.
 -- Moves all ids, or those from the index `first` on.
 function Q.move_many(ids, from, to, first)
-  if not Q.TRANSITIONS[from][to] then
+  if not Q.may_move(from, to) then
     error({ err = 'popfleet: illegal move from ' .. from .. ' to ' .. to })
   end
   local deltas, number = Q.deltas, #ids - (first or 1) + 1

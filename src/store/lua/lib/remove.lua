@@ -46,8 +46,7 @@ Q.PINNED_AGAIN_MS = 1000
 -- stays until it is not.
 function Q.remove(id, task)
   -- A later release may know more states.
-  local moves = task and Q.TRANSITIONS[task.state]
-  if not moves or not moves.removed then return false end
+  if not task or not Q.may_move(task.state, 'removed') then return false end
   -- What follows its end needs the row.
   if Q.is_pinned(id) then
     redis.call('ZADD', Q.KEPT, Q.NOW + Q.PINNED_AGAIN_MS, id)
