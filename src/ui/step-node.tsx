@@ -45,10 +45,10 @@ export function StepNode({
         href={linkToTask(task)}
         data-step={name}
         tabindex={isActive ? 0 : -1}
-        aria-label={words.filter(Boolean).join(', ')}
         onFocus={() => choose(name)}
         onMouseEnter={() => choose(name)}
       >
+        <title>{words.filter(Boolean).join(', ')}</title>
         <rect class="node-box" width={NODE.width} height={NODE.height} rx="7" />
         <path
           class="node-edge"
