@@ -121,10 +121,10 @@ function waitSentence(unmet: readonly string[]): string {
     unmet.find((one) => one.startsWith(word))?.slice(word.length);
   const until = valueOf(' until ');
   const children = valueOf(' children ');
-  const named = unmet.filter((one) => !/^[ >]/.test(one));
-  if (named.length > 0 && named.every((one) => one === START))
+  const needs = unmet.filter((one) => !/^[ >]/.test(one));
+  if (needs.length > 0 && needs.every((one) => one === START))
     return 'It waits until all steps of its workflow are written.';
-  const names = named.filter((one) => one !== START).map((one) => one.replace(/^\./, 'token '));
+  const names = needs.filter((one) => one !== START).map((one) => one.replace(/^\./, 'token '));
   const time = until === undefined ? '' : toTime(Number(until));
   const open = unmet.filter((one) => one.startsWith('>')).length;
   const waits = [

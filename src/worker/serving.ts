@@ -191,11 +191,7 @@ function* servicesOf(
   yield atStop(() => farewell([...sweeps.values()].map((timer) => timer.stop())));
 
   const open = (queue: string) => openBlockingPop(connection, `${name}:feed`, command, blockMs, queue);
-  const fetcherDeps = { leases, slots, laneTurn, watch, log };
-  const fetcher =
-    queues.length > 1 && isCluster(command)
-      ? createSpreadFetcher({ ...fetcherDeps, open, lists: createReadyLists(command) })
-      : createFetcher({ ...fetcherDeps, open: () => open(queues[0] ?? '') });
+  const fetcher = openFetcher(command, queues, open, { leases, slots, laneTurn, watch, log });
   const onChange = (): void => fetcher.nudge();
   const heartbeat = createHeartbeat({ leases, everyMs: settings.heartbeatMs, onChange, watch, log });
   command.on('ready', () => {
@@ -212,6 +208,18 @@ function* servicesOf(
     await farewell(leases.map((lease) => lease.settled()));
   });
   yield { start: fetcher.start, stop: () => within(fetcher.stop(), blockMs + FAREWELL_MS) };
+}
+
+/** In a cluster, one pop cannot wait for several queues. */
+function openFetcher(
+  command: ReturnType<typeof openCommandConnection>,
+  queues: readonly string[],
+  open: (queue: string) => ReturnType<typeof openBlockingPop>,
+  deps: Omit<Parameters<typeof createFetcher>[0], 'open'>,
+): ReturnType<typeof createFetcher> {
+  return queues.length > 1 && isCluster(command)
+    ? createSpreadFetcher({ ...deps, open, lists: createReadyLists(command) })
+    : createFetcher({ ...deps, open: () => open(queues[0] ?? '') });
 }
 
 interface MeasuredParts {
