@@ -115,15 +115,22 @@ function pathsOf(path: string, params: Operation['params'] = {}): readonly strin
   return paths;
 }
 
-/** `paths` of the OpenAPI document. */
-export function documentPaths(routes: readonly Route[]): Readonly<Record<string, object>> {
+/** What the OpenAPI document says of the routes. */
+export interface DocumentedRoutes {
+  readonly paths: Readonly<Record<string, object>>;
+  /** Answers that many operations share, by name: those of errors. */
+  readonly responses: Readonly<Record<string, object>>;
+}
+
+export function documentRoutes(routes: readonly Route[]): DocumentedRoutes {
   const paths: Record<string, Record<string, object>> = {};
+  const responses: Record<string, object> = {};
   for (const { method, path, operation } of routes) {
     if (!operation) continue;
     const name = path.replaceAll(/:(\w+)/g, '{$1}');
-    paths[name] = { ...paths[name], [method.toLowerCase()]: specOf(operation, method, path) };
+    paths[name] = { ...paths[name], [method.toLowerCase()]: specOf(operation, method, path, responses) };
   }
-  return paths;
+  return { paths, responses };
 }
 
 /** Error codes of all operations, of those that write, of those that change a queue, and of those that need a key. */
@@ -132,7 +139,8 @@ const OF_WRITES: readonly ErrorCode[] = ['cross-site'];
 const OF_CHANGES: readonly ErrorCode[] = ['upgrade-needed'];
 const OF_KEYS: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'quota-exceeded'];
 
-function specOf(operation: Operation, method: string, path: string): object {
+/** @param shared gets the answers of errors */
+function specOf(operation: Operation, method: string, path: string, shared: Record<string, object>): object {
   const { id, tag, summary, description, scope, body, answers, problems = [] } = operation;
   return {
     operationId: id,
@@ -150,13 +158,16 @@ function specOf(operation: Operation, method: string, path: string): object {
       ? { requestBody: { required: !operation.isBodyOptional, content: toContent(body, 'input') } }
       : {}),
     responses: {
-      ...toProblems([
-        ...OF_ALL,
-        ...(method === 'GET' ? [] : OF_WRITES),
-        ...(method === 'GET' || scope === 'public' ? [] : OF_CHANGES),
-        ...(scope === 'public' ? [] : OF_KEYS),
-        ...problems,
-      ]),
+      ...toProblems(
+        [
+          ...OF_ALL,
+          ...(method === 'GET' ? [] : OF_WRITES),
+          ...(method === 'GET' || scope === 'public' ? [] : OF_CHANGES),
+          ...(scope === 'public' ? [] : OF_KEYS),
+          ...problems,
+        ],
+        shared,
+      ),
       ...Object.fromEntries(Object.entries(answers).map(([status, one]) => [status, toResponse(one)])),
     },
   };
@@ -205,21 +216,26 @@ function toContent(bodies: Readonly<Record<string, Schema | JsonSchema>>, mode: 
   );
 }
 
-/** The errors as one answer for each status, whose description names the codes. */
-function toProblems(codes: readonly ErrorCode[]): object {
+/**
+ * The errors as one answer for each status, whose description names the codes.
+ * @param shared gets the answers, by their codes: most operations have the same
+ */
+function toProblems(codes: readonly ErrorCode[], shared: Record<string, object>): object {
   const byStatus = new Map<number, Set<ErrorCode>>();
   for (const code of codes) {
     const { status } = ERROR_CODES[code];
     byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code));
   }
   return Object.fromEntries(
-    [...byStatus].map(([status, names]) => [
-      status,
-      {
-        description: [...names].map((code) => `\`${code}\`: ${ERROR_CODES[code].title}`).join('; '),
+    [...byStatus].map(([status, names]) => {
+      const sorted = [...names].toSorted();
+      const name = sorted.join('.');
+      shared[name] = {
+        description: sorted.map((code) => `\`${code}\`: ${ERROR_CODES[code].title}`).join('; '),
         content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-      },
-    ]),
+      };
+      return [status, { $ref: `#/components/responses/${name}` }];
+    }),
   );
 }
 

@@ -23,16 +23,21 @@ export interface DocumentedOperation {
   readonly 'x-scope': string;
   readonly parameters: readonly Parameter[];
   readonly requestBody?: { readonly content: Readonly<Record<string, Media>> };
-  readonly responses: Readonly<
-    Record<string, { readonly description: string; readonly content?: Readonly<Record<string, Media>> }>
-  >;
+  readonly responses: Readonly<Record<string, DocumentedAnswer>>;
+}
+interface DocumentedAnswer {
+  readonly description: string;
+  readonly content?: Readonly<Record<string, Media>>;
 }
 export interface OpenApiDocument {
   readonly openapi: string;
   readonly paths: Readonly<
     Record<string, Readonly<Record<string, Omit<DocumentedOperation, 'method' | 'path'>>>>
   >;
-  readonly components: { readonly schemas: Readonly<Record<string, JsonSchema>> };
+  readonly components: {
+    readonly schemas: Readonly<Record<string, JsonSchema>>;
+    readonly responses: Readonly<Record<string, DocumentedAnswer>>;
+  };
 }
 
 export async function documentOf(url: string): Promise<OpenApiDocument> {
@@ -47,10 +52,23 @@ export function operationsOf({ paths, components }: OpenApiDocument): Documented
       Object.assign(structuredClone(one), {
         path,
         method: method.toUpperCase(),
+        responses: resolveAnswers(one.responses, components.responses),
         ...(one.requestBody && { requestBody: resolveRefs(one.requestBody, components.schemas) }),
       }),
     ),
   );
+}
+
+/** Puts shared answers where they are referred to. */
+function resolveAnswers(
+  answers: DocumentedOperation['responses'],
+  shared: DocumentedOperation['responses'],
+): DocumentedOperation['responses'] {
+  const resolved = Object.entries(answers).map(([status, answer]) => {
+    const ref = '$ref' in answer ? String(answer.$ref).split('/').at(-1) : undefined;
+    return [status, ref === undefined ? answer : (shared[ref] ?? answer)] as const;
+  });
+  return Object.fromEntries(resolved);
 }
 
 /** Puts in place what is referred to. Schemas that refer to themselves cannot be written so. */

@@ -8,7 +8,7 @@ import { answer, respond } from '../answer.ts';
 import type { Deps } from '../deps.ts';
 import { callComponents } from '../call-schema.ts';
 import { hoistComponents } from '../../views/component.ts';
-import { documentPaths, type JsonSchema, type Route, route, TAGS, toJson } from '../operation.ts';
+import { documentRoutes, type JsonSchema, type Route, route, TAGS, toJson } from '../operation.ts';
 import { sendFile, type StaticFile, staticFile } from '../static-file.ts';
 
 const ProblemSchema = v.object({
@@ -145,6 +145,7 @@ function writeDocument(
   { registry, hostRules, cookie }: DocsDeps,
   routes: readonly Route[],
 ): Uint8Array<ArrayBuffer> {
+  const { paths, responses } = documentRoutes(routes);
   const document = {
     openapi: '3.1.0',
     info: {
@@ -158,12 +159,13 @@ function writeDocument(
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     components: {
       schemas: { Problem: toJson(ProblemSchema, 'output') },
+      responses,
       securitySchemes: {
         key: { type: 'http', scheme: 'bearer', description: 'An API key (`popfleet key`).' },
         session: { type: 'apiKey', in: 'cookie', name: cookie.name, description: 'From `POST /v1/session`.' },
       },
     },
-    paths: documentPaths(routes),
+    paths,
   };
   return Uint8Array.from(Buffer.from(JSON.stringify(withComponents(document, callComponents(registry)))));
 }
