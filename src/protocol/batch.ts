@@ -1,8 +1,8 @@
 // What a caller says of a batch: tasks that are counted together, and what follows when all of them have ended.
 
 import * as v from 'valibot';
-import { IDEMPOTENCY_KEY } from './names.ts';
 import { callEntries } from './options.ts';
+import { recordEntries } from './record-entries.ts';
 
 /** Tasks of one request. */
 const MOST_AT_ONCE = 10_000;
@@ -12,20 +12,7 @@ const { key: _key, keyWindowMs: _window, queue, ...taskOptions } = callEntries;
 const ThenEntries = { type: v.string(), input: v.optional(v.unknown()), queue, ...taskOptions };
 
 export const BatchSchema = v.strictObject({
-  name: v.optional(
-    v.pipe(
-      v.string(),
-      v.minLength(1, 'must not be empty'),
-      v.maxLength(200, 'must have at most 200 characters'),
-    ),
-  ),
-  key: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(IDEMPOTENCY_KEY, 'must be 1 to 255 printable ASCII characters without blanks'),
-      v.description('The same key finds the batch that was made with it, as long as its record is kept.'),
-    ),
-  ),
+  ...recordEntries('batch'),
   queue: v.pipe(queue, v.description('The queue that keeps the record. Members may be in any.')),
   then: v.optional(
     v.strictObject({

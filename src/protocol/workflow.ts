@@ -2,8 +2,8 @@
 
 import * as v from 'valibot';
 import type { FieldFault } from './errors.ts';
-import { IDEMPOTENCY_KEY } from './names.ts';
 import { callEntries } from './options.ts';
+import { recordEntries } from './record-entries.ts';
 import { referencesIn } from './references.ts';
 import { invalidInput, pointerBelow } from './validate.ts';
 
@@ -25,20 +25,7 @@ const StepSchema = v.strictObject({
 });
 
 export const WorkflowSchema = v.strictObject({
-  name: v.optional(
-    v.pipe(
-      v.string(),
-      v.minLength(1, 'must not be empty'),
-      v.maxLength(200, 'must have at most 200 characters'),
-    ),
-  ),
-  key: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(IDEMPOTENCY_KEY, 'must be 1 to 255 printable ASCII characters without blanks'),
-      v.description('The same key finds the workflow that was made with it, as long as its record is kept.'),
-    ),
-  ),
+  ...recordEntries('workflow'),
   cancelSiblings: v.optional(
     v.pipe(v.boolean(), v.description('When a step is dead, all that have not ended are cancelled.')),
   ),

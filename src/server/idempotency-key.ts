@@ -26,6 +26,18 @@ export function keyOfHeader(c: Context<AppEnv>): string | undefined {
 }
 
 /**
+ * A call with the key of its header, if it has one there.
+ * @throws PopfleetError `invalid-header` when the body has another one
+ */
+export function withKeyOfHeader<Call extends { readonly key?: string | undefined }>(
+  c: Context<AppEnv>,
+  given: Call,
+): Call {
+  const key = sameKey(keyOfHeader(c), given.key);
+  return key === undefined ? given : { ...given, key };
+}
+
+/**
  * The key of a call that may have one in its header, its body, or both.
  * @throws PopfleetError `invalid-header` when they differ
  */

@@ -1,6 +1,6 @@
 // The arrow keys of the graph of a workflow.
 
-import type { WorkflowStep } from './workflow-types.d.ts';
+import type { WorkflowStep } from './api-workflow-types.d.ts';
 import { followersOf, type Layout, type Placed } from './layers.ts';
 
 /** Left and right lead along the needs, up and down within the layer. */

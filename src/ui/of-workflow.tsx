@@ -1,7 +1,7 @@
 // The workflow of a task that is a step: what it needs, and what waits for it.
 
 import type { Task } from './api-types.d.ts';
-import type { Workflow, WorkflowStep } from './workflow-types.d.ts';
+import type { Workflow, WorkflowStep } from './api-workflow-types.d.ts';
 import { toShortId } from './format.ts';
 import { Card, Chip } from './parts.tsx';
 import { linkToTask, linkToWorkflow } from './place.ts';

@@ -1,7 +1,7 @@
 // One step in the graph of a workflow.
 
 import { serverNow } from './api.ts';
-import type { WorkflowStep } from './workflow-types.d.ts';
+import type { WorkflowStep } from './api-workflow-types.d.ts';
 import { toDuration } from './format.ts';
 import { NODE, type Placed } from './layers.ts';
 import { markOf } from './parts.tsx';

@@ -3,7 +3,7 @@
 
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { WorkflowStep } from './workflow-types.d.ts';
+import type { WorkflowStep } from './api-workflow-types.d.ts';
 import { focusStep, moveBy } from './graph-keys.ts';
 import { type Edge, layOut, type Layout, NODE, type Point } from './layers.ts';
 import { Card } from './parts.tsx';

@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { callApi } from './api.ts';
-import type { Workflow, WorkflowStep } from './workflow-types.d.ts';
+import type { Workflow, WorkflowStep } from './api-workflow-types.d.ts';
 import { plural, toCount, toDuration, toShortId } from './format.ts';
 import { Action, Card, Chip, Empty, Facts, IdLine, Mark, Pending, Table, Ticking, Time } from './parts.tsx';
 import { linkTo, linkToQueue, linkToTask } from './place.ts';

@@ -1,7 +1,7 @@
 // Workflows, newest first, filtered and in pages.
 
 import type { Items } from './api-types.d.ts';
-import type { WorkflowRow } from './workflow-types.d.ts';
+import type { WorkflowRow } from './api-workflow-types.d.ts';
 import { Choice } from './choice.tsx';
 import { toDuration, toShortId } from './format.ts';
 import { serverNow } from './api.ts';

@@ -21,7 +21,8 @@ import { readBody } from '../body.ts';
 import { knows, visibleQueues } from '../caller.ts';
 import { ENQUEUE_PROBLEMS } from '../call-schema.ts';
 import type { Deps } from '../deps.ts';
-import { keyOfHeader, sameKey } from '../idempotency-key.ts';
+import { withKeyOfHeader } from '../idempotency-key.ts';
+import { answerMade, madeContract } from '../made.ts';
 import { type Operation, pageLimit, readQuery, ROWS_A_PAGE, type Route, route } from '../operation.ts';
 import { senderOf } from '../sender.ts';
 import { BATCH_BODIES, ITEM_LIMITS, readBatchItems } from './batch.ts';
@@ -79,17 +80,14 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
   return [
     route('POST', '/v1/batches', OPEN, async (c) => {
       const given = validate(noList(BatchSchema), await readBody(c, deps.batchLimitBytes));
-      const key = sameKey(keyOfHeader(c), given.key);
-      const call = key === undefined ? given : { ...given, key };
+      const call = withKeyOfHeader(c, given);
       const sender = senderOf(c, deps.quota);
       const tasks = call.tasks && (await readTasks(call.tasks, sender));
       const { id, home, isReplayed } = await acceptBatch.open(call, tasks, sender);
       const record = await batches.find(id, [home]);
       if (!record) throw new PopfleetError('internal', 'The batch is gone already. Is Redis being emptied?');
       const body = toBatchView(record, c.get('basePath'));
-      const headers = { Location: body.links.self, ...c.get('rateLimit') };
-      if (!isReplayed) return answer(c, 202, body, headers);
-      return answer(c, 200, body, { ...headers, 'Idempotent-Replayed': 'true' });
+      return answerMade(c, body, isReplayed);
     }),
     route('GET', '/v1/batches', LIST, async (c) => {
       const { limit = ROWS_A_PAGE, cursor } = readQuery(c, listEntries);
@@ -147,13 +145,7 @@ const OPEN: Operation = {
   summary: 'Open a batch, or send one with all of its tasks',
   description:
     'A batch counts tasks of any queues. `then.complete` follows once, when it is closed and all of them have ended; `then.success` once, when all have succeeded, also after dead ones were retried. With `tasks` (at most 10,000) it is closed at once; without them it takes tasks until it is closed, up to 1,000,000. The same `key` finds the batch that was made with it, as long as its record is kept.',
-  scope: 'enqueue',
-  headers: { 'Idempotency-Key': 'As `key` of the body.' },
-  body: { 'application/json': RequestSchema, 'application/cbor': RequestSchema },
-  answers: {
-    200: { ...ONE, description: 'Its key has made it before.' },
-    202: { ...ONE, description: 'It was accepted.' },
-  },
+  ...madeContract(RequestSchema, ONE),
   problems: [...ENQUEUE_PROBLEMS, 'forbidden'],
 };
 const LIST: Operation = {

@@ -20,7 +20,8 @@ import { readBody } from '../body.ts';
 import { knows, visibleQueues } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { findWorkflow, noWorkflow } from '../find-workflow.ts';
-import { keyOfHeader, sameKey } from '../idempotency-key.ts';
+import { withKeyOfHeader } from '../idempotency-key.ts';
+import { answerMade, madeContract } from '../made.ts';
 import { type Operation, pageLimit, readQuery, ROWS_A_PAGE, type Route, route } from '../operation.ts';
 import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { senderOf } from '../sender.ts';
@@ -70,16 +71,13 @@ export function workflowRoutes(
   return [
     route('POST', '/v1/workflows', POST, async (c) => {
       const given = validate(noList(WorkflowSchema), await readBody(c, deps.batchLimitBytes));
-      const key = sameKey(keyOfHeader(c), given.key);
-      const call = key === undefined ? given : { ...given, key };
+      const call = withKeyOfHeader(c, given);
       const { id, home, isReplayed } = await acceptWorkflow.accept(call, senderOf(c, deps.quota));
       const record = await workflows.find(id, [home]);
       if (!record)
         throw new PopfleetError('internal', 'The workflow is gone already. Is Redis being emptied?');
       const body = toWorkflowView(record, await workflows.tasks(record.plan.steps), c.get('basePath'));
-      const headers = { Location: body.links.self, ...c.get('rateLimit') };
-      if (!isReplayed) return answer(c, 202, body, headers);
-      return answer(c, 200, body, { ...headers, 'Idempotent-Replayed': 'true' });
+      return answerMade(c, body, isReplayed);
     }),
     route('GET', '/v1/workflows', LIST, async (c) => {
       const { limit = ROWS_A_PAGE, cursor, state, name } = readQuery(c, listEntries);
@@ -124,13 +122,7 @@ const POST: Operation = {
   summary: 'Send tasks that need each other',
   description:
     'It is checked whole, and accepted whole or not at all: no step begins before all are there. A step begins when all that it needs have succeeded; what these bring it finds as `context.needs`, and its input may refer to it: `{"$from": "<step>", "path": "/a/b"}`. When one of them fails, the step is dead (`NeedFailed`), unless `onNeedFailed` says `run` or `cancel`. The same `key` finds the workflow that was made with it, as long as its record is kept.',
-  scope: 'enqueue',
-  headers: { 'Idempotency-Key': 'As `key` of the body.' },
-  body: { 'application/json': RequestSchema, 'application/cbor': RequestSchema },
-  answers: {
-    200: { ...ONE, description: 'Its key has made it before.' },
-    202: { ...ONE, description: 'It was accepted.' },
-  },
+  ...madeContract(RequestSchema, ONE),
   problems: [
     'malformed-body',
     'too-large',
