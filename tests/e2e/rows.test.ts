@@ -189,7 +189,7 @@ test('row 8: no source of the worker, or of what keeps queues whole, polls or sl
     'upkeep/sweep-timer.ts': [/timer = setTimeout\(fire, ms\)/],
     // A server's look at all queues, and ends that share calls.
     'upkeep/sweep-all.ts': [/timer = setTimeout\(\(\) => \{$/],
-    'upkeep/relay.ts': [/if \(waitMs > 0\) await delay\(waitMs\)/],
+    'upkeep/relay.ts': [/if \(waitMs > 0 && !isChain\) await delay\(waitMs\)/],
     'worker/fetcher.ts': [/await delay\(retryDelayMs\(failures, /],
     // A queue where something waits, and whose pop has to wait for the slot of another one.
     'worker/spread-fetcher.ts': [
