@@ -19,7 +19,7 @@ const { client } = await startStore((build) => {
   const scripts = buildScriptsWithClock(build);
   const lua = scripts.claim.lua
     .replace('\n-- Claiming, shared by', `${GUARD}\n-- Claiming, shared by`)
-    .replace('ready = { running = true,', 'ready = { scheduled = true, running = true,');
+    .replace(' ready>running ', ' ready>running ready>scheduled ');
   return { ...scripts, claim: { ...scripts.claim, lua } };
 });
 
