@@ -14,7 +14,7 @@ import { startRedis, type TestRedis } from '../support/redis.ts';
 import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 import { openStore } from '../support/store.ts';
 
-const TASKS = fileURLToPath(new URL('../fixtures/children.mjs', import.meta.url));
+const TASKS = fileURLToPath(new URL('../fixtures/spawning.mjs', import.meta.url));
 
 let redis: TestRedis;
 let server: RoleHere;
