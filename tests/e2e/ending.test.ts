@@ -186,6 +186,11 @@ it('case 37: where nothing can be given back a second signal ends it soon, and a
   onTestFinished(() => frozen.stop());
   const hung = { ...env, REDIS_URL: frozen.url, SHUTDOWN_GRACE_MS: '600000', BLOCK_MS: '60000' };
   const [patient, pressed] = await Promise.all([started('worker', hung), started('worker', hung)]);
+  // One that waits for nothing yet ends in order.
+  await eventually(async () => {
+    const clients = (await frozen.client.client('LIST')) as string;
+    return clients.split(' cmd=brpop ').length === 3;
+  });
   await frozen.signal('SIGSTOP');
   for (const one of [patient, pressed]) one.signal('SIGTERM');
   await eventually(() => [patient, pressed].every((one) => says(one, 'stopping')));
