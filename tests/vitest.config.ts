@@ -29,15 +29,15 @@ async function idleShare(): Promise<number> {
   return (idleMs() - before) / (performance.now() - began) / cpus().length;
 }
 
-// Most files wait for timers and processes of their own: where nothing else runs, two more than there are cores (of which a small machine
-// has two) take what the others leave; on a busy machine that would starve them all.
+// Most files wait for timers and processes of their own: where nothing else runs, one more than there are cores (of which a small machine
+// has two) takes what the others leave; on a busy machine that would starve them all.
 const isBusy = (await idleShare()) < 0.5;
 
 export default defineConfig({
   test: {
     root,
     globalSetup: ['tests/support/nothing-left.ts'],
-    maxWorkers: isBusy ? 2 : 4,
+    maxWorkers: isBusy ? 2 : 3,
     sequence: { sequencer: LongFirst },
     projects: [
       {

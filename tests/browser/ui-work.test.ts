@@ -111,13 +111,11 @@ describe.skipIf(!hasBrowser)('many tasks', () => {
     }
     const few = await costOfAnswers();
     await sendMany('add', inputs.slice(100), { queue: 'many', ...LATER });
-    // A machine that is busy delays one page more than another: what is the same is so at one time of some.
-    let most = 0;
-    for (let round = 0; round < 4; round += 1) {
-      most = (await costOfAnswers()) / few;
-      if (most < 1.2) break;
-    }
-    expect(most).toBeLessThan(1.2);
+    // Fifteen times as many tasks: a page that read them all would cost about as many times as much. A busy machine delays one page more than
+    // another, so what is the same is so at one time of some, and about.
+    let most = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 4 && most >= 3; round += 1) most = (await costOfAnswers()) / few;
+    expect(most).toBeLessThan(3);
     const twoBeats = async (): Promise<void> => {
       for (let beat = 0; beat < 2; beat += 1) await page().waitForResponse(isBeat);
     };
