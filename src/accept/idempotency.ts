@@ -23,6 +23,15 @@ export function keyReused(whose: string, pointer?: string): PopfleetError {
   );
 }
 
+/** The error for a key that has made another record than the request asks for. */
+export function recordKeyReused(what: 'batch' | 'workflow', id: string): PopfleetError {
+  return new PopfleetError(
+    'idempotency-key-reused',
+    `The key belongs to the ${what} ${id}, which was asked for in another way.`,
+    { faults: [{ pointer: '#/key', detail: 'belongs to another request' }] },
+  );
+}
+
 /** Whether the key of a task has made it before. @throws PopfleetError `redis-unavailable` */
 export async function isRepeat({ queue, task: { extras } }: Prepared, owners: KeyOwners): Promise<boolean> {
   if (!extras?.key) return false;

@@ -19,6 +19,7 @@ import { writeWebhook } from '../store/webhook-follower.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import { validateInput } from '../tasks/input-schema.ts';
 import type { Registry } from '../tasks/registry.ts';
+import { ownedKey } from './owned-key.ts';
 import { searchFieldsOf } from './search-fields.ts';
 
 /** The sender of tasks. */
@@ -240,8 +241,7 @@ function toExtras(
   if (call.key === undefined) return others;
   const { key, keyWindowMs, ...request } = call;
   const windowMs = keyWindowMs ?? defaults.keyWindowMs ?? DEFAULT_KEY_WINDOW_MS;
-  const name = owner === undefined ? key : `${owner}:${key}`;
-  return { ...others, key: { key: name, windowMs, digest: requestDigest(request) } };
+  return { ...others, key: { key: ownedKey(owner, key), windowMs, digest: requestDigest(request) } };
 }
 
 function firstState({ delayMs, runAt }: Call): Prepared['state'] {

@@ -1,7 +1,9 @@
 // Accepts batches and their members: a record, then numbers, then the members under the ids of these, then the word that they are there.
 
 import type { Accept } from '../accept/accept.ts';
+import { recordKeyReused } from '../accept/idempotency.ts';
 import { type Position, type Prepared, type Sender } from '../accept/new-task.ts';
+import { ownedKey } from '../accept/owned-key.ts';
 import type { BatchCall } from '../protocol/batch.ts';
 import { compact } from '../protocol/compact.ts';
 import { PopfleetError } from '../protocol/errors.ts';
@@ -107,7 +109,7 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
       const members = tasks && queuesOf(order.map((at) => tasks[at] as Prepared));
       const then = { success: success && followerOf(success), complete: complete && followerOf(complete) };
       const opened = await store.open(plan, requestDigest(call), then, members);
-      if (opened.word === 'conflict') throw keyTaken(opened.id);
+      if (opened.word === 'conflict') throw recordKeyReused('batch', opened.id);
       if (opened.word === 'replayed') {
         return { id: opened.id, home, isReplayed: true, tasks: [], verdicts: new Map() };
       }
@@ -158,18 +160,10 @@ function planOf(
     id,
     home: queue,
     name,
-    key: key === undefined || sender.key === undefined ? key : `${sender.key}:${key}`,
+    key: key === undefined ? undefined : ownedKey(sender.key, key),
     success: thenOf('success'),
     complete: thenOf('complete'),
   });
-}
-
-function keyTaken(id: string): PopfleetError {
-  return new PopfleetError(
-    'idempotency-key-reused',
-    `The key belongs to the batch ${id}, which was asked for in another way.`,
-    { faults: [{ pointer: '#/key', detail: 'belongs to another request' }] },
-  );
 }
 
 function toMember(prepared: Prepared, home: string, batch: string, number: number): Prepared {
@@ -190,8 +184,13 @@ function followerOf({ queue, task: { lane, content, extras } }: Prepared): strin
 
 /** Positions of tasks, those of one queue behind each other. */
 function orderOf(tasks: readonly Prepared[]): readonly number[] {
-  const queues = [...new Set(tasks.map(({ queue }) => queue))];
-  return queues.flatMap((queue) => tasks.flatMap((task, at) => (task.queue === queue ? [at] : [])));
+  const positions = new Map<string, number[]>();
+  for (const [at, { queue }] of tasks.entries()) {
+    const own = positions.get(queue);
+    if (own) own.push(at);
+    else positions.set(queue, [at]);
+  }
+  return [...positions.values()].flat();
 }
 
 function queuesOf(tasks: readonly Prepared[]): MemberQueues {

@@ -3,16 +3,15 @@
 
 import type { Redis } from 'ioredis';
 import { derivedTaskId, timeOfTaskId } from '../protocol/task-id.ts';
-import { TASK_ID_CHARS } from '../protocol/names.ts';
-import { whenReady } from './connection.ts';
 import { createInspector } from './inspector.ts';
 import { homeOf, keyOf, nameOf, type Place, placeOf } from './keys.ts';
 import { writeLink } from './outbox.ts';
 import { registerQueues } from './queue-names.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { runScript, type ScriptName } from './scripts.ts';
-import { asksForNewConnection, isReplyLost, withStoreErrors } from './store-error.ts';
+import { withStoreErrors } from './store-error.ts';
 import type { UnconfirmedMembers } from './sweeper.ts';
+import { twice } from './twice.ts';
 
 /** What was asked for. It never changes. */
 export interface BatchPlan {
@@ -102,15 +101,10 @@ export interface Batches {
   ): Promise<void>;
   /** Takes no more members. @returns false when there is no such batch */
   close(home: string, id: string): Promise<boolean>;
-  /** The batch that was made with a key, and the digest of its request. */
-  findKey(home: string, key: string): Promise<{ readonly id: string; readonly digest: string } | undefined>;
   find(id: string, queues: readonly string[]): Promise<BatchRecord | undefined>;
   /** Newest first. @param before id behind which the page begins */
   list(queues: readonly string[], limit: number, before?: string): Promise<readonly BatchRecord[]>;
 }
-
-/** How long a repeat waits for its connection, in milliseconds. */
-const REPEAT_WITHIN_MS = 500;
 
 /** The id of a member: of its batch and its number. */
 export function memberId(batch: string, number: number): string {
@@ -160,15 +154,8 @@ function reservationOf(members: MemberQueues): ScriptArgument[] {
  * @param onAppended told of places whose outbox has more to relay
  */
 export function createBatches(client: Redis, onAppended: (place: Place) => void = () => undefined): Batches {
-  async function run(name: ScriptName, home: string, args: readonly ScriptArgument[]): Promise<unknown> {
-    try {
-      return await runScript(client, name, homeOf(home), args);
-    } catch (error) {
-      const mayWork = isReplyLost(error) || asksForNewConnection(error);
-      if (!mayWork || !(await whenReady(client, REPEAT_WITHIN_MS))) throw error;
-      return runScript(client, name, homeOf(home), args);
-    }
-  }
+  const run = (name: ScriptName, home: string, args: readonly ScriptArgument[]): Promise<unknown> =>
+    twice(client, () => runScript(client, name, homeOf(home), args));
 
   async function change(home: string, args: readonly ScriptArgument[]): Promise<boolean> {
     const [word, appended] = (await run('batch', home, args)) as [Buffer, number];
@@ -203,12 +190,6 @@ export function createBatches(client: Redis, onAppended: (place: Place) => void 
     },
     close: (home, id) => change(home, ['close', id]),
 
-    async findKey(home, key) {
-      const owner = await client.hget(keyOf(homeOf(home), 'batch-keys'), key);
-      return owner === null
-        ? undefined
-        : { id: owner.slice(0, TASK_ID_CHARS), digest: owner.slice(TASK_ID_CHARS) };
-    },
     async find(id, queues) {
       const found = await Promise.all(queues.map((queue) => readBatch(client, homeOf(queue), id)));
       return found.find((record) => record !== undefined);

@@ -7,12 +7,12 @@ import { homeOf, keyOf, type Place } from './keys.ts';
 import { acceptWaiting, type NeedPolicy, type WaitingTask } from './needs.ts';
 import { registerQueues } from './queue-names.ts';
 import { type ScriptArgument } from './script-call.ts';
-import { whenReady } from './connection.ts';
 import { readTasks } from './read-tasks.ts';
 import type { TaskRecord } from './record.ts';
 import { runScript } from './scripts.ts';
-import { isOutage, withStoreErrors } from './store-error.ts';
+import { withStoreErrors } from './store-error.ts';
 import type { UnconfirmedStep } from './sweeper.ts';
+import { twice } from './twice.ts';
 
 /** A step as it was asked for. */
 export interface WorkflowStep {
@@ -164,9 +164,6 @@ interface FoundWorkflows {
 const LOOKED_AT = 1_000;
 const LOOKED_AT_ONCE = 200;
 
-/** How long a repeat waits for its connection, in milliseconds. */
-const REPEAT_WITHIN_MS = 500;
-
 /**
  * @param client a connection of `openCommandConnection`
  * @param onAppended told of places whose outbox has more to relay
@@ -175,15 +172,6 @@ export function createWorkflows(
   client: Redis,
   onAppended: (place: Place) => void = () => undefined,
 ): Workflows {
-  async function twice<Result>(call: () => Promise<Result>): Promise<Result> {
-    try {
-      return await call();
-    } catch (error) {
-      if (!isOutage(error) || !(await whenReady(client, REPEAT_WITHIN_MS))) throw error;
-      return call();
-    }
-  }
-
   async function change(home: string, args: readonly ScriptArgument[]) {
     const reply = (await runScript(client, 'workflow', homeOf(home), args)) as [
       number,
@@ -201,21 +189,23 @@ export function createWorkflows(
       await registerQueues(client, [plan.home]);
       const { id, home, key = '', steps } = plan;
       const args = [id, key, digest, JSON.stringify(plan), followers, steps.length, COMMIT_WITHIN_MS];
-      const [word, found] = (await twice(() =>
+      const [word, found] = (await twice(client, () =>
         runScript(client, 'workflow-open', homeOf(home), args),
       )) as Buffer[];
       return { word: String(word) as 'opened' | 'known' | 'replayed' | 'conflict', id: String(found) };
     },
     async accept(queue, tasks) {
-      await twice(() => acceptWaiting(client, queue, tasks));
+      await twice(client, () => acceptWaiting(client, queue, tasks));
     },
     async waitAgain(queue, generation, steps) {
       const args = [generation, CONFIRM_WITHIN_MS, ...steps.flatMap(({ id, needs }) => [id, needs])];
-      const answers = (await twice(() => runScript(client, 'rewait', homeOf(queue), args))) as Buffer[];
+      const answers = (await twice(client, () =>
+        runScript(client, 'rewait', homeOf(queue), args),
+      )) as Buffer[];
       return answers.map(String) as ('waiting' | 'gone')[];
     },
-    commit: (home, id, generation) => twice(() => change(home, ['commit', id, generation])),
-    withdraw: (home, id, generation) => twice(() => change(home, ['withdraw', id, generation])),
+    commit: (home, id, generation) => twice(client, () => change(home, ['commit', id, generation])),
+    withdraw: (home, id, generation) => twice(client, () => change(home, ['withdraw', id, generation])),
     cancel: (home, id) => change(home, ['cancel', id]),
     retry: (home, id) => change(home, ['retry', id, COMMIT_WITHIN_MS]),
     ended: (home, ends) =>

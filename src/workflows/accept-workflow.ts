@@ -1,7 +1,9 @@
 // Accepts workflows, and retries them: a record, then waiting tasks, then the commit that lets them begin.
 
 import type { Accept } from '../accept/accept.ts';
+import { recordKeyReused } from '../accept/idempotency.ts';
 import type { Position, Prepared, Sender } from '../accept/new-task.ts';
+import { ownedKey } from '../accept/owned-key.ts';
 import { compact } from '../protocol/compact.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { Call } from '../protocol/options.ts';
@@ -135,13 +137,7 @@ function replayed(
   own?: string,
 ): AcceptedWorkflow {
   if (word === 'conflict' || (digest !== undefined && digest !== own)) {
-    throw new PopfleetError(
-      'idempotency-key-reused',
-      `The key belongs to the workflow ${id}, which was asked for in another way.`,
-      {
-        faults: [{ pointer: '#/key', detail: 'belongs to another request' }],
-      },
-    );
+    throw recordKeyReused('workflow', id);
   }
   return { id, home, isReplayed: true };
 }
@@ -155,7 +151,7 @@ function planOf(
   // The home of a workflow with a key has to be the same when it is sent again.
   const home = steps[0]?.prepared.queue;
   if (home === undefined) throw invalidInput([{ pointer: '#/tasks', detail: 'must have a step at least' }]);
-  const key = call.key === undefined || sender.key === undefined ? call.key : `${sender.key}:${call.key}`;
+  const key = call.key === undefined ? undefined : ownedKey(sender.key, call.key);
   return compact<WorkflowPlan>({
     id,
     home,

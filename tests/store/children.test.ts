@@ -11,7 +11,7 @@ import { createConsumer } from '../../src/store/consumer.ts';
 import { homeOf } from '../../src/store/keys.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createOutbox, type OutboxEntry } from '../../src/store/outbox.ts';
-import { createSweeper } from '../../src/store/sweeper.ts';
+import { createModelSweeper } from '../support/model-sweeper.ts';
 import { childSource } from '../../src/protocol/source.ts';
 import { readWait } from '../../src/store/waits.ts';
 import { relayEntries } from '../../src/upkeep/relay.ts';
@@ -88,14 +88,7 @@ class World {
   private readonly flaws: Flaws;
   private readonly outbox = createOutbox(client);
   private readonly operator = createOperator(client);
-  private readonly sweepSide = createSweeper(client, {
-    leaseMs: 1_000,
-    slice: 5,
-    popGraceMs: 400,
-    retentionMs: 1e12,
-    retentionBytes: 0,
-    periodMs: 250,
-  });
+  private readonly sweepSide = createModelSweeper(client);
 
   constructor(queue: ScriptedQueue, parent: string, flaws: Flaws) {
     this.queue = queue;

@@ -15,7 +15,7 @@ import { createOperator } from '../../src/store/operator.ts';
 import { createOutbox, type OutboxEntry } from '../../src/store/outbox.ts';
 import type { NewTask } from '../../src/store/new-task.ts';
 import { createProducer, type Producer } from '../../src/store/producer.ts';
-import { createSweeper } from '../../src/store/sweeper.ts';
+import { createModelSweeper } from './model-sweeper.ts';
 import { relayEntries } from '../../src/upkeep/relay.ts';
 import { createLinks } from '../../src/workflows/links.ts';
 import type { ModelClock } from './model-clock.ts';
@@ -73,14 +73,7 @@ export class BatchModel {
     this.batches = createBatches(client);
     this.outbox = createOutbox(client);
     this.operator = createOperator(client);
-    this.sweeper = createSweeper(client, {
-      leaseMs: 1_000,
-      slice: 5,
-      popGraceMs: 400,
-      retentionMs: 1e12,
-      retentionBytes: 0,
-      periodMs: 250,
-    });
+    this.sweeper = createModelSweeper(client);
   }
 
   async run(one: BatchStep): Promise<unknown> {

@@ -14,7 +14,7 @@ import { homeOf } from '../../src/store/keys.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createOutbox, type OutboxEntry } from '../../src/store/outbox.ts';
 import type { Producer } from '../../src/store/producer.ts';
-import { createSweeper } from '../../src/store/sweeper.ts';
+import { createModelSweeper } from './model-sweeper.ts';
 import { confirmSteps, createWorkflows, type Workflows } from '../../src/store/workflows.ts';
 import { relayEntries } from '../../src/upkeep/relay.ts';
 import { createAcceptWorkflow } from '../../src/workflows/accept-workflow.ts';
@@ -68,14 +68,7 @@ export class FlowModel {
     this.outbox = createOutbox(client);
     this.operator = createOperator(client);
     this.watched = new FlowWatch(client, FLOW_QUEUES);
-    this.sweep = createSweeper(client, {
-      leaseMs: 1_000,
-      slice: 5,
-      popGraceMs: 400,
-      retentionMs: 1e12,
-      retentionBytes: 0,
-      periodMs: 250,
-    });
+    this.sweep = createModelSweeper(client);
   }
 
   get starts(): number {
