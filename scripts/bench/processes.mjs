@@ -1,6 +1,7 @@
 // Processes that a measurement starts: workers and servers. Each ends with the measurement.
 
 import { spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -91,14 +92,20 @@ export function output(program, args, options = {}) {
   return stdout;
 }
 
-/** A port that nobody listens on just now. */
+/** A port that nobody listens on just now, below those that the kernel gives to connections (32,768 and up on Linux). */
 export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(30_000, 32_768);
+    const server = createServer().listen(port, '127.0.0.1');
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** Waits until a server at this address takes tasks. */

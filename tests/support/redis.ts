@@ -27,7 +27,7 @@ export interface TestRedis {
 /** @param settings further options of redis.conf, such as `{ maxmemory: '8mb' }` */
 export async function startRedis(settings: Record<string, string> = {}): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'popfleet-test-'));
-  const port = await (settings['cluster-enabled'] === 'yes' ? freeNodePort() : freePort());
+  const port = await freePort();
   const options = {
     port: String(port),
     bind: '127.0.0.1',
@@ -77,21 +77,30 @@ export async function startRedis(settings: Record<string, string> = {}): Promise
   };
 }
 
-/** A port that nobody listens on just now. */
+/**
+ * Ports of the tests: below those that the kernel gives to connections and to who listens on port 0 (32,768 and up on
+ * Linux), so that nothing takes one between its choice and its use. Each of vitest's workers has a part of its own.
+ * A node of a cluster listens for the others at a port that is higher by 10,000, which is below them too.
+ */
+const PORTS_FROM = 10_000;
+const PORTS_OF_A_WORKER = 1_250;
+const WORKERS = 8;
+let next = Math.floor(Math.random() * PORTS_OF_A_WORKER);
+
+/** A port that nobody listens on just now, and that no other test is given. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new TypeError('no port');
-  return address.port;
+  const part = Number(process.env['VITEST_POOL_ID'] ?? 0) % WORKERS;
+  for (;;) {
+    const port = PORTS_FROM + part * PORTS_OF_A_WORKER + next;
+    next = (next + 1) % PORTS_OF_A_WORKER;
+    if (await isFree(port)) return port;
+  }
 }
 
-/** A port whose node of a cluster can listen for the others: it does so at a port that is higher by 10,000. */
-async function freeNodePort(): Promise<number> {
-  for (;;) {
-    const port = await freePort();
-    if (port + 10_000 < 65_536) return port;
-  }
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }

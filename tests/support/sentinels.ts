@@ -62,6 +62,8 @@ sentinel failover-timeout ${PRIMARY_NAME} 3000
     async whenReady(replicas) {
       for (const client of clients) {
         await eventually(async () => {
+          const ended = processes.findIndex(({ exitCode }) => exitCode !== null);
+          if (ended >= 0) throw new Error(`the Sentinel at port ${ports[ended]} has ended`);
           const others = (await ask(client, 'sentinels', PRIMARY_NAME)) as string[][];
           const copies = (await ask(client, 'replicas', PRIMARY_NAME)) as string[][];
           const isUp = (one: string[]): boolean => one[one.indexOf('flags') + 1] === 'slave';
