@@ -8,7 +8,7 @@ import { homeOf, placeOf } from '../store/keys.ts';
 import type { OutboxEntry } from '../store/outbox.ts';
 import { childSource } from '../protocol/source.ts';
 import { type Completion, completeSources } from '../store/waits.ts';
-import { errorOfEnd } from '../workflows/error-of-end.ts';
+import { asNeed, errorOfEnd } from '../workflows/error-of-end.ts';
 
 /** @param ends of children, and who has made each @throws Error of ioredis */
 export async function tellParents(
@@ -17,8 +17,9 @@ export async function tellParents(
   ends: readonly { readonly entry: OutboxEntry; readonly parent: string }[],
 ): Promise<void> {
   const completions = ends.map(({ entry, parent }): Completion => {
-    const { id, state, result } = entry;
-    const value = state === 'succeeded' ? result : encodeCbor(errorOfEnd(entry));
+    const end = asNeed(entry);
+    const { id, state, result } = end;
+    const value = state === 'succeeded' ? result : encodeCbor(errorOfEnd(end));
     return { id: parent, source: childSource(id), word: state as Completion['word'], value };
   });
   await completeSources(client, homeOf(queue), completions);

@@ -44,6 +44,8 @@ export interface OutboxEntry {
   readonly id: string;
   /** `gone`: there was no such task when something wanted to follow it. `moved`: the task itself goes to another queue. */
   readonly state: string;
+  /** It was deleted before it had ended, which ends it as `cancelled`; whoever needs it is told that it is gone. */
+  readonly isDeleted?: boolean;
   /** Milliseconds of the Redis clock. */
   readonly endedAt: number;
   /** Position of the first of `followers` among all that follow the task. */
@@ -189,12 +191,14 @@ function readEntry(
   place: Place,
   [name, words, followers, result, error, step]: (Buffer | null)[],
 ): OutboxEntry {
-  const [state = '', endedAt, done, until] = String(words).split(' ');
+  const [word = '', endedAt, done, until] = String(words).split(' ');
+  const isDeleted = word === 'deleted';
   return {
     place,
     name: String(name),
     id: String(name).slice(0, TASK_ID_CHARS),
-    state,
+    state: isDeleted ? 'cancelled' : word,
+    ...(isDeleted && { isDeleted }),
     endedAt: Number(endedAt),
     from: Number(done),
     followers: readFollowers(String(followers)).slice(Number(done), Number(until)),

@@ -12,7 +12,7 @@ import { homeOf } from '../store/keys.ts';
 import { type NeedOutcome, type Settlement, settleNeeds } from '../store/needs.ts';
 import type { Link, OutboxEntry } from '../store/outbox.ts';
 import { actOnSteps, createWorkflows, type StepAct, type StepEnd } from '../store/workflows.ts';
-import { errorOfEnd } from './error-of-end.ts';
+import { asNeed, errorOfEnd } from './error-of-end.ts';
 
 /** A link, and the entry of which it is told. */
 interface Telling {
@@ -68,7 +68,10 @@ export function createLinks(client: Redis): Links {
     const cancelling = new Set<string>();
     for (const [id, home] of flows) if (await workflows.isCancelling(home, id)) cancelling.add(id);
     return tellings.map((telling) =>
-      settlementOf(telling, cancelling.has(telling.entry.step?.workflow ?? '')),
+      settlementOf(
+        { ...telling, entry: asNeed(telling.entry) },
+        cancelling.has(telling.entry.step?.workflow ?? ''),
+      ),
     );
   }
 

@@ -123,17 +123,24 @@ test('a wait ends at its time limit; children that nobody waits for go on; a can
 
 test('a child that is deleted, or moved away, is told of; one that no handler has made is none', async () => {
   await pause('pause');
-  const id = await send(url, 'parent', { children: numbers(2), queue: 'side' });
+  const id = await send(url, 'parent', { children: numbers(3), queue: 'side' });
   const children = await eventually(async () => {
     const { state, children: made } = await look(url, id);
     return state === 'waiting' && made;
   });
   expect((await call(`${url}/v1/tasks/${children[0]?.task}`, { method: 'DELETE' })).status).toBe(204);
+  expect((await act(url, children[1]?.task ?? '', 'cancel')).status).toBe(200);
   const client = await openStore(redis.url);
   await moveAll(client, 'side', 'default').finally(() => client.disconnect());
-  expect((await finished(url, id)).result).toMatchObject({
-    children: [{ state: 'cancelled' }, { state: 'succeeded', result: { number: 1 } }],
+  const { result, children: shown } = await finished(url, id);
+  expect(result).toMatchObject({
+    children: [
+      { state: 'removed', error: { name: 'NeedGone' } },
+      { state: 'cancelled', error: { name: 'Cancelled' } },
+      { state: 'succeeded', result: { number: 2 } },
+    ],
   });
+  expect(shown?.map(({ state }) => state)).toEqual(['removed', 'cancelled', 'succeeded']);
   await pause('resume');
 });
 
