@@ -1,8 +1,8 @@
 // Runs the tests of what differs between releases of Node (threads, modules, streams, signals) on the Node that the
 // image ships. Arguments are test files or folders; without any, the parts below.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { programOf } from './cached-package.mjs';
 
 /** As in Containerfile. */
 const MAJOR = 24;
@@ -33,8 +33,7 @@ const PARTS = [
 ];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const folder = `${root}node_modules/.cache/node-${MAJOR}`;
-const node = `${folder}/node_modules/node/bin/node`;
+const node = programOf('node', MAJOR);
 
 function run(file, args) {
   const { status, error } = spawnSync(file, args, { cwd: root, stdio: 'inherit' });
@@ -42,10 +41,6 @@ function run(file, args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-// The package of that name brings the binary in a package of its own for each platform.
-if (!existsSync(node)) {
-  run('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--loglevel=error', `node@${MAJOR}`]);
-}
 run(node, ['--version']);
 const parts = process.argv.length > 2 ? process.argv.slice(2) : PARTS;
 run(node, ['node_modules/vitest/vitest.mjs', 'run', '--config', 'tests/vitest.config.ts', ...parts]);
