@@ -27,6 +27,7 @@ import { readTaskId } from './protocol/task-id.ts';
 import { invalidInput, validate } from './protocol/validate.ts';
 import type { TlsFiles } from './store/client.ts';
 import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from './store/connection.ts';
+import { createDurableProducers } from './store/durable.ts';
 import { createEventHub } from './store/event-hub.ts';
 import { createEventReader } from './store/event-reader.ts';
 import { createInspector } from './store/inspector.ts';
@@ -110,6 +111,9 @@ export interface PopfleetSettings {
   /** What an address with TLS trusts and shows: PEM texts. */
   readonly redisTls?: TlsFiles;
   readonly tasks: readonly TaskDefinition[];
+  /** As the variables `DURABLE_REPLICAS` and `DURABLE_WAIT_MS` of a server, for tasks with the option `durability`. */
+  readonly durableReplicas?: number;
+  readonly durableWaitMs?: number;
   /** A level of pino; `warn` by default. */
   readonly logLevel?: string;
 }
@@ -117,6 +121,11 @@ export interface PopfleetSettings {
 const OPEN_WITHIN_MS = 2_000;
 /** A program that reaches Redis may send to every queue, without a quota. */
 const SENDER: Sender = { key: undefined, queues: undefined, traceparent: undefined };
+
+function wholeNumber(most: number) {
+  const message = `must be a whole number from 1 to ${most}`;
+  return v.pipe(v.number(message), v.integer(message), v.minValue(1, message), v.maxValue(most, message));
+}
 
 const SettingsSchema = v.strictObject(
   {
@@ -138,6 +147,8 @@ const SettingsSchema = v.strictObject(
       v.custom<TaskDefinition>(isTaskDefinition, 'was not made by defineTask()'),
       'must be an array of what defineTask() returns',
     ),
+    durableReplicas: v.optional(wholeNumber(100), 1),
+    durableWaitMs: v.optional(wholeNumber(60_000), 1_500),
     logLevel: v.optional(v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`), 'warn'),
   },
   'must be an object',
@@ -145,7 +156,7 @@ const SettingsSchema = v.strictObject(
 
 /** `openPopfleet` of index.ts, which has its contract: programs reach this module through it alone. */
 export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet> {
-  const { redisUrl, redisTls, tasks, logLevel } = readSettings(settings);
+  const { redisUrl, redisTls, tasks, logLevel, ...levels } = readSettings(settings);
   const registry = toRegistry(tasks.map((definition) => ({ definition, source: 'the list of tasks' })));
   const log = createLog(logLevel, { role: 'library' });
   const connection = { url: redisUrl, tls: redisTls, log };
@@ -155,7 +166,8 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
   const operator = createOperator(command, relay.soon);
   const waitpoints = createWaitpoints(command);
   const store = createWorkflows(command, relay.soon);
-  const accept = openAccept(command, registry);
+  const durable = createDurableProducers(connection, 'library', levels);
+  const accept = openAccept(command, registry, undefined, undefined, durable);
   const hub = createEventHub((listener) => createEventReader(connection, command, listener));
   const waiters = createWaiters(inspector, hub);
   let closed = false;
@@ -176,10 +188,7 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
     throw new PopfleetError('shutting-down', 'The connection to popfleet was closed.');
   }
 
-  function toHandle({ queue, task }: Prepared, verdict: Verdict | undefined, { call }: Position): SentTask {
-    if (verdict?.word === 'conflict') throw keyReused(ofTask(verdict.id), `#${call}/key`);
-    return new SentTask(verdict?.id ?? task.id, verdict !== undefined, queue, waitForEnd);
-  }
+  const toHandle = handleMaker(waitForEnd);
 
   /** @param id in any case */
   async function find(id: unknown): Promise<TaskRecord | undefined> {
@@ -232,8 +241,27 @@ export async function openPopfleet(settings: PopfleetSettings): Promise<Popfleet
       closed = true;
       waiters.stop();
       void hub.stop();
+      durable.stop();
       command.disconnect();
     },
+  };
+}
+
+/** Makes handles of tasks that were sent. @throws PopfleetError `idempotency-key-reused` */
+function handleMaker(waitForEnd: ConstructorParameters<typeof SentTask>[1]) {
+  return (
+    { queue, task, durability }: Prepared,
+    verdict: Verdict | undefined,
+    { call }: Position,
+  ): SentTask => {
+    if (verdict?.word === 'conflict') throw keyReused(ofTask(verdict.id), `#${call}/key`);
+    const sent = {
+      id: verdict?.id ?? task.id,
+      queue,
+      replayed: verdict?.word === 'replayed',
+      durability: verdict?.reached ?? (durability && 'memory'),
+    };
+    return new SentTask(sent, waitForEnd);
   };
 }
 

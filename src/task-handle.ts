@@ -2,6 +2,7 @@
 
 import { decodeStored } from './protocol/cbor.ts';
 import { PopfleetError } from './protocol/errors.ts';
+import type { Durability } from './protocol/options.ts';
 import { readTaskError } from './protocol/task-error.ts';
 import { invalidInput } from './protocol/validate.ts';
 import type { TaskRecord } from './store/record.ts';
@@ -10,6 +11,8 @@ export interface TaskHandle<Result = unknown> {
   readonly id: string;
   /** True when the idempotency key has found the task that the same request made before. */
   readonly replayed: boolean;
+  /** Where Redis had it, for a task that asked for a `durability`: less than that when it was not reached in time. */
+  readonly durability: Durability | undefined;
   /**
    * Waits until the task has ended, for an event of Redis and without polling.
    * @param options.timeoutMs how long to wait, 0 to 24 days; 24 days by default
@@ -49,16 +52,23 @@ export function demandWait(timeoutMs: number): void {
   throw invalidInput([{ pointer: '#/timeoutMs', detail: `must be a number from 0 to ${LONGEST_WAIT_MS}` }]);
 }
 
+/** What is known of a task that was sent. */
+interface Sent extends Pick<TaskHandle, 'id' | 'replayed' | 'durability'> {
+  readonly queue: string;
+}
+
 /** A class, because one is made for each task: its methods exist once. */
 export class SentTask implements TaskHandle<never> {
   readonly id: string;
   readonly replayed: boolean;
+  readonly durability: Durability | undefined;
   readonly #queue: string;
   readonly #waitForEnd: WaitForEnd;
 
-  constructor(id: string, replayed: boolean, queue: string, waitForEnd: WaitForEnd) {
+  constructor({ id, replayed, durability, queue }: Sent, waitForEnd: WaitForEnd) {
     this.id = id;
     this.replayed = replayed;
+    this.durability = durability;
     this.#queue = queue;
     this.#waitForEnd = waitForEnd;
   }

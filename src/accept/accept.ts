@@ -3,12 +3,13 @@
 
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
-import type { Call } from '../protocol/options.ts';
+import type { Call, Durability } from '../protocol/options.ts';
 import type { Schedule } from '../protocol/schedule.ts';
+import type { DurableProducers } from '../store/durable.ts';
 import type { KeyOwners } from '../store/key-owners.ts';
 import type { Producer, Verdict } from '../store/producer.ts';
 import type { Registry } from '../tasks/registry.ts';
-import { createBatcher } from './batcher.ts';
+import { type Batcher, createBatcher } from './batcher.ts';
 import { isRepeat, type KnownKeys, lookUpKeys } from './idempotency.ts';
 import { type Limits, roomFor, roomForMany } from './limits.ts';
 import {
@@ -35,7 +36,10 @@ export interface Accept {
    *   `redis-full`
    */
   admit(prepared: Prepared, sender: Sender): Promise<void> | undefined;
-  /** Resolves once Redis has the task (`undefined`), or has found that its key is taken. @throws PopfleetError `redis-full` */
+  /**
+   * Resolves once Redis has the task (`undefined`, or for one with a level the level that was reached), or has found that its key is taken.
+   * @throws PopfleetError `redis-full`; `invalid-input` when this Redis never reaches the level
+   */
   send(prepared: Prepared): Promise<Verdict | undefined>;
   /** Looks up the keys of many tasks before they are sent. @param tasks `undefined` for one that will not be sent */
   lookUpKeys(tasks: readonly (Prepared | undefined)[]): Promise<KnownKeys>;
@@ -44,8 +48,8 @@ export interface Accept {
   /**
    * Sends tasks, in the order of each queue.
    * @param taskAt makes the task of an index; the first are on their way while the next are made
-   * @returns a verdict for each task whose key found another one, by its index
-   * @throws PopfleetError `redis-full`; `accepted` among its extensions is how many were accepted at least
+   * @returns a verdict for each task that has a level or whose key found another one, by its index
+   * @throws PopfleetError as `send`; `accepted` among its extensions is how many were accepted at least
    */
   sendMany(count: number, taskAt: (index: number) => Prepared): Promise<ReadonlyMap<number, Verdict>>;
   /** Whether a record may be kept in a queue. @throws PopfleetError `invalid-input`, `forbidden`, `queue-full` */
@@ -64,14 +68,26 @@ export interface AcceptDeps {
   readonly registry: Registry;
   readonly producer: Producer;
   readonly keyOwners: KeyOwners;
+  /** Without them, levels of tasks are not looked at: all are in the memory of Redis. */
+  readonly durable?: DurableProducers;
   /** Without limits every task is admitted. */
   readonly limits?: Limits;
   /** Gets what the code of a definition has thrown, of which the sender learns only that it has. */
   readonly log?: Log;
 }
 
-export function createAccept({ registry, producer, keyOwners, limits, log }: AcceptDeps): Accept {
-  const batcher = createBatcher(producer);
+export function createAccept({ registry, producer, durable, keyOwners, limits, log }: AcceptDeps): Accept {
+  const batchers = new Map<Producer, Batcher>();
+
+  function producerFor(level: Durability = 'memory'): Producer {
+    return level === 'memory' || !durable ? producer : durable.at(level);
+  }
+
+  function batcherOf(one: Producer): Batcher {
+    const batcher = batchers.get(one) ?? createBatcher(one);
+    batchers.set(one, batcher);
+    return batcher;
+  }
 
   function logging<Result>(prepare: () => Result): Result {
     try {
@@ -107,7 +123,7 @@ export function createAccept({ registry, producer, keyOwners, limits, log }: Acc
       return room && orRepeat(room, prepared);
     },
 
-    send: ({ queue, task }) => batcher.send(queue, task),
+    send: ({ queue, task, durability }) => batcherOf(producerFor(durability)).send(queue, task),
     lookUpKeys: (tasks) => lookUpKeys(tasks, keyOwners),
 
     async admitMany(tasks, sender) {
@@ -116,7 +132,7 @@ export function createAccept({ registry, producer, keyOwners, limits, log }: Acc
       if (limits) await roomForMany(limits, tasks);
     },
 
-    sendMany: (count, taskAt) => sendMany(producer, count, taskAt),
+    sendMany: (count, taskAt) => sendMany(producerFor, count, taskAt),
 
     async admitQueue(queue, sender) {
       demandQueue(sender, queue, ALONE);

@@ -6,7 +6,7 @@ import { PopfleetError } from '../protocol/errors.ts';
 import { DEFAULT_LANE } from '../protocol/lane.ts';
 import { encodeContent } from '../protocol/message.ts';
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
-import { type Call, toMessageOptions } from '../protocol/options.ts';
+import { type Call, type Durability, toMessageOptions } from '../protocol/options.ts';
 import { requestDigest } from '../protocol/request-digest.ts';
 import type { Schedule } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
@@ -56,6 +56,8 @@ export interface Prepared {
   /** State in which Redis accepts the task. */
   readonly state: 'ready' | 'scheduled';
   readonly task: NewTask;
+  /** Where Redis has to have it before its sender is answered, when the call or its type says so. */
+  readonly durability?: Durability;
 }
 
 /** Default of `keyWindowMs`: how long an idempotency key finds its task, in milliseconds. */
@@ -164,7 +166,9 @@ export function prepareTask(checked: CheckedCall, sender: Sender): Prepared {
     lane: call.priority ?? defaults.priority ?? DEFAULT_LANE,
     extras: follower === undefined ? extras : { ...extras, follower },
   };
-  return { queue, state: firstState(call), task };
+  const state = firstState(call);
+  const durability = call.durability ?? defaults.durability;
+  return durability === undefined ? { queue, state, task } : { queue, state, task, durability };
 }
 
 /** As `TaskExtras.follower`; most tasks have none. */
@@ -239,7 +243,8 @@ function toExtras(
   }
   const others = { delayMs, runAt, ttlMs, expiresAt, resultTtlMs, terms };
   if (call.key === undefined) return others;
-  const { key, keyWindowMs, ...request } = call;
+  // The same task may be asked for again with another level.
+  const { key, keyWindowMs, durability: _durability, ...request } = call;
   const windowMs = keyWindowMs ?? defaults.keyWindowMs ?? DEFAULT_KEY_WINDOW_MS;
   return { ...others, key: { key: ownedKey(owner, key), windowMs, digest: requestDigest(request) } };
 }

@@ -1,6 +1,7 @@
 // Sends many tasks in few calls to Redis.
 
 import { PopfleetError } from '../protocol/errors.ts';
+import type { Durability } from '../protocol/options.ts';
 import type { NewTask } from '../store/new-task.ts';
 import type { Producer, Verdict } from '../store/producer.ts';
 import type { Prepared } from './new-task.ts';
@@ -10,8 +11,9 @@ const TASKS_A_CALL = 250;
 /** Redis works on one call while the next are on their way. More would wait in Redis and delay the calls of other clients. */
 const CALLS_AT_ONCE = 4;
 
-/** Tasks of one queue, with the index of each. */
+/** Tasks of one queue and one level, with the index of each. */
 interface Call {
+  readonly producer: Producer;
   readonly queue: string;
   readonly tasks: NewTask[];
   readonly indexes: number[];
@@ -19,7 +21,7 @@ interface Call {
 
 /** As `Accept.sendMany`. */
 export async function sendMany(
-  producer: Producer,
+  producerFor: (level: Durability | undefined) => Producer,
   count: number,
   taskAt: (index: number) => Prepared,
 ): Promise<ReadonlyMap<number, Verdict>> {
@@ -28,11 +30,14 @@ export async function sendMany(
   let accepted = 0;
   let failure: unknown;
 
-  async function send({ queue, tasks, indexes }: Call): Promise<void> {
+  async function send({ producer, queue, tasks, indexes }: Call): Promise<void> {
     try {
       const found = await producer.enqueue(queue, tasks);
-      for (const [at, verdict] of found) verdicts.set(indexes[at] ?? -1, verdict);
-      accepted += tasks.length - found.size;
+      accepted += tasks.length;
+      for (const [at, verdict] of found) {
+        verdicts.set(indexes[at] ?? -1, verdict);
+        if (verdict.word !== 'accepted') accepted -= 1;
+      }
     } catch (error) {
       failure ??= error;
     }
@@ -45,12 +50,14 @@ export async function sendMany(
 
   const open = new Map<string, Call>();
   for (let index = 0; index < count && failure === undefined; index += 1) {
-    const { queue, task } = taskAt(index);
-    const call = open.get(queue) ?? { queue, tasks: [], indexes: [] };
+    const { queue, task, durability } = taskAt(index);
+    // No name of a queue has a blank.
+    const name = durability === undefined ? queue : `${queue} ${durability}`;
+    const call = open.get(name) ?? { producer: producerFor(durability), queue, tasks: [], indexes: [] };
     call.indexes.push(index);
-    if (call.tasks.push(task) === 1) open.set(queue, call);
+    if (call.tasks.push(task) === 1) open.set(name, call);
     if (call.tasks.length < TASKS_A_CALL) continue;
-    open.delete(queue);
+    open.delete(name);
     await sendInTurn(call);
   }
   for (const call of open.values()) await sendInTurn(call);

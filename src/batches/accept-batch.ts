@@ -76,7 +76,7 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
       id,
       from,
       queuesOf(members),
-      [...found.keys()].map((index) => from + index),
+      [...found].flatMap(([index, { word }]) => (word === 'accepted' ? [] : [from + index])),
     );
     const byTask = new Map(order.map((at, index) => [at, index]));
     return {

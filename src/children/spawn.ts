@@ -56,8 +56,11 @@ export function createSpawn(accept: Pick<Accept, 'prepare' | 'send'>): Spawn {
   return {
     prepare({ queue, id: parent, anew, traceparent }, key, bytes) {
       const call: Call = validate(CallSchema, decodeCbor(bytes));
-      if (call.key !== undefined || call.keyWindowMs !== undefined) {
-        throw invalidInput([{ pointer: '#/keyWindowMs', detail: 'is no option of a child' }]);
+      const misplaced = (['key', 'keyWindowMs', 'durability'] as const).find(
+        (name) => call[name] !== undefined,
+      );
+      if (misplaced !== undefined) {
+        throw invalidInput([{ pointer: `#/${misplaced}`, detail: 'is no option of a child' }]);
       }
       const sender = { key: undefined, queues: undefined, traceparent };
       const prepared = accept.prepare(call, sender, POSITION);

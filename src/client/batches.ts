@@ -6,7 +6,7 @@ import type { ManyTask } from './task-types.ts';
 import type { Transport } from './transport.ts';
 
 /** What follows a batch: a task, with its options. */
-export type BatchThen = Omit<TaskOptions, 'key' | 'keyWindowMs'> & {
+export type BatchThen = Omit<TaskOptions, 'key' | 'keyWindowMs' | 'durability'> & {
   readonly type: string;
   readonly input?: unknown;
 };

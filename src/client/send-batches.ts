@@ -21,7 +21,14 @@ export interface BatchFormat {
 
 /** What became of one task, at its place in the order of sending. */
 export type SentItem =
-  | { readonly index: number; readonly id: string; readonly queue: string; readonly replayed?: true }
+  | {
+      readonly index: number;
+      readonly id: string;
+      readonly queue: string;
+      readonly replayed?: true;
+      /** As of a single task (`Receipt`). */
+      readonly durability?: 'memory' | 'disk' | 'replicas';
+    }
   | {
       readonly index: number;
       readonly problem: { readonly code: string; readonly detail: string; readonly errors: readonly Fault[] };

@@ -52,6 +52,8 @@ export interface TaskOptions extends OptionsOfTasks {
   readonly key?: string | undefined;
   /** How long the key finds its task, in milliseconds; a day unless given. */
   readonly keyWindowMs?: number | undefined;
+  /** Where Redis has the task before the answer: its memory unless given, its disk, or the memory of replicas. */
+  readonly durability?: 'memory' | 'disk' | 'replicas' | undefined;
   /** Not before so many milliseconds. */
   readonly delayMs?: number | undefined;
   /** Not before: RFC 3339 text, or milliseconds since 1970. */
@@ -74,6 +76,8 @@ export interface Receipt {
   readonly state?: string;
   /** The idempotency key has found a task that was made before. */
   readonly replayed?: true;
+  /** Where Redis had it, when the task asks for a `durability`: less than that when it was not reached in time. */
+  readonly durability?: 'memory' | 'disk' | 'replicas';
   readonly links: { readonly self: string; readonly events: string };
 }
 

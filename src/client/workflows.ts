@@ -25,7 +25,7 @@ export type WithReferences<Value, Steps extends string = string> =
   | Reference<Steps>
   | (Value extends object ? { readonly [Name in keyof Value]: WithReferences<Value[Name], Steps> } : never);
 
-interface StepOptions<Steps extends string> extends Omit<TaskOptions, 'key' | 'keyWindowMs'> {
+interface StepOptions<Steps extends string> extends Omit<TaskOptions, 'key' | 'keyWindowMs' | 'durability'> {
   /** Steps that have to succeed before this one begins. */
   readonly needs?: readonly Steps[] | undefined;
   /** What becomes of it when one of them fails: `fail`, unless given: it is dead; `run`: it runs anyway; or it is cancelled. */

@@ -122,6 +122,12 @@ export const SETTINGS = {
     integer(0, 90, 10),
     "share of Redis' `maxmemory` that new tasks may not touch; 0 = none",
   ],
+  durableReplicas: [
+    'DURABLE_REPLICAS',
+    integer(1, 100, 1),
+    'replicas that must have a task with `durability: replicas`',
+  ],
+  durableWaitMs: ['DURABLE_WAIT_MS', integer(1, 60_000, 1_500), 'how long a `durability` is waited for'],
   maxQueues: ['MAX_QUEUES', integer(1, 100_000, 1_000), 'queues there may be'],
   webhookConcurrency: [
     'WEBHOOK_CONCURRENCY',

@@ -7,7 +7,7 @@ import { recordEntries } from './record-entries.ts';
 /** Tasks of one request. */
 const MOST_AT_ONCE = 10_000;
 
-const { key: _key, keyWindowMs: _window, queue, ...taskOptions } = callEntries;
+const { key: _key, keyWindowMs: _window, durability: _durability, queue, ...taskOptions } = callEntries;
 
 const ThenEntries = { type: v.string(), input: v.optional(v.unknown()), queue, ...taskOptions };
 

@@ -62,6 +62,11 @@ const TagsSchema = v.pipe(
   v.maxLength(MOST_TAGS, `must be at most ${MOST_TAGS} tags`),
 );
 
+/** In the memory of the primary, on its disk too, or in the memory of replicas too. */
+const DURABILITIES = ['memory', 'disk', 'replicas'] as const;
+export type Durability = (typeof DURABILITIES)[number];
+export const DurabilitySchema = v.picklist(DURABILITIES, `must be one of ${DURABILITIES.join(', ')}`);
+
 /** One option of a task: its schema, when it is read, and where it may be set. */
 interface Option {
   readonly schema: v.GenericSchema<unknown, unknown>;
@@ -102,6 +107,13 @@ const OPTIONS = {
   keyWindowMs: { schema: integer(1, LONGEST_DELAY_MS), readBy: 'accept', ofType: true, ofSchedule: false },
   /** A task that was not started for this long does not run any more. */
   ttlMs: { schema: integer(1, LONGEST_DELAY_MS), readBy: 'accept', ofType: true, ofSchedule: true },
+  /** Where Redis has the task before its sender is answered. */
+  durability: {
+    schema: DurabilitySchema,
+    readBy: 'accept',
+    ofType: true,
+    ofSchedule: false,
+  },
   delayMs: { schema: integer(0, LONGEST_DELAY_MS), readBy: 'accept', ofType: false, ofSchedule: false },
   runAt: { schema: InstantSchema, readBy: 'accept', ofType: false, ofSchedule: false },
   expiresAt: { schema: InstantSchema, readBy: 'accept', ofType: false, ofSchedule: false },

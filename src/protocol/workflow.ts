@@ -14,7 +14,7 @@ const POINTER = /^(?:\/.*)?$/;
 /** Faults that one answer names. */
 const FAULTS_NAMED = 20;
 
-const { key: _key, keyWindowMs: _window, ...stepOptions } = callEntries;
+const { key: _key, keyWindowMs: _window, durability: _durability, ...stepOptions } = callEntries;
 
 const StepSchema = v.strictObject({
   type: v.string(),

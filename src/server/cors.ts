@@ -19,6 +19,7 @@ const ANSWER_HEADERS = [
   'Location',
   'Retry-After',
   'Idempotent-Replayed',
+  'Popfleet-Durability',
   'Preference-Applied',
   'X-Request-Id',
   'Link',

@@ -10,8 +10,9 @@ export function answerMade(
   c: Context<AppEnv>,
   body: { readonly links: { readonly self: string } },
   isReplayed: boolean,
+  more?: Readonly<Record<string, string>>,
 ): Response | Promise<Response> {
-  const headers = { Location: body.links.self, ...c.get('rateLimit') };
+  const headers = { Location: body.links.self, ...c.get('rateLimit'), ...more };
   if (!isReplayed) return answer(c, 202, body, headers);
   return answer(c, 200, body, { ...headers, 'Idempotent-Replayed': 'true' });
 }

@@ -4,6 +4,7 @@ import { type LimitSettings, openAccept } from '../accept/open-accept.ts';
 import type { Log } from '../log.ts';
 import { createAudit } from '../store/audit.ts';
 import type { openCommandConnection } from '../store/connection.ts';
+import type { DurableProducers, DurableSettings } from '../store/durable.ts';
 import { createErrorGroups } from '../store/error-groups.ts';
 import { listTasks } from '../store/lister.ts';
 import { readLedger } from '../store/ledger-reader.ts';
@@ -29,7 +30,7 @@ import { SESSION_MS } from './auth/session.ts';
 import type { Deps } from './deps.ts';
 import { createQuota, type QuotaSettings } from './quota.ts';
 
-export interface DepsSettings extends AccessSettings, LimitSettings {
+export interface DepsSettings extends AccessSettings, LimitSettings, DurableSettings {
   readonly resultTtlMs: number;
   readonly retentionBytes: number;
   readonly maxEventStreams: number;
@@ -48,16 +49,16 @@ export interface DepsSettings extends AccessSettings, LimitSettings {
 type Made = Pick<
   Deps,
   'inspector' | 'endpoints' | 'waiters' | 'events' | 'metrics' | 'requests' | 'isStopping'
-> & { readonly upkeep: Upkeep };
+> & { readonly upkeep: Upkeep; readonly durable: DurableProducers };
 
 /** @param command a connection of `openCommandConnection` */
 export function openDeps(
   settings: DepsSettings,
   { registry, log }: { readonly registry: Registry; readonly log: Log },
   command: ReturnType<typeof openCommandConnection>,
-  { upkeep, ...made }: Made,
+  { upkeep, durable, ...made }: Made,
 ): Deps {
-  const accept = openAccept(command, registry, settings, log);
+  const accept = openAccept(command, registry, settings, log, durable);
   const workflows = createWorkflows(command, upkeep.relay.soon);
   const batches = createBatches(command, upkeep.relay.soon);
   return {

@@ -16,6 +16,7 @@ import { createRequestMetrics, type RequestMetrics } from '../metrics/request-me
 import { createCensus } from '../store/census.ts';
 import type { ConnectionSettings } from '../store/client.ts';
 import { FRONT_DOOR_TIMING, openCommandConnection } from '../store/connection.ts';
+import { createDurableProducers } from '../store/durable.ts';
 import { createEventHub, type EventHub } from '../store/event-hub.ts';
 import { createEventLog } from '../store/event-log.ts';
 import { createEventReader } from '../store/event-reader.ts';
@@ -123,7 +124,8 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
     });
     const requests = measure(metrics, command, { waiters: waiters.count, streams: events.count });
     const isStopping = (): boolean => stopping;
-    const made = { inspector, upkeep, endpoints, waiters, events, metrics, requests, isStopping };
+    const durable = createDurableProducers(connection, 'server', settings);
+    const made = { inspector, upkeep, durable, endpoints, waiters, events, metrics, requests, isStopping };
     const app = createApp(openDeps(settings, deps, command, made));
     const handle = getRequestListener(app.fetch, { errorHandler: refuseUnreadable, hostname: UNNAMED_HOST });
     const listener = inPipelines((incoming, outgoing) => {
@@ -138,7 +140,10 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       if (queues.includes(WEBHOOK_QUEUE)) deliveries.need();
       return queues;
     });
-    const disconnect = (): void => command.disconnect();
+    const disconnect = (): void => {
+      durable.stop();
+      command.disconnect();
+    };
     return { http, waiters, events, hub, connections, sweeps, deliveries, disconnect };
   }
 

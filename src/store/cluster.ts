@@ -88,6 +88,11 @@ export class ClusterClient extends Redis {
     return this.#nodes.get(name)?.client;
   }
 
+  /** The connection that has this socket now. */
+  nodeWith(socket: object): Redis | undefined {
+    return [...this.#nodes.values()].find(({ client }) => client.stream === socket)?.client;
+  }
+
   /** Somewhere to go: one of the nodes that answer, or one of those that the address names. */
   anyAddress(): NodeAddress {
     const usable = [...this.#nodes.values()].filter(({ client }) => isUsable(client));

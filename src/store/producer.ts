@@ -3,27 +3,34 @@
 import type { Redis } from 'ioredis';
 import { type Soon, whenThere } from '../lifecycle.ts';
 import { DEFAULT_LANE } from '../protocol/lane.ts';
+import type { Durability } from '../protocol/options.ts';
 import { whenReady } from './connection.ts';
 import { allWithEndpoints, endpointRulesOf } from './endpoint-rules.ts';
 import { type Place, placeOf } from './keys.ts';
 import type { NewTask } from './new-task.ts';
 import { registerQueues } from './queue-names.ts';
+import type { Rounds } from './rounds.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { runScript } from './scripts.ts';
 import { isOutage, toStoreError } from './store-error.ts';
 
-/** `replayed`: the key belongs to the task `id`, made by the same request; `conflict`: by another one. */
+/**
+ * `accepted`: simply so, with a level; `replayed`: the key belongs to the task `id`, made by the same request; `conflict`: by another
+ * one.
+ */
 export interface Verdict {
-  readonly word: 'replayed' | 'conflict';
+  readonly word: 'accepted' | 'replayed' | 'conflict';
   /** The task that the caller has now. */
   readonly id: string;
+  /** Where Redis has the task, when a level was waited for. */
+  readonly reached?: Durability;
 }
 
 export interface Producer {
   /**
    * Accepts tasks in one call; all of them, but for those whose idempotency key is taken. A call that was not sent, or
    * whose reply got lost, is repeated for a short while: tasks that are there already are found by their ids.
-   * @returns a verdict for each that was not simply accepted, by its position in `tasks`
+   * @returns a verdict for each that was not simply accepted, and with a level for all of them, by its position in `tasks`
    * @throws PopfleetError `redis-unavailable` or `redis-full`; with a lost reply the tasks may have been accepted
    */
   enqueue(queue: string, tasks: readonly NewTask[]): Promise<ReadonlyMap<number, Verdict>>;
@@ -36,8 +43,11 @@ const REPEAT_WITHIN_MS = 500;
 /** The last try begins so long after the first at most: it may take a second, and the front door must answer within two. */
 const LAST_TRY_WITHIN_MS = 900;
 
-/** @param client a connection of `openCommandConnection` */
-export function createProducer(client: Redis): Producer {
+/**
+ * @param client a connection of `openCommandConnection`
+ * @param rounds wait until Redis has more than its memory has
+ */
+export function createProducer(client: Redis, rounds?: Rounds): Producer {
   /** Queue → when it was written to the list of queues. */
   const registered = new Map<string, number>();
   const rules = endpointRulesOf(client);
@@ -46,16 +56,32 @@ export function createProducer(client: Redis): Producer {
   // Another Redis, or an emptied one, may stand behind the connection that comes back.
   client.on('close', () => registered.clear());
 
-  async function send(place: Place, args: readonly ScriptArgument[]): Promise<unknown> {
+  async function send(
+    place: Place,
+    args: readonly ScriptArgument[],
+    onWritten?: (socket: object) => void,
+  ): Promise<unknown> {
     const { queue } = place;
     const isFresh =
       performance.now() - (registered.get(queue) ?? Number.NEGATIVE_INFINITY) < REGISTERED_FOR_MS;
     const known = isFresh ? undefined : registerQueues(client, [queue]);
-    const [reply] = await Promise.all([runScript(client, 'enqueue', place, args), known]);
+    const [reply] = await Promise.all([runScript(client, 'enqueue', place, args, onWritten), known]);
     if (!isFresh) registered.set(queue, performance.now());
     // Redis was emptied since the queue was made known.
     else if (isFirst(reply)) await registerQueues(client, [queue]);
     return reply;
+  }
+
+  async function sendWritten(
+    place: Place,
+    { args, order, ids }: Written,
+  ): Promise<ReadonlyMap<number, Verdict>> {
+    if (!rounds) return readVerdicts(await send(place, args), order);
+    const { reply, reached } = await rounds.run(place, (onWritten) => send(place, args, onWritten));
+    const found = readVerdicts(reply, order);
+    return new Map(
+      ids.map((id, at) => [at, { ...(found.get(at) ?? { word: 'accepted' as const, id }), reached }]),
+    );
   }
 
   return {
@@ -69,7 +95,7 @@ export function createProducer(client: Redis): Producer {
         try {
           // Also a repeat sends what was sent first.
           written ??= await read();
-          return readVerdicts(await send(place, written.args), written.order);
+          return await sendWritten(place, written);
         } catch (error) {
           giveUpAt = Math.min(giveUpAt, performance.now() + REPEAT_WITHIN_MS);
           const leftMs = giveUpAt - performance.now();
@@ -86,6 +112,7 @@ export function createProducer(client: Redis): Producer {
 interface Written {
   readonly args: readonly ScriptArgument[];
   readonly order: readonly number[];
+  readonly ids: readonly string[];
 }
 
 function writeTasks(tasks: readonly NewTask[]): Written {
@@ -102,7 +129,7 @@ function writeTasks(tasks: readonly NewTask[]): Written {
     const { id, content, lane, extras } = tasks[at] as NewTask;
     args.push(id, content, lane, JSON.stringify(extras ?? {}));
   }
-  return { args, order };
+  return { args, order, ids: tasks.map(({ id }) => id) };
 }
 
 /** The last word of the reply of enqueue.lua, when there were no tasks in the queue before. */

@@ -42,19 +42,21 @@ export class CallableScript {
 /**
  * Sends a call. Every reply text comes as a Buffer, because results and messages are bytes.
  * @param prefix of the place whose keys it gets
+ * @param onWritten called with the socket that it goes over, once more when it is sent again
  */
 export async function callScript(
   client: Redis,
   script: CallableScript,
   prefix: string,
   args: readonly ScriptArgument[],
+  onWritten?: (socket: object) => void,
 ): Promise<unknown> {
   try {
-    return await client.sendCommand(new ScriptCommand(script, prefix, args));
+    return await client.sendCommand(new ScriptCommand(script, prefix, args, onWritten));
   } catch (error) {
     // The server was restarted, or its scripts were flushed, behind the same connection.
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-    return client.sendCommand(new ScriptCommand(script, prefix, args));
+    return client.sendCommand(new ScriptCommand(script, prefix, args, onWritten));
   }
 }
 
@@ -62,13 +64,20 @@ class ScriptCommand extends Command {
   readonly #script: CallableScript;
   readonly #prefix: string;
   readonly #args: readonly ScriptArgument[];
+  readonly #onWritten: ((socket: object) => void) | undefined;
 
-  constructor(script: CallableScript, prefix: string, args: readonly ScriptArgument[]) {
+  constructor(
+    script: CallableScript,
+    prefix: string,
+    args: readonly ScriptArgument[],
+    onWritten?: (socket: object) => void,
+  ) {
     // What it is written from stands here, not in the list of ioredis. `null`: replies are bytes.
     super('evalsha', [], { replyEncoding: null });
     this.#script = script;
     this.#prefix = prefix;
     this.#args = args;
+    this.#onWritten = onWritten;
   }
 
   /** What tells a cluster where it goes: all keys of a place have the same slot. */
@@ -77,6 +86,7 @@ class ScriptCommand extends Command {
   }
 
   override toWritable(socket: object): string | Buffer {
+    this.#onWritten?.(socket);
     const { lua, digest, loaded, keys } = this.#script;
     const isLoaded = loaded.has(socket);
     loaded.add(socket);

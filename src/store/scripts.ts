@@ -324,6 +324,7 @@ export function defineScripts(client: Redis, sources: ScriptSources): void {
 
 /**
  * Runs one script. Every reply text comes as a Buffer, because results and messages are bytes.
+ * @param onWritten called with the socket that the call goes over, once more when it is sent again
  * @throws TypeError when a call has more than `MOST_ARGUMENTS`
  */
 export function runScript(
@@ -331,6 +332,7 @@ export function runScript(
   name: ScriptName,
   place: Place,
   args: readonly ScriptArgument[],
+  onWritten?: (socket: object) => void,
 ): Promise<unknown> {
   const script = defined.get(client)?.get(name);
   if (!script) throw new TypeError(`script ${name} is not defined on this connection`);
@@ -340,9 +342,9 @@ export function runScript(
     );
   }
   const watch = watched.get(client);
-  if (!watch) return callScript(client, script, prefixOf(place), args);
+  if (!watch) return callScript(client, script, prefixOf(place), args, onWritten);
   const begunAt = performance.now();
-  return callScript(client, script, prefixOf(place), args).finally(() =>
+  return callScript(client, script, prefixOf(place), args, onWritten).finally(() =>
     watch(name, performance.now() - begunAt),
   );
 }

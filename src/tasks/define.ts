@@ -79,7 +79,7 @@ export interface TaskContext {
 }
 
 /** Options of a child, as `POST /v1/tasks` takes them; `key` names it among the children of its parent. */
-export type SpawnOptions = Omit<CallInput, 'type' | 'input' | 'keyWindowMs'>;
+export type SpawnOptions = Omit<CallInput, 'type' | 'input' | 'keyWindowMs' | 'durability'>;
 
 /**
  * What a task waits for: somebody, the ends of children (ids that `spawn` has given), or a time of day (`untilMs`, milliseconds since 1970).

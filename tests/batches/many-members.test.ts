@@ -47,7 +47,7 @@ test('what follows a large batch does once', { timeout: 20 * 60_000 }, async () 
   const accept = {
     prepare: () => taskOf('after'),
     admitQueue: async () => undefined,
-    sendMany: (count: number, taskAt: (index: number) => Prepared) => sendMany(producer, count, taskAt),
+    sendMany: (count: number, taskAt: (index: number) => Prepared) => sendMany(() => producer, count, taskAt),
   };
   const batches = createAcceptBatch({ accept, store });
   const call = Object.fromEntries([

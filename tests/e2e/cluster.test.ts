@@ -44,6 +44,12 @@ async function useAll(fleet: ClusterFleet): Promise<void> {
     seen.push(`${name} ${(data as { state?: string }).state}`);
   expect(seen.at(-1)).toContain('succeeded');
 
+  // Each of its own primary, over the connection that wrote it.
+  for (const queue of queues) {
+    const sent = await client.enqueue('journal', quick(queue), { queue, durability: 'replicas' });
+    expect(sent.durability).toBe('replicas');
+  }
+
   // Many at once, to all of them.
   const many = Array.from({ length: 90 }, (_, at) => {
     const queue = queues[at % 3] as string;

@@ -135,6 +135,7 @@ test('defaults of a definition are the options of a call, without those that onl
     queue: 'q',
     priority: 'low',
     keyWindowMs: 1,
+    durability: 'disk',
     ttlMs: 1,
   };
   expect(v.is(DefaultsSchema, all)).toBe(true);

@@ -72,6 +72,7 @@ const WRONG_DEFAULTS: Record<string, readonly unknown[]> = {
   queue: [...NO_TEXTS, '', 'Mail', 'a:b', 'a{b}', 'q'.repeat(65), SECRET.toUpperCase()],
   priority: [...NO_TEXTS, '', 'HIGH', 'urgent', SECRET],
   keyWindowMs: number(1, YEAR_MS),
+  durability: [...NO_TEXTS, '', 'Disk', 'fsync', SECRET],
   ttlMs: number(1, YEAR_MS),
   webhook: [null, 5, SECRET, true, [], [{ url: 'https://example.org' }]],
   tags: [null, 5, true, SECRET, { tag: SECRET }, Array.from({ length: 17 }, (_, at) => `tag-${at}`)],
@@ -288,7 +289,15 @@ test.each(['server', 'worker', 'all'])(
 );
 
 test('the options of a schedule are refused in the same way', async () => {
-  const { key: _, runAt: _at, expiresAt: _until, delayMs: _delay, keyWindowMs: _window, ...options } = WRONG;
+  const {
+    key: _,
+    runAt: _at,
+    expiresAt: _until,
+    delayMs: _delay,
+    keyWindowMs: _window,
+    durability: _durability,
+    ...options
+  } = WRONG;
   for (const [name, values] of Object.entries(options)) {
     for (const value of values) {
       const { issues = [] } = v.safeParse(ScheduleSchema, { ...TASK, everyMs: 1_000, [name]: value });

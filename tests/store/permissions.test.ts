@@ -13,7 +13,7 @@ const STORE = new URL('../../src/store/', import.meta.url);
  * to the Redis of somebody's tests.
  */
 const NOT_TRIED = new Set(
-  'connect disconnect on once off emit sendCommand setMaxListeners brpop subscribe client info pipeline eval flushall cluster asking call primaries nodeOf nodeNamed anyAddress learn isWhole getSlot resolve reject'.split(
+  'connect disconnect on once off emit sendCommand setMaxListeners brpop subscribe client info pipeline eval flushall cluster asking call primaries nodeOf nodeNamed nodeWith anyAddress learn isWhole getSlot resolve reject'.split(
     ' ',
   ),
 );

@@ -50,13 +50,13 @@ export function createItemCheck(
     const position = positionOf(index);
     try {
       const call = validate(CallSchema, value, position.call);
-      const { queue, state, task } = accept.prepare(call, sender, position);
-      if (task.content.length > itemBytes) {
+      const prepared = accept.prepare(call, sender, position);
+      if (prepared.task.content.length > itemBytes) {
         throw invalidInput([
           { pointer: `#${position.input}`, detail: `must have at most ${itemBytes} bytes` },
         ]);
       }
-      return { index, queue, state, task };
+      return { index, ...prepared };
     } catch (error) {
       if (!(error instanceof PopfleetError)) throw error;
       const item = toBadItem(index, error, errorsLeft);

@@ -4,9 +4,11 @@ import type { Context } from 'hono';
 import * as v from 'valibot';
 import { keyReused, ofTask } from '../../accept/idempotency.ts';
 import { encodeCbor } from '../../protocol/cbor.ts';
+import { type Durability, DurabilitySchema } from '../../protocol/options.ts';
 import { ERROR_CODES } from '../../protocol/errors.ts';
 import type { Verdict } from '../../store/producer.ts';
 import { preferredMedia } from '../preferred-media.ts';
+import { reachedBy } from '../receipt.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { named } from '../../views/component.ts';
@@ -28,6 +30,7 @@ const ItemSchema = v.object({
   replayed: v.exactOptional(
     v.pipe(v.literal(true), v.description('its key found a task that was made by the same request before')),
   ),
+  durability: v.exactOptional(v.pipe(DurabilitySchema, v.description('as in the answer for a single task'))),
   problem: v.exactOptional(
     v.pipe(
       ItemProblemSchema,
@@ -82,14 +85,16 @@ interface SentView {
   readonly queue: string;
   readonly state?: GoodItem['state'];
   readonly replayed?: true;
+  readonly durability?: Durability;
 }
 
 function afterVerdict(
-  { index, queue, state, task }: GoodItem,
+  { index, queue, state, task, durability }: GoodItem,
   verdict: Verdict | undefined,
 ): SentView | BadItem {
-  if (verdict?.word === 'replayed') return { id: verdict.id, queue, replayed: true };
-  if (verdict?.word !== 'conflict') return { id: task.id, queue, state };
+  const reached = reachedBy(durability, verdict);
+  if (verdict?.word === 'replayed') return { id: verdict.id, queue, replayed: true, ...reached };
+  if (verdict?.word !== 'conflict') return { id: task.id, queue, state, ...reached };
   return toBadItem(index, keyReused(ofTask(verdict.id), `#/${index}/key`));
 }
 

@@ -24,6 +24,7 @@ import type { Deps } from '../deps.ts';
 import { withKeyOfHeader } from '../idempotency-key.ts';
 import { answerMade, madeContract } from '../made.ts';
 import { type Operation, pageLimit, readQuery, ROWS_A_PAGE, type Route, route } from '../operation.ts';
+import { durabilityHeader } from '../receipt.ts';
 import { senderOf } from '../sender.ts';
 import { BATCH_BODIES, ITEM_LIMITS, readBatchItems } from './batch.ts';
 
@@ -83,11 +84,11 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
       const call = withKeyOfHeader(c, given);
       const sender = senderOf(c, deps.quota);
       const tasks = call.tasks && (await readTasks(call.tasks, sender));
-      const { id, home, isReplayed } = await acceptBatch.open(call, tasks, sender);
+      const { id, home, isReplayed, ...sent } = await acceptBatch.open(call, tasks, sender);
       const record = await batches.find(id, [home]);
       if (!record) throw new PopfleetError('internal', 'The batch is gone already. Is Redis being emptied?');
       const body = toBatchView(record, c.get('basePath'));
-      return answerMade(c, body, isReplayed);
+      return answerMade(c, body, isReplayed, durabilityHeader(sent.tasks, sent.verdicts));
     }),
     route('GET', '/v1/batches', LIST, async (c) => {
       const { limit = ROWS_A_PAGE, cursor } = readQuery(c, listEntries);

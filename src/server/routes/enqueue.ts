@@ -18,7 +18,7 @@ import { CALL_BODIES, ENQUEUE_PROBLEMS } from '../call-schema.ts';
 import { keyOfHeader, sameKey } from '../idempotency-key.ts';
 import { booleanEntry, type OperationAnswer, readQuery, type Route, route } from '../operation.ts';
 import { appliedPreferences, type Preferences, preferencesOf, waitEntry } from '../prefer.ts';
-import { type Accepted, CheckedSchema, ReceiptSchema, toAccepted } from '../receipt.ts';
+import { type Accepted, CheckedSchema, DURABILITY_HEADER, ReceiptSchema, toAccepted } from '../receipt.ts';
 import { senderOf } from '../sender.ts';
 
 type EnqueueDeps = Pick<Deps, 'registry' | 'accept' | 'inspector' | 'waiters' | 'bodyLimitBytes' | 'quota'>;
@@ -60,7 +60,7 @@ const SENDING = {
     },
     200: {
       description:
-        'The idempotency key found this task (`Idempotent-Replayed: true`); or the task is finished and was waited for, and the receipt is the whole task.',
+        'The idempotency key found this task (`Idempotent-Replayed: true`); or the task is finished and was waited for, and the receipt is the whole task. `Popfleet-Durability` has the level that was reached, when one was asked for.',
       schema: ReceiptSchema,
     },
   } satisfies Record<number, OperationAnswer>,
@@ -200,11 +200,13 @@ function answerAccepted(
 }
 
 function acceptedHeaders(
-  { links, replayed }: Accepted,
+  { links, replayed, durability }: Accepted,
   more?: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  if (replayed) return { Location: links.self, 'Idempotent-Replayed': 'true', ...more };
-  return more ? { Location: links.self, ...more } : { Location: links.self };
+  const headers: Record<string, string> = { Location: links.self, ...more };
+  if (replayed) headers['Idempotent-Replayed'] = 'true';
+  if (durability !== undefined) headers[DURABILITY_HEADER] = durability;
+  return headers;
 }
 
 async function answerAsPreferred(

@@ -44,5 +44,8 @@ if #others > 0 then Q.load(Q.CONTENTS, Q.contents, other_ids) end
 for at, one in ipairs(others) do except(plain + at, Q.gather(one.id, one.content, one.lane, one.extras)) end
 Q.accept_gathered()
 local accepted_in_all = Q.commit()
+-- Who waits until replicas have it (`WAIT`) waits for what this connection has written, so there is always something: since 7.2 Redis
+-- goes by the last write alone.
+if not accepted_in_all then redis.call('HSET', Q.QUEUE, 'wall', Q.WALL, 'skew', Q.SKEW) end
 if accepted_in_all and accepted_in_all == Q.deltas.accepted then except(0, 'first', '') end
 return exceptions
