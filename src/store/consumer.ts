@@ -61,6 +61,11 @@ interface Claims {
   readonly tasks: readonly ClaimedTask[];
 }
 
+export interface Claimed extends Claims {
+  /** Popped messages that went back: the worker was handed tasks that it has not seen yet, and that take their places. */
+  readonly back: number;
+}
+
 export interface Finished extends Claims {
   /** Outcomes that did not count: their tasks belong to another worker by now. */
   readonly stale: readonly Outcome[];
@@ -76,6 +81,33 @@ export interface Beat {
   readonly isAnnounced: boolean;
   /** What a person wants of the worker; `undefined` = nothing was ever wanted. */
   readonly order?: WorkerOrder | undefined;
+  /** Hands up to this number are spoken for: they were heard, they went back, or `held` finds what they brought. */
+  readonly settledUpTo: number;
+  /** The time of the scripts' clock, in milliseconds. */
+  readonly now: number;
+}
+
+/** What a call says beside what it is for. */
+export interface Said {
+  readonly begun?: BegunWord;
+  /** Tasks that may be handed to the worker if this call brings none; `undefined`: as it said last. */
+  readonly free?: number | undefined;
+  /** The number of the last hand that it has; `undefined`: as it said last. */
+  readonly seen?: number | undefined;
+}
+
+/** Tasks that were handed to a worker, each with a number of its own: the last has this one. */
+export interface Hand {
+  readonly number: number;
+  /** When it was sent, by the scripts' clock, in milliseconds. */
+  readonly sentAt: number;
+  readonly tasks: readonly ClaimedTask[];
+}
+
+export interface Held {
+  /** There is no other hand up to this number whose tasks are left. */
+  readonly upTo: number;
+  readonly tasks: readonly ClaimedTask[];
 }
 
 export interface TaskReport {
@@ -87,6 +119,7 @@ export interface TaskReport {
 
 /** Below `MOST_ARGUMENTS` by more than the keys of report.lua; a run logs a thousand lines at most. */
 const REPORT_ARGUMENTS = 3_500;
+const ID_CHARS = 36;
 /** Tasks that one call of held.lua looks at. */
 const HELD_A_CALL = 1_000;
 
@@ -100,22 +133,12 @@ export type BegunWord = '' | 'all' | number;
 export interface Consumer {
   readonly queue: string;
   /** @param lower of the tasks wanted, those that are looked for at a lower lane first; also of `finish` */
-  claim(
-    popped: readonly PoppedMessage[],
-    want: number,
-    lower?: LowerShare,
-    begun?: BegunWord,
-  ): Promise<Claims>;
-  finish(
-    outcomes: readonly Outcome[],
-    want: number,
-    lower?: LowerShare,
-    begun?: BegunWord,
-  ): Promise<Finished>;
+  claim(popped: readonly PoppedMessage[], want: number, lower?: LowerShare, said?: Said): Promise<Claimed>;
+  finish(outcomes: readonly Outcome[], want: number, lower?: LowerShare, said?: Said): Promise<Finished>;
   /** @param obeyed the order of the reply before */
   beat(
     held: readonly { readonly id: string; readonly token: string }[],
-    begun?: BegunWord,
+    said?: Said,
     obeyed?: WorkerOrder,
     /** What it counts since the beat before: flat, fields of SPAN_FIELDS and numbers. */
     spans?: readonly (string | number)[],
@@ -139,8 +162,8 @@ export interface Consumer {
   readWait(id: string): Promise<Wait | undefined>;
   /** What the needs of a task have brought: flat, for each its name, how its source ended, and CBOR of its result or error. */
   readNeeds(id: string): Promise<readonly Buffer[]>;
-  /** What Redis says this worker holds: to adopt what a lost reply has hidden. */
-  held(): Promise<readonly ClaimedTask[]>;
+  /** What Redis says this worker holds: to adopt what a lost reply has hidden. Nothing is handed to it until it offers places again. */
+  held(): Promise<Held>;
   /** Gives up the lease when nothing is held. */
   leave(): Promise<void>;
 }
@@ -154,17 +177,17 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
   return {
     queue,
 
-    async claim(popped, want, lower = {}, begun = '') {
+    async claim(popped, want, lower = {}, said = {}) {
       const messages = popped.flatMap(({ lane, message }) => [lane, message]);
-      const reply = await call('claim', [leaseMs, begun, want, ...turns(lower), ...messages]);
-      const [word, tasks, toRelay] = reply as [Buffer, TaskReply, number];
-      return { paused: isPaused(word), tasks: readTasks(queue, tasks), toRelay };
+      const reply = await call('claim', [leaseMs, ...words(said), want, ...turns(lower), ...messages]);
+      const [word, tasks, toRelay, back] = reply as [Buffer, TaskReply, number, number];
+      return { paused: isPaused(word), tasks: readTasks(queue, tasks), toRelay, back };
     },
 
-    async finish(outcomes, want, lower = {}, begun = '') {
+    async finish(outcomes, want, lower = {}, said = {}) {
       const successes = outcomes.filter(isPlainSuccess);
       const others = outcomes.filter((one) => !isPlainSuccess(one));
-      const args = [leaseMs, begun, want, ...turns(lower), ...successArguments(successes)];
+      const args = [leaseMs, ...words(said), want, ...turns(lower), ...successArguments(successes)];
       for (const { id, token, word, payload, delayMs, resultTtlMs, group } of others) {
         args.push(id, token, word, payload, delayMs, resultTtlMs ?? '', group ?? '');
       }
@@ -179,11 +202,11 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
       };
     },
 
-    async beat(held, begun = '', obeyed, spans = []) {
-      const first = [leaseMs, begun, obeyed ?? '', spans.length / 2, ...spans];
+    async beat(held, said = {}, obeyed, spans = []) {
+      const first = [leaseMs, ...words(said), obeyed ?? '', spans.length / 2, ...spans];
       const args = [...first, ...held.flatMap(({ id, token }) => [id, token])];
       const reply = (await call('beat', args)) as BeatReply;
-      const [word, count, lost, cancel, announced, order] = reply;
+      const [word, count, lost, cancel, announced, order, settledUpTo, now] = reply;
       return {
         paused: isPaused(word),
         held: count,
@@ -191,6 +214,8 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
         cancel: cancel.map(String),
         isAnnounced: announced === 1,
         order: readOrder(String(order)),
+        settledUpTo: Number(settledUpTo),
+        now: Number(now),
       };
     },
 
@@ -221,22 +246,53 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
     },
 
     readWait: (id) => readWait(client, place, id),
-
-    async held() {
-      // Of all workers: which are its own, their headers say.
-      const ids = await readSet(client, keyOf(place, 'running'));
-      const tasks: ClaimedTask[] = [];
-      for (let at = 0; at < ids.length; at += HELD_A_CALL) {
-        const reply = await call('held', ids.slice(at, at + HELD_A_CALL));
-        tasks.push(...readTasks(queue, reply as TaskReply));
-      }
-      return tasks;
-    },
+    held: () => readHeld(client, place, (ids) => call('held', ids)),
 
     async leave() {
       await call('leave', []);
     },
   };
+}
+
+/** @param look a call of held.lua */
+async function readHeld(
+  client: Redis,
+  place: Place,
+  look: (ids: readonly string[]) => Promise<unknown>,
+): Promise<Held> {
+  // First the number: from then on nothing is handed to it.
+  const [upTo] = (await look([])) as HeldReply;
+  // Of all workers: which are its own, their headers say.
+  const ids = await readSet(client, keyOf(place, 'running'));
+  const tasks: ClaimedTask[] = [];
+  for (let at = 0; at < ids.length; at += HELD_A_CALL) {
+    const [, held] = (await look(ids.slice(at, at + HELD_A_CALL))) as HeldReply;
+    tasks.push(...readTasks(place.queue, held));
+  }
+  return { upTo: Number(upTo), tasks };
+}
+
+/** `begun`, free places and the last hand, as claim.lua reads them. */
+function words({ begun = '', free, seen }: Said): readonly (string | number)[] {
+  return [begun, free ?? '', seen ?? ''];
+}
+
+/**
+ * Reads what was handed to a worker (lua/lib/hand-over.lua).
+ * @param message of the channel `handChannel` of this queue and worker
+ */
+export function readHand(queue: string, message: Buffer): Hand {
+  const headEnd = message.indexOf('\n');
+  const [number = 0, sentAt = 0, ...sizes] = message.toString('latin1', 0, headEnd).split(' ').map(Number);
+  const flat: Buffer[] = [];
+  let at = headEnd + 1;
+  for (let one = 0; one < sizes.length; one += 2) {
+    for (const bytes of [ID_CHARS, sizes[one] ?? 0, sizes[one + 1] ?? 0]) {
+      flat.push(message.subarray(at, at + bytes));
+      at += bytes;
+    }
+  }
+  return { number, sentAt, tasks: readTasks(queue, flat) };
 }
 
 function turns({ low = 0, normal = 0 }: LowerShare): readonly number[] {
@@ -272,7 +328,11 @@ type BeatReply = readonly [
   cancel: readonly Buffer[],
   announced: number,
   order: Buffer,
+  settledUpTo: Buffer,
+  now: Buffer,
 ];
+
+type HeldReply = readonly [upTo: Buffer, held: TaskReply];
 
 /** Flat: id, header and content of each task. */
 type TaskReply = readonly Buffer[];

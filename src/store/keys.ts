@@ -47,6 +47,9 @@ const OTHERS = [
   'running',
   'holds',
   'begun',
+  'hands',
+  'idle',
+  'unheard',
   'later',
   'unstarted',
   'done',
@@ -148,6 +151,11 @@ export function ledgerKey(place: Place, lane: Lane): string {
 /** The channel that wakes those who sweep a place. */
 export function wakeChannel(place: Place): string {
   return `${prefixOf(place)}wake`;
+}
+
+/** The channel over which a worker gets the tasks of a place that are handed to it. */
+export function handChannel(place: Place, worker: string): string {
+  return `${prefixOf(place)}hand-${worker}`;
 }
 
 /** What stands in front of the names of a place's keys. */

@@ -50,11 +50,16 @@ const LAST_TRY_WITHIN_MS = 900;
 export function createProducer(client: Redis, rounds?: Rounds): Producer {
   /** Queue → when it was written to the list of queues. */
   const registered = new Map<string, number>();
+  /** Queues in which no worker was idle, by the reply of the last call. */
+  const busy = new Set<string>();
   const rules = endpointRulesOf(client);
   // Each call that waits for the connection to come back listens for it.
   client.setMaxListeners(0);
   // Another Redis, or an emptied one, may stand behind the connection that comes back.
-  client.on('close', () => registered.clear());
+  client.on('close', () => {
+    registered.clear();
+    busy.clear();
+  });
 
   async function send(
     place: Place,
@@ -65,10 +70,14 @@ export function createProducer(client: Redis, rounds?: Rounds): Producer {
     const isFresh =
       performance.now() - (registered.get(queue) ?? Number.NEGATIVE_INFINITY) < REGISTERED_FOR_MS;
     const known = isFresh ? undefined : registerQueues(client, [queue]);
-    const [reply] = await Promise.all([runScript(client, 'enqueue', place, args, onWritten), known]);
+    const script = busy.has(queue) ? 'enqueue' : 'hand';
+    const [reply] = await Promise.all([runScript(client, script, place, args, onWritten), known]);
+    const notes = notesOf(reply);
+    if (notes.has('busy')) busy.add(queue);
+    if (notes.has('idle')) busy.delete(queue);
     if (!isFresh) registered.set(queue, performance.now());
     // Redis was emptied since the queue was made known.
-    else if (isFirst(reply)) await registerQueues(client, [queue]);
+    else if (notes.has('first')) await registerQueues(client, [queue]);
     return reply;
   }
 
@@ -132,10 +141,12 @@ function writeTasks(tasks: readonly NewTask[]): Written {
   return { args, order, ids: tasks.map(({ id }) => id) };
 }
 
-/** The last word of the reply of enqueue.lua, when there were no tasks in the queue before. */
-function isFirst(reply: unknown): boolean {
+/** The last words of the reply of enqueue.lua, which say something of the queue and of none of the tasks. */
+function notesOf(reply: unknown): ReadonlySet<string> {
   const flat = reply as readonly (Buffer | number)[];
-  return flat.length > 0 && String(flat[flat.length - 2]) === 'first';
+  const notes = new Set<string>();
+  for (let at = flat.length - 3; at >= 0 && flat[at] === 0; at -= 3) notes.add(String(flat[at + 1]));
+  return notes;
 }
 
 /** Flat: position from 1, word, id. `known` is a task of this very call, accepted by its first try. */

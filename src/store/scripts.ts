@@ -6,6 +6,7 @@ import { encodeCbor } from '../protocol/cbor.ts';
 import { DEFAULT_LANE, LANES, LANES_FROM } from '../protocol/lane.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { TRANSITIONS } from '../protocol/task-state.ts';
+import { HAND_GRACE_MS } from './hand-grace.ts';
 import { type Place, prefixOf, SCRIPT_KEY_GROUPS, SCRIPT_KEYS } from './keys.ts';
 import { PROTOCOL } from './protocol-number.ts';
 import { LOG_LINES_A_CHUNK, LOG_LINES_KEPT, ROW_BYTES, VALUE_BYTES } from './record.ts';
@@ -31,6 +32,7 @@ const GUARDS = ['expiry'];
 /** What a sweep does, in this order. */
 const DUTIES = [
   'due',
+  'hands',
   'lost-workers',
   'lost-pops',
   'unstarted',
@@ -54,12 +56,18 @@ const DUTIES = [
 /** What a person does to a task, or an operation to many: a file each. */
 const ACTS = ['cancel', 'retry', 'delete', 'move'];
 
+/** A part inside a function that opens it: most calls that accept tasks find nobody to hand them to, and need none of it. */
+const SHARE_OUT = 'open_share_out';
+
 /** Parts that scripts have in common. Each call makes their functions anew, so no script has more than it needs. */
 const ARGS = ['lib/args'];
 const LOOKS = [...ARGS, 'lib/clock', 'lib/protocol'];
 const QUEUE = [...LOOKS, 'lib/begin'];
 const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/event', 'lib/move', 'lib/push'];
+/** Tasks that are ready go straight to idle workers: `accept_gathered` calls it where it is there. */
+const HAND_OVER = ['lib/hand-over', SHARE_OUT];
+const OFFERS = ['lib/hands', 'lib/offers'];
 const ACCEPT = [
   ...MOVES,
   'lib/accept',
@@ -72,7 +80,8 @@ const ACCEPT = [
 const END = [...MOVES, 'lib/log-chunks', 'lib/steps', 'lib/outbox', 'lib/end'];
 const DIE = ['lib/terms', 'lib/error-groups'];
 const GUARDED = GUARDS.map((name) => `guards/${name}`);
-const TAKE = [...END, ...DIE, 'lib/accept', 'lib/worker', ...GUARDED, 'lib/take'];
+const WORKER = ['lib/holds', ...OFFERS, 'lib/worker'];
+const TAKE = [...END, ...DIE, 'lib/accept', ...WORKER, ...GUARDED, 'lib/take'];
 const REMOVE = ['lib/log', 'lib/unindex', 'lib/remove'];
 const ACT = [...END, ...REMOVE];
 
@@ -87,6 +96,7 @@ const SCRIPTS = {
   search: ARGS,
   group: ARGS,
   enqueue: ACCEPT,
+  hand: [...ACCEPT, ...HAND_OVER],
   wait: [...ACCEPT, 'lib/needed', 'lib/needs', 'lib/steps'],
   settle: [...END, ...DIE, 'lib/start'],
   needs: [...ARGS, 'lib/needs-of'],
@@ -101,14 +111,17 @@ const SCRIPTS = {
   source: [...ROWS, 'lib/needed', 'lib/followed'],
   complete: [...MOVES, 'lib/waits'],
   finish: [...TAKE, 'lib/attempts', 'lib/needed', 'lib/waits', ...OUTCOMES.map((word) => `outcomes/${word}`)],
-  beat: [...ROWS, 'lib/worker'],
-  held: [...ROWS, 'lib/worker'],
+  beat: [...ROWS, ...OFFERS, 'lib/worker'],
+  held: [...ROWS, ...OFFERS],
   leave: [...QUEUE, 'lib/worker'],
   report: [...ROWS, 'lib/event', 'lib/move', 'lib/log-chunks', 'lib/log'],
   checkpoint: ROWS,
   sweep: [
     ...END,
     ...DIE,
+    ...HAND_OVER,
+    'lib/holds',
+    'lib/hands',
     'lib/worker',
     'lib/attempts',
     'lib/waits',
@@ -119,7 +132,7 @@ const SCRIPTS = {
     'lib/batches',
     ...DUTIES.map((name) => `sweep/${name}`),
   ],
-  tick: [...ACCEPT, 'lib/plans'],
+  tick: [...ACCEPT, ...HAND_OVER, 'lib/plans'],
   schedule: [...QUEUE, 'lib/plans'],
   cancel: [...ACT, 'acts/cancel'],
   retry: [...MOVES, 'lib/terms', 'lib/unindex', 'lib/steps', 'lib/outbox', 'lib/retried', 'acts/retry'],
@@ -138,7 +151,7 @@ const SCRIPTS = {
   ledger: LOOKS,
   explain: [...LOOKS, 'lib/header', 'lib/row', 'lib/event', 'lib/move', 'lib/push', 'lib/needs-of'],
   pause: QUEUE,
-  order: QUEUE,
+  order: [...QUEUE, ...OFFERS],
   follow: [...ROWS, 'lib/followed', 'lib/steps', 'lib/outbox'],
   relay: [...QUEUE, 'lib/entries'],
   marks: QUEUE,
@@ -147,12 +160,16 @@ const SCRIPTS = {
   moved: [...MOVES, 'lib/log-chunks', ...REMOVE, 'lib/entries'],
 } as const satisfies Record<string, readonly string[]>;
 
+/** Scripts that have no file of their own: they differ from another one by their parts alone. */
+const SAME_FILE: Readonly<Record<string, string>> = { hand: 'enqueue' };
+
 /** A server that has not gone on with an operation for this long is taken for dead, and another one goes on. */
 const OPERATED_WITHIN_MS = 2_000;
 
 /** Scripts that Redis refuses at `maxmemory`: acknowledging must always work, accepting must not. */
 const REFUSED_WHEN_FULL: ReadonlySet<string> = new Set([
   'enqueue',
+  'hand',
   'wait',
   'rewait',
   'workflow-open',
@@ -214,6 +231,7 @@ const VALUES: Named = [
   ['STAYS_FROM', String(STAYS_FROM_MS)],
   ['LINES_KEPT', String(LOG_LINES_KEPT)],
   ['LINES_A_CHUNK', String(LOG_LINES_A_CHUNK)],
+  ['HAND_GRACE', String(HAND_GRACE_MS)],
   ['PROTOCOL', `'${PROTOCOL}'`],
   ['OPERATED_WITHIN_MS', String(OPERATED_WITHIN_MS)],
   ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
@@ -238,13 +256,17 @@ export function buildScripts({ flags, patch }: ScriptBuild = { flags: true }): S
 function joinScripts(flags: boolean, patch: (clock: string) => string): ScriptSources {
   const texts = new Map<string, string>();
   const textOf = (part: string): string => {
+    if (part === SHARE_OUT) {
+      const parts = [...GUARDED, 'lib/holds', 'lib/hands', 'lib/share-out'];
+      return `function Q.${SHARE_OUT}()\n${parts.map(textOf).join('\n')}\nend`;
+    }
     const text = texts.get(part) ?? readFileSync(new URL(`lua/${part}.lua`, import.meta.url), 'utf8');
     texts.set(part, text);
     return part === 'lib/clock' ? patch(text) : text;
   };
   const sources = Object.entries(SCRIPTS).map(([name, parts]: [string, readonly string[]]) => {
     const header = flags ? `#!lua${REFUSED_WHEN_FULL.has(name) ? '' : ' flags=allow-oom'}\n` : '';
-    const body = [...parts, name].map(textOf).join('\n');
+    const body = [...parts, SAME_FILE[name] ?? name].map(textOf).join('\n');
     const { lua, keys } = resolveNames(body);
     return [name, { lua: header + lua, keys }];
   });

@@ -23,6 +23,8 @@ export interface Fetcher extends Service {
   stop(): Promise<void>;
   /** Other queues may be open now: looks, instead of waiting for the block time. */
   nudge(): void;
+  /** Takes back a pop for which no slot is left: tasks came in another way. */
+  rest(): void;
 }
 
 const FETCHING = 'fetch';
@@ -80,6 +82,10 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
     }
   }
 
+  function interrupt(): void {
+    session?.interrupt().catch(() => undefined); // Its connection is broken: the loop opens another.
+  }
+
   function nudged(): Promise<void> {
     return new Promise((resolve) => {
       wake = resolve;
@@ -100,7 +106,11 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
 
     nudge() {
       wake();
-      session?.interrupt().catch(() => undefined); // Its connection is broken: the loop opens another.
+      interrupt();
+    },
+
+    rest() {
+      if (slots.limit() <= slots.size()) interrupt();
     },
   };
 }

@@ -5,12 +5,14 @@ import { createSerial } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { WorkerOrder } from '../store/worker-orders.ts';
 import { type LaneTurn, takeTurns } from '../protocol/lane.ts';
-import type { ClaimedTask, Consumer, Outcome, PoppedMessage } from '../store/consumer.ts';
+import type { ClaimedTask, Consumer, Hand, Outcome, PoppedMessage, Said } from '../store/consumer.ts';
 import { refusalOf } from '../store/protocol-number.ts';
 import { Ahead, type Telling } from './ahead.ts';
 import type { CallWatch } from './call-watch.ts';
 import { type Completer, createCompleter } from './completer.ts';
 import type { Execute } from './execute.ts';
+import { Hands } from './hands.ts';
+import type { Offers } from './offers.ts';
 import { toOutcome } from './outcome.ts';
 import type { Prefetch } from './prefetch.ts';
 import { createReportWriter, type ReportWriter } from './report-writer.ts';
@@ -33,6 +35,11 @@ export interface LeaseDeps {
   readonly laneTurn: LaneTurn;
   /** Tasks that can run at the same time. */
   readonly places: number;
+  readonly offers: Offers;
+  /** How long Redis keeps what this worker holds for it after a beat, in milliseconds. */
+  readonly leaseMs: number;
+  /** Called when a hand has taken the last place. */
+  readonly onFull: () => void;
   readonly watch: CallWatch;
   /** Called when a person wants the worker to end. */
   readonly onStop: () => void;
@@ -51,6 +58,7 @@ export class Lease {
   readonly #reports: ReportWriter;
   readonly #toBegin: HeldTask[] = [];
   readonly #ahead: Ahead;
+  readonly #hands: Hands;
   #isPaused = false;
   #order: WorkerOrder | undefined;
   /** Redis has let this release change the queue. */
@@ -65,6 +73,7 @@ export class Lease {
     const { queue } = consumer;
     this.queue = queue;
     this.#deps = deps;
+    this.#hands = new Hands({ queue, ask: this.#ask, ...deps });
     this.#ahead = new Ahead(
       (held) => this.#beginSoon(held),
       (held) => this.#goesBack(held),
@@ -100,20 +109,24 @@ export class Lease {
 
   /** Claims popped messages and fills the free slots. @throws Error of the store; what was popped comes back by itself */
   async claim(popped: readonly PoppedMessage[]): Promise<void> {
-    const { consumer, slots, laneTurn, relay, watch } = this.#deps;
+    const { consumer, slots, laneTurn, relay, offers, watch } = this.#deps;
     const call = `claim of ${this.queue}`;
     const claimed = this.#unlessRefused(async () => {
       const extra = this.#mayClaim ? slots.reserve(Number.POSITIVE_INFINITY) : 0;
       const telling = this.#tell(0);
+      const said = this.#hands.say(telling, -popped.length, this.#mayClaim);
       try {
         const reply = await this.#inDoubtUntilReplied(
-          consumer.claim(popped, extra, takeTurns(laneTurn, extra), telling.word),
+          consumer.claim(popped, extra, takeTurns(laneTurn, extra), said),
         );
-        this.#ahead.told(telling);
+        this.#heard(telling, said);
         watch.worked(call);
         this.#isPaused = reply.paused;
         if (reply.toRelay > 0) relay();
         this.#adopt(reply.tasks, telling.bringsAhead);
+        // What was handed over has taken the place, and is not here yet: it may never come.
+        if (reply.back > 0 && (said.free ?? 0) >= 0) await this.#lookAgain();
+        if (popped.length > 0) offers.popped(this.queue);
       } finally {
         slots.unreserve(extra);
       }
@@ -134,20 +147,20 @@ export class Lease {
       if (this.#isInDoubt) await this.#lookAgain();
       const mine = slots.held(this.queue);
       const telling = this.#ahead.tell(this.#ahead.hasTold);
-      const reply = await consumer.beat(
-        mine.map(({ task }) => task),
-        telling.word,
-        this.#order,
-        // Those of a beat that fails are not told again: they may have been counted.
-        takeSpans(),
-      );
-      this.#ahead.told(telling);
+      const said = this.#hands.say(telling, 0, this.#mayClaim);
+      const seenBefore = this.#hands.seen;
+      const sentAt = performance.now();
+      const tasks = mine.map(({ task }) => task);
+      // The spans of a beat that fails are not told again: they may have been counted.
+      const reply = await consumer.beat(tasks, said, this.#order, takeSpans());
+      const wasHanded = this.#hands.seen > seenBefore;
+      this.#heard(telling, said);
+      this.#hands.compare(mine, sentAt, reply);
       this.#isPaused = reply.paused;
       this.#obey(reply.order);
-      for (const id of reply.lost) slots.find(this.queue, id)?.stop('lease-lost');
-      for (const id of reply.cancel) slots.find(this.queue, id)?.stop('cancelled');
       if (!reply.isAnnounced) await announce();
-      if (reply.held !== mine.length - reply.lost.length) await this.#lookAgain();
+      // With tasks that were handed over meanwhile the next one counts.
+      if (!wasHanded && reply.held !== mine.length - reply.lost.length) await this.#lookAgain();
     });
   }
 
@@ -157,6 +170,28 @@ export class Lease {
     const { onStop, log } = this.#deps;
     log.info({ queue: this.queue, order }, 'a person wants this of the worker');
     if (order === 'stop') onStop();
+  }
+
+  /** Takes tasks that a script has handed over: they are this worker's already, and begin at once. */
+  take(hand: Hand): void {
+    const { slots, onFull } = this.#deps;
+    const verdict = this.#hands.judge(hand);
+    if (verdict === 'drop') return;
+    if (!this.#isServed || verdict === 'ask') return this.#ask();
+    // Before they begin: what takes this worker down, or keeps it from all else, has been told then.
+    this.#hands.confirm(this.#hold(hand.tasks, false), hand.sentAt);
+    this.#beginAll();
+    if (slots.limit() <= slots.size()) onFull();
+  }
+
+  readonly #ask = (): void => {
+    this.#isInDoubt = true;
+    this.beat().catch(() => undefined); // The heartbeat goes on asking.
+  };
+
+  /** Offers no places any more, and takes what was handed over until then. @throws Error of the store */
+  async withdraw(): Promise<void> {
+    if (this.#hands.isOffering) await this.beat();
   }
 
   /** Takes a report of a running handler, to be written with the next batch. */
@@ -223,15 +258,16 @@ export class Lease {
     // The last reports of their handlers go first: they count only while the tasks run.
     this.#reports.flush();
     const telling = this.#tell(batch.length);
+    const said = this.#hands.say(telling, batch.length, this.#mayClaim);
     try {
       const reply = await this.#inDoubtUntilReplied(
-        consumer.finish(batch, want, takeTurns(laneTurn, want), telling.word),
+        consumer.finish(batch, want, takeTurns(laneTurn, want), said),
       );
-      this.#ahead.told(telling);
+      this.#heard(telling, said);
       this.#isPaused = reply.paused;
       if (reply.toRelay > 0) relay();
-      for (const { id, token } of reply.stale)
-        log.warn({ queue: this.queue, task: id, token }, 'the outcome came too late and was not recorded');
+      for (const { id: task, token } of reply.stale)
+        log.warn({ queue: this.queue, task, token }, 'the outcome came too late and was not recorded');
       for (const { id, token } of batch) slots.drop(this.queue, id, token);
       this.#adopt(reply.tasks, telling.bringsAhead);
     } finally {
@@ -249,9 +285,10 @@ export class Lease {
 
   async #lookAgain(): Promise<void> {
     const { consumer, slots, log } = this.#deps;
-    const held = await consumer.held();
+    const { upTo, tasks } = await consumer.held();
     this.#isInDoubt = false;
-    const hidden = held.filter(({ id, token }) => slots.find(this.queue, id)?.task.token !== token);
+    this.#hands.see(upTo);
+    const hidden = tasks.filter(({ id, token }) => slots.find(this.queue, id)?.task.token !== token);
     if (hidden.length > 0)
       log.info({ queue: this.queue, tasks: hidden.length }, 'adopted tasks whose claim was not heard of');
     this.#adopt(hidden, this.#ahead.hasTold);
@@ -264,20 +301,35 @@ export class Lease {
     return this.#ahead.tell(isBusy && prefetch.tellsFirst());
   }
 
+  /** A call was answered. */
+  #heard(telling: Telling, said: Said): void {
+    this.#ahead.told(telling);
+    this.#hands.heard(said);
+  }
+
   /** Holds tasks, and lets them begin unless they were taken ahead. */
   #adopt(tasks: readonly ClaimedTask[], areAhead: boolean): void {
+    this.#hold(tasks, areAhead);
+    if (this.#toBegin.length > 0) process.nextTick(() => this.#beginAll());
+  }
+
+  /** @returns those that it has not held before */
+  #hold(tasks: readonly ClaimedTask[], areAhead: boolean): readonly HeldTask[] {
+    const fresh: HeldTask[] = [];
     let token = '';
     for (const task of tasks) {
       const held = this.#deps.slots.hold(task);
       if (!held) continue;
+      fresh.push(held);
       if (areAhead) this.#ahead.add(held);
       else {
         // Tasks that are claimed together often have the same.
         if (task.token !== token) this.#ahead.begins(task.token);
         token = task.token;
-        this.#beginSoon(held);
+        this.#toBegin.push(held);
       }
     }
+    return fresh;
   }
 
   /** But only when the call that brought them is done: the next one may go out before. */

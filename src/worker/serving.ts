@@ -19,7 +19,7 @@ import { placesOf } from '../store/keys.ts';
 import { watchPermissions } from '../store/permissions.ts';
 import { createReadyLists } from '../store/ready-lists.ts';
 import { readDueTimes } from '../store/read-tasks.ts';
-import { createWakeListener } from '../store/wake-listener.ts';
+import { createWakeListener, type WakeEars } from '../store/wake-listener.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createSweepTimer } from '../upkeep/sweep-timer.ts';
 import { openUpkeep, type UpkeepSettings } from '../upkeep/upkeep.ts';
@@ -27,9 +27,10 @@ import { VERSION } from '../version.ts';
 import { createCallWatch } from './call-watch.ts';
 import { type Checkpoints, createCheckpoints } from './checkpoints.ts';
 import { createExecute, type ExecuteDeps } from './execute.ts';
-import { createFetcher } from './fetcher.ts';
+import { createFetcher, type Fetcher } from './fetcher.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { Lease } from './lease.ts';
+import { createOffers, type Offers } from './offers.ts';
 import { createPrefetch, type Prefetch } from './prefetch.ts';
 import type { HandlerLink, OnRan } from './runners/runner.ts';
 import { createSlots, type Slots } from './slots.ts';
@@ -159,21 +160,25 @@ function* servicesOf(
   const calls = createCallWatch(stuckMs, log, onStuck);
   const watch = measured?.watching(calls) ?? calls;
   const laneTurn = createLaneTurn(settings.lowLanesPercent);
+  // A script of a cluster's node cannot tell whether a worker that listens to another node hears it.
+  const offers = createOffers(isCluster(command) ? [] : queues, (queue) => heartbeat.beat(queue));
   for (const place of queues.flatMap(placesOf)) {
-    const { queue } = place;
     leases.push(
       new Lease({
         consumer: createConsumer(command, place, name, settings.leaseMs),
-        announce: () => announce(command, queue, name, announcement),
+        announce: () => announce(command, place.queue, name, announcement),
         relay: () => upkeep.relay.soon(place),
         slots,
         prefetch,
         execute,
-        takeSpans: measured && (() => measured.runs.takeSpans(queue)),
+        takeSpans: measured && (() => measured.runs.takeSpans(place.queue)),
         // With several queues the fetcher decides whose turn it is, so that a busy one cannot starve the others.
         wantsMore: () => queues.length === 1 && !stopping.aborted,
         laneTurn,
         places: concurrency,
+        offers,
+        leaseMs: settings.leaseMs,
+        onFull: () => setImmediate(() => fetcher.rest()),
         watch,
         onStop,
         log,
@@ -198,16 +203,34 @@ function* servicesOf(
     heartbeat.beat();
     for (const timer of sweeps.values()) timer.within(0);
   });
-  yield createWakeListener(connection, command, queues, (queue, dueMs) => {
+  const onHand: WakeEars['onHand'] = (queue, hand) => leases.find((one) => one.queue === queue)?.take(hand);
+  const onWake: WakeEars['onWake'] = (queue, dueMs) => {
     for (const [place, timer] of sweeps) if (place.queue === queue) timer.within(dueMs);
     if (dueMs <= 0) heartbeat.beat(queue);
-  });
+  };
+  yield createWakeListener(connection, command, queues, name, { onWake, onHand });
   yield heartbeat;
+  yield* takers(settings, { slots, leases, fetcher, offers });
+}
+
+interface Takers {
+  readonly slots: Slots;
+  readonly leases: readonly Lease[];
+  readonly fetcher: Fetcher;
+  readonly offers: Offers;
+}
+
+/** What takes tasks. At the stop: nothing more is offered, nothing more is fetched, and what runs may end. */
+function* takers(settings: ServingSettings, { slots, leases, fetcher, offers }: Takers): Generator<Service> {
   yield atStop(async (hurry) => {
     await drain(slots, settings.shutdownGraceMs, hurry);
     await farewell(leases.map((lease) => lease.settled()));
   });
-  yield { start: fetcher.start, stop: () => within(fetcher.stop(), blockMs + FAREWELL_MS) };
+  yield { start: fetcher.start, stop: () => within(fetcher.stop(), settings.blockMs + FAREWELL_MS) };
+  yield atStop(() => {
+    offers.stop();
+    return farewell(leases.map((lease) => lease.withdraw().catch(() => undefined)));
+  });
 }
 
 /** In a cluster, one pop cannot wait for several queues. */

@@ -78,6 +78,8 @@ export function createSpreadFetcher(deps: SpreadFetcherDeps): Fetcher {
       nudges.changed();
       popSlots.endAll();
     },
+
+    rest: popSlots.endUseless,
   };
 }
 

@@ -184,7 +184,7 @@ test('a request whose reply from Redis got lost has made one task, which its rep
   const server = await stage.here('server', { REDIS_URL: proxy.url });
   const queue = newQueue();
   const body = { type: 'add', input: { one: 1, two: 2 }, queue, key: 'lost' };
-  const lost = proxy.loseReply('enqueue', 1);
+  const lost = proxy.loseReply('hand', 1);
   const first = await post(`${server.url()}/v1/tasks`, body);
   await lost;
   // It has looked after it by itself, and found the task its own.

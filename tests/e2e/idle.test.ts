@@ -29,8 +29,8 @@ test('an idle worker sends at most 1.5 commands a second, each at the pace of th
   const stage = openStage(context);
   const redis = await stage.redis();
   await stage.role('worker', { REDIS_URL: redis.url });
-  // Its hello (first beats and sweeps) is no idling, and ends once it listens for wakes.
-  await eventually(async () => (await redis.client.pubsub('CHANNELS')).length === 1);
+  // Its hello (first beats and sweeps) is no idling, and ends once it listens for wakes and for hands.
+  await eventually(async () => (await redis.client.pubsub('CHANNELS')).length === 2);
   await pause(1_000);
 
   await expectBelow(1, async () => {

@@ -14,6 +14,9 @@ import { openJournalStage, openStage } from '../support/stage.ts';
 /** What issue 2 promises from the moment on in which a live worker could see the loss. */
 const BACK_WITHIN_MS = 5_000;
 
+/** A worker of several queues is handed tasks of the first one alone, and pops those of the others. */
+const popped = (queue: string): { readonly QUEUES: string } => ({ QUEUES: `other,${queue}` });
+
 let queues = 0;
 /** Each round has a queue of its own, and so a worker that has seen nothing yet. */
 function newQueue(): string {
@@ -46,13 +49,10 @@ test('a message thrown away in the step that pushed it runs, although a worker w
     await eventually(async () => /blocked_clients:1\r/.test(await redis.client.info('clients')));
 
     // Within MULTI, or Redis would hand the message to the worker that waits.
-    const id = newTaskId();
-    const content = encodeContent('add', { one: 1, two: 2 });
-    const { lua, keys } = buildScripts().enqueue;
-    const own = keys.map((key) => `${queueKey(queue)}:${key}`);
+    const { id, call } = enqueueOne(queue, 'enqueue');
     await redis.client
       .multi()
-      .eval(lua, own.length, ...own, 1, id, id, content)
+      .eval(...call)
       .rpop(readyKey(queue, 'normal'))
       .exec();
     expect(await facts.counts()).toEqual({ accepted: 1, ready: 1 });
@@ -60,6 +60,34 @@ test('a message thrown away in the step that pushed it runs, although a worker w
 
     const tookMs = await msOf(() => facts.untilSucceeded([id]));
     expect(await facts.task(id)).toMatchObject({ claims: 1, crashes: 0 });
+    await worker.stop();
+    return tookMs;
+  });
+});
+
+test('a task whose hand is thrown away in the step that sent it is run by its worker, once', async (context) => {
+  const stage = openStage(context);
+  const redis = await stage.redis();
+  await expectBelow(BACK_WITHIN_MS, async () => {
+    const queue = newQueue();
+    const facts = openQueueFacts(redis, queue);
+    const worker = await stage.here('worker', { ...JOURNAL_TASKS, REDIS_URL: redis.url, QUEUES: queue });
+    const channel = `${queueKey(queue)}:hand-${worker.worker()}`;
+    await eventually(async () => Number((await redis.client.pubsub('NUMSUB', channel))[1]) === 1);
+    await eventually(() => redis.client.exists(`${queueKey(queue)}:idle`));
+
+    // What was published goes with the connection.
+    const { id, call } = enqueueOne(queue, 'hand');
+    await redis.client
+      .multi()
+      .eval(...call)
+      .call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      .exec();
+    expect(await facts.counts()).toMatchObject({ accepted: 1 });
+    expect(await facts.ready()).toBe(0);
+
+    const tookMs = await msOf(() => facts.untilSucceeded([id]));
+    expect(await facts.task(id)).toMatchObject({ worker: worker.worker(), claims: 1, crashes: 0 });
     await worker.stop();
     return tookMs;
   });
@@ -92,7 +120,7 @@ test('a worker killed between its pop and its claim: another worker runs the tas
   await expectBelow(BACK_WITHIN_MS, async () => {
     const queue = newQueue();
     const facts = openQueueFacts(redis, queue);
-    const env = { ...shared, QUEUES: queue };
+    const env = { ...shared, ...popped(queue) };
     const proxy = await stage.proxy(redis);
     // Its own sweeps must not find the loss before the other worker has started.
     const victim = await stage.role('worker', { ...env, REDIS_URL: proxy.url, POP_GRACE_MS: '60000' });
@@ -111,3 +139,18 @@ test('a worker killed between its pop and its claim: another worker runs the tas
     return tookMs;
   });
 });
+
+/** A task, and the call that accepts it, as `EVAL` takes it. */
+function enqueueOne(
+  queue: string,
+  script: 'enqueue' | 'hand',
+): {
+  readonly id: string;
+  readonly call: [string, number, ...(string | Buffer)[]];
+} {
+  const id = newTaskId();
+  const content = Buffer.from(encodeContent('add', { one: 1, two: 2 }));
+  const { lua, keys } = buildScripts()[script];
+  const own = keys.map((key) => `${queueKey(queue)}:${key}`);
+  return { id, call: [lua, own.length, ...own, '1', id, id, content] };
+}

@@ -9,7 +9,7 @@ import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 import { openStage } from '../support/stage.ts';
 
 const LARGEST_K = process.env['POPFLEET_LONG'] === '1' ? 20 : 2;
-const CALLS = ['BRPOP', 'enqueue', 'claim', 'finish', 'beat', 'sweep'] as const;
+const CALLS = ['BRPOP', 'enqueue', 'hand', 'claim', 'finish', 'beat', 'sweep'] as const;
 const CASES = CALLS.flatMap((call) => Array.from({ length: LARGEST_K }, (_, at) => ({ call, k: at + 1 })));
 
 /** A lease far longer than the test: what a live worker does not know must be found without it. */
@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 
 const NAME = 'the reply of $call, call $k, gets lost: every task runs once';
-const isOfServer = ({ call }: (typeof CASES)[number]): boolean => call === 'enqueue';
+const isOfServer = ({ call }: (typeof CASES)[number]): boolean => call === 'enqueue' || call === 'hand';
 
 // Workers mostly wait, so they do it side by side; a server must send its call again within a second, and has the machine to itself.
 test.concurrent.for(CASES.filter((one) => !isOfServer(one)))(NAME, runAll);
@@ -44,27 +44,35 @@ async function runAll({ call, k }: (typeof CASES)[number], context: TestContext)
   const queue = `${call.toLowerCase()}-${k}`;
   const facts = openQueueFacts(redis, queue);
   const proxy = await stage.proxy(redis);
+  const ofServer = isOfServer({ call, k });
+  // A server repeats either of its calls as the one that it takes for right by then.
+  const calls = (): number => (ofServer ? proxy.calls('enqueue') + proxy.calls('hand') : proxy.calls(call));
   let callsWhenLost: number | undefined;
   void proxy.loseReply(call, k).then(() => {
-    callsWhenLost = proxy.calls(call);
+    callsWhenLost = calls();
   });
-  const ofServer = isOfServer({ call, k });
   const behindProxy = { ...JOURNAL_TASKS, REDIS_URL: proxy.url };
-  const [server, worker] = await Promise.all([
-    ofServer ? stage.here('server', behindProxy) : undisturbed,
+  const startWorker = (): Promise<RoleHere> =>
     stage.here('worker', {
       ...behindProxy,
       ...TIMING,
       QUEUES: queue,
       CONCURRENCY: '2',
       ...(ofServer ? { REDIS_URL: redis.url } : {}),
-    }),
+    });
+  const [server, early] = await Promise.all([
+    ofServer ? stage.here('server', behindProxy) : undisturbed,
+    call === 'enqueue' ? undefined : startWorker(),
   ]);
 
   // In rounds, because a worker that is never idle needs no BRPOP and no claim. Many at once for the server, so that
   // some of them come while its connection breaks.
   const [tasksARound, runMs] = ofServer ? [40, 0] : [4, 20];
   const ids: string[] = [];
+  // While no worker is idle a server does not hand over what it accepts.
+  while (call === 'enqueue' && callsWhenLost === undefined)
+    ids.push(...(await facts.send(server.url(), tasksARound, runMs)));
+  const worker = early ?? (await startWorker());
   async function runRound(): Promise<void> {
     ids.push(...(await facts.send(server.url(), tasksARound, runMs)));
     await facts.untilSucceeded(ids, HEALED_WITHIN_MS);
@@ -75,7 +83,7 @@ async function runAll({ call, k }: (typeof CASES)[number], context: TestContext)
   }
   await runRound();
   // The call was not given up.
-  await eventually(() => callsWhenLost !== undefined && proxy.calls(call) > callsWhenLost);
+  await eventually(() => callsWhenLost !== undefined && calls() > callsWhenLost);
 
   await facts.expectAllDone(ids, { withinMs: HEALED_WITHIN_MS });
   for (const id of ids) {

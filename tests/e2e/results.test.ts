@@ -161,7 +161,7 @@ test.concurrent('beyond the retention by size the oldest go first, in slices, an
     const { succeeded = 0, removed = 0, bytes = 0 } = await countsOf(client);
     await read();
     return succeeded + removed === ids.length && bytes <= limit;
-  }, 20_000);
+  }, 60_000);
 
   /** Milliseconds of the Redis clock. */
   const endOf = new Map(

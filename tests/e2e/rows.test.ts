@@ -190,6 +190,8 @@ test('row 8: no source of the worker, or of what keeps queues whole, polls or sl
     // A server's look at all queues, and ends that share calls.
     'upkeep/sweep-all.ts': [/timer = setTimeout\(\(\) => \{$/],
     'upkeep/relay.ts': [/if \(waitMs > 0 && !isChain\) await delay\(waitMs\)/],
+    // Until when Redis has to have heard of what was handed over.
+    'worker/hands.ts': [/const timer = setTimeout\(overdue, leftMs\)\.unref\(\)/],
     'worker/fetcher.ts': [/await delay\(retryDelayMs\(failures, /],
     // A queue where something waits, and whose pop has to wait for the slot of another one.
     'worker/spread-fetcher.ts': [

@@ -10,10 +10,11 @@ import { eventually } from '../support/eventually.ts';
 import { call, post } from '../support/http.ts';
 import { isAlive } from '../support/processes.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
+import { queueKey } from '../support/queue-key.ts';
 import { openJournalStage, openStage } from '../support/stage.ts';
 
 test.concurrent('a worker told to end fetches no more, ends short tasks and gives long ones back unharmed', async (context) => {
-  const { stage, facts, env } = await openJournalStage(context, { CONCURRENCY: '3' });
+  const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '3' });
   const server = await stage.here('server', env);
   const worker = await stage.role('worker', { ...env, SHUTDOWN_GRACE_MS: '2500' });
   const [short = ''] = await facts.send(server.url(), 1, 500);
@@ -22,6 +23,8 @@ test.concurrent('a worker told to end fetches no more, ends short tasks and give
 
   worker.signal('SIGTERM');
   await eventually(() => worker.log().some(({ msg }) => msg === 'stopping'));
+  // It offers no places any more: until Redis has heard so, it may be handed a task.
+  await eventually(async () => (await redis.client.exists(`${queueKey('default')}:idle`)) === 0);
   // One slot is free all the time, another one as soon as the short task has ended.
   const [late = ''] = await facts.send(server.url(), 1, 0);
 

@@ -35,7 +35,7 @@ async function claimTwo(queue: ScriptedQueue, name: string): Promise<[ClaimedTas
   const worker = workerNamed(name);
   const [first] = (await worker.claim([], 1)).tasks as [ClaimedTask];
   await queue.clock.advance(5);
-  const [second] = (await worker.claim([], 1, {}, claimedAt(first))).tasks as [ClaimedTask];
+  const [second] = (await worker.claim([], 1, {}, { begun: claimedAt(first) })).tasks as [ClaimedTask];
   return [first, second];
 }
 
@@ -64,7 +64,7 @@ test.each<[string, (second: ClaimedTask) => BegunWord]>([
   const queue = await openQueue();
   await queue.enqueue(2);
   const [, second] = await claimTwo(queue, 'lost');
-  await workerNamed('lost').beat([], word(second));
+  await workerNamed('lost').beat([], { begun: word(second) });
   await loseLease(queue);
   expect(await queue.task(second.id)).toMatchObject({ crashes: 1 });
 });
@@ -74,7 +74,7 @@ test('in doubt it has begun: a worker that says nothing, and claims in one milli
   await queue.enqueue(2);
   const worker = workerNamed('lost');
   const [first] = (await worker.claim([], 1)).tasks as [ClaimedTask];
-  await worker.claim([], 1, {}, claimedAt(first));
+  await worker.claim([], 1, {}, { begun: claimedAt(first) });
   await loseLease(queue);
   expect((await workerNamed('next').claim([], 2)).tasks.map(({ crashes }) => crashes)).toEqual([1, 1]);
 });

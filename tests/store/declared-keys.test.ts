@@ -15,6 +15,7 @@ import { buildScripts, runScript, type ScriptName } from '../../src/store/script
 import { foreignMessage } from '../fixtures/foreign-message.ts';
 import { BATCH_BRANCHES } from '../support/batch-branches.ts';
 import { BEGUN_BRANCHES } from '../support/begun-branches.ts';
+import { HAND_BRANCHES } from '../support/hand-branches.ts';
 import { checkScripts, keepNotes } from '../support/checked-scripts.ts';
 import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
 import { worldsOf } from '../support/model-worlds.ts';
@@ -111,9 +112,9 @@ describe('every branch of the scripts', () => {
       await clock.advance(10);
     }
     for (const begun of [1, 'all'] as const) {
-      await worker.beat([{ id: newTaskId(), token: 'none' }], begun);
-      await worker.claim([], 0, {}, begun);
-      await worker.finish([], 0, {}, begun);
+      await worker.beat([{ id: newTaskId(), token: 'none' }], { begun, free: 1 });
+      await worker.claim([], 0, {}, { begun, free: 1 });
+      await worker.finish([], 0, {}, { begun, free: 0 });
     }
     for (const ms of [1_000, 5_000, 100_000]) {
       await clock.advance(ms);
@@ -277,6 +278,7 @@ describe('every branch of the scripts', () => {
       ...BRANCHES,
       ...BATCH_BRANCHES,
       ...BEGUN_BRANCHES,
+      ...HAND_BRANCHES,
       ...NEEDS_BRANCHES,
       ...WAITS_BRANCHES,
       ...WORKFLOW_BRANCHES,

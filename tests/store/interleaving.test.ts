@@ -3,10 +3,12 @@
 
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { createProducer } from '../../src/store/producer.ts';
 import type { buildScripts } from '../../src/store/scripts.ts';
+import { openEars } from '../support/ears.ts';
 import { buildFlawed } from '../support/flawed-scripts.ts';
+import { HANDS } from '../support/hand-worlds.ts';
 import { buildScriptsWithClock, createModelClock, watchScriptsClock } from '../support/model-clock.ts';
 import type { Step } from '../support/model-steps.ts';
 import { worldsOf } from '../support/model-worlds.ts';
@@ -20,6 +22,9 @@ const WORKERS = 3;
 
 const { client, redis } = await startStore(buildScriptsWithClock);
 
+const ears = await openEars(client);
+afterAll(() => ears.disconnect());
+
 const worlds = worldsOf(WORKERS);
 
 /** Lives through one world, and checks it at every step and at its end. */
@@ -30,7 +35,10 @@ async function liveThrough(
 ): Promise<QueueModel> {
   await store.config('SET', 'maxmemory', '0');
   await store.flushall();
-  const model = new QueueModel(store, createProducer(store), await createModelClock(store), WORKERS, flaws);
+  await ears.closeAll();
+  const clock = await createModelClock(store);
+  const model = new QueueModel(store, createProducer(store), clock, WORKERS, flaws, ears);
+  await model.open();
   const checkClock = watchScriptsClock(store, queueKey(QUEUE));
   for (const one of steps) {
     await model.run(one);
@@ -50,10 +58,11 @@ interface Seen {
   readonly crashes: number;
   readonly followed: number;
   readonly refused: number;
+  readonly handed: number;
 }
 
 async function liveThroughWorlds(): Promise<Seen> {
-  const seen = { steps: 0, tasks: 0, lostReplies: 0, crashes: 0, followed: 0, refused: 0 };
+  const seen = { steps: 0, tasks: 0, lostReplies: 0, crashes: 0, followed: 0, refused: 0, handed: 0 };
   await fc.assert(
     fc.asyncProperty(worlds, async (steps) => {
       const model = await liveThrough(steps, client);
@@ -63,6 +72,7 @@ async function liveThroughWorlds(): Promise<Seen> {
       seen.crashes += model.crashes;
       seen.followed += model.relays.expected;
       seen.refused += model.refused;
+      seen.handed += model.handed;
     }),
     { numRuns: RUNS, endOnFailure: false },
   );
@@ -82,6 +92,7 @@ test('whatever happens in whatever order, nothing is lost, finished twice or fol
   expect(seen.crashes).toBeGreaterThan(RUNS / 2);
   expect(seen.followed).toBeGreaterThan(RUNS);
   expect(seen.refused).toBeGreaterThan(RUNS / 4);
+  expect(seen.handed).toBeGreaterThan(RUNS / 2);
 });
 
 /** A followed task begins to run, and ends so. */
@@ -118,6 +129,13 @@ test('a task that was followed, and is gone, is followed again in the same milli
   );
 });
 
+test.each(Object.entries(HANDS))('hand-over: %s', async (_, steps) => {
+  const model = await liveThrough(steps, client);
+  expect(model.handed + model.crashes).toBeGreaterThan(0);
+});
+
+const handsOf = (name: string): readonly Step[] => HANDS[name] ?? [];
+
 /** Worlds in which it matters, each with what is left out. */
 const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts, ModelFlaws])[] = [
   [
@@ -148,6 +166,51 @@ const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts
     'the index of dead letters that run again',
     [FOLLOWED, ...runsOnce('dead'), { do: 'replay', task: 0 }],
     buildFlawed('Q.unindex(Q.DEAD_TERMS, { id })', ''),
+    {},
+  ],
+  [
+    'the numbers of hands',
+    handsOf('a hand that is read after `held` has brought its task, and that has run'),
+    buildScriptsWithClock,
+    { noNumbers: true },
+  ],
+  [
+    'the check of its renewal',
+    handsOf('a hand in the socket of a worker whose lease ends before it reads that'),
+    buildScriptsWithClock,
+    { noRenewalCheck: true },
+  ],
+  [
+    'the void of hands of a forgotten worker',
+    handsOf('the same, and it beats before it reads that'),
+    buildScriptsWithClock,
+    { noVoid: true },
+  ],
+  [
+    'the check of the connection',
+    handsOf('a worker that is killed while it is idle'),
+    buildFlawed('if Q.listeners(channel) == 0 then', 'if false then'),
+    {},
+  ],
+  [
+    'the check of the age of a hand',
+    handsOf('a hand in the socket of a worker that is frozen until it has gone back'),
+    buildScriptsWithClock,
+    { noAgeCheck: true },
+  ],
+  [
+    'the stop of what nobody has heard of',
+    handsOf('a worker that is cut off in the moment in which it begins what it was handed'),
+    buildScriptsWithClock,
+    { noStop: true },
+  ],
+  [
+    'the second look at what was handed over',
+    handsOf('a Redis whose clock is set forward before it has read that a hand was heard'),
+    buildFlawed(
+      '  if hands.looked > 0 then\n    give_back',
+      '  hands.looked = Q.NOW if true then\n    give_back',
+    ),
     {},
   ],
   [

@@ -20,6 +20,7 @@ import { createProducer } from '../../src/store/producer.ts';
 import { PROTOCOL } from '../../src/store/protocol-number.ts';
 import { createSchedules } from '../../src/store/schedules.ts';
 import { CARRIED } from '../../src/store/record.ts';
+import type { ScriptArgument } from '../../src/store/script-call.ts';
 import { runScript, type ScriptName } from '../../src/store/scripts.ts';
 import { isOutage, isReplyLost, toStoreError } from '../../src/store/store-error.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
@@ -130,9 +131,15 @@ type Reader =
   | 'moving'
   | 'needs';
 
+const oneTask = (): ScriptArgument[] => {
+  const id = newTaskId();
+  return [1, id, id, encodeContent('add', {})];
+};
+
 /** One call of each script that changes something, each of which would. */
 const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<unknown>> = {
-  enqueue: () => accept(),
+  enqueue: () => runScript(client, 'enqueue', homeOf(QUEUE), oneTask()),
+  hand: () => accept(),
   wait: () =>
     runScript(client, 'wait', homeOf(QUEUE), [
       newTaskId(),
@@ -285,7 +292,7 @@ test.each(OTHERS)('a queue that is kept by %s is shown', async (_, make, sentenc
   expect(await dump()).toEqual(before);
 });
 
-test.each(['enqueue', 'beat', 'sweep', 'pause', 'claim'] as const)(
+test.each(['enqueue', 'hand', 'beat', 'sweep', 'pause', 'claim'] as const)(
   'the first call of all, %s, gives the queue its number, and a text that stops the releases before it',
   async (name) => {
     await CHANGES[name]({ running: {} as ClaimedTask, dead: '', waiting: '' });

@@ -20,7 +20,7 @@ export const BEGUN_BRANCHES: Readonly<Record<string, (client: Redis) => Promise<
         await finish(await take(1), end, { payload: Buffer.alloc(0) });
         await finish(await take(1));
       } else {
-        await createConsumer(client, homeOf(QUEUE), end, 1).claim([], 1, {}, 1);
+        await createConsumer(client, homeOf(QUEUE), end, 1).claim([], 1, {}, { begun: 1 });
         await clock.advance(10);
         await sweepAll();
       }

@@ -34,12 +34,21 @@ export type Step =
       readonly ahead?: boolean;
     }
   | { readonly do: 'beat'; readonly worker: number }
+  /** It reads what it was handed, and says so. */
+  | { readonly do: 'hear'; readonly worker: number; readonly lost?: ConfirmWord }
+  /** Redis reads a call of it that was `late`; or it withdraws, gives back what it holds, and leaves. */
+  | { readonly do: 'arrive' | 'leave'; readonly worker: number }
   | { readonly do: 'crash'; readonly worker: number }
   | { readonly do: 'cancel' | 'replay' | 'remove'; readonly task: number }
   | RelayStep
   | { readonly do: 'pause' | 'resume' | 'sweep' }
   /** Less than 0: the clock of Redis is set back. */
-  | { readonly do: 'advance'; readonly ms: number };
+  | { readonly do: 'advance'; readonly ms: number }
+  /** The clock of Redis is set forward, or Redis stands still while nothing is read. */
+  | { readonly do: 'jump'; readonly ms: number };
+
+/** What becomes of a call: it is answered, it or its reply is lost, or Redis does not read it yet. */
+export type ConfirmWord = 'no' | 'request' | 'reply' | 'late';
 
 /** What happens to what follows the ends of tasks. */
 export type RelayStep =

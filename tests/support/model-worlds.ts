@@ -57,6 +57,15 @@ export function worldsOf(workers: number): fc.Arbitrary<Step[]> {
       }),
     },
     { weight: 6, arbitrary: fc.record({ do: fc.constant('beat'), worker }) },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        do: fc.constant('hear'),
+        worker,
+        lost: fc.constantFrom('no', 'no', 'no', 'request', 'reply'),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('leave'), worker }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('crash'), worker }) },
     {
       weight: 3,

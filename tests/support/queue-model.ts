@@ -3,22 +3,24 @@
 
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
-import { LANES } from '../../src/protocol/lane.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
-import { isTerminal, TASK_STATES, type TaskState } from '../../src/protocol/task-state.ts';
+import { isTerminal, TASK_STATES } from '../../src/protocol/task-state.ts';
 import { homeOf } from '../../src/store/keys.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import type { Producer } from '../../src/store/producer.ts';
-import { readHeader } from '../../src/store/record.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import { writeTerms } from '../../src/store/terms.ts';
+import type { Ears } from './ears.ts';
 import { expectIndexed } from './index-facts.ts';
+import { isIdleQueue } from './is-idle-queue.ts';
+import { expectCrashesCounted } from './model-crashes.ts';
 import type { ModelClock } from './model-clock.ts';
 import type { Step } from './model-steps.ts';
 import { ModelWorker } from './model-worker.ts';
 import { queueKey } from './queue-key.ts';
 import { recordOf } from './records.ts';
 import { type ModelFlaws, NEXT, RelayModel } from './relay-model.ts';
+import { terminalMoves } from './terminal-moves.ts';
 import { TotalsModel } from './totals-model.ts';
 
 const LEASE_MS = 1_000;
@@ -47,10 +49,26 @@ export class QueueModel {
   private readonly clock: ModelClock;
   private readonly totals: TotalsModel;
   private readonly flaws: ModelFlaws;
+  private readonly ears: Ears | undefined;
+  /** Milliseconds that have passed, whatever the clock of Redis shows. */
+  private passedMs = 0;
+  /** Names of workers that are dead, or have left. */
+  private readonly gone = new Set<string>();
+  /** Tasks that were handed over. */
+  handed = 0;
   private readonly operator;
   private readonly sweep;
 
-  constructor(client: Redis, producer: Producer, clock: ModelClock, workers: number, flaws: ModelFlaws = {}) {
+  /** @param ears without them nothing is handed over */
+  constructor(
+    client: Redis,
+    producer: Producer,
+    clock: ModelClock,
+    workers: number,
+    flaws: ModelFlaws = {},
+    ears?: Ears,
+  ) {
+    this.ears = ears;
     this.client = client;
     this.producer = producer;
     this.clock = clock;
@@ -70,9 +88,27 @@ export class QueueModel {
   }
 
   private newWorker(): ModelWorker {
-    const worker = new ModelWorker(this.client, QUEUE, `w${(this.names += 1)}`, this.flaws.beginsUntold);
+    const name = `w${(this.names += 1)}`;
+    const now = (): number => this.passedMs;
+    const onBegin = (id: string): void => this.checkBegin(id, worker);
+    const worker: ModelWorker = new ModelWorker(this.client, QUEUE, name, now, this.flaws, onBegin);
     this.all.push(worker);
     return worker;
+  }
+
+  /** Another worker takes its place. */
+  private async replace(index: number, end: 'die' | 'leave'): Promise<void> {
+    const worker = this.worker(index);
+    await worker[end]();
+    this.gone.add(worker.name);
+    const next = this.newWorker();
+    this.workers[index % this.workers.length] = next;
+    if (this.ears) await next.listen(this.ears);
+  }
+
+  /** Connects the workers. */
+  async open(): Promise<void> {
+    for (const worker of this.workers) if (this.ears) await worker.listen(this.ears);
   }
 
   get lostReplies(): number {
@@ -85,6 +121,7 @@ export class QueueModel {
       if ((error as { readonly code?: unknown }).code !== 'redis-full') throw error;
       this.refused += 1;
     });
+    await this.ears?.arrived();
     await this.relays.watch();
     await this.totals.watch();
   }
@@ -105,7 +142,16 @@ export class QueueModel {
         break;
       case 'crash':
         this.crashes += 1;
-        this.workers[step.worker % this.workers.length] = this.newWorker();
+        await this.replace(step.worker, 'die');
+        break;
+      case 'leave':
+        await this.replace(step.worker, 'leave');
+        break;
+      case 'hear':
+        await this.worker(step.worker).hear(step.lost);
+        break;
+      case 'arrive':
+        await this.worker(step.worker).arrive();
         break;
       case 'cancel':
         await this.operator.cancel(QUEUE, this.pick(step.task));
@@ -132,7 +178,11 @@ export class QueueModel {
         if ((await this.operator.remove(QUEUE, id)) === 'removed') this.removed.add(id);
         break;
       }
+      case 'jump':
+        await this.clock.advance(step.ms);
+        break;
       case 'advance':
+        this.passedMs += Math.max(0, step.ms);
         await this.clock.advance(step.ms);
         break;
       case 'relay':
@@ -155,18 +205,16 @@ export class QueueModel {
     for (const place of [homeOf(QUEUE), homeOf(NEXT)]) {
       await this.relays.afterSweep(place, await this.sweep(place));
     }
-    await this.checkCrashes(before);
+    expectCrashesCounted(before, await this.client.hgetall(`${this.key}:headers`), this.all);
   }
 
-  /** A run that had begun, and lost its worker in this sweep, counts as a crash. */
-  private async checkCrashes(before: Readonly<Record<string, string>>): Promise<void> {
-    const after = await this.client.hgetall(`${this.key}:headers`);
-    for (const [id, token] of Object.entries(before)) {
-      const now = after[id];
-      if (now === undefined || now === token || !this.all.some(({ begun }) => begun.has(token))) continue;
-      const { crashes } = readHeader(token);
-      expect(Math.max(crashes, readHeader(now).crashes), `crashes of ${id}`).toBeGreaterThan(0);
-    }
+  /** Nobody else runs a task when it begins, unless it has lost its lease. */
+  private checkBegin(id: string, by: ModelWorker): void {
+    const others = this.all.filter((one) => one !== by && !this.gone.has(one.name) && one.runs(id));
+    expect(
+      others.map(({ name }) => name),
+      `${id} begins on ${by.name}, and runs`,
+    ).toEqual([]);
   }
 
   /** `accepted = sum of all states + removed`, and the index has what the rows have, at this very moment. */
@@ -185,16 +233,19 @@ export class QueueModel {
     const honest = this.newWorker();
     this.workers.push(honest);
     for (let round = 0; round < 400; round += 1) {
+      this.passedMs += 150;
       await this.clock.advance(150);
       await this.sweepAll();
       for (const worker of this.workers) {
+        await this.ears?.arrived();
+        await worker.hear();
         await worker.beat();
         await worker.pop('no', 5);
         await worker.finish({ word: 'succeeded', count: 50, want: 0, lost: false });
       }
       await this.relays.watch();
       await this.totals.watch();
-      if (await this.isEmpty()) return;
+      if (await isIdleQueue(this.client, this.key)) return;
     }
     throw new Error(
       `the queue does not empty: ${JSON.stringify(await this.client.hgetall(`${this.key}:count`))}`,
@@ -271,6 +322,7 @@ export class QueueModel {
           },
     }));
     await this.producer.enqueue(QUEUE, tasks);
+    await this.checkHanded(ids);
     // The reply was lost: the same call again.
     if (step.twice) await this.producer.enqueue(QUEUE, tasks);
     this.accepted.push(...ids);
@@ -278,28 +330,13 @@ export class QueueModel {
     if (step.followed) for (const id of ids) this.relays.isFollowed(id);
   }
 
-  private async isEmpty(): Promise<boolean> {
-    const names = ['ready', 'ledger'].flatMap((kind) => LANES.map((lane) => `${this.key}:${kind}:${lane}`));
-    const left = await this.client.exists(
-      ...names,
-      `${this.key}:later`,
-      `${this.key}:suspects`,
-      `${this.key}:unstarted`,
-      `${this.key}:outbox`,
-    );
-    const counts = await this.client.hmget(`${this.key}:count`, 'scheduled', 'ready', 'running');
-    return left === 0 && counts.every((count) => Number(count ?? 0) === 0);
-  }
-}
-
-/** How often each task reached a terminal state, as the event stream tells. */
-async function terminalMoves(client: Redis, key: string): Promise<Map<string, number>> {
-  const ends = new Map<string, number>();
-  for (const [, fields] of await client.xrange(`${key}:events`, '-', '+')) {
-    for (const move of fields.join(' ').split(' ')) {
-      const id = move.slice(0, 36);
-      if (isTerminal(move.slice(36) as TaskState)) ends.set(id, (ends.get(id) ?? 0) + 1);
+  /** Nobody who is gone is handed anything. */
+  private async checkHanded(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      const record = await recordOf(this.client, QUEUE, id);
+      if (record?.state !== 'running') continue;
+      this.handed += 1;
+      expect(this.gone.has(record.worker ?? ''), `${id} was handed to a worker that is gone`).toBe(false);
     }
   }
-  return ends;
 }

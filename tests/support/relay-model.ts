@@ -24,6 +24,16 @@ export const NEXT = 'next';
 export interface ModelFlaws {
   /** A worker begins what it has taken ahead before Redis was told. */
   readonly beginsUntold?: boolean;
+  /** A worker that was forgotten takes what it was handed before. */
+  readonly noVoid?: boolean;
+  /** A worker takes hands whatever their numbers. */
+  readonly noNumbers?: boolean;
+  /** A worker begins what it was handed, however long it has heard nothing of its lease. */
+  readonly noRenewalCheck?: boolean;
+  /** A worker begins what it was handed, however old that is. */
+  readonly noAgeCheck?: boolean;
+  /** A worker goes on with what it was handed although nobody has answered that it was heard of. */
+  readonly noStop?: boolean;
   readonly noRelayBySweep?: boolean;
 }
 

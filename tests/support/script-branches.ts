@@ -45,8 +45,7 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
     const place = homeOf(QUEUE);
     const outbox = createOutbox(client);
     const one = { queue: QUEUE, lane: 'normal', content: encodeContent('add', {}) } as const;
-    const extras = { follower: writeFollower(one), ttlMs: 10 };
-    const [taken = ''] = await enqueue(1, extras);
+    const [taken = ''] = await enqueue(1, { follower: writeFollower(one), ttlMs: 10 });
     await outbox.follow(QUEUE, taken, { ...one, lane: 'high' });
     await finish(await take(1), 'dead', { payload: ERROR });
     await enqueue(1, { mark: 'a mark' });
@@ -59,7 +58,7 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       () => clock.advance(10).then(() => runScript(client, 'sweep', place, [1, 10, 1, 1, 0, 1, 1, 0])),
     ];
     for (const act of acts) {
-      const [id = ''] = await enqueue(1, extras);
+      const [id = ''] = await enqueue(1, { follower: writeFollower(one), ttlMs: 10 });
       await client.hset(`${KEY}:queue`, 'sweep_at', 1e12);
       await act(id);
     }
@@ -288,16 +287,17 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
   'each script that reads the clock, when that was set back': async (client) => {
     const { clock, enqueue, take, worker } = await openScriptedQueue(client);
     const [id = ''] = await enqueue(1);
-    const content = encodeContent('add', {});
+    const one = [1, newTaskId(), newTaskId(), encodeContent('add', {})];
     const calls: readonly (readonly [ScriptName, readonly ScriptArgument[]])[] = [
-      ['enqueue', [1, newTaskId(), newTaskId(), content]],
+      ['enqueue', one],
+      ['hand', one],
       ...(['wait', 'settle', 'complete', 'tick', 'marks', 'arrive', 'moved'] as const).map(
         (name) => [name, []] as const,
       ),
       ['source', [id, 'none', '.a', '-', 1]],
-      ['claim', ['w', 1_000, '', 0, 0, 0]],
-      ['finish', ['w', 1_000, '', 0, 0, 0, 0, 0, 0]],
-      ['beat', ['w', 1_000, '', 'quiet', 1, 'run-0', 1]],
+      ['claim', ['w', 1_000, '', '', 0, 0, 0, 0]],
+      ['finish', ['w', 1_000, '', '', 0, 0, 0, 0, 0, 0, 0]],
+      ['beat', ['w', 1_000, '', '', 0, 'quiet', 1, 'run-0', 1]],
       ['order', ['w', 'quiet']],
       ['held', ['w', id]],
       ['leave', ['w']],
@@ -320,6 +320,6 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       await runScript(client, name, homeOf(QUEUE), args);
     }
     await take(1);
-    expect(await worker.held()).toHaveLength(1);
+    expect((await worker.held()).tasks).toHaveLength(1);
   },
 };

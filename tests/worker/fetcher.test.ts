@@ -121,6 +121,17 @@ test('it pops only while a slot is free', async () => {
   await underWay(1);
 });
 
+test('a pop is taken back when other tasks have taken the last slot', async () => {
+  await start([new FakeLease('mail')]);
+  const pop = await underWay(1);
+  hold('a');
+  fetcher.rest();
+  expect(pop.interrupted).toBe(0);
+  hold('b');
+  fetcher.rest();
+  expect(pop.interrupted).toBe(1);
+});
+
 test('queues take turns in being the first', async () => {
   await start(['a', 'b', 'c'].map((queue) => new FakeLease(queue)));
   for (let count = 1; count <= 3; count += 1) (await underWay(count)).reply();

@@ -1,106 +1,20 @@
 // The lease of one queue on its own: what it claims, begins, records, gives up and adopts.
 
 import { decode } from 'cbor-x';
-import { ReplyError } from 'ioredis';
 import { beforeEach, expect, test } from 'vitest';
-import type { Beat, ClaimedTask, Consumer, Finished, Outcome } from '../../src/store/consumer.ts';
+import type { ClaimedTask, Outcome } from '../../src/store/consumer.ts';
 import { createLog } from '../../src/log.ts';
 import { createCallWatch } from '../../src/worker/call-watch.ts';
 import type { Execute } from '../../src/worker/execute.ts';
 import type { WorkerOrder } from '../../src/store/worker-orders.ts';
 import { createLaneTurn } from '../../src/protocol/lane.ts';
 import { Lease } from '../../src/worker/lease.ts';
+import { createOffers } from '../../src/worker/offers.ts';
 import { createSlots, type HeldTask, type Slots } from '../../src/worker/slots.ts';
 import { eventually } from '../support/eventually.ts';
+import { FakeConsumer, taskOf } from '../support/fake-consumer.ts';
 
 const LIMIT = 4;
-
-/** A queue in Redis that answers what the test has put there. */
-class FakeConsumer implements Consumer {
-  readonly queue = 'mail';
-  readonly claims: number[] = [];
-  readonly finishes: { readonly outcomes: readonly Outcome[]; readonly want: number }[] = [];
-  looks = 0;
-  left = 0;
-  isPaused = false;
-  /** How often its worker was told to end. */
-  stops = 0;
-  /** What the next calls bring. */
-  next: ClaimedTask[] = [];
-  /** What Redis says this worker holds. */
-  holds: ClaimedTask[] = [];
-  stale: string[] = [];
-  beatReply: Partial<Beat> = {};
-  /** Another release keeps the queue: why, as the scripts say it. */
-  refusal: string | undefined;
-  /** The next claiming call runs, and its reply is lost. */
-  losesReply = false;
-
-  async claim(_popped: unknown, want: number): Promise<Finished> {
-    this.claims.push(want);
-    return this.#reply([]);
-  }
-
-  async finish(outcomes: readonly Outcome[], want: number): Promise<Finished> {
-    this.finishes.push({ outcomes, want });
-    return this.#reply(outcomes);
-  }
-
-  async beat(): Promise<Beat> {
-    this.#refuse();
-    const { isPaused: paused, holds } = this;
-    return { paused, held: holds.length, lost: [], cancel: [], isAnnounced: true, ...this.beatReply };
-  }
-
-  async report(): Promise<void> {}
-
-  source = async (): Promise<'open'> => 'open';
-  readWait = async (): Promise<undefined> => undefined;
-  checkpoint = async (): Promise<boolean> => true;
-
-  readCheckpoint = async (): Promise<undefined> => undefined;
-  readNeeds = async () => [];
-
-  async held(): Promise<readonly ClaimedTask[]> {
-    this.#refuse();
-    this.looks += 1;
-    return this.holds;
-  }
-
-  async leave(): Promise<void> {
-    this.left += 1;
-  }
-
-  #refuse(): void {
-    if (this.refusal !== undefined) throw new ReplyError(`UPGRADE ${this.refusal}`);
-  }
-
-  #reply(outcomes: readonly Outcome[]): Finished {
-    this.#refuse();
-    const tasks = this.next.splice(0);
-    const ended = new Set(outcomes.map(({ id }) => id));
-    this.holds = [...this.holds.filter(({ id }) => !ended.has(id)), ...tasks];
-    if (this.losesReply) {
-      this.losesReply = false;
-      throw new Error('Connection is closed.');
-    }
-    const stale = outcomes.filter(({ id }) => this.stale.includes(id));
-    return { paused: this.isPaused, tasks, stale, toRelay: 0 };
-  }
-}
-
-function taskOf(id: string, claims = 1): ClaimedTask {
-  const content = Buffer.alloc(3);
-  return {
-    queue: 'mail',
-    id,
-    claim: claims,
-    token: `token ${claims} of ${id}`,
-    failures: 0,
-    crashes: 0,
-    content,
-  };
-}
 
 let consumer: FakeConsumer;
 let slots: Slots;
@@ -158,6 +72,9 @@ beforeEach(() => {
     laneTurn: createLaneTurn(0),
     places: LIMIT,
     onStop: () => void (consumer.stops += 1),
+    offers: createOffers(['mail'], () => undefined),
+    leaseMs: 15_000,
+    onFull: () => undefined,
     // A call that fails counts at once.
     watch: createCallWatch(0, log, () => (isStuck = true)),
     log,

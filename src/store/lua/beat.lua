@@ -1,11 +1,13 @@
 -- Renews a worker's lease and compares notes with it.
--- ARGV: worker, lease in ms, what may have begun (`note_begun` in lib/worker.lua), the order it obeys ('' = none yet), how many
+-- ARGV: worker, lease in ms, what may have begun, and what may be handed to it (claim.lua), the order it obeys ('' = none yet), how many
 --       counts of waits and runs it adds, the field (spans.ts) and number of each, then id and token (finish.lua) of each task the
 --       worker knows it holds
 -- Reply: 'paused' or 'open', how many tasks Redis says it holds, ids it has lost, ids to cancel,
---        1 when the worker is announced (0 = it has lost its lease, or Redis its data), its order (order.lua; '' = none)
+--        1 when the worker is announced (0 = it has lost its lease, or Redis its data), its order (order.lua; '' = none),
+--        the number up to which hands are spoken for, and the time of the scripts' clock in ms
 
-local worker, lease_ms, begun, obeyed = args.text(), args.number(), args.text(), args.text()
+local worker, lease_ms, begun, free, seen = args.text(), args.number(), args.text(), args.number(), args.number()
+local obeyed = args.text()
 Q.renew_lease(worker, lease_ms)
 Q.note_begun(worker, begun)
 local order = redis.call('HGET', Q.ORDERS, worker)
@@ -30,7 +32,12 @@ for at, id in ipairs(ids) do
     cancel[#cancel + 1] = id
   end
 end
+-- One that was forgotten begins anew: hands that are still on their way to it belong to others.
+local is_announced = redis.call('HEXISTS', Q.ANNOUNCED, worker)
+if is_announced == 0 then Q.void_hands(worker) end
+local hands, unseen = Q.hands_since(worker, seen)
+Q.offer(worker, hands, free and free - unseen, lease_ms)
 return {
-  Q.PAUSED and 'paused' or 'open', tonumber(redis.call('HGET', Q.HOLDS, worker)) or 0, lost, cancel,
-  redis.call('HEXISTS', Q.ANNOUNCED, worker), order or obeyed,
+  Q.PAUSED and 'paused' or 'open', tonumber(redis.call('HGET', Q.HOLDS, worker)) or 0, lost, cancel, is_announced, order or obeyed,
+  string.format('%.0f', hands.from), Q.NOW_TEXT,
 }

@@ -1,10 +1,13 @@
--- Accepts tasks in one step: writes each row, then pushes its reference and ledger entry (or plans it for later).
+-- Accepts tasks in one step: writes each row, then pushes its reference and ledger entry, or plans it for later. As the script `hand`,
+-- it first hands what it can to idle workers (lib/hand-over.lua): with all the keys that this takes it costs more, so it is called where
+-- the reply of the call before has said that a worker may be idle, or nothing is known.
 -- ARGV: how many are plain (the default lane and no extras); the id of each; id and content of each;
 --       then for each other task: id, content, lane, JSON of its extras (lib/extras.lua)
 -- Reply: for each task that was not simply accepted: its position (from 1), 'known', 'replayed' or 'conflict', an id.
 --   known     this call is a repeat of one whose reply was lost
 --   replayed  its idempotency key belongs to that task, made by the same request: nothing new was accepted
 --   conflict  its idempotency key belongs to that task, made by another request: nothing new was accepted
+--        Then 0, 'idle' and '' when a worker may be idle, from enqueue; 'busy' when none is, from hand.
 --        Then 0, 'first' and '' when these are the first tasks of the queue: Redis has not known it, or has lost its data.
 
 local plain = args.number()
@@ -29,7 +32,7 @@ if plain > 0 then
   -- The ids of one call were made together.
   if Q.is_made_now(ids[1]) and not is_any_known() then
     -- What nearly every call is: nothing has to be written but what the arguments hold already.
-    Q.accept_ready(Q.DEFAULT_LANE, ids, rows)
+    Q.gathered[Q.DEFAULT_LANE] = { ids = ids, rows = rows }
   else
     Q.load(Q.CONTENTS, Q.contents, ids)
     for at = 1, plain do except(at, Q.gather(ids[at], rows[2 * at], Q.DEFAULT_LANE, {})) end
@@ -47,5 +50,10 @@ local accepted_in_all = Q.commit()
 -- Who waits until replicas have it (`WAIT`) waits for what this connection has written, so there is always something: since 7.2 Redis
 -- goes by the last write alone.
 if not accepted_in_all then redis.call('HSET', Q.QUEUE, 'wall', Q.WALL, 'skew', Q.SKEW) end
+if Q.hand_over then
+  if not Q.control[9] then except(0, 'busy', '') end
+elseif Q.control[9] then
+  except(0, 'idle', '')
+end
 if accepted_in_all and accepted_in_all == Q.deltas.accepted then except(0, 'first', '') end
 return exceptions

@@ -1,5 +1,5 @@
 -- Records how tasks ended, then claims the next ones for the slots that became free.
--- ARGV: worker, lease in ms, what may have begun (`note_begun` in lib/worker.lua), tasks wanted, how many of them to look for in the lanes low and normal first;
+-- ARGV: worker, lease in ms, what may have begun, and what may be handed to it (claim.lua), tasks wanted, how many of them to look for in the lanes low and normal first;
 --       how many plain successes there are, and the id of each; how many groups these make, in their order, and for each: token, bytes
 --       that each of it keeps, how many they are; how many of them have a result, and id and result of each that has;
 --       then for each other outcome: id, token, word, payload, delay in ms, time to live in ms ('' = the fleet's),
@@ -8,7 +8,7 @@
 -- A token is the header that the claim gave the task: it names worker and claim number, and no other claim has the same.
 -- Reply: 'claimed' or 'paused', the positions (from 1) of outcomes that are stale, then the rest as claim.lua answers it
 
-local worker, lease_ms, begun = args.text(), args.number(), args.text()
+local worker, lease_ms, begun, free, seen = args.text(), args.number(), args.text(), args.number(), args.number()
 local want, from_low, from_normal = args.number(), args.number(), args.number()
 Q.renew_lease(worker, lease_ms)
 Q.note_begun(worker, begun)
@@ -62,9 +62,15 @@ if args.are_left() then record_others() end
 if #late > 0 then settle_late() end
 Q.let_go(worker, left)
 
+local hands, unseen
+if free or seen then
+  hands, unseen = Q.hands_since(worker, seen)
+  want = math.max(0, want - unseen)
+end
 if want > 0 and not Q.PAUSED then
-  Q.take_more(worker, want, from_low, from_normal)
+  Q.take_more(worker, want, math.min(want, from_low), math.min(want, from_normal))
   Q.hold(worker)
 end
+if hands then Q.offer(worker, hands, free and free - unseen - #Q.taken_ids, lease_ms) end
 Q.commit()
 return { Q.PAUSED and 'paused' or 'claimed', stale, Q.taken, Q.appended }

@@ -1,6 +1,7 @@
 -- What a worker holds as Redis sees it; it adopts what it did not know, because a reply was lost.
 -- ARGV: worker, ids of tasks that run, of whatever worker
--- Reply: those of this worker, as claim.lua answers them
+-- It is handed nothing until it offers places again: so of the hands up to the number in the first reply, these are all that are left.
+-- Reply: the number of its last hand (0 = none), and those of this worker, as claim.lua answers them
 
 local worker, ids = args.text(), args.list()
 Q.load(Q.HEADERS, Q.headers, ids)
@@ -14,4 +15,4 @@ local held = {}
 for at, id in ipairs(mine) do
   held[3 * at - 2], held[3 * at - 1], held[3 * at] = id, Q.headers[id], Q.contents[id]
 end
-return held
+return { string.format('%.0f', Q.end_hands(worker)), held }

@@ -5,5 +5,6 @@
 local worker, order = args.text(), args.text()
 if not redis.call('ZSCORE', Q.WORKERS, worker) then return 0 end
 redis.call('HSET', Q.ORDERS, worker, order)
+if order ~= 'work' then Q.withdraw(worker) end
 Q.wake(0)
 return 1

@@ -20,7 +20,7 @@ local calls = {
   { 'ZREMRANGEBYSCORE', sorted, 0, 1 },
   { 'XADD', stream, '*', 'f', 'v' }, { 'XRANGE', stream, '-', '+' }, { 'XREVRANGE', stream, '+', '-' },
   { 'XREAD', 'STREAMS', stream, '0' },
-  { 'PUBLISH', (string.gsub(text, 'text$', 'wake')), '' }, { 'UNLINK', hash, list, set, sorted, stream }, { 'DEL', text },
+  { 'PUBSUB', 'NUMSUB' }, { 'PUBLISH', (string.gsub(text, 'text$', 'wake')), '' }, { 'UNLINK', hash, list, set, sorted, stream }, { 'DEL', text },
 }
 
 -- As Redis says it: 'NOPERM …' and, within scripts up to 7.0, 'The user executing the script can't …'.

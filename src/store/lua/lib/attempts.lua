@@ -71,6 +71,14 @@ function Q.after_crash(id, task, is_cancelled, payload, keep_ms)
   return settle(id, task, is_cancelled, task.crashes >= Q.POISON_CRASHES and Q.POISON_ERROR, keep_ms)
 end
 
+-- Looks at tasks that may have to come back from their worker. Returns which of them were asked to be cancelled.
+function Q.load_lost(ids)
+  local cancels = {}
+  Q.load_tasks(ids)
+  Q.load(Q.CANCELS, cancels, ids)
+  return cancels
+end
+
 -- The lease of its worker has run out. A task with a crash before ran in a process of its own: had that process ended, the worker
 -- would have said so, and a worker that froze or lost its network is not the task's fault.
 -- One that had not begun (`has_begun` in worker.lua) had no part in it.

@@ -7,7 +7,7 @@ Q.SET_BACK_MS = 1000
 -- NOW is in milliseconds and never goes backwards. When the host's clock is set back, the difference is kept as a skew. It is paid
 -- back by one millisecond in ten, so leases and delays are longer by a ninth at most, and never shorter (docs/decisions/0015).
 -- WALL is the time of day, SEEN the one that was kept last.
-Q.control = redis.call('HMGET', Q.QUEUE, 'wall', 'skew', 'paused', 'sweep_at', 'protocol', 'followed', 'searched', 'needed')
+Q.control = redis.call('HMGET', Q.QUEUE, 'wall', 'skew', 'paused', 'sweep_at', 'protocol', 'followed', 'searched', 'needed', 'idle')
 do
   local time = redis.call('TIME')
   local wall = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -26,8 +26,14 @@ end
 Q.NOW_TEXT = string.format('%.0f', Q.NOW)
 Q.PAUSED = Q.control[3] and true or false
 
--- Tells those who sweep, and workers, that something is due in so many ms; 0 = at once. A channel is no key.
-function Q.wake(ms) redis.call('PUBLISH', string.gsub(Q.QUEUE, 'queue$', 'wake'), math.max(0, ms)) end
+-- Sends a message over a channel of the queue: a channel is no key.
+function Q.publish(channel, message) redis.call('PUBLISH', string.gsub(Q.QUEUE, 'queue$', channel), message) end
+
+-- How many connections to this server listen to a channel of the queue.
+function Q.listeners(channel) return redis.call('PUBSUB', 'NUMSUB', (string.gsub(Q.QUEUE, 'queue$', channel)))[2] end
+
+-- Tells those who sweep, and workers, that something is due in so many ms; 0 = at once.
+function Q.wake(ms) Q.publish('wake', math.max(0, ms)) end
 
 -- Wakes sleeping sweepers: something is due earlier than they know.
 function Q.wake_at(due)

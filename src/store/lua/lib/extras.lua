@@ -72,9 +72,8 @@ function Q.gather(id, content, lane, extras)
   return 'accepted', id
 end
 
--- Accepts tasks that are ready, and puts them on their lane.
-function Q.accept_ready(lane, ids, rows)
-  Q.accept(ids, rows, 'ready')
+-- Puts tasks that are ready for the first time on their lane.
+local function push_all(lane, ids, rows)
   local references = {}
   for at = 1, #ids do references[at] = Q.reference_of(ids[at], rows[2 * at]) end
   Q.call_sliced('LPUSH', Q.READY[lane], references)
@@ -82,6 +81,11 @@ function Q.accept_ready(lane, ids, rows)
 end
 
 function Q.accept_gathered()
-  for lane, group in pairs(Q.gathered) do Q.accept_ready(lane, group.ids, group.rows) end
+  for _, group in pairs(Q.gathered) do Q.accept(group.ids, group.rows, 'ready') end
+  if Q.hand_over then Q.hand_over(Q.gathered) end
+  for lane, group in pairs(Q.gathered) do
+    if Q.is_handed then Q.drop_handed(group) end
+    push_all(lane, group.ids, group.rows)
+  end
   if #Q.scheduled.ids > 0 then Q.accept(Q.scheduled.ids, Q.scheduled.rows, 'scheduled') end
 end

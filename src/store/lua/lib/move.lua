@@ -31,7 +31,7 @@ function Q.move_many(ids, from, to, first)
     deltas['running-ms'] = (deltas['running-ms'] or 0) + at
   end
   Q.moves_made = Q.moves_made + number
-  if number == 1 then
+  if number == 1 and not Q.moves_in_order then
     Q.single_moves[#Q.single_moves + 1] = moves
   else
     local last = #Q.events

@@ -40,14 +40,6 @@ function Q.adopt(id, lane, message)
   return Q.headers[id], content
 end
 
--- The header of a task once `worker` has claimed it; false when it is not ready (cancelled, done, a duplicate), or spoilt.
-function Q.header_of_claim(worker, header)
-  local task = Q.read_header(header)
-  if not task or task.state ~= 'ready' then return false end
-  task.state, task.claims, task.worker, task.started = 'running', task.claims + 1, worker, Q.NOW_TEXT
-  return Q.write_header(task)
-end
-
 -- Whether a guard keeps a ready task from running now. A guard (guards/) takes id and header of the task, and answers 'take', 'dead'
 -- and an error as CBOR, or when the task is due: the first that does not answer 'take' decides. (A due time needs the move from
 -- ready to scheduled in TRANSITIONS, which no guard has needed yet.)
@@ -58,6 +50,7 @@ function Q.is_held_back(id, header, content)
     if verdict ~= 'take' then
       Q.contents[id] = content
       if verdict == 'dead' then
+        redis.call('ZREM', Q.UNSTARTED, id)
         Q.end_task(id, task, 'dead', Q.LAST_ERRORS, payload)
       else
         Q.move_task(id, task, 'scheduled')
@@ -108,7 +101,10 @@ function Q.take_all(worker, lane, messages)
     end
   end
   local number_taken = #taken_ids - before
-  if number_taken > 0 then Q.move_many(taken_ids, 'ready', 'running', before + 1) end
+  if number_taken > 0 then
+    Q.move_many(taken_ids, 'ready', 'running', before + 1)
+    Q.note_started(taken_ids, before + 1)
+  end
   Q.taken_of[lane] = (Q.taken_of[lane] or 0) + number_taken
   return number_taken
 end

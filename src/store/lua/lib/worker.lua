@@ -1,21 +1,8 @@
 -- Workers by the time their lease runs out (WORKERS), what each says of itself (ANNOUNCED), what a person wants of it (ORDERS), and what
--- they hold: RUNNING has the ids of all tasks that run, whose headers name their workers, and HOLDS how many each worker has.
+-- is kept of it beside.
 
 function Q.renew_lease(worker, lease_ms)
   redis.call('ZADD', Q.WORKERS, Q.NOW + lease_ms, worker)
-end
-
--- The worker holds these tasks.
-function Q.take_hold(worker, ids)
-  Q.call_sliced('SADD', Q.RUNNING, ids)
-  redis.call('HINCRBY', Q.HOLDS, worker, #ids)
-end
-
--- The worker holds these tasks of its own no more.
-function Q.let_go(worker, ids)
-  if #ids == 0 then return end
-  Q.call_sliced('SREM', Q.RUNNING, ids)
-  redis.call('HINCRBY', Q.HOLDS, worker, -#ids)
 end
 
 -- A worker may have begun whatever it holds, unless it says what it has not (BEGUN): then nothing that was claimed after that time, in ms.
@@ -32,4 +19,7 @@ function Q.forget_worker(worker)
   redis.call('HDEL', Q.ORDERS, worker)
   redis.call('HDEL', Q.HOLDS, worker)
   redis.call('HDEL', Q.BEGUN, worker)
+  redis.call('HDEL', Q.HANDS, worker)
+  redis.call('ZREM', Q.IDLE, worker)
+  redis.call('ZREM', Q.UNHEARD, worker)
 end

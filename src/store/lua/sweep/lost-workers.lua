@@ -44,9 +44,9 @@ local function note_lost(worker, lease_end)
 end
 
 -- Gives back what lost workers hold: a walk over all tasks that run, which goes on at the next sweep where this one has seen enough.
--- `begun_until` has for each of them the time up to which it may have begun what it claimed.
+-- `begun_until` has for each of them the time up to which it may have begun what it claimed, `unheard` what was handed to it and not heard of.
 -- Returns whether this part of it has seen all of them.
-local function give_back(begun_until, sweep)
+local function give_back(begun_until, unheard, sweep)
   local ids, looked_at = {}, 0
   local begin = redis.call('HGET', Q.QUEUE, 'running_cursor') or '0'
   local cursor = begin
@@ -66,15 +66,13 @@ local function give_back(begun_until, sweep)
     sweep.again_at(Q.NOW)
   end
 
-  local cancels = {}
-  Q.load_tasks(ids)
-  Q.load(Q.CANCELS, cancels, ids)
+  local cancels = Q.load_lost(ids)
   for _, id in ipairs(ids) do
     local task = Q.read_task(id)
     -- A walk may find a task twice.
     if task.state == 'running' then
       Q.let_go(task.worker, { id })
-      local has_begun = tonumber(task.started) <= begun_until[task.worker]
+      local has_begun = tonumber(task.started) <= begun_until[task.worker] and not unheard[id .. ' ' .. task.claims]
       local state = Q.after_lost_lease(id, task, cancels[id], has_begun)
       if state == 'ready' then sweep.counts.returned = sweep.counts.returned + 1 end
       if state == 'dead' then sweep.counts.poisoned = sweep.counts.poisoned + 1 end
@@ -92,9 +90,14 @@ Q.duties[#Q.duties + 1] = function(sweep)
     note_lost(scores[at], scores[at + 1])
   end
   if #lost > 0 then
-    local begun_until, told = {}, redis.call('HMGET', Q.BEGUN, unpack(lost))
-    for at, worker in ipairs(lost) do begun_until[worker] = tonumber(told[at]) or math.huge end
-    local were_all_seen = give_back(begun_until, sweep)
+    local begun_until, told, unheard = {}, redis.call('HMGET', Q.BEGUN, unpack(lost)), {}
+    for at, worker in ipairs(lost) do
+      local hands = Q.read_hands(worker)
+      -- What is handed may begin at once, whatever was said before, but not before the worker has said that it has it.
+      begun_until[worker] = told[at] and math.max(tonumber(told[at]), hands and tonumber(hands.at) or 0) or math.huge
+      for id, claims in string.gmatch(hands and hands.unheard or '', ' %d+ (%S+) (%d+)') do unheard[id .. ' ' .. claims] = true end
+    end
+    local were_all_seen = give_back(begun_until, unheard, sweep)
     for _, worker in ipairs(lost) do
       if were_all_seen or (tonumber(redis.call('HGET', Q.HOLDS, worker)) or 0) <= 0 then Q.forget_worker(worker) end
     end
