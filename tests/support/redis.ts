@@ -34,6 +34,8 @@ export async function startRedis(settings: Record<string, string> = {}): Promise
     unixsocket: join(dir, 'redis.sock'),
     dir,
     appendonly: 'yes',
+    // What is written outlives a killed process without it, and a busy disk would hold up Redis and all that wait for it.
+    appendfsync: 'no',
     save: '',
     'maxmemory-policy': 'noeviction',
     ...settings,
