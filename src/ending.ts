@@ -26,6 +26,8 @@ export interface EndingDeps {
    * Returns true, and logs the error, when an uncaught error comes from code of a user's task: then the role goes on.
    */
   readonly isForgiven?: (error: unknown) => boolean;
+  /** Called with each SIGHUP, which then ends nothing. */
+  readonly onHangUp?: (() => void) | undefined;
 }
 
 /** SIGHUP: the terminal closes. SIGQUIT: Ctrl-\. By default Node ends at both without giving tasks back. */
@@ -41,7 +43,7 @@ const HURRY_WITHIN_MS = 3_000;
 /**
  * Handles signals from now on. The first resolves `asked`, the second fires `hurry`, the third ends the process at once.
  */
-export function createEnding({ log, stopWithinMs, isForgiven = () => false }: EndingDeps): Ending {
+export function createEnding({ log, stopWithinMs, isForgiven = () => false, onHangUp }: EndingDeps): Ending {
   const hurry = new AbortController();
   let code = 0;
   let steps = 0;
@@ -91,7 +93,7 @@ export function createEnding({ log, stopWithinMs, isForgiven = () => false }: En
     fail();
   }
 
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  for (const signal of SIGNALS) process.on(signal, signal === 'SIGHUP' && onHangUp ? onHangUp : onSignal);
   // Unhandled rejections come here as well.
   process.on('uncaughtException', onUncaught);
 

@@ -133,7 +133,7 @@ async function composeMetrics({ role, host, metricsPort }: Config, log: Log) {
 }
 
 /** Without `REDIS_URL`, the role `all` runs its own Redis; the other roles use the one that `all` runs in the same folder. */
-async function findRedis(
+export async function findRedis(
   config: Config,
   log: Log,
 ): Promise<{ connection: ConnectionSettings; embedded: Service | undefined }> {

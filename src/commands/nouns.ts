@@ -37,6 +37,13 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     },
   ],
   [
+    'fleet',
+    {
+      description: 'run workers in processes of their own, as many as the queues want, and replace what ends',
+      load: addRole,
+    },
+  ],
+  [
     'dev',
     { description: 'run both roles, and load the task modules anew when a file changes', load: addRole },
   ],

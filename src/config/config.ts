@@ -16,6 +16,7 @@ export type Config = Readonly<
     Values,
     | 'concurrency'
     | 'threads'
+    | 'fleetMax'
     | 'apiKeys'
     | 'apiKeysFile'
     | 'corsOrigins'
@@ -26,6 +27,7 @@ export type Config = Readonly<
 > & {
   readonly concurrency: number;
   readonly threads: number;
+  readonly fleetMax: number;
   readonly redisTls: TlsFiles;
   readonly apiKeys: readonly ApiKey[];
   readonly corsOrigins: readonly string[];
@@ -46,6 +48,11 @@ const RULES: readonly Rule[] = [
       leaseMs < 3 * heartbeatMs
         ? `must be at least three times HEARTBEAT_MS (${3 * heartbeatMs})`
         : undefined,
+  },
+  {
+    of: ['fleetMax', 'fleetMin'],
+    fault: ({ fleetMax = Number.POSITIVE_INFINITY, fleetMin }) =>
+      fleetMax < fleetMin ? `must be at least FLEET_MIN (${fleetMin})` : undefined,
   },
   {
     of: ['redisUrl', 'redisTlsCa', 'redisTlsCert', 'redisTlsKey'],
@@ -84,7 +91,7 @@ const RULES: readonly Rule[] = [
 
 /**
  * Reads the configuration from variables; empty ones count as missing.
- * @param cores default of CONCURRENCY
+ * @param cores default of CONCURRENCY and FLEET_MAX
  * @throws PopfleetError `bad-config` whose message has one line for each fault
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>, cores: number): Config {
@@ -109,6 +116,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     redisTlsKey: key,
     concurrency = Math.max(1, cores),
     threads = concurrency,
+    fleetMax = Math.max(values.fleetMin, cores, 1),
     ...others
   } = values;
   return {
@@ -116,6 +124,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     redisTls: { ca, cert, key },
     concurrency,
     threads,
+    fleetMax,
     apiKeys: keysOf(values),
     corsOrigins: values.corsOrigins ?? [],
   };

@@ -78,6 +78,23 @@ export const SETTINGS = {
   threadMemoryMb: ['THREAD_MEMORY_MB', integer(32, MB, 512), 'megabytes of JavaScript objects in one thread'],
   taskModules: ['TASKS', v.optional(list, ''), 'modules with task definitions, separated by commas'],
   taskDurationMs: ['TASK_DURATION_MS', integer(0, DAY_MS, 20_000), 'how long the built-in tasks block'],
+  fleetMin: ['FLEET_MIN', integer(0, 1_024, 1), 'fewest worker processes of `popfleet fleet`'],
+  fleetMax: [
+    'FLEET_MAX',
+    v.optional(wholeNumber(1, 1_024)),
+    'most worker processes of `popfleet fleet`',
+    'number of cores',
+  ],
+  fleetWaitSeconds: [
+    'FLEET_WAIT_SECONDS',
+    integer(1, 86_400, 10),
+    'how long a task should wait at most, by which `popfleet fleet` chooses their number',
+  ],
+  fleetMemoryMb: [
+    'FLEET_MEMORY_MB',
+    integer(0, MB, 0),
+    'megabytes of memory with which a worker of `popfleet fleet` is replaced; 0 = without limit',
+  ],
   leaseMs: ['LEASE_MS', integer(300, DAY_MS, 10_000), 'a worker silent for this long has lost its tasks'],
   heartbeatMs: ['HEARTBEAT_MS', integer(50, DAY_MS, 2_500), 'time between heartbeats of a worker'],
   blockMs: ['BLOCK_MS', integer(10, 60_000, 5_000), 'block time of one `BRPOP`'],

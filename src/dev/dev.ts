@@ -12,7 +12,7 @@ import { createSerial, delay, retryDelayMs, type Service, within } from '../life
 import { createLog, type Log, logDestination } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import { EXIT_CONFIG, reportFault } from '../report-fault.ts';
-import { type RoleProcess, startRoleProcess } from './role-process.ts';
+import { type RoleProcess, startRoleProcess } from '../role-process.ts';
 
 /** Where a task module is looked for when none is named. */
 const USUAL_MODULES = ['tasks.ts', 'tasks.mts', 'tasks.js', 'tasks.mjs', 'src/tasks.ts', 'src/tasks.js'];

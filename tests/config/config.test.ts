@@ -19,6 +19,10 @@ const DEFAULTS: Config = {
   threadMemoryMb: 512,
   taskDurationMs: 20_000,
   taskModules: [],
+  fleetMin: 1,
+  fleetMax: CORES,
+  fleetWaitSeconds: 10,
+  fleetMemoryMb: 0,
   leaseMs: 10_000,
   heartbeatMs: 2_500,
   blockMs: 5_000,
@@ -94,6 +98,10 @@ test('every variable is read', () => {
     THREAD_MEMORY_MB: '256',
     TASK_DURATION_MS: '0',
     TASKS: './a.mjs, /b/c.js',
+    FLEET_MIN: '0',
+    FLEET_MAX: '6',
+    FLEET_WAIT_SECONDS: '30',
+    FLEET_MEMORY_MB: '700',
     LEASE_MS: '1200',
     HEARTBEAT_MS: '400',
     BLOCK_MS: '1000',
@@ -138,6 +146,10 @@ test('every variable is read', () => {
     threadMemoryMb: 256,
     taskDurationMs: 0,
     taskModules: ['./a.mjs', '/b/c.js'],
+    fleetMin: 0,
+    fleetMax: 6,
+    fleetWaitSeconds: 30,
+    fleetMemoryMb: 700,
     leaseMs: 1_200,
     heartbeatMs: 400,
     blockMs: 1_000,
@@ -210,6 +222,10 @@ test.each([
   ['QUEUE_LIMIT', ['-1', '1000000000001']],
   ['QUEUE_LIMIT_BYTES', ['-1', '1MB']],
   ['MEMORY_RESERVE_PERCENT', ['91', '-1', '10%']],
+  ['FLEET_MIN', ['-1', '1025', 'all']],
+  ['FLEET_MAX', ['0', '1025', 'cores']],
+  ['FLEET_WAIT_SECONDS', ['0', '86401', '1m']],
+  ['FLEET_MEMORY_MB', ['-1', '1048577', '1g']],
   ['DURABLE_REPLICAS', ['0', '101', 'all']],
   ['DURABLE_WAIT_MS', ['0', '60001', '2s']],
   ['MAX_QUEUES', ['0', '100001', 'many']],
@@ -258,4 +274,10 @@ test('a list of queues without a name is a fault', () => {
 
 test('a machine that reports no core still runs one task', () => {
   expect(readConfig({}, 0).concurrency).toBe(1);
+});
+
+test('a fleet has no more than it shall have', () => {
+  expect(faultsOf({ FLEET_MIN: '5', FLEET_MAX: '4' })).toEqual(['FLEET_MAX: must be at least FLEET_MIN (5)']);
+  // Of few cores.
+  expect(readConfig({ FLEET_MIN: '5' }, CORES).fleetMax).toBe(5);
 });
