@@ -1,6 +1,7 @@
 // Dead letters by what they died of.
 
 import { useState } from 'preact/hooks';
+import { serverNow } from './api.ts';
 import type { ErrorGroup, Items, TaskType } from './api-types.d.ts';
 import { Choice } from './choice.tsx';
 import { Failures } from './failures.tsx';
@@ -66,7 +67,7 @@ function Filters({ query, names }: { readonly query: URLSearchParams; readonly n
 
 function Groups({ query }: { readonly query: URLSearchParams }) {
   const hours = Number(query.get('hours') ?? '');
-  const [since] = useState(() => String(Date.now() - hours * 3_600_000));
+  const [since] = useState(() => String(serverNow() - hours * 3_600_000));
   const search = new URLSearchParams();
   for (const name of ['queue', 'type', 'cursor']) {
     const value = query.get(name) ?? '';

@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { callApi, problemOf } from './api.ts';
+import { saveFile } from './save-file.ts';
 import { announce, announceProblem, readShared } from './shared.ts';
 
 /** Groups of failures that go along. */
@@ -13,7 +14,7 @@ export function SaveDiagnostics({ queue }: { readonly queue?: string }) {
   const save = async (): Promise<void> => {
     setBusy(true);
     try {
-      offer(JSON.stringify(await collect(queue), withoutMessages, 2));
+      saveFile('diagnostics', JSON.stringify(await collect(queue), withoutMessages, 2));
       announce('The diagnostics are saved as a file');
     } catch (error) {
       announceProblem('The diagnostics could not be read', problemOf(error));
@@ -57,15 +58,4 @@ async function inTurn(names: readonly string[]): Promise<unknown[]> {
   const ledgers: unknown[] = [];
   for (const name of names) ledgers.push(await callApi('GET', `queues/${encodeURIComponent(name)}/ledger`));
   return ledgers;
-}
-
-/** Has the browser save a text. */
-function offer(text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = `popfleet-diagnostics-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.json`;
-  link.click();
-  // The browser has taken the text by then.
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

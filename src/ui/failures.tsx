@@ -1,5 +1,6 @@
 // Groups of failures as a table: what went wrong, how often, and since when.
 
+import { serverNow } from './api.ts';
 import type { ErrorGroup, Items } from './api-types.d.ts';
 import { toCount } from './format.ts';
 import { Card, Table, Time } from './parts.tsx';
@@ -76,7 +77,7 @@ export function DeadCount({
 /** Nothing, when there were none. */
 export function LatestFailures() {
   // To the minute, so that the address stays the same for a while.
-  const since = Math.floor(Date.now() / 60_000) * 60_000 - HOUR_MS;
+  const since = Math.floor(serverNow() / 60_000) * 60_000 - HOUR_MS;
   const { data } = useResource<Items<ErrorGroup>>(`errors?limit=${LATEST}&since=${since}`, 2);
   if (data === undefined || data.items.length === 0) return null;
   return (

@@ -1,6 +1,6 @@
 // Operations: what is done to many tasks, how far it is, and what was left out and why.
 
-import { callApi } from './api.ts';
+import { callApi, serverNow } from './api.ts';
 import type { Items, Operation, OperationCall } from './api-types.d.ts';
 import { Bulk } from './bulk.tsx';
 import { plural, toCount, toDuration } from './format.ts';
@@ -110,7 +110,7 @@ function percentOf({ state, matched, done, startedAt, etaMs }: Operation): numbe
   if (state === 'done' || state === 'watching') return 100;
   if (!OPEN.has(state)) return matched === 0 ? 0 : Math.round((done / matched) * 100);
   if (startedAt === undefined || etaMs === undefined) return 0;
-  const gone = Date.now() - Date.parse(startedAt);
+  const gone = serverNow() - Date.parse(startedAt);
   return gone <= 0 ? 0 : Math.round((gone / (gone + etaMs)) * 100);
 }
 

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Problem, problemOf, serverNow } from './api.ts';
+import { Copy } from './copy.tsx';
 import { toDuration, toLocal, toRelative } from './format.ts';
 import { refresh } from './live.ts';
 import type { Resource } from './resource.ts';
@@ -179,33 +180,6 @@ export function Pending({ of: { problem, reload } }: { readonly of: Resource<unk
   return problem ? <ProblemBox problem={problem} retry={reload} /> : <Loading />;
 }
 
-/** Copies a text; where the browser does not allow that (plain http), selects it. */
-export function Copy({ text, label = 'Copy' }: { readonly text: string; readonly label?: string }) {
-  const [isDone, setDone] = useState(false);
-  const source = useRef<HTMLTextAreaElement>(null);
-  const copy = async (): Promise<void> => {
-    try {
-      await navigator.clipboard.writeText(text);
-      setDone(true);
-      announce('Copied');
-      setTimeout(() => setDone(false), 1_500);
-    } catch {
-      source.current?.select();
-      announce('The text is selected: copy it with the keyboard');
-    }
-  };
-  return (
-    <>
-      <button type="button" class="small" onClick={() => void copy()}>
-        {isDone ? 'Copied' : label}
-      </button>
-      {globalThis.isSecureContext ? undefined : (
-        <textarea ref={source} class="hidden" tabIndex={-1} aria-hidden="true" readOnly value={text} />
-      )}
-    </>
-  );
-}
-
 /** Below the headline of what has the id. */
 export function IdLine({ of }: { readonly of: string }) {
   return (
@@ -257,14 +231,19 @@ export function Action({ label, about, done, run, confirm, tone, id, after }: Ac
     setBusy(false);
     refresh();
   };
-  const ask = (): void => (confirm === undefined ? void act() : dialog.current?.showModal());
+  const ask = (): void => {
+    // A button that is disabled for a moment would lose the focus for good.
+    if (isBusy) return;
+    if (confirm === undefined) void act();
+    else dialog.current?.showModal();
+  };
   return (
     <>
       <button
         type="button"
         id={id}
         class={tone}
-        disabled={isBusy}
+        aria-disabled={isBusy}
         aria-label={about === undefined ? undefined : `${label} ${about}`}
         onClick={ask}
       >

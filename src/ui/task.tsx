@@ -9,7 +9,8 @@ import { toDuration } from './format.ts';
 import { Family } from './family.tsx';
 import { Follows } from './follows.tsx';
 import { useEvents } from './live.ts';
-import { Action, Card, Chip, Copy, Empty, Facts, IdLine, Loading, ProblemBox, Time } from './parts.tsx';
+import { Copy } from './copy.tsx';
+import { Action, Card, Chip, Empty, Facts, IdLine, Loading, ProblemBox, Time } from './parts.tsx';
 import { OfWorkflow } from './of-workflow.tsx';
 import { Payload } from './payload.tsx';
 import { linkTo, linkToQueue, linkToWorkflow } from './place.ts';
@@ -153,7 +154,7 @@ function Buttons({
           Run again…
         </a>
       ) : undefined}
-      <Copy text={toCurl({ type, input, queue })} label="Copy as curl" />
+      <Copy text={() => toCurl({ type, input, queue })} label="Copy as curl" />
       {!may('admin') ? undefined : (
         <>
           {state === 'dead' && workflow !== undefined ? (

@@ -4,7 +4,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Items, TaskRow } from './api-types.d.ts';
 import { plural, toCount, toShortId } from './format.ts';
-import { Card, Chip, Copy, Empty, Loading, ProblemBox, Table, Time } from './parts.tsx';
+import { Copy } from './copy.tsx';
+import { Card, Chip, Empty, Loading, ProblemBox, Table, Time } from './parts.tsx';
 import { Pages } from './pages.tsx';
 import { linkToTask } from './place.ts';
 import { useResource } from './resource.ts';

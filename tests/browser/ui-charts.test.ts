@@ -1,14 +1,39 @@
-// The dashboard: charts of how queues have done, and how it is known that they are whole.
+// The dashboard: charts of how queues have done, how it is known that they are whole, and what many tasks cost.
 
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { encodeContent } from '../../src/protocol/message.ts';
+import { newTaskId } from '../../src/protocol/task-id.ts';
+import { createProducer } from '../../src/store/producer.ts';
 import { COUNT_FIELDS } from '../../src/store/totals.ts';
 import { hasBrowser } from '../support/browser.ts';
 import { useDashboard } from '../support/dashboard.ts';
 import { eventually } from '../support/eventually.ts';
-import { call } from '../support/http.ts';
+import { expectBelow, msOf } from '../support/expect-below.ts';
+import { call, post } from '../support/http.ts';
+import { openStore } from '../support/store.ts';
+import { wholeReads } from '../support/whole-reads.ts';
 
-const { server, redis, page, context, open, goTo, faultsNow } = useDashboard();
+const MANY = 20_000;
+/** Tasks that a program sends to Redis in one call. */
+const A_CALL = 500;
+/** More than that is done to tasks only after the name of their queue was typed. */
+const A_PART = 1_000;
+/** So many are counted before an operation, and no more. */
+const MOST_COUNTED = 10_000;
+/** What a page shows is read at every second or third beat at least. */
+const BEATS = 6;
+
+interface Operation {
+  readonly id: string;
+  readonly matched: number;
+  readonly state: string;
+  readonly done: number;
+  readonly skipped: object;
+  readonly failed: object;
+}
+
+const { server, redis, page, context, open, goTo, beat, operate, faultsNow } = useDashboard();
 
 /** Samples as the sweep writes them, of a queue to which ten tasks a second come, and nothing else. */
 async function writeHistory(queue: string): Promise<void> {
@@ -29,6 +54,11 @@ async function writeHistory(queue: string): Promise<void> {
   await client.rpush(`pf:{${queue}}:series`, ...texts);
   await client.hset(`pf:{${queue}}:count`, sample(10_000));
   await client.sadd('pf:queues', queue);
+}
+
+/** What is read now and then is read again. */
+async function beats(): Promise<void> {
+  for (let times = 0; times < 3; times += 1) await beat();
 }
 
 /** The rows of the table that stands for a chart: time and values. */
@@ -139,6 +169,7 @@ describe.skipIf(!hasBrowser)('charts', () => {
     expect(await faultsNow('the ledger')).toEqual([]);
     await redis().client.hincrby('pf:{charted}:count', 'accepted', 1);
     try {
+      await beats();
       await page().getByText('1 task off').waitFor();
       await ledger.getByText('Last balanced at').waitFor();
       const [file] = await Promise.all([
@@ -150,6 +181,7 @@ describe.skipIf(!hasBrowser)('charts', () => {
     } finally {
       await redis().client.hincrby('pf:{charted}:count', 'accepted', -1);
     }
+    await beats();
     await ledger.getByText('Balanced at').waitFor();
   });
 
@@ -183,4 +215,128 @@ describe.skipIf(!hasBrowser)('charts', () => {
     );
     await page().setViewportSize({ width: 1_280, height: 800 });
   });
+});
+
+describe.skipIf(!hasBrowser)('many tasks', () => {
+  test(`${MANY} of them cost the page as much as a hundred, and an operation on them all delays nobody`, async () => {
+    await fill('others', 4);
+    await fill('many', 100);
+    await open(`${server().url()}/ui/#/queues/many`, true);
+    for (const place of ['', 'tasks?queue=many&state=scheduled']) {
+      await (await context().newPage()).goto(`${server().url()}/ui/#/${place}`);
+    }
+    const few = await costOfAnswers();
+    await fill('many', MANY - 100);
+    // Two hundred times as many tasks: a page that read them all would cost about as many times as much. A busy machine delays one page more than
+    // another, so what is the same is so at one time of some, and about.
+    let most = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 4 && most >= 3; round += 1) most = (await costOfAnswers()) / few;
+    expect(most).toBeLessThan(3);
+    const twoBeats = async (): Promise<void> => {
+      for (let count = 0; count < 2; count += 1) await beat();
+    };
+    expect(await wholeReads(redis().url, twoBeats)).toEqual([]);
+    for (const other of context().pages().slice(1)) await other.close();
+
+    // Whoever asks for the queues meanwhile waits about as long as before; what else the machine does meets both now and then.
+    await expectBelow(3, async () => {
+      const idle = await usualMs();
+      const id = await operate(cancelThem);
+      const busy = await usualMs();
+      await stop(id);
+      expect(await operation(id)).toMatchObject({ state: 'cancelled' });
+      return busy / idle;
+    });
+    const left = (await countsOf('many'))['scheduled'] ?? 0;
+    expect(left).toBeGreaterThan(A_PART);
+
+    await goTo('tasks?queue=many&state=scheduled', 'Tasks');
+    await page()
+      .getByText(`${left.toLocaleString('en')} scheduled in many.`)
+      .waitFor();
+    await page().getByRole('button', { name: 'Cancel all' }).click();
+    const dialog = page().getByRole('dialog', { name: 'Cancel all' });
+    const counted = `${Math.min(left, MOST_COUNTED).toLocaleString('en')} tasks`;
+    await dialog.getByText(left > MOST_COUNTED ? `At least ${counted}` : counted).waitFor();
+    const confirm = dialog.getByRole('button', { name: 'Cancel all' });
+    expect(await confirm.isDisabled()).toBe(true);
+    await dialog.getByLabel(/type the name of the queue/).fill('many');
+    await dialog.getByLabel(/Reason/).fill('not needed');
+    const [begun] = await Promise.all([
+      page().waitForResponse((response) => response.url().endsWith('/v1/operations')),
+      confirm.click(),
+    ]);
+    // It stops when it is told to, and nothing is lost between what is done and what is left.
+    await stop(((await begun.json()) as Operation).id);
+    await page().locator('h1 .is-cancelled').waitFor();
+    const { body } = await call(`${server().url()}/v1/operations?queue=many`);
+    const operations = body['items'] as readonly Operation[];
+    expect(operations[0]).toMatchObject({ reason: 'not needed' });
+    for (const { matched, done, skipped, failed } of operations) {
+      expect([matched, skipped, failed]).toEqual([done, {}, {}]);
+    }
+    const { scheduled, cancelled } = await countsOf('many');
+    expect(scheduled).toBeGreaterThan(0);
+    expect(cancelled).toBe(operations.reduce((sum, { done }) => sum + done, 0));
+    expect((scheduled ?? 0) + (cancelled ?? 0)).toBe(MANY);
+    expect((await countsOf('others'))['scheduled']).toBe(4);
+  });
+
+  const cancelThem = { action: 'cancel', filter: { queue: 'many', state: 'scheduled' } };
+
+  async function operation(id: string): Promise<Operation> {
+    return (await call(`${server().url()}/v1/operations/${id}`)).body as unknown as Operation;
+  }
+
+  async function stop(id: string): Promise<void> {
+    await eventually(async () => (await operation(id)).done > 0);
+    await post(`${server().url()}/v1/operations/${id}/cancel`, {});
+    await eventually(async () => (await operation(id)).state === 'cancelled');
+  }
+
+  /** What nine of ten answers about the queues take at most, of some dozen that are asked for one after the other. */
+  async function usualMs(): Promise<number> {
+    const took: number[] = [];
+    while (took.length < 30) took.push(await msOf(() => call(`${server().url()}/v1/queues`)));
+    const sorted = took.toSorted((one, other) => one - other);
+    return sorted[Math.floor(sorted.length * 0.9)] ?? Number.NaN;
+  }
+
+  /** Puts tasks for later into a queue, without a request for them. */
+  async function fill(queue: string, count: number): Promise<void> {
+    const content = encodeContent('add', { one: 1, two: 2 });
+    const client = await openStore(redis().url);
+    try {
+      for (let left = count; left > 0; left -= A_CALL) {
+        const tasks = Array.from({ length: Math.min(left, A_CALL) }, () => {
+          return { id: newTaskId(), content, lane: 'normal', extras: { delayMs: 3_600_000 } } as const;
+        });
+        await createProducer(client).enqueue(queue, tasks);
+      }
+    } finally {
+      client.disconnect();
+    }
+  }
+
+  /** Calls of Redis for each answer that the pages get, while they read everything twice. */
+  async function costOfAnswers(): Promise<number> {
+    const calls = async (): Promise<number> => {
+      const stats = await redis().client.info('commandstats');
+      const found = stats.matchAll(/^cmdstat_[\w|]+:calls=(\d+)/gm);
+      return Array.from(found, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);
+    };
+    let answers = 0;
+    const count = (): void => void (answers += 1);
+    await beat();
+    const before = await calls();
+    context().on('response', count);
+    for (let times = 0; times < BEATS; times += 1) await beat();
+    context().off('response', count);
+    return ((await calls()) - before) / answers;
+  }
+
+  async function countsOf(queue: string): Promise<Record<string, number>> {
+    const { body } = await call(`${server().url()}/v1/queues/${queue}`);
+    return body['counts'] as Record<string, number>;
+  }
 });

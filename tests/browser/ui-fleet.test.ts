@@ -11,8 +11,21 @@ import { call, post } from '../support/http.ts';
 import { makeKey } from '../support/keys.ts';
 
 const reader = makeKey(['read']);
-const { server, redis, page, folder, serve, startWorker, open, goTo, send, until, violations, faultsNow } =
-  useDashboard();
+const {
+  server,
+  redis,
+  page,
+  folder,
+  serve,
+  startWorker,
+  open,
+  goTo,
+  send,
+  operate,
+  until,
+  violations,
+  faultsNow,
+} = useDashboard();
 
 beforeAll(async () => {
   if (hasBrowser) await startWorker();
@@ -98,7 +111,7 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
 
   test('one that watches is cancelled; the list has it', async () => {
     const filter = { queue: QUEUE, state: 'dead', fingerprint: (await groups()).get('Error')?.fingerprint };
-    const id = await begin({ action: 'retry', filter, first: 5, stopAfterErrors: 2 });
+    const id = await operate({ action: 'retry', filter, first: 5, stopAfterErrors: 2 });
     await goTo(`operations/${id}`, /^Retry the first 5/);
     await page().getByText('It waits for the ends of the others.').waitFor();
     await page().getByRole('button', { name: 'Cancel' }).click();
@@ -167,7 +180,7 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
       { queue: 'mail' },
     );
     await until(running, 'running');
-    const id = await begin({ action: 'delete', filter: { queue: 'mail', type: 'speaking' } });
+    const id = await operate({ action: 'delete', filter: { queue: 'mail', type: 'speaking' } });
     await goTo(`operations/${id}`, /^Delete/);
     await page().locator('h1 .is-succeeded').waitFor();
     await expect.poll(() => page().locator('.facts').first().textContent()).toContain('Skipped: they ran1');
@@ -175,14 +188,6 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     await until(running, 'cancelled');
   });
 });
-
-/** Begins an operation as a program would. @returns its id */
-async function begin(operation: object): Promise<string> {
-  const { body } = await post(`${server().url()}/v1/operations`, { ...operation, dryRun: true });
-  const begun = await post(`${server().url()}/v1/operations`, { ...operation, confirm: body['confirm'] });
-  expect(begun).toMatchObject({ status: 202 });
-  return String(begun.body['id']);
-}
 
 describe.skipIf(!hasBrowser)('the system', () => {
   test('Redis, the server, its limits, and that every queue adds up', async () => {
@@ -226,17 +231,8 @@ describe.skipIf(!hasBrowser)('the system', () => {
       [`operations/${operation.id}`, /^(?:Retry|Delete|Move)/],
       ['system', 'System'],
     ] as const) {
-      await page().emulateMedia({ colorScheme: 'light' });
-      await page().setViewportSize({ width: 1_280, height: 800 });
       await goTo(place, heading);
-      await page().locator('main .loading').waitFor({ state: 'detached' });
-      const found = await violations();
-      await page().emulateMedia({ colorScheme: 'dark' });
-      found.push(...(await violations(['color-contrast'])));
-      faults.push(...found.map((fault) => `${place}: ${fault}`));
-      await page().setViewportSize({ width: 320, height: 640 });
-      const wide = await page().evaluate<number>('document.documentElement.scrollWidth - innerWidth');
-      if (wide > 0) faults.push(`${place}: ${wide} px too wide`);
+      faults.push(...(await faultsNow(place)));
     }
     expect(faults).toEqual([]);
   });

@@ -1,16 +1,21 @@
 // The dashboard: its files, a task from the form to its end, and what it shows while something is away.
 
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { hasBrowser } from '../support/browser.ts';
 import { useDashboard } from '../support/dashboard.ts';
 import { eventually } from '../support/eventually.ts';
+import { expectBelow, msOf } from '../support/expect-below.ts';
 import { call, post } from '../support/http.ts';
 import { rawRequest } from '../support/raw-http.ts';
 
 const INPUT = { one: 1, two: 2 };
-const { server, redis, page, context, folder, startWorker, open, goTo, send, until } = useDashboard();
+const { server, redis, page, folder, startWorker, stopServer, open, goTo, tabTo, send, until, mostAtOnce } =
+  useDashboard();
+/** One more than numbers of JSON hold exactly. */
+const LARGE_INTEGER = '9007199254740993';
 
 describe.skipIf(!hasBrowser)('its files', () => {
   test('the start page leads there, and nobody needs a key for them', async () => {
@@ -65,26 +70,42 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
     await page().getByRole('link', { name: 'mail' }).waitFor();
   });
 
-  test('a task is sent by hand: checked, with the message at the field, and followed to its end', async () => {
+  test('a task is sent by keyboard alone: checked, with the message at the field, and followed to its end', async () => {
     await open(`${server().url()}/ui/#/types/add`);
-    await page().getByLabel('one').fill('many');
-    await page().getByLabel('two').fill('40');
-    await page().getByRole('button', { name: 'Send' }).click();
+    const { keyboard } = page();
+    await page().getByLabel('one').waitFor();
+    await tabTo(page().getByLabel('one'));
+    await keyboard.type('many');
+    await tabTo(page().getByLabel('two'));
+    await keyboard.type('40');
+    await keyboard.press('Enter');
     await page().locator('#field-one-fault').waitFor();
     await expect.poll(() => page().locator(':focus').getAttribute('id')).toBe('field-one');
     await expect.poll(() => page().getByLabel('two').inputValue()).toBe('40');
-    await page().getByLabel('one').fill('2');
-    await page().getByRole('button', { name: 'Check only' }).click();
+    // A number that would be another one is refused, and stays as it was typed.
+    await keyboard.press('Control+A');
+    await keyboard.type(LARGE_INTEGER);
+    await keyboard.press('Enter');
+    await page().locator('#field-one-fault').getByText('send it as text').waitFor();
+    await expect.poll(() => page().getByLabel('one').inputValue()).toBe(LARGE_INTEGER);
+    await keyboard.press('Control+A');
+    await keyboard.type('2');
+    await tabTo(page().getByRole('button', { name: 'Check only' }));
+    await keyboard.press('Enter');
     await page().getByText('Nothing was sent').waitFor();
-    await page().getByRole('button', { name: 'As JSON' }).click();
+    await keyboard.press('Shift+Tab');
+    await expect.poll(() => page().locator(':focus').textContent()).toBe('Send');
+    await page().getByRole('button', { name: 'As JSON' }).focus();
+    await keyboard.press('Enter');
     expect(JSON.parse(await page().getByLabel('Input as JSON').inputValue())).toEqual({ one: 2, two: 40 });
     await expect
       .poll(() => page().locator('.code pre').textContent())
       .toContain(`-d '{"type":"add","input":{"one":2,"two":40}}'`);
-    await page().getByRole('button', { name: 'Send' }).click();
+    await tabTo(page().getByRole('button', { name: 'Send' }));
+    await keyboard.press('Enter');
     await page().locator('#sent a').waitFor();
     // The link has the focus.
-    await page().keyboard.press('Enter');
+    await keyboard.press('Enter');
     await page().locator('h1 .is-succeeded').waitFor();
     await expect.poll(() => page().getByLabel('Result', { exact: true }).textContent()).toBe('42');
   });
@@ -96,8 +117,24 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
     await page().getByLabel('Log', { exact: true }).getByText('the second line').waitFor();
     await expect.poll(() => page().locator('progress').getAttribute('value')).toBe('40');
     await expect.poll(() => page().locator('.timeline .is-now').textContent()).toMatch(/^running for /);
+    const cancel = page().getByRole('dialog', { name: 'Cancel' }).getByRole('button', { name: 'Cancel' });
     await page().keyboard.press('c');
-    await page().getByRole('dialog', { name: 'Cancel' }).getByRole('button', { name: 'Cancel' }).click();
+    await cancel.waitFor();
+    // The dialog keeps the focus until it is closed; then the button has it again.
+    const isWithin = (): Promise<boolean> =>
+      page().evaluate<boolean>(
+        "document.activeElement === document.body || document.activeElement.closest('dialog[open]') !== null",
+      );
+    for (const key of ['Tab', 'Tab', 'Tab', 'Tab', 'Shift+Tab', 'Shift+Tab', 'Shift+Tab', 'Shift+Tab']) {
+      await page().keyboard.press(key);
+      expect(await isWithin()).toBe(true);
+    }
+    await page().keyboard.press('Escape');
+    await cancel.waitFor({ state: 'hidden' });
+    await expect.poll(() => page().locator(':focus').getAttribute('id')).toBe('cancel');
+    await page().keyboard.press('Enter');
+    await tabTo(cancel);
+    await page().keyboard.press('Enter');
     await page().locator('h1 .is-cancelled').waitFor();
     await page().locator('.timeline').getByText('asked to be cancelled').waitFor();
   });
@@ -114,7 +151,15 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
     await page().locator(`a[href="#/tasks/${id}"]`).click();
     await page().locator('.timeline').getByText('attempt 2 failed: TypeError').waitFor();
     await expect.poll(() => page().locator('.attempts > li').count()).toBe(2);
-    await page().getByRole('button', { name: 'Retry' }).click();
+    // A shortcut of the browser is none of the page, whose own is the same letter.
+    await page().evaluate(`addEventListener('keydown', ({ key, defaultPrevented }) => {
+      if (key === 'r') sessionStorage.setItem('prevented', defaultPrevented);
+    })`);
+    await page().keyboard.press('Control+r');
+    await eventually(async () => (await page().evaluate("sessionStorage.getItem('prevented')")) === 'false');
+    expect((await call(`${server().url()}/v1/tasks/${id}`)).body['state']).toBe('dead');
+    await page().getByRole('button', { name: 'Retry' }).waitFor();
+    await page().keyboard.press('r');
     await page().getByText('It is ready again').waitFor();
     await until(id, 'dead');
     await page().locator('h1 .is-dead').waitFor();
@@ -129,14 +174,16 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
     const id = await send('add', INPUT, { queue: 'mail' });
     await open(`${server().url()}/ui/#/tasks/${id}`);
     await page().getByText('The queue "mail" is paused.').waitFor();
-    await page().getByRole('button', { name: 'Resume' }).click();
+    await tabTo(page().getByRole('button', { name: 'Resume' }));
+    await page().keyboard.press('Enter');
     await page().locator('h1 .is-succeeded').waitFor();
   });
 
-  test('a payload is text, and a large one is cut', async () => {
-    const text = `<script>document.title='owned'</script><img src=x onerror="document.title='owned'">`;
+  test('a payload is text with all of its digits; one of five megabytes is soon there, and cut', async () => {
+    const text = `${LARGE_INTEGER}<script>document.title='owned'</script><img src=x onerror="document.title='owned'">`;
     const small = await send('greet', { name: text });
     const large = await send('greet', { name: 'x'.repeat(1_000_000) });
+    const larger = await send('greet', { name: 'x'.repeat(5_000_000) }, { delayMs: 3_600_000 });
     await until(large, 'succeeded');
     await open(`${server().url()}/ui/#/tasks/${small}`);
     await page().getByLabel('Input', { exact: true }).waitFor();
@@ -145,12 +192,25 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
       .toContain(JSON.stringify(text));
     await expect.poll(() => page().locator('main script, main img').count()).toBe(0);
     expect(await page().title()).not.toContain('owned');
-    await page().evaluate(`location.hash = '#/tasks/${large}'`);
     const cut = page().getByLabel('Input', { exact: true }).filter({ hasText: 'xxxx' });
+    await page().evaluate(`location.hash = '#/tasks/${large}'`);
     await cut.waitFor();
     expect((await cut.textContent())?.length).toBeLessThan(20_000);
     await page().getByRole('button', { name: 'Show all' }).first().click();
     await eventually(async () => ((await cut.textContent())?.length ?? 0) > 1_000_000);
+    await expectBelow(2_000, async () => {
+      await goTo('tasks', 'Tasks');
+      return msOf(async () => {
+        await goTo(`tasks/${larger}`, /^greet/);
+        await cut.waitFor();
+      });
+    });
+    expect((await cut.textContent())?.length).toBeLessThan(20_000);
+    const [file] = await Promise.all([
+      page().waitForEvent('download'),
+      page().getByRole('button', { name: 'Save as a file' }).click(),
+    ]);
+    expect(JSON.parse(readFileSync(await file.path(), 'utf8'))).toEqual({ name: 'x'.repeat(5_000_000) });
     const list = await fetch(`${server().url()}/v1/tasks?limit=50`);
     expect((await list.arrayBuffer()).byteLength).toBeLessThan(40_960);
   });
@@ -159,18 +219,32 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
 describe.skipIf(!hasBrowser)('when something is away', () => {
   const number = (): Promise<string | null> => page().locator('.conservation b').first().textContent();
 
-  test('the server: what was read stays, and comes back by itself', async () => {
+  test('the server: what was read stays, and grows old; it comes back by itself, and nothing is asked twice at once', async () => {
     await open(`${server().url()}/ui/`);
     await page().getByText('Nothing is lost').waitFor();
     const before = await number();
-    await context().setOffline(true);
-    await page().getByText('The server does not answer.').waitFor();
-    expect(await number()).toBe(before);
-    await page()
-      .getByText(/What you see is .* old/)
-      .waitFor();
-    await context().setOffline(false);
-    await page().getByText('The server does not answer.').waitFor({ state: 'detached' });
+    const banner = page().getByText('The server does not answer.');
+    let start: (() => Promise<void>) | undefined;
+    const goAndCome = async (): Promise<void> => {
+      await expectBelow(3_000, async () => {
+        await start?.();
+        await banner.waitFor({ state: 'detached' });
+        start = await stopServer();
+        return msOf(() => banner.waitFor());
+      });
+      expect(await number()).toBe(before);
+      const age = async (): Promise<number | undefined> => {
+        const text = (await page().locator('.banner').textContent()) ?? '';
+        return Number(/What you see is (\d+)/.exec(text)?.[1]) || undefined;
+      };
+      const first = await eventually(age);
+      await eventually(async () => ((await age()) ?? 0) > first);
+      await start?.();
+      await banner.waitFor({ state: 'detached' });
+      await until(await send('add', INPUT), 'succeeded');
+      await eventually(async () => (await number()) !== before);
+    };
+    expect(await mostAtOnce(goAndCome)).toBe(1);
   });
 
   test('Redis: the same', async () => {

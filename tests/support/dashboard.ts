@@ -1,11 +1,10 @@
 // The dashboard in a real browser, on a real server, Redis and worker, which a file of tests shares.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page, Request } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { createServerRole, type Server, type ServerSettings } from '../../src/server/server.ts';
 import { loadRegistry } from '../../src/tasks/registry.ts';
@@ -14,15 +13,17 @@ import { hasBrowser, startBrowser } from './browser.ts';
 import { eventually } from './eventually.ts';
 import { endAll, type RoleProcess, startRole } from './fleet.ts';
 import { call, post } from './http.ts';
-import { startRedis, type TestRedis } from './redis.ts';
+import { faultsOf, faultsZoomed, violationsOf } from './page-faults.ts';
+import { freePort, startRedis, type TestRedis } from './redis.ts';
 import { SERVER_SETTINGS, silent } from './server.ts';
 import { type RoleHere, startHere } from './start-here.ts';
 
 const A_BATCH = 1_000;
+const MOST_TABS = 100;
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
 const MODULES = ['tasks.mjs', 'life.mjs'];
 /** Receivers of webhooks are on this machine. */
-const HERE = { bodyLimitBytes: 2_097_152, webhookAllow: ['127.0.0.1'] };
+const HERE = { bodyLimitBytes: 6_291_456, webhookAllow: ['127.0.0.1'] };
 
 export interface Dashboard {
   /** A server without keys. */
@@ -33,23 +34,35 @@ export interface Dashboard {
   /** A folder that goes with the file. */
   folder(): string;
   serve(settings: Partial<ServerSettings>): Promise<Server>;
+  /** Stops the server without keys. @returns starts one in its place */
+  stopServer(): Promise<() => Promise<void>>;
   /** In this process. */
   startWorker(): Promise<void>;
   /** One that is killed. @param env beside that of all workers */
   startWorkerProcess(env: Readonly<Record<string, string>>): Promise<RoleProcess>;
-  /** Opens a place. @param isFresh in a new browser profile; else the page goes on */
+  /** Opens a place. @param isFresh in a new page, and signed out; else the page goes on */
   open(url: string, isFresh?: boolean): Promise<void>;
+  /** All pages read what they show again, without waiting for their time. */
+  beat(): Promise<void>;
   /** Goes on within the page. @param place such as `tasks?state=dead` */
   goTo(place: string, heading: string | RegExp): Promise<void>;
+  /** Presses the Tab key until it leads there. */
+  tabTo(target: Locator): Promise<void>;
   /** Sends a task to the server without keys. @returns its id */
   send(type: string, input: unknown, options?: object): Promise<string>;
   /** Sends many at once. @returns their ids */
   sendMany(type: string, inputs: readonly unknown[], options?: object): Promise<readonly string[]>;
+  /** Begins an operation as a program would. @returns its id */
+  operate(operation: object): Promise<string>;
   until(id: string, state: string): Promise<void>;
+  /** How many requests for the same are under way at most, as long as something is done. */
+  mostAtOnce(act: () => Promise<void>): Promise<number>;
   /** What axe finds in the page. @param rules all, unless told */
   violations(rules?: readonly string[]): Promise<string[]>;
   /** What axe finds in the page as it is, light and dark, and whether it is too wide for a narrow phone. @param name of the page */
   faultsNow(name: string): Promise<string[]>;
+  /** What is wrong with the page at a zoom of 200 %, for those who want no motion. @param name of the page */
+  faultsZoomed(name: string): Promise<string[]>;
 }
 
 /**
@@ -71,7 +84,7 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
     if (!hasBrowser) return;
     folder = mkdtempSync(join(tmpdir(), 'popfleet-ui-'));
     redis = await startRedis();
-    await Promise.all([serve(ofFirst), startBrowser().then((started) => (browser = started))]);
+    await Promise.all([serveFirst(await freePort()), startBrowser().then((started) => (browser = started))]);
   });
   afterEach(() => {
     expect(complaints.splice(0)).toEqual([]);
@@ -107,6 +120,12 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
     return made;
   }
 
+  async function serveFirst(port: number): Promise<void> {
+    const made = await serve({ ...ofFirst, port });
+    servers.splice(servers.indexOf(made), 1);
+    servers[0] = made;
+  }
+
   function server(): Server {
     const [first] = servers;
     if (!first) throw new TypeError('not started');
@@ -118,10 +137,13 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
     return { REDIS_URL: redis.url, TASKS, CONCURRENCY: '2', QUEUES: 'default,mail' };
   }
 
+  /** In the browser profile of the file: it has the files of the dashboard, which a page of a new one would load and compile again. */
   async function newPage(): Promise<void> {
-    await context?.close();
-    context = await browser.newContext();
+    const before = context === undefined ? undefined : page;
+    context ??= await browser.newContext();
+    await context.clearCookies();
     page = await context.newPage();
+    await before?.close();
     page.on('request', (request) => {
       if (!/^(?:http:\/\/127\.0\.0\.1:|data:)/.test(request.url())) complaints.push(`asked ${request.url()}`);
     });
@@ -145,6 +167,12 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
     folder: () => folder,
     serve,
 
+    async stopServer() {
+      const { port } = new URL(server().url());
+      await server().stop();
+      return () => serveFirst(Number(port));
+    },
+
     async startWorker() {
       worker = await startHere('worker', workerEnv());
     },
@@ -160,9 +188,30 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
       await page.goto(url);
     },
 
+    async beat() {
+      const readAgain = async (one: Page): Promise<void> => {
+        const answers = ['queues', 'workers'].map((name) =>
+          one.waitForResponse((response) => response.url().endsWith(`/v1/${name}`)),
+        );
+        // As when it is shown again.
+        await one.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+        await Promise.all(answers.map(async (answer) => (await answer).finished()));
+      };
+      await Promise.all(context?.pages().map(readAgain) ?? []);
+    },
+
     async goTo(place, heading) {
       await page.evaluate(`location.hash = ${JSON.stringify(`#/${place}`)}`);
       await page.getByRole('heading', { level: 1, name: heading }).waitFor();
+    },
+
+    async tabTo(target) {
+      const isThere = (): Promise<boolean> =>
+        target.evaluate((element) => element === element.ownerDocument.activeElement);
+      for (let presses = 0; !(await isThere()); presses += 1) {
+        if (presses === MOST_TABS) throw new Error('the Tab key does not lead there');
+        await page.keyboard.press('Tab');
+      }
     },
 
     async send(type, input, options = {}) {
@@ -186,37 +235,37 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
       return ids;
     },
 
+    async operate(operation) {
+      const url = `${server().url()}/v1/operations`;
+      const { body } = await post(url, { ...operation, dryRun: true });
+      const begun = await post(url, { ...operation, confirm: body['confirm'] });
+      expect(begun).toMatchObject({ status: 202 });
+      return String(begun.body['id']);
+    },
+
     async until(id, state) {
       await eventually(async () => (await call(`${server().url()}/v1/tasks/${id}`)).body['state'] === state);
     },
 
+    async mostAtOnce(act) {
+      const underWay = new Map<string, number>();
+      let most = 0;
+      const count = (request: Request, change: number): void => {
+        const now = (underWay.get(request.url()) ?? 0) + change;
+        underWay.set(request.url(), now);
+        most = Math.max(most, now);
+      };
+      const begun = (request: Request): void => count(request, 1);
+      const ended = (request: Request): void => count(request, -1);
+      page.on('request', begun).on('requestfinished', ended).on('requestfailed', ended);
+      await act();
+      page.off('request', begun).off('requestfinished', ended).off('requestfailed', ended);
+      return most;
+    },
+
     violations: (rules) => violationsOf(page, rules),
 
-    async faultsNow(name) {
-      await page.locator('main .loading').waitFor({ state: 'detached' });
-      const found = await violationsOf(page, undefined);
-      await page.emulateMedia({ colorScheme: 'dark' });
-      // Nothing but the colours is different.
-      found.push(...(await violationsOf(page, ['color-contrast'])));
-      await page.setViewportSize({ width: 320, height: 640 });
-      const wide = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
-      if (wide > 0) found.push(`${wide} px too wide`);
-      await page.emulateMedia({ colorScheme: 'light' });
-      await page.setViewportSize({ width: 1_280, height: 800 });
-      return found.map((fault) => `${name}: ${fault}`);
-    },
+    faultsNow: (name) => faultsOf(page, name),
+    faultsZoomed: (name) => faultsZoomed(page, name),
   };
-}
-
-async function violationsOf(page: Page, rules: readonly string[] | undefined): Promise<string[]> {
-  const file = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-  if (!(await page.evaluate("'axe' in globalThis"))) await page.evaluate(readFileSync(file, 'utf8'));
-  const options = { resultTypes: ['violations'], ...(rules ? { runOnly: rules } : {}) };
-  return page.evaluate(async (given) => {
-    const { axe } = globalThis as unknown as {
-      axe: { run(options: object): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-    };
-    const found = await axe.run(given);
-    return found.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ''}`);
-  }, options);
 }
