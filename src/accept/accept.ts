@@ -4,7 +4,7 @@
 import type { Log } from '../log.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import type { Call, Durability } from '../protocol/options.ts';
-import type { Schedule } from '../protocol/schedule.ts';
+import type { TaskSchedule } from '../protocol/schedule.ts';
 import type { DurableProducers } from '../store/durable.ts';
 import type { KeyOwners } from '../store/key-owners.ts';
 import type { Producer, Verdict } from '../store/producer.ts';
@@ -55,13 +55,13 @@ export interface Accept {
   /** Whether a record may be kept in a queue. @throws PopfleetError `invalid-input`, `forbidden`, `queue-full` */
   admitQueue(queue: string, sender: Pick<Sender, 'queues'>): Promise<void>;
   /**
-   * A schedule with its queue, once the limits allow that queue.
+   * A schedule that makes tasks, with its queue, once the limits allow that queue.
    * @throws PopfleetError `unknown-type`, `invalid-input`, `forbidden`, `queue-full`
    */
   prepareSchedule(
-    schedule: Schedule,
+    schedule: TaskSchedule,
     sender: Pick<Sender, 'queues'>,
-  ): Promise<Schedule & { readonly queue: string }>;
+  ): Promise<TaskSchedule & { readonly queue: string }>;
 }
 
 export interface AcceptDeps {

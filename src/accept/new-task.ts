@@ -8,7 +8,7 @@ import { encodeContent } from '../protocol/message.ts';
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import { type Call, type Durability, toMessageOptions } from '../protocol/options.ts';
 import { requestDigest } from '../protocol/request-digest.ts';
-import type { Schedule } from '../protocol/schedule.ts';
+import type { TaskSchedule } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
 import { invalidInput } from '../protocol/validate.ts';
 import { type Webhook, WEBHOOK_QUEUE, WEBHOOK_TYPE } from '../protocol/webhook.ts';
@@ -182,17 +182,17 @@ function toFollower({ queue, task: { lane, content, extras } }: Prepared): strin
 }
 
 /** Options of a schedule that its definition may give, beside the queue, and what its tasks are found by. */
-type DecidedOfSchedule = Pick<Schedule, 'priority' | 'ttlMs' | 'resultTtlMs' | 'webhook' | 'terms'>;
+type DecidedOfSchedule = Pick<TaskSchedule, 'priority' | 'ttlMs' | 'resultTtlMs' | 'webhook' | 'terms'>;
 
 /**
  * A schedule with its queue, and with the options that its definition gives.
  * @throws PopfleetError `forbidden` when the sender may not send to its queue
  */
 export function prepareSchedule(
-  schedule: Schedule,
+  schedule: TaskSchedule,
   definition: TaskDefinition,
   sender: Pick<Sender, 'queues'>,
-): Schedule & { readonly queue: string } {
+): TaskSchedule & { readonly queue: string } {
   const { defaults = {} } = definition;
   const { priority, ttlMs, resultTtlMs, webhook } = defaults;
   const fields = searchFieldsOf(definition, schedule.input, ALONE.input);
@@ -200,7 +200,7 @@ export function prepareSchedule(
   const queue = schedule.queue ?? defaults.queue ?? DEFAULT_QUEUE;
   demandQueue(sender, queue, ALONE);
   // `queue` is the schedule's own when it has one.
-  const own = compact<Schedule>(schedule) as Omit<Schedule, 'queue'>;
+  const own = compact<TaskSchedule>(schedule) as Omit<TaskSchedule, 'queue'>;
   return { queue, ...compact<DecidedOfSchedule>({ priority, ttlMs, resultTtlMs, webhook, terms }), ...own };
 }
 

@@ -6,6 +6,13 @@ export type { ListOptions } from './list-tasks.ts';
 export { Popfleet } from './popfleet.ts';
 export type { BatchFormat, BatchOptions, SentItem } from './send-batches.ts';
 export type {
+  ScheduledStep,
+  ScheduledWorkflow,
+  ScheduleInput,
+  ScheduleReceipt,
+  ScheduleView,
+} from './schedule-shapes.ts';
+export type {
   BackoffOption,
   ErrorCause,
   ErrorGroupView,
@@ -15,8 +22,6 @@ export type {
   OperationView,
   QueueView,
   Receipt,
-  ScheduleInput,
-  ScheduleView,
   TaskError,
   TaskEvent,
   TaskOptions,

@@ -1,6 +1,6 @@
 // Schedules of the API, which make tasks by the clock.
 
-import type { Receipt, ScheduleInput, ScheduleView } from './shapes.ts';
+import type { ScheduleInput, ScheduleReceipt, ScheduleView } from './schedule-shapes.ts';
 import type { Transport } from './transport.ts';
 
 /** Which of several schedules of one name is meant, by its queue. */
@@ -17,8 +17,8 @@ export interface Schedules {
   put(name: string, schedule: ScheduleInput, options?: ScheduleOptions): Promise<ScheduleView>;
   pause(name: string, options?: ScheduleOptions): Promise<ScheduleView>;
   resume(name: string, options?: ScheduleOptions): Promise<ScheduleView>;
-  /** Makes a task of it now, as a tick would. */
-  run(name: string, options?: ScheduleOptions): Promise<Receipt>;
+  /** Makes a task of it now, or starts its workflow, as a tick would. */
+  run(name: string, options?: ScheduleOptions): Promise<ScheduleReceipt>;
   /** Tasks that it made stay. */
   remove(name: string, options?: ScheduleOptions): Promise<void>;
 }

@@ -27,7 +27,7 @@ export interface BackoffOption {
 }
 
 /** What a call and a schedule may both ask for. */
-interface OptionsOfTasks {
+export interface OptionsOfTasks {
   /** That of its type, or `default`, unless given. */
   readonly queue?: string | undefined;
   /** `normal` unless given. */
@@ -191,7 +191,7 @@ export interface TaskView extends TaskRow {
   };
 }
 
-interface BackoffView {
+export interface BackoffView {
   readonly type: 'fixed' | 'exponential';
   readonly baseMs: number;
   readonly factor: number;
@@ -245,49 +245,6 @@ export interface QueueView {
   readonly workers: number;
   /** Ends of tasks whose `onEnd` or webhook waits to be accepted, and how long the oldest has waited. */
   readonly outbox: { readonly length: number; readonly oldestMs: number };
-}
-
-/** A schedule as it is written. Either `cron` or `everyMs` is given. */
-export interface ScheduleInput extends OptionsOfTasks {
-  readonly type: string;
-  readonly input: unknown;
-  /** Five fields, six with seconds first, or a name such as `@daily`. */
-  readonly cron?: string | undefined;
-  /** At every multiple of it since 1970; at least 1,000. */
-  readonly everyMs?: number | undefined;
-  /** In which `cron` is read; `UTC` unless given. */
-  readonly timeZone?: string | undefined;
-  /** Ticks that were missed: `skip`, unless given, drops them, `once` makes one run for all of them. */
-  readonly misfire?: 'skip' | 'once' | undefined;
-  readonly paused?: boolean | undefined;
-}
-
-export interface ScheduleView {
-  readonly name: string;
-  readonly queue: string;
-  /** Missing, as all that follows, when the schedule cannot be read. */
-  readonly type?: string;
-  readonly input?: unknown;
-  readonly cron?: string;
-  readonly everyMs?: number;
-  readonly timeZone?: string;
-  readonly misfire?: 'skip' | 'once';
-  readonly paused?: boolean;
-  readonly priority?: string;
-  readonly maxAttempts?: number;
-  readonly backoff?: BackoffView;
-  readonly timeoutMs?: number;
-  readonly resultTtlMs?: number;
-  readonly ttlMs?: number;
-  readonly webhook?: { readonly url: string; readonly states?: readonly string[] };
-  readonly tags?: readonly string[];
-  /** The next ticks. */
-  readonly next: readonly string[];
-  readonly last?: { readonly due: string; readonly task: string };
-  /** How many ticks were skipped so far, and when the first and the last of the latest of them were due. */
-  readonly skipped?: { readonly count: number; readonly from: string; readonly until: string };
-  /** What of it cannot be read: put it again, or delete it. */
-  readonly fault?: string;
 }
 
 /** A worker in one of its queues. */

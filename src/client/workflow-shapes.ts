@@ -41,6 +41,8 @@ export interface WorkflowRow {
     readonly dead: number;
     readonly cancelled: number;
   };
+  /** The tick that has started it. */
+  readonly schedule?: { readonly name: string; readonly due: string };
   /** What has not ended is being cancelled. */
   readonly cancelling?: boolean;
   readonly acceptedAt: string;

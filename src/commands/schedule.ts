@@ -1,18 +1,18 @@
 // `popfleet schedule`: makes tasks by the clock.
 
 import type { Command } from 'commander';
-import type { ScheduleView } from '../client/shapes.ts';
-import type { ScheduleInput } from '../protocol/schedule.ts';
+import type { ScheduledWorkflow, ScheduleInput, ScheduleView } from '../client/schedule-shapes.ts';
 import { duration } from './arguments.ts';
 import type { Column, Printer } from './printer.ts';
 import { readTaskInput } from './task-input.ts';
 import type { Terminal } from './terminal.ts';
+import { UsageError } from './usage-error.ts';
 import { addVerb } from './verb.ts';
 
 const COLUMNS: readonly Column<ScheduleView>[] = [
   { title: 'NAME', text: ({ name }) => name },
   { title: 'QUEUE', text: ({ queue }) => queue },
-  { title: 'TYPE', text: ({ type }) => type },
+  { title: 'TYPE', text: ({ type, workflow }) => (workflow ? wordsOf(workflow) : type) },
   { title: 'TIMES', text: timesOf },
   {
     title: 'STATE',
@@ -31,6 +31,7 @@ interface SetOptions {
   readonly queue?: string;
   readonly priority?: 'high' | 'normal' | 'low';
   readonly input?: string | boolean;
+  readonly workflow?: string;
 }
 
 export function addScheduleVerbs(schedule: Command, terminal: Terminal): void {
@@ -60,7 +61,7 @@ export function addScheduleVerbs(schedule: Command, terminal: Terminal): void {
   }
   const run = {
     usage: 'run <name>',
-    description: 'Make a task of a schedule now, as a tick would',
+    description: 'Make a task of a schedule now, or start its workflow, as a tick would',
     examples: ['popfleet schedule run morning'],
   };
   addVerb(schedule, terminal, run, async ({ client, printer, signal }, [which], options) => {
@@ -68,7 +69,8 @@ export function addScheduleVerbs(schedule: Command, terminal: Terminal): void {
     const receipt = await client.schedules.run(which as string, { queue, signal });
     if (printer.json) printer.document(receipt);
     else printer.line(receipt.id);
-    printer.say(`Wait for it: popfleet task wait ${receipt.id}`, 'dim');
+    const noun = receipt.type === undefined ? 'workflow' : 'task';
+    printer.say(`Wait for it: popfleet ${noun} wait ${receipt.id}`, 'dim');
   }).option('--queue <name>', 'its queue, when several have one of this name');
   const remove = {
     usage: 'rm <name>',
@@ -84,11 +86,13 @@ export function addScheduleVerbs(schedule: Command, terminal: Terminal): void {
 
 function addSet(schedule: Command, terminal: Terminal): void {
   const texts = {
-    usage: 'set <name> <type> [fields...]',
-    description: 'Create or replace a schedule; the input of its tasks is made of the fields',
+    usage: 'set <name> [type] [fields...]',
+    description:
+      'Create or replace a schedule, of tasks, whose input is made of the fields, or of a workflow',
     examples: [
       "popfleet schedule set morning add one=1 two=2 --cron '0 6 * * *' --time-zone Europe/Berlin",
       'popfleet schedule set often add one=1 two=2 --every 15m',
+      'popfleet schedule set nightly --workflow @workflow.json --cron @daily',
     ],
   };
   addVerb(
@@ -96,12 +100,17 @@ function addSet(schedule: Command, terminal: Terminal): void {
     terminal,
     texts,
     async ({ client, printer, terminal: { stdin }, signal }, args, options) => {
-      const [name, type, fields] = args as readonly [string, string, readonly string[]];
-      const { cron, every, timeZone, misfire, queue, priority, input: given } = options as SetOptions;
-      const document = typeof given === 'string' ? given : undefined;
+      const [name, type, fields] = args as readonly [string, string | undefined, readonly string[]];
+      const { cron, every, timeZone, misfire, queue, priority, input, workflow } = options as SetOptions;
+      if ((type === undefined) === (workflow === undefined))
+        throw new UsageError('Name either a task type, or a workflow with --workflow.');
+      const document = typeof input === 'string' ? input : undefined;
+      const starts =
+        workflow === undefined
+          ? { type, input: await readTaskInput(fields, document, stdin) }
+          : { workflow: (await readTaskInput([], workflow, stdin, '--workflow')) as ScheduledWorkflow };
       const body: ScheduleInput = {
-        type,
-        input: await readTaskInput(fields, document, stdin),
+        ...starts,
         ...(cron === undefined ? {} : { cron }),
         ...(every === undefined ? {} : { everyMs: every }),
         ...(timeZone === undefined ? {} : { timeZone }),
@@ -118,7 +127,8 @@ function addSet(schedule: Command, terminal: Terminal): void {
     .option('--misfire <word>', 'what becomes of ticks that were missed: skip, or once')
     .option('--queue <name>', 'where its tasks wait')
     .option('--priority <word>', 'of its tasks: high, normal or low')
-    .option('--input <json>', 'the whole input: JSON, @file, or - for stdin');
+    .option('--input <json>', 'the whole input: JSON, @file, or - for stdin')
+    .option('--workflow <json>', 'a workflow that it starts, instead of a type: JSON, @file, or - for stdin');
 }
 
 function printSchedule(printer: Printer, view: ScheduleView): void {
@@ -129,6 +139,11 @@ function printSchedule(printer: Printer, view: ScheduleView): void {
   printer.table(COLUMNS, [view]);
   if (view.fault !== undefined) printer.say(`It cannot be read: ${view.fault}`, 'red');
   if (printer.isTerminal && view.next.length > 0) printer.say(`next: ${view.next.join('  ')}`, 'dim');
+}
+
+function wordsOf({ name, tasks }: ScheduledWorkflow): string {
+  const steps = Object.keys(tasks).length;
+  return name ?? `a workflow of ${steps} step${steps === 1 ? '' : 's'}`;
 }
 
 function timesOf({ cron, everyMs, timeZone }: ScheduleView): string {

@@ -5,9 +5,12 @@ import { decodeCbor } from './cbor.ts';
 import { DEFAULT_SCAN_LIMITS } from './cbor-scan.ts';
 import { faultOfCron, faultOfPattern, nextCronTick } from './cron.ts';
 import { LONGEST_DELAY_MS } from './instant.ts';
-import { TASK_TYPE } from './names.ts';
+import { LANES } from './lane.ts';
+import { QUEUE_NAME, TASK_TYPE } from './names.ts';
 import { scheduleEntries } from './options.ts';
 import { isTimeZone } from './time-zone.ts';
+import { noList } from './validate.ts';
+import { type ScheduledWorkflow, ScheduledWorkflowSchema } from './workflow.ts';
 
 /** A tick that is more than these milliseconds late was missed: the fleet or Redis was down. */
 export const MISSED_AFTER_MS = 5_000;
@@ -40,10 +43,25 @@ const timing = {
   paused: v.optional(v.boolean('must be true or false'), false),
 };
 
-const entries = { ...timing, type: v.string(), input: v.unknown(), ...scheduleEntries };
+const entries = {
+  ...timing,
+  /** Each tick makes a task of this type, */
+  type: v.optional(v.string()),
+  input: v.optional(v.unknown()),
+  /** or starts this workflow. */
+  workflow: v.optional(noList(ScheduledWorkflowSchema)),
+  ...scheduleEntries,
+};
 const EITHER = 'give either cron or everyMs';
+const ONE_OF_BOTH = 'give either type, with its input, or workflow';
 
-export const ScheduleSchema = v.pipe(
+/** What belongs to tasks: the steps of a workflow have their own. The queue is that of the schedule, and has the record of the workflow. */
+export const OF_TASKS: readonly string[] = [
+  'input',
+  ...Object.keys(scheduleEntries).filter((name) => name !== 'queue'),
+];
+
+const TimedSchema = v.pipe(
   v.strictObject(entries),
   v.forward(
     v.check((one) => (one.cron === undefined) !== (one.everyMs === undefined), EITHER),
@@ -57,20 +75,75 @@ export const ScheduleSchema = v.pipe(
     }),
     ['cron'],
   ),
+  v.forward(
+    v.check((one) => (one.type === undefined) !== (one.workflow === undefined), ONE_OF_BOTH),
+    ['type'],
+  ),
+  v.forward(
+    v.check((one) => one.type === undefined || one.input !== undefined, 'is missing'),
+    ['input'],
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || dataset.value.workflow === undefined) return;
+    const given = new Map(Object.entries(dataset.value));
+    for (const key of OF_TASKS) {
+      const value = given.get(key);
+      if (value === undefined) continue;
+      const path = [{ type: 'object', origin: 'value', input: dataset.value, key, value }] as const;
+      addIssue({ message: 'belongs to the steps of the workflow', path: [...path] });
+    }
+  }),
 );
-/** `terms` is what its tasks are found by (terms.ts); it is made of the others when the schedule is put. */
-export type Schedule = v.InferOutput<typeof ScheduleSchema> & { readonly terms?: string | undefined };
+
+type Timed = v.InferOutput<typeof TimedSchema>;
+/** What each tick starts. */
+type OfTask = {
+  readonly type: string;
+  readonly input: unknown;
+  readonly workflow?: undefined;
+  readonly steps?: undefined;
+};
+type OfWorkflow = {
+  readonly type?: undefined;
+  readonly input?: undefined;
+  readonly workflow: ScheduledWorkflow;
+  /** Made of the workflow when the schedule is put: workers, which make the ticks, do not know all types. */
+  readonly steps?: readonly ScheduledStep[] | undefined;
+};
+type Common = Omit<Timed, 'type' | 'input' | 'workflow'> & {
+  /** What its tasks are found by (terms.ts); it is made of the others when the schedule is put. */
+  readonly terms?: string | undefined;
+};
+export type TaskSchedule = Common & OfTask;
+export type WorkflowSchedule = Common & OfWorkflow;
+export type Schedule = TaskSchedule | WorkflowSchedule;
+
+/** `TimedSchema` has checked which of both it is. */
+export const ScheduleSchema = v.pipe(
+  TimedSchema,
+  v.transform((one) => one as Schedule),
+);
 /** A schedule as a caller writes it. */
 export type ScheduleInput = v.InferInput<typeof ScheduleSchema>;
+
+/** A step whose call was checked: its name, its queue and lane, and JSON of what else is special about it (lua/lib/extras.lua). */
+const ScheduledStepSchema = v.tuple([
+  v.string(),
+  v.pipe(v.string(), v.regex(QUEUE_NAME)),
+  v.picklist(LANES),
+  v.string(),
+]);
+export type ScheduledStep = Readonly<v.InferOutput<typeof ScheduledStepSchema>>;
 
 /** A schedule as Redis may have it: a later release may write more members. */
 const StoredSchema = v.looseObject({
   ...entries,
-  type: v.pipe(v.string(), v.regex(TASK_TYPE)),
+  type: v.optional(v.pipe(v.string(), v.regex(TASK_TYPE))),
   terms: v.optional(v.string()),
+  steps: v.optional(v.array(ScheduledStepSchema)),
 });
-/** As in `decodeContent`: a schedule adds a few items to the body it came in. */
-const STORED_LIMITS = { depth: DEFAULT_SCAN_LIMITS.depth + 1, nodes: DEFAULT_SCAN_LIMITS.nodes + 64 };
+/** As in `decodeContent`: a schedule adds a few items to the body it came in, and five for each of a thousand steps. */
+const STORED_LIMITS = { depth: DEFAULT_SCAN_LIMITS.depth + 1, nodes: DEFAULT_SCAN_LIMITS.nodes + 64 + 5_000 };
 
 /** Reads a stored schedule, which any program may have written. Returns a text with the reason when it cannot be read. */
 export function readSchedule(bytes: Uint8Array): Schedule | string {
@@ -87,7 +160,23 @@ export function readSchedule(bytes: Uint8Array): Schedule | string {
   if ((output.cron === undefined) === (output.everyMs === undefined))
     return `its definition is not valid: ${EITHER}`;
   const fault = output.cron === undefined ? undefined : faultOfPattern(output.cron);
-  return fault === undefined ? output : `its definition is not valid: cron ${fault}`;
+  if (fault !== undefined) return `its definition is not valid: cron ${fault}`;
+  const startFault = faultOfStart(output);
+  return startFault === undefined ? (output as Schedule) : `its definition is not valid: ${startFault}`;
+}
+
+/** What is wrong with what a stored schedule starts. */
+function faultOfStart({
+  type,
+  input,
+  workflow,
+  steps,
+}: v.InferOutput<typeof StoredSchema>): string | undefined {
+  if ((type === undefined) === (workflow === undefined)) return ONE_OF_BOTH;
+  if (!workflow) return input === undefined ? 'input is missing' : undefined;
+  const names = new Set(steps?.map(([step]) => step));
+  const isPrepared = Object.keys(workflow.tasks).every((name) => names.has(name));
+  return isPrepared ? undefined : 'the steps of its workflow are not prepared';
 }
 
 export const SCHEDULE_NAME = /^[a-z0-9][a-z0-9_.-]{0,63}$/;

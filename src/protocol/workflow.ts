@@ -24,31 +24,51 @@ const StepSchema = v.strictObject({
   ...stepOptions,
 });
 
-export const WorkflowSchema = v.strictObject({
-  ...recordEntries('workflow'),
-  cancelSiblings: v.optional(
-    v.pipe(v.boolean(), v.description('When a step is dead, all that have not ended are cancelled.')),
-  ),
-  tasks: v.pipe(
-    v.record(v.pipe(v.string(), v.regex(STEP_NAME, `must match ${STEP_NAME.source}`)), StepSchema),
+/** A schedule starts its steps again and again: none has a time of its own. */
+const ScheduledStepSchema = v.omit(StepSchema, ['runAt', 'expiresAt']);
+
+/** The steps by their names. */
+function stepsOf<Step extends v.GenericSchema>(step: Step) {
+  return v.pipe(
+    v.record(v.pipe(v.string(), v.regex(STEP_NAME, `must match ${STEP_NAME.source}`)), step),
     v.check((tasks) => Object.keys(tasks).length > 0, 'must have a step at least'),
     v.check((tasks) => Object.keys(tasks).length <= MOST_STEPS, `must have at most ${MOST_STEPS} steps`),
     v.description('The steps by their names.'),
+  );
+}
+
+const { key: keyEntry, ...nameEntries } = recordEntries('workflow');
+const flowEntries = {
+  ...nameEntries,
+  cancelSiblings: v.optional(
+    v.pipe(v.boolean(), v.description('When a step is dead, all that have not ended are cancelled.')),
   ),
-});
+};
+
+export const WorkflowSchema = v.strictObject({ ...flowEntries, key: keyEntry, tasks: stepsOf(StepSchema) });
 export type WorkflowCall = v.InferOutput<typeof WorkflowSchema>;
 export type StepCall = v.InferOutput<typeof StepSchema>;
 
+/** A workflow that a schedule starts. */
+export const ScheduledWorkflowSchema = v.strictObject({
+  ...flowEntries,
+  tasks: stepsOf(ScheduledStepSchema),
+});
+export type ScheduledWorkflow = v.InferOutput<typeof ScheduledWorkflowSchema>;
+
 /**
  * Checks how the steps need each other, and what their inputs refer to.
+ * @param at JSON Pointer of the workflow within the request, without `#`
  * @throws PopfleetError `invalid-input` that names the places
  */
-export function checkSteps(tasks: ReadonlyMap<string, StepCall>): void {
+export function checkSteps(tasks: ReadonlyMap<string, StepCall>, at = ''): void {
   const faults: FieldFault[] = [];
   for (const [name, step] of tasks)
     faults.push(...faultsOfNeeds(tasks, name, step), ...faultsOfInput(name, step));
   if (faults.length === 0) faults.push(...faultsOfCycle(tasks));
-  if (faults.length > 0) throw invalidInput(faults.slice(0, FAULTS_NAMED));
+  if (faults.length === 0) return;
+  const named = faults.slice(0, FAULTS_NAMED);
+  throw invalidInput(named.map(({ pointer, detail }) => ({ pointer: `#${at}${pointer.slice(1)}`, detail })));
 }
 
 /** JSON Pointer of a part of a step, without `#`. */

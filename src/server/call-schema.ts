@@ -2,8 +2,9 @@
 
 import type { ErrorCode } from '../protocol/errors.ts';
 import { BackoffEntries, CallSchema, OnEndEntries } from '../protocol/options.ts';
-import { ScheduleSchema } from '../protocol/schedule.ts';
+import { OF_TASKS, ScheduleSchema } from '../protocol/schedule.ts';
 import { WebhookEntries } from '../protocol/webhook.ts';
+import { ScheduledWorkflowSchema } from '../protocol/workflow.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { refTo } from '../views/component.ts';
 import { inputToJson, type JsonSchema, toJson } from './operation.ts';
@@ -61,7 +62,10 @@ export function callComponents(registry: Registry): Readonly<Record<string, Json
     TaskOptions: optionsOf(toJson(CallSchema)),
     TaskRequest: together('TaskOptions'),
     ScheduleOptions: optionsOf(toJson(ScheduleSchema)),
-    ScheduleRequest: together('ScheduleOptions'),
+    TaskSchedule: together('ScheduleOptions'),
+    ScheduledWorkflowRequest: toJson(ScheduledWorkflowSchema),
+    WorkflowSchedule: workflowSchedule(),
+    ScheduleRequest: { oneOf: [{ $ref: refTo('TaskSchedule') }, { $ref: refTo('WorkflowSchedule') }] },
   };
 }
 
@@ -123,7 +127,8 @@ const INSTANT: JsonSchema = {
 
 /** The options beside type and input. */
 function optionsOf(json: JsonSchema): JsonSchema {
-  const { type: _, input: __, ...properties } = json['properties'] as Readonly<Record<string, JsonSchema>>;
+  const all = json['properties'] as Readonly<Record<string, JsonSchema>>;
+  const { type: _, input: __, workflow: ___, ...properties } = all;
   // The schemas of these have a check or a transformation that JSON Schema cannot express.
   const times = properties['runAt'] ? { runAt: INSTANT, expiresAt: INSTANT } : {};
   const onEnd = properties['onEnd'] ? { onEnd: { $ref: refTo('OnEnd') } } : {};
@@ -133,6 +138,18 @@ function optionsOf(json: JsonSchema): JsonSchema {
     type: 'object',
     properties: { ...properties, ...times, ...onEnd, ...backoff, ...webhook },
   });
+}
+
+/** A schedule that starts a workflow: it has no options of tasks but the queue. */
+function workflowSchedule(): JsonSchema {
+  const all = toJson(ScheduleSchema)['properties'] as Readonly<Record<string, JsonSchema>>;
+  const own = Object.entries(all).filter(([name]) => !OF_TASKS.includes(name) && name !== 'type');
+  const workflow = { $ref: refTo('ScheduledWorkflowRequest') };
+  return {
+    ...withoutDefaults({ type: 'object', properties: { ...Object.fromEntries(own), workflow } }),
+    required: ['workflow'],
+    additionalProperties: false,
+  };
 }
 
 /** Removes defaults: a field with a default need not be sent, but generators make a field with `default` a required one. */

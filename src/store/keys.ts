@@ -73,6 +73,7 @@ const OTHERS = [
   'workflow-order',
   'workflow-ended',
   'workflow-keys',
+  'workflow-drafts',
   'batches',
   'batch-states',
   'batch-bits',

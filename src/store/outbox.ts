@@ -27,14 +27,14 @@ export interface Link {
   /**
    * `need`: a task that waits for this end; `workflow`: the record that counts it; `step`: a step of the workflow that the entry is about;
    * `child`: the task whose child has ended; `children`: this task itself, whose children are told; `batch`: a batch and the number of the
-   * member in it, with a slash between.
+   * member in it, with a slash between; `begin`: a workflow itself whose steps are to be accepted.
    */
-  readonly kind: 'need' | 'workflow' | 'step' | 'child' | 'children' | 'batch';
+  readonly kind: 'need' | 'workflow' | 'step' | 'child' | 'children' | 'batch' | 'begin';
   readonly queue: string;
   readonly id: string;
 }
 
-const LINK = /^(need|workflow|step|child|children|batch):([^ :]+):([^ :]+)$/;
+const LINK = /^(need|workflow|step|child|children|batch|begin):([^ :]+):([^ :]+)$/;
 
 /** One end of a followed task, with the followers that are still to be accepted. */
 export interface OutboxEntry {

@@ -10,7 +10,9 @@ const LATEST_MS = 8.64e15;
 /** The tick that ran last. Times are milliseconds since 1970. */
 export interface LastRun {
   readonly due: number;
-  readonly task: string;
+  /** The task that it made, or the workflow that it started. */
+  readonly task?: string;
+  readonly workflow?: string;
 }
 
 /** What `redis.sha1hex` answers for it; '' for none. */
@@ -18,10 +20,11 @@ export function digestOf(definition: Buffer | undefined): string {
   return definition ? createHash('sha1').update(definition).digest('hex') : '';
 }
 
-/** Due time and task id, as tick.lua writes them; `undefined` when the text is anything else. */
+/** Due time and id, and `workflow` when it is that of one, as tick.lua writes them; `undefined` when the text is anything else. */
 export function readLastRun(text: string): LastRun | undefined {
-  const [due = '', task = ''] = text.split(' ');
-  return isTime(due) && TASK_ID.test(task) ? { due: Number(due), task } : undefined;
+  const [due = '', id = '', kind] = text.split(' ');
+  if (!isTime(due) || !TASK_ID.test(id)) return undefined;
+  return kind === 'workflow' ? { due: Number(due), workflow: id } : { due: Number(due), task: id };
 }
 
 /** Their number, the first and the last, as plans.lua reads them. */

@@ -77,6 +77,7 @@ const ACCEPT = [
   'lib/start',
   'lib/extras',
 ];
+const FLOWS = ['lib/steps', 'lib/outbox', 'lib/workflows'];
 const END = [...MOVES, 'lib/log-chunks', 'lib/steps', 'lib/outbox', 'lib/end'];
 const DIE = ['lib/terms', 'lib/error-groups'];
 const GUARDED = GUARDS.map((name) => `guards/${name}`);
@@ -102,8 +103,8 @@ const SCRIPTS = {
   needs: [...ARGS, 'lib/needs-of'],
   step: [...ACT, 'acts/cancel'],
   rewait: [...MOVES, 'lib/unindex', 'lib/steps', 'acts/retry'],
-  'workflow-open': [...ROWS, 'lib/followed', 'lib/workflows'],
-  workflow: [...ROWS, 'lib/event', 'lib/steps', 'lib/outbox', 'lib/workflows'],
+  'workflow-open': [...ROWS, 'lib/followed', 'lib/workflows', 'lib/workflow-record'],
+  workflow: [...ROWS, 'lib/event', ...FLOWS],
   'batch-open': [...ROWS, 'lib/followed', 'lib/steps', 'lib/outbox', 'lib/batches', 'lib/batch-ends'],
   batch: [...ROWS, 'lib/steps', 'lib/outbox', 'lib/batches', 'lib/batch-ends'],
   void: QUEUE,
@@ -132,7 +133,7 @@ const SCRIPTS = {
     'lib/batches',
     ...DUTIES.map((name) => `sweep/${name}`),
   ],
-  tick: [...ACCEPT, ...HAND_OVER, 'lib/plans'],
+  tick: [...ACCEPT, ...HAND_OVER, ...FLOWS, 'lib/workflow-record', 'lib/plans'],
   schedule: [...QUEUE, 'lib/plans'],
   cancel: [...ACT, 'acts/cancel'],
   retry: [...MOVES, 'lib/terms', 'lib/unindex', 'lib/steps', 'lib/outbox', 'lib/retried', 'acts/retry'],

@@ -2,7 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
-import { encodeContent } from '../protocol/message.ts';
+import { encodeContent, type TickOfSchedule } from '../protocol/message.ts';
 import { toMessageOptions } from '../protocol/options.ts';
 import { DEFAULT_LANE } from '../protocol/lane.ts';
 import {
@@ -13,12 +13,14 @@ import {
   readSchedule,
   type Schedule,
   type SkippedTicks,
+  type TaskSchedule,
 } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
 import { endpointRulesOf, withEndpoints } from './endpoint-rules.ts';
 import { homeOf } from './keys.ts';
 import type { TaskExtras } from './new-task.ts';
 import { digestOf, writeSkipped } from './schedule-record.ts';
+import { workflowOfTick } from './scheduled-workflow.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { runScript } from './scripts.ts';
 import type { PlannedTick, Swept } from './sweeper.ts';
@@ -27,6 +29,8 @@ import { writeWebhook } from './webhook-follower.ts';
 /** What came of a tick, or of looking at a plan. */
 export type TickReport = { readonly name: string } & (
   | { readonly word: 'ran'; readonly task: string }
+  /** A workflow is started: an entry of the outbox has its steps accepted. */
+  | { readonly word: 'started'; readonly workflow: string }
   | { readonly word: 'skipped'; readonly skipped: SkippedTicks }
   /** It cannot tick: looked at again an hour later. */
   | { readonly word: 'faulty'; readonly fault: string }
@@ -67,8 +71,9 @@ export async function runTicks(
   // Not asked for when there are none: a sweep names ticks now and then.
   const rules = ticks.length > 0 ? await endpointRulesOf(client).current() : [];
   const followers: FollowersOf = (content, extras) => withEndpoints(rules, queue, content, extras) ?? extras;
+  const here: Here = { queue, now, lateSince, followers };
   const steps = [
-    ...ticks.map((tick) => stepOfTick(tick, now, lateSince, followers)),
+    ...ticks.map((tick) => stepOfTick(tick, here)),
     ...plans.flatMap((plan) => stepOfPlan(plan, now)),
   ];
   if (steps.length === 0) return [];
@@ -91,35 +96,38 @@ function readDefinition(bytes: Buffer): Definition {
   return read;
 }
 
-function stepOfTick(tick: PlannedTick, now: number, lateSince: number, followers: FollowersOf): Step {
+function stepOfTick(tick: PlannedTick, here: Here): Step {
   const name = tick.name.toString();
   if (!tick.definition) return { args: argsOf(tick, undefined), report: { name, word: 'orphan' } };
   const { schedule } = readDefinition(tick.definition);
-  if (typeof schedule === 'string') return faultyStep(tick, schedule, now);
+  if (typeof schedule === 'string') return faultyStep(tick, schedule, here.now);
   try {
     return schedule.paused
       ? {
           args: argsOf(tick, undefined),
           report: { name, word: 'planned-anew', from: tick.due, next: undefined },
         }
-      : stepOfSchedule(tick, schedule, now, lateSince, followers);
+      : stepOfSchedule(tick, schedule, here);
   } catch (error) {
     // Its time zone is unknown to this Node, or its input cannot be encoded.
-    return faultyStep(tick, error instanceof Error ? error.message : String(error), now);
+    return faultyStep(tick, error instanceof Error ? error.message : String(error), here.now);
   }
 }
 
 /** Adds what follows a new task of the queue to what else is special about it. */
 type FollowersOf = (content: Uint8Array, extras: TaskExtras) => TaskExtras;
 
-function stepOfSchedule(
-  tick: PlannedTick,
-  schedule: Schedule,
-  now: number,
-  lateSince: number,
-  followers: FollowersOf,
-): Step {
+/** The queue of some ticks, and the times of day by which they are due and late. */
+interface Here {
+  readonly queue: string;
+  readonly now: number;
+  readonly lateSince: number;
+  readonly followers: FollowersOf;
+}
+
+function stepOfSchedule(tick: PlannedTick, schedule: Schedule, here: Here): Step {
   const name = tick.name.toString();
+  const { queue, now, lateSince, followers } = here;
   const due = Number(tick.due);
   if (!Number.isSafeInteger(due) || due < 0) return anewStep(tick, nextTick(schedule, now));
   const { run, next } = planTick(schedule, due, now, lateSince);
@@ -127,14 +135,29 @@ function stepOfSchedule(
     const skipped = countSkipped(schedule, due, now);
     return { args: argsOf(tick, next, writeSkipped(skipped)), report: { name, word: 'skipped', skipped } };
   }
-  const id = newTaskId();
+  if (schedule.workflow) {
+    const { id, args } = workflowOfTick(schedule, { queue, name, due });
+    return {
+      args: argsOf(tick, next, '', ['workflow', ...args]),
+      report: { name, word: 'started', workflow: id },
+    };
+  }
+  const task = taskOfTick(schedule, { name, due }, followers);
+  return { args: argsOf(tick, next, '', ['task', ...task]), report: { name, word: 'ran', task: task[0] } };
+}
+
+/** Id, content, lane and JSON of what else is special about the task of a tick. */
+function taskOfTick(
+  schedule: TaskSchedule,
+  tick: TickOfSchedule,
+  followers: FollowersOf,
+): readonly [id: string, content: Buffer, lane: string, extras: string] {
   const { ttlMs, resultTtlMs, terms, webhook } = schedule;
   const follower = webhook && writeWebhook(webhook);
-  const options = { ...toMessageOptions(schedule), schedule: { name, due } };
+  const options = { ...toMessageOptions(schedule), schedule: tick };
   const content = encodeContent(schedule.type, schedule.input, options);
   const extras = followers(content, { ttlMs, resultTtlMs, terms, follower });
-  const task = [id, content, schedule.priority ?? DEFAULT_LANE, JSON.stringify(extras)];
-  return { args: argsOf(tick, next, '', task), report: { name, word: 'ran', task: id } };
+  return [newTaskId(), content, schedule.priority ?? DEFAULT_LANE, JSON.stringify(extras)];
 }
 
 /** A tick may be further away than the clock says by as much as makes a tick late: such jumps happen, and nothing runs twice. */
@@ -162,12 +185,12 @@ function faultyStep(tick: PlannedTick, fault: string, now: number): Step {
   };
 }
 
-/** @param task id, content, lane and JSON of what else is special about it */
+/** @param starts what the tick starts, as tick.lua reads it */
 function argsOf(
   { name, due = '', definition }: PlannedTick,
   next: number | undefined,
   skipped = '',
-  task: readonly ScriptArgument[] = ['', '', '', ''],
+  starts: readonly ScriptArgument[] = ['none'],
 ): ScriptArgument[] {
-  return [name, due, definition ? readDefinition(definition).digest : '', next ?? '', skipped, ...task];
+  return [name, due, definition ? readDefinition(definition).digest : '', next ?? '', skipped, ...starts];
 }

@@ -35,6 +35,8 @@ export interface WorkflowPlan {
   readonly name?: string | undefined;
   readonly key?: string | undefined;
   readonly cancelSiblings?: boolean | undefined;
+  /** The tick that has started it; `due` in milliseconds since 1970. */
+  readonly schedule?: { readonly name: string; readonly due: number } | undefined;
   readonly steps: readonly WorkflowStep[];
 }
 

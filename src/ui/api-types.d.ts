@@ -182,13 +182,15 @@ export interface Schedule {
   readonly queue: string;
   readonly type?: string;
   readonly input?: unknown;
+  /** Instead of both: each tick starts it. */
+  readonly workflow?: { readonly name?: string; readonly tasks: Readonly<Record<string, unknown>> };
   readonly cron?: string;
   readonly everyMs?: number;
   readonly timeZone?: string;
   readonly misfire?: string;
   readonly paused?: boolean;
   readonly next: readonly string[];
-  readonly last?: { readonly due: string; readonly task: string };
+  readonly last?: { readonly due: string; readonly task?: string; readonly workflow?: string };
   readonly skipped?: { readonly count: number; readonly from: string; readonly until: string };
   readonly fault?: string;
 }

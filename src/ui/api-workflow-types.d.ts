@@ -29,6 +29,8 @@ export interface WorkflowRow {
     readonly dead: number;
     readonly cancelled: number;
   };
+  /** The tick that has started it. */
+  readonly schedule?: { readonly name: string; readonly due: string };
   readonly cancelling?: boolean;
   readonly acceptedAt: string;
   readonly startedAt?: string;

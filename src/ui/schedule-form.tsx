@@ -16,7 +16,11 @@ import { announce } from './shared.ts';
 const TYPED_MS = 300;
 const MISSED = new Map([
   ['skip', 'are skipped'],
-  ['once', 'make one task together'],
+  ['once', 'start one thing together'],
+]);
+const STARTS = new Map([
+  ['task', 'a task'],
+  ['workflow', 'a workflow'],
 ]);
 const TIMES = new Map([
   ['cron', 'At times of the day (cron)'],
@@ -26,7 +30,9 @@ const TIMES = new Map([
 /** What is typed. */
 interface Typed {
   readonly name: string;
+  readonly starts: string;
   readonly type: string;
+  readonly workflow: string;
   readonly queue: string;
   readonly kind: string;
   readonly cron: string;
@@ -38,9 +44,12 @@ interface Typed {
 
 function typedOf(schedule: Schedule | undefined): Typed {
   const { name = '', type = '', queue = '', cron = '0 6 * * *', everyMs, timeZone, misfire } = schedule ?? {};
+  const { workflow = { tasks: { first: { type: '', input: {} } } } } = schedule ?? {};
   return {
     name,
+    starts: schedule?.workflow ? 'workflow' : 'task',
     type,
+    workflow: JSON.stringify(workflow, undefined, 2),
     queue,
     kind: everyMs === undefined ? 'cron' : 'every',
     cron,
@@ -53,7 +62,7 @@ function typedOf(schedule: Schedule | undefined): Typed {
 
 /** What a schedule is told of beside what was put, and what the form has. */
 const NOT_KEPT = new Set(
-  'name next last skipped fault queue type input misfire cron everyMs timeZone'.split(' '),
+  'name next last skipped fault queue type input workflow misfire cron everyMs timeZone'.split(' '),
 );
 
 /** The body of the call, or what is wrong with the JSON. What the form does not show stays as it is. */
@@ -64,8 +73,9 @@ function bodyOf(schedule: Schedule | undefined, typed: Typed): object | SyntaxEr
     return {
       ...Object.fromEntries(kept),
       ...(queue === '' ? {} : { queue }),
-      type: typed.type,
-      input: JSON.parse(typed.input) as unknown,
+      ...(typed.starts === 'workflow'
+        ? { workflow: JSON.parse(typed.workflow) as unknown }
+        : { type: typed.type, input: JSON.parse(typed.input) as unknown }),
       misfire: typed.misfire,
       ...(typed.kind === 'cron'
         ? { cron: typed.cron, timeZone: typed.timeZone.trim() }
@@ -184,14 +194,26 @@ function Fields({ typed, types, isNew, fault, set }: FieldsProps) {
   return (
     <>
       {isNew ? field('name', 'Name', 'such as morning') : undefined}
-      <Choice
-        isField
-        label="Task type"
-        value={typed.type}
-        // One that this server does not know stays what it is.
-        choices={types.includes(typed.type) ? types : [typed.type, ...types]}
-        set={(type) => set({ type })}
-      />
+      {isNew ? (
+        <Choice
+          isField
+          label="Each tick starts"
+          value={typed.starts}
+          choices={[...STARTS.keys()]}
+          words={STARTS}
+          set={(starts) => set({ starts })}
+        />
+      ) : undefined}
+      {typed.starts === 'task' ? (
+        <Choice
+          isField
+          label="Task type"
+          value={typed.type}
+          // One that this server does not know stays what it is.
+          choices={types.includes(typed.type) ? types : [typed.type, ...types]}
+          set={(type) => set({ type })}
+        />
+      ) : undefined}
       {isNew ? field('queue', 'Queue', 'none = that of the type') : undefined}
       <Choice
         isField
@@ -217,14 +239,25 @@ function Fields({ typed, types, isNew, fault, set }: FieldsProps) {
         words={MISSED}
         set={(misfire) => set({ misfire })}
       />
-      <JsonField
-        id="schedule-input"
-        label="Input as JSON"
-        rows={5}
-        text={typed.input}
-        setText={(input) => set({ input })}
-        isWrong={faultAt(fault, '#/input') !== undefined}
-      />
+      {typed.starts === 'task' ? (
+        <JsonField
+          id="schedule-input"
+          label="Input as JSON"
+          rows={5}
+          text={typed.input}
+          setText={(input) => set({ input })}
+          isWrong={faultAt(fault, '#/input') !== undefined}
+        />
+      ) : (
+        <JsonField
+          id="schedule-workflow"
+          label="Workflow as JSON"
+          rows={12}
+          text={typed.workflow}
+          setText={(workflow) => set({ workflow })}
+          isWrong={faultAt(fault, '#/workflow') !== undefined}
+        />
+      )}
     </>
   );
 }

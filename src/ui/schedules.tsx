@@ -30,7 +30,7 @@ function Schedules() {
     <>
       <header class="screen-head">
         <h1>Schedules</h1>
-        <p class="muted">Each tick makes one task for the whole fleet.</p>
+        <p class="muted">Each tick makes one task, or starts one workflow, for the whole fleet.</p>
         {edited === undefined && may('admin') ? (
           <button type="button" class="primary" onClick={() => edit('new')}>
             New schedule…
@@ -93,7 +93,7 @@ interface RowProps extends ListProps {
 }
 
 function Row({ schedule, reload, edit }: RowProps) {
-  const { name, queue, type, paused = false, next, last, skipped, fault } = schedule;
+  const { name, queue, paused = false, next, last, skipped, fault } = schedule;
   const [first, ...later] = next;
   return (
     <tr data-row>
@@ -117,18 +117,31 @@ function Row({ schedule, reload, edit }: RowProps) {
         {last === undefined ? (
           <span class="muted">never</span>
         ) : (
-          <a href={linkToTask(last.task)}>
+          <a href={linkToLast(last)}>
             <Time at={last.due} />
           </a>
         )}
         {skipped === undefined ? undefined : <div class="muted">{plural(skipped.count, 'tick')} skipped</div>}
       </td>
-      <td>{type === undefined ? '–' : <a href={linkTo(['types', type])}>{type}</a>}</td>
+      <td>{startOf(schedule)}</td>
       <td class="row-end">
         {may('admin') ? <Buttons schedule={schedule} reload={reload} edit={edit} /> : undefined}
       </td>
     </tr>
   );
+}
+
+function linkToLast({ task, workflow }: NonNullable<Schedule['last']>): string {
+  return workflow === undefined ? linkToTask(task ?? '') : linkTo(['workflows', workflow]);
+}
+
+/** What its ticks start. */
+function startOf({ type, workflow }: Schedule) {
+  if (workflow) {
+    const steps = plural(Object.keys(workflow.tasks).length, 'step');
+    return workflow.name === undefined ? `workflow of ${steps}` : `${workflow.name} (workflow of ${steps})`;
+  }
+  return type === undefined ? '–' : <a href={linkTo(['types', type])}>{type}</a>;
 }
 
 /** The first of the next runs, and behind it the others. */
@@ -175,7 +188,7 @@ function Buttons({ schedule, reload, edit }: RowProps) {
           <Action
             label="Run now"
             about={name}
-            done={`${name} has made a task`}
+            done={schedule.workflow ? `${name} has started a workflow` : `${name} has made a task`}
             run={() => callApi('POST', path('/run'))}
             after={reload}
           />
@@ -196,7 +209,7 @@ function Buttons({ schedule, reload, edit }: RowProps) {
         about={name}
         tone="danger"
         done={`${name} is deleted`}
-        confirm={`“${name}” makes no more tasks. Those that it made stay.`}
+        confirm={`“${name}” ticks no more. What it made stays.`}
         run={() => callApi('DELETE', path(''))}
         after={reload}
       />

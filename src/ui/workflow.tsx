@@ -110,7 +110,7 @@ function countsOf(steps: readonly WorkflowStep[]): readonly (readonly [state: st
 }
 
 function About({ workflow }: { readonly workflow: Workflow }) {
-  const { steps, counts, queue, generation, acceptedAt, startedAt, endedAt } = workflow;
+  const { steps, counts, queue, generation, schedule, acceptedAt, startedAt, endedAt } = workflow;
   return (
     <Card
       title={`${toCount(counts.ended)} of ${plural(counts.total, 'step')} ended`}
@@ -131,6 +131,7 @@ function About({ workflow }: { readonly workflow: Workflow }) {
         isWide
         of={[
           ['Home queue', <a href={linkToQueue(queue)}>{queue}</a>],
+          ['Schedule', schedule && <a href={linkTo(['schedules'])}>{schedule.name}</a>],
           ['Accepted', <Time at={acceptedAt} />],
           ['Started', startedAt === undefined ? undefined : <Time at={startedAt} />],
           [

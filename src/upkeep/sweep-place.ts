@@ -40,7 +40,9 @@ export function createSweepPlace(deps: SweepPlaceDeps): () => Promise<Swept> {
 
   async function tick(swept: Swept): Promise<void> {
     try {
-      for (const report of (await runTicks?.(queue, swept)) ?? []) logTick(queue, report, log);
+      const reports = (await runTicks?.(queue, swept)) ?? [];
+      for (const report of reports) logTick(queue, report, log);
+      if (reports.some(({ word }) => word === 'started')) deps.relay.soon(place);
       failure = undefined;
     } catch (error) {
       // The other duties of the sweep go on meanwhile: they may be what makes room in a full Redis.
@@ -78,6 +80,9 @@ function logTick(queue: string, report: TickReport, log: Log): void {
   switch (word) {
     case 'ran':
       log.debug({ ...schedule, task: report.task }, 'tick');
+      break;
+    case 'started':
+      log.debug({ ...schedule, workflow: report.workflow }, 'tick');
       break;
     case 'skipped':
       log.warn(

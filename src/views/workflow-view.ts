@@ -43,6 +43,9 @@ const rowEntries = {
     dead: v.number(),
     cancelled: v.number(),
   }),
+  schedule: v.exactOptional(
+    v.pipe(v.object({ name: v.string(), due: Time }), v.description('the tick that has started it')),
+  ),
   cancelling: v.exactOptional(v.pipe(v.boolean(), v.description('what has not ended is being cancelled'))),
   acceptedAt: Time,
   startedAt: v.exactOptional(Time),
@@ -60,6 +63,10 @@ type StepView = v.InferOutput<typeof StepView>;
 
 /** Bytes of results that a view shows, about. */
 const RESULT_BYTES_SHOWN = 1_048_576;
+
+export function workflowPath(id: string, basePath: string): string {
+  return `${basePath}/v1/workflows/${id}`;
+}
 
 export function toWorkflowRow({ plan, progress, ends }: WorkflowRecord, basePath: string): WorkflowRow {
   const states = [...ends.values()]
@@ -79,11 +86,12 @@ export function toWorkflowRow({ plan, progress, ends }: WorkflowRecord, basePath
       dead: count('dead'),
       cancelled: count('cancelled'),
     },
+    schedule: plan.schedule && { name: plan.schedule.name, due: toTime(plan.schedule.due) },
     cancelling: progress.isCancelling,
     acceptedAt: toTime(progress.acceptedAt),
     startedAt: toOptionalTime(progress.startedAt),
     endedAt: toOptionalTime(progress.endedAt),
-    links: { self: `${basePath}/v1/workflows/${plan.id}` },
+    links: { self: workflowPath(plan.id, basePath) },
   });
 }
 

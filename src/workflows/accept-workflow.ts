@@ -2,28 +2,19 @@
 
 import type { Accept } from '../accept/accept.ts';
 import { recordKeyReused } from '../accept/idempotency.ts';
-import type { Position, Prepared, Sender } from '../accept/new-task.ts';
+import type { Sender } from '../accept/new-task.ts';
 import { ownedKey } from '../accept/owned-key.ts';
 import { compact } from '../protocol/compact.ts';
 import { PopfleetError } from '../protocol/errors.ts';
-import type { Call } from '../protocol/options.ts';
-import { referencesIn } from '../protocol/references.ts';
 import { requestDigest } from '../protocol/request-digest.ts';
 import { newTaskId } from '../protocol/task-id.ts';
 import { invalidInput } from '../protocol/validate.ts';
-import { atStep, checkSteps, type StepCall, type WorkflowCall } from '../protocol/workflow.ts';
-import { needOf, type WaitingTask } from '../store/needs.ts';
+import type { WorkflowCall } from '../protocol/workflow.ts';
+import type { WaitingTask } from '../store/needs.ts';
 import { writeLink } from '../store/outbox.ts';
-import {
-  CONFIRM_WITHIN_MS,
-  type WorkflowPlan,
-  type WorkflowRecord,
-  type Workflows,
-  type WorkflowStep,
-} from '../store/workflows.ts';
-
-/** Steps that one call accepts. */
-const STEPS_A_CALL = 100;
+import type { WorkflowPlan, WorkflowRecord, Workflows, WorkflowStep } from '../store/workflows.ts';
+import { type PreparedStep, prepareSteps } from './prepare-steps.ts';
+import { acceptSteps, byQueue, needsOf, STEPS_A_CALL } from './waiting-steps.ts';
 
 /** The workflow that a caller has now. */
 interface AcceptedWorkflow {
@@ -36,10 +27,11 @@ interface AcceptedWorkflow {
 export interface AcceptWorkflow {
   /**
    * Accepts a workflow that was validated, whole or not at all.
+   * @param homeQueue has its record; that of its first step unless given
    * @throws PopfleetError `invalid-input`, `unknown-type`, `forbidden`, what the limits refuse, `idempotency-key-reused`,
    *   `redis-unavailable`, `redis-full`
    */
-  accept(call: WorkflowCall, sender: Sender): Promise<AcceptedWorkflow>;
+  accept(call: WorkflowCall, sender: Sender, homeQueue?: string): Promise<AcceptedWorkflow>;
   /**
    * Runs the steps again that have not succeeded, under their ids.
    * @throws PopfleetError `invalid-state`, `redis-unavailable`, `redis-full`
@@ -52,34 +44,12 @@ export interface AcceptWorkflowDeps {
   readonly store: Workflows;
 }
 
-interface PreparedStep {
-  readonly name: string;
-  readonly call: StepCall;
-  readonly prepared: Prepared;
-}
-
 export function createAcceptWorkflow({ accept, store }: AcceptWorkflowDeps): AcceptWorkflow {
-  function prepare(workflow: string, tasks: ReadonlyMap<string, StepCall>, sender: Sender): PreparedStep[] {
-    return Array.from(tasks, ([name, call]) => {
-      const { needs: _needs, onNeedFailed: _policy, ...rest } = call;
-      const at: Position = { call: atStep(name), input: atStep(name, 'input'), queue: '`queue`' };
-      const isLater = referencesIn(call.input, '').length > 0;
-      const one = compact<Call>({ ...rest, input: call.input === undefined ? {} : call.input });
-      return {
-        name,
-        call,
-        prepared: accept.prepare(one, sender, at, { workflow: { id: workflow, step: name }, isLater }),
-      };
-    });
-  }
-
   return {
-    async accept(call, sender) {
-      const tasks = new Map(Object.entries(call.tasks));
-      checkSteps(tasks);
+    async accept(call, sender, homeQueue) {
       const id = newTaskId();
-      const steps = prepare(id, tasks, sender);
-      const plan = planOf(id, call, steps, sender);
+      const steps = prepareSteps(accept, id, call.tasks, sender);
+      const plan = planOf(id, call, steps, sender, homeQueue);
       if (plan.key !== undefined) {
         const known = await store.findKey(plan.home, plan.key);
         if (known) return replayed(plan, known, requestDigest(call));
@@ -91,7 +61,13 @@ export function createAcceptWorkflow({ accept, store }: AcceptWorkflowDeps): Acc
       const links = plan.steps.map(({ id: task, queue }) => writeLink({ kind: 'step', queue, id: task }));
       const opened = await store.open(plan, requestDigest(call), links.join(' '));
       if (opened.word === 'replayed' || opened.word === 'conflict') return replayed(plan, opened);
-      await commitOrWithdraw(store, plan.home, id, 1, () => acceptSteps(store, plan, steps));
+      await commitOrWithdraw(store, plan.home, id, 1, async () => {
+        await acceptSteps(
+          store,
+          plan,
+          steps.map(({ prepared }) => prepared.task),
+        );
+      });
       return { id, home: plan.home, isReplayed: false };
     },
 
@@ -147,9 +123,10 @@ function planOf(
   call: WorkflowCall,
   steps: readonly PreparedStep[],
   sender: Sender,
+  homeQueue: string | undefined,
 ): WorkflowPlan {
   // The home of a workflow with a key has to be the same when it is sent again.
-  const home = steps[0]?.prepared.queue;
+  const home = homeQueue ?? steps[0]?.prepared.queue;
   if (home === undefined) throw invalidInput([{ pointer: '#/tasks', detail: 'must have a step at least' }]);
   const key = call.key === undefined ? undefined : ownedKey(sender.key, call.key);
   return compact<WorkflowPlan>({
@@ -167,57 +144,6 @@ function planOf(
       onNeedFailed,
     })),
   });
-}
-
-/** The steps of a plan, each with the needs of its task. */
-function needsOf(
-  { id, steps }: WorkflowPlan,
-  step: WorkflowStep,
-  generation: number,
-  generationOf: (step: WorkflowStep) => number,
-): WaitingTask['needs'] {
-  const needed = steps.filter(({ step: name }) => step.needs.includes(name));
-  return [
-    { need: needOf(id, `start-${generation}`), name: START },
-    ...needed.map((one) => ({ need: needOf(one.id, `g${generationOf(one)}`), name: one.step })),
-  ];
-}
-
-/** Name of the need that is met when the workflow is committed. No step has it. */
-const START = '(start)';
-
-async function acceptSteps(
-  store: Workflows,
-  plan: WorkflowPlan,
-  prepared: readonly PreparedStep[],
-): Promise<void> {
-  const dependents = new Map<string, WorkflowStep[]>();
-  for (const step of plan.steps) {
-    for (const need of step.needs) dependents.set(need, [...(dependents.get(need) ?? []), step]);
-  }
-  const waiting = plan.steps.map((step, at): { readonly queue: string; readonly task: WaitingTask } => {
-    const { task } = (prepared[at] as PreparedStep).prepared;
-    const links = [
-      writeLink({ kind: 'workflow', queue: plan.home, id: plan.id }),
-      ...(dependents.get(step.step) ?? []).map(({ queue, id }) => writeLink({ kind: 'need', queue, id })),
-    ];
-    const follower = [...links, ...(task.extras?.follower === undefined ? [] : [task.extras.follower])].join(
-      ' ',
-    );
-    const { id: workflow, home } = plan;
-    const own = { is_held: true, generation: 1, home, workflow, name: step.step } as const;
-    const extras = { ...task.extras, follower, step: own, confirmWithinMs: CONFIRM_WITHIN_MS };
-    const needs = needsOf(plan, step, 1, () => 1);
-    return { queue: step.queue, task: { ...task, extras, needs, onNeedFailed: step.onNeedFailed } };
-  });
-  for (const [queue, ofQueue] of byQueue(waiting, (one) => one.queue)) {
-    for (let at = 0; at < ofQueue.length; at += STEPS_A_CALL) {
-      await store.accept(
-        queue,
-        ofQueue.slice(at, at + STEPS_A_CALL).map(({ task }) => task),
-      );
-    }
-  }
 }
 
 /** What is written meanwhile begins together, or is taken back. */
@@ -242,15 +168,6 @@ async function commitOrWithdraw(
       'Writing the steps of the workflow took too long, so it was taken back: send it again.',
     );
   }
-}
-
-function byQueue<One>(
-  all: readonly One[],
-  queueOf: (one: One) => string,
-): ReadonlyMap<string, readonly One[]> {
-  const queues = new Map<string, One[]>();
-  for (const one of all) queues.set(queueOf(one), [...(queues.get(queueOf(one)) ?? []), one]);
-  return queues;
 }
 
 /** As the column `needs` has it. */

@@ -12,6 +12,7 @@ import { homeOf } from '../store/keys.ts';
 import { type NeedOutcome, type Settlement, settleNeeds } from '../store/needs.ts';
 import type { Link, OutboxEntry } from '../store/outbox.ts';
 import { actOnSteps, createWorkflows, type StepAct, type StepEnd } from '../store/workflows.ts';
+import { beginWorkflow } from './begin-workflow.ts';
 import { asNeed, errorOfEnd } from './error-of-end.ts';
 
 /** A link, and the entry of which it is told. */
@@ -61,6 +62,13 @@ export function createLinks(client: Redis): Links {
     return appendedTo;
   }
 
+  async function begin(queue: string, tellings: readonly Telling[]): Promise<readonly string[]> {
+    let appended = 0;
+    for (const id of new Set(tellings.map(({ link }) => link.id)))
+      appended += await beginWorkflow(client, workflows, queue, id);
+    return appended > 0 ? [queue] : [];
+  }
+
   /** A step that is cancelled with its workflow ends what needs it as a cancel, whichever of both is reached first. */
   async function settlementsOf(tellings: readonly Telling[]): Promise<readonly Settlement[]> {
     const cancelled = tellings.filter(({ entry }) => entry.state === 'cancelled' && entry.step);
@@ -94,6 +102,8 @@ export function createLinks(client: Redis): Links {
           return [];
         case 'children':
           return disown(queue, tellings);
+        case 'begin':
+          return begin(queue, tellings);
         case 'batch':
           return own(await countEnds(client, queue, tellings.flatMap(memberEndOf)));
       }

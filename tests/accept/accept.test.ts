@@ -6,7 +6,7 @@ import { type Accept, createAccept } from '../../src/accept/accept.ts';
 import { positionOf, type Prepared, type Sender } from '../../src/accept/new-task.ts';
 import { PopfleetError } from '../../src/protocol/errors.ts';
 import type { Call } from '../../src/protocol/options.ts';
-import type { Schedule } from '../../src/protocol/schedule.ts';
+import type { TaskSchedule } from '../../src/protocol/schedule.ts';
 import { createCapacity } from '../../src/store/capacity.ts';
 import { createKeyOwners } from '../../src/store/key-owners.ts';
 import { createProducer, type Producer } from '../../src/store/producer.ts';
@@ -133,7 +133,7 @@ describe('prepare', () => {
   });
 
   it('completes a schedule by its definition, and asks whether its queue may be made', async () => {
-    const schedule = { type: 'mail', input: 1, everyMs: 1_000, priority: 'low' } as Schedule;
+    const schedule = { type: 'mail', input: 1, everyMs: 1_000, priority: 'low' } as TaskSchedule;
     const accept = open({ maxQueues: 1 });
     expect(await accept.prepareSchedule(schedule, ANYONE)).toEqual({
       ...schedule,

@@ -12,6 +12,7 @@ import type {
   WorkflowRequest,
 } from '../../src/client/client.ts';
 import type { BatchView, NewBatch } from '../../src/client/batches.ts';
+import type * as scheduleShapes from '../../src/client/schedule-shapes.ts';
 import type * as shapes from '../../src/client/shapes.ts';
 import type * as workflowShapes from '../../src/client/workflow-shapes.ts';
 import type { CallInput } from '../../src/protocol/options.ts';
@@ -21,7 +22,7 @@ import type { ErrorGroupView } from '../../src/server/routes/errors.ts';
 import type { TypeView, WorkerView } from '../../src/server/routes/fleet.ts';
 import type { ReadinessView } from '../../src/server/routes/health.ts';
 import type { QueueView } from '../../src/server/routes/queues.ts';
-import type { ScheduleView } from '../../src/server/routes/schedules.ts';
+import type { ScheduleView } from '../../src/views/schedule-view.ts';
 import type { CallerView } from '../../src/server/routes/session.ts';
 import type { OperationRequestSchema, OperationView } from '../../src/views/operation-view.ts';
 import type { BatchCallInput } from '../../src/protocol/batch.ts';
@@ -132,7 +133,7 @@ test('what the client shows is what the server answers, with all its members', (
   expectTypeOf<TaskRow>().toExtend<shapes.TaskRow>();
   expectTypeOf<Explanation>().toExtend<shapes.Explanation>();
   expectTypeOf<QueueView>().toExtend<shapes.QueueView>();
-  expectTypeOf<ScheduleView>().toExtend<shapes.ScheduleView>();
+  expectTypeOf<ScheduleView>().toExtend<scheduleShapes.ScheduleView>();
   expectTypeOf<WorkerView>().toExtend<shapes.WorkerView>();
   expectTypeOf<ErrorGroupView>().toExtend<shapes.ErrorGroupView>();
   expectTypeOf<TypeView>().toExtend<shapes.TypeView>();
@@ -146,7 +147,7 @@ test('what the client shows is what the server answers, with all its members', (
   expectTypeOf<Unequal<NonNullable<TaskView['error']>, shapes.TaskError>>().toBeNever();
   expectTypeOf<Unequal<Explanation, shapes.Explanation>>().toBeNever();
   expectTypeOf<Unequal<QueueView, shapes.QueueView>>().toBeNever();
-  expectTypeOf<Unequal<ScheduleView, shapes.ScheduleView>>().toBeNever();
+  expectTypeOf<Unequal<ScheduleView, scheduleShapes.ScheduleView>>().toBeNever();
   expectTypeOf<Unequal<WorkerView, shapes.WorkerView>>().toBeNever();
   expectTypeOf<Unequal<ErrorGroupView, shapes.ErrorGroupView>>().toBeNever();
   expectTypeOf<Unequal<TypeView, shapes.TypeView>>().toBeNever();

@@ -197,8 +197,19 @@ function asItMustBe(operationId: string, value: unknown): unknown {
   if ('url' in fields) fields['url'] = RECEIVER;
   if ('webhook' in fields) fields['webhook'] = { ...(fields['webhook'] as object), url: RECEIVER };
   if (operationId !== 'putSchedule' && operationId !== 'checkSchedule') return fields;
-  const { cron: _, timeZone: __, ...rest } = fields;
-  return { everyMs: 60_000, ...rest };
+  const { cron: _, timeZone: __, workflow, ...rest } = fields;
+  const starts = workflow === undefined ? {} : { workflow: flowAsItMustBe(workflow) };
+  return { everyMs: 60_000, ...rest, ...starts };
+}
+
+/** Of a type that there is, and in no queue of its own: random names would be too many. */
+function flowAsItMustBe(workflow: unknown): unknown {
+  const { tasks, ...rest } = workflow as { readonly tasks: Readonly<Record<string, object>> };
+  const steps = Object.entries(tasks).map(([name, { maxAttempts }]: [string, { maxAttempts?: unknown }]) => [
+    name,
+    { type: 'add', input: { one: 1, two: 2 }, maxAttempts },
+  ]);
+  return { ...rest, tasks: Object.fromEntries(steps) };
 }
 
 function write(type: string, value: unknown): Uint8Array<ArrayBuffer> {

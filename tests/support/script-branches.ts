@@ -212,13 +212,10 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
 
     // What no schedule may say yet.
     await plan('keyed', undefined, clock.now());
-    const extras = JSON.stringify({
-      delayMs: 5,
-      key: { key: 'k', windowMs: 9, digest: 'd' },
-      mark: 'm',
-      terms: 'tag=t',
-    });
-    const keyed = ['keyed', clock.now(), '', '', '', newTaskId(), encodeContent('add', {}), 'low', extras];
+    const key = { key: 'k', windowMs: 9, digest: 'd' };
+    const extras = JSON.stringify({ delayMs: 5, key, mark: 'm', terms: 'tag=t' });
+    const made = [newTaskId(), encodeContent('add', {}), 'low', extras];
+    const keyed = ['keyed', clock.now(), '', '', '', 'task', ...made];
     await runScript(client, 'tick', homeOf(QUEUE), keyed);
 
     // Sooner than the next sweep.

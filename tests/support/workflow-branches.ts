@@ -4,17 +4,21 @@ import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
+import type { WorkflowSchedule } from '../../src/protocol/schedule.ts';
 import { createConsumer } from '../../src/store/consumer.ts';
 import { homeOf } from '../../src/store/keys.ts';
 import { acceptWaiting, needOf, settleNeeds } from '../../src/store/needs.ts';
 import { createOperations, operate } from '../../src/store/operations.ts';
 import { createOperator } from '../../src/store/operator.ts';
-import { createOutbox, writeLink } from '../../src/store/outbox.ts';
+import { createOutbox, type Link, writeLink } from '../../src/store/outbox.ts';
+import { readDraft } from '../../src/store/scheduled-workflow.ts';
 import { runScript } from '../../src/store/scripts.ts';
 import { actOnSteps, confirmSteps, createWorkflows } from '../../src/store/workflows.ts';
+import { createLinks } from '../../src/workflows/links.ts';
 import { expectBalanced } from './moves.ts';
 import { GROUP } from './outcome.ts';
 import { KEY, openScriptedQueue, QUEUE, type ScriptedQueue } from './scripted-queue.ts';
+import { openTicking } from './ticking.ts';
 
 const CONTENT = encodeContent('add', { one: 1, two: 2 });
 const ERROR = encodeCbor({ name: 'NeedFailed', message: 'm', fingerprint: '0123456789abcdef' });
@@ -82,8 +86,42 @@ function openFlows(client: Redis, { clock }: ScriptedQueue) {
   return { workflows, later, open, begin, end };
 }
 
+/** A schedule that starts a workflow of one step. */
+function scheduledFlow(more: object = {}): WorkflowSchedule {
+  const steps = [['a', QUEUE, 'normal', '{}']] as const;
+  const workflow = { tasks: { a: { type: 'add', input: { one: 1, two: 2 } } } };
+  return { everyMs: 60_000, timeZone: 'UTC', misfire: 'skip', paused: false, workflow, steps, ...more };
+}
+
 /** Each empties the Redis of its client, a connection of `openStore` with `buildScriptsWithClock`. */
 export const WORKFLOW_BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>> = {
+  'a schedule that starts workflows, whose tick comes again': async (client) => {
+    const { clock, plan, plannedAt, tickAll } = await openTicking(client);
+    const due = clock.now();
+    const links = createLinks(client);
+    for (let rounds = 0; rounds < 2; rounds += 1) {
+      await plan('flows', scheduledFlow(), due);
+      // Nothing of the queue is known to be followed, and no sweep is planned soon.
+      await client.hset(`${KEY}:queue`, 'sweep_at', 1e12);
+      const { reports } = await tickAll();
+      expect(reports).toMatchObject([{ word: 'started' }]);
+    }
+    const outbox = createOutbox(client);
+    const entries = await outbox.take(PLACE, 9);
+    expect(entries).toMatchObject([{ state: 'begin', followers: [{ kind: 'begin' }] }]);
+    const tellings = entries.flatMap((entry) => ({ entry, link: entry.followers[0] as Link }));
+    await links.tell('begin', QUEUE, tellings);
+    await outbox.note(PLACE, [{ name: entries[0]?.name ?? '', done: 'all' }]);
+    await expectBalanced(client, QUEUE);
+
+    await clock.advance(((await plannedAt('flows')) ?? 0) - clock.now());
+    const { reports } = await tickAll();
+    const [report] = reports;
+    if (report?.word !== 'started') throw new Error('no workflow was started');
+    await createWorkflows(client).cancel(QUEUE, report.workflow);
+    expect(await readDraft(client, QUEUE, report.workflow)).toBeUndefined();
+  },
+
   'workflows that begin, end, are cancelled, retried, taken back and forgotten': async (client) => {
     const queue = await openScriptedQueue(client, { retentionMs: 5_000, slice: 4 });
     const { clock, take, finish, report, sweepAll } = queue;

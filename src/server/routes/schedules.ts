@@ -8,8 +8,14 @@ import { toTime } from '../../protocol/time-text.ts';
 import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
 import { validate } from '../../protocol/validate.ts';
 import type { Among, StoredSchedule } from '../../store/schedule-reader.ts';
-import { named } from '../../views/component.ts';
-import { BackoffView, taskEntries } from '../../views/task-view.ts';
+import {
+  ScheduleReceiptSchema,
+  ScheduleViewSchema,
+  TICKS_SHOWN,
+  toScheduleView,
+} from '../../views/schedule-view.ts';
+import { workflowPath } from '../../views/workflow-view.ts';
+import { prepareWorkflowSchedule } from '../../workflows/prepare-steps.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { noteForAudit } from '../audited.ts';
@@ -17,11 +23,9 @@ import type { Deps } from '../deps.ts';
 import { readBody } from '../body.ts';
 import { SCHEDULE_BODIES } from '../call-schema.ts';
 import { knows } from '../caller.ts';
-import { ReceiptSchema, toAccepted } from '../receipt.ts';
+import { toAccepted } from '../receipt.ts';
 import { senderOf } from '../sender.ts';
 import { type Operation, queueEntry, readQuery, type Route, route } from '../operation.ts';
-
-const RUNS_SHOWN = 5;
 
 const queueQuery = {
   queue: queueEntry('Looks in this queue alone: several may have a schedule of the same name.'),
@@ -30,26 +34,14 @@ const ONE_PROBLEMS = ['not-found', 'ambiguous-name', 'invalid-query'] as const;
 
 /** `PUT`, `GET` and `DELETE /v1/schedules/{name}`, `GET /v1/schedules`, `POST …/pause`, `…/resume` and `…/run`, and `POST /v1/schedules/check`. */
 export function scheduleRoutes(
-  deps: Pick<Deps, 'accept' | 'schedules' | 'bodyLimitBytes' | 'quota' | 'log'>,
+  deps: Pick<Deps, 'accept' | 'acceptWorkflow' | 'schedules' | 'bodyLimitBytes' | 'quota' | 'log'>,
 ): readonly Route[] {
-  const { accept, schedules } = deps;
+  const { schedules } = deps;
 
   async function find(c: Context<AppEnv>, among = amongOf(c)): Promise<StoredSchedule> {
     const found = await schedules.find(c.req.param('name') ?? '', among);
     if (found) return found;
     throw new PopfleetError('not-found', 'There is no such schedule. GET /v1/schedules lists them.');
-  }
-
-  /** Makes a task of it as a tick would, whether it is paused or not. Its ticks stay as they are planned. */
-  async function run(c: Context<AppEnv>): Promise<Response> {
-    const { queue, schedule } = readable(await find(c));
-    const { cron: _, everyMs: __, timeZone: ___, misfire: ____, paused: _____, ...call } = schedule;
-    const sender = senderOf(c, deps.quota);
-    const prepared = accept.prepare({ ...call, queue }, sender);
-    await accept.admit(prepared, sender);
-    const accepted = toAccepted(call.type, prepared, await accept.send(prepared), c.get('basePath'));
-    noteForAudit(c, { queue, task: accepted.id });
-    return answer(c, 202, accepted, { Location: accepted.links.self });
   }
 
   async function put(queue: string, name: string, schedule: Schedule, among: Among): Promise<boolean> {
@@ -69,7 +61,7 @@ export function scheduleRoutes(
     const there = (one: string): boolean => one === queue;
     await put(queue, name, { ...schedule, paused }, there);
     noteForAudit(c, { queue });
-    return answer(c, 200, toView(await find(c, there)));
+    return answer(c, 200, toScheduleView(await find(c, there)));
   }
 
   return [
@@ -79,10 +71,10 @@ export function scheduleRoutes(
       const all = await schedules.list();
       const now = Date.now();
       return answer(c, 200, {
-        items: all.filter(({ queue }) => among(queue)).map((one) => toView(one, now)),
+        items: all.filter(({ queue }) => among(queue)).map((one) => toScheduleView(one, now)),
       });
     }),
-    route('GET', '/v1/schedules/:name', GET_ONE, async (c) => answer(c, 200, toView(await find(c)))),
+    route('GET', '/v1/schedules/:name', GET_ONE, async (c) => answer(c, 200, toScheduleView(await find(c)))),
     route('PUT', '/v1/schedules/:name', PUT, async (c) => {
       const name = c.req.param('name') ?? '';
       if (!SCHEDULE_NAME.test(name)) {
@@ -92,12 +84,11 @@ export function scheduleRoutes(
         );
       }
       const among = amongOf(c);
-      const given = validate(ScheduleSchema, await readBody(c, deps.bodyLimitBytes));
-      const schedule = await accept.prepareSchedule(given, c.get('caller'));
+      const schedule = await readSchedule(c, deps);
       const { queue: target } = schedule;
       const created = await put(target, name, schedule, among);
       noteForAudit(c, { queue: target, isNew: created });
-      return answer(c, created ? 201 : 200, toView(await find(c, (one) => one === target)));
+      return answer(c, created ? 201 : 200, toScheduleView(await find(c, (one) => one === target)));
     }),
     route('DELETE', '/v1/schedules/:name', REMOVE, async (c) => {
       const { name, queue } = await find(c);
@@ -108,19 +99,57 @@ export function scheduleRoutes(
     ...(['pause', 'resume'] as const).map((verb) =>
       route('POST', `/v1/schedules/:name/${verb}`, operationOf(verb), (c) => setPaused(c, verb === 'pause')),
     ),
-    route('POST', '/v1/schedules/:name/run', RUN, run),
+    route('POST', '/v1/schedules/:name/run', RUN, async (c) => run(c, await find(c), deps)),
   ];
 }
 
-/** When a schedule would tick that nobody keeps. */
-async function check(
+/** Makes a task of it, or starts its workflow, as a tick would, whether it is paused or not. Its ticks stay as they are planned. */
+async function run(
+  c: Context<AppEnv>,
+  found: StoredSchedule,
+  { accept, acceptWorkflow, quota }: Pick<Deps, 'accept' | 'acceptWorkflow' | 'quota'>,
+): Promise<Response> {
+  const { queue, schedule } = readable(found);
+  const sender = senderOf(c, quota);
+  if (schedule.workflow) {
+    const { id } = await acceptWorkflow.accept(schedule.workflow, sender, queue);
+    noteForAudit(c, { queue, workflow: id });
+    const links = { self: workflowPath(id, c.get('basePath')) };
+    return answer(c, 202, { id, queue, links }, { Location: links.self });
+  }
+  const {
+    cron: _,
+    everyMs: __,
+    timeZone: ___,
+    misfire: ____,
+    paused: _____,
+    workflow: ______,
+    ...call
+  } = schedule;
+  const prepared = accept.prepare({ ...call, queue }, sender);
+  await accept.admit(prepared, sender);
+  const accepted = toAccepted(call.type, prepared, await accept.send(prepared), c.get('basePath'));
+  noteForAudit(c, { queue, task: accepted.id });
+  return answer(c, 202, accepted, { Location: accepted.links.self });
+}
+
+/** The schedule of a request, which was checked whole. */
+async function readSchedule(
   c: Context<AppEnv>,
   { accept, bodyLimitBytes }: Pick<Deps, 'accept' | 'bodyLimitBytes'>,
-): Promise<Response> {
+): Promise<Schedule & { readonly queue: string }> {
   const given = validate(ScheduleSchema, await readBody(c, bodyLimitBytes));
-  const schedule = await accept.prepareSchedule(given, c.get('caller'));
-  const next = nextTicks(schedule, Date.now(), RUNS_SHOWN);
-  return answer(c, 200, { type: schedule.type, queue: schedule.queue, next: next.map(toTime) });
+  const caller = c.get('caller');
+  return given.workflow
+    ? prepareWorkflowSchedule(accept, given, caller)
+    : accept.prepareSchedule(given, caller);
+}
+
+/** When a schedule would tick that nobody keeps. */
+async function check(c: Context<AppEnv>, deps: Pick<Deps, 'accept' | 'bodyLimitBytes'>): Promise<Response> {
+  const schedule = await readSchedule(c, deps);
+  const next = nextTicks(schedule, Date.now(), TICKS_SHOWN);
+  return answer(c, 200, compact({ type: schedule.type, queue: schedule.queue, next: next.map(toTime) }));
 }
 
 /** @throws PopfleetError `invalid-input` when it cannot be read */
@@ -138,42 +167,7 @@ function amongOf(c: Context<AppEnv>): Among {
   return (one) => knows(c.get('caller'), one) && (queue === undefined || one === queue);
 }
 
-const ViewSchema = v.object({
-  name: v.string(),
-  queue: v.string(),
-  type: v.exactOptional(v.pipe(v.string(), v.description('missing when the schedule cannot be read'))),
-  input: v.exactOptional(v.unknown()),
-  cron: v.exactOptional(v.string()),
-  everyMs: v.exactOptional(v.number()),
-  timeZone: v.exactOptional(v.string()),
-  misfire: v.exactOptional(v.picklist(['skip', 'once'])),
-  paused: v.exactOptional(v.boolean()),
-  priority: v.exactOptional(taskEntries.priority),
-  maxAttempts: v.exactOptional(v.number()),
-  backoff: v.exactOptional(BackoffView),
-  timeoutMs: v.exactOptional(v.number()),
-  resultTtlMs: v.exactOptional(v.number()),
-  ttlMs: v.exactOptional(v.number()),
-  webhook: v.exactOptional(v.object({ url: v.string(), states: v.exactOptional(v.array(v.string())) })),
-  tags: v.exactOptional(v.array(v.string())),
-  next: v.pipe(v.array(v.string()), v.description('the next ticks, RFC 3339')),
-  last: v.exactOptional(v.object({ due: v.string(), task: v.string() })),
-  skipped: v.exactOptional(
-    v.pipe(
-      v.object({ count: v.number(), from: v.string(), until: v.string() }),
-      v.description(
-        'how many ticks were skipped so far; when the first and the last of the latest of them were due',
-      ),
-    ),
-  ),
-  fault: v.exactOptional(
-    v.pipe(v.string(), v.description('what of the schedule cannot be read: put it again, or delete it')),
-  ),
-});
-/** A schedule as callers see it. */
-export type ScheduleView = v.InferOutput<typeof ViewSchema>;
-
-const ONE = { 200: { description: 'The schedule.', schema: named('Schedule', ViewSchema) } } as const;
+const ONE = { 200: { description: 'The schedule.', schema: ScheduleViewSchema } } as const;
 
 const LIST: Operation = {
   id: 'listSchedules',
@@ -183,7 +177,7 @@ const LIST: Operation = {
   query: queueQuery,
   problems: ['invalid-query'],
   answers: {
-    200: { description: 'By name.', schema: v.object({ items: v.array(named('Schedule', ViewSchema)) }) },
+    200: { description: 'By name.', schema: v.object({ items: v.array(ScheduleViewSchema) }) },
   },
 };
 const GET_ONE: Operation = {
@@ -220,14 +214,14 @@ function operationOf(verb: 'pause' | 'resume'): Operation {
 const RUN: Operation = {
   id: 'runSchedule',
   tag: 'schedules',
-  summary: 'Make a task of it now',
+  summary: 'Make a task of it now, or start its workflow',
   description: 'As a tick would, whether it is paused or not. Its ticks stay as they are planned.',
   scope: 'admin',
   query: queueQuery,
   answers: {
     202: {
-      description: 'Redis has the task. `Location` is where it can be asked for.',
-      schema: ReceiptSchema,
+      description: 'Redis has the task, or the workflow. `Location` is where it can be asked for.',
+      schema: ScheduleReceiptSchema,
     },
   },
   problems: [...ONE_PROBLEMS, 'unknown-type', 'invalid-input', 'quota-exceeded', 'queue-full', 'redis-full'],
@@ -242,7 +236,7 @@ const CHECK: Operation = {
   answers: {
     200: {
       description: 'It would be taken.',
-      schema: v.object({ type: v.string(), queue: v.string(), next: v.array(v.string()) }),
+      schema: v.object({ type: v.exactOptional(v.string()), queue: v.string(), next: v.array(v.string()) }),
     },
   },
   problems: [
@@ -264,7 +258,7 @@ const PUT: Operation = {
   scope: 'admin',
   query: queueQuery,
   body: SCHEDULE_BODIES,
-  answers: { ...ONE, 201: { description: 'It is new.', schema: named('Schedule', ViewSchema) } },
+  answers: { ...ONE, 201: { description: 'It is new.', schema: ScheduleViewSchema } },
   problems: [
     'malformed-body',
     'invalid-query',
@@ -277,20 +271,3 @@ const PUT: Operation = {
     'queue-full',
   ],
 };
-
-function toView(
-  { name, queue, schedule, fault, lastRun, skipped }: StoredSchedule,
-  now = Date.now(),
-): object {
-  const { terms: _, ...shown } = schedule ?? {};
-  const next = schedule && !schedule.paused ? nextTicks(schedule, now, RUNS_SHOWN) : [];
-  return compact({
-    ...shown,
-    name,
-    queue,
-    next: next.map(toTime),
-    last: lastRun && { due: toTime(lastRun.due), task: lastRun.task },
-    skipped: skipped && { ...skipped, from: toTime(skipped.from), until: toTime(skipped.until) },
-    fault,
-  });
-}

@@ -9,11 +9,7 @@ if redis.call('HEXISTS', Q.WORKFLOWS, id) == 1 then return { 'known', id } end
 local owner = key ~= '' and redis.call('HGET', Q.WORKFLOW_KEYS, key)
 if owner then return { string.sub(owner, 37) == digest and 'replayed' or 'conflict', string.sub(owner, 1, 36) } end
 if key ~= '' then redis.call('HSET', Q.WORKFLOW_KEYS, key, id .. digest) end
-redis.call('HSET', Q.WORKFLOWS, id, json)
-redis.call('HSET', Q.FOLLOWERS, id, followers)
-Q.note_followed()
 redis.call('ZADD', Q.WORKFLOW_DEADLINES, Q.NOW + within_ms, id)
-redis.call('ZADD', Q.WORKFLOW_ORDER, 0, id)
 Q.wake_at(Q.NOW + within_ms)
-Q.write_workflow(id, { state = 'accepting', generation = 1, open = open, total = open, acceptedAt = Q.NOW, key = key ~= '' and key or nil })
+Q.write_record(id, json, followers, open, key ~= '' and key or nil)
 return { 'opened', id }

@@ -14,6 +14,7 @@ function verbs.commit()
   flow.state = 'running'
   flow.startedAt = flow.startedAt or Q.NOW
   redis.call('ZREM', Q.WORKFLOW_DEADLINES, id)
+  redis.call('HDEL', Q.WORKFLOW_DRAFTS, id)
   Q.write_workflow(id, flow)
   Q.tell_workflow(id, flow)
   Q.tell_steps(id, flow, 'start')

@@ -1,6 +1,8 @@
 -- Workflows, each in its home queue. WORKFLOWS has what was asked for, as JSON, and never changes; WORKFLOW_STATES how far it is, as JSON
 -- (WorkflowState in store/workflows.ts). WORKFLOW_ENDS has `<workflow> <task>` to the generation in which the step ended last, and its state.
 -- What is to be done to all steps (`start`, `cancel`, `free`, `withdraw`) is an entry of the outbox `<workflow>:<what>-<generation>`.
+-- WORKFLOW_DRAFTS has the tasks of one that a tick has started, as CBOR, until its steps are accepted. The first that follows it is then what
+-- accepts these (`begin:`), in an entry of its own, `<workflow>:begin-1`.
 
 -- How far a workflow is; nil when there is none, or another program has spoilt it.
 function Q.read_workflow(id)
@@ -12,9 +14,9 @@ function Q.write_workflow(id, flow) redis.call('HSET', Q.WORKFLOW_STATES, id, cj
 
 function Q.tell_steps(id, flow, what)
   local followers = redis.call('HGET', Q.FOLLOWERS, id)
-  if followers then
-    Q.append_to_outbox({ { id = id, followers = followers, state = what, number = what .. '-' .. flow.generation } })
-  end
+  if not followers then return end
+  local done = string.find(followers, '^begin%p') and 1 or 0
+  Q.append_to_outbox({ { id = id, followers = followers, state = what, done = done, number = what .. '-' .. flow.generation } })
 end
 
 -- The state of a workflow as the event stream tells it (WorkflowNews in store/event-entry.ts).
@@ -33,6 +35,7 @@ end
 -- One that was not committed is over, and its steps with it.
 function Q.withdraw_workflow(id, flow)
   flow.isWithdrawn = true
+  redis.call('HDEL', Q.WORKFLOW_DRAFTS, id)
   Q.end_workflow(id, flow, 'cancelled')
   Q.write_workflow(id, flow)
   Q.tell_steps(id, flow, 'withdraw')
