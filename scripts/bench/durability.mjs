@@ -26,7 +26,7 @@ async function measure(popfleet, durability, senders) {
     }
   }
   await Promise.all(Array.from({ length: senders }, send));
-  const reached = others.size > 0 ? ` (reached also: ${[...others]})` : '';
+  const reached = others.size > 0 ? ` (reached also: ${[...others].join(', ')})` : '';
   return [Math.round(waits.length / SECONDS), percentile(waits, 0.5), percentile(waits, 0.99), reached];
 }
 

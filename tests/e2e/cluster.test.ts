@@ -125,16 +125,24 @@ async function useAll(fleet: ClusterFleet): Promise<void> {
   await fleet.expectBalanced();
 }
 
-/** Sends tasks to all queues, one after the other, until it is stopped. */
-function underLoad({ server, queues, factsOf }: ClusterFleet) {
+/**
+ * Sends tasks to all queues, one after the other, until it is stopped; each second one asks for replicas.
+ * @returns those that were accepted, and those of them that replicas have
+ */
+function underLoad({ server, queues, fileOf }: ClusterFleet) {
+  const copied = new Set<string>();
   const accepted = new Map<string, string[]>(queues.map((queue) => [queue, []]));
   let isOver = false;
   async function send(queue: string): Promise<void> {
-    while (!isOver) {
-      const { status, body } = await factsOf(queue)
-        .post(server.url(), 1)
-        .catch(() => ({ status: 0, body: {} as Record<string, unknown> }));
+    const task = { type: 'journal', queue, input: { file: fileOf(queue), ms: 1 } };
+    for (let sent = 0; !isOver; sent += 1) {
+      const asked = sent % 2 === 0 ? task : { ...task, durability: 'replicas' };
+      const { status, body } = await post(`${server.url()}/v1/tasks`, asked).catch(() => ({
+        status: 0,
+        body: {} as Record<string, unknown>,
+      }));
       if (status === 202) accepted.get(queue)?.push(String(body['id']));
+      if (status === 202 && body['durability'] === 'replicas') copied.add(String(body['id']));
       await delay(PAUSE_MS);
     }
   }
@@ -144,7 +152,7 @@ function underLoad({ server, queues, factsOf }: ClusterFleet) {
     await sending;
   };
   onTestFinished(stop);
-  return { accepted, stop };
+  return { accepted, copied, stop };
 }
 
 async function isPrimary({ client }: TestRedis): Promise<boolean> {
@@ -155,7 +163,7 @@ async function isPrimary({ client }: TestRedis): Promise<boolean> {
 /** A primary is killed under load: all goes on with its replica. */
 async function killPrimaries(fleet: ClusterFleet): Promise<void> {
   const { cluster, queues, factsOf, server } = fleet;
-  const { accepted, stop } = underLoad(fleet);
+  const { accepted, copied, stop } = underLoad(fleet);
   const pairs = cluster.nodes.map((node, at) => [node, cluster.replicas[at]] as [TestRedis, TestRedis]);
   const times: number[] = [];
   for (let kill = 0; kill < KILLS; kill += 1) {
@@ -194,9 +202,14 @@ async function killPrimaries(fleet: ClusterFleet): Promise<void> {
     const headers = await fleet.store.hgetall(`${queueKey(queue)}:headers`);
     const there = new Set(Object.keys(headers));
     for (const id of ids) if (there.has(id)) expect(headers[id]).toMatch(/^succeeded /);
-    lost += ids.filter((id) => !there.has(id)).length;
+    const gone = ids.filter((id) => !there.has(id));
+    lost += gone.length;
+    expect(gone.filter((id) => copied.has(id))).toEqual([]);
   }
-  process.stdout.write(`went on after ${times.join(', ')} ms; ${lost} accepted tasks were lost\n`);
+  expect(copied.size).toBeGreaterThan(0);
+  process.stdout.write(
+    `went on after ${times.join(', ')} ms; ${lost} accepted tasks were lost, none of ${copied.size} that replicas had\n`,
+  );
   expect(lost).toBeLessThan(50 * KILLS);
 }
 
