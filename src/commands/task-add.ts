@@ -21,6 +21,7 @@ interface AddOptions {
   readonly timeout?: number;
   readonly maxAttempts?: number;
   readonly key?: string;
+  readonly durability?: 'memory' | 'disk' | 'replicas';
   readonly input?: string | boolean;
   /** Milliseconds; true: as long as it takes. */
   readonly wait?: number | true;
@@ -54,6 +55,7 @@ export function addTaskAdd(task: Command, terminal: Terminal): void {
     .option('--timeout <duration>', 'stop its handler after so long', duration)
     .option('--max-attempts <count>', 'how often it may fail', wholeNumber(1, MOST_ATTEMPTS))
     .option('--key <text>', 'idempotency key: the same one finds the same task')
+    .option('--durability <word>', 'where Redis has it before the answer: memory, disk or replicas')
     .option('--wait [duration]', 'wait for its result, at most so long (--wait=30s)', duration)
     .option('--dry-run', 'only check it');
 }
@@ -80,7 +82,7 @@ async function runAdd(
     return EXIT.ok;
   }
   const receipt = await client.enqueue(type, input, options);
-  const { id, queue, replayed, state } = receipt;
+  const { id, queue, replayed, state, durability } = receipt;
   if (given.wait !== undefined) {
     printer.say(id, 'dim');
     const ended = await waitForTask(session, id, given.wait === true ? undefined : given.wait);
@@ -94,12 +96,14 @@ async function runAdd(
   const what = replayed
     ? 'It was there already, by its key'
     : `It is ${state ?? 'sent'} in the queue ${queue}`;
-  printer.say(`${what}. Its result: popfleet task wait ${id}`, 'dim');
+  const reached = durability === undefined ? '' : `, durability reached: ${durability}`;
+  printer.say(`${what}${reached}. Its result: popfleet task wait ${id}`, 'dim');
   return EXIT.ok;
 }
 
 /** The server checks the values, and names the one that is wrong. */
-function optionsOf({ queue, priority, delay, at, ttl, timeout, maxAttempts, key }: AddOptions): TaskOptions {
+function optionsOf(given: AddOptions): TaskOptions {
+  const { queue, priority, delay, at, ttl, timeout, maxAttempts, key, durability } = given;
   return {
     ...(queue === undefined ? {} : { queue }),
     ...(priority === undefined ? {} : { priority }),
@@ -109,5 +113,6 @@ function optionsOf({ queue, priority, delay, at, ttl, timeout, maxAttempts, key 
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(key === undefined ? {} : { key }),
+    ...(durability === undefined ? {} : { durability }),
   };
 }

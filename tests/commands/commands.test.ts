@@ -103,6 +103,13 @@ describe('exit codes', () => {
     expect(JSON.parse(inJson.stderr)).toMatchObject({ error: { code: 'invalid-input', status: 422 } });
   });
 
+  test('a task that asks for a durability is told of what was reached', async () => {
+    const { code, stderr } = await popfleet('task add add one=1 two=2 --queue nobody --durability memory');
+    expect([code, stderr]).toEqual([0, expect.stringContaining('durability reached: memory')]);
+    const wrong = await popfleet('task add add one=1 two=2 --durability tape');
+    expect([wrong.code, wrong.stderr]).toEqual([6, expect.stringContaining('memory, disk, replicas')]);
+  });
+
   test('7: over a limit', async () => {
     const busy = createServer((_request, response) => {
       response.writeHead(429, { 'content-type': 'application/problem+json' });
