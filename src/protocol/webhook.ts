@@ -11,6 +11,10 @@ export const WEBHOOK_TYPE = 'popfleet.webhook';
 /** States in which a task ends, and about which a receiver may be told. */
 export const WEBHOOK_STATES = ['succeeded', 'dead', 'cancelled'] as const satisfies readonly TaskState[];
 
+/** What may end, and whose ends a registered endpoint may be told of. */
+export const WEBHOOK_KINDS = ['task', 'workflow', 'batch'] as const;
+export type WebhookKind = (typeof WEBHOOK_KINDS)[number];
+
 const LONGEST_URL = 2_048;
 
 /**
@@ -42,6 +46,13 @@ const States = v.pipe(
   v.maxLength(WEBHOOK_STATES.length, `must name at most ${WEBHOOK_STATES.length} states`),
 );
 
+/** What an endpoint is told of; ends of tasks unless it says so. */
+export const KindsSchema = v.pipe(
+  v.array(v.picklist(WEBHOOK_KINDS, `must be one of ${WEBHOOK_KINDS.join(', ')}`), 'must be a list'),
+  v.minLength(1, 'must have at least one entry'),
+  v.maxLength(WEBHOOK_KINDS.length, `must have at most ${WEBHOOK_KINDS.length} entries`),
+);
+
 /** What every webhook has: where it goes, and which ends it is about (all, unless it says so). */
 export const webhookEntries = { url: Url, states: v.optional(States) };
 
@@ -56,14 +67,19 @@ export interface WebhookTarget {
   /** Of a call or a type. */
   readonly url?: string | undefined;
   readonly states?: readonly string[] | undefined;
+  /** What it is about: a task unless given. */
+  readonly kind?: WebhookKind | undefined;
 }
 
 /** Input of a delivery. */
 export interface Delivery {
   readonly endpoint?: string | undefined;
   readonly url?: string | undefined;
-  /** The task that has ended, and its queue: whoever may see that task may see the delivery. */
-  readonly task: string;
+  /** The task, the workflow or the batch that has ended. */
+  readonly task?: string | undefined;
+  readonly workflow?: string | undefined;
+  readonly batch?: string | undefined;
+  /** Its queue: whoever may see that may see the delivery. */
   readonly queue: string;
   /** Such as `task.succeeded`. */
   readonly event: string;
@@ -75,16 +91,16 @@ export interface Delivery {
 
 /** @param input of a task of the reserved type; `undefined` when it is not as popfleet writes it */
 export function readTarget(input: unknown): WebhookTarget | undefined {
-  const { endpoint, url, states } = (input ?? {}) as Partial<WebhookTarget>;
+  const { endpoint, url, states, kind } = (input ?? {}) as Partial<WebhookTarget>;
   if (typeof endpoint !== 'string' && typeof url !== 'string') return undefined;
-  return { endpoint, url, states: Array.isArray(states) ? states : undefined };
+  return { endpoint, url, states: Array.isArray(states) ? states : undefined, kind };
 }
 
 /** As `readTarget`. */
 export function readDelivery(input: unknown): Delivery | undefined {
   const delivery = (input ?? {}) as Partial<Delivery>;
-  const { task, queue, event, body } = delivery;
+  const { task, workflow, batch, queue, event, body } = delivery;
   if (!readTarget(input)) return undefined;
-  const isWhole = [task, queue, event, body].every((text) => typeof text === 'string');
+  const isWhole = [task ?? workflow ?? batch, queue, event, body].every((text) => typeof text === 'string');
   return isWhole ? (delivery as Delivery) : undefined;
 }

@@ -3,6 +3,7 @@
 
 import type { Redis } from 'ioredis';
 import { derivedTaskId, timeOfTaskId } from '../protocol/task-id.ts';
+import { endpointRulesOf, recordWebhooks } from './endpoint-rules.ts';
 import { createInspector } from './inspector.ts';
 import { homeOf, keyOf, nameOf, type Place, placeOf } from './keys.ts';
 import { writeLink } from './outbox.ts';
@@ -169,7 +170,9 @@ export function createBatches(client: Redis, onAppended: (place: Place) => void 
       const { id, home, key = '' } = plan;
       const closed = members === undefined ? '' : '1';
       const parts = reservationOf(members ?? []);
-      const args = ['open', id, key, digest, JSON.stringify(plan), success, complete, closed, ...parts];
+      const webhooks = recordWebhooks(await endpointRulesOf(client).current(), 'batch', home);
+      const follow = [success, complete, webhooks.join(' '), webhooks.length];
+      const args = ['open', id, key, digest, JSON.stringify(plan), ...follow, closed, ...parts];
       const [word, found] = (await run('batch-open', home, args)) as [Buffer, Buffer];
       if (members?.length === 0) onAppended(homeOf(home));
       return { word: String(word) as 'opened' | 'known' | 'replayed' | 'conflict', id: String(found) };

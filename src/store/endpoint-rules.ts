@@ -3,7 +3,7 @@
 import type { Redis } from 'ioredis';
 import type { Soon } from '../lifecycle.ts';
 import { typeOfContent } from '../protocol/message.ts';
-import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
+import { WEBHOOK_QUEUE, type WebhookKind } from '../protocol/webhook.ts';
 import type { NewTask, TaskExtras } from './new-task.ts';
 import { ENDPOINTS_KEY, readEndpoints } from './webhook-endpoints.ts';
 import { writeWebhook } from './webhook-follower.ts';
@@ -12,8 +12,8 @@ import { writeWebhook } from './webhook-follower.ts';
 interface Rule {
   readonly types: ReadonlySet<string> | undefined;
   readonly queues: ReadonlySet<string> | undefined;
-  /** As the column `followers` keeps it. */
-  readonly follower: string;
+  /** By what it is told of; as the column `followers` keeps it. */
+  readonly followers: ReadonlyMap<WebhookKind, string>;
 }
 export type EndpointRules = readonly Rule[];
 
@@ -69,15 +69,31 @@ function openRules(client: Redis): KnownRules {
 }
 
 function toRules(fields: Readonly<Record<string, string>>): EndpointRules {
-  return readEndpoints(fields).flatMap(({ id, states, types, queues, disabled }) =>
+  return readEndpoints(fields).flatMap(({ id, states, kinds = ['task'], types, queues, disabled }) =>
     disabled
       ? []
       : {
           types: types && new Set(types),
           queues: queues && new Set(queues),
-          follower: writeWebhook({ endpoint: id, states }),
+          followers: new Map(kinds.map((kind) => [kind, followerOf(id, states, kind)])),
         },
   );
+}
+
+function followerOf(endpoint: string, states: readonly string[] | undefined, kind: WebhookKind): string {
+  return writeWebhook(kind === 'task' ? { endpoint, states } : { endpoint, states, kind });
+}
+
+/** What follows a new record of a queue: the endpoints that are about it, as the column `followers` keeps them. */
+export function recordWebhooks(
+  rules: EndpointRules,
+  kind: 'workflow' | 'batch',
+  queue: string,
+): readonly string[] {
+  return rules.flatMap(({ followers, queues }) => {
+    const follower = followers.get(kind);
+    return follower !== undefined && (queues?.has(queue) ?? true) ? [follower] : [];
+  });
 }
 
 /** Adds to what follows a new task the endpoints that are about it. Deliveries themselves are followed by none. */
@@ -91,7 +107,7 @@ export function withEndpoints(
   const type = typeOfContent(content) ?? '';
   const followers = rules
     .filter(({ types, queues }) => (types?.has(type) ?? true) && (queues?.has(queue) ?? true))
-    .map(({ follower }) => follower);
+    .flatMap((rule) => rule.followers.get('task') ?? []);
   if (followers.length === 0) return extras;
   const own = extras?.follower === undefined ? [] : [extras.follower];
   return { ...extras, follower: [...own, ...followers].join(' ') };

@@ -8,6 +8,7 @@ import { encodeContent } from '../protocol/message.ts';
 import { toMessageOptions } from '../protocol/options.ts';
 import type { WorkflowSchedule } from '../protocol/schedule.ts';
 import { derivedTaskId } from '../protocol/task-id.ts';
+import { type EndpointRules, recordWebhooks } from './endpoint-rules.ts';
 import { homeOf, keyOf } from './keys.ts';
 import type { NewTask } from './new-task.ts';
 import { writeLink } from './outbox.ts';
@@ -33,7 +34,11 @@ interface StartedWorkflow {
  * The workflow of one tick: always the same one, under ids that derive from the schedule and the time of the tick.
  * @throws Error when an input cannot be encoded
  */
-export function workflowOfTick({ workflow, steps = [] }: WorkflowSchedule, tick: Tick): StartedWorkflow {
+export function workflowOfTick(
+  { workflow, steps = [] }: WorkflowSchedule,
+  tick: Tick,
+  rules: EndpointRules,
+): StartedWorkflow {
   const { queue, name, due } = tick;
   const id = derivedTaskId(due, `${queue} ${name} ${due}`);
   const prepared = new Map(steps.map((one) => [one[0], one]));
@@ -56,12 +61,14 @@ export function workflowOfTick({ workflow, steps = [] }: WorkflowSchedule, tick:
     schedule: { name, due },
     steps: plan,
   });
+  const webhooks = recordWebhooks(rules, 'workflow', queue);
   const followers = [
     writeLink({ kind: 'begin', queue, id }),
     ...plan.map((step) => writeLink({ kind: 'step', queue: step.queue, id: step.id })),
+    ...webhooks,
   ];
   const draft = encodeCbor(tasks.map((task) => compact(task)));
-  return { id, args: [id, JSON.stringify(record), followers.join(' '), plan.length, draft] };
+  return { id, args: [id, JSON.stringify(record), followers.join(' '), plan.length, webhooks.length, draft] };
 }
 
 /**

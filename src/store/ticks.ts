@@ -16,7 +16,7 @@ import {
   type TaskSchedule,
 } from '../protocol/schedule.ts';
 import { newTaskId } from '../protocol/task-id.ts';
-import { endpointRulesOf, withEndpoints } from './endpoint-rules.ts';
+import { type EndpointRules, endpointRulesOf, withEndpoints } from './endpoint-rules.ts';
 import { homeOf } from './keys.ts';
 import type { TaskExtras } from './new-task.ts';
 import { digestOf, writeSkipped } from './schedule-record.ts';
@@ -71,7 +71,7 @@ export async function runTicks(
   // Not asked for when there are none: a sweep names ticks now and then.
   const rules = ticks.length > 0 ? await endpointRulesOf(client).current() : [];
   const followers: FollowersOf = (content, extras) => withEndpoints(rules, queue, content, extras) ?? extras;
-  const here: Here = { queue, now, lateSince, followers };
+  const here: Here = { queue, now, lateSince, rules, followers };
   const steps = [
     ...ticks.map((tick) => stepOfTick(tick, here)),
     ...plans.flatMap((plan) => stepOfPlan(plan, now)),
@@ -122,12 +122,13 @@ interface Here {
   readonly queue: string;
   readonly now: number;
   readonly lateSince: number;
+  readonly rules: EndpointRules;
   readonly followers: FollowersOf;
 }
 
 function stepOfSchedule(tick: PlannedTick, schedule: Schedule, here: Here): Step {
   const name = tick.name.toString();
-  const { queue, now, lateSince, followers } = here;
+  const { queue, now, lateSince, rules, followers } = here;
   const due = Number(tick.due);
   if (!Number.isSafeInteger(due) || due < 0) return anewStep(tick, nextTick(schedule, now));
   const { run, next } = planTick(schedule, due, now, lateSince);
@@ -136,7 +137,7 @@ function stepOfSchedule(tick: PlannedTick, schedule: Schedule, here: Here): Step
     return { args: argsOf(tick, next, writeSkipped(skipped)), report: { name, word: 'skipped', skipped } };
   }
   if (schedule.workflow) {
-    const { id, args } = workflowOfTick(schedule, { queue, name, due });
+    const { id, args } = workflowOfTick(schedule, { queue, name, due }, rules);
     return {
       args: argsOf(tick, next, '', ['workflow', ...args]),
       report: { name, word: 'started', workflow: id },

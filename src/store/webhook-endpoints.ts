@@ -2,6 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import { PopfleetError } from '../protocol/errors.ts';
+import type { WebhookKind } from '../protocol/webhook.ts';
 import { withStoreErrors } from './store-error.ts';
 
 /** A secret in its written form. */
@@ -15,6 +16,8 @@ interface EndpointDefinition {
   readonly url: string;
   /** Ends that it is about; all unless given, and so for `types` and `queues`. */
   readonly states?: readonly string[] | undefined;
+  /** Of tasks alone, unless given. */
+  readonly kinds?: readonly WebhookKind[] | undefined;
   readonly types?: readonly string[] | undefined;
   readonly queues?: readonly string[] | undefined;
 }
@@ -32,7 +35,9 @@ export interface Endpoint extends EndpointDefinition {
 /** One call to an endpoint. */
 export interface DeliveryAttempt {
   readonly delivery: string;
-  readonly task: string;
+  readonly task?: string | undefined;
+  readonly workflow?: string | undefined;
+  readonly batch?: string | undefined;
   readonly event: string;
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -155,8 +160,8 @@ function disabledField(id: string): string {
   return `${id}:disabled`;
 }
 
-function writeEndpoint({ url, states, types, queues, createdAt, secrets }: Endpoint): string {
-  return JSON.stringify({ url, states, types, queues, createdAt, secrets });
+function writeEndpoint({ url, states, kinds, types, queues, createdAt, secrets }: Endpoint): string {
+  return JSON.stringify({ url, states, kinds, types, queues, createdAt, secrets });
 }
 
 function demandWritten(reply: unknown): void {

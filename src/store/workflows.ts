@@ -3,6 +3,7 @@
 
 import type { Redis } from 'ioredis';
 import { TASK_ID_CHARS } from '../protocol/names.ts';
+import { endpointRulesOf, recordWebhooks } from './endpoint-rules.ts';
 import { homeOf, keyOf, type Place } from './keys.ts';
 import { acceptWaiting, type NeedPolicy, type WaitingTask } from './needs.ts';
 import { registerQueues } from './queue-names.ts';
@@ -190,7 +191,10 @@ export function createWorkflows(
     async open(plan, digest, followers) {
       await registerQueues(client, [plan.home]);
       const { id, home, key = '', steps } = plan;
-      const args = [id, key, digest, JSON.stringify(plan), followers, steps.length, COMMIT_WITHIN_MS];
+      const webhooks = recordWebhooks(await endpointRulesOf(client).current(), 'workflow', home);
+      const all = [followers, ...webhooks].join(' ');
+      const counts = [steps.length, webhooks.length];
+      const args = [id, key, digest, JSON.stringify(plan), all, ...counts, COMMIT_WITHIN_MS];
       const [word, found] = (await twice(client, () =>
         runScript(client, 'workflow-open', homeOf(home), args),
       )) as Buffer[];

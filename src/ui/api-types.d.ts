@@ -129,6 +129,8 @@ export interface WebhookEndpoint {
   readonly id: string;
   readonly url: string;
   readonly states?: readonly string[];
+  /** What it is told of; tasks, unless given. */
+  readonly kinds?: readonly string[];
   readonly types?: readonly string[];
   readonly queues?: readonly string[];
   readonly createdAt: string;
@@ -145,7 +147,10 @@ export interface Secrets {
 export interface DeliveryAttempt {
   /** Id of the task that delivers. */
   readonly delivery: string;
-  readonly task: string;
+  /** What has ended: one of the three. */
+  readonly task?: string;
+  readonly workflow?: string;
+  readonly batch?: string;
   readonly event: string;
   readonly at: string;
   readonly durationMs: number;

@@ -8,6 +8,11 @@ import { Card } from './parts.tsx';
 import { announce } from './shared.ts';
 
 const ENDS = ['succeeded', 'dead', 'cancelled'] as const;
+const KINDS = new Map([
+  ['task', 'tasks'],
+  ['workflow', 'workflows'],
+  ['batch', 'batches'],
+]);
 
 /**
  * @param endpoint the one that is changed; `undefined` = a new one
@@ -24,6 +29,7 @@ export function WebhookForm({
 }) {
   const [url, setUrl] = useState(endpoint?.url ?? '');
   const [ends, setEnds] = useState<ReadonlySet<string>>(new Set(endpoint?.states ?? ENDS));
+  const [kinds, setKinds] = useState<ReadonlySet<string>>(new Set(endpoint?.kinds ?? ['task']));
   const [types, setTypes] = useState(endpoint?.types?.join(' ') ?? '');
   const [queues, setQueues] = useState(endpoint?.queues?.join(' ') ?? '');
   const [problem, setProblem] = useState<Problem>();
@@ -34,7 +40,7 @@ export function WebhookForm({
 
   const save = async (): Promise<void> => {
     setProblem(undefined);
-    const body = bodyOf(url, ends, types, queues);
+    const body = bodyOf(url, ends, kinds, types, queues);
     try {
       const saved = endpoint
         ? await callApi<{ readonly secret?: string }>('PUT', `webhooks/${endpoint.id}`, body)
@@ -61,7 +67,14 @@ export function WebhookForm({
           setText={setUrl}
           fault={faultOf('url')}
         />
-        <Ends ends={ends} setEnds={setEnds} fault={faultOf('states')} />
+        <Checks legend="Is told of" words={KINDS} chosen={kinds} choose={setKinds} fault={faultOf('kinds')} />
+        <Checks
+          legend="that are"
+          words={new Map(ENDS.map((one) => [one, one]))}
+          chosen={ends}
+          choose={setEnds}
+          fault={faultOf('states')}
+        />
         <TextField
           id="webhook-types"
           label="Types"
@@ -84,35 +97,43 @@ export function WebhookForm({
   );
 }
 
-function bodyOf(url: string, ends: ReadonlySet<string>, types: string, queues: string): object {
+function bodyOf(
+  url: string,
+  ends: ReadonlySet<string>,
+  kinds: ReadonlySet<string>,
+  types: string,
+  queues: string,
+): object {
   return {
     url: url.trim(),
     ...(ends.size === ENDS.length ? {} : { states: ENDS.filter((one) => ends.has(one)) }),
+    ...(kinds.size === 1 && kinds.has('task') ? {} : { kinds: [...kinds] }),
     ...namesOf('types', types),
     ...namesOf('queues', queues),
   };
 }
 
-function Ends({
-  ends,
-  setEnds,
-  fault,
-}: {
-  readonly ends: ReadonlySet<string>;
-  readonly setEnds: (ends: ReadonlySet<string>) => void;
+interface ChecksProps {
+  readonly legend: string;
+  /** What may be chosen, and how it is called. */
+  readonly words: ReadonlyMap<string, string>;
+  readonly chosen: ReadonlySet<string>;
+  readonly choose: (chosen: ReadonlySet<string>) => void;
   readonly fault: string | undefined;
-}) {
+}
+
+function Checks({ legend, words, chosen, choose, fault }: ChecksProps) {
   return (
     <fieldset class="checks">
-      <legend>Is told of tasks that are</legend>
-      {ENDS.map((one) => (
+      <legend>{legend}</legend>
+      {[...words].map(([one, word]) => (
         <label key={one} class="check">
           <input
             type="checkbox"
-            checked={ends.has(one)}
-            onChange={(event) => setEnds(withOrWithout(ends, one, event.currentTarget.checked))}
+            checked={chosen.has(one)}
+            onChange={(event) => choose(withOrWithout(chosen, one, event.currentTarget.checked))}
           />
-          {one}
+          {word}
         </label>
       ))}
       {fault === undefined ? undefined : <p class="fault">{fault}</p>}

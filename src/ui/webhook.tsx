@@ -69,7 +69,7 @@ function Unknown() {
 }
 
 function About({
-  endpoint: { id, states, types, queues, createdAt, oldSecretUntil },
+  endpoint: { id, states, kinds, types, queues, createdAt, oldSecretUntil },
 }: {
   readonly endpoint: WebhookEndpoint;
 }) {
@@ -83,7 +83,7 @@ function About({
               <code>{id}</code> <Copy text={id} />
             </>,
           ],
-          ['Is told of', states?.join(', ') ?? 'every end'],
+          ['Is told of', `${states?.join(', ') ?? 'every end'} (${kinds?.join(', ') ?? 'task'})`],
           ['Types', types?.join(', ') ?? 'all'],
           ['Queues', queues?.join(', ') ?? 'all'],
           ['Registered', <Time at={createdAt} />],
@@ -108,9 +108,9 @@ function Buttons({
   readonly setSecret: (secret: string) => void;
   readonly reload: () => void;
 }) {
-  const { id, url, states, types, queues, disabled } = endpoint;
+  const { id, url, states, kinds, types, queues, disabled } = endpoint;
   const path = `webhooks/${encodeURIComponent(id)}`;
-  const definition = { url, states, types, queues };
+  const definition = { url, states, kinds, types, queues };
   return (
     <div class="actions">
       <button type="button" onClick={edit}>
@@ -190,9 +190,7 @@ function Deliveries({ path, endpoint }: { readonly path: string; readonly endpoi
               </td>
               <td>{one.event}</td>
               <td>
-                <a class="mono" href={linkToTask(one.task)} title={one.task}>
-                  {toShortId(one.task)}
-                </a>
+                <Subject of={one} />
               </td>
               <td>
                 <a href={linkToTask(one.delivery)} title={toLocal(one.at)}>
@@ -210,6 +208,22 @@ function Deliveries({ path, endpoint }: { readonly path: string; readonly endpoi
         </Table>
       )}
     </Card>
+  );
+}
+
+/** What has ended. */
+function Subject({ of: { task, workflow, batch = '' } }: { readonly of: DeliveryAttempt }) {
+  const id = task ?? workflow ?? batch;
+  if (task === undefined && workflow === undefined)
+    return (
+      <span class="mono" title={id}>
+        {toShortId(id)}
+      </span>
+    );
+  return (
+    <a class="mono" href={task === undefined ? linkTo(['workflows', id]) : linkToTask(id)} title={id}>
+      {toShortId(id)}
+    </a>
   );
 }
 

@@ -80,7 +80,10 @@ function List({ endpoints }: { readonly endpoints: readonly WebhookEndpoint[] })
             <td>
               <EndpointState endpoint={one} />
             </td>
-            <td>{one.states?.join(', ') ?? 'all'}</td>
+            <td>
+              {one.states?.join(', ') ?? 'all'}
+              {one.kinds === undefined ? undefined : ` (${one.kinds.join(', ')})`}
+            </td>
             <td class="cut">{one.types?.join(', ') ?? 'all'}</td>
             <td class="cut">{one.queues?.join(', ') ?? 'all'}</td>
             <td>

@@ -24,7 +24,7 @@ import { demandInTime } from '../store/relay-time.ts';
 import { isOutage } from '../store/store-error.ts';
 import { errorOfEnd } from '../workflows/error-of-end.ts';
 import type { Links } from '../workflows/links.ts';
-import { deliveryContent, isAbout, isWebhook } from '../webhooks/delivery.ts';
+import { deliveryContent, isAbout, isWebhook, kindOf, recordDeliveryContent } from '../webhooks/delivery.ts';
 
 export interface Relay {
   /** Relays what the outbox of a place has: at once, or again once it is done with what it does there. */
@@ -185,10 +185,11 @@ export async function relayEntries(
 async function relayEnds(entries: readonly OutboxEntry[], readAt: number, deps: RelayParts): Promise<void> {
   const { outbox, log } = deps;
   const rows = await rowsForWebhooks(entries, outbox);
+  const ended: Ended = { rows, records: await recordsForWebhooks(entries, deps.links) };
   /** Of each entry that has any: the position of the first follower that was not accepted. */
   const failed = new Map<string, number>();
   let failure: unknown;
-  for (const call of callsOf(entries.flatMap((entry) => sendingsOf(entry, rows, log)))) {
+  for (const call of callsOf(entries.flatMap((entry) => sendingsOf(entry, ended, log)))) {
     try {
       demandInTime(readAt);
       await send(call, deps);
@@ -264,7 +265,11 @@ async function rowsForWebhooks(
 ): Promise<ReadonlyMap<string, TaskRecord>> {
   const ids = new Set(
     entries
-      .filter(({ followers }) => followers.some((one) => one?.queue === WEBHOOK_QUEUE && !('kind' in one)))
+      .filter(
+        ({ name, followers }) =>
+          !END_OF_RECORD.test(name) &&
+          followers.some((one) => one?.queue === WEBHOOK_QUEUE && !('kind' in one)),
+      )
       .map(({ id }) => id),
   );
   const place = entries[0]?.place;
@@ -272,7 +277,30 @@ async function rowsForWebhooks(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-function sendingsOf(entry: OutboxEntry, rows: ReadonlyMap<string, TaskRecord>, log: Log): Sending[] {
+/** The end of a workflow, or of a batch, for its webhooks. */
+const END_OF_RECORD = /:ended-\d+$/;
+
+/** The workflows and batches that have ended, by their ids. @throws Error of ioredis */
+async function recordsForWebhooks(
+  entries: readonly OutboxEntry[],
+  links: Links,
+): Promise<ReadonlyMap<string, object>> {
+  const records = new Map<string, object>();
+  for (const { name, id, place } of entries) {
+    if (!END_OF_RECORD.test(name)) continue;
+    const record = await links.record(place.queue, id);
+    if (record) records.set(id, record);
+  }
+  return records;
+}
+
+/** What stands behind the entries of one call. */
+interface Ended {
+  readonly rows: ReadonlyMap<string, TaskRecord>;
+  readonly records: ReadonlyMap<string, object>;
+}
+
+function sendingsOf(entry: OutboxEntry, ended: Ended, log: Log): Sending[] {
   const cause = causeOf(entry);
   return entry.followers.slice(0, FOLLOWERS_A_CALL).flatMap((follower, at): Sending[] => {
     const position = entry.from + at;
@@ -280,7 +308,7 @@ function sendingsOf(entry: OutboxEntry, rows: ReadonlyMap<string, TaskRecord>, l
     if (entry.state === 'retried' && !(follower && 'kind' in follower && follower.kind === 'batch'))
       return [];
     if (follower && 'kind' in follower) return [{ entry, position, queue: follower.queue, what: follower }];
-    const content = follower && contentOf(follower, entry, cause, rows);
+    const content = follower && contentOf(follower, entry, cause, ended);
     if (content === 'none') return [];
     if (!content) {
       log.error(
@@ -304,13 +332,16 @@ function contentOf(
   follower: Follower,
   entry: OutboxEntry,
   cause: Cause,
-  rows: ReadonlyMap<string, TaskRecord>,
+  { rows, records }: Ended,
 ): Buffer | 'none' | undefined {
   try {
     const content = decodeContent(follower.content);
     const { type, input, options } = content;
     if (!isWebhook(follower, content)) return encodeContent(type, input, { ...options, cause });
-    return isAbout(input, entry.state) ? deliveryContent(input, entry, rows.get(entry.id)) : 'none';
+    if (!isAbout(input, entry.state)) return 'none';
+    return kindOf(input) === 'task'
+      ? deliveryContent(input, entry, rows.get(entry.id))
+      : recordDeliveryContent(input, entry, records.get(entry.id));
   } catch {
     return undefined;
   }

@@ -255,13 +255,14 @@ function failed(failure: FailedDelivery, delayMs: number): Extract<HandlerEnd, {
 /** The log is for people: a delivery does not fail for it. */
 async function note(
   { id }: Job,
-  { endpoint, task, event }: Delivery,
+  { endpoint, task, workflow, batch, event }: Delivery,
   { durationMs, status, error }: Pick<DeliveryAttempt, 'durationMs' | 'status' | 'error'>,
   { endpoints, log }: DeliverDeps,
 ): Promise<void> {
   if (endpoint === undefined) return;
   const at = Date.now() - durationMs;
-  const attempted = compact<DeliveryAttempt>({ delivery: id, task, event, at, durationMs, status, error });
+  const about = { task, workflow, batch, event };
+  const attempted = compact<DeliveryAttempt>({ delivery: id, ...about, at, durationMs, status, error });
   await endpoints
     .note(endpoint, attempted)
     .catch((fault: unknown) =>

@@ -5,7 +5,14 @@ import { compact } from '../protocol/compact.ts';
 import { toJsonText } from '../protocol/json-text.ts';
 import { type Cause, decodeContent, encodeContent, type TaskContent } from '../protocol/message.ts';
 import { toTime } from '../protocol/time-text.ts';
-import { type Delivery, readDelivery, readTarget, WEBHOOK_QUEUE, WEBHOOK_TYPE } from '../protocol/webhook.ts';
+import {
+  type Delivery,
+  readDelivery,
+  readTarget,
+  WEBHOOK_QUEUE,
+  WEBHOOK_TYPE,
+  type WebhookKind,
+} from '../protocol/webhook.ts';
 import type { Follower, OutboxEntry } from '../store/outbox.ts';
 import type { TaskRecord } from '../store/record.ts';
 import { taskPath, toTaskView } from '../views/task-view.ts';
@@ -46,6 +53,37 @@ export function deliveryContent(input: unknown, entry: OutboxEntry, record: Task
   });
   const cause: Cause = { id, state };
   return encodeContent(WEBHOOK_TYPE, delivery, { maxAttempts: DELIVERY_ATTEMPTS, cause });
+}
+
+/**
+ * The content of a delivery about the end of a workflow or a batch.
+ * @param record as the API shows it, without steps and members; `undefined` when it cannot be read
+ */
+export function recordDeliveryContent(
+  input: unknown,
+  entry: OutboxEntry,
+  record: object | undefined,
+): Buffer {
+  const { endpoint, url, kind = 'workflow' } = readTarget(input) ?? {};
+  const { id, state, place, endedAt } = entry;
+  const event = `${kind}.${state}`;
+  const timestamp = toTime(endedAt);
+  // It may have been retried meanwhile.
+  const data = { ...record, id, state, queue: place.queue, endedAt: timestamp };
+  const delivery = compact<Delivery>({
+    endpoint,
+    url,
+    [kind]: id,
+    queue: place.queue,
+    event,
+    body: toJsonText({ type: event, timestamp, data }),
+  });
+  return encodeContent(WEBHOOK_TYPE, delivery, { maxAttempts: DELIVERY_ATTEMPTS, cause: { id, state } });
+}
+
+/** What a webhook is about. @param input of the follower */
+export function kindOf(input: unknown): WebhookKind {
+  return readTarget(input)?.kind ?? 'task';
 }
 
 const NO_TYPES = new Map<string, never>();

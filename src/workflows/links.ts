@@ -7,11 +7,13 @@ import { cancelChildren, tellParents } from '../children/links.ts';
 import { fingerprintOf } from '../protocol/fingerprint.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { writeErrorGroup } from '../store/error-groups.ts';
-import { countEnds, type MemberEnd } from '../store/batches.ts';
+import { countEnds, createBatches, type MemberEnd } from '../store/batches.ts';
 import { homeOf } from '../store/keys.ts';
 import { type NeedOutcome, type Settlement, settleNeeds } from '../store/needs.ts';
 import type { Link, OutboxEntry } from '../store/outbox.ts';
 import { actOnSteps, createWorkflows, type StepAct, type StepEnd } from '../store/workflows.ts';
+import { toBatchView } from '../views/batch-view.ts';
+import { toWorkflowRow } from '../views/workflow-view.ts';
 import { beginWorkflow } from './begin-workflow.ts';
 import { asNeed, errorOfEnd } from './error-of-end.ts';
 
@@ -28,6 +30,8 @@ export interface Links {
    * @throws Error of ioredis
    */
   tell(kind: Link['kind'], queue: string, tellings: readonly Telling[]): Promise<readonly string[]>;
+  /** A workflow, or a batch, as webhooks show it; `undefined` when it cannot be read. @throws Error of ioredis */
+  record(queue: string, id: string): Promise<object | undefined>;
 }
 
 /** All failed needs share a group: what has failed is an error of its own. */
@@ -107,6 +111,13 @@ export function createLinks(client: Redis): Links {
         case 'batch':
           return own(await countEnds(client, queue, tellings.flatMap(memberEndOf)));
       }
+    },
+
+    async record(queue, id) {
+      const workflow = await workflows.find(id, [queue]);
+      if (workflow) return toWorkflowRow(workflow, '');
+      const batch = await createBatches(client).find(id, [queue]);
+      return batch && toBatchView(batch, '');
     },
   };
 }

@@ -197,7 +197,9 @@ class World {
       const die = async (): Promise<never> => {
         throw new Error('died');
       };
-      const links = this.flaws.noLinks ? { tell: async () => [] } : createLinks(client);
+      const links = this.flaws.noLinks
+        ? { tell: async () => [], record: async () => undefined }
+        : createLinks(client);
       const outbox = dies ? { ...this.outbox, note: die } : this.outbox;
       const deps = { producer: this.queue.producer, links, outbox, log: silentLog };
       await relayEntries(entries, performance.now(), deps).catch((error: Error) => {

@@ -122,6 +122,25 @@ export const WORKFLOW_BRANCHES: Readonly<Record<string, (client: Redis) => Promi
     expect(await readDraft(client, QUEUE, report.workflow)).toBeUndefined();
   },
 
+  'workflows that a webhook follows, one that is taken back, and one whose time is over': async (client) => {
+    const { clock, sweepAll } = await openScriptedQueue(client);
+    for (const isWithdrawn of [true, false]) {
+      const id = clock.newTaskId();
+      const link = writeLink({ kind: 'step', queue: QUEUE, id: clock.newTaskId() });
+      const plan = JSON.stringify({ id, home: QUEUE, steps: [] });
+      await runScript(client, 'workflow-open', PLACE, [id, '', 'd', plan, `${link} hook`, 1, 1, 1_000]);
+      if (isWithdrawn) await createWorkflows(client).withdraw(QUEUE, id, 1);
+      else await clock.advance(1_000);
+      await sweepAll();
+      const entries = await createOutbox(client).take(PLACE, 9);
+      const told = entries.filter((entry) => entry.id === id).map(({ name, from }) => [name.slice(37), from]);
+      expect(told.sort()).toEqual([
+        ['ended-1', 1],
+        ['withdraw-1', 0],
+      ]);
+    }
+  },
+
   'workflows that begin, end, are cancelled, retried, taken back and forgotten': async (client) => {
     const queue = await openScriptedQueue(client, { retentionMs: 5_000, slice: 4 });
     const { clock, take, finish, report, sweepAll } = queue;
@@ -221,7 +240,7 @@ export const WORKFLOW_BRANCHES: Readonly<Record<string, (client: Redis) => Promi
     const calls = [
       ['step', ['free', 1]],
       ['rewait', [1, 1]],
-      ['workflow-open', ['w', '', '', '{}', 'f', 1, 1]],
+      ['workflow-open', ['w', '', '', '{}', 'f', 1, 0, 1]],
       ['workflow', ['cancel', 'none']],
     ] as const;
     for (const [name, args] of calls) {

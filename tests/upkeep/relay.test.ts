@@ -32,7 +32,7 @@ function stage(refuses?: string) {
   const notes: RelayNote[] = [];
   const deps = {
     log: silentLog,
-    links: { tell: async () => [] },
+    links: { tell: async () => [], record: async () => undefined },
     outbox: {
       take: async () => [],
       rows: async () => [],

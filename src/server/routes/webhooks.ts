@@ -11,9 +11,15 @@ import { newTaskId, readTaskId } from '../../protocol/task-id.ts';
 import { isTerminal } from '../../protocol/task-state.ts';
 import { toOptionalTime, toTime } from '../../protocol/time-text.ts';
 import { invalidInput, validate } from '../../protocol/validate.ts';
-import { WEBHOOK_QUEUE, WEBHOOK_STATES, webhookEntries } from '../../protocol/webhook.ts';
+import { KindsSchema, WEBHOOK_QUEUE, webhookEntries } from '../../protocol/webhook.ts';
 import { type Endpoint, MOST_ENDPOINTS, type SigningSecret } from '../../store/webhook-endpoints.ts';
 import { named } from '../../views/component.ts';
+import {
+  AttemptsSchema,
+  EndpointSchema,
+  NewEndpointSchema,
+  toEndpointView,
+} from '../../views/endpoint-view.ts';
 import { contentSentAgain } from '../../webhooks/delivery.ts';
 import { rotated } from '../../webhooks/rotation.ts';
 import { createSecret } from '../../webhooks/signature.ts';
@@ -38,6 +44,9 @@ const RequestSchema = named(
   'WebhookEndpointRequest',
   v.strictObject({
     ...webhookEntries,
+    kinds: v.optional(
+      v.pipe(KindsSchema, v.description('What it is told of: ends of tasks alone, unless given.')),
+    ),
     types: v.optional(names(TASK_TYPE)),
     queues: v.optional(names(QUEUE_NAME)),
     disabled: v.optional(
@@ -50,46 +59,12 @@ const RequestSchema = named(
 );
 type Request = v.InferOutput<typeof RequestSchema>;
 
-const endpointEntries = {
-  id: v.string(),
-  url: v.string(),
-  states: v.exactOptional(
-    v.pipe(v.array(v.picklist(WEBHOOK_STATES)), v.description('ends that it is about; absent = all')),
-  ),
-  types: v.exactOptional(v.pipe(v.array(v.string()), v.description('of tasks; absent = all'))),
-  queues: v.exactOptional(v.pipe(v.array(v.string()), v.description('of tasks; absent = all'))),
-  createdAt: v.string(),
-  disabled: v.exactOptional(v.object({ at: v.string(), reason: v.string() })),
-  oldSecretUntil: v.exactOptional(
-    v.pipe(v.string(), v.description('until when the secret before signs as well')),
-  ),
-};
-const EndpointSchema = named('WebhookEndpoint', v.object(endpointEntries));
-const Secret = v.pipe(v.string(), v.description('Shown this once.'));
-const NewEndpointSchema = named('NewWebhookEndpoint', v.object({ ...endpointEntries, secret: Secret }));
 const SecretsSchema = named(
   'WebhookSecrets',
   v.object({
     items: v.array(v.object({ secret: v.string(), until: v.exactOptional(v.string()) })),
   }),
 );
-const AttemptsSchema = named(
-  'WebhookAttempts',
-  v.object({
-    items: v.array(
-      v.object({
-        delivery: v.pipe(v.string(), v.description('id of the task that delivers')),
-        task: v.pipe(v.string(), v.description('id of the task that it is about')),
-        event: v.string(),
-        at: v.string(),
-        durationMs: v.number(),
-        status: v.exactOptional(v.number()),
-        error: v.exactOptional(v.string()),
-      }),
-    ),
-  }),
-);
-
 type WebhookDeps = Pick<Deps, 'endpoints' | 'guard' | 'accept' | 'inspector' | 'bodyLimitBytes'>;
 
 /** Everything under `/v1/webhooks`. */
@@ -115,7 +90,9 @@ function endpointRoutes(deps: WebhookDeps): readonly Route[] {
   return [
     route('GET', '/v1/webhooks', LIST, async (c) => {
       const all = await endpoints.list();
-      return answer(c, 200, { items: all.filter((one) => mayManage(c.get('caller'), one)).map(toView) });
+      return answer(c, 200, {
+        items: all.filter((one) => mayManage(c.get('caller'), one)).map(toEndpointView),
+      });
     }),
     route('POST', '/v1/webhooks', ADD, async (c) => {
       const { disabled, ...definition } = await readRequest(c);
@@ -128,16 +105,18 @@ function endpointRoutes(deps: WebhookDeps): readonly Route[] {
       }
       await setDisabled(id, disabled);
       const location = { Location: `${c.get('basePath')}/v1/webhooks/${id}` };
-      return answer(c, 201, { ...toView((await endpoints.find(id)) ?? endpoint), secret }, location);
+      return answer(c, 201, { ...toEndpointView((await endpoints.find(id)) ?? endpoint), secret }, location);
     }),
-    route('GET', '/v1/webhooks/:id', GET_ONE, async (c) => answer(c, 200, toView(await find(c, deps)))),
+    route('GET', '/v1/webhooks/:id', GET_ONE, async (c) =>
+      answer(c, 200, toEndpointView(await find(c, deps))),
+    ),
     route('PUT', '/v1/webhooks/:id', PUT, async (c) => {
       const before = await find(c, deps);
       const { id, createdAt, secrets } = before;
       const { disabled, ...definition } = await readRequest(c);
       await endpoints.replace(before, { ...definition, id, createdAt, secrets });
       await setDisabled(id, disabled);
-      return answer(c, 200, toView(await find(c, deps)));
+      return answer(c, 200, toEndpointView(await find(c, deps)));
     }),
     route('DELETE', '/v1/webhooks/:id', REMOVE, async (c) => {
       await endpoints.remove((await find(c, deps)).id);
@@ -147,7 +126,7 @@ function endpointRoutes(deps: WebhookDeps): readonly Route[] {
       const endpoint = await find(c, deps);
       const secrets = rotated(endpoint.secrets, createSecret(), Date.now());
       await endpoints.replace(endpoint, { ...endpoint, secrets });
-      return answer(c, 200, { ...toView({ ...endpoint, secrets }), secret: secrets[0]?.secret });
+      return answer(c, 200, { ...toEndpointView({ ...endpoint, secrets }), secret: secrets[0]?.secret });
     }),
   ];
 }
@@ -220,16 +199,6 @@ function demandQueues(caller: Caller, queues: readonly string[] | undefined): vo
     'forbidden',
     `This key is for some queues only: name some of these in \`queues\`: ${own}.`,
   );
-}
-
-function toView({ secrets, createdAt, disabled, ...endpoint }: Endpoint): object {
-  const old = secrets.find(({ until }) => until !== undefined && until > Date.now());
-  return compact({
-    ...endpoint,
-    createdAt: toTime(createdAt),
-    disabled: disabled && { at: toTime(disabled.at), reason: disabled.reason },
-    oldSecretUntil: toOptionalTime(old?.until),
-  });
 }
 
 const ON_ENDPOINTS = { tag: 'webhooks', scope: 'admin' } as const;

@@ -1,6 +1,6 @@
 -- What a batch accepts: `open` writes its record, before any of its members; `reserve` gives numbers to members that are about to be accepted.
 -- ARGV: `open`, id, key ('' = none), digest of the request, JSON of what was asked for, what follows its end: on success, then whenever all have
---       ended, as followers (store/outbox.ts), each '' = nothing; whether it takes no members later ('1', else ''); then as for `reserve`;
+--       ended, as followers (store/outbox.ts), each '' = nothing; its webhooks likewise, and how many they are; whether it takes no members later ('1', else ''); then as for `reserve`;
 --       or `reserve`, id, how many members in all; ms within which members are confirmed, and for each part of them that is: how many they are, their queues as JSON
 -- Reply: of `open`: 'opened', 'known' (a repeat), or 'replayed' or 'conflict' when its key belongs to another one, and the id; of `reserve`: 'reserved',
 --        'unknown', 'closed' or 'full', and the id; and the first number
@@ -15,7 +15,8 @@ local function reserve(batch)
 end
 
 local function open()
-  local key, digest, json, success, complete, is_closed = args.text(), args.text(), args.text(), args.text(), args.text(), args.text() == '1'
+  local key, digest, json, success, complete = args.text(), args.text(), args.text(), args.text(), args.text()
+  local told, webhooks, is_closed = args.text(), args.number(), args.text() == '1'
   local before = Q.read_batch(id)
   if before then return { 'known', id, 0 } end
   local owner = key ~= '' and redis.call('HGET', Q.BATCH_KEYS, key)
@@ -26,13 +27,14 @@ local function open()
   local followers = {}
   if success ~= '' then followers[1] = success end
   if complete ~= '' then followers[#followers + 1] = complete end
+  if webhooks > 0 then followers[#followers + 1] = told end
   if #followers > 0 then
     redis.call('HSET', Q.FOLLOWERS, id, table.concat(followers, ' '))
     Q.note_followed()
   end
   local batch = {
     next = 0, pending = 0, members = 0, ended = 0, succeeded = 0, dead = 0, cancelled = 0, isClosed = is_closed, acceptedAt = Q.NOW,
-    key = key ~= '' and key or nil, hasSuccess = success ~= '', hasComplete = complete ~= '',
+    key = key ~= '' and key or nil, hasSuccess = success ~= '', hasComplete = complete ~= '', webhooks = webhooks > 0 and webhooks or nil,
   }
   local from = reserve(batch)
   if is_closed and batch.pending == 0 then Q.close_batch(id, batch) end

@@ -4,7 +4,7 @@
 --       digest of the definition it was read with ('' = there is none); the next time ('' = none);
 --       ticks that are skipped by this (count_skipped), or '';
 --       'none'; or 'task' and its id, content, lane and JSON of its extras (lib/extras.lua); or 'workflow' and its id, JSON of what was
---       asked for, its steps as followers (store/outbox.ts), how many they are, and CBOR of their tasks
+--       asked for, its steps and then its webhooks as followers (store/outbox.ts), how many these are, each, and CBOR of the tasks
 -- Reply: for each 'ticked', or 'stale' when another worker did it or the schedule was changed
 
 -- What is read of the arguments for each kind of start.
@@ -15,14 +15,14 @@ function readers.none() return nil end
 function readers.task() return { id = args.text(), content = args.text(), lane = args.text(), extras = args.text() } end
 
 function readers.workflow()
-  return { id = args.text(), json = args.text(), followers = args.text(), open = args.number(), draft = args.text() }
+  return { id = args.text(), json = args.text(), followers = args.text(), open = args.number(), webhooks = args.number(), draft = args.text() }
 end
 
 -- Its steps are accepted over the outbox, however long that takes: so it has no deadline. One that is there was started by this tick before,
 -- which comes again when the clock was set back.
 local function start_workflow(flow)
   if redis.call('HEXISTS', Q.WORKFLOWS, flow.id) == 1 then return end
-  Q.write_record(flow.id, flow.json, flow.followers, flow.open)
+  Q.write_record(flow.id, flow.json, flow.followers, flow.open, flow.webhooks)
   redis.call('HSET', Q.WORKFLOW_DRAFTS, flow.id, flow.draft)
   local first = string.match(flow.followers, '^%S+')
   Q.append_to_outbox({ { id = flow.id, followers = first, state = 'begin', number = 'begin-1' } })

@@ -8,8 +8,14 @@ Q.appended = 0
 -- A sweep looks after them should the caller die.
 Q.RELAYED_WITHIN_MS = 1000
 
+-- How many stand in what follows a task.
+function Q.count_followers(followers)
+  local _, blanks = string.gsub(followers, ' ', ' ')
+  return blanks + 1
+end
+
 -- Ends of followed tasks: id, followers, state of each; `done` of its followers are accepted already, or follow an earlier one (0 unless
--- given); `number` is that of the end (the next one of the task unless given).
+-- given), and those behind `till` are told of another one (nil = none); `number` is that of the end (the next one of the task unless given).
 function Q.append_to_outbox(ends)
   if #ends == 0 then return end
   local words, dues = {}, {}
@@ -17,8 +23,8 @@ function Q.append_to_outbox(ends)
     local id = one.id
     local number = one.number or redis.call('HINCRBY', Q.ENDS, id, 1)
     local entry = id .. ':' .. number
-    local _, blanks = string.gsub(one.followers, ' ', ' ')
-    words[2 * at - 1], words[2 * at] = entry, table.concat({ one.state, Q.NOW_TEXT, one.done or 0, blanks + 1, 0 }, ' ')
+    local till = one.till or Q.count_followers(one.followers)
+    words[2 * at - 1], words[2 * at] = entry, table.concat({ one.state, Q.NOW_TEXT, one.done or 0, till, 0 }, ' ')
     dues[2 * at - 1], dues[2 * at] = Q.NOW_TEXT, entry
     redis.call('HINCRBY', Q.PINS, id, 1)
   end

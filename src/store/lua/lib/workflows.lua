@@ -2,7 +2,8 @@
 -- (WorkflowState in store/workflows.ts). WORKFLOW_ENDS has `<workflow> <task>` to the generation in which the step ended last, and its state.
 -- What is to be done to all steps (`start`, `cancel`, `free`, `withdraw`) is an entry of the outbox `<workflow>:<what>-<generation>`.
 -- WORKFLOW_DRAFTS has the tasks of one that a tick has started, as CBOR, until its steps are accepted. The first that follows it is then what
--- accepts these (`begin:`), in an entry of its own, `<workflow>:begin-1`.
+-- accepts these (`begin:`), in an entry of its own, `<workflow>:begin-1`. The last that follow a workflow are its webhooks (`webhooks` of the state says
+-- how many), which are told how it ended: `<workflow>:ended-<generation>`.
 
 -- How far a workflow is; nil when there is none, or another program has spoilt it.
 function Q.read_workflow(id)
@@ -16,7 +17,9 @@ function Q.tell_steps(id, flow, what)
   local followers = redis.call('HGET', Q.FOLLOWERS, id)
   if not followers then return end
   local done = string.find(followers, '^begin%p') and 1 or 0
-  Q.append_to_outbox({ { id = id, followers = followers, state = what, done = done, number = what .. '-' .. flow.generation } })
+  local till = Q.count_followers(followers) - (flow.webhooks or 0)
+  local number = what .. '-' .. flow.generation
+  Q.append_to_outbox({ { id = id, followers = followers, state = what, done = done, till = till, number = number } })
 end
 
 -- The state of a workflow as the event stream tells it (WorkflowNews in store/event-entry.ts).
@@ -30,6 +33,10 @@ function Q.end_workflow(id, flow, state)
   Q.tell_workflow(id, flow)
   redis.call('ZREM', Q.WORKFLOW_DEADLINES, id)
   redis.call('ZADD', Q.WORKFLOW_ENDED, Q.NOW_TEXT, id)
+  local followers = flow.webhooks and redis.call('HGET', Q.FOLLOWERS, id)
+  if not followers then return end
+  local done = Q.count_followers(followers) - flow.webhooks
+  Q.append_to_outbox({ { id = id, followers = followers, state = state, done = done, number = 'ended-' .. flow.generation } })
 end
 
 -- One that was not committed is over, and its steps with it.
