@@ -77,16 +77,19 @@ export interface AcceptDeps {
 }
 
 export function createAccept({ registry, producer, durable, keyOwners, limits, log }: AcceptDeps): Accept {
-  const batchers = new Map<Producer, Batcher>();
+  const batcher = createBatcher(producer);
+  const durableBatchers = new Map<Producer, Batcher>();
 
   function producerFor(level: Durability = 'memory'): Producer {
     return level === 'memory' || !durable ? producer : durable.at(level);
   }
 
   function batcherOf(one: Producer): Batcher {
-    const batcher = batchers.get(one) ?? createBatcher(one);
-    batchers.set(one, batcher);
-    return batcher;
+    // What nearly every task needs.
+    if (one === producer) return batcher;
+    const own = durableBatchers.get(one) ?? createBatcher(one);
+    durableBatchers.set(one, own);
+    return own;
   }
 
   function logging<Result>(prepare: () => Result): Result {

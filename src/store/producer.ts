@@ -81,15 +81,17 @@ export function createProducer(client: Redis, rounds?: Rounds): Producer {
     return reply;
   }
 
-  async function sendWritten(
+  /** @returns a verdict for each of the tasks */
+  async function sendInRound(
+    { run }: Rounds,
     place: Place,
-    { args, order, ids }: Written,
+    tasks: readonly NewTask[],
+    { args, order }: Written,
   ): Promise<ReadonlyMap<number, Verdict>> {
-    if (!rounds) return readVerdicts(await send(place, args), order);
-    const { reply, reached } = await rounds.run(place, (onWritten) => send(place, args, onWritten));
+    const { reply, reached } = await run(place, (onWritten) => send(place, args, onWritten));
     const found = readVerdicts(reply, order);
     return new Map(
-      ids.map((id, at) => [at, { ...(found.get(at) ?? { word: 'accepted' as const, id }), reached }]),
+      tasks.map(({ id }, at) => [at, { ...(found.get(at) ?? { word: 'accepted' as const, id }), reached }]),
     );
   }
 
@@ -104,7 +106,8 @@ export function createProducer(client: Redis, rounds?: Rounds): Producer {
         try {
           // Also a repeat sends what was sent first.
           written ??= await read();
-          return await sendWritten(place, written);
+          if (rounds) return await sendInRound(rounds, place, tasks, written);
+          return readVerdicts(await send(place, written.args), written.order);
         } catch (error) {
           giveUpAt = Math.min(giveUpAt, performance.now() + REPEAT_WITHIN_MS);
           const leftMs = giveUpAt - performance.now();
@@ -121,7 +124,6 @@ export function createProducer(client: Redis, rounds?: Rounds): Producer {
 interface Written {
   readonly args: readonly ScriptArgument[];
   readonly order: readonly number[];
-  readonly ids: readonly string[];
 }
 
 function writeTasks(tasks: readonly NewTask[]): Written {
@@ -138,7 +140,7 @@ function writeTasks(tasks: readonly NewTask[]): Written {
     const { id, content, lane, extras } = tasks[at] as NewTask;
     args.push(id, content, lane, JSON.stringify(extras ?? {}));
   }
-  return { args, order, ids: tasks.map(({ id }) => id) };
+  return { args, order };
 }
 
 /** The last words of the reply of enqueue.lua, which say something of the queue and of none of the tasks. */
