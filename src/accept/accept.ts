@@ -52,6 +52,8 @@ export interface Accept {
    * @throws PopfleetError as `send`; `accepted` among its extensions is how many were accepted at least
    */
   sendMany(count: number, taskAt: (index: number) => Prepared): Promise<ReadonlyMap<number, Verdict>>;
+  /** Around sending prepared tasks in another way than by `send`, as steps of a workflow are. */
+  around<T>(tasks: readonly Prepared[], send: () => Promise<T>): Promise<T>;
   /** Whether a record may be kept in a queue. @throws PopfleetError `invalid-input`, `forbidden`, `queue-full` */
   admitQueue(queue: string, sender: Pick<Sender, 'queues'>): Promise<void>;
   /**
@@ -136,6 +138,8 @@ export function createAccept({ registry, producer, durable, keyOwners, limits, l
     },
 
     sendMany: (count, taskAt) => sendMany(producerFor, count, taskAt),
+
+    around: (_tasks, send) => send(),
 
     async admitQueue(queue, sender) {
       demandQueue(sender, queue, ALONE);

@@ -7,16 +7,27 @@ import type { Prepared } from './new-task.ts';
 /** The same acceptance, traced when the program has registered an SDK of OpenTelemetry. */
 export function traced(accept: Accept): Accept {
   if (!IS_TRACING) return accept;
-  /** One that is not sent (a dry run, a repeat) never ends, and no SDK reports it. */
-  const spans = new WeakMap<Prepared['task'], Span>();
+  /**
+   * By the bytes of their contents: a child, or a member of a batch, is sent as another object, under another id. One that is not sent
+   * (a dry run, a repeat) never ends, and no SDK reports it.
+   */
+  const spans = new WeakMap<Uint8Array, Span>();
+
+  function end(tasks: readonly Prepared[], fault?: Error): void {
+    for (const { queue, task } of tasks) {
+      const span = spans.get(task.content);
+      span?.set(attributesOf(queue, task.id));
+      span?.end(fault);
+    }
+  }
 
   async function ending<T>(work: Promise<T>, tasks: readonly Prepared[]): Promise<T> {
     try {
       const done = await work;
-      for (const { task } of tasks) spans.get(task)?.end();
+      end(tasks);
       return done;
     } catch (error) {
-      for (const { task } of tasks) spans.get(task)?.end(error instanceof Error ? error : undefined);
+      end(tasks, error instanceof Error ? error : undefined);
       throw error;
     }
   }
@@ -26,10 +37,10 @@ export function traced(accept: Accept): Accept {
     prepare(call, sender, position, step) {
       const span = startSend(call.type, sender.traceparent);
       const prepared = accept.prepare(call, { ...sender, traceparent: span?.traceparent }, position, step);
-      if (span) spans.set(prepared.task, span);
-      span?.set(attributesOf(prepared.queue, prepared.task.id));
+      if (span) spans.set(prepared.task.content, span);
       return prepared;
     },
+    around: (tasks, send) => ending(accept.around(tasks, send), tasks),
     send: (prepared) => ending(accept.send(prepared), [prepared]),
     sendMany(count, taskAt) {
       const tasks: Prepared[] = [];

@@ -40,7 +40,7 @@ export interface AcceptWorkflow {
 }
 
 export interface AcceptWorkflowDeps {
-  readonly accept: Pick<Accept, 'prepare' | 'admitMany'>;
+  readonly accept: Pick<Accept, 'prepare' | 'admitMany' | 'around'>;
   readonly store: Workflows;
 }
 
@@ -54,20 +54,15 @@ export function createAcceptWorkflow({ accept, store }: AcceptWorkflowDeps): Acc
         const known = await store.findKey(plan.home, plan.key);
         if (known) return replayed(plan, known, requestDigest(call));
       }
-      await accept.admitMany(
-        steps.map(({ prepared }) => prepared),
-        sender,
-      );
+      const prepared = steps.map((step) => step.prepared);
+      await accept.admitMany(prepared, sender);
       const links = plan.steps.map(({ id: task, queue }) => writeLink({ kind: 'step', queue, id: task }));
       const opened = await store.open(plan, requestDigest(call), links.join(' '));
       if (opened.word === 'replayed' || opened.word === 'conflict') return replayed(plan, opened);
-      await commitOrWithdraw(store, plan.home, id, 1, async () => {
-        await acceptSteps(
-          store,
-          plan,
-          steps.map(({ prepared }) => prepared.task),
-        );
-      });
+      const tasks = prepared.map(({ task }) => task);
+      await accept.around(prepared, () =>
+        commitOrWithdraw(store, plan.home, id, 1, () => acceptSteps(store, plan, tasks)),
+      );
       return { id, home: plan.home, isReplayed: false };
     },
 

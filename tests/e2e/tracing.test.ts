@@ -99,6 +99,19 @@ test('a task is a span where it is accepted and one for each run, in the trace o
   expect((await call(`${url()}/v1/tasks/${ids[0]}`)).body['traceparent']).toContain(
     traces[0]?.find(({ kind }) => kind === PRODUCER)?.spanContext.spanId,
   );
+
+  // A child, a member of a batch and the step of a workflow have them too, under the ids that they get when they are sent.
+  const parent = await post(`${url()}/v1/tasks?wait=30`, { type: 'spawns', input: {} });
+  const batched = await post(`${url()}/v1/batches`, {});
+  const members = await post(`${url()}/v1/batches/${String(batched.body['id'])}/tasks`, batch.slice(1));
+  const flow = await post(`${url()}/v1/workflows`, { tasks: { only: { type: 'charge', input: {} } } });
+  const [member] = members.body['items'] as { id: string }[];
+  const [step] = flow.body['steps'] as { task: string }[];
+  for (const id of [String(parent.body['result']), member?.id ?? '', step?.task ?? '']) {
+    const [send, run] = (await whole(id)).toSorted((one, other) => order(one) - order(other));
+    expect(send).toMatchObject({ name: 'send charge', kind: PRODUCER });
+    expect(run?.parentSpanContext).toEqual(expect.objectContaining({ spanId: send?.spanContext.spanId }));
+  }
 });
 
 /** The acceptance first, then the run, then what is below that. */

@@ -170,6 +170,7 @@ export class FlowModel {
         task: { id: this.clock.newTaskId(), content: encodeContent('add', {}), lane: 'normal' as const },
       }),
       admitMany: async () => undefined,
+      around: <T>(_: unknown, send: () => Promise<T>) => send(),
     };
     return createAcceptWorkflow({ accept, store });
   }

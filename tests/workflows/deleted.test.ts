@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { decodeTrusted } from '../../src/protocol/cbor.ts';
 import { decodeContent, encodeContent } from '../../src/protocol/message.ts';
 import { homeOf, keyOf } from '../../src/store/keys.ts';
-import { acceptWaiting, type NeedPolicy, needOf } from '../../src/store/needs.ts';
+import { acceptWaiting, needOf } from '../../src/store/needs.ts';
 import { createOperations, operate } from '../../src/store/operations.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createOutbox, writeFollower, writeLink } from '../../src/store/outbox.ts';
@@ -62,7 +62,7 @@ test.each(CASES)('deleted %s, needed with onNeedFailed %s, accepted with %j', as
   const [id = ''] = await enqueue(1, { ...extras, follower: links.join(' ') });
   const need = { need: needOf(id, 1), name: 'first' };
   await acceptWaiting(client, QUEUE, [
-    { id: waiting, content, lane: 'normal', needs: [need], onNeedFailed: policy as NeedPolicy },
+    { id: waiting, content, lane: 'normal', needs: [need], onNeedFailed: policy },
   ]);
   await WAYS[way]?.(client, clock, id);
   await relayAll();
@@ -78,7 +78,7 @@ test.each(CASES)('deleted %s, needed with onNeedFailed %s, accepted with %j', as
       name: 'NeedFailed',
       cause: { name: 'NeedGone' },
     });
-  const follower = (await client.hgetallBuffer(keyOf(PLACE, 'contents'))) as Record<string, Buffer>;
+  const follower = await client.hgetallBuffer(keyOf(PLACE, 'contents'));
   const causes = Object.values(follower).map((bytes) => decodeContent(bytes).options['cause']);
   expect(causes.filter((cause) => cause !== undefined)).toMatchObject([{ id, state: 'cancelled' }]);
   expect(await countsOf(client, QUEUE)).toMatchObject({ accepted: 3 });
