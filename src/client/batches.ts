@@ -1,7 +1,7 @@
 // Batches: tasks that are counted together.
 
 import { newKey } from './new-key.ts';
-import type { TaskOptions } from './shapes.ts';
+import type { TaskOptions, TaskRow } from './shapes.ts';
 import type { ManyTask } from './task-types.ts';
 import type { Transport } from './transport.ts';
 
@@ -70,6 +70,12 @@ export interface Batches {
   /** It takes no more tasks. */
   close(id: string, options?: CallOptions): Promise<BatchView>;
   get(id: string, options?: CallOptions): Promise<BatchView>;
+  /** A page of its tasks that are dead or cancelled, in the order in which they were added (those of one call by their queues). */
+  failed(
+    id: string,
+    query?: { readonly limit?: number; readonly cursor?: string },
+    options?: CallOptions,
+  ): Promise<{ readonly items: readonly TaskRow[]; readonly next?: string }>;
   /** A page, newest first. */
   list(
     query?: { readonly limit?: number; readonly cursor?: string },
@@ -94,6 +100,8 @@ export function createBatches(transport: Transport): Batches {
     close: (id, { signal } = {}) =>
       transport.json({ method: 'POST', path: path(id, '/close'), body: {}, signal }),
     get: (id, { signal } = {}) => transport.json({ method: 'GET', path: path(id), signal }),
+    failed: (id, query = {}, { signal } = {}) =>
+      transport.json({ method: 'GET', path: path(id, '/failed'), query, signal }),
     list: (query = {}, { signal } = {}) =>
       transport.json({ method: 'GET', path: '/v1/batches', query, signal }),
   };

@@ -4,6 +4,7 @@
 import type { Redis } from 'ioredis';
 import { derivedTaskId, timeOfTaskId } from '../protocol/task-id.ts';
 import { endpointRulesOf, recordWebhooks } from './endpoint-rules.ts';
+import { failedMembers } from './failed-members.ts';
 import { createInspector } from './inspector.ts';
 import { homeOf, keyOf, nameOf, type Place, placeOf } from './keys.ts';
 import { writeLink } from './outbox.ts';
@@ -103,6 +104,16 @@ export interface Batches {
   /** Takes no more members. @returns false when there is no such batch */
   close(home: string, id: string): Promise<boolean>;
   find(id: string, queues: readonly string[]): Promise<BatchRecord | undefined>;
+  /**
+   * Members whose latest end was no success, in the order of their numbers.
+   * @param from the first number that is looked at
+   * @returns at most `limit` numbers; `next`: where to go on, when there may be more
+   */
+  failed(
+    record: BatchRecord,
+    limit: number,
+    from: number,
+  ): Promise<{ readonly numbers: readonly number[]; readonly next?: number }>;
   /** Newest first. @param before id behind which the page begins */
   list(queues: readonly string[], limit: number, before?: string): Promise<readonly BatchRecord[]>;
 }
@@ -197,6 +208,7 @@ export function createBatches(client: Redis, onAppended: (place: Place) => void 
       const found = await Promise.all(queues.map((queue) => readBatch(client, homeOf(queue), id)));
       return found.find((record) => record !== undefined);
     },
+    failed: (record, limit, from) => failedMembers(client, record, limit, from),
     async list(queues, limit, before) {
       const range = before === undefined ? '+' : `(${before}`;
       const pages = await Promise.all(

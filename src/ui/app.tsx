@@ -14,6 +14,8 @@ import { SignIn } from './sign-in.tsx';
 import { WorkersScreen } from './workers.tsx';
 
 const AuditScreen = lazy(async () => (await import('./audit.tsx')).AuditScreen);
+const BatchScreen = lazy(async () => (await import('./batch.tsx')).BatchScreen);
+const BatchesScreen = lazy(async () => (await import('./batches.tsx')).BatchesScreen);
 const DeadScreen = lazy(async () => (await import('./dead.tsx')).DeadScreen);
 const DeadGroupScreen = lazy(async () => (await import('./dead-group.tsx')).DeadGroupScreen);
 const OperationsScreen = lazy(async () => (await import('./operations.tsx')).OperationsScreen);
@@ -52,6 +54,10 @@ function screenOf({ path, query }: Place): Screen {
       return name === undefined
         ? { title: 'Workflows', body: <WorkflowsScreen query={query} /> }
         : { title: `Workflow ${name.slice(0, 8)}`, body: <WorkflowScreen key={name} id={name} /> };
+    case 'batches':
+      return name === undefined
+        ? { title: 'Batches', body: <BatchesScreen query={query} /> }
+        : { title: `Batch ${name.slice(0, 8)}`, body: <BatchScreen key={name} id={name} /> };
     case 'dead':
       return name === undefined
         ? { title: 'Dead letters', body: <DeadScreen query={query} /> }

@@ -17,6 +17,7 @@ const NAVIGATION: readonly (readonly [path: string, word: string, drawing: strin
   ['queues', 'Queues', 'M4 6h12M4 10h12M4 14h8'],
   ['tasks', 'Tasks', 'M4 5h3v3H4zM4 12h3v3H4zM10 6.500h6M10 13.500h6'],
   ['workflows', 'Workflows', 'M3 7.500h4v5H3zM13 3h4v5h-4zM13 12h4v5h-4zM7 10h3V5.500h3M10 10v4.500h3'],
+  ['batches', 'Batches', 'M4 4h8v8H4zM7 12v3.500h9V7h-4'],
   ['dead', 'Dead letters', 'M10 3 18 16.500H2zM10 8v4M10 14v.010'],
   ['workers', 'Workers', 'M6 6h8v8H6zM8 3v3M12 3v3M8 14v3M12 14v3M3 8h3M3 12h3M14 8h3M14 12h3'],
   ['schedules', 'Schedules', 'M10 3.500a6.500 6.500 0 1 0 .010 0M10 6.500V10l2.500 2'],

@@ -13,6 +13,7 @@ const PLACES = new Map<string, readonly [path: readonly string[], word: string]>
   ['q', [['queues'], 'Queues']],
   ['t', [['tasks'], 'Tasks']],
   ['l', [['workflows'], 'Workflows']],
+  ['b', [['batches'], 'Batches']],
   ['d', [['dead'], 'Dead letters']],
   ['w', [['workers'], 'Workers']],
   ['s', [['schedules'], 'Schedules']],

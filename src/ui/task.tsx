@@ -13,7 +13,7 @@ import { Copy } from './copy.tsx';
 import { Action, Card, Chip, Empty, Facts, IdLine, Loading, ProblemBox, Time } from './parts.tsx';
 import { OfWorkflow } from './of-workflow.tsx';
 import { Payload } from './payload.tsx';
-import { linkTo, linkToQueue, linkToWorkflow } from './place.ts';
+import { linkTo, linkToBatch, linkToQueue, linkToWorkflow } from './place.ts';
 import { useResource } from './resource.ts';
 import { RetryEdited } from './retry-edited.tsx';
 import { linkToTasks } from './search.ts';
@@ -129,6 +129,10 @@ function Unknown({ id }: { readonly id: string }) {
         <code>{id}</code>
       </p>
       <p>Finished tasks are kept for as long as the fleet is set to keep them, then they are removed.</p>
+      <p>
+        Look for it among <a href={linkToWorkflow(id)}>workflows</a> and <a href={linkToBatch(id)}>batches</a>
+        .
+      </p>
       <a href={linkTo(['tasks'])}>All tasks</a>
     </Empty>
   );

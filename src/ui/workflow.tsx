@@ -8,6 +8,7 @@ import { Action, Card, Chip, Empty, Facts, IdLine, Mark, Pending, Table, Ticking
 import { linkTo, linkToQueue, linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
 import { may } from './shared.ts';
+import { Shares } from './shares.tsx';
 import { NoRead } from './with-fleet.tsx';
 import { hasFailed, percentOf } from './step-node.tsx';
 import { WorkflowGraph } from './workflow-graph.tsx';
@@ -126,7 +127,7 @@ function About({ workflow }: { readonly workflow: Workflow }) {
         </ul>
       }
     >
-      <Shares steps={steps} />
+      <Shares of={countsOf(steps)} />
       <Facts
         isWide
         of={[
@@ -147,21 +148,6 @@ function About({ workflow }: { readonly workflow: Workflow }) {
         ]}
       />
     </Card>
-  );
-}
-
-/** The states of all steps as shares of one bar. The legend beside it says the same in words. */
-function Shares({ steps }: { readonly steps: readonly WorkflowStep[] }) {
-  let x = 0;
-  return (
-    <svg class="shares" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">
-      {countsOf(steps).map(([state, count]) => {
-        const width = (count / steps.length) * 1_000;
-        const bar = <rect key={state} class={`share is-${state}`} x={x} width={width} height="10" />;
-        x += width;
-        return bar;
-      })}
-    </svg>
   );
 }
 

@@ -131,9 +131,15 @@ test('an open one takes tasks while others of it have ended; one that fails is r
   expect(await whatFollowed('open', 1)).toEqual(['open complete dead']);
   broken.delete('bad');
   const [, bad] = added.body['items'] as { id: string }[];
+  const failed = await call(`${url}/${id}/failed`);
+  expect(failed.body).toMatchObject({
+    items: [{ id: bad?.id, state: 'dead', error: { name: 'PermanentError' } }],
+  });
+  expect(failed.body['next']).toBeUndefined();
   expect((await post(`${server.url()}/v1/tasks/${bad?.id}/retry`, {})).status).toBeLessThan(300);
   expect(await whatFollowed('open', 2)).toEqual(['open complete dead', 'open success succeeded']);
   expect(await look(id)).toMatchObject({ state: 'succeeded', counts: { ended: 3, succeeded: 3, dead: 0 } });
+  expect((await call(`${url}/${id}/failed`)).body).toEqual({ items: [] });
 });
 
 test('one without tasks ends when it is closed; a cancelled or deleted task counts', async () => {
@@ -153,6 +159,17 @@ test('one without tasks ends when it is closed; a cancelled or deleted task coun
     counts: { members: 3, ended: 3, cancelled: 3 },
   });
   expect(await whatFollowed('gone', 1)).toEqual(['gone complete cancelled']);
+  // Those of one call stand by their queues. One that was deleted is counted, and shown as long as its row stays.
+  const page = async (cursor: string): Promise<Answer> => call(`${url}/${id}/failed?limit=2${cursor}`);
+  expect((await page('')).body).toMatchObject({
+    items: [
+      { id: ids[0], state: 'cancelled' },
+      { id: ids[2], state: 'cancelled' },
+    ],
+    next: '2',
+  });
+  expect((await page('&cursor=2')).body['next']).toBeUndefined();
+  expect((await call(`${url}/${id}/failed?cursor=x`)).body).toMatchObject({ code: 'invalid-query' });
 });
 
 test('a task whose key has made it before is none of the batch', async () => {

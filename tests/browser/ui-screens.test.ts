@@ -16,23 +16,9 @@ const INPUT = { one: 1, two: 2 };
 const admin = makeKey();
 const reader = makeKey(['read']);
 const sender = makeKey(['enqueue']);
-const {
-  server,
-  page,
-  serve,
-  context,
-  startWorker,
-  open,
-  goTo,
-  beat,
-  tabTo,
-  send,
-  sendMany,
-  until,
-  violations,
-  faultsNow,
-  faultsZoomed,
-} = useDashboard();
+const dashboard = useDashboard();
+const { server, page, serve, context, startWorker, open, goTo, beat, tabTo } = dashboard;
+const { send, sendMany, until, violations, faultsNow, faultsZoomed } = dashboard;
 let guarded: Server;
 
 beforeAll(async () => {
@@ -53,6 +39,8 @@ describe.skipIf(!hasBrowser)('every screen', () => {
     ['tasks/01a2b3c4-0000-7000-8000-000000000000', 'There is no such task'],
     ['workflows', 'Workflows'],
     ['workflows/01a2b3c4-0000-7000-8000-000000000000', 'There is no such workflow'],
+    ['batches', 'Batches'],
+    ['batches/01a2b3c4-0000-7000-8000-000000000000', 'There is no such batch'],
     ['workers', 'Workers'],
     ['schedules', 'Schedules'],
     ['types', 'Types'],

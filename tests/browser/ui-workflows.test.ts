@@ -1,10 +1,11 @@
-// The dashboard of workflows: the list, the graph, the steps.
+// The dashboard of workflows (the list, the graph, the steps) and of batches.
 
 import type { Locator } from 'playwright-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hasBrowser } from '../support/browser.ts';
 import { useDashboard } from '../support/dashboard.ts';
-import { post } from '../support/http.ts';
+import { eventually } from '../support/eventually.ts';
+import { call, post } from '../support/http.ts';
 
 const INPUT = { one: 1, two: 2 };
 const { server, page, startWorker, open, faultsNow } = useDashboard();
@@ -67,5 +68,55 @@ describe.skipIf(!hasBrowser)('workflows', () => {
     await page().getByRole('link', { name: 'a graph' }).click();
     expect(new URL(page().url()).hash).toBe(`#/workflows/${id}`);
     await node('breaks', 'dead').waitFor();
+  });
+});
+
+describe.skipIf(!hasBrowser)('batches', () => {
+  test('a batch: from the list by keys, how far it is, which tasks failed, one of them retried, and it is closed', async () => {
+    const { body } = await post(`${server().url()}/v1/batches`, {
+      name: 'letters',
+      then: { complete: { type: 'add', input: INPUT, queue: 'mail' } },
+    });
+    const flaky = { type: 'flaky', input: { failures: 1 }, maxAttempts: 1 };
+    const later = { type: 'add', input: INPUT, delayMs: 3_600_000 };
+    const added = await post(`${server().url()}/v1/batches/${String(body['id'])}/tasks`, [
+      { type: 'add', input: INPUT },
+      flaky,
+      later,
+    ]);
+    const [, bad, last] = (added.body['items'] as { readonly id: string }[]).map(
+      ({ id }) => `${server().url()}/v1/tasks/${id}`,
+    );
+    await open(`${server().url()}/ui/#/tasks/${String(body['id'])}`);
+    // An id alone does not say of what it is.
+    await page().getByRole('link', { name: 'batches', exact: true }).waitFor();
+    await page().keyboard.press('g');
+    await page().keyboard.press('b');
+    await page().getByRole('heading', { level: 1, name: 'Batches' }).waitFor();
+    await page().getByRole('link', { name: 'letters', exact: true }).waitFor();
+    await page().keyboard.press('j');
+    await page().keyboard.press('Enter');
+    await page()
+      .getByRole('heading', { level: 1, name: /^letters/ })
+      .waitFor();
+    await page().getByRole('heading', { name: '2 of 3 tasks ended' }).waitFor();
+    const failed = page().getByRole('region', { name: 'Tasks that did not succeed' });
+    await failed.getByText('RangeError').waitFor();
+    expect(await faultsNow('a batch')).toEqual([]);
+    await failed.getByRole('button', { name: /^Retry / }).click();
+    await eventually(async () => {
+      const { body: task } = await call(bad ?? '');
+      return task['state'] === 'dead' && (task['errors'] as unknown[]).length === 2;
+    });
+    // With another input it succeeds, and is none of them any more.
+    await post(`${bad}/retry`, { input: { failures: 0 } });
+    await failed.waitFor({ state: 'detached' });
+    await page().getByText('2 succeeded').waitFor();
+    await page().getByRole('button', { name: 'Close' }).click();
+    await page().getByRole('dialog', { name: 'Close' }).getByRole('button', { name: 'Close' }).click();
+    await page().locator('h1 .is-running').waitFor();
+    await post(`${last}/cancel`, {});
+    await page().locator('h1 .is-cancelled').waitFor();
+    await page().getByText('(accepted)').waitFor();
   });
 });

@@ -100,6 +100,7 @@ const ROUTES: readonly Row[] = [
   ['POST', '/v1/batches', 'enqueue', {}],
   ['GET', '/v1/batches', 'read'],
   ['GET', '/v1/batches/BATCH', 'read'],
+  ['GET', '/v1/batches/BATCH/failed', 'read'],
   ['POST', '/v1/batches/BATCH/tasks', 'enqueue', [{ type: 'add', input: INPUT }]],
   ['POST', '/v1/batches/BATCH/close', 'enqueue'],
   ['GET', '/v1/workflows', 'read'],

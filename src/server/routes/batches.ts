@@ -7,9 +7,10 @@ import { BatchSchema } from '../../protocol/batch.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { readTaskId } from '../../protocol/task-id.ts';
 import { noList, validate } from '../../protocol/validate.ts';
-import type { BatchRecord } from '../../store/batches.ts';
+import { type BatchRecord, memberId } from '../../store/batches.ts';
 import { BatchViewSchema, toBatchView } from '../../views/batch-view.ts';
 import { named, refTo } from '../../views/component.ts';
+import { TaskRowSchema, toTaskRow } from '../../views/task-view.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { noteForAudit } from '../audited.ts';
@@ -23,7 +24,15 @@ import { ENQUEUE_PROBLEMS } from '../call-schema.ts';
 import type { Deps } from '../deps.ts';
 import { withKeyOfHeader } from '../idempotency-key.ts';
 import { answerMade, madeContract } from '../made.ts';
-import { type Operation, pageLimit, readQuery, ROWS_A_PAGE, type Route, route } from '../operation.ts';
+import {
+  integerEntry,
+  type Operation,
+  pageLimit,
+  readQuery,
+  ROWS_A_PAGE,
+  type Route,
+  route,
+} from '../operation.ts';
 import { durabilityHeader } from '../receipt.ts';
 import { senderOf } from '../sender.ts';
 import { BATCH_BODIES, ITEM_LIMITS, readBatchItems } from './batch.ts';
@@ -31,6 +40,12 @@ import { BATCH_BODIES, ITEM_LIMITS, readBatchItems } from './batch.ts';
 const listEntries = {
   limit: pageLimit('Batches'),
   cursor: v.optional(v.pipe(v.string(), v.uuid('must be what `next` of a page said'))),
+};
+
+const MOST_MEMBERS = 1_000_000;
+const failedEntries = {
+  limit: pageLimit('Tasks'),
+  cursor: integerEntry(0, MOST_MEMBERS, 'What `next` of a page said.'),
 };
 
 type BatchesDeps = Pick<
@@ -101,6 +116,7 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
     route('GET', '/v1/batches/:batch', GET_ONE, async (c) =>
       answer(c, 200, toBatchView(await find(c), c.get('basePath'))),
     ),
+    failedRoute(deps, find),
     route('POST', '/v1/batches/:batch/tasks', ADD, async (c) => {
       const { plan, progress } = await find(c);
       if (progress.isClosed) throw closed();
@@ -119,6 +135,22 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
       return answer(c, 200, toBatchView(await find(c), c.get('basePath')));
     }),
   ];
+}
+
+function failedRoute(
+  { batches, inspector }: BatchesDeps,
+  find: (c: Context<AppEnv>) => Promise<BatchRecord>,
+): Route {
+  return route('GET', '/v1/batches/:batch/failed', FAILED, async (c) => {
+    const { limit = ROWS_A_PAGE, cursor = 0 } = readQuery(c, failedEntries);
+    const record = await find(c);
+    const queues = new Set(await visibleQueues(inspector, c.get('caller')));
+    const { numbers, next } = await batches.failed(record, limit, cursor);
+    const ids = numbers.map((number) => memberId(record.plan.id, number));
+    const tasks = await Promise.all(ids.map((id) => inspector.task(id, queues)));
+    const items = tasks.flatMap((task) => (task ? [toTaskRow(task, c.get('basePath'))] : []));
+    return answer(c, 200, next === undefined ? { items } : { items, next: String(next) });
+  });
 }
 
 function closed(): PopfleetError {
@@ -170,6 +202,22 @@ const GET_ONE: Operation = {
   scope: 'read',
   answers: { 200: ONE },
   problems: ['not-found'],
+};
+const FAILED: Operation = {
+  id: 'listFailedOfBatch',
+  tag: 'batches',
+  summary: 'Tasks of a batch that are dead or cancelled',
+  description:
+    'In the order in which they were added, those of one call by their queues. Those whose rows are gone are left out.',
+  scope: 'read',
+  query: failedEntries,
+  answers: {
+    200: {
+      description: 'A page. `next` is the cursor of the next one.',
+      schema: v.object({ items: v.array(TaskRowSchema), next: v.exactOptional(v.string()) }),
+    },
+  },
+  problems: ['not-found', 'invalid-query'],
 };
 const ADD: Operation = {
   id: 'addToBatch',
