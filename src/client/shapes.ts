@@ -311,6 +311,8 @@ export interface ErrorGroupView {
   readonly total: number;
   readonly firstSeenAt: string;
   readonly lastSeenAt: string;
+  /** How often a task has died of it in each hour up to the newest with one, the newest last; 24 at most. */
+  readonly hours?: { readonly latestAt: string; readonly counts: readonly number[] };
   /** Id of its newest dead task; of the one that died last when none is dead now. */
   readonly sample: string;
 }

@@ -34,7 +34,19 @@ export interface ErrorGroup {
   readonly lastSeenAt: number;
   /** Id of the newest task of it that is dead now; when none is, of the one that died last. */
   readonly sample: string;
+  /** `undefined`: it has died of it under a release that did not count them. */
+  readonly hours: Hours | undefined;
 }
+
+/** Deaths by the hour. */
+export interface Hours {
+  /** When the newest hour that has any began, in milliseconds since 1970. */
+  readonly latestAt: number;
+  /** In each hour up to that one, the newest last; 24 at most. */
+  readonly counts: readonly number[];
+}
+
+const HOUR_MS = 3_600_000;
 
 /** A group among those of all queues, which are in the order of `lastSeenAt`, the latest first. */
 export type GroupPosition = Pick<ErrorGroup, 'queue' | 'fingerprint' | 'lastSeenAt'>;
@@ -128,6 +140,22 @@ function together(one: ErrorGroup, other: ErrorGroup): ErrorGroup {
     total: one.total + other.total,
     firstSeenAt: Math.min(one.firstSeenAt, other.firstSeenAt),
     sample: latest.dead === 0 && before.dead > 0 ? before.sample : latest.sample,
+    hours: addHours(one.hours, other.hours),
+  };
+}
+
+function addHours(one: Hours | undefined, other: Hours | undefined): Hours | undefined {
+  if (!one || !other) return one ?? other;
+  const latestAt = Math.max(one.latestAt, other.latestAt);
+  const countsOf = ({ latestAt: at, counts }: Hours, hour: number): number =>
+    counts.at(counts.length - 1 - hour + (latestAt - at) / HOUR_MS) ?? 0;
+  const all = Math.max(...[one, other].map((of) => of.counts.length + (latestAt - of.latestAt) / HOUR_MS));
+  return {
+    latestAt,
+    counts: Array.from(
+      { length: all },
+      (_, nth) => countsOf(one, all - 1 - nth) + countsOf(other, all - 1 - nth),
+    ),
   };
 }
 
@@ -150,13 +178,30 @@ async function readPart(client: Redis, place: Place, fingerprint: string): Promi
 
 const BEYOND = 'failures of further kinds: at most 1,000 are counted one by one';
 
-/** The group `other` has none of these. */
-function readAbout(json: string): Pick<ErrorGroup, 'type' | 'name' | 'message'> {
+/** As error-groups.lua writes them, the newest first. */
+function readHours(text: string | undefined): Hours | undefined {
+  const [, hour, counts] = /^(\d{1,9}) (\d[\d,]*)$/.exec(text ?? '') ?? [];
+  if (hour === undefined || counts === undefined) return undefined;
+  return { latestAt: Number(hour) * HOUR_MS, counts: counts.split(',').map(Number).toReversed() };
+}
+
+/** The group `other` has no type, name or message. */
+function readAbout(json: string): Pick<ErrorGroup, 'type' | 'name' | 'message' | 'hours'> {
   const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
   try {
-    const { type, name, message } = JSON.parse(json) as Partial<Record<string, unknown>>;
-    return { type: text(type), name: text(name) ?? 'Other', message: text(message) ?? BEYOND };
+    const { type, name, message, hours } = JSON.parse(json) as Partial<Record<string, unknown>>;
+    return {
+      type: text(type),
+      name: text(name) ?? 'Other',
+      message: text(message) ?? BEYOND,
+      hours: readHours(text(hours)),
+    };
   } catch {
-    return { type: undefined, name: 'Other', message: 'what is stored of these failures cannot be read' };
+    return {
+      type: undefined,
+      name: 'Other',
+      message: 'what is stored of these failures cannot be read',
+      hours: undefined,
+    };
   }
 }

@@ -267,6 +267,8 @@ export interface ErrorGroup {
   readonly total: number;
   readonly firstSeenAt: string;
   readonly lastSeenAt: string;
+  /** By the hour, the newest last; a server of a release before has none. */
+  readonly hours?: { readonly latestAt: string; readonly counts: readonly number[] };
   readonly sample: string;
 }
 

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import type { ErrorGroup, ErrorGroups, Task } from './api-types.d.ts';
 import { Choice } from './choice.tsx';
 import { Bulk } from './bulk.tsx';
+import { Export } from './export.tsx';
 import { DeadCount } from './failures.tsx';
 import { plural, toCount, toShortId } from './format.ts';
 import { Copy } from './copy.tsx';
@@ -11,6 +12,7 @@ import { Card, Empty, Facts, Pending, Time } from './parts.tsx';
 import { linkTo, linkToQueue, linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
 import { may, useShared } from './shared.ts';
+import { lastDay, Sparkline } from './sparkline.tsx';
 import { ErrorText } from './task-error.tsx';
 import { NoRead } from './with-fleet.tsx';
 
@@ -44,6 +46,7 @@ export function DeadGroupScreen({ fingerprint }: { readonly fingerprint: string 
           of={[
             ['Dead now', <b key="dead">{toCount(data.dead)}</b>],
             ['In all', toCount(data.total)],
+            ['Last 24 hours', <Sparkline key="hours" of={lastDay(data.items)} />],
             ['First seen', <Time key="first" at={data.firstSeenAt} />],
             ['Last seen', <Time key="last" at={data.lastSeenAt} />],
             ['Fingerprint', <code key="print">{fingerprint}</code>],
@@ -73,13 +76,19 @@ function OfQueue({ group }: { readonly group: ErrorGroup }) {
       ) : may('admin') ? (
         <Acts group={group} />
       ) : (
-        <p class="muted">A key with the scope “admin” may run them again, move or delete them.</p>
+        <>
+          <p class="muted">A key with the scope “admin” may run them again, move or delete them.</p>
+          <div class="actions">
+            <Export group={group} />
+          </div>
+        </>
       )}
     </Card>
   );
 }
 
-function Acts({ group: { queue, fingerprint, dead, name } }: { readonly group: ErrorGroup }) {
+function Acts({ group }: { readonly group: ErrorGroup }) {
+  const { queue, fingerprint, dead, name } = group;
   const { fleet } = useShared();
   const others = (fleet?.queues ?? []).map((one) => one.queue).filter((one) => one !== queue);
   const [to, setTo] = useState('');
@@ -134,6 +143,7 @@ function Acts({ group: { queue, fingerprint, dead, name } }: { readonly group: E
         words={`Removes the ${which}, with their inputs and errors. This cannot be undone.`}
         call={{ action: 'delete', filter }}
       />
+      <Export group={group} />
     </div>
   );
 }

@@ -6,6 +6,7 @@ import { toCount } from './format.ts';
 import { Card, Table, Time } from './parts.tsx';
 import { linkTo, linkToQueue } from './place.ts';
 import { useResource } from './resource.ts';
+import { lastDay, Sparkline } from './sparkline.tsx';
 
 const LATEST = 5;
 const HOUR_MS = 3_600_000;
@@ -25,7 +26,7 @@ export function Failures({
   return (
     <Table
       label={label}
-      heads={['Failure', '#Dead now', '#In all', 'Type', 'Queue', 'First seen', 'Last seen']}
+      heads={['Failure', '#Dead now', '#In all', '24 hours', 'Type', 'Queue', 'First seen', 'Last seen']}
     >
       {groups.map((group) => (
         <tr key={`${group.queue} ${group.fingerprint}`} data-row>
@@ -38,6 +39,9 @@ export function Failures({
             <DeadCount group={group} />
           </td>
           <td class="number">{toCount(group.total)}</td>
+          <td>
+            <Sparkline of={lastDay([group])} />
+          </td>
           <td>{group.type ?? 'several'}</td>
           <td>
             <a href={linkToQueue(group.queue)}>{group.queue}</a>

@@ -21,8 +21,8 @@ const A_CALL = 500;
 const A_PART = 1_000;
 /** So many are counted before an operation, and no more. */
 const MOST_COUNTED = 10_000;
-/** What a page shows is read at every second or third beat at least. */
-const BEATS = 6;
+/** What a page shows is read at every third beat at least. */
+const BEATS = 3;
 
 interface Operation {
   readonly id: string;

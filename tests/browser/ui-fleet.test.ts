@@ -1,4 +1,4 @@
-// The dashboard: dead letters by their causes, operations, the system behind the fleet, schedules and workers.
+// The dashboard: dead letters by their causes, operations, the system behind the fleet, and workers.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -88,6 +88,11 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
       const row = rows.filter({ hasText: `${name} ` }).filter({ hasText: count.toLocaleString('en') });
       expect(await row.count(), name).toBe(1);
     }
+    // All have died within the last hour, or at its end.
+    await rows
+      .filter({ hasText: 'bare text' })
+      .getByRole('img', { name: /^100 in 24 hours/ })
+      .waitFor();
     // The number above counts the same tasks.
     await page().getByText('2,000 tasks have failed for good').waitFor();
   });
@@ -154,6 +159,22 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     await goTo('dead', 'Dead letters');
     await page().getByText('800 tasks have failed for good').waitFor();
     await expect.poll(() => page().locator('.numbers .is-dead').textContent()).toContain('800 dead');
+  });
+
+  test('the tasks of one group are saved as a file', async () => {
+    await openGroup('Error');
+    const [file] = await Promise.all([
+      page().waitForEvent('download'),
+      page()
+        .getByRole('button', { name: `Export from ${QUEUE}` })
+        .click(),
+    ]);
+    const lines = readFileSync(await file.path(), 'utf8')
+      .trimEnd()
+      .split('\n');
+    const tasks = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(new Set(tasks.map(({ id }) => id)).size).toBe(100);
+    expect(tasks[0]).toMatchObject({ state: 'dead', input: { how: 'text' }, error: { name: 'Error' } });
   });
 
   test('one group is moved to another queue, where its tasks run again', async () => {
@@ -245,64 +266,18 @@ describe.skipIf(!hasBrowser)('the system', () => {
     await page().getByLabel('API key').fill(reader.text);
     await page().keyboard.press('Enter');
     await page().getByText('may run them again, move or delete them').waitFor();
-    await expect.poll(() => page().locator('main button').allTextContents()).toEqual(['Copy for an issue']);
+    await expect
+      .poll(() => page().locator('main button').allTextContents())
+      .toEqual(['Copy for an issue', 'Export']);
     await goTo('operations', 'Your key may not see operations');
     await goTo('system', 'System');
     await expect.poll(() => page().locator('main button').allTextContents()).toEqual(['Save diagnostics']);
   });
 });
 
-describe.skipIf(!hasBrowser)('schedules and workers', () => {
-  test('a schedule is typed: when it would run is shown at once, or what is wrong, at the field', async () => {
-    await open(`${server().url()}/ui/#/schedules`, true);
-    await page().getByRole('button', { name: 'New schedule…' }).click();
-    const runs = page().locator('#next-runs li');
-    await page()
-      .getByLabel(/^Pattern/)
-      .fill('0 6 32 * *');
-    await page().locator('#schedule-cron[aria-invalid]').waitFor();
-    await page()
-      .getByLabel(/^Pattern/)
-      .fill('30 6 * * *');
-    await page()
-      .getByLabel(/^Time zone/)
-      .fill('Asia/Kathmandu');
-    await page().getByLabel('Task type').selectOption('add');
-    await page().getByLabel('Input as JSON').fill('{"one":1');
-    await page().getByText('This is no JSON').waitFor();
-    await page().getByLabel('Input as JSON').fill('{"one":1,"two":2}');
-    await expect.poll(() => runs.count()).toBe(5);
-    // Half past six there.
-    const next = await runs
-      .locator('time')
-      .evaluateAll((all) => all.map((one) => one.getAttribute('datetime')));
-    expect(next.filter((at) => at?.includes('T00:45:00')).length).toBeGreaterThanOrEqual(5);
-    expect(await faultsNow('the form of a schedule')).toEqual([]);
-    await page().getByLabel(/^Name/).fill('monsoon');
-    await page().getByRole('button', { name: 'Make it' }).click();
-    const row = page().locator('main tbody tr').filter({ hasText: 'monsoon' });
-    await row.getByText('Asia/Kathmandu').waitFor();
-
-    await row.getByRole('button', { name: 'Run now monsoon' }).click();
-    await page().getByText('monsoon has made a task').waitFor();
-    await eventually(async () => {
-      const { body } = await call(`${server().url()}/v1/tasks?queue=default&type=add`);
-      return (body['items'] as unknown[]).length > 0;
-    });
-    await row.getByRole('button', { name: 'Edit monsoon' }).click();
-    await page().getByLabel('When').selectOption('every');
-    await page()
-      .getByLabel(/^Every/)
-      .fill('90');
-    await page().getByRole('button', { name: 'Save' }).click();
-    await row.getByText('every 1 min 30 s').waitFor();
-    const { body } = await call(`${server().url()}/v1/schedules/monsoon`);
-    expect(body).toMatchObject({ everyMs: 90_000, type: 'add', input: { one: 1, two: 2 } });
-    expect(body['cron']).toBeUndefined();
-  });
-
+describe.skipIf(!hasBrowser)('workers', () => {
   test('a worker is told to be quiet, to go on, and to stop', async () => {
-    await goTo('workers', 'Workers');
+    await open(`${server().url()}/ui/#/workers`, true);
     const row = page().locator('main tbody tr').filter({ hasText: 'default' });
     await row.getByRole('button', { name: /^Quiet / }).click();
     await row.locator('.is-paused', { hasText: 'quiet' }).waitFor();

@@ -1,4 +1,4 @@
-// The dashboard of workflows (the list, the graph, the steps) and of batches.
+// The dashboard of workflows (the list, the graph, the steps), of batches, and of schedules.
 
 import type { Locator } from 'playwright-core';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -118,5 +118,55 @@ describe.skipIf(!hasBrowser)('batches', () => {
     await post(`${last}/cancel`, {});
     await page().locator('h1 .is-cancelled').waitFor();
     await page().getByText('(accepted)').waitFor();
+  });
+});
+
+describe.skipIf(!hasBrowser)('schedules', () => {
+  test('a schedule is typed: when it would run is shown at once, or what is wrong, at the field', async () => {
+    await open(`${server().url()}/ui/#/schedules`, true);
+    await page().getByRole('button', { name: 'New schedule…' }).click();
+    const runs = page().locator('#next-runs li');
+    await page()
+      .getByLabel(/^Pattern/)
+      .fill('0 6 32 * *');
+    await page().locator('#schedule-cron[aria-invalid]').waitFor();
+    await page()
+      .getByLabel(/^Pattern/)
+      .fill('30 6 * * *');
+    await page()
+      .getByLabel(/^Time zone/)
+      .fill('Asia/Kathmandu');
+    await page().getByLabel('Task type').selectOption('add');
+    await page().getByLabel('Input as JSON').fill('{"one":1');
+    await page().getByText('This is no JSON').waitFor();
+    await page().getByLabel('Input as JSON').fill('{"one":1,"two":2}');
+    await expect.poll(() => runs.count()).toBe(5);
+    // Half past six there.
+    const next = await runs
+      .locator('time')
+      .evaluateAll((all) => all.map((one) => one.getAttribute('datetime')));
+    expect(next.filter((at) => at?.includes('T00:45:00')).length).toBeGreaterThanOrEqual(5);
+    expect(await faultsNow('the form of a schedule')).toEqual([]);
+    await page().getByLabel(/^Name/).fill('monsoon');
+    await page().getByRole('button', { name: 'Make it' }).click();
+    const row = page().locator('main tbody tr').filter({ hasText: 'monsoon' });
+    await row.getByText('Asia/Kathmandu').waitFor();
+
+    await row.getByRole('button', { name: 'Run now monsoon' }).click();
+    await page().getByText('monsoon has made a task').waitFor();
+    await eventually(async () => {
+      const { body } = await call(`${server().url()}/v1/tasks?queue=default&type=add`);
+      return (body['items'] as unknown[]).length > 0;
+    });
+    await row.getByRole('button', { name: 'Edit monsoon' }).click();
+    await page().getByLabel('When').selectOption('every');
+    await page()
+      .getByLabel(/^Every/)
+      .fill('90');
+    await page().getByRole('button', { name: 'Save' }).click();
+    await row.getByText('every 1 min 30 s').waitFor();
+    const { body } = await call(`${server().url()}/v1/schedules/monsoon`);
+    expect(body).toMatchObject({ everyMs: 90_000, type: 'add', input: { one: 1, two: 2 } });
+    expect(body['cron']).toBeUndefined();
   });
 });

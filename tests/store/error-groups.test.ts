@@ -12,6 +12,7 @@ import { expectBalanced } from '../support/moves.ts';
 import { KEY, LEASE_MS, openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
 import { startStore } from '../support/store.ts';
 
+const HOUR_MS = 3_600_000;
 const { client } = await startStore(buildScriptsWithClock);
 const operator = createOperator(client);
 const { find, list } = createErrorGroups(client);
@@ -39,6 +40,7 @@ async function die(queue: ScriptedQueue, number: number, resultTtlMs?: number): 
 
 test('a group counts its deaths, and knows how many of its tasks are dead now, and one of them', async () => {
   const queue = await openScriptedQueue(client);
+  await toNextHour(queue);
   const first = await die(queue, 1);
   const firstSeenAt = queue.clock.now();
   await queue.clock.advance(1_000);
@@ -54,6 +56,7 @@ test('a group counts its deaths, and knows how many of its tasks are dead now, a
     firstSeenAt,
     lastSeenAt: firstSeenAt + 1_000,
     sample: second,
+    hours: { latestAt: firstSeenAt, counts: [2] },
   };
   expect(await find([QUEUE], fingerprint(1))).toEqual([group]);
 
@@ -64,9 +67,43 @@ test('a group counts its deaths, and knows how many of its tasks are dead now, a
   await queue.clock.advance(1_000);
   await queue.finish(await queue.take(1), 'dead', { group: groupOf(1) });
   expect(await find([QUEUE], fingerprint(1))).toEqual([
-    { ...group, dead: 1, total: 3, lastSeenAt: firstSeenAt + 2_000 },
+    {
+      ...group,
+      dead: 1,
+      total: 3,
+      lastSeenAt: firstSeenAt + 2_000,
+      hours: { latestAt: firstSeenAt, counts: [3] },
+    },
   ]);
   expect(await find([QUEUE, 'unknown'], fingerprint(2))).toEqual([]);
+});
+
+async function toNextHour({ clock }: ScriptedQueue): Promise<void> {
+  await clock.advance(HOUR_MS - (clock.now() % HOUR_MS));
+}
+
+test('a group knows its deaths of the last day by the hour', async () => {
+  const queue = await openScriptedQueue(client);
+  const hours = async (): Promise<unknown> => (await find([QUEUE], fingerprint(1)))[0]?.hours;
+  await toNextHour(queue);
+  const firstAt = queue.clock.now();
+  await die(queue, 1);
+  await queue.clock.advance(HOUR_MS - 1);
+  await die(queue, 1);
+  expect(await hours()).toEqual({ latestAt: firstAt, counts: [2] });
+  await queue.clock.advance(1);
+  await die(queue, 1);
+  await queue.clock.advance(2 * HOUR_MS);
+  for (let count = 0; count < 11; count += 1) await die(queue, 1);
+  expect(await hours()).toEqual({ latestAt: firstAt + 3 * HOUR_MS, counts: [2, 1, 0, 11] });
+  await queue.clock.advance(22 * HOUR_MS);
+  await die(queue, 1);
+  // The first two hours are more than a day ago.
+  const day = [0, 11, ...Array.from({ length: 21 }, () => 0), 1];
+  expect(await hours()).toEqual({ latestAt: firstAt + 25 * HOUR_MS, counts: day });
+  await queue.clock.advance(24 * HOUR_MS);
+  await die(queue, 1);
+  expect(await hours()).toEqual({ latestAt: firstAt + 49 * HOUR_MS, counts: [1] });
 });
 
 describe('errors that scripts write', () => {

@@ -57,6 +57,18 @@ const GroupSchema = named(
     name: v.string(),
     message: v.pipe(v.string(), v.description('without what differs from task to task, in short')),
     ...counts,
+    hours: v.exactOptional(
+      v.pipe(
+        v.object({
+          latestAt: v.pipe(v.string(), v.description('when the newest hour with one began')),
+          counts: v.pipe(
+            v.array(v.number()),
+            v.description('of each hour up to that, the newest last; 24 at most'),
+          ),
+        }),
+        v.description('how often a task has died of it, by the hour'),
+      ),
+    ),
     sample: v.pipe(
       v.string(),
       v.description('id of its newest dead task; of the one that died last when none is dead now'),
@@ -148,10 +160,13 @@ const GET_ONE: Operation = {
 };
 
 function toView({ firstSeenAt, lastSeenAt, ...group }: ErrorGroup): ErrorGroupView {
-  const { type, ...rest } = group;
+  const { type, hours, ...rest } = group;
   return {
     ...rest,
     ...(type === undefined ? {} : { type }),
+    ...(hours === undefined
+      ? {}
+      : { hours: { latestAt: toTime(hours.latestAt), counts: [...hours.counts] } }),
     firstSeenAt: toTime(firstSeenAt),
     lastSeenAt: toTime(lastSeenAt),
   };

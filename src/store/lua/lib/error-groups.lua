@@ -1,9 +1,33 @@
 -- Dead letters by fingerprint. ERROR_GROUPS has one entry a fingerprint, `<first seen> <how often> <id of the latest> ` and JSON of
--- `{type, name, message}`; ERROR_GROUPS_SEEN has when each was last seen. How many tasks of a group are dead now, the index says
+-- `{type, name, message, hours}`; ERROR_GROUPS_SEEN has when each was last seen. How many tasks of a group are dead now, the index says
 -- (lib/terms.lua): each dead task is found by its fingerprint and by the name of its error.
 
 -- Beyond so many of a queue, failures of a new kind share the group OTHER_GROUP.
 Q.MOST_GROUPS, Q.OTHER_GROUP = 1000, 'other'
+
+-- `hours` of a group are its deaths in each of its last hours: `<hour> <count>,<count>…`, the newest first; an hour is a number since 1970.
+local MOST_HOURS = 24
+
+-- With one death more, now. When the clock was set back, the newest hour has it.
+local function one_more(hours)
+  local now = math.floor(Q.NOW / 3600000)
+  local latest, newest, older = string.match(hours or '', '^(%d+) (%d+)([%d,]*)$')
+  local ahead = latest and now - latest or MOST_HOURS
+  if ahead <= 0 then return latest .. ' ' .. string.format('%d', newest + 1) .. older end
+  if ahead >= MOST_HOURS then return string.format('%d 1', now) end
+  local counts = {}
+  for count in string.gmatch('1' .. string.rep(',0', ahead - 1) .. ',' .. newest .. older, '%d+') do
+    if #counts < MOST_HOURS then counts[#counts + 1] = count end
+  end
+  return string.format('%d ', now) .. table.concat(counts, ',')
+end
+
+-- The JSON of a group (`hours` last), with one death more. \58 is a colon, which stands in the names of keys alone (tests/store/key-names.test.ts).
+local function with_hours(about)
+  local head, hours = string.match(about, '^(.*)"hours"\58"([%d, ]+)"}$')
+  if not head then head = about == '{}' and '{' or string.sub(about, 1, -2) .. ',' end
+  return head .. '"hours"\58"' .. one_more(hours) .. '"}'
+end
 
 -- Counts a task, whose content was loaded, that is dead from now on. `group` is what its worker says: fingerprint, name of the error
 -- as a term has it, and that JSON, with blanks between (store/error-groups.ts); nil, or '', for an error that a script writes.
@@ -31,7 +55,7 @@ function Q.note_death(id, payload, group)
     before = redis.call('HGET', Q.ERROR_GROUPS, key)
   end
   local first, count, known = string.match(before or '', '^(%d+) (%d+) [^ ]+ (.*)$')
-  local words = { first or Q.NOW_TEXT, string.format('%.0f', (count or 0) + 1), id, known or about }
+  local words = { first or Q.NOW_TEXT, string.format('%.0f', (count or 0) + 1), id, with_hours(known or about) }
   redis.call('HSET', Q.ERROR_GROUPS, key, table.concat(words, ' '))
   redis.call('ZADD', Q.ERROR_GROUPS_SEEN, Q.NOW_TEXT, key)
   Q.index(Q.DEAD_TERMS, id, terms)
