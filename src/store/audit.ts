@@ -54,6 +54,8 @@ export function createAudit(client: Redis): Audit {
     },
 
     async read(before, limit, accept) {
+      // Redis refuses to look for what is older than its oldest id.
+      if (before !== undefined && /^0+-0+$/.test(before)) return { entries: [], next: undefined };
       const end = before === undefined ? '+' : `(${before}`;
       const rows = await client.xrevrange(AUDIT_KEY, end, '-', 'COUNT', LOOKED_AT);
       const entries: StoredAuditEntry[] = [];

@@ -137,6 +137,7 @@ test('a key for some queues sees what was about these; a page leads to the next'
   const first = await read('mailer', '?limit=1');
   expect(first.items).toHaveLength(1);
   expect(await operations(`?limit=1&cursor=${first.next}`)).toEqual(['pauseQueue']);
+  expect(await operations('?cursor=0-0')).toEqual([]);
   const wrong = await call(`${server.url()}/v1/audit?cursor=soon&limit=0`, { headers: as('admin') });
   expect(wrong.status).toBe(400);
   expect(wrong.body['detail']).toMatch(/`limit` must be .*`cursor` must be/);
