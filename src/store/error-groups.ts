@@ -39,7 +39,7 @@ export interface ErrorGroup {
 }
 
 /** Deaths by the hour. */
-export interface Hours {
+interface Hours {
   /** When the newest hour that has any began, in milliseconds since 1970. */
   readonly latestAt: number;
   /** In each hour up to that one, the newest last; 24 at most. */

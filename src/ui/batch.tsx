@@ -1,17 +1,18 @@
 // One batch, live: how far it is, what follows it, and which of its tasks have failed.
 
 import { useState } from 'preact/hooks';
-import { callApi } from './api.ts';
-import type { Batch } from './api-batch-types.d.ts';
-import type { Items, TaskRow } from './api-types.d.ts';
-import { BatchState, tookOf } from './batches.tsx';
-import { plural, toCount, toShortId } from './format.ts';
-import { Action, Card, Chip, Empty, Facts, IdLine, Pending, Table, Ticking, Time } from './parts.tsx';
-import { linkTo, linkToQueue, linkToTask } from './place.ts';
-import { useResource } from './resource.ts';
-import { may } from './shared.ts';
-import { Shares } from './shares.tsx';
 import { NoRead } from './with-fleet.tsx';
+import { Shares } from './shares.tsx';
+import { may } from './shared.ts';
+import { useResource } from './resource.ts';
+import { ErrorCell, StaleRecord } from './records.tsx';
+import { linkTo, linkToQueue, linkToTask } from './place.ts';
+import { Action, Card, Chip, Empty, Facts, IdLine, Pending, Table, Ticking, Time } from './parts.tsx';
+import { plural, toCount, toShortId } from './format.ts';
+import { BatchState, tookOf } from './batches.tsx';
+import { callApi } from './api.ts';
+import type { Items, TaskRow } from './api-types.d.ts';
+import type { Batch } from './api-batch-types.d.ts';
 
 export function BatchScreen({ id }: { readonly id: string }) {
   return may('read') ? <LiveBatch id={id} /> : <NoRead />;
@@ -42,10 +43,7 @@ function LiveBatch({ id }: { readonly id: string }) {
         )}
         <IdLine of={id} />
       </header>
-      {isGone ? (
-        <p class="stale">Its record was removed. What you see is the last that was read.</p>
-      ) : undefined}
-      {problem && !isGone ? <p class="stale">This may be old: {problem.title}</p> : undefined}
+      <StaleRecord problem={problem} />
       <About batch={batch} />
       {counts.dead + counts.cancelled === 0 ? undefined : (
         <Failed id={id} count={counts.dead + counts.cancelled} />
@@ -142,7 +140,7 @@ function Failed({ id, count }: { readonly id: string; readonly count: number }) 
       {data === undefined || data.items.length === 0 ? undefined : (
         <Table
           label="Tasks that did not succeed"
-          heads={['State', 'Task', 'Type', 'Queue', 'Ended', 'Error', '-Retry']}
+          heads={['State', 'Task', 'Queue', 'Ended', 'Error', '-Retry']}
         >
           {data.items.map((row) => (
             <FailedRow key={row.id} row={row} reload={reload} />
@@ -175,20 +173,17 @@ function FailedRow({ row, reload }: { readonly row: TaskRow; readonly reload: ()
         <Chip state={state} />
       </td>
       <td>
-        <a class="mono" href={linkToTask(id)} title={id}>
-          {toShortId(id)}
+        <a href={linkToTask(id)} title={id}>
+          {type} <span class="mono">{toShortId(id)}</span>
         </a>
       </td>
-      <td>{type}</td>
       <td>
         <a href={linkToQueue(queue)}>{queue}</a>
       </td>
       <td>
         <Time at={finishedAt} />
       </td>
-      <td class="cut" title={error ? `${error.name}: ${error.message}` : undefined}>
-        {error ? `${error.name}: ${error.message}` : ''}
-      </td>
+      <ErrorCell of={error} />
       <td class="row-end">
         {state === 'dead' && may('admin') ? (
           <Action

@@ -1,16 +1,15 @@
 // Batches, newest first, in pages.
 
-import type { Batch } from './api-batch-types.d.ts';
-import type { Items } from './api-types.d.ts';
-import { serverNow } from './api.ts';
-import { toCount, toDuration, toShortId } from './format.ts';
-import { Meter } from './meter.tsx';
-import { Card, Chip, Code, Empty, Pending, Table, Time } from './parts.tsx';
-import { Pages } from './pages.tsx';
-import { linkTo, linkToBatch, linkToQueue } from './place.ts';
-import { useResource } from './resource.ts';
-import { may } from './shared.ts';
 import { NoRead } from './with-fleet.tsx';
+import { may } from './shared.ts';
+import { useResource } from './resource.ts';
+import { RecordCells, RecordList, SinceCells } from './records.tsx';
+import { linkTo, linkToBatch } from './place.ts';
+import { Chip, Code, Empty } from './parts.tsx';
+import { toCount, toDuration } from './format.ts';
+import { serverNow } from './api.ts';
+import type { Items } from './api-types.d.ts';
+import type { Batch } from './api-batch-types.d.ts';
 
 const ROWS_A_PAGE = 50;
 const EXAMPLE = `curl ${new URL('../v1/batches', import.meta.url).href} \\
@@ -34,39 +33,16 @@ export function BatchesScreen({ query }: { readonly query: URLSearchParams }) {
 function Rows({ cursor }: { readonly cursor: string }) {
   const query = new URLSearchParams({ limit: String(ROWS_A_PAGE), ...(cursor === '' ? {} : { cursor }) });
   const page = useResource<Items<Batch>>(`batches?${query.toString()}`, 2);
-  const { data, problem } = page;
-  if (data === undefined) return <Pending of={page} />;
-  const { items, next } = data;
   return (
-    <Card>
-      {problem ? <p class="stale">These rows may be old: {problem.title}</p> : undefined}
-      {items.length === 0 ? (
-        <Nothing isFirst={cursor === ''} />
-      ) : (
-        <Table
-          label="Batches"
-          heads={[
-            'State',
-            'Batch',
-            '-Progress',
-            '#Tasks',
-            '#Dead',
-            '#Cancelled',
-            'Accepted',
-            'Took',
-            'Queue',
-          ]}
-        >
-          {items.map((row) => (
-            <Row key={row.id} row={row} />
-          ))}
-        </Table>
-      )}
-      <Pages
-        first={cursor === '' ? undefined : linkTo(['batches'])}
-        next={next === undefined ? undefined : linkTo(['batches'], { cursor: next })}
-      />
-    </Card>
+    <RecordList
+      page={page}
+      label="Batches"
+      heads={['State', 'Batch', '-Progress', '#Tasks', '#Dead', '#Cancelled', 'Accepted', 'Took', 'Queue']}
+      nothing={() => <Nothing isFirst={cursor === ''} />}
+      first={cursor === '' ? undefined : linkTo(['batches'])}
+      linkToNext={(next) => linkTo(['batches'], { cursor: next })}
+      Row={Row}
+    />
   );
 }
 
@@ -83,36 +59,21 @@ function Nothing({ isFirst }: { readonly isFirst: boolean }) {
 }
 
 function Row({ row }: { readonly row: Batch }) {
-  const { id, name, counts, acceptedAt, queue } = row;
-  const tasks = counts.members + counts.pending;
+  const { counts } = row;
   return (
     <tr data-row>
       <td>
         <BatchState of={row} />
       </td>
-      <td class="cut" title={name === undefined ? id : `${name} (${id})`}>
-        <a class={name === undefined ? 'mono' : undefined} href={linkToBatch(id)}>
-          {name ?? toShortId(id)}
-        </a>
-      </td>
-      <td>
-        <Meter
-          value={counts.ended}
-          of={tasks}
-          label={`${toCount(counts.ended)} of ${toCount(tasks)} tasks`}
-          state={counts.dead > 0 ? 'dead' : row.state}
-        />
-      </td>
-      <td class="number">{`${toCount(counts.ended)}/${toCount(tasks)}`}</td>
-      <td class={counts.dead > 0 ? 'number count-dead' : 'number zero'}>{toCount(counts.dead)}</td>
+      <RecordCells
+        of={{ ...row, href: linkToBatch(row.id) }}
+        {...counts}
+        total={counts.members + counts.pending}
+        state={row.state}
+        word="tasks"
+      />
       <td class={counts.cancelled > 0 ? 'number' : 'number zero'}>{toCount(counts.cancelled)}</td>
-      <td>
-        <Time at={acceptedAt} />
-      </td>
-      <td>{tookOf(row)}</td>
-      <td>
-        <a href={linkToQueue(queue)}>{queue}</a>
-      </td>
+      <SinceCells of={row} took={tookOf(row)} />
     </tr>
   );
 }

@@ -6,6 +6,7 @@ import type { Workflow, WorkflowStep } from './api-workflow-types.d.ts';
 import { plural, toCount, toDuration, toShortId } from './format.ts';
 import { Action, Card, Chip, Empty, Facts, IdLine, Mark, Pending, Table, Ticking, Time } from './parts.tsx';
 import { linkTo, linkToQueue, linkToTask } from './place.ts';
+import { ErrorCell, StaleRecord } from './records.tsx';
 import { useResource } from './resource.ts';
 import { may } from './shared.ts';
 import { Shares } from './shares.tsx';
@@ -40,10 +41,7 @@ function LiveWorkflow({ id }: { readonly id: string }) {
         {isGone ? undefined : <Buttons workflow={workflow} reload={reload} />}
         <IdLine of={id} />
       </header>
-      {isGone ? (
-        <p class="stale">Its record was removed. What you see is the last that was read.</p>
-      ) : undefined}
-      {problem && !isGone ? <p class="stale">This may be old: {problem.title}</p> : undefined}
+      <StaleRecord problem={problem} />
       <About workflow={workflow} />
       <Failures steps={workflow.steps} />
       <WorkflowGraph steps={workflow.steps} />
@@ -268,9 +266,7 @@ function Row({
           toDuration(Date.parse(finishedAt) - Date.parse(startedAt))
         )}
       </td>
-      <td class="cut" title={error ? `${error.name}: ${error.message}` : undefined}>
-        {error ? `${error.name}: ${error.message}` : ''}
-      </td>
+      <ErrorCell of={error} />
     </tr>
   );
 }

@@ -3,12 +3,11 @@
 import type { Items } from './api-types.d.ts';
 import type { WorkflowRow } from './api-workflow-types.d.ts';
 import { Choice } from './choice.tsx';
-import { toDuration, toShortId } from './format.ts';
+import { toDuration } from './format.ts';
 import { serverNow } from './api.ts';
-import { Meter } from './meter.tsx';
-import { Card, Chip, Code, Empty, Pending, Table, Time } from './parts.tsx';
-import { Pages } from './pages.tsx';
-import { go, linkTo, linkToQueue, linkToWorkflow } from './place.ts';
+import { Chip, Code, Empty } from './parts.tsx';
+import { go, linkTo, linkToWorkflow } from './place.ts';
+import { RecordCells, RecordList, SinceCells } from './records.tsx';
 import { useResource } from './resource.ts';
 import { may } from './shared.ts';
 import { NoRead } from './with-fleet.tsx';
@@ -75,29 +74,16 @@ function Rows({ conditions, cursor }: { readonly conditions: Conditions; readonl
   const given = { ...conditions, cursor, limit: String(ROWS_A_PAGE) };
   const query = new URLSearchParams(Object.entries(given).filter(([, value]) => value !== ''));
   const page = useResource<Items<WorkflowRow>>(`workflows?${query.toString()}`, 2);
-  const { data, problem } = page;
-  if (data === undefined) return <Pending of={page} />;
-  const { items, next } = data;
   return (
-    <Card>
-      {problem ? <p class="stale">These rows may be old: {problem.title}</p> : undefined}
-      {items.length === 0 ? (
-        <Nothing conditions={conditions} isLast={next === undefined} />
-      ) : (
-        <Table
-          label="Workflows"
-          heads={['State', 'Workflow', '-Progress', '#Steps', '#Dead', '#Try', 'Accepted', 'Took', 'Queue']}
-        >
-          {items.map((row) => (
-            <Row key={row.id} row={row} />
-          ))}
-        </Table>
-      )}
-      <Pages
-        first={cursor === '' ? undefined : linkToList(conditions)}
-        next={next === undefined ? undefined : linkToList(conditions, next)}
-      />
-    </Card>
+    <RecordList
+      page={page}
+      label="Workflows"
+      heads={['State', 'Workflow', '-Progress', '#Steps', '#Dead', '#Try', 'Accepted', 'Took', 'Queue']}
+      nothing={(isLast) => <Nothing conditions={conditions} isLast={isLast} />}
+      first={cursor === '' ? undefined : linkToList(conditions)}
+      linkToNext={(next) => linkToList(conditions, next)}
+      Row={Row}
+    />
   );
 }
 
@@ -120,35 +106,15 @@ function Nothing({ conditions, isLast }: { readonly conditions: Conditions; read
 }
 
 function Row({ row }: { readonly row: WorkflowRow }) {
-  const { id, name, counts, generation, acceptedAt, queue } = row;
+  const { counts, generation } = row;
   return (
     <tr data-row>
       <td>
         <WorkflowState of={row} />
       </td>
-      <td class="cut" title={name === undefined ? id : `${name} (${id})`}>
-        <a class={name === undefined ? 'mono' : undefined} href={linkToWorkflow(id)}>
-          {name ?? toShortId(id)}
-        </a>
-      </td>
-      <td>
-        <Meter
-          value={counts.ended}
-          of={counts.total}
-          label={`${counts.ended} of ${counts.total} steps`}
-          state={counts.dead > 0 ? 'dead' : row.state}
-        />
-      </td>
-      <td class="number">{`${counts.ended}/${counts.total}`}</td>
-      <td class={counts.dead > 0 ? 'number count-dead' : 'number zero'}>{counts.dead}</td>
+      <RecordCells of={{ ...row, href: linkToWorkflow(row.id) }} {...counts} state={row.state} word="steps" />
       <td class="number">{generation}</td>
-      <td>
-        <Time at={acceptedAt} />
-      </td>
-      <td>{tookOf(row)}</td>
-      <td>
-        <a href={linkToQueue(queue)}>{queue}</a>
-      </td>
+      <SinceCells of={row} took={tookOf(row)} />
     </tr>
   );
 }

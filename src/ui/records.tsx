@@ -1,0 +1,140 @@
+// What the screens of workflows and batches share: records of tasks that belong together.
+
+import type { ComponentChildren } from 'preact';
+import type { Problem } from './api.ts';
+import type { Items } from './api-types.d.ts';
+import { toCount, toShortId } from './format.ts';
+import { Meter } from './meter.tsx';
+import { Pages } from './pages.tsx';
+import { Card, Pending, Table, Time } from './parts.tsx';
+import { linkToQueue } from './place.ts';
+import type { Resource } from './resource.ts';
+
+/** A page of them. */
+export function RecordList<T extends { readonly id: string }>({
+  page,
+  label,
+  heads,
+  nothing,
+  first,
+  linkToNext,
+  Row,
+}: {
+  readonly page: Resource<Items<T>>;
+  readonly label: string;
+  readonly heads: readonly string[];
+  /** What an empty page shows. @param isLast whether no other one follows */
+  readonly nothing: (isLast: boolean) => ComponentChildren;
+  /** Leads to the first page, unless this is it. */
+  readonly first: string | undefined;
+  readonly linkToNext: (cursor: string) => string;
+  readonly Row: (props: { readonly row: T }) => ComponentChildren;
+}) {
+  const { data, problem } = page;
+  if (data === undefined) return <Pending of={page} />;
+  const { items, next } = data;
+  return (
+    <Card>
+      {problem ? <p class="stale">These rows may be old: {problem.title}</p> : undefined}
+      {items.length === 0 ? (
+        nothing(next === undefined)
+      ) : (
+        <Table label={label} heads={heads}>
+          {items.map((row) => (
+            <Row key={row.id} row={row} />
+          ))}
+        </Table>
+      )}
+      <Pages first={first} next={next === undefined ? undefined : linkToNext(next)} />
+    </Card>
+  );
+}
+
+interface Named {
+  readonly id: string;
+  readonly name?: string;
+  readonly href: string;
+}
+
+/** The cells of its name, how many of its tasks have ended, and how many are dead. */
+export function RecordCells({
+  of: { id, name, href },
+  ended,
+  total,
+  dead,
+  state,
+  word,
+}: {
+  readonly of: Named;
+  readonly ended: number;
+  readonly total: number;
+  readonly dead: number;
+  readonly state: string;
+  /** What they are, such as `steps`. */
+  readonly word: string;
+}) {
+  return (
+    <>
+      <td class="cut" title={name === undefined ? id : `${name} (${id})`}>
+        <a class={name === undefined ? 'mono' : undefined} href={href}>
+          {name ?? toShortId(id)}
+        </a>
+      </td>
+      <td>
+        <Meter
+          value={ended}
+          of={total}
+          label={`${toCount(ended)} of ${toCount(total)} ${word}`}
+          state={dead > 0 ? 'dead' : state}
+        />
+      </td>
+      <td class="number">{`${toCount(ended)}/${toCount(total)}`}</td>
+      <td class={dead > 0 ? 'number count-dead' : 'number zero'}>{toCount(dead)}</td>
+    </>
+  );
+}
+
+/** The cells of when it was accepted, how long it has taken, and its home queue. */
+export function SinceCells({
+  of: { acceptedAt, queue },
+  took,
+}: {
+  readonly of: { readonly acceptedAt: string; readonly queue: string };
+  readonly took: string;
+}) {
+  return (
+    <>
+      <td>
+        <Time at={acceptedAt} />
+      </td>
+      <td>{took}</td>
+      <td>
+        <a href={linkToQueue(queue)}>{queue}</a>
+      </td>
+    </>
+  );
+}
+
+/** Says when what is shown is not as it is now. */
+export function StaleRecord({ problem }: { readonly problem: Problem | undefined }) {
+  if (problem === undefined) return null;
+  return problem.status === 404 ? (
+    <p class="stale">Its record was removed. What you see is the last that was read.</p>
+  ) : (
+    <p class="stale">This may be old: {problem.title}</p>
+  );
+}
+
+/** The cell of the error of a task. */
+export function ErrorCell({
+  of,
+}: {
+  readonly of: { readonly name: string; readonly message: string } | undefined;
+}) {
+  const text = of === undefined ? undefined : `${of.name}: ${of.message}`;
+  return (
+    <td class="cut" title={text}>
+      {text ?? ''}
+    </td>
+  );
+}
