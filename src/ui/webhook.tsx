@@ -214,14 +214,9 @@ function Deliveries({ path, endpoint }: { readonly path: string; readonly endpoi
 /** What has ended. */
 function Subject({ of: { task, workflow, batch = '' } }: { readonly of: DeliveryAttempt }) {
   const id = task ?? workflow ?? batch;
-  if (task === undefined && workflow === undefined)
-    return (
-      <span class="mono" title={id}>
-        {toShortId(id)}
-      </span>
-    );
+  const ofRecord = workflow === undefined ? 'batches' : 'workflows';
   return (
-    <a class="mono" href={task === undefined ? linkTo(['workflows', id]) : linkToTask(id)} title={id}>
+    <a class="mono" href={task === undefined ? linkTo([ofRecord, id]) : linkToTask(id)} title={id}>
       {toShortId(id)}
     </a>
   );

@@ -168,5 +168,16 @@ describe.skipIf(!hasBrowser)('schedules', () => {
     const { body } = await call(`${server().url()}/v1/schedules/monsoon`);
     expect(body).toMatchObject({ everyMs: 90_000, type: 'add', input: { one: 1, two: 2 } });
     expect(body['cron']).toBeUndefined();
+
+    await page().getByRole('button', { name: 'New schedule…' }).click();
+    await page().getByLabel('Each tick starts').selectOption('workflow');
+    const tasks = { first: { type: 'add', input: { one: 1, two: 2 } } };
+    await page().getByLabel('Workflow as JSON').fill(JSON.stringify({ tasks }));
+    await page().getByLabel(/^Name/).fill('nightly');
+    await page().getByRole('button', { name: 'Make it' }).click();
+    const flows = page().locator('main tbody tr').filter({ hasText: 'nightly' });
+    await flows.getByText('workflow of 1 step').waitFor();
+    await flows.getByRole('button', { name: 'Run now nightly' }).click();
+    await page().getByText('nightly has started a workflow').waitFor();
   });
 });
