@@ -56,8 +56,6 @@ export interface Outcome {
 
 interface Claims {
   readonly paused: boolean;
-  /** Ends of followed tasks: entries of the outbox that wait to be relayed. */
-  readonly toRelay: number;
   readonly tasks: readonly ClaimedTask[];
 }
 
@@ -67,6 +65,8 @@ export interface Claimed extends Claims {
 }
 
 export interface Finished extends Claims {
+  /** Ends of followed tasks: entries of the outbox that wait to be relayed. */
+  readonly toRelay: number;
   /** Outcomes that did not count: their tasks belong to another worker by now. */
   readonly stale: readonly Outcome[];
 }
@@ -180,8 +180,8 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
     async claim(popped, want, lower = {}, said = {}) {
       const messages = popped.flatMap(({ lane, message }) => [lane, message]);
       const reply = await call('claim', [leaseMs, ...words(said), want, ...turns(lower), ...messages]);
-      const [word, tasks, toRelay, back] = reply as [Buffer, TaskReply, number, number];
-      return { paused: isPaused(word), tasks: readTasks(queue, tasks), toRelay, back };
+      const [word, tasks, back] = reply as [Buffer, TaskReply, number];
+      return { paused: isPaused(word), tasks: readTasks(queue, tasks), back };
     },
 
     async finish(outcomes, want, lower = {}, said = {}) {
@@ -191,7 +191,8 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
       for (const { id, token, word, payload, delayMs, resultTtlMs, group } of others) {
         args.push(id, token, word, payload, delayMs, resultTtlMs ?? '', group ?? '');
       }
-      const reply = await call('finish', args);
+      // Nearly all calls have nothing but successes: they declare fewer keys.
+      const reply = await call(others.length === 0 ? 'finish' : 'finish-any', args);
       const [word, stale, tasks, toRelay] = reply as [Buffer, number[], TaskReply, number];
       const sent = [...successes, ...others];
       return {

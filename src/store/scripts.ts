@@ -2,16 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
-import { encodeCbor } from '../protocol/cbor.ts';
-import { DEFAULT_LANE, LANES, LANES_FROM } from '../protocol/lane.ts';
-import type { TaskError } from '../protocol/task-error.ts';
-import { TRANSITIONS } from '../protocol/task-state.ts';
-import { HAND_GRACE_MS } from './hand-grace.ts';
-import { type Place, prefixOf, SCRIPT_KEY_GROUPS, SCRIPT_KEYS } from './keys.ts';
-import { PROTOCOL } from './protocol-number.ts';
-import { LOG_LINES_A_CHUNK, LOG_LINES_KEPT, ROW_BYTES, VALUE_BYTES } from './record.ts';
+import { type Place, prefixOf } from './keys.ts';
+import { resolveNames, type ScriptSource } from './resolve-names.ts';
 import { CallableScript, callScript, type ScriptArgument } from './script-call.ts';
-import { COUNT_FIELDS, STAYS_FROM_MS } from './totals.ts';
 
 /** How a run may end: a file each, which finish.lua calls by this word. */
 export const OUTCOMES = [
@@ -56,9 +49,6 @@ const DUTIES = [
 /** What a person does to a task, or an operation to many: a file each. */
 const ACTS = ['cancel', 'retry', 'delete', 'move'];
 
-/** A part inside a function that opens it: most calls that accept tasks find nobody to hand them to, and need none of it. */
-const SHARE_OUT = 'open_share_out';
-
 /** Parts that scripts have in common. Each call makes their functions anew, so no script has more than it needs. */
 const ARGS = ['lib/args'];
 const LOOKS = [...ARGS, 'lib/clock', 'lib/protocol'];
@@ -66,7 +56,7 @@ const QUEUE = [...LOOKS, 'lib/begin'];
 const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/event', 'lib/move', 'lib/push'];
 /** Tasks that are ready go straight to idle workers: `accept_gathered` calls it where it is there. */
-const HAND_OVER = ['lib/hand-over', SHARE_OUT];
+const HAND_OVER = ['lib/hand-over', 'open_share_out'];
 const OFFERS = ['lib/hands', 'lib/offers'];
 const ACCEPT = [
   ...MOVES,
@@ -78,13 +68,21 @@ const ACCEPT = [
   'lib/extras',
 ];
 const FLOWS = ['lib/steps', 'lib/outbox', 'lib/workflows'];
-const END = [...MOVES, 'lib/log-chunks', 'lib/steps', 'lib/outbox', 'lib/end'];
+const ENDED = ['lib/steps', 'lib/outbox', 'lib/ended'];
+const ENDING = ['lib/log-chunks', ...ENDED, 'lib/end'];
+const END = [...MOVES, ...ENDING];
 const DIE = ['lib/terms', 'lib/error-groups'];
 const GUARDED = GUARDS.map((name) => `guards/${name}`);
-const WORKER = ['lib/holds', ...OFFERS, 'lib/worker'];
-const TAKE = [...END, ...DIE, 'lib/accept', ...WORKER, ...GUARDED, 'lib/take'];
+const WORKER = ['lib/holds', 'open_offers', 'lib/worker'];
+const TAKE = [...MOVES, 'lib/accept', ...WORKER, ...GUARDED, 'lib/take'];
 const REMOVE = ['lib/log', 'lib/unindex', 'lib/remove'];
 const ACT = [...END, ...REMOVE];
+
+/** Parts inside a function that makes them: most calls find nobody to hand tasks to, and come from workers that have nothing to offer. */
+const OPENED: Readonly<Record<string, readonly string[]>> = {
+  open_share_out: [...GUARDED, 'lib/holds', 'lib/hands', 'lib/share-out'],
+  open_offers: OFFERS,
+};
 
 /** Each script with the parts that go before its own file, in their order. */
 const SCRIPTS = {
@@ -111,7 +109,18 @@ const SCRIPTS = {
   claim: TAKE,
   source: [...ROWS, 'lib/needed', 'lib/followed'],
   complete: [...MOVES, 'lib/waits'],
-  finish: [...TAKE, 'lib/attempts', 'lib/needed', 'lib/waits', ...OUTCOMES.map((word) => `outcomes/${word}`)],
+  finish: [...TAKE, ...ENDED, 'lib/successes'],
+  'finish-any': [
+    ...TAKE,
+    ...ENDING,
+    ...DIE,
+    'lib/successes',
+    'lib/attempts',
+    'lib/needed',
+    'lib/waits',
+    'lib/other-outcomes',
+    ...OUTCOMES.map((word) => `outcomes/${word}`),
+  ],
   beat: [...ROWS, ...OFFERS, 'lib/worker'],
   held: [...ROWS, ...OFFERS],
   leave: [...QUEUE, 'lib/worker'],
@@ -162,10 +171,7 @@ const SCRIPTS = {
 } as const satisfies Record<string, readonly string[]>;
 
 /** Scripts that have no file of their own: they differ from another one by their parts alone. */
-const SAME_FILE: Readonly<Record<string, string>> = { hand: 'enqueue' };
-
-/** A server that has not gone on with an operation for this long is taken for dead, and another one goes on. */
-const OPERATED_WITHIN_MS = 2_000;
+const SAME_FILE: Readonly<Record<string, string>> = { hand: 'enqueue', 'finish-any': 'finish' };
 
 /** Scripts that Redis refuses at `maxmemory`: acknowledging must always work, accepting must not. */
 const REFUSED_WHEN_FULL: ReadonlySet<string> = new Set([
@@ -183,63 +189,12 @@ const REFUSED_WHEN_FULL: ReadonlySet<string> = new Set([
 ]);
 export type ScriptName = keyof typeof SCRIPTS;
 
-export interface ScriptSource {
-  readonly lua: string;
-  /** The names of all keys that the script may touch, behind the prefix of their place. It gets them in this order. */
-  readonly keys: readonly string[];
-}
-
 export interface ScriptBuild {
   /** False for Redis before 7.0, which knows no script flags. */
   readonly flags: boolean;
   /** Rewrites lib/clock.lua: tests give the scripts a clock of their own. */
   readonly patch?: (clock: string) => string;
 }
-
-/** Errors that scripts write by themselves, as CBOR of a `TaskError`. */
-const ERRORS = {
-  POISON_ERROR: { name: 'PoisonTask', message: 'its worker was lost three times while it ran this task' },
-  LEASES_LOST_ERROR: {
-    name: 'PoisonTask',
-    message:
-      'twenty workers lost their lease while this task ran in a process of its own, which never ended by itself',
-  },
-  LOST_ERROR: { name: 'WorkerLost', message: 'the worker was not heard of any more while it ran this task' },
-  CANCELLED_ERROR: { name: 'Cancelled', message: 'it was cancelled while it ran' },
-  BATCH_ERROR: { name: 'BatchFailed', message: 'not all tasks of the batch have succeeded' },
-  EXPIRED_ERROR: { name: 'Expired', message: 'it was not started before it expired' },
-} satisfies Record<string, TaskError>;
-
-type Named = readonly (readonly [name: string, lua: string])[];
-
-/** How the text of a script mentions what it shares with others, or with TypeScript. */
-const MENTION = /\bQ\.([A-Za-z_]+)/g;
-
-/** Tables that TypeScript owns and scripts read, as Lua. */
-const TABLES: Named = [
-  ['LANES', luaList(LANES)],
-  ['LANES_FROM', luaTable(LANES.map((lane) => [lane, luaList(LANES_FROM[lane])]))],
-  ['COUNT_FIELDS', luaList(COUNT_FIELDS)],
-];
-
-/** Texts and numbers that TypeScript owns and scripts read, as Lua. */
-const VALUES: Named = [
-  // A text costs a call nothing until it is read.
-  ['TRANSITIONS', `' ${movesOf(TRANSITIONS).join(' ')} '`],
-  ['DEFAULT_LANE', `'${DEFAULT_LANE}'`],
-  ['ROW_BYTES', String(ROW_BYTES)],
-  ['VALUE_BYTES', String(VALUE_BYTES)],
-  ['STAYS_FROM', String(STAYS_FROM_MS)],
-  ['LINES_KEPT', String(LOG_LINES_KEPT)],
-  ['LINES_A_CHUNK', String(LOG_LINES_A_CHUNK)],
-  ['HAND_GRACE', String(HAND_GRACE_MS)],
-  ['PROTOCOL', `'${PROTOCOL}'`],
-  ['OPERATED_WITHIN_MS', String(OPERATED_WITHIN_MS)],
-  ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),
-];
-
-/** Tables that the parts of a script fill. */
-const FILLED = ['guards', 'outcomes', 'duties', 'acts'].map((name) => [name, '{}'] as const);
 
 export type ScriptSources = Readonly<Record<ScriptName, ScriptSource>>;
 
@@ -257,10 +212,8 @@ export function buildScripts({ flags, patch }: ScriptBuild = { flags: true }): S
 function joinScripts(flags: boolean, patch: (clock: string) => string): ScriptSources {
   const texts = new Map<string, string>();
   const textOf = (part: string): string => {
-    if (part === SHARE_OUT) {
-      const parts = [...GUARDED, 'lib/holds', 'lib/hands', 'lib/share-out'];
-      return `function Q.${SHARE_OUT}()\n${parts.map(textOf).join('\n')}\nend`;
-    }
+    const opened = OPENED[part];
+    if (opened) return `function Q.${part}()\n${opened.map(textOf).join('\n')}\nend`;
     const text = texts.get(part) ?? readFileSync(new URL(`lua/${part}.lua`, import.meta.url), 'utf8');
     texts.set(part, text);
     return part === 'lib/clock' ? patch(text) : text;
@@ -272,50 +225,6 @@ function joinScripts(flags: boolean, patch: (clock: string) => string): ScriptSo
     return [name, { lua: header + lua, keys }];
   });
   return Object.fromEntries(sources) as ScriptSources;
-}
-
-/**
- * A script whose text mentions `Q.<NAME>`. Single keys and values stand in its place, the tables that it mentions are made in `Q`,
- * and the keys are those that it has to declare for that. So no script touches a key that it has not declared, and none pays at
- * each call for a table that it does not use.
- */
-function resolveNames(body: string): ScriptSource {
-  const mentioned = new Set(Array.from(body.matchAll(MENTION), ([, name = '']) => name));
-  const keys: string[] = [];
-  const declare = (key: string): string => {
-    if (!keys.includes(key)) keys.push(key);
-    return `KEYS[${keys.indexOf(key) + 1}]`;
-  };
-  const inPlace = new Map(VALUES);
-  for (const [name, key] of SCRIPT_KEYS) {
-    if (mentioned.has(name)) inPlace.set(name, declare(key));
-  }
-  const entries = [...TABLES, ...FILLED].filter(([name]) => mentioned.has(name));
-  for (const [name, fields] of SCRIPT_KEY_GROUPS) {
-    if (!mentioned.has(name)) continue;
-    const isList = fields[0]?.[0] === '1';
-    const declared = fields.map(([field, key]) => [field, declare(key)] as const);
-    entries.push([name, isList ? `{ ${declared.map(([, key]) => key).join(', ')} }` : luaTable(declared)]);
-  }
-  const resolved = body.replaceAll(MENTION, (mention, name: string) => inPlace.get(name) ?? mention);
-  return { lua: `local Q = ${luaTable(entries)}\n${resolved}`, keys };
-}
-
-function luaTable(entries: readonly (readonly [string, string])[]): string {
-  return `{ ${entries.map(([key, value]) => `${key} = ${value}`).join(', ')} }`;
-}
-
-function luaBytes(bytes: Uint8Array): string {
-  return `'${Array.from(bytes, (byte) => `\\${String(byte).padStart(3, '0')}`).join('')}'`;
-}
-
-function luaList(words: readonly string[]): string {
-  return `{ ${words.map((word) => `'${word}'`).join(', ')} }`;
-}
-
-/** Each move that a table allows, as `<from>><to>`. */
-function movesOf(table: Readonly<Record<string, readonly string[]>>): readonly string[] {
-  return Object.entries(table).flatMap(([from, to]) => to.map((state) => `${from}>${state}`));
 }
 
 /** More arguments than this no call has, keys included: some services that speak the protocol of Redis take no more. */

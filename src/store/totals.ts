@@ -41,6 +41,7 @@ export const COUNT_FIELDS = [
   'waiting',
   'suspended',
   ...SPAN_FIELDS,
+  'claimed-ms',
 ] as const;
 type CountField = (typeof COUNT_FIELDS)[number];
 
@@ -151,7 +152,9 @@ function stayedMs(
   state: 'ready' | 'running',
   nowMs: number,
 ): number {
-  const sum = toInteger(counts[`${state}-ms`]);
+  // Claims count once for both states: they leave the one and enter the other.
+  const claimed = toInteger(counts['claimed-ms']);
+  const sum = toInteger(counts[`${state}-ms`]) + (state === 'ready' ? claimed : -claimed);
   const there = toInteger(counts[state]);
   return Number(sum + there * BigInt(Math.round(nowMs - STAYS_FROM_MS)));
 }

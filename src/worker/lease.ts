@@ -109,7 +109,7 @@ export class Lease {
 
   /** Claims popped messages and fills the free slots. @throws Error of the store; what was popped comes back by itself */
   async claim(popped: readonly PoppedMessage[]): Promise<void> {
-    const { consumer, slots, laneTurn, relay, offers, watch } = this.#deps;
+    const { consumer, slots, laneTurn, offers, watch } = this.#deps;
     const call = `claim of ${this.queue}`;
     const claimed = this.#unlessRefused(async () => {
       const extra = this.#mayClaim ? slots.reserve(Number.POSITIVE_INFINITY) : 0;
@@ -122,7 +122,6 @@ export class Lease {
         this.#heard(telling, said);
         watch.worked(call);
         this.#isPaused = reply.paused;
-        if (reply.toRelay > 0) relay();
         this.#adopt(reply.tasks, telling.bringsAhead);
         // What was handed over has taken the place, and is not here yet: it may never come.
         if (reply.back > 0 && (said.free ?? 0) >= 0) await this.#lookAgain();

@@ -40,8 +40,10 @@ const ERROR = encodeCbor({ name: 'Error', message: 'm' });
 
 /** Calls that a script never makes, although a function that it calls has them. */
 const UNREACHED: readonly (readonly [scripts: string, call: string, why: string])[] = [
-  ['claim', 'Q.LATER', 'no guard names a time when a task is due'],
-  ['claim', 'Q.DONE', 'a guard ends tasks as dead'],
+  ['claim finish', 'Q.LATER', 'no guard names a time when a task is due'],
+  ['finish', 'Q.DEAD, Q.NOW', 'it ends tasks as succeeded'],
+  ['finish', "'sweep_at', due", 'what it appends is relayed later than the next sweep'],
+  ['finish', "'PUBLISH'", 'likewise'],
   ['cancel remove operate', 'Q.DEAD, Q.NOW', 'it ends tasks as cancelled'],
   ['moved', "'HSET', column, written", 'it drops rows, and writes none'],
   ['moved', 'Q.KEPT, Q.NOW', 'its tasks are pinned by nothing else'],
@@ -49,7 +51,6 @@ const UNREACHED: readonly (readonly [scripts: string, call: string, why: string]
   ['cancel', 'Q.SOURCE', 'likewise'],
   ['moved', 'Q.SOURCE', 'a task that may wait for something goes to no other queue'],
   ['settle', 'Q.SOURCE_VALUES', 'a task that waits for others has not run'],
-  ['claim', 'Q.SOURCE_VALUES', 'a task that has run does not expire'],
   ['cancel step', 'Q.LOGS)', 'it drops no row'],
   ['cancel step', 'Q.SEARCH', 'likewise'],
   ['cancel step', 'Q.LOG_LINES, unpack', 'likewise'],
@@ -63,6 +64,11 @@ const UNREACHED: readonly (readonly [scripts: string, call: string, why: string]
   ['settle', 'Q.LOG_LINES', 'a task that waits has not run'],
   ['report', 'Q.COUNT', 'it moves no task'],
 ];
+
+/** The same call in the script that is of the same file, with more parts. */
+function inSameFile(site: string): string {
+  return site.replace(/^finish-any /, 'finish ');
+}
 
 const checked = checkScripts(buildScriptsWithClock());
 const { client } = await startStore((build) => checkScripts(buildScriptsWithClock(build)).scripts);
@@ -288,7 +294,7 @@ describe('every branch of the scripts', () => {
 describe('what became of it', () => {
   test('every call of Redis in every script was reached', async () => {
     const reached = await notes.sites();
-    const missing = checked.sites.filter(({ name }) => !reached.has(name));
+    const missing = checked.sites.filter(({ name }) => !reached.has(name) && !reached.has(inSameFile(name)));
     const excuses = UNREACHED.map(([scripts, call]) =>
       missing.filter(({ script, text }) => scripts.split(' ').includes(script) && text.includes(call)),
     );

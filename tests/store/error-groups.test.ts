@@ -116,7 +116,11 @@ describe('errors that scripts write', () => {
 
   test.each<[string, string, (queue: ScriptedQueue) => Promise<string>]>([
     ['expires in a sweep', 'Expired', (queue) => expire(queue, queue.sweep)],
-    ['expires at its claim', 'Expired', (queue) => expire(queue, () => queue.take(1))],
+    [
+      'expires before its claim',
+      'Expired',
+      (queue) => expire(queue, async () => [await queue.take(1), await queue.sweep()]),
+    ],
     [
       'takes three processes down',
       'PoisonTask',

@@ -10,7 +10,6 @@ import { startStore } from '../support/store.ts';
 const GUARD = `
 Q.guards[#Q.guards + 1] = function(id, task)
   local word = redis.call('LPOP', 'test:guard') or 'take'
-  if word == 'dead' then return 'dead', 'gone' end
   return tonumber(word) or word
 end
 `;
@@ -23,16 +22,16 @@ const { client } = await startStore((build) => {
   return { ...scripts, claim: { ...scripts.claim, lua } };
 });
 
-test('a guard lets a task run, ends it with an error, or gives it a time when it is due', async () => {
+test('a guard lets a task run, leaves it to the sweep, or gives it a time when it is due', async () => {
   const { clock, enqueue, take, task, sweep } = await openScriptedQueue(client);
-  const [dead = '', later = '', taken = ''] = await enqueue(3);
+  const [left = '', later = '', taken = ''] = await enqueue(3);
   const dueAt = clock.now() + 5_000;
-  await client.rpush('test:guard', 'dead', dueAt, 'take');
+  await client.rpush('test:guard', 'leave', dueAt, 'take');
 
   expect(await take(3)).toEqual([{ id: taken, claim: 1 }]);
-  expect(await task(dead)).toMatchObject({ state: 'dead', claims: 0, error: Buffer.from('gone') });
+  expect(await task(left)).toMatchObject({ state: 'ready', claims: 0 });
   expect(await task(later)).toMatchObject({ state: 'scheduled', claims: 0, dueAt });
-  expect(await countsOf(client, QUEUE)).toMatchObject({ accepted: 3, dead: 1, scheduled: 1, running: 1 });
+  expect(await countsOf(client, QUEUE)).toMatchObject({ accepted: 3, ready: 1, scheduled: 1, running: 1 });
 
   await clock.advance(5_000);
   expect((await sweep()).counts).toMatchObject({ due: 1 });
@@ -41,12 +40,13 @@ test('a guard lets a task run, ends it with an error, or gives it a time when it
 });
 
 test('the first guard that holds a task back decides, and the expiry is asked as well', async () => {
-  const { clock, enqueue, take, task } = await openScriptedQueue(client);
+  const { clock, enqueue, take, task, sweep } = await openScriptedQueue(client);
   const [expired = ''] = await enqueue(1, { ttlMs: 100 });
   await clock.advance(200);
-  await client.rpush('test:guard', 'dead');
+  await client.rpush('test:guard', 'take');
   expect(await take(1)).toEqual([]);
-  expect((await task(expired))?.error).not.toEqual(Buffer.from('gone'));
   expect(await client.llen('test:guard')).toBe(1);
+  expect((await sweep()).counts).toMatchObject({ expired: 1 });
+  expect(await task(expired)).toMatchObject({ state: 'dead', claims: 0 });
   await expectBalanced(client, QUEUE);
 });

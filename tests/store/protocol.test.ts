@@ -136,6 +136,8 @@ const oneTask = (): ScriptArgument[] => {
   return [1, id, id, encodeContent('add', {})];
 };
 
+const oneWorkflow = (): ScriptArgument[] => [newTaskId(), '', '', '{}', 'step:mail:x', 1, 0, 1_000];
+
 /** One call of each script that changes something, each of which would. */
 const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<unknown>> = {
   enqueue: () => runScript(client, 'enqueue', homeOf(QUEUE), oneTask()),
@@ -152,6 +154,7 @@ const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<u
     settleNeeds(client, homeOf(QUEUE), [{ id: waiting, need: 'n:1', outcome: 'succeeded' }]),
   claim: () => idle.claim([], 1),
   finish: ({ running }) => end(running, 'succeeded', encodeCbor(3)),
+  'finish-any': ({ running }) => end(running, 'dead', encodeCbor({ name: 'Error', message: 'on purpose' })),
   beat: () => idle.beat([]),
   order: () => operator.order(QUEUE, 'w1', 'quiet'),
   held: ({ running }) => runScript(client, 'held', homeOf(QUEUE), ['w1', running.id]),
@@ -198,8 +201,7 @@ const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<u
   operate: () => operate(client, homeOf(QUEUE), 'a server', 10),
   step: ({ dead }) => runScript(client, 'step', homeOf(QUEUE), ['free', 1, dead]),
   rewait: ({ dead }) => runScript(client, 'rewait', homeOf(QUEUE), [2, 1_000, dead, 'fail n:1 n']),
-  'workflow-open': () =>
-    runScript(client, 'workflow-open', homeOf(QUEUE), [newTaskId(), '', '', '{}', 'step:mail:x', 1, 1_000]),
+  'workflow-open': () => runScript(client, 'workflow-open', homeOf(QUEUE), oneWorkflow()),
   workflow: () => runScript(client, 'workflow', homeOf(QUEUE), ['commit', 'none', 1]),
   marks: ({ dead }) => outbox.settleMarks(homeOf(QUEUE), [`${dead} mail 0 ${dead}:1`]),
 };

@@ -41,7 +41,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   },
   'expires before it is claimed': {
     extras: { ttlMs: 10 },
-    end: async ({ clock, take }) => [await clock.advance(20), await take(1)],
+    end: async ({ clock, take, sweep }) => [await clock.advance(20), await take(1), await sweep()],
     state: 'dead',
   },
   'is cancelled while it waits': { end: (_, id) => cancel(id), state: 'cancelled' },

@@ -68,12 +68,14 @@ test('tasks that were not started in time are dead, in slices, ready or schedule
   await expectBalanced(client, QUEUE);
 });
 
-test('a task that expired since the last sweep is not started, whoever takes it', async () => {
-  const { clock, enqueue, take, task } = await openScriptedQueue(client);
+test('a task that expired since the last sweep is not started, whoever takes it, and the next one ends it', async () => {
+  const { clock, enqueue, take, task, sweep } = await openScriptedQueue(client);
   const [expires = ''] = await enqueue(1, { ttlMs: 100 });
   const inTime = await enqueue(1, { ttlMs: 101 });
   await clock.advance(100);
   expect((await take(5)).map(({ id }) => id)).toEqual(inTime);
+  expect(await task(expires)).toMatchObject({ state: 'ready', claims: 0 });
+  expect((await sweep()).counts).toMatchObject({ expired: 1 });
   expect(await task(expires)).toMatchObject({ state: 'dead', claims: 0 });
   expect(await client.exists(`${KEY}:unstarted`)).toBe(0);
   await expectBalanced(client, QUEUE);

@@ -3,7 +3,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
-import type { ScriptName, ScriptSource } from '../../src/store/scripts.ts';
+import type { ScriptSource } from '../../src/store/resolve-names.ts';
+import type { ScriptName } from '../../src/store/scripts.ts';
 
 type Scripts = Record<ScriptName, ScriptSource>;
 

@@ -2,7 +2,8 @@
 // refuses it.
 
 import { Command, Redis } from 'ioredis';
-import { defineScripts, type ScriptName, type ScriptSource } from '../../src/store/scripts.ts';
+import type { ScriptSource } from '../../src/store/resolve-names.ts';
+import { defineScripts, type ScriptName } from '../../src/store/scripts.ts';
 import type { TestRedis } from './redis.ts';
 
 /** How a cluster refuses a command that it did not run. */

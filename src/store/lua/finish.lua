@@ -22,28 +22,6 @@ local late, stale = {}, {}
 local left = {}
 local function add_late(position, id, token) late[#late + 1] = { position = position, id = id, token = token } end
 
-local function record_others()
-  local others, ids, cancels = {}, {}, {}
-  while args.are_left() do
-    local o = {
-      id = args.text(), token = args.text(), word = args.text(), payload = args.text(), delay_ms = args.number(), keep_ms = args.number(),
-      group = args.text(),
-    }
-    others[#others + 1], ids[#ids + 1] = o, o.id
-  end
-  Q.load_tasks(ids)
-  Q.load(Q.CANCELS, cancels, ids)
-  for at, o in ipairs(others) do
-    if Q.headers[o.id] == o.token then
-      o.task, o.is_cancelled = Q.read_task(o.id), cancels[o.id]
-      Q.outcomes[o.word](o)
-      left[#left + 1] = o.id
-    else
-      add_late(#successes + at, o.id, o.token)
-    end
-  end
-end
-
 -- Either the call is a repeat, because its first reply was lost, or the outcome comes too late.
 local function settle_late()
   local ids = {}
@@ -58,12 +36,13 @@ local function settle_late()
 end
 
 if #successes > 0 then left = Q.record_successes(successes, groups, results, add_late) end
-if args.are_left() then record_others() end
+if args.are_left() then Q.record_others(#successes, left, add_late) end
 if #late > 0 then settle_late() end
 Q.let_go(worker, left)
 
 local hands, unseen
 if free or seen then
+  Q.open_offers()
   hands, unseen = Q.hands_since(worker, seen)
   want = math.max(0, want - unseen)
 end

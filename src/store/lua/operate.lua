@@ -6,7 +6,8 @@
 
 -- Tasks that are watched at the same time, or go to another queue, at most: with so many no further one is begun with.
 Q.MOST_ON_THEIR_WAY = 1000
-Q.WATCH_AGAIN_MS, Q.RELAY_AGAIN_MS = 500, 100
+Q.WATCH_AGAIN_MS = 500
+Q.RELAY_AGAIN_MS = 100
 
 local caller, most = args.text(), args.number()
 local began = redis.call('TIME')

@@ -3,7 +3,8 @@
 -- (lib/terms.lua): each dead task is found by its fingerprint and by the name of its error.
 
 -- Beyond so many of a queue, failures of a new kind share the group OTHER_GROUP.
-Q.MOST_GROUPS, Q.OTHER_GROUP = 1000, 'other'
+Q.MOST_GROUPS = 1000
+Q.OTHER_GROUP = 'other'
 
 -- `hours` of a group are its deaths in each of its last hours: `<hour> <count>,<count>…`, the newest first; an hour is a number since 1970.
 local MOST_HOURS = 24

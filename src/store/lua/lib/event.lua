@@ -1,9 +1,12 @@
 -- The event of a call.
 
 -- Entries of the event stream that are kept for readers that come back: fewer, when calls make many moves each.
-Q.EVENTS_KEPT, Q.FEWEST_EVENTS_KEPT = 10000, 50
+Q.EVENTS_KEPT = 10000
+Q.FEWEST_EVENTS_KEPT = 50
 -- Moves that are kept about: more when a call makes no more than a sweep does, so that one sweep costs no history.
-Q.MOVES_KEPT, Q.MOVES_OF_A_SWEEP, Q.MOVES_KEPT_THEN = 50000, 100, 200000
+Q.MOVES_KEPT = 50000
+Q.MOVES_OF_A_SWEEP = 100
+Q.MOVES_KEPT_THEN = 200000
 
 -- Its fields, names and values in turn (`EventEntry` in store/event-entry.ts).
 Q.events = {}

@@ -20,15 +20,11 @@ function Q.move_many(ids, from, to, first)
   deltas[to] = (deltas[to] or 0) + number
   -- Sums of the times that tasks stay in a state (totals.ts): each adds the time at which it leaves, less that at which it came.
   local at = number * (Q.NOW - Q.STAYS_FROM)
-  if to == 'ready' then
-    deltas['ready-ms'] = (deltas['ready-ms'] or 0) - at
-  elseif from == 'ready' then
-    deltas['ready-ms'] = (deltas['ready-ms'] or 0) + at
-  end
-  if to == 'running' then
-    deltas['running-ms'] = (deltas['running-ms'] or 0) - at
-  elseif from == 'running' then
-    deltas['running-ms'] = (deltas['running-ms'] or 0) + at
+  if from == 'ready' and to == 'running' then
+    deltas['claimed-ms'] = (deltas['claimed-ms'] or 0) + at
+  else
+    if to == 'ready' or to == 'running' then deltas[to .. '-ms'] = (deltas[to .. '-ms'] or 0) - at end
+    if from == 'ready' or from == 'running' then deltas[from .. '-ms'] = (deltas[from .. '-ms'] or 0) + at end
   end
   Q.moves_made = Q.moves_made + number
   if number == 1 and not Q.moves_in_order then

@@ -1,7 +1,8 @@
 -- Hand-over (lib/hand-over.lua), once there may be idle workers: claims tasks for them, and sends them.
 
 -- Idle workers that are looked at at once, and how often when some are gone.
-Q.WORKERS_A_ROUND, Q.ROUNDS = 16, 3
+Q.WORKERS_A_ROUND = 16
+Q.ROUNDS = 3
 -- Bytes of a content that is handed over: what is larger waits for a claim.
 Q.LARGEST_HANDED = 65536
 -- A worker that has not said for so long, in ms, that it has its last hand gets no other one before it does. So one that is frozen, or

@@ -40,22 +40,19 @@ function Q.adopt(id, lane, message)
   return Q.headers[id], content
 end
 
--- Whether a guard keeps a ready task from running now. A guard (guards/) takes id and header of the task, and answers 'take', 'dead'
--- and an error as CBOR, or when the task is due: the first that does not answer 'take' decides. (A due time needs the move from
+-- Whether a guard keeps a ready task from running now. A guard (guards/) takes id and header of the task, and answers 'take', 'leave' (a
+-- sweep ends the task), or when the task is due: the first that does not answer 'take' decides. (A due time needs the move from
 -- ready to scheduled in TRANSITIONS, which no guard has needed yet.)
-function Q.is_held_back(id, header, content)
+function Q.is_held_back(id, header)
   local task = Q.read_header(header)
   for _, guard in ipairs(Q.guards) do
-    local verdict, payload = guard(id, task)
-    if verdict ~= 'take' then
-      Q.contents[id] = content
-      if verdict == 'dead' then
-        redis.call('ZREM', Q.UNSTARTED, id)
-        Q.end_task(id, task, 'dead', Q.LAST_ERRORS, payload)
-      else
-        Q.move_task(id, task, 'scheduled')
-        Q.plan(id, verdict)
-      end
+    local verdict = guard(id, task)
+    if verdict == 'leave' then
+      Q.wake_at(Q.NOW)
+      return true
+    elseif verdict ~= 'take' then
+      Q.move_task(id, task, 'scheduled')
+      Q.plan(id, verdict)
       return true
     end
   end
@@ -90,7 +87,7 @@ function Q.take_all(worker, lane, messages)
         token = Q.header_of_claim(worker, header)
         claimed[header] = token
       end
-      if token and not (is_guarded and Q.is_held_back(id, header, content)) then
+      if token and not (is_guarded and Q.is_held_back(id, header)) then
         is_taken[id] = true
         taken_ids[#taken_ids + 1] = id
         written[#written + 1] = id
