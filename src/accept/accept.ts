@@ -66,6 +66,17 @@ export interface Accept {
   ): Promise<TaskSchedule & { readonly queue: string }>;
 }
 
+/** Before any of the tasks is sent: one that cannot reach its level is refused, and the others would be accepted by then. */
+async function demandLevels(durable: DurableProducers, tasks: readonly Prepared[]): Promise<void> {
+  const asked = new Map<string, () => Promise<void>>();
+  for (const { queue, durability: level } of tasks) {
+    if (level === undefined || level === 'memory') continue;
+    // No name of a queue has a blank.
+    asked.set(`${queue} ${level}`, () => durable.demand(level, queue));
+  }
+  await Promise.all(Array.from(asked.values(), (demand) => demand()));
+}
+
 export interface AcceptDeps {
   readonly registry: Registry;
   readonly producer: Producer;
@@ -135,6 +146,7 @@ export function createAccept({ registry, producer, durable, keyOwners, limits, l
       const refusal = sender.spend?.(tasks.length);
       if (refusal) throw refusal;
       if (limits) await roomForMany(limits, tasks);
+      if (durable) await demandLevels(durable, tasks);
     },
 
     sendMany: (count, taskAt) => sendMany(producerFor, count, taskAt),

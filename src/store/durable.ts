@@ -6,9 +6,11 @@ import { PopfleetError } from '../protocol/errors.ts';
 import type { Durability } from '../protocol/options.ts';
 import type { ConnectionSettings } from './client.ts';
 import { openCommandConnection } from './connection.ts';
+import { homeOf } from './keys.ts';
 import { createProducer, type Producer } from './producer.ts';
-import { createRounds, isOfReplica, type Way } from './rounds.ts';
-import { isOutage } from './store-error.ts';
+import { createRounds, isOfReplica, type Rounds, type Way } from './rounds.ts';
+import { isOutage, throwStoreError } from './store-error.ts';
+import { twice } from './twice.ts';
 
 /** Beyond the memory of the primary. */
 type DurableLevel = Exclude<Durability, 'memory'>;
@@ -21,9 +23,20 @@ export interface DurableSettings {
 }
 
 export interface DurableProducers {
+  /**
+   * Asks before anything is sent, for calls that send several tasks or none.
+   * @throws PopfleetError `invalid-input` when the Redis of this queue never reaches the level
+   */
+  demand(level: DurableLevel, queue: string): Promise<void>;
   /** What accepts tasks up to a level. Its verdicts name every task, with the level that was reached. */
   at(level: DurableLevel): Producer;
   stop(): void;
+}
+
+interface DurableProducer {
+  readonly client: Redis;
+  readonly rounds: Rounds;
+  readonly producer: Producer;
 }
 
 /** An answer of Redis itself may take this much longer than the wait. */
@@ -36,22 +49,29 @@ export function createDurableProducers(
   name: string,
   settings: DurableSettings,
 ): DurableProducers {
-  const open = new Map<DurableLevel, { readonly client: Redis; readonly producer: Producer }>();
+  const open = new Map<DurableLevel, DurableProducer>();
   const timing = {
     commandTimeoutMs: settings.durableWaitMs + ANSWER_WITHIN_MS,
     socketTimeoutMs: settings.durableWaitMs + SOCKET_WITHIN_MS,
   };
 
+  function openAt(level: DurableLevel): DurableProducer {
+    const known = open.get(level);
+    if (known) return known;
+    const client = openCommandConnection(connection, `${name}-${level}`, timing);
+    const rounds = createRounds(client, level === 'disk' ? toDisk(settings) : toReplicas(settings));
+    const opened = { client, rounds, producer: createProducer(client, rounds) };
+    open.set(level, opened);
+    return opened;
+  }
+
   return {
-    at(level) {
-      const known = open.get(level);
-      if (known) return known.producer;
-      const client = openCommandConnection(connection, `${name}-${level}`, timing);
-      const way = level === 'disk' ? toDisk(settings) : toReplicas(settings);
-      const producer = createProducer(client, createRounds(client, way));
-      open.set(level, { client, producer });
-      return producer;
+    async demand(level, queue) {
+      const { client, rounds } = openAt(level);
+      await twice(client, () => rounds.demand(homeOf(queue))).catch(throwStoreError);
     },
+
+    at: (level) => openAt(level).producer,
 
     stop() {
       for (const { client } of open.values()) client.disconnect();

@@ -19,6 +19,8 @@ export interface Way {
 type SendOn = (onWritten: (socket: object) => void) => Promise<unknown>;
 
 export interface Rounds {
+  /** @throws PopfleetError `invalid-input` when the server of this place never reaches the level */
+  demand(place: Place): Promise<void>;
   /** @returns the reply of a call, and how far it had come in time */
   run(place: Place, send: SendOn): Promise<{ readonly reply: unknown; readonly reached: Durability }>;
 }
@@ -83,6 +85,8 @@ export function createRounds(client: Redis, way: Way): Rounds {
   }
 
   return {
+    demand: (place) => way.demand(connectionFor(client, place)),
+
     run: (place, send) =>
       new Promise((resolve, reject) => {
         const server = connectionFor(client, place);

@@ -149,6 +149,12 @@ test('on its disk: refused where Redis cannot say so, reached where it can', asy
   if (!knows) {
     expect([early.status, early.body['code']]).toEqual([422, 'invalid-input']);
     expect(early.body['detail']).toContain('appendfsync always');
+    const batch = [
+      { ...ADD, queue: 'disk' },
+      { ...ADD, queue: 'disk', durability: 'disk' },
+    ];
+    const refused = await post(`${server.url()}/v1/tasks/batch`, batch);
+    expect([refused.status, refused.body['code']]).toEqual([422, 'invalid-input']);
     expect(await acceptedIn('disk')).toBe(0);
   }
   await primary.client.config('SET', 'appendfsync', 'always');
