@@ -1,8 +1,11 @@
 // Which attempt a task is at, in every view of it.
 
 import { beforeEach, expect, it } from 'vitest';
+import { homeOf } from '../../src/store/keys.ts';
 import { eventually } from '../support/eventually.ts';
 import { call, post } from '../support/http.ts';
+import { createModelSweeper } from '../support/model-sweeper.ts';
+import { openStore } from '../support/store.ts';
 import { withServer } from '../support/with-server.ts';
 
 const one = withServer();
@@ -34,13 +37,12 @@ it('case 34: a task that never ran is at attempt 0, wherever it is', async () =>
   expect(await attemptOf(ready)).toBe('cancelled 0');
   expect(await attemptOf(scheduled)).toBe('cancelled 0');
   const late = await send({ ttlMs: 1 });
+  const client = await openStore(one.redis().url);
   await eventually(async () => {
-    await one
-      .worker()
-      .take()
-      .catch(() => undefined);
+    await createModelSweeper(client)(homeOf('default'));
     return (await attemptOf(late)) === 'dead 0';
   });
+  client.disconnect();
 });
 
 it('case 34: a task that runs is at its first attempt, one that waits has made as many as have failed', async () => {
