@@ -30,6 +30,7 @@ export type {
   TaskView,
   TypeView,
   WebhookOption,
+  WorkerTasksView,
   WorkerView,
 } from './shapes.ts';
 export type { ManyTask, Received } from './task-types.ts';

@@ -1,12 +1,14 @@
 // What the API tells of the fleet itself: workers, task types, the server and the caller's key.
 
-import type { CallerView, ReadinessView, TypeView, WorkerView } from './shapes.ts';
+import type { CallerView, ReadinessView, TypeView, WorkerTasksView, WorkerView } from './shapes.ts';
 import type { Transport } from './transport.ts';
 
 /** @throws ApiError from every method */
 export interface Fleet {
   /** Live workers, one item a worker and queue. */
   workers(signal?: AbortSignal): Promise<readonly WorkerView[]>;
+  /** One of them, and the tasks that it runs. */
+  worker(worker: string, signal?: AbortSignal): Promise<WorkerTasksView>;
   /** A worker finishes what it holds, and claims nothing more. */
   quiet(worker: string, signal?: AbortSignal): Promise<readonly WorkerView[]>;
   /** A quiet worker goes on. */
@@ -35,6 +37,7 @@ export function createFleet(transport: Transport): Fleet {
     quiet: order('quiet'),
     resume: order('resume'),
     stop: order('stop'),
+    worker: (worker, signal) => transport.json({ path: `/v1/workers/${encodeURIComponent(worker)}`, signal }),
     workers: (signal) => items('/v1/workers', signal),
     types: (signal) => items('/v1/types', signal),
     readiness: (signal) => transport.json({ path: '/readyz', accepts: [503], signal }),

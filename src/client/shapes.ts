@@ -121,6 +121,8 @@ export interface TaskRow {
   readonly attempt: number;
   /** Workers that were lost while they ran it. */
   readonly crashes: number;
+  /** That runs it, or has run it last. */
+  readonly worker?: string;
   readonly acceptedAt: string;
   readonly dueAt?: string;
   readonly startedAt?: string;
@@ -142,7 +144,6 @@ export interface TaskView extends TaskRow {
     readonly timeoutMs?: number | undefined;
     readonly resultTtlMs?: number | undefined;
   };
-  readonly worker?: string;
   readonly expiresAt?: string;
   readonly cancelRequestedAt?: string;
   /** What its handler has said last: `{percent, note?}`. */
@@ -266,6 +267,14 @@ export interface WorkerView {
   readonly threads?: number;
   /** Task types that it has handlers for. */
   readonly types?: readonly string[];
+}
+
+/** A live worker, and what it runs. */
+export interface WorkerTasksView {
+  /** One item a queue that it serves. */
+  readonly items: readonly WorkerView[];
+  /** First what it claimed first, and what it has claimed ahead as well: at most 200. */
+  readonly running: readonly TaskRow[];
 }
 
 export interface TypeView {

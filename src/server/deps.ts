@@ -11,6 +11,7 @@ import type { Page, PageQuery } from '../store/lister.ts';
 import type { LedgerReading } from '../store/ledger-reader.ts';
 import type { LoadReading } from '../store/load-reader.ts';
 import type { LostWorker } from '../store/lost-workers.ts';
+import type { TaskRecord } from '../store/record.ts';
 import type { Operations } from '../store/operations.ts';
 import type { Operator } from '../store/operator.ts';
 import type { AskReadiness } from '../store/readiness.ts';
@@ -51,6 +52,8 @@ export interface Deps extends AccessDeps {
   readonly acceptWorkflow: AcceptWorkflow;
   readonly readLoad: (queue: string) => Promise<LoadReading>;
   readonly readLostWorkers: (queue: string) => Promise<readonly LostWorker[]>;
+  /** What a worker runs in a queue, first what it claimed first. */
+  readonly readTasksOfWorker: (queue: string, worker: string, most: number) => Promise<readonly TaskRecord[]>;
   readonly readLedger: (queue: string) => Promise<LedgerReading>;
   readonly readSeries: ReadSeries;
   readonly redisFacts: ReadRedisFacts;

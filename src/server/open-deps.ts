@@ -17,6 +17,7 @@ import { createRedisFacts } from '../store/redis-facts.ts';
 import { createSchedules } from '../store/schedules.ts';
 import { createSeriesReader } from '../store/series.ts';
 import { createSessions } from '../store/sessions.ts';
+import { readTasksOfWorker } from '../store/tasks-of-worker.ts';
 import { createWaitpoints } from '../store/waitpoints.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createAcceptBatch } from '../batches/accept-batch.ts';
@@ -80,6 +81,7 @@ export function openDeps(
     audit: createAudit(command),
     readLoad: (queue) => readLoad(command, queue),
     readLostWorkers: (queue) => readLostWorkers(command, queue),
+    readTasksOfWorker: (queue, worker, most) => readTasksOfWorker(command, queue, worker, most),
     readLedger: (queue) => readLedger(command, queue),
     readSeries: createSeriesReader(command),
     redisFacts: createRedisFacts(command),

@@ -77,6 +77,8 @@ export interface TaskRow {
   readonly priority: string;
   readonly attempt: number;
   readonly crashes: number;
+  /** That runs it, or has run it last. */
+  readonly worker?: string;
   readonly acceptedAt: string;
   readonly dueAt?: string;
   readonly startedAt?: string;
@@ -96,7 +98,6 @@ interface FailedAttempt {
 export interface Task extends TaskRow {
   readonly input: unknown;
   readonly options?: Readonly<Record<string, unknown>> & { readonly maxAttempts?: number };
-  readonly worker?: string;
   readonly expiresAt?: string;
   readonly cancelRequestedAt?: string;
   readonly progress?: unknown;

@@ -27,6 +27,7 @@ const TaskScreen = lazy(async () => (await import('./task.tsx')).TaskScreen);
 const TasksScreen = lazy(async () => (await import('./tasks.tsx')).TasksScreen);
 const TypesScreen = lazy(async () => (await import('./types.tsx')).TypesScreen);
 const WebhookScreen = lazy(async () => (await import('./webhook.tsx')).WebhookScreen);
+const WorkerScreen = lazy(async () => (await import('./worker.tsx')).WorkerScreen);
 const WorkflowScreen = lazy(async () => (await import('./workflow.tsx')).WorkflowScreen);
 const WorkflowsScreen = lazy(async () => (await import('./workflows.tsx')).WorkflowsScreen);
 const WebhooksScreen = lazy(async () => (await import('./webhooks.tsx')).WebhooksScreen);
@@ -74,7 +75,9 @@ function screenOf({ path, query }: Place): Screen {
             body: <RunScreen key={name} type={name} from={query.get('from') ?? undefined} />,
           };
     case 'workers':
-      return { title: 'Workers', body: <WorkersScreen /> };
+      return name === undefined
+        ? { title: 'Workers', body: <WorkersScreen /> }
+        : { title: 'Worker', body: <WorkerScreen key={name} worker={name} /> };
     case 'webhooks':
       return name === undefined
         ? { title: 'Webhooks', body: <WebhooksScreen /> }

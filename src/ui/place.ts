@@ -36,6 +36,7 @@ export function linkTo(
 export const linkToTask = (id: string): string => linkTo(['tasks', id]);
 export const linkToWorkflow = (id: string): string => linkTo(['workflows', id]);
 export const linkToBatch = (id: string): string => linkTo(['batches', id]);
+export const linkToWorker = (worker: string): string => linkTo(['workers', worker]);
 export const linkToQueue = (queue: string): string => linkTo(['queues', queue]);
 
 export function go(link: string): void {

@@ -11,6 +11,7 @@ import { linkTo } from './place.ts';
 import { stateOf, toWait } from './queues.tsx';
 import { type Fleet, may } from './shared.ts';
 import { slotsOf, WithFleet } from './with-fleet.tsx';
+import { WorkerLink } from './worker-link.tsx';
 
 interface QueueProps {
   readonly name: string;
@@ -115,9 +116,11 @@ function Serving({ workers }: { readonly workers: readonly Worker[] }) {
         <Empty title="None" />
       ) : (
         <Table label="Workers of this queue" heads={['Worker', '#Holds', 'Lease ends']}>
-          {workers.map(({ worker, host, pid, holds, leaseUntil }) => (
+          {workers.map(({ worker, holds, leaseUntil }) => (
             <tr key={worker}>
-              <td title={worker}>{host === undefined ? worker : `${host}:${String(pid)}`}</td>
+              <td>
+                <WorkerLink worker={worker} />
+              </td>
               <td class="number">{toCount(holds)}</td>
               <td>
                 <Time at={leaseUntil} />

@@ -22,6 +22,7 @@ import { Tags } from './tags.tsx';
 import { Attempts, ErrorCard } from './task-error.tsx';
 import { SpanBar, Timeline } from './timeline.tsx';
 import { NoRead } from './with-fleet.tsx';
+import { WorkerLink } from './worker-link.tsx';
 
 const FINISHED = new Set(['succeeded', 'dead', 'cancelled', 'removed']);
 
@@ -240,7 +241,7 @@ function About({ task }: { readonly task: Task }) {
           ['Queue', <a href={linkToQueue(queue)}>{queue}</a>],
           ['Priority', priority],
           ['Attempt', options?.maxAttempts === undefined ? attempt : `${attempt} of ${options.maxAttempts}`],
-          ['Worker', worker === undefined ? undefined : <code>{worker}</code>],
+          ['Worker', worker === undefined ? undefined : <WorkerLink worker={worker} />],
           ['Lost workers', crashes === 0 ? undefined : crashes],
           ['Accepted', <Time at={acceptedAt} />],
           ['Due', task.state === 'scheduled' ? <Time at={dueAt} /> : undefined],

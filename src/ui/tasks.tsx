@@ -15,6 +15,7 @@ import { Tags } from './tags.tsx';
 import { TaskBulk } from './task-bulk.tsx';
 import { TaskFilters } from './task-filters.tsx';
 import { NoRead } from './with-fleet.tsx';
+import { WorkerLink } from './worker-link.tsx';
 
 const ROWS_A_PAGE = 50;
 
@@ -234,10 +235,22 @@ const WAITS = new Map([
   ['waiting', 'waits for others'],
 ]);
 
-function whenOf({ state, dueAt, startedAt, finishedAt }: TaskRow) {
+function whenOf({ state, dueAt, startedAt, finishedAt, worker }: TaskRow) {
   if (state === 'scheduled') return <Time at={dueAt} prefix="due " />;
   if (finishedAt !== undefined) return <Time at={finishedAt} prefix="ended " />;
-  if (state === 'running') return <Time at={startedAt} prefix="started " />;
+  if (state === 'running') {
+    return (
+      <>
+        <Time at={startedAt} prefix="started " />
+        {worker === undefined ? undefined : (
+          <>
+            {' on '}
+            <WorkerLink worker={worker} />
+          </>
+        )}
+      </>
+    );
+  }
   return <span class="muted">{WAITS.get(state) ?? 'waits'}</span>;
 }
 

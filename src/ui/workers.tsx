@@ -6,7 +6,7 @@ import type { Worker } from './api-types.d.ts';
 import { plural, toCount } from './format.ts';
 import { Meter } from './meter.tsx';
 import { Action, Card, Chip, Code, Table, Time } from './parts.tsx';
-import { linkToQueue } from './place.ts';
+import { linkToQueue, linkToWorker } from './place.ts';
 import { type Fleet, may } from './shared.ts';
 import { slotsOf, WithFleet } from './with-fleet.tsx';
 
@@ -105,7 +105,7 @@ function Row({ group, hasOthers }: { readonly group: Group; readonly hasOthers: 
   return (
     <tr data-row>
       <td>
-        <Name of={group[0]}>
+        <Name of={group[0]} isLive>
           {state === 'working' ? undefined : (
             <Chip state={state === 'quiet' ? 'paused' : 'warn'}>{state}</Chip>
           )}
@@ -146,10 +146,25 @@ function Row({ group, hasOthers }: { readonly group: Group; readonly hasOthers: 
 }
 
 /** Where it runs, and its name; the name alone when it has not said where. */
-function Name({ of, children }: { readonly of: Named; readonly children?: ComponentChildren }) {
+function Name({
+  of,
+  isLive,
+  children,
+}: {
+  readonly of: Named;
+  readonly isLive?: boolean;
+  readonly children?: ComponentChildren;
+}) {
   return (
     <>
-      <b>{nameOf(of)}</b> {children}
+      {isLive === true ? (
+        <a href={linkToWorker(of.worker)}>
+          <b>{nameOf(of)}</b>
+        </a>
+      ) : (
+        <b>{nameOf(of)}</b>
+      )}{' '}
+      {children}
       {of.host === undefined ? undefined : (
         <>
           <br />
@@ -162,40 +177,50 @@ function Name({ of, children }: { readonly of: Named; readonly children?: Compon
 
 type Named = Pick<Worker, 'worker' | 'host' | 'pid'>;
 
-function nameOf({ worker, host, pid }: Named): string {
+export function nameOf({ worker, host, pid }: Named): string {
   return host === undefined ? worker : `${host}:${String(pid)}`;
 }
 
 /** The deliveries of a server go on as long as it does. */
-function isServer(group: Group): boolean {
+export function isServer(group: readonly Worker[]): boolean {
   return group.every(({ queue }) => queue === 'webhooks');
 }
 
 /** One that is quiet in some of its queues alone still works. */
-function stateOf(group: Group): Worker['state'] {
+export function stateOf(group: readonly Worker[]): Worker['state'] {
   if (group.some(({ state }) => state === 'stopping')) return 'stopping';
   return group.every(({ state }) => state === 'quiet') ? 'quiet' : 'working';
 }
 
 /** What a worker can be told. */
-function Orders({
+export function Orders({
   worker,
   name,
   state,
+  after,
 }: {
   readonly worker: string;
   readonly name: string;
   readonly state: Worker['state'];
+  /** Called when it was told. */
+  readonly after?: () => void;
 }) {
   const tell = (verb: string): Promise<unknown> =>
     callApi('POST', `workers/${encodeURIComponent(worker)}/${verb}`);
   if (state === 'stopping') return null;
+  const then = after === undefined ? {} : { after };
   return (
     <div class="actions">
       {state === 'quiet' ? (
-        <Action label="Resume" about={name} done={`${name} goes on`} run={() => tell('resume')} />
+        <Action label="Resume" about={name} done={`${name} goes on`} run={() => tell('resume')} {...then} />
       ) : (
-        <Action label="Quiet" about={name} done={`${name} claims nothing more`} run={() => tell('quiet')} />
+        <Action
+          label="Quiet"
+          about={name}
+          done={`${name} claims nothing more`}
+          run={() => tell('quiet')}
+          {...then}
+        />
       )}
       <Action
         label="Stop"
@@ -204,6 +229,7 @@ function Orders({
         done={`${name} ends once nothing runs there`}
         confirm={`${name} claims nothing more, and its program ends once nothing runs there. Whatever started it may start another one.`}
         run={() => tell('stop')}
+        {...then}
       />
     </div>
   );

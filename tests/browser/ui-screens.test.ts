@@ -42,6 +42,7 @@ describe.skipIf(!hasBrowser)('every screen', () => {
     ['batches', 'Batches'],
     ['batches/01a2b3c4-0000-7000-8000-000000000000', 'There is no such batch'],
     ['workers', 'Workers'],
+    ['workers/nobody', 'There is no such live worker'],
     ['schedules', 'Schedules'],
     ['types', 'Types'],
     ['types/greet', 'Run greet'],

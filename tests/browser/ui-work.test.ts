@@ -207,8 +207,21 @@ describe.skipIf(!hasBrowser)('with a worker', () => {
     await until(id, 'running');
     await open(`${server().url()}/ui/#/tasks/${id}`);
     await page().locator('.timeline .is-now').waitFor();
-    await button('Cancel', true).click();
+    // From its cell among those of its worker, which is empty then.
+    const { body } = await call(`${server().url()}/v1/tasks/${id}`);
+    await page()
+      .locator(`a[href="#/workers/${String(body['worker'])}"]`)
+      .click();
+    const cells = page().locator('.slots > li');
+    const own = cells.filter({ has: page().locator(`a[href="#/tasks/${id}"]`) });
+    await own.getByText(/^\d.* m?s$/).waitFor();
+    expect(await cells.count()).toBe(2);
+    expect(await faultsNow('a worker')).toEqual([]);
+    await own.getByRole('button', { name: /^Cancel spin/ }).click();
     await dialog('Cancel').getByRole('button', { name: 'Cancel' }).click();
+    await own.waitFor({ state: 'detached' });
+    await cells.filter({ hasText: 'free' }).nth(1).waitFor();
+    await page().goBack();
     await page().locator('h1 .is-cancelled').waitFor();
     await page().locator('.timeline').getByText('asked to be cancelled').waitFor();
     await page()

@@ -252,6 +252,7 @@ test('every request is an operation of the document', async () => {
   await client.queues.pause('tour');
   await client.queues.resume('tour');
   await client.fleet.workers();
+  await expect(client.fleet.worker('nobody')).rejects.toMatchObject({ code: 'not-found' });
   await client.fleet.types();
   await client.fleet.readiness();
   await client.fleet.caller();

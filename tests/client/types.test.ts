@@ -19,7 +19,7 @@ import type { CallInput } from '../../src/protocol/options.ts';
 import type { ScheduleInput as ServerScheduleInput } from '../../src/protocol/schedule.ts';
 import type { Explanation } from '../../src/server/explain.ts';
 import type { ErrorGroupView } from '../../src/server/routes/errors.ts';
-import type { TypeView, WorkerView } from '../../src/server/routes/fleet.ts';
+import type { TypeView, WorkerTasksView, WorkerView } from '../../src/server/routes/fleet.ts';
 import type { ReadinessView } from '../../src/server/routes/health.ts';
 import type { QueueView } from '../../src/server/routes/queues.ts';
 import type { ScheduleView } from '../../src/views/schedule-view.ts';
@@ -135,6 +135,7 @@ test('what the client shows is what the server answers, with all its members', (
   expectTypeOf<QueueView>().toExtend<shapes.QueueView>();
   expectTypeOf<ScheduleView>().toExtend<scheduleShapes.ScheduleView>();
   expectTypeOf<WorkerView>().toExtend<shapes.WorkerView>();
+  expectTypeOf<WorkerTasksView>().toExtend<shapes.WorkerTasksView>();
   expectTypeOf<ErrorGroupView>().toExtend<shapes.ErrorGroupView>();
   expectTypeOf<TypeView>().toExtend<shapes.TypeView>();
   expectTypeOf<ReadinessView>().toExtend<shapes.ReadinessView>();
@@ -149,6 +150,7 @@ test('what the client shows is what the server answers, with all its members', (
   expectTypeOf<Unequal<QueueView, shapes.QueueView>>().toBeNever();
   expectTypeOf<Unequal<ScheduleView, scheduleShapes.ScheduleView>>().toBeNever();
   expectTypeOf<Unequal<WorkerView, shapes.WorkerView>>().toBeNever();
+  expectTypeOf<Unequal<WorkerTasksView, shapes.WorkerTasksView>>().toBeNever();
   expectTypeOf<Unequal<ErrorGroupView, shapes.ErrorGroupView>>().toBeNever();
   expectTypeOf<Unequal<TypeView, shapes.TypeView>>().toBeNever();
   expectTypeOf<Unequal<ReadinessView, shapes.ReadinessView>>().toBeNever();

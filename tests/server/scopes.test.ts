@@ -72,6 +72,7 @@ const ROUTES: readonly Row[] = [
   ['GET', '/v1/queues/default', 'read'],
   ['GET', '/v1/queues/default/ledger', 'read'],
   ['GET', '/v1/workers', 'read'],
+  ['GET', '/v1/workers/hand-worker', 'read'],
   ['POST', '/v1/workers/hand-worker/quiet', 'admin'],
   ['POST', '/v1/workers/hand-worker/resume', 'admin'],
   ['POST', '/v1/workers/hand-worker/stop', 'admin'],

@@ -14,6 +14,7 @@ import { noteForAudit } from '../audited.ts';
 import { knows, visibleQueues } from '../caller.ts';
 import { compact } from '../../protocol/compact.ts';
 import { named } from '../../views/component.ts';
+import { TaskRowSchema, toTaskRow } from '../../views/task-view.ts';
 import { inputToJson, type Operation, type Route, route } from '../operation.ts';
 
 const WorkerSchema = v.object({
@@ -49,6 +50,21 @@ const LostWorkerSchema = v.object({
 });
 type LostWorkerView = v.InferOutput<typeof LostWorkerSchema>;
 
+/** Tasks of a worker that are told: more than it has slots, as a rule. */
+const MOST_TASKS = 200;
+
+const WorkerTasksSchema = v.object({
+  ...WorkersSchema.entries,
+  running: v.pipe(
+    v.array(TaskRowSchema),
+    v.description(
+      `what it runs, and what it has claimed ahead, first what it claimed first: at most ${MOST_TASKS}. \`holds\` is how many there are`,
+    ),
+  ),
+});
+/** A worker with its tasks, as callers see it. */
+export type WorkerTasksView = v.InferOutput<typeof WorkerTasksSchema>;
+
 const FleetSchema = v.object({
   ...WorkersSchema.entries,
   lost: v.pipe(
@@ -75,9 +91,9 @@ const SUMMARIES = {
   resume: 'A quiet worker goes on',
 } as const;
 
-/** `GET /v1/workers`, `POST /v1/workers/{worker}/quiet`, `…/stop` and `…/resume`, and `GET /v1/types`. */
+/** `GET /v1/workers`, `GET /v1/workers/{worker}`, `POST /v1/workers/{worker}/quiet`, `…/stop` and `…/resume`, and `GET /v1/types`. */
 export function fleetRoutes(
-  deps: Pick<Deps, 'inspector' | 'operator' | 'registry' | 'readLostWorkers'>,
+  deps: Pick<Deps, 'inspector' | 'operator' | 'registry' | 'readLostWorkers' | 'readTasksOfWorker'>,
 ): readonly Route[] {
   const { inspector, operator, registry } = deps;
   const items = [...registry.values()].map(({ type, input, defaults = {}, runIn = 'thread' }) => ({
@@ -113,6 +129,21 @@ export function fleetRoutes(
         return answer(c, 200, { items: workers.map(toView), lost: gone.map(toLostView) });
       },
     ),
+    route('GET', '/v1/workers/:worker', GET_ONE, async (c) => {
+      const name = c.req.param('worker') ?? '';
+      const all = await workersOf(inspector, await visibleQueues(inspector, c.get('caller')));
+      const own = all.filter(({ worker }) => worker === name);
+      if (own.length === 0) throw noWorker();
+      const held = own.filter(({ holds }) => holds > 0);
+      const tasks = await Promise.all(
+        held.map(({ queue }) => deps.readTasksOfWorker(queue, name, MOST_TASKS)),
+      );
+      const running = tasks.flat().sort((one, other) => (one.startedAt ?? 0) - (other.startedAt ?? 0));
+      return answer(c, 200, {
+        items: own.map(toView),
+        running: running.slice(0, MOST_TASKS).map((record) => toTaskRow(record, c.get('basePath'))),
+      });
+    }),
     ...VERBS.map((verb) =>
       route('POST', `/v1/workers/:worker/${verb}`, operationOf(verb), async (c) => {
         const name = c.req.param('worker') ?? '';
@@ -142,6 +173,20 @@ export function fleetRoutes(
     ),
   ];
 }
+
+const GET_ONE: Operation = {
+  id: 'getWorker',
+  tag: 'queues',
+  summary: 'A live worker, and the tasks that it runs',
+  scope: 'read',
+  answers: {
+    200: {
+      description: 'The worker, one item a queue, and its tasks of these.',
+      schema: WorkerTasksSchema,
+    },
+  },
+  problems: ['not-found'],
+};
 
 function operationOf(verb: keyof typeof ORDERS): Operation {
   return {
@@ -176,7 +221,7 @@ async function demandQueues(
   const served = workers.filter(({ worker }) => worker === name).map(({ queue }) => queue);
   const queues = served.filter((queue) => knows(c.get('caller'), queue));
   if (queues.length === 0) {
-    throw new PopfleetError('not-found', 'There is no such live worker. GET /v1/workers lists them.');
+    throw noWorker();
   }
   if (verb === 'stop' && queues.length < served.length) {
     throw new PopfleetError(
@@ -185,6 +230,10 @@ async function demandQueues(
     );
   }
   return queues;
+}
+
+function noWorker(): PopfleetError {
+  return new PopfleetError('not-found', 'There is no such live worker. GET /v1/workers lists them.');
 }
 
 /** Every caller may see a type, but not the queue of its definition when that is not visible to the caller. */
