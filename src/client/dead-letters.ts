@@ -2,7 +2,7 @@
 
 import { pagesOf } from './pages.ts';
 import type { ErrorGroupView } from './shapes.ts';
-import type { Transport } from './transport.ts';
+import type { ApiRequest, Transport } from './transport.ts';
 
 interface DeadLettersOptions {
   /** All queues of the key unless given. */
@@ -10,6 +10,18 @@ interface DeadLettersOptions {
   readonly type?: string | undefined;
   /** RFC 3339: last seen then or later. */
   readonly since?: string | undefined;
+  /** Those that are ignored alone, or all others alone. */
+  readonly ignored?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface IgnoreOptions {
+  /** Each queue of the key that has it unless given. */
+  readonly queue?: string | undefined;
+  /** RFC 3339: then it is over. */
+  readonly until?: string | undefined;
+  /** It is over as soon as more tasks than that have died of it from now on. */
+  readonly moreDeaths?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -19,14 +31,25 @@ export interface DeadLetters {
   list(options?: DeadLettersOptions): AsyncGenerator<ErrorGroupView, void, void>;
   /** One kind of failure, in each queue that has it. */
   get(fingerprint: string, signal?: AbortSignal): Promise<readonly ErrorGroupView[]>;
+  /** Has nobody warned of it for a while; without an end until it is heeded again. */
+  ignore(fingerprint: string, options?: IgnoreOptions): Promise<readonly ErrorGroupView[]>;
+  /** Has people warned of it again. */
+  heed(
+    fingerprint: string,
+    options?: Pick<IgnoreOptions, 'queue' | 'signal'>,
+  ): Promise<readonly ErrorGroupView[]>;
 }
 
 export function createDeadLetters(transport: Transport): DeadLetters {
+  const path = (fingerprint: string): string => `/v1/errors/${encodeURIComponent(fingerprint)}`;
+  const groups = async (request: ApiRequest): Promise<readonly ErrorGroupView[]> =>
+    (await transport.json<{ readonly items: readonly ErrorGroupView[] }>(request)).items;
   return {
     list: ({ signal, ...query } = {}) => pagesOf<ErrorGroupView>(transport, '/v1/errors', query, signal),
-    async get(fingerprint, signal) {
-      const path = `/v1/errors/${encodeURIComponent(fingerprint)}`;
-      return (await transport.json<{ readonly items: readonly ErrorGroupView[] }>({ path, signal })).items;
-    },
+    get: (fingerprint, signal) => groups({ path: path(fingerprint), signal }),
+    ignore: (fingerprint, { signal, ...body } = {}) =>
+      groups({ method: 'PUT', path: `${path(fingerprint)}/ignored`, body, signal }),
+    heed: (fingerprint, { queue, signal } = {}) =>
+      groups({ method: 'DELETE', path: `${path(fingerprint)}/ignored`, query: { queue }, signal }),
   };
 }

@@ -241,6 +241,8 @@ export interface QueueView {
   readonly ready: Readonly<Record<string, number>>;
   /** How long the task that waits for longest has been ready; 0: none is; missing: not known. */
   readonly oldestReadyMs?: number;
+  /** Tasks among the dead whose kind of failure is ignored; missing: none. */
+  readonly deadIgnored?: number;
   /** Messages that are none of popfleet. */
   readonly malformed: number;
   readonly workers: number;
@@ -324,6 +326,8 @@ export interface ErrorGroupView {
   readonly hours?: { readonly latestAt: string; readonly counts: readonly number[] };
   /** Id of its newest dead task; of the one that died last when none is dead now. */
   readonly sample: string;
+  /** As long as nobody is warned of it. Whatever comes first ends that: a time, or that `total` is beyond a number. */
+  readonly ignored?: { readonly until?: string; readonly untilTotal?: number };
 }
 
 /** Which tasks an operation is for. `…After` is from then on, `…Before` is up to then. */

@@ -34,6 +34,17 @@ function agoOf(text: string): number {
   throw new InvalidArgumentError(MOMENT_FAULT);
 }
 
+/** A moment to come: RFC 3339, a date, or how far ahead (`1h`, `7d`). @returns RFC 3339 */
+export function comingMoment(text: string): string {
+  const isDate = /^\d{4}-\d\d-\d\d(?:T.*)?$/.test(text);
+  const isAhead = /^\d+(?:\.\d+)?(?:ms|s|m|h|d)$/.test(text);
+  const ms = isDate ? Date.parse(text) : isAhead ? Date.now() + duration(text) : Number.NaN;
+  if (ms > Date.now() && ms <= LATEST_MS) return new Date(ms).toISOString();
+  throw new InvalidArgumentError(
+    'It must be how far ahead, such as 8h or 7d, or a date that is still to come.',
+  );
+}
+
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;

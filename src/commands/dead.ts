@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { ApiError } from '../client/api-error.ts';
 import type { ErrorGroupView, OperationRequest } from '../client/shapes.ts';
 import { DEFAULT_QUEUE } from '../protocol/names.ts';
-import { moment, wholeNumber } from './arguments.ts';
+import { comingMoment, moment, wholeNumber } from './arguments.ts';
 import { operate } from './operate.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
@@ -19,8 +19,15 @@ const COLUMNS: readonly Column<ErrorGroupView>[] = [
   { title: 'LAST SEEN', text: ({ lastSeenAt }) => lastSeenAt },
   { title: 'ERROR', text: ({ name, message }) => `${name}: ${message}` },
 ];
+const IGNORED_COLUMNS: readonly Column<ErrorGroupView>[] = [
+  ...COLUMNS.slice(0, -1),
+  { title: 'IGNORED UNTIL', text: untilOf },
+  ...COLUMNS.slice(-1),
+];
 const ROWS = 50;
 const MOST_ROWS = 100_000;
+/** The server takes no larger number. */
+const MOST_DEATHS = 1_000_000_000;
 /** The server watches no more at the same time. */
 const MOST_CANARIES = 1_000;
 
@@ -30,6 +37,8 @@ export function addDeadVerbs(dead: Command, terminal: Terminal): void {
   addReplay(dead, terminal);
   addRemove(dead, terminal);
   addExport(dead, terminal);
+  addIgnore(dead, terminal);
+  addHeed(dead, terminal);
 }
 
 function addList(dead: Command, terminal: Terminal): void {
@@ -44,26 +53,36 @@ function addList(dead: Command, terminal: Terminal): void {
       type,
       since,
       all,
+      ignored: wantsIgnored = false,
       limit = ROWS,
     } = options as {
       readonly queue?: string;
       readonly type?: string;
       readonly since?: string;
       readonly all?: boolean;
+      readonly ignored?: boolean;
       readonly limit?: number;
     };
     const items = [];
+    let passed = 0;
     for await (const group of client.deadLetters.list({ queue, type, since, signal })) {
-      if (group.dead > 0 || all === true) items.push(group);
+      if (group.dead === 0 && all !== true) continue;
+      // A server of a release before knows no such query.
+      if ((group.ignored !== undefined) === wantsIgnored) items.push(group);
+      else passed += 1;
       if (items.length >= limit) break;
     }
     if (printer.json) printer.document({ items });
-    else printer.table(COLUMNS, items);
-    if (!printer.json && items.length === 0) printer.say('Nothing is dead.', 'green');
+    else printer.table(wantsIgnored ? IGNORED_COLUMNS : COLUMNS, items);
+    if (printer.json) return;
+    if (items.length === 0) printer.say(wantsIgnored ? 'Nothing is ignored.' : 'Nothing is dead.', 'green');
+    if (passed > 0 && !wantsIgnored)
+      printer.say('What is ignored stands apart: popfleet dead list --ignored', 'dim');
   })
     .option('--queue <name>', 'of this queue alone')
     .option('--type <type>', 'of this type alone')
     .option('--since <time>', 'last seen then or later: 1h, 2d, or a date', moment)
+    .option('--ignored', 'those that are ignored, and no others')
     .option('--all', 'also those of which no task is dead any more')
     .option('--limit <count>', `at most so many (${ROWS})`, wholeNumber(1, MOST_ROWS));
 }
@@ -187,4 +206,58 @@ function addExport(dead: Command, terminal: Terminal): void {
       printer.item(await client.get(id, { signal }));
     }
   }).option('--queue <name>', 'its queue (default)');
+}
+
+/** What ends it, in words; `''`: it is not ignored. */
+function untilOf({ ignored }: ErrorGroupView): string {
+  if (ignored === undefined) return '';
+  const { until, untilTotal } = ignored;
+  const ends = [until ?? [], untilTotal === undefined ? [] : `more than ${untilTotal} in all`].flat();
+  return ends.join(' or ') || 'heeded';
+}
+
+function addIgnore(dead: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'ignore <fingerprint>',
+    description: 'Have nobody warned of one cause, until a time or until more tasks have died of it',
+    examples: [
+      'popfleet dead ignore FINGERPRINT --until 7d',
+      'popfleet dead ignore FINGERPRINT --more-than 100',
+    ],
+  };
+  addVerb(dead, terminal, texts, async ({ client, printer, signal }, [given], options) => {
+    const { queue, until, moreThan } = options as {
+      readonly queue?: string;
+      readonly until?: string;
+      readonly moreThan?: number;
+    };
+    const fingerprint = given as string;
+    const items = await client.deadLetters.ignore(fingerprint, {
+      queue,
+      until,
+      moreDeaths: moreThan,
+      signal,
+    });
+    if (printer.json) printer.document({ fingerprint, items });
+    else printer.table(IGNORED_COLUMNS, items);
+    if (!printer.json) printer.say(`End it sooner: popfleet dead heed ${fingerprint}`, 'dim');
+  })
+    .option('--until <time>', 'ends it: 8h, 7d, or a date', comingMoment)
+    .option('--more-than <count>', 'so many more deaths do not end it yet', wholeNumber(0, MOST_DEATHS))
+    .option('--queue <name>', 'in this queue alone');
+}
+
+function addHeed(dead: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'heed <fingerprint>',
+    description: 'Have people warned of one cause again',
+    examples: ['popfleet dead heed FINGERPRINT'],
+  };
+  addVerb(dead, terminal, texts, async ({ client, printer, signal }, [given], options) => {
+    const { queue } = options as { readonly queue?: string };
+    const fingerprint = given as string;
+    const items = await client.deadLetters.heed(fingerprint, { queue, signal });
+    if (printer.json) printer.document({ fingerprint, items });
+    else printer.table(COLUMNS, items);
+  }).option('--queue <name>', 'in this queue alone');
 }

@@ -27,7 +27,8 @@ export function findingsOfQueue(view: QueueView): Finding[] {
   const findings: Finding[] = [];
   const difference = differenceOf(view);
   const waiting = counts['ready'] ?? 0;
-  const dead = counts['dead'] ?? 0;
+  // Those that somebody has looked at, and has put off, are no news.
+  const dead = (counts['dead'] ?? 0) - (view.deadIgnored ?? 0);
   if (difference !== 0) {
     findings.push({
       level: 'bad',

@@ -28,6 +28,8 @@ const ADDITIVE: ReadonlySet<string> = new Set([
   'openBatch',
   'addToBatch',
   'closeBatch',
+  'ignoreError',
+  'heedError',
   'pauseQueue',
   'resumeQueue',
   'runSchedule',

@@ -36,6 +36,24 @@ export interface ErrorGroup {
   readonly sample: string;
   /** `undefined`: it has died of it under a release that did not count them. */
   readonly hours: Hours | undefined;
+  /** Nobody wants to be warned of it as long as this holds; `undefined`: it is not ignored, or no longer. */
+  readonly ignored: Ignored | undefined;
+}
+
+/** What ends it; nothing of both: it is ignored until it is heeded again, or the group goes. */
+interface Ignored {
+  /** Milliseconds since 1970. */
+  readonly until: number | undefined;
+  /** It is over once `total` is beyond this. */
+  readonly untilTotal: number | undefined;
+}
+
+/** How a group shall be ignored from now on. */
+export interface Ignoring {
+  /** Milliseconds since 1970. */
+  readonly until: number | undefined;
+  /** It is over once so many more tasks have died of it, and one. */
+  readonly moreDeaths: number | undefined;
 }
 
 /** Deaths by the hour. */
@@ -57,6 +75,8 @@ interface GroupQuery {
   readonly type: string | undefined;
   /** Last seen then or later, in milliseconds since 1970. */
   readonly since: number | undefined;
+  /** Those that are ignored alone, or all others alone. */
+  readonly ignored: boolean | undefined;
   readonly limit: number;
   /** Behind this one. */
   readonly behind: GroupPosition | undefined;
@@ -68,6 +88,8 @@ export interface ErrorGroups {
   list(query: GroupQuery): Promise<{ readonly groups: readonly ErrorGroup[]; readonly hasMore: boolean }>;
   /** The group of each of these queues that has it. */
   find(queues: readonly string[], fingerprint: string): Promise<readonly ErrorGroup[]>;
+  /** Ignores the group in each of these queues that has it. @param how `undefined`: it is heeded again */
+  ignore(queues: readonly string[], fingerprint: string, how: Ignoring | undefined): Promise<void>;
 }
 
 /** What a worker says of the error of a task that is dead; `''` without a fingerprint. As error-groups.lua reads it. */
@@ -81,7 +103,7 @@ export function writeErrorGroup(type: string, { fingerprint, name, message }: Ta
 /** @param client a connection of `openCommandConnection` */
 export function createErrorGroups(client: Redis): ErrorGroups {
   return withStoreErrors<ErrorGroups>({
-    async list({ queues, type, since, limit, behind }) {
+    async list({ queues, type, since, ignored, limit, behind }) {
       const seen = await Promise.all(queues.map((queue) => positionsOf(client, queue, since)));
       const wanted = seen.flat().sort(comparePositions);
       const rest = behind ? wanted.filter((one) => comparePositions(one, behind) > 0) : wanted;
@@ -91,7 +113,10 @@ export function createErrorGroups(client: Redis): ErrorGroups {
           rest.slice(at, at + READ_AT_ONCE).map((one) => readGroup(client, one.queue, one.fingerprint)),
         );
         const found = read.filter((one) => one !== undefined);
-        groups.push(...found.filter((one) => type === undefined || one.type === type));
+        const isWanted = (one: ErrorGroup): boolean =>
+          (type === undefined || one.type === type) &&
+          (ignored === undefined || (one.ignored !== undefined) === ignored);
+        groups.push(...found.filter(isWanted));
       }
       return { groups: groups.slice(0, limit), hasMore: groups.length > limit };
     },
@@ -99,6 +124,12 @@ export function createErrorGroups(client: Redis): ErrorGroups {
     async find(queues, fingerprint) {
       const found = await Promise.all(queues.map((queue) => readGroup(client, queue, fingerprint)));
       return found.filter((one) => one !== undefined);
+    },
+
+    async ignore(queues, fingerprint, how) {
+      const args = how ? ['ignore', how.until ?? '', how.moreDeaths ?? ''] : ['heed', '', ''];
+      const places = queues.flatMap((queue) => placesOf(queue));
+      await Promise.all(places.map((place) => runScript(client, 'ignore', place, [fingerprint, ...args])));
     },
   });
 }
@@ -160,8 +191,14 @@ function addHours(one: Hours | undefined, other: Hours | undefined): Hours | und
 }
 
 async function readPart(client: Redis, place: Place, fingerprint: string): Promise<ErrorGroup | undefined> {
-  const reply = (await runScript(client, 'group', place, [fingerprint])) as [Buffer, Buffer, number, Buffer];
-  const [entry, seen, dead, newest] = reply;
+  const reply = (await runScript(client, 'group', place, [fingerprint])) as [
+    Buffer,
+    Buffer,
+    number,
+    Buffer,
+    Buffer,
+  ];
+  const [entry, seen, dead, newest, ignored] = reply;
   const [, first, total, latest = '', json = ''] = /^(\d+) (\d+) (\S+) (.*)$/s.exec(entry.toString()) ?? [];
   if (first === undefined) return undefined;
   return {
@@ -173,6 +210,7 @@ async function readPart(client: Redis, place: Place, fingerprint: string): Promi
     firstSeenAt: Number(first),
     lastSeenAt: Number(seen.toString()),
     sample: newest.length === 0 ? latest : newest.toString(),
+    ignored: readIgnored(ignored.toString()),
   };
 }
 
@@ -183,6 +221,14 @@ function readHours(text: string | undefined): Hours | undefined {
   const [, hour, counts] = /^(\d{1,9}) (\d[\d,]*)$/.exec(text ?? '') ?? [];
   if (hour === undefined || counts === undefined) return undefined;
   return { latestAt: Number(hour) * HOUR_MS, counts: counts.split(',').map(Number).toReversed() };
+}
+
+/** `<until> <most>`, as lib/ignored.lua has it; `''`: it is not ignored. */
+function readIgnored(text: string): Ignored | undefined {
+  const [until, most] = text.split(' ');
+  if (until === undefined || most === undefined) return undefined;
+  const number = (word: string): number | undefined => (word === '-' ? undefined : Number(word));
+  return { until: number(until), untilTotal: number(most) };
 }
 
 /** The group `other` has no type, name or message. */

@@ -27,6 +27,8 @@ interface QueueCounts {
   readonly ready: Readonly<Record<Lane, number>>;
   /** How long the task that waits for longest has been ready; 0 when none is; `undefined`: it cannot be said. */
   readonly oldestReadyMs: number | undefined;
+  /** Tasks among the dead whose kind of failure is ignored; `undefined`: none. */
+  readonly deadIgnored: number | undefined;
   /** Messages that are no popfleet messages, kept in `pf:{q}:malformed`. */
   readonly malformed: number;
   /** Workers whose lease has not run out at the last sweep. */
@@ -140,6 +142,7 @@ export function createInspector(client: Redis): Inspector {
         counts: toRecord(names, (state) => sum(({ counts }) => Number(counts[state] ?? 0))),
         ready: toRecord(LANES, (lane) => sum(({ lanes }) => lanes[LANES.indexOf(lane)] ?? 0)),
         oldestReadyMs: await oldestReadyMs(client, await waitingPlaces(client, placesOf(name), facts)),
+        deadIgnored: sum(({ deadIgnored }) => deadIgnored) || undefined,
         malformed: sum(({ malformed }) => malformed),
         // A worker serves all places of its queue.
         workers: Math.max(...facts.map(({ workers }) => workers)),
@@ -189,21 +192,24 @@ interface PlaceFacts {
   readonly counts: Readonly<Record<string, string>>;
   readonly paused: boolean;
   readonly workers: number;
+  readonly deadIgnored: number;
   readonly malformed: number;
   readonly outbox: OutboxGauge;
   readonly lanes: readonly number[];
 }
 
 async function countPlace(client: Redis, place: Place): Promise<PlaceFacts> {
-  const [counts, paused, workers, malformed, outbox, ...lanes] = await Promise.all([
+  const [counts, paused, workers, ignored, malformed, outbox, ...lanes] = await Promise.all([
     client.hgetall(keyOf(place, 'count')),
     client.hexists(keyOf(place, 'queue'), 'paused'),
     client.zcard(keyOf(place, 'workers')),
+    client.exists(keyOf(place, 'error-groups-ignored')),
     client.llen(keyOf(place, 'malformed')),
     gaugeOutbox(client, place),
     ...LANES.map((lane) => client.llen(readyKey(place, lane))),
   ]);
-  return { counts, paused: paused === 1, workers, malformed, outbox, lanes };
+  const deadIgnored = ignored === 0 ? 0 : Number(await runScript(client, 'ignored', place, []));
+  return { counts, paused: paused === 1, workers, deadIgnored, malformed, outbox, lanes };
 }
 
 /** The places where tasks are ready, with their time. */

@@ -58,6 +58,7 @@ const OTHERS = [
   'search',
   'error-groups',
   'error-groups-seen',
+  'error-groups-ignored',
   'suspects',
   'malformed',
   'log-lines',

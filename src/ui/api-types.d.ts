@@ -9,6 +9,8 @@ export interface Queue {
   readonly ready: Readonly<Record<string, number>>;
   /** How long the task that waits for longest has been ready; missing: not known. */
   readonly oldestReadyMs?: number;
+  /** Tasks among the dead whose kind of failure is ignored. */
+  readonly deadIgnored?: number;
   readonly malformed: number;
   readonly workers: number;
   readonly outbox: { readonly length: number; readonly oldestMs: number };
@@ -271,6 +273,8 @@ export interface ErrorGroup {
   /** By the hour, the newest last; a server of a release before has none. */
   readonly hours?: { readonly latestAt: string; readonly counts: readonly number[] };
   readonly sample: string;
+  /** As long as it is. */
+  readonly ignored?: { readonly until?: string; readonly untilTotal?: number };
 }
 
 export interface ErrorGroups extends Pick<ErrorGroup, 'dead' | 'total' | 'firstSeenAt' | 'lastSeenAt'> {

@@ -5,7 +5,8 @@ import type { ErrorGroup, ErrorGroups, Task } from './api-types.d.ts';
 import { Choice } from './choice.tsx';
 import { Bulk } from './bulk.tsx';
 import { Export } from './export.tsx';
-import { DeadCount } from './failures.tsx';
+import { DeadCount, IgnoredUntil } from './failures.tsx';
+import { Ignore } from './ignore.tsx';
 import { plural, toCount, toShortId } from './format.ts';
 import { Copy } from './copy.tsx';
 import { Card, Empty, Facts, Pending, Time } from './parts.tsx';
@@ -83,6 +84,16 @@ function OfQueue({ group }: { readonly group: ErrorGroup }) {
           </div>
         </>
       )}
+      {group.ignored ? (
+        <p>
+          <IgnoredUntil group={group} />
+        </p>
+      ) : undefined}
+      {may('admin') ? (
+        <div class="actions">
+          <Ignore group={group} />
+        </div>
+      ) : undefined}
     </Card>
   );
 }

@@ -20,6 +20,11 @@ const SINCE = new Map([
   ['168', 'the last week'],
 ]);
 
+const SHOWN = new Map([
+  ['', 'those to look at'],
+  ['true', 'those that are ignored'],
+]);
+
 export function DeadScreen({ query }: { readonly query: URLSearchParams }) {
   const { fleet } = useShared();
   if (!may('read')) return <NoRead />;
@@ -45,6 +50,7 @@ function Filters({ query, names }: { readonly query: URLSearchParams; readonly n
     queue: query.get('queue') ?? '',
     type: query.get('type') ?? '',
     hours: query.get('hours') ?? '',
+    ignored: query.get('ignored') ?? '',
   };
   const known = useResource<Items<TaskType>>('types', 0).data?.items.map(({ type }) => type) ?? [];
   // One that only other servers know may stand in an address.
@@ -61,6 +67,13 @@ function Filters({ query, names }: { readonly query: URLSearchParams; readonly n
         words={SINCE}
         set={(hours) => set({ hours })}
       />
+      <Choice
+        label="Show"
+        value={filter.ignored}
+        choices={[...SHOWN.keys()]}
+        words={SHOWN}
+        set={(ignored) => set({ ignored })}
+      />
     </form>
   );
 }
@@ -74,6 +87,7 @@ function Groups({ query }: { readonly query: URLSearchParams }) {
     if (value !== '') search.set(name, value);
   }
   if (hours > 0) search.set('since', since);
+  search.set('ignored', String(query.get('ignored') === 'true'));
   const groups = useResource<Items<ErrorGroup>>(`errors?${search.toString()}`, 2);
   const { data, problem } = groups;
   if (data === undefined) return <Pending of={groups} />;
@@ -85,7 +99,10 @@ function Groups({ query }: { readonly query: URLSearchParams }) {
           {isFiltered ? (
             <a href={linkTo(['dead'])}>Clear the filter</a>
           ) : (
-            <p>Failures appear here by their cause.</p>
+            <p>
+              Failures appear here by their cause.{' '}
+              <a href={linkTo(['dead'], { ignored: 'true' })}>Those that are ignored</a> stand apart.
+            </p>
           )}
         </Empty>
       </Card>

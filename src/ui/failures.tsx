@@ -34,6 +34,7 @@ export function Failures({
             <a href={linkToGroup(group.fingerprint)}>
               <b>{group.name}</b> <span>{group.message}</span>
             </a>
+            <IgnoredUntil group={group} />
           </td>
           <td class="number">
             <DeadCount group={group} />
@@ -55,6 +56,23 @@ export function Failures({
         </tr>
       ))}
     </Table>
+  );
+}
+
+/** Nothing, unless it is ignored. */
+export function IgnoredUntil({ group: { ignored } }: { readonly group: ErrorGroup }) {
+  if (!ignored) return null;
+  const { until, untilTotal } = ignored;
+  return (
+    <span class="muted">
+      Ignored
+      {until === undefined ? undefined : (
+        <>
+          , ends <Time at={until} />
+        </>
+      )}
+      {untilTotal === undefined ? undefined : `, until more than ${toCount(untilTotal)} have died of it`}
+    </span>
   );
 }
 
@@ -82,7 +100,7 @@ export function DeadCount({
 export function LatestFailures() {
   // To the minute, so that the address stays the same for a while.
   const since = Math.floor(serverNow() / 60_000) * 60_000 - HOUR_MS;
-  const { data } = useResource<Items<ErrorGroup>>(`errors?limit=${LATEST}&since=${since}`, 2);
+  const { data } = useResource<Items<ErrorGroup>>(`errors?limit=${LATEST}&ignored=false&since=${since}`, 2);
   if (data === undefined || data.items.length === 0) return null;
   return (
     <Card

@@ -61,12 +61,13 @@ function Tiles({ fleet }: { readonly fleet: Fleet }) {
     <ul class="tiles">
       {(['ready', 'running', 'scheduled', 'dead'] as const).map((state) => {
         const count = sum(fleet.queues, ({ counts }) => counts[state] ?? 0);
+        const isAlarming = state === 'dead' && sum(fleet.queues, warnedOf) > 0;
         return (
           <Tile
             key={state}
             head={<Chip state={state} />}
             link={linkToState(state, fleet)}
-            isAlarming={state === 'dead' && count > 0}
+            isAlarming={isAlarming}
           >
             {toCount(count)}
           </Tile>
@@ -130,11 +131,16 @@ function lossesOf(lost: Fleet['lost']): readonly Concern[] {
   return [{ key: 'lost workers', text }];
 }
 
+/** Its dead letters but those whose kind of failure somebody ignores for now. */
+function warnedOf({ counts, deadIgnored = 0 }: Queue): number {
+  return (counts['dead'] ?? 0) - deadIgnored;
+}
+
 /** Facts of a queue that somebody has to act on. */
 function concernsOf(queue: Queue): readonly Concern[] {
   const { counts, workers, paused, malformed, outbox } = queue;
   const waits = (counts['ready'] ?? 0) + (counts['scheduled'] ?? 0) + (counts['waiting'] ?? 0);
-  const dead = counts['dead'] ?? 0;
+  const dead = warnedOf(queue);
   const name = <a href={linkToQueue(queue.queue)}>{queue.queue}</a>;
   const found: (readonly [boolean, string, ComponentChildren])[] = [
     [paused, 'paused', <>{name} is paused: nothing of it is started.</>],

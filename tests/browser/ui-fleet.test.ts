@@ -194,6 +194,25 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     expect((await groups()).get('RangeError')?.dead).toBe(700);
   });
 
+  test('a group is ignored for a while, and stands apart', async () => {
+    await openGroup('RangeError');
+    await page()
+      .getByRole('combobox', { name: 'Ignore in letters' })
+      .selectOption({ label: 'until its count has doubled' });
+    await page().getByRole('button', { name: 'Ignore in letters' }).click();
+    await page().getByText('until more than', { exact: false }).waitFor();
+    expect(await faultsNow('ignored group')).toEqual([]);
+    const { body } = await call(`${server().url()}/v1/queues/${QUEUE}`);
+    expect(body['deadIgnored']).toBe(700);
+
+    await goTo('dead', 'Dead letters');
+    await page().getByLabel('Show').selectOption({ label: 'those that are ignored' });
+    await expect.poll(() => page().locator('.failure b').allTextContents()).toEqual(['RangeError']);
+    await page().locator('.failure a').click();
+    await page().getByRole('button', { name: 'Heed again in letters' }).click();
+    await page().getByRole('button', { name: 'Ignore in letters' }).waitFor();
+  });
+
   test('what an operation leaves out has a reason', async () => {
     const running = await send(
       'speaking',

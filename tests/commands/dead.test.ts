@@ -91,6 +91,32 @@ test('causes are listed and shown with their newest task', async () => {
   expect((await popfleet('dead list --queue causes --all')).stdout).toContain(FINGERPRINT);
 });
 
+test('a cause is ignored for a while: it stands apart, and status says nothing of it', async () => {
+  await die('ignored');
+  const warned = async (): Promise<boolean> =>
+    (await popfleet('status --json')).stdout.includes('ignored: 1 dead');
+  expect(await warned()).toBe(true);
+  const line = `dead ignore ${FINGERPRINT} --queue ignored`;
+  const { code, stdout } = await popfleet(`${line} --until 7d --more-than 9`);
+  expect([code, stdout]).toEqual([
+    0,
+    expect.stringMatching(/\tignored\tadd\t1\t.*Z or more than 10 in all\t/),
+  ]);
+  expect(await popfleet('dead list --queue ignored')).toMatchObject({
+    stdout: '',
+    stderr: expect.stringContaining('dead list --ignored'),
+  });
+  expect((await popfleet('dead list --queue ignored --ignored')).stdout).toContain(FINGERPRINT);
+  expect(await warned()).toBe(false);
+  for (const until of ['yesterday', '2020-01-01', '-1h']) {
+    const refused = await popfleet(`${line} --until=${until}`);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('still to come')]);
+  }
+  expect((await popfleet(`dead heed ${FINGERPRINT} --queue ignored`)).code).toBe(0);
+  expect((await popfleet('dead list --queue ignored')).stdout).toContain(FINGERPRINT);
+  expect(await warned()).toBe(true);
+});
+
 test('tasks are listed by tag, error and time', async () => {
   const sent = { queue: 'listed', tags: ['eu'] };
   const id = await send(server.url(), 'add', { one: 1, two: 2 }, sent);

@@ -113,6 +113,58 @@ test('one fingerprint over its queues, and none of those of others', async () =>
   expect((await ask('GET', path, mail)).status).toBe(404);
 });
 
+test('a kind is ignored in a queue, or in all of the key, counted apart, and heeded again', async () => {
+  await die(NO_ORDER);
+  await die(NO_ORDER, 'mail');
+  const [{ fingerprint }] = (await items<Group>('/v1/errors')) as [Group];
+  const path = `/v1/errors/${fingerprint}/ignored`;
+  const until = '2099-01-01T00:00:00.000Z';
+  const queuesOf = async (query: string): Promise<string[]> =>
+    (await items<Group>(`/v1/errors?${query}`)).map(({ queue }) => queue).toSorted();
+
+  const byMail = await ask('PUT', path, mail, { until, moreDeaths: 5 });
+  expect([byMail.status, byMail.body['items']]).toMatchObject([
+    200,
+    [{ queue: 'mail', ignored: { until, untilTotal: 6 } }],
+  ]);
+  expect([await queuesOf('ignored=true'), await queuesOf('ignored=false')]).toEqual([['mail'], ['default']]);
+  expect((await ask('GET', '/v1/queues/mail')).body).toMatchObject({ counts: { dead: 1 }, deadIgnored: 1 });
+  expect((await ask('GET', '/v1/queues/default')).body).not.toHaveProperty('deadIgnored');
+
+  expect((await ask('PUT', path)).status).toBe(200);
+  expect(await items('/v1/errors')).toMatchObject([{ ignored: {} }, { ignored: {} }]);
+  expect((await ask('DELETE', `${path}?queue=mail`)).status).toBe(200);
+  expect(await queuesOf('ignored=true')).toEqual(['default']);
+  const changes = await items<object>('/v1/audit?limit=3');
+  expect(changes).toMatchObject([
+    { operation: 'heedError', queue: 'mail', target: { fingerprint } },
+    { operation: 'ignoreError', facts: { queues: expect.arrayContaining(['mail', 'default']) as string[] } },
+    { operation: 'ignoreError', facts: { queues: ['mail'], until: Date.parse(until), moreDeaths: 5 } },
+  ]);
+});
+
+test.each([
+  ['until', { until: 'soon' }],
+  ['moreDeaths', { moreDeaths: -1 }],
+  ['queue', { queue: '{x}' }],
+  ['forever', { forever: true }],
+])('an ending %s that is none is refused and named', async (name, body) => {
+  await die(NO_ORDER);
+  const [{ fingerprint }] = (await items<Group>('/v1/errors')) as [Group];
+  const refused = await ask('PUT', `/v1/errors/${fingerprint}/ignored`, admin, body);
+  expect([refused.status, refused.body['code']]).toEqual([422, 'invalid-input']);
+  expect(JSON.stringify(refused.body)).toContain(name);
+});
+
+test('what is not there, or not in that queue, cannot be ignored', async () => {
+  await die(NO_ORDER);
+  const [{ fingerprint }] = (await items<Group>('/v1/errors')) as [Group];
+  for (const [name, key] of [['0'.repeat(16), admin] as const, [fingerprint, mail] as const]) {
+    expect((await ask('PUT', `/v1/errors/${name}/ignored`, key)).status).toBe(404);
+  }
+  expect((await ask('DELETE', `/v1/errors/${fingerprint}/ignored?queue=mail`)).status).toBe(404);
+});
+
 test.each(['0'.repeat(16), 'other', 'no-fingerprint', '..%2f', `${'0'.repeat(15)}G`])(
   '%s is not found',
   async (name) => {
@@ -127,6 +179,7 @@ test.each([
   ['since=-1', 'since'],
   ['limit=201', 'limit'],
   ['type=No', 'type'],
+  ['ignored=yes', 'ignored'],
   ['queue={x}', 'queue'],
   ['state=dead', 'state'],
 ])('%s is refused and named', async (query, name) => {

@@ -179,6 +179,7 @@ describe('case 31: a key with queues', () => {
       ['GET', '/v1/tasks'],
       ['GET', '/v1/errors'],
       ['GET', '/v1/errors/other'],
+      ['PUT', '/v1/errors/other/ignored', {}],
       ['GET', `/v1/tasks/${foreign}`],
       ['GET', `/v1/tasks/${foreign}/explain`],
       ['GET', `/v1/events?topics=task:${foreign}`],

@@ -68,6 +68,8 @@ const ROUTES: readonly Row[] = [
   ['POST', '/v1/waitpoints/TOKEN', 'enqueue', { payload: 1 }],
   ['GET', '/v1/errors', 'read'],
   ['GET', '/v1/errors/FINGERPRINT', 'read'],
+  ['PUT', '/v1/errors/FINGERPRINT/ignored', 'admin'],
+  ['DELETE', '/v1/errors/FINGERPRINT/ignored', 'admin'],
   ['GET', '/v1/queues', 'read'],
   ['GET', '/v1/queues/default', 'read'],
   ['GET', '/v1/queues/default/ledger', 'read'],
@@ -180,7 +182,7 @@ async function fill(path: string): Promise<string> {
   if (path.includes('WORKFLOW')) return withWorkflow(path);
   if (path.includes('BATCH')) return withBatch(path);
   if (path.includes('OPERATION')) return path.replace('OPERATION', await start());
-  if (path.endsWith('/FINGERPRINT')) {
+  if (path.includes('/FINGERPRINT')) {
     await fill('DEAD');
     return path.replace('FINGERPRINT', fingerprintOf('add', NO));
   }

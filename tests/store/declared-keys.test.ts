@@ -20,6 +20,7 @@ import { checkScripts, keepNotes } from '../support/checked-scripts.ts';
 import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
 import { worldsOf } from '../support/model-worlds.ts';
 import { expectBalanced } from '../support/moves.ts';
+import { IGNORED_BRANCHES } from '../support/ignored-branches.ts';
 import { NEEDS_BRANCHES } from '../support/needs-branches.ts';
 import { openOperatedQueue } from '../support/operated-queue.ts';
 import { toOutcome } from '../support/outcome.ts';
@@ -285,6 +286,7 @@ describe('every branch of the scripts', () => {
       ...BEGUN_BRANCHES,
       ...HAND_BRANCHES,
       ...NEEDS_BRANCHES,
+      ...IGNORED_BRANCHES,
       ...WAITS_BRANCHES,
       ...WORKFLOW_BRANCHES,
     }),

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { readTaskError, type TaskError } from '../../src/protocol/task-error.ts';
 import { createErrorGroups, type ErrorGroup, writeErrorGroup } from '../../src/store/error-groups.ts';
+import { createInspector } from '../../src/store/inspector.ts';
 import { homeOf } from '../../src/store/keys.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { errorTerm, fingerprintTerm, taskIdsBy } from '../../src/store/terms.ts';
@@ -15,7 +16,8 @@ import { startStore } from '../support/store.ts';
 const HOUR_MS = 3_600_000;
 const { client } = await startStore(buildScriptsWithClock);
 const operator = createOperator(client);
-const { find, list } = createErrorGroups(client);
+const inspector = createInspector(client);
+const { find, list, ignore } = createErrorGroups(client);
 
 const fingerprint = (number: number): string => number.toString(16).padStart(16, '0');
 
@@ -24,7 +26,14 @@ function errorOf(number: number): TaskError {
 }
 
 const groupOf = (number: number): string => writeErrorGroup('add', errorOf(number));
-const all = { queues: [QUEUE], type: undefined, since: undefined, limit: 200, behind: undefined };
+const all = {
+  queues: [QUEUE],
+  type: undefined,
+  since: undefined,
+  ignored: undefined,
+  limit: 200,
+  behind: undefined,
+};
 
 async function die(queue: ScriptedQueue, number: number, resultTtlMs?: number): Promise<string> {
   const [id = ''] = await queue.enqueue(1);
@@ -57,6 +66,7 @@ test('a group counts its deaths, and knows how many of its tasks are dead now, a
     lastSeenAt: firstSeenAt + 1_000,
     sample: second,
     hours: { latestAt: firstSeenAt, counts: [2] },
+    ignored: undefined,
   };
   expect(await find([QUEUE], fingerprint(1))).toEqual([group]);
 
@@ -208,6 +218,42 @@ test('beyond a thousand kinds, all others share a group', async () => {
   await expectBalanced(client, QUEUE);
 });
 
+test('a group is ignored until a time, or until more tasks have died of it, and its dead are counted apart', async () => {
+  const queue = await openScriptedQueue(client);
+  const ignored = async (number: number): Promise<unknown> =>
+    (await find([QUEUE], fingerprint(number)))[0]?.ignored;
+  const apart = async (): Promise<unknown> => (await inspector.queue(QUEUE)).deadIgnored;
+  for (const number of [1, 1, 2, 3]) await die(queue, number);
+  expect(await apart()).toBeUndefined();
+
+  const until = queue.clock.now() + 5_000;
+  await ignore([QUEUE], fingerprint(1), { until, moreDeaths: undefined });
+  await ignore([QUEUE, 'unknown'], fingerprint(2), { until: undefined, moreDeaths: 1 });
+  await ignore([QUEUE], fingerprint(9), { until, moreDeaths: undefined });
+  expect(await ignored(1)).toEqual({ until, untilTotal: undefined });
+  expect(await ignored(2)).toEqual({ until: undefined, untilTotal: 2 });
+  expect([await ignored(3), await apart()]).toEqual([undefined, 3]);
+  const fingerprints = async (wanted: boolean): Promise<unknown> =>
+    (await list({ ...all, ignored: wanted })).groups.map((group) => group.fingerprint).toSorted();
+  expect(await fingerprints(true)).toEqual([1, 2].map(fingerprint));
+  expect(await fingerprints(false)).toEqual([3].map(fingerprint));
+
+  await die(queue, 2);
+  expect([await ignored(2), await apart()]).toEqual([{ until: undefined, untilTotal: 2 }, 4]);
+  await die(queue, 2);
+  expect([await ignored(2), await apart()]).toEqual([undefined, 2]);
+  await queue.clock.advance(4_999);
+  expect(await ignored(1)).toBeDefined();
+  await queue.clock.advance(1);
+  expect([await ignored(1), await apart()]).toEqual([undefined, undefined]);
+
+  await ignore([QUEUE], fingerprint(3), { until: undefined, moreDeaths: undefined });
+  await die(queue, 3);
+  expect([await ignored(3), await apart()]).toEqual([{ until: undefined, untilTotal: undefined }, 2]);
+  await ignore([QUEUE], fingerprint(3), undefined);
+  expect([await ignored(3), await apart()]).toEqual([undefined, undefined]);
+});
+
 test('groups whose tasks are gone go with the retention, those with dead tasks stay', async () => {
   const queue = await openScriptedQueue(client, { retentionMs: 10_000, slice: 3 });
   // Kept for longer than the fleet keeps tasks, and in front of all others.
@@ -215,6 +261,8 @@ test('groups whose tasks are gone go with the retention, those with dead tasks s
   for (let number = 0; number < 7; number += 1) kept.push(await die(queue, number, 100_000));
   await queue.clock.advance(10);
   for (let number = 10; number < 20; number += 1) await die(queue, number);
+  const forEver = { until: undefined, moreDeaths: undefined };
+  for (const number of [0, 10]) await ignore([QUEUE], fingerprint(number), forEver);
   const counted = (): Promise<number> => client.hlen(`${KEY}:error-groups`);
   await queue.clock.advance(9_980);
   await queue.sweepAll();
@@ -224,7 +272,9 @@ test('groups whose tasks are gone go with the retention, those with dead tasks s
   expect(await client.hget(`${KEY}:count`, 'dead')).toBe('7');
   await queue.sweepAll();
   expect(await counted()).toBe(7);
+  expect(await client.hkeys(`${KEY}:error-groups-ignored`)).toEqual([fingerprint(0)]);
   for (const id of kept) await operator.remove(QUEUE, id);
   await queue.sweepAll();
-  expect(await client.exists(`${KEY}:error-groups`, `${KEY}:error-groups-seen`, `${KEY}:search`)).toBe(0);
+  const names = ['error-groups', 'error-groups-seen', 'error-groups-ignored', 'search'];
+  expect(await client.exists(...names.map((name) => `${KEY}:${name}`))).toBe(0);
 });

@@ -100,6 +100,7 @@ async function fill(): Promise<Filled> {
   await accept({ ttlMs: 1 });
   await schedules.put(QUEUE, 'tick', everyMinute());
   await client.zadd(`${KEY}:ticks`, 1, 'tick');
+  await client.hset(`${KEY}:error-groups`, 'a kind', `1 1 ${dead.id} {}`);
   await operations.open(newTaskId(), { action: 'retry', filter: { queue: QUEUE } }, undefined);
   await accept();
   await client.rpop(readyKey(QUEUE, 'normal'));
@@ -127,6 +128,7 @@ type Reader =
   | 'probe'
   | 'search'
   | 'group'
+  | 'ignored'
   | 'matches'
   | 'moving'
   | 'needs';
@@ -182,6 +184,7 @@ const CHANGES: Record<Exclude<ScriptName, Reader>, (filled: Filled) => Promise<u
   void: ({ dead }) => runScript(client, 'void', homeOf(QUEUE), ['mail 0 none/', dead]),
   checkpoint: ({ running }) => worker.checkpoint(running, Buffer.from([1])),
   pause: () => operator.pause(QUEUE),
+  ignore: () => runScript(client, 'ignore', homeOf(QUEUE), ['a kind', 'ignore', '', '']),
   follow: ({ running }) => outbox.follow(QUEUE, running.id, FOLLOWER),
   relay: () => outbox.take(homeOf(QUEUE), 10),
   operation: () => operations.open(newTaskId(), { action: 'retry', filter: { queue: QUEUE } }, undefined),

@@ -307,6 +307,7 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       ['remove', ['none']],
       ['explain', [id, 10]],
       ['pause', ['open']],
+      ['ignore', ['none', 'heed', '', '']],
       ['follow', ['none', 'f']],
       ['relay', [1, 1]],
       ['operation', ['cancel', 'none']],

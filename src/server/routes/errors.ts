@@ -2,16 +2,22 @@
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
+import { compact } from '../../protocol/compact.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { TASK_TYPE } from '../../protocol/names.ts';
-import { toTime } from '../../protocol/time-text.ts';
-import { type ErrorGroup, FINGERPRINT, type GroupPosition } from '../../store/error-groups.ts';
+import { InstantSchema } from '../../protocol/instant.ts';
+import { QUEUE_NAME, TASK_TYPE } from '../../protocol/names.ts';
+import { toOptionalTime, toTime } from '../../protocol/time-text.ts';
+import { noList, validate } from '../../protocol/validate.ts';
+import { type ErrorGroup, FINGERPRINT, type GroupPosition, type Ignoring } from '../../store/error-groups.ts';
 import { named } from '../../views/component.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
+import { noteForAudit } from '../audited.ts';
+import { hasBody, readBody } from '../body.ts';
 import { visibleQueues } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import {
+  booleanEntry,
   instantEntry,
   type Operation,
   pageLimit,
@@ -30,6 +36,7 @@ const listEntries = {
   queue: queueEntry('All queues that the key is for, unless given.'),
   type: v.optional(v.pipe(v.string(), v.regex(TASK_TYPE, `must match ${TASK_TYPE.source}`))),
   since: instantEntry('Last seen at this time or later'),
+  ignored: booleanEntry('Those that are ignored alone, or all others alone.'),
   limit: pageLimit('Groups'),
   cursor: v.optional(
     v.pipe(v.string(), v.regex(CURSOR, CURSOR_FAULT), v.description('`next` of the page before.')),
@@ -73,26 +80,88 @@ const GroupSchema = named(
       v.string(),
       v.description('id of its newest dead task; of the one that died last when none is dead now'),
     ),
+    ignored: v.exactOptional(
+      v.pipe(
+        v.object({
+          until: v.exactOptional(v.string()),
+          untilTotal: v.exactOptional(
+            v.pipe(v.number(), v.description('it is over once `total` is beyond this')),
+          ),
+        }),
+        v.description('as long as nobody is warned of it; what comes first ends that'),
+      ),
+    ),
   }),
 );
 
 /** A kind of failure as callers see it. */
 export type ErrorGroupView = v.InferOutput<typeof GroupSchema>;
 
-/** `GET /v1/errors` and `GET /v1/errors/{fingerprint}`. */
-export function errorRoutes({ errors, inspector }: Pick<Deps, 'errors' | 'inspector'>): readonly Route[] {
+const MOST_DEATHS = 1_000_000_000;
+const DEATHS_FAULT = `must be a whole number from 0 to ${MOST_DEATHS}`;
+const IgnoreSchema = named(
+  'IgnoreRequest',
+  v.strictObject(
+    {
+      queue: v.optional(
+        v.pipe(
+          v.string(),
+          v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`),
+          v.description('in this queue alone; unless given, in each queue of the key that has it'),
+        ),
+      ),
+      until: v.optional(v.pipe(InstantSchema, v.description('then it is over'))),
+      moreDeaths: v.optional(
+        v.pipe(
+          v.number(DEATHS_FAULT),
+          v.integer(DEATHS_FAULT),
+          v.minValue(0, DEATHS_FAULT),
+          v.maxValue(MOST_DEATHS, DEATHS_FAULT),
+          v.description('it is over as soon as more tasks than that have died of it from now on'),
+        ),
+      ),
+    },
+    'must be an object',
+  ),
+);
+const queueEntries = { queue: queueEntry('In this queue alone.') };
+
+/** `GET /v1/errors`, `GET /v1/errors/{fingerprint}`, and `PUT` and `DELETE …/ignored`. */
+export function errorRoutes({
+  errors,
+  inspector,
+  bodyLimitBytes,
+}: Pick<Deps, 'errors' | 'inspector' | 'bodyLimitBytes'>): readonly Route[] {
   const queuesOf = async (c: Context<AppEnv>, wanted?: string): Promise<readonly string[]> =>
     (await visibleQueues(inspector, c.get('caller'))).filter(
       (queue) => wanted === undefined || queue === wanted,
     );
 
+  /** In each queue that the caller may see, or in this one. */
+  async function find(c: Context<AppEnv>, queue?: string): Promise<readonly ErrorGroup[]> {
+    const fingerprint = c.req.param('fingerprint') ?? '';
+    const groups = FINGERPRINT.test(fingerprint)
+      ? await errors.find(await queuesOf(c, queue), fingerprint)
+      : [];
+    if (groups.length > 0) return groups;
+    throw new PopfleetError('not-found', 'There is no such group of errors. GET /v1/errors lists them.');
+  }
+
+  async function change(c: Context<AppEnv>, queue: string | undefined, how: Ignoring | undefined) {
+    const queues = (await find(c, queue)).map((group) => group.queue);
+    await errors.ignore(queues, c.req.param('fingerprint') ?? '', how);
+    noteForAudit(c, compact({ queue, queues: queue === undefined ? queues : undefined, ...how }));
+    return answer(c, 200, sumUp(await find(c)));
+  }
+
   return [
     route('GET', '/v1/errors', LIST, async (c) => {
-      const { queue, type, since, limit = ROWS_A_PAGE, cursor } = readQuery(c, listEntries);
+      const { queue, type, since, ignored, limit = ROWS_A_PAGE, cursor } = readQuery(c, listEntries);
       const { groups, hasMore } = await errors.list({
         queues: await queuesOf(c, queue),
         type,
         since,
+        ignored: ignored === undefined ? undefined : ignored === 'true',
         limit,
         behind: cursor === undefined ? undefined : readCursor(cursor),
       });
@@ -100,23 +169,15 @@ export function errorRoutes({ errors, inspector }: Pick<Deps, 'errors' | 'inspec
       const next = hasMore && last ? { next: writeCursor(last) } : {};
       return answer(c, 200, { items: groups.map(toView), ...next });
     }),
-    route('GET', '/v1/errors/:fingerprint', GET_ONE, async (c) => {
-      const fingerprint = c.req.param('fingerprint') ?? '';
-      const groups = FINGERPRINT.test(fingerprint) ? await errors.find(await queuesOf(c), fingerprint) : [];
-      if (groups.length === 0) {
-        throw new PopfleetError('not-found', 'There is no such group of errors. GET /v1/errors lists them.');
-      }
-      const sum = (count: (group: ErrorGroup) => number): number =>
-        groups.reduce((total, group) => total + count(group), 0);
-      return answer(c, 200, {
-        fingerprint,
-        dead: sum(({ dead }) => dead),
-        total: sum(({ total }) => total),
-        firstSeenAt: toTime(Math.min(...groups.map(({ firstSeenAt }) => firstSeenAt))),
-        lastSeenAt: toTime(Math.max(...groups.map(({ lastSeenAt }) => lastSeenAt))),
-        items: groups.map(toView),
-      });
+    route('GET', '/v1/errors/:fingerprint', GET_ONE, async (c) => answer(c, 200, sumUp(await find(c)))),
+    route('PUT', '/v1/errors/:fingerprint/ignored', IGNORE, async (c) => {
+      const body = hasBody(c) ? await readBody(c, bodyLimitBytes) : {};
+      const { queue, until, moreDeaths } = validate(noList(IgnoreSchema), body);
+      return change(c, queue, { until, moreDeaths });
     }),
+    route('DELETE', '/v1/errors/:fingerprint/ignored', HEED, (c) =>
+      change(c, readQuery(c, queueEntries).queue, undefined),
+    ),
   ];
 }
 
@@ -142,25 +203,61 @@ const LIST: Operation = {
   },
   problems: ['invalid-query'],
 };
+const GROUPS = {
+  200: {
+    description: 'Its numbers together, and those of each queue.',
+    schema: named(
+      'ErrorGroups',
+      v.object({ fingerprint: v.string(), ...counts, items: v.array(GroupSchema) }),
+    ),
+  },
+} as const;
 const GET_ONE: Operation = {
   id: 'getError',
   tag: 'tasks',
   summary: 'One kind of failure, over all queues',
   scope: 'read',
-  answers: {
-    200: {
-      description: 'Its numbers together, and those of each queue.',
-      schema: named(
-        'ErrorGroups',
-        v.object({ fingerprint: v.string(), ...counts, items: v.array(GroupSchema) }),
-      ),
-    },
-  },
+  answers: GROUPS,
   problems: ['not-found'],
 };
+const IGNORE: Operation = {
+  id: 'ignoreError',
+  tag: 'tasks',
+  summary: 'Have nobody warned of a kind of failure for a while',
+  description:
+    'Its tasks are dead letters like all others, and are counted apart (`deadIgnored` of a queue). With neither an end nor a number it is ignored until `DELETE`, or until the group is gone.',
+  scope: 'admin',
+  body: { 'application/json': IgnoreSchema, 'application/cbor': IgnoreSchema },
+  isBodyOptional: true,
+  answers: GROUPS,
+  problems: ['not-found', 'malformed-body', 'too-large', 'unsupported-media-type', 'invalid-input'],
+};
+const HEED: Operation = {
+  id: 'heedError',
+  tag: 'tasks',
+  summary: 'Have people warned of a kind of failure again',
+  scope: 'admin',
+  query: queueEntries,
+  answers: GROUPS,
+  problems: ['not-found', 'invalid-query'],
+};
+
+/** One kind of failure over its queues, of which there is one at least. */
+function sumUp(groups: readonly ErrorGroup[]) {
+  const sum = (count: (group: ErrorGroup) => number): number =>
+    groups.reduce((total, group) => total + count(group), 0);
+  return {
+    fingerprint: groups[0]?.fingerprint ?? '',
+    dead: sum(({ dead }) => dead),
+    total: sum(({ total }) => total),
+    firstSeenAt: toTime(Math.min(...groups.map(({ firstSeenAt }) => firstSeenAt))),
+    lastSeenAt: toTime(Math.max(...groups.map(({ lastSeenAt }) => lastSeenAt))),
+    items: groups.map(toView),
+  };
+}
 
 function toView({ firstSeenAt, lastSeenAt, ...group }: ErrorGroup): ErrorGroupView {
-  const { type, hours, ...rest } = group;
+  const { type, hours, ignored, ...rest } = group;
   return {
     ...rest,
     ...(type === undefined ? {} : { type }),
@@ -169,6 +266,11 @@ function toView({ firstSeenAt, lastSeenAt, ...group }: ErrorGroup): ErrorGroupVi
       : { hours: { latestAt: toTime(hours.latestAt), counts: [...hours.counts] } }),
     firstSeenAt: toTime(firstSeenAt),
     lastSeenAt: toTime(lastSeenAt),
+    ...(ignored === undefined
+      ? {}
+      : {
+          ignored: compact({ until: toOptionalTime(ignored.until), untilTotal: ignored.untilTotal }),
+        }),
   };
 }
 

@@ -32,6 +32,12 @@ const QueueSchema = named(
         ),
       ),
     ),
+    deadIgnored: v.exactOptional(
+      v.pipe(
+        v.number(),
+        v.description('tasks among the dead whose kind of failure is ignored; absent: none'),
+      ),
+    ),
     malformed: v.pipe(v.number(), v.description('messages that are none of popfleet')),
     workers: v.number(),
     outbox: v.pipe(

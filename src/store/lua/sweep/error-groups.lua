@@ -12,6 +12,7 @@ Q.duties[#Q.duties + 1] = function(sweep)
   end
   Q.call_sliced('HDEL', Q.ERROR_GROUPS, dropped)
   Q.call_sliced('ZREM', Q.ERROR_GROUPS_SEEN, dropped)
+  Q.call_sliced('HDEL', Q.ERROR_GROUPS_IGNORED, dropped)
   if #old == sweep.slice then
     redis.call('HSET', Q.QUEUE, 'groups_passed', passed + #old - #dropped)
     return sweep.again_at(Q.NOW)
