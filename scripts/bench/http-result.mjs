@@ -1,7 +1,8 @@
 // A task over HTTP and its result by long poll, as a caller sees both: POST, then GET with `wait`.
 
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { call } from './http-call.mjs';
 import { PAYLOAD } from './payload.mjs';
 import { percentile } from './stats.mjs';
 
@@ -52,25 +53,4 @@ async function roundTrip(agent, url, body) {
   const { id } = await call(agent, `${url}/v1/tasks`, 'POST', body);
   const task = await call(agent, `${url}/v1/tasks/${id}?wait=${WAIT_SECONDS}`, 'GET');
   if (task.state !== 'succeeded' || task.result !== 3) throw new Error(`task ${id} is ${task.state}`);
-}
-
-/** node:http and not fetch, which costs the client several times as much as the answer costs the server. */
-function call(agent, url, method, body) {
-  return new Promise((done, fail) => {
-    const headers = body
-      ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-      : {};
-    const sent = request(url, { agent, method, headers }, (answer) => {
-      const chunks = [];
-      answer
-        .on('data', (chunk) => chunks.push(chunk))
-        .on('error', fail)
-        .on('end', () => {
-          const text = Buffer.concat(chunks).toString();
-          if (answer.statusCode >= 300) fail(new Error(`${method} ${url}: ${answer.statusCode} ${text}`));
-          else done(JSON.parse(text));
-        });
-    });
-    sent.on('error', fail).end(body);
-  });
 }

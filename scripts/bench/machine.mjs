@@ -1,6 +1,6 @@
 // What the numbers were measured on.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, release, totalmem, type } from 'node:os';
 
 export function machine() {
@@ -11,6 +11,14 @@ export function machine() {
     system: `${type()} ${release().split('-', 1)[0]} ${arch()}`,
     node: process.version,
   };
+}
+
+/** Seconds of processor time that all threads of a process have had so far, as Linux counts it. */
+export function cpuSecondsOf(pid) {
+  const ranNs = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0]),
+  );
+  return ranNs.reduce((sum, ns) => sum + ns, 0) / 1e9;
 }
 
 /**

@@ -9,16 +9,21 @@ import { startRedis } from './redis.mjs';
 /** Of a process that is stuck; every scenario is far faster. */
 const PATIENCE_MS = { smoke: 60_000, full: 1_200_000 };
 
-export async function measure({ scenario, variant, smoke, aof, latencyMs, postgres }) {
+/**
+ * @param scenarios to run one after the other; several only where nothing is to be measured (a smoke run)
+ * @returns `values` of each scenario, by its name
+ */
+export async function measure({ scenarios, variant, smoke, aof, latencyMs, postgres }) {
   const size = smoke ? 'smoke' : 'full';
   const redis = await startRedis({ aof });
   const cleanUps = [redis.stop];
   try {
     const port = await delayed(redis.port, latencyMs, cleanUps);
     const settings = {
-      ...scenario[size],
       variant,
-      scenario: scenario.name,
+      aof,
+      latencyMs,
+      scenarios: scenarios.map((scenario) => ({ name: scenario.name, ...scenario[size] })),
       dir: redis.dir,
       redis: { port, directPort: redis.port, url: `redis://127.0.0.1:${port}` },
     };
@@ -26,14 +31,17 @@ export async function measure({ scenario, variant, smoke, aof, latencyMs, postgr
       const direct = await postgres.freshDatabase();
       settings.postgres = { ...direct, port: await delayed(direct.port, latencyMs, cleanUps) };
     }
-    return { values: await runChild(settings, PATIENCE_MS[size]), redisVersion: redis.version };
+    return {
+      values: await runChild(settings, scenarios.length * PATIENCE_MS[size]),
+      redisVersion: redis.version,
+    };
   } finally {
     for (const cleanUp of cleanUps.toReversed()) await cleanUp();
   }
 }
 
 /** The port to use: that of a proxy which adds the latency, or the server's own. */
-async function delayed(port, latencyMs, cleanUps) {
+export async function delayed(port, latencyMs, cleanUps) {
   if (latencyMs === 0) return port;
   const proxy = fork(join(HERE, 'delay-proxy.mjs'), [String(port), String(latencyMs)]);
   cleanUps.push(async () => {

@@ -22,6 +22,7 @@ import { schedulingOf } from './machine.mjs';
 import { pickUpTimes } from './pick-up.mjs';
 import { end, freePort, HERE, ROOT, start, temporaryFolder, untilReady } from './processes.mjs';
 import { startRedis } from './redis.mjs';
+import { openStarts } from './starts.mjs';
 import { percentile } from './stats.mjs';
 
 const { values } = parseArgs({
@@ -44,6 +45,7 @@ const env = {
   LOG_LEVEL: 'silent',
   BENCH_STARTS: file,
 };
+const starts = openStarts(file);
 const children = [];
 
 /** Tasks that are dead, each with an error as a handler leaves it. */
@@ -121,7 +123,7 @@ try {
   const base = await startRoles();
   const popfleet = await openPopfleet({ redisUrl: url, tasks: [inline], logLevel: 'silent' });
   const send = () => popfleet.enqueue(inline.type, PAYLOAD);
-  const before = await pickUpTimes(file, send, (count) => count < BEFORE);
+  const before = await pickUpTimes(starts, send, (count) => count < BEFORE);
 
   await observer.config(
     'SET',
@@ -140,7 +142,7 @@ try {
     while ((await look()).state !== 'done') await sleep(100);
     isOver = true;
   })();
-  const during = await pickUpTimes(file, send, (count) => count < 1 || !isOver);
+  const during = await pickUpTimes(starts, send, (count) => count < 1 || !isOver);
   await watching;
   const over = await look();
   const scheduled = schedulingOf(redis.pid);

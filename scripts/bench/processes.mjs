@@ -53,9 +53,9 @@ export function start(program, args, env = {}, options = {}) {
 }
 
 /** A worker of a peer, which says over IPC how often its handler ran. */
-export function startPeerWorker(file, settings) {
+export function startPeerWorker(file, settings, runtime = process.execPath) {
   const child = start(
-    process.execPath,
+    runtime,
     [join(HERE, 'fixtures', file), JSON.stringify(settings)],
     {},
     {
@@ -64,7 +64,7 @@ export function startPeerWorker(file, settings) {
   );
   return {
     child,
-    /** How often its handler ran, and when it first did (nanoseconds of CLOCK_MONOTONIC as text). */
+    /** How often its handler `ran`, and the milliseconds since it first did. */
     async runs() {
       const answered = once(child, 'message');
       child.send('runs?');
@@ -109,9 +109,12 @@ export async function freePort() {
 }
 
 /** Waits until a server at this address takes tasks. */
-export async function untilReady(base) {
+export const untilReady = (base) => untilAnswered(`${base}/readyz`);
+
+/** Waits until an address is answered with success. */
+export async function untilAnswered(url) {
   for (let isUp = false; !isUp; await sleep(50)) {
-    isUp = await fetch(`${base}/readyz`).then(
+    isUp = await fetch(url).then(
       ({ ok }) => ok,
       () => false,
     );

@@ -25,6 +25,13 @@ function around(seen, from, to) {
   return median(chosen.map(({ mb }) => mb));
 }
 
-function residentMb(pid) {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
+/** As much as a process has now. */
+export const residentMb = (pid) => megabytes(pid, 'VmRSS');
+
+/** As much as it ever had. */
+export const mostResidentMb = (pid) => megabytes(pid, 'VmHWM');
+
+function megabytes(pid, name) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1_024;
 }

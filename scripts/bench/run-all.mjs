@@ -21,10 +21,14 @@ export async function runAll(options) {
   const names = new Set(choose(VARIANTS, options.variants, (name) => name, 'variant'));
   const postgres = postgresService({ durable: aof });
   try {
+    const plan = [];
     for (const scenario of wanted) {
       const variants = await usable(scenario, names, options, report.skipped);
-      if (variants.length > 0) await runScenario({ scenario, variants, options, report, postgres });
+      if (variants.length > 0) plan.push({ scenario, variants });
     }
+    const measureOne = options.smoke ? createSmoke(plan) : measureAlone;
+    for (const { scenario, variants } of plan)
+      await runScenario({ scenario, variants, options, report, postgres, measureOne });
   } finally {
     await postgres.stop();
   }
@@ -60,7 +64,43 @@ function say(skipped, line) {
   console.error(`bench: ${line}`);
 }
 
-async function runScenario({ scenario, variants, options, report, postgres }) {
+/** @returns the values of one scenario, and the version of Redis */
+async function measureAlone(scenario, settings) {
+  const { values, redisVersion } = await measure({ ...settings, scenarios: [scenario] });
+  return { values: values[scenario.name], redisVersion };
+}
+
+/**
+ * As `measureAlone`, for a run that asks whether everything still runs: also on a machine so busy that a client may give Redis up, so it
+ * tries twice; and scenarios that share a process (`smokeWith`) are measured with the first of them.
+ */
+function createSmoke(plan) {
+  const measured = new Map();
+  return async (scenario, settings) => {
+    const { variant } = settings;
+    const key = `${variant} ${scenario.smokeWith}`;
+    if (!(scenario.name in (measured.get(key)?.values ?? {}))) {
+      const scenarios = plan
+        .filter((one) => one.variants.some(({ name }) => name === variant))
+        .map((one) => one.scenario)
+        .filter(
+          ({ name, smokeWith }) => name === scenario.name || (smokeWith && smokeWith === scenario.smokeWith),
+        );
+      const together = {
+        ...settings,
+        scenarios: scenarios.map((one) => (one.name === scenario.name ? scenario : one)),
+      };
+      measured.set(key, await measure(together).catch(() => measure(together)));
+    }
+    const { values, redisVersion } = measured.get(key);
+    const own = values[scenario.name];
+    // A further round measures again.
+    delete values[scenario.name];
+    return { values: own, redisVersion };
+  };
+}
+
+async function runScenario({ scenario, variants, options, report, postgres, measureOne }) {
   const results = new Map(variants.map(({ name, title }) => [name, { name, title, rounds: [] }]));
   const rounds = Math.min(options.rounds, scenario.maxRounds ?? options.rounds);
   for (let round = 0; round < rounds; round += 1) {
@@ -70,13 +110,10 @@ async function runScenario({ scenario, variants, options, report, postgres }) {
       try {
         const settings = {
           ...options,
-          scenario: shareOf(scenario, variant.share),
           variant: variant.name,
           postgres: variant.needs === 'postgres' ? await postgres.started() : undefined,
         };
-        const first = measure(settings);
-        // A smoke run asks whether everything still runs, also on a machine so busy that a client may give Redis up: it tries twice.
-        const { values, redisVersion } = await (options.smoke ? first.catch(() => measure(settings)) : first);
+        const { values, redisVersion } = await measureOne(shareOf(scenario, variant.share), settings);
         report.versions.redis = redisVersion;
         results.get(variant.name).rounds.push(values);
         progress(scenario, variant, round, rounds, values, began);

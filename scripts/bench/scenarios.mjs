@@ -11,14 +11,18 @@ const P99 = { key: 'p99Ms', title: 'p99 ms', better: 'lower' };
 /** No ratio to peers: who sends single commands where others send scripts is not the better for it. */
 const SCRIPT_CALLS = { key: 'scriptCalls', title: 'script calls a task' };
 
+/** Of the process that serves, all threads. */
+const CPU = { key: 'cpuUs', title: 'µs of CPU of the server', better: 'lower' };
+
 export const SCENARIOS = [
   {
     name: 'enqueue-single',
     title: 'enqueue one by one, 100 calls in flight',
-    variants: ['popfleet', 'bullmq', 'bee-queue', 'celery', 'bare-redis', 'redis-benchmark'],
+    variants: ['popfleet', 'bullmq', 'bee-queue', 'bunqueue', 'celery', 'bare-redis', 'redis-benchmark'],
     metrics: [PER_SECOND],
     full: { n: 100_000, inFlight: 100, batch: 1_000 },
     smoke: { n: 1_000, inFlight: 100, batch: 1_000 },
+    smokeWith: 'sending',
     goals: [
       { metric: 'perSecond', against: 'bullmq', atLeast: 3 },
       { metric: 'perSecond', against: 'bee-queue', atLeast: 1.2 },
@@ -27,10 +31,11 @@ export const SCENARIOS = [
   {
     name: 'enqueue-bulk',
     title: 'enqueue in batches of 1,000, one after the other',
-    variants: ['popfleet', 'bullmq', 'bee-queue', 'sidekiq', 'bare-redis', 'redis-benchmark'],
+    variants: ['popfleet', 'bullmq', 'bee-queue', 'bunqueue', 'sidekiq', 'bare-redis', 'redis-benchmark'],
     metrics: [PER_SECOND],
     full: { n: 200_000, batch: 1_000 },
     smoke: { n: 5_000, batch: 1_000 },
+    smokeWith: 'sending',
     smokePeers: false,
     goals: [
       { metric: 'perSecond', against: 'bullmq', atLeast: 6 },
@@ -41,7 +46,16 @@ export const SCENARIOS = [
   {
     name: 'process-inline',
     title: 'process, handler on the main thread, 50 at a time',
-    variants: ['popfleet', 'bullmq', 'bee-queue', 'graphile-worker', 'sidekiq', 'celery', 'bare-redis'],
+    variants: [
+      'popfleet',
+      'bullmq',
+      'bee-queue',
+      'bunqueue',
+      'graphile-worker',
+      'sidekiq',
+      'celery',
+      'bare-redis',
+    ],
     metrics: [PER_SECOND, SCRIPT_CALLS],
     full: { n: 100_000, batch: 1_000, concurrency: 50 },
     smoke: { n: 3_000, batch: 1_000, concurrency: 50 },
@@ -70,7 +84,8 @@ export const SCENARIOS = [
     variants: ['popfleet', 'popfleet-threads', 'bullmq', 'bee-queue', 'bare-redis'],
     metrics: [P50, P99],
     full: { n: 500 },
-    smoke: { n: 30 },
+    smoke: { n: 10 },
+    smokeWith: 'timing',
     smokePeers: false,
     goals: [
       { metric: 'p50Ms', against: 'bullmq', atMost: 0.4 },
@@ -82,13 +97,64 @@ export const SCENARIOS = [
     ],
   },
   {
+    name: 'open-loop',
+    title: 'pick-up at shares of the capacity, from the time at which a task was to be sent',
+    variants: ['popfleet', 'popfleet-threads', 'bullmq', 'bee-queue', 'bare-redis'],
+    metrics: [
+      { key: 'perSecond', title: 'capacity per second', better: 'higher' },
+      { key: 'p50At10Ms', title: 'p50 ms at 10 %', better: 'lower' },
+      { key: 'p99At10Ms', title: 'p99 ms at 10 %', better: 'lower' },
+      { key: 'p50At50Ms', title: 'p50 ms at 50 %', better: 'lower' },
+      { key: 'p99At50Ms', title: 'p99 ms at 50 %', better: 'lower' },
+      { key: 'p50At80Ms', title: 'p50 ms at 80 %', better: 'lower' },
+      { key: 'p99At80Ms', title: 'p99 ms at 80 %', better: 'lower' },
+    ],
+    full: { n: 50_000, inFlight: 100, seconds: 5 },
+    smoke: { n: 1_000, inFlight: 100, seconds: 0.1 },
+    smokeWith: 'timing',
+    smokePeers: false,
+    goals: [],
+  },
+  {
+    name: 'punctuality',
+    title: 'delayed tasks on an idle fleet: how late their handlers start',
+    variants: ['popfleet', 'bullmq'],
+    metrics: [P50, P99],
+    full: { n: 300, everyMs: 40, workers: 2 },
+    smoke: { n: 10, everyMs: 20, workers: 1 },
+    smokeWith: 'timing',
+    goals: [
+      { metric: 'p50Ms', atMost: 2 },
+      { metric: 'p99Ms', atMost: 10 },
+      { metric: 'p50Ms', against: 'bullmq', atMost: 0.15 },
+      { metric: 'p99Ms', against: 'bullmq', atMost: 0.15 },
+    ],
+  },
+  {
+    name: 'http-batch',
+    title: 'POST /v1/tasks/batch with 1,000 tasks, one after the other',
+    variants: ['popfleet', 'popfleet-library', 'hono'],
+    metrics: [
+      { ...PER_SECOND, title: 'tasks per second' },
+      { ...CPU, title: `${CPU.title} a task` },
+    ],
+    full: { n: 200_000, batch: 1_000 },
+    smoke: { n: 2_000, batch: 1_000 },
+    smokeWith: 'http',
+    goals: [],
+  },
+  {
     name: 'http-enqueue',
     title: 'POST /v1/tasks, 64 connections',
     variants: ['popfleet', 'hono'],
-    metrics: [PER_SECOND, P50, P99],
+    metrics: [PER_SECOND, P50, P99, { ...CPU, title: `${CPU.title} a request` }],
     full: { seconds: 10, connections: 64 },
     smoke: { seconds: 1, connections: 4 },
-    goals: [{ metric: 'perSecond', against: 'hono', atLeast: 0.85 }],
+    smokeWith: 'http',
+    goals: [
+      { metric: 'perSecond', against: 'hono', atLeast: 0.85 },
+      { metric: 'cpuUs', against: 'hono', atMost: 1.5 },
+    ],
   },
   {
     name: 'http-result',
@@ -112,6 +178,7 @@ export const SCENARIOS = [
     metrics: [{ key: 'bytes', title: 'bytes', better: 'lower' }],
     full: { n: 100_000, batch: 1_000 },
     smoke: { n: 5_000, batch: 1_000 },
+    smokeWith: 'sending',
     smokePeers: false,
     goals: [{ metric: 'bytes', against: 'bullmq', atMost: 1 }],
   },
@@ -127,6 +194,21 @@ export const SCENARIOS = [
     full: { n: 20_000, shallow: 1_000, deep: 1_000_000, batch: 1_000, concurrency: 50 },
     smoke: { n: 3_000, shallow: 1_000, deep: 6_000, batch: 1_000, concurrency: 50 },
     goals: [{ metric: 'ratio', atMost: 1.1 }],
+  },
+  {
+    name: 'worker-memory',
+    title: 'resident memory of a worker, idle and busy',
+    variants: ['popfleet', 'popfleet-threads', 'bullmq', 'bee-queue', 'bare-redis'],
+    metrics: [
+      { key: 'idleMb', title: 'MB idle', better: 'lower' },
+      { key: 'busyMb', title: 'MB busy', better: 'lower' },
+      { key: 'mostMb', title: 'MB at most', better: 'lower' },
+    ],
+    full: { n: 100_000, batch: 1_000, idleMs: 2_000 },
+    smoke: { n: 1_000, batch: 1_000, idleMs: 20 },
+    smokeWith: 'timing',
+    smokePeers: false,
+    goals: [],
   },
   {
     name: 'memory',
@@ -149,8 +231,10 @@ export const SCENARIOS = [
 export const VARIANTS = [
   'popfleet',
   'popfleet-threads',
+  'popfleet-library',
   'bullmq',
   'bee-queue',
+  'bunqueue',
   'graphile-worker',
   'sidekiq',
   'celery',

@@ -16,12 +16,16 @@ export function createSending({ open, send, sendMany, close, waiting }) {
     await close(opened);
   }
 
+  /** Scenarios that share a process (a smoke run's) share its Redis. */
+  const nothingThere = ({ observer }) => observer.flushall();
+
   async function expectAllThere(bench) {
     expectExactly(bench.n + bench.warmUp, 'tasks that are there', await waiting(bench));
   }
 
   const scenarios = {
     async 'enqueue-single'(bench) {
+      await nothingThere(bench);
       const opened = await open(bench);
       const sendOne = () => send(opened);
       await ratePerSecond(bench.warmUp, bench.inFlight, sendOne);
@@ -31,6 +35,7 @@ export function createSending({ open, send, sendMany, close, waiting }) {
     },
 
     async 'enqueue-bulk'(bench) {
+      await nothingThere(bench);
       const opened = await open(bench);
       const sendAll = (n) => sendInBatches(n, bench.batch, (size) => sendMany(opened, size));
       await sendAll(bench.warmUp);
@@ -40,6 +45,7 @@ export function createSending({ open, send, sendMany, close, waiting }) {
     },
 
     async bytes(bench) {
+      await nothingThere(bench);
       await fill(bench, bench.batch);
       const before = await usedMemory(bench.observer);
       await fill(bench, bench.n);

@@ -1,6 +1,7 @@
 // HTTP load by wrk: written in C, so that the client does not take the core that the server needs.
 
 import { join } from 'node:path';
+import { cpuSecondsOf } from './machine.mjs';
 import { PAYLOAD_TEXT } from './payload.mjs';
 import { isOnPath } from '../on-path.mjs';
 import { HERE, output } from './processes.mjs';
@@ -11,8 +12,12 @@ export function missingWrk() {
   return isOnPath('wrk') ? undefined : 'install wrk (apt-get install wrk)';
 }
 
-/** Posts tasks for some seconds. @throws when an answer is no success */
-export function postTasks({ seconds, connections }, url, type) {
+/**
+ * Posts tasks for some seconds.
+ * @param server its `url` and `pid`
+ * @throws when an answer is no success
+ */
+export function postTasks({ seconds, connections }, { url, pid }, type) {
   const run = (duration) =>
     output('wrk', [
       '--threads=1',
@@ -27,11 +32,14 @@ export function postTasks({ seconds, connections }, url, type) {
   // wrk counts in whole seconds: a smoke run of one has none to warm up.
   const warmUpSeconds = Math.round(seconds / 5);
   const warmUp = warmUpSeconds > 0 ? requestsOf(run(warmUpSeconds)) : 0;
+  const before = cpuSecondsOf(pid);
   const text = run(seconds);
+  const cpuSeconds = cpuSecondsOf(pid) - before;
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]),
     p50Ms: latency(text, '50%'),
     p99Ms: latency(text, '99%'),
+    cpuUs: (cpuSeconds / requestsOf(text)) * 1e6,
     requests: warmUp + requestsOf(text),
   };
 }

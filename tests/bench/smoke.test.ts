@@ -36,6 +36,10 @@ test('the smoke version of every scenario ends well, and tells what it has measu
       'process-inline',
       'process-threads',
       'pick-up',
+      'open-loop',
+      'punctuality',
+      'http-batch',
+      'worker-memory',
       'bytes',
     ])
       expect(measured).toContain(scenario);

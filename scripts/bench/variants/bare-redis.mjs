@@ -1,13 +1,12 @@
 // The ceiling: LPUSH and BRPOP over ioredis, without any guarantee.
 
-import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { usedMemory } from '../command-stats.mjs';
 import { completionRate, eventually, expectExactly } from '../completions.mjs';
 import { ratePerSecond, sendInBatches } from '../in-flight.mjs';
 import { PAYLOAD } from '../payload.mjs';
-import { pickUpLatency } from '../pick-up.mjs';
 import { startPeerWorker } from '../processes.mjs';
+import { createTiming } from '../timing.mjs';
 
 export const title = 'bare LPUSH/BRPOP (no guarantee)';
 
@@ -27,7 +26,20 @@ async function fill(bench, n) {
   client.disconnect();
 }
 
+const startWorker = ({ redis: { port } }, concurrency) =>
+  startPeerWorker('bare-worker.mjs', { port, list: LIST, concurrency });
+
+const timing = createTiming({
+  // One write for the calls of a turn, as in `enqueue-single`, is the faster way for many calls under way, and the slower for one.
+  open: (bench) => connect(bench, { enableAutoPipelining: bench.inFlight > 1 }),
+  send: (client, input) => client.lpush(LIST, JSON.stringify(input)),
+  sendMany,
+  startWorker: (bench) => startWorker(bench, 1).child,
+});
+
 export const scenarios = {
+  ...timing,
+
   async 'enqueue-single'(bench) {
     // One write for the calls of a turn: the faster of the two ways ioredis has.
     const client = connect(bench, { enableAutoPipelining: true });
@@ -49,21 +61,12 @@ export const scenarios = {
 
   async 'process-inline'(bench) {
     await fill(bench, bench.n);
-    const { port } = bench.redis;
-    const worker = startPeerWorker('bare-worker.mjs', { port, list: LIST, concurrency: bench.concurrency });
+    const worker = startWorker(bench, bench.concurrency);
     const perSecond = await completionRate(bench.n, async () => bench.n - (await bench.observer.llen(LIST)));
     // The list is empty before the handlers of what was popped last have run.
     await eventually('every handler has run', async () => (await worker.ran()) >= bench.n);
     expectExactly(bench.n, 'runs of the handler', await worker.ran());
     return { perSecond };
-  },
-
-  async 'pick-up'(bench) {
-    const client = connect(bench);
-    const file = join(bench.dir, 'starts');
-    process.env.BENCH_STARTS = file;
-    startPeerWorker('bare-worker.mjs', { port: bench.redis.port, list: LIST, concurrency: 1 });
-    return pickUpLatency(bench.n, file, () => client.lpush(LIST, JSON.stringify(PAYLOAD)));
   },
 
   async bytes(bench) {

@@ -1,14 +1,13 @@
 // Bee-Queue without what it can do without: no events over Pub/Sub, no jobs kept in the producer, finished jobs removed
 // at once. Its stalled check stays on in the worker, because without it a job of a dead worker is lost.
 
-import { join } from 'node:path';
 import Queue from 'bee-queue';
 import { scriptStats } from '../command-stats.mjs';
 import { completionRate, expectExactly } from '../completions.mjs';
 import { PAYLOAD } from '../payload.mjs';
-import { pickUpLatency } from '../pick-up.mjs';
 import { startPeerWorker } from '../processes.mjs';
 import { createSending } from '../sending.mjs';
+import { createTiming } from '../timing.mjs';
 
 export const title = 'Bee-Queue';
 
@@ -52,16 +51,19 @@ function startWorker(bench, concurrency) {
   });
 }
 
-const sending = createSending({
+const queue = {
   open,
-  send: (queue) => queue.createJob(PAYLOAD).save(),
+  send: (opened, input = PAYLOAD) => opened.createJob(input).save(),
   sendMany,
-  close: (queue) => queue.close(),
+  close: (opened) => opened.close(),
   waiting: unfinished,
-});
+  startWorker: (bench) => startWorker(bench, 50).child,
+};
+const sending = createSending(queue);
 
 export const scenarios = {
   ...sending.scenarios,
+  ...createTiming(queue),
 
   async 'process-inline'(bench) {
     await sending.fill(bench, bench.n);
@@ -72,13 +74,5 @@ export const scenarios = {
     expectExactly(0, 'failed jobs', await bench.observer.scard(`bq:${QUEUE}:failed`));
     expectExactly(bench.n, 'runs of the handler', await worker.ran());
     return { perSecond, scriptCalls: calls / bench.n };
-  },
-
-  async 'pick-up'(bench) {
-    const queue = await open(bench);
-    const file = join(bench.dir, 'starts');
-    process.env.BENCH_STARTS = file;
-    startWorker(bench, 50);
-    return pickUpLatency(bench.n, file, () => queue.createJob(PAYLOAD).save());
   },
 };

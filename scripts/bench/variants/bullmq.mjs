@@ -1,14 +1,13 @@
 // BullMQ. Finished jobs are removed at once: the fastest it offers, where popfleet keeps its tasks and results. Locks
 // and the stalled check stay on, because without them a job of a dead worker is lost.
 
-import { join } from 'node:path';
 import { Queue } from 'bullmq';
 import { scriptStats } from '../command-stats.mjs';
 import { completionRate, expectExactly } from '../completions.mjs';
 import { PAYLOAD } from '../payload.mjs';
-import { pickUpLatency } from '../pick-up.mjs';
 import { startPeerWorker } from '../processes.mjs';
 import { createSending } from '../sending.mjs';
+import { createTiming } from '../timing.mjs';
 
 export const title = 'BullMQ';
 
@@ -42,13 +41,7 @@ async function unfinished({ observer }) {
 async function processTasks(bench, threads) {
   await sending.fill(bench, bench.n);
   await bench.observer.config('RESETSTAT');
-  const settings = {
-    connection: connectionTo(bench.redis),
-    queue: QUEUE,
-    concurrency: bench.concurrency,
-    threads,
-  };
-  const worker = startPeerWorker('bullmq-worker.mjs', settings);
+  const worker = startWorker(bench, bench.concurrency, threads);
   const perSecond = await completionRate(bench.n, async () => bench.n - (await unfinished(bench)));
   const { calls } = await scriptStats(bench.observer);
   expectExactly(0, 'failed jobs', await bench.observer.zcard(`bull:${QUEUE}:failed`));
@@ -57,31 +50,26 @@ async function processTasks(bench, threads) {
   return { perSecond, scriptCalls: calls / bench.n };
 }
 
-const sending = createSending({
+function startWorker(bench, concurrency, threads) {
+  const connection = connectionTo(bench.redis);
+  return startPeerWorker('bullmq-worker.mjs', { connection, queue: QUEUE, concurrency, threads });
+}
+
+const queue = {
   open,
-  send: (queue) => queue.add(JOB, PAYLOAD, OPTIONS),
+  send: (opened, input = PAYLOAD, delayMs = 0) => opened.add(JOB, input, { ...OPTIONS, delay: delayMs }),
   sendMany,
-  close: (queue) => queue.close(),
+  close: (opened) => opened.close(),
   waiting: unfinished,
-});
+  startWorker: (bench) => startWorker(bench, 50, false).child,
+};
+const sending = createSending(queue);
 
 export const scenarios = {
   ...sending.scenarios,
+  ...createTiming(queue),
 
   'process-inline': (bench) => processTasks(bench, false),
 
   'process-threads': (bench) => processTasks(bench, true),
-
-  async 'pick-up'(bench) {
-    const queue = await open(bench);
-    const file = join(bench.dir, 'starts');
-    process.env.BENCH_STARTS = file;
-    startPeerWorker('bullmq-worker.mjs', {
-      connection: connectionTo(bench.redis),
-      queue: QUEUE,
-      concurrency: 50,
-      threads: false,
-    });
-    return pickUpLatency(bench.n, file, () => queue.add(JOB, PAYLOAD, OPTIONS));
-  },
 };

@@ -1,9 +1,8 @@
 // graphile-worker in its batched mode, on a PostgreSQL that is as safe as the Redis of the others (postgres.mjs).
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { makeWorkerUtils } from 'graphile-worker';
 import pg from 'pg';
-import { eventually, expectExactly } from '../completions.mjs';
+import { expectExactly, rateFromFirstRun } from '../completions.mjs';
 import { sendInBatches } from '../in-flight.mjs';
 import { PAYLOAD } from '../payload.mjs';
 import { missingPostgres } from '../postgres.mjs';
@@ -37,14 +36,11 @@ export const scenarios = {
     pgPool.on('error', () => undefined).on('connect', (client) => client.on('error', () => undefined));
     await fill(pgPool, n, batch);
     const worker = startPeerWorker('graphile-worker.mjs', { postgres, concurrency, task: TASK });
-    let runs = await worker.runs();
-    for (; runs.ran < n; runs = await worker.runs()) await sleep(4);
-    await eventually('no job is left', async () => {
+    const perSecond = await rateFromFirstRun(n, worker, async () => {
       const { rows } = await pgPool.query('select 1 from graphile_worker._private_jobs limit 1');
       return rows.length === 0;
     });
-    const tookSeconds = Number(process.hrtime.bigint() - BigInt(runs.firstAt)) / 1e9;
     expectExactly(n, 'runs of the handler', await worker.ran());
-    return { perSecond: n / tookSeconds };
+    return { perSecond };
   },
 };

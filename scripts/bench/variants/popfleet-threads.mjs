@@ -1,10 +1,8 @@
 // popfleet with handlers in threads, where a scenario shows it beside handlers on the main thread.
 
 import { threaded } from '../fixtures/tasks.mjs';
-import { pickUp } from './popfleet.mjs';
+import { timingOf } from './popfleet.mjs';
 
 export const title = 'popfleet, threads';
 
-export const scenarios = {
-  'pick-up': (bench) => pickUp(bench, threaded.type, { CONCURRENCY: '2' }),
-};
+export const scenarios = timingOf(threaded.type, { CONCURRENCY: '2' });

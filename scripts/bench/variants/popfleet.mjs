@@ -4,15 +4,16 @@
 import { join } from 'node:path';
 import { openPopfleet } from '../../../dist/index.js';
 import { scriptStats } from '../command-stats.mjs';
-import { completionRate, eventually, expectExactly } from '../completions.mjs';
+import { completionRate, expectExactly } from '../completions.mjs';
 import { inline, threaded } from '../fixtures/tasks.mjs';
+import { postBatches } from '../http-batch.mjs';
 import { measureResults } from '../http-result.mjs';
 import { sendInBatches } from '../in-flight.mjs';
 import { PAYLOAD } from '../payload.mjs';
-import { pickUpLatency } from '../pick-up.mjs';
-import { end, freePort, HERE, ROOT, start } from '../processes.mjs';
+import { end, freePort, HERE, ROOT, start, untilReady } from '../processes.mjs';
 import { growth } from '../resident-memory.mjs';
 import { createSending } from '../sending.mjs';
+import { createTiming } from '../timing.mjs';
 import { missingWrk, postTasks } from '../wrk.mjs';
 
 export const title = 'popfleet';
@@ -75,18 +76,18 @@ export function startWorker(bench, env) {
 /** Handlers on the main thread need no threads: one, so that their start is not paid for. */
 const inlineEnv = ({ concurrency }) => ({ CONCURRENCY: String(concurrency), THREADS: '1' });
 
+let server;
+/** Scenarios that share a process (a smoke run's) share it. */
+const sharedServer = (bench) => (server ??= startServer(bench));
+
+/** @returns its address, and its process */
 async function startServer(bench) {
   const port = await freePort();
   const env = popfleetEnv(bench, { PORT: String(port) });
-  start(process.execPath, [join(ROOT, 'dist', 'cli.js'), 'server'], env);
+  const { pid } = start(process.execPath, [join(ROOT, 'dist', 'cli.js'), 'server'], env);
   const url = `http://127.0.0.1:${port}`;
-  await eventually('the server is ready', () =>
-    fetch(`${url}/readyz`).then(
-      ({ ok }) => ok,
-      () => false,
-    ),
-  );
-  return url;
+  await untilReady(url);
+  return { url, pid };
 }
 
 async function processTasks(bench, type, env) {
@@ -97,13 +98,6 @@ async function processTasks(bench, type, env) {
   const { calls } = await scriptStats(bench.observer);
   await expectAllSucceeded(bench, bench.n);
   return { perSecond, scriptCalls: calls / bench.n };
-}
-
-export async function pickUp(bench, type, env) {
-  const popfleet = await open(bench);
-  const file = join(bench.dir, 'starts');
-  startWorker(bench, { ...env, BENCH_STARTS: file });
-  return pickUpLatency(bench.n, file, () => popfleet.enqueue(type, PAYLOAD));
 }
 
 /** Script time of Redis for each of n tasks, while so many others wait behind them. */
@@ -138,27 +132,42 @@ const sending = createSending({
   waiting: async (bench) => (await counts(bench)).accepted,
 });
 
+/** @param env of the worker */
+export const timingOf = (type, env) =>
+  createTiming({
+    open,
+    send: (popfleet, input, delayMs) => popfleet.enqueue(type, input, delayMs ? { delayMs } : {}),
+    sendMany: (popfleet, n) => sendMany(popfleet, type, n),
+    startWorker: (bench) => startWorker(bench, env),
+  });
+
 export const scenarios = {
   ...sending.scenarios,
+  ...timingOf(inline.type, inlineEnv({ concurrency: 50 })),
 
   'process-inline': (bench) => processTasks(bench, inline.type, inlineEnv(bench)),
 
   'process-threads': (bench) =>
     processTasks(bench, threaded.type, { CONCURRENCY: String(bench.concurrency) }),
 
-  'pick-up': (bench) => pickUp(bench, inline.type, { CONCURRENCY: '50', THREADS: '1' }),
+  async 'http-batch'(bench) {
+    const result = await postBatches(bench, await sharedServer(bench), inline.type);
+    expectExactly(bench.n + bench.warmUp, 'tasks accepted', (await counts(bench)).accepted);
+    return result;
+  },
 
   async 'http-enqueue'(bench) {
-    const url = await startServer(bench);
-    const { requests, ...result } = postTasks(bench, url, inline.type);
-    const { accepted } = await counts(bench);
+    const address = await sharedServer(bench);
+    const { accepted: before = 0 } = await counts(bench);
+    const { requests, ...result } = postTasks(bench, address, inline.type);
+    const accepted = (await counts(bench)).accepted - before;
     if (accepted < requests)
       throw new Error(`${requests} requests were answered, ${accepted} tasks are there`);
     return result;
   },
 
   async 'http-result'(bench) {
-    const url = await startServer(bench);
+    const { url } = await startServer(bench);
     startWorker(bench, { CONCURRENCY: '50', THREADS: '1' });
     return measureResults(bench, url, inline.type);
   },
