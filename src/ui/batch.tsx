@@ -107,8 +107,8 @@ function About({ batch }: { readonly batch: Batch }) {
           ],
           ['Ended', endedAt === undefined ? undefined : <Time at={endedAt} />],
           ['On their way', counts.pending === 0 ? undefined : toCount(counts.pending)],
-          ['When all have succeeded', <Then of={success} isDone={state === 'succeeded'} />],
-          ['When all have ended', <Then of={complete} isDone={endedAt !== undefined} />],
+          ['After success', <Then of={success} isDone={state === 'succeeded'} />],
+          ['After the end', <Then of={complete} isDone={endedAt !== undefined} />],
         ]}
       />
     </Card>

@@ -69,7 +69,6 @@ function Row({ row }: { readonly row: Batch }) {
         of={{ ...row, href: linkToBatch(row.id) }}
         {...counts}
         total={counts.members + counts.pending}
-        state={row.state}
         word="tasks"
       />
       <td class={counts.cancelled > 0 ? 'number' : 'number zero'}>{toCount(counts.cancelled)}</td>

@@ -38,6 +38,14 @@ export function Frame({
   const help = useRef<HTMLDialogElement>(null);
   useKeyboard(help);
   const { fleet } = useShared();
+  const list = useRef<HTMLUListElement>(null);
+  useEffect(() => {
+    const here = list.current?.querySelector<HTMLElement>('[aria-current]');
+    // On a phone it is a strip that scrolls.
+    if (list.current && here) {
+      list.current.scrollLeft = here.offsetLeft - (list.current.clientWidth - here.offsetWidth) / 2;
+    }
+  }, [current]);
   const skip = (event: Event): void => {
     event.preventDefault();
     document.querySelector<HTMLElement>('main')?.focus();
@@ -71,7 +79,7 @@ export function Frame({
         </div>
       </header>
       <nav class="side" aria-label="Screens">
-        <ul>
+        <ul ref={list}>
           {NAVIGATION.map(([path, word, drawing]) => (
             <li key={path}>
               <a

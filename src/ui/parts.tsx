@@ -289,6 +289,11 @@ export function Concerns({ title, of }: { readonly title: string; readonly of: r
   );
 }
 
+/** Names of settings are long: a narrow column breaks them between their words. */
+function breakable(name: string): ComponentChildren {
+  return name.split('_').map((word, at) => (at === 0 ? word : ['_', <wbr />, word]));
+}
+
 /** Names and values beside each other; what is undefined is left out. */
 export function Facts({
   of,
@@ -304,7 +309,7 @@ export function Facts({
         .filter(([, value]) => value !== undefined)
         .map(([name, value]) => (
           <div key={name}>
-            <dt>{name}</dt>
+            <dt>{breakable(name)}</dt>
             <dd>{value}</dd>
           </div>
         ))}

@@ -4,11 +4,11 @@ import type { ComponentChildren } from 'preact';
 import type { Problem } from './api.ts';
 import type { Items } from './api-types.d.ts';
 import { toCount, toShortId } from './format.ts';
-import { Meter } from './meter.tsx';
 import { Pages } from './pages.tsx';
 import { Card, Pending, Table, Time } from './parts.tsx';
 import { linkToQueue } from './place.ts';
 import type { Resource } from './resource.ts';
+import { Shares } from './shares.tsx';
 
 /** A page of them. */
 export function RecordList<T extends { readonly id: string }>({
@@ -61,15 +61,17 @@ export function RecordCells({
   of: { id, name, href },
   ended,
   total,
+  succeeded,
   dead,
-  state,
+  cancelled,
   word,
 }: {
   readonly of: Named;
   readonly ended: number;
   readonly total: number;
+  readonly succeeded: number;
   readonly dead: number;
-  readonly state: string;
+  readonly cancelled: number;
   /** What they are, such as `steps`. */
   readonly word: string;
 }) {
@@ -81,14 +83,18 @@ export function RecordCells({
         </a>
       </td>
       <td>
-        <Meter
-          value={ended}
-          of={total}
-          label={`${toCount(ended)} of ${toCount(total)} ${word}`}
-          state={dead > 0 ? 'dead' : state}
+        <Shares
+          of={[
+            ['succeeded', succeeded],
+            ['dead', dead],
+            ['cancelled', cancelled],
+            ['waiting', total - ended],
+          ]}
         />
       </td>
-      <td class="number">{`${toCount(ended)}/${toCount(total)}`}</td>
+      <td class="number" aria-label={`${toCount(ended)} of ${toCount(total)} ${word} ended`}>
+        {`${toCount(ended)}/${toCount(total)}`}
+      </td>
       <td class={dead > 0 ? 'number count-dead' : 'number zero'}>{toCount(dead)}</td>
     </>
   );

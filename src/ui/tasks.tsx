@@ -27,15 +27,16 @@ export function TasksScreen({ query }: { readonly query: URLSearchParams }) {
   const cursor = query.get('cursor') ?? '';
   const counts = fleet?.queues.find(({ queue }) => queue === filter.queue)?.counts;
   const isByState = conditionsOf(filter).every(([name]) => name === 'state');
-  const count = isByState ? counts?.[filter.state] : undefined;
+  const all = (counts?.['accepted'] ?? 0) - (counts?.['removed'] ?? 0);
+  const count = filter.state === '' ? all : counts?.[filter.state];
   return (
     <>
       <header class="screen-head">
         <h1>Tasks</h1>
         <p class="muted">
-          {count === undefined
-            ? 'No payloads are read for a list.'
-            : `${toCount(count)} ${filter.state} in ${filter.queue}.`}
+          {isByState && counts !== undefined && count !== undefined
+            ? `${filter.state === '' ? plural(count, 'task') : `${toCount(count)} ${filter.state}`} in ${filter.queue}.`
+            : undefined}
         </p>
       </header>
       <TaskFilters filter={filter} names={names} />

@@ -185,7 +185,7 @@ function Cell({
 }
 
 function About({ items }: { readonly items: readonly Worker[] }) {
-  const [{ concurrency, threads, startedAt, version, types, leaseUntil } = {} as Partial<Worker>] = items;
+  const [{ threads, startedAt, version, types, leaseUntil } = {} as Partial<Worker>] = items;
   return (
     <Card title="About">
       <Facts
@@ -202,12 +202,15 @@ function About({ items }: { readonly items: readonly Worker[] }) {
           ],
           ['Started', <Time at={startedAt} />],
           ['Lease ends', <Time at={leaseUntil} />],
-          ['Slots', concurrency === undefined ? undefined : toCount(concurrency)],
           ['Threads', threads === undefined ? undefined : toCount(threads)],
           ['Version', version],
         ]}
       />
-      {types === undefined ? undefined : <Facts of={[[plural(types.length, 'type'), types.join(', ')]]} />}
+      {types === undefined ? undefined : (
+        <p>
+          <span class="muted">{`Knows ${plural(types.length, 'type')}:`}</span> {types.join(', ')}
+        </p>
+      )}
     </Card>
   );
 }

@@ -112,7 +112,7 @@ function Row({ row }: { readonly row: WorkflowRow }) {
       <td>
         <WorkflowState of={row} />
       </td>
-      <RecordCells of={{ ...row, href: linkToWorkflow(row.id) }} {...counts} state={row.state} word="steps" />
+      <RecordCells of={{ ...row, href: linkToWorkflow(row.id) }} {...counts} word="steps" />
       <td class="number">{generation}</td>
       <SinceCells of={row} took={tookOf(row)} />
     </tr>
