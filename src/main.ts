@@ -111,9 +111,11 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
   let server: Server | undefined;
   if (config.role !== 'worker') {
     const { createServerRole } = await import('./server/server.ts');
+    const { createDeliveryMetrics } = await import('./metrics/delivery-metrics.ts');
+    const onAttempt = createDeliveryMetrics(metrics);
     const openDeliveries = async (endpoints: WebhookEndpoints): Promise<Service> => {
       const { createDeliveries } = await import('./webhooks/deliveries.ts');
-      return createDeliveries(config, { connection, endpoints, log });
+      return createDeliveries(config, { connection, endpoints, log, onAttempt });
     };
     server = createServerRole(config, {
       ...deps,

@@ -1,6 +1,7 @@
 // Delivers webhooks: the runner of their tasks, which makes one call an attempt.
 
 import type { Log } from '../log.ts';
+import type { DeliveryResult } from '../metrics/delivery-metrics.ts';
 import { encodeCbor } from '../protocol/cbor.ts';
 import { compact } from '../protocol/compact.ts';
 import { PopfleetError } from '../protocol/errors.ts';
@@ -20,6 +21,8 @@ export interface DeliverDeps {
   /** Calls at the same time. */
   readonly places: number;
   readonly log: Log;
+  /** Is told how each attempt went; one that was stopped was none. */
+  readonly onAttempt?: ((result: DeliveryResult) => void) | undefined;
   /** Milliseconds for one call, all in all. */
   readonly limitMs?: number;
   readonly random?: () => number;
@@ -97,7 +100,10 @@ export function createDeliver(deps: DeliverDeps): Runner {
         );
       } catch (error) {
         // Neither is the fault of the receiver.
-        if (error instanceof CrowdedOut || error instanceof PopfleetError) return snoozed(error, random);
+        if (error instanceof CrowdedOut || error instanceof PopfleetError) {
+          deps.onAttempt?.('unsent');
+          return snoozed(error, random);
+        }
         failure = toFailed(error);
         status = failure.status;
       }
@@ -105,6 +111,7 @@ export function createDeliver(deps: DeliverDeps): Runner {
       // Whoever stopped it is to blame for the failure.
       if (failure && stop.reason)
         return { ...failed(failure, 0), stop: { reason: stop.reason, latencyMs: 0 } };
+      deps.onAttempt?.(failure ? 'failed' : 'delivered');
       await note(job, delivery, { durationMs, status, error: failure?.message }, deps);
       if (!failure)
         return { kind: 'succeeded', result: encodeCbor({ status, durationMs }), report: undefined };

@@ -39,11 +39,12 @@ export interface DeliveryDeps {
   readonly connection: ConnectionSettings;
   readonly endpoints: DeliverDeps['endpoints'];
   readonly log: Log;
+  readonly onAttempt?: DeliverDeps['onAttempt'];
 }
 
 export function createDeliveries(
   settings: DeliverySettings,
-  { connection, endpoints, log }: DeliveryDeps,
+  { connection, endpoints, log, onAttempt }: DeliveryDeps,
 ): Service {
   const { webhookConcurrency: concurrency, webhookAllow, drainMs } = settings;
   const serving = {
@@ -62,7 +63,13 @@ export function createDeliveries(
     onStuck: (): void => log.error('webhooks cannot be delivered, trying again until it works'),
   };
   return createServing('delivery of webhooks', serving, deps, (prefetch) => {
-    const deliver = createDeliver({ endpoints, guard: createGuard(webhookAllow), places: concurrency, log });
+    const deliver = createDeliver({
+      endpoints,
+      guard: createGuard(webhookAllow),
+      places: concurrency,
+      log,
+      onAttempt,
+    });
     const runner = limitRunner(deliver, createSemaphore(concurrency), prefetch);
     return { services: [], threads: runner, inline: runner, processes: runner };
   });

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Family } from '../../src/metrics/family.ts';
+import { createDeliveryMetrics } from '../../src/metrics/delivery-metrics.ts';
 import { createProcessMetrics } from '../../src/metrics/process-metrics.ts';
 import { createQueueMetrics } from '../../src/metrics/queue-metrics.ts';
 import { createRequestMetrics } from '../../src/metrics/request-metrics.ts';
@@ -19,6 +20,7 @@ async function families(): Promise<readonly Family[]> {
   const memory = { usedBytes: 0, limitBytes: 0 };
   metrics.add(createQueueMetrics(() => Promise.resolve({ queues: [], queueCount: 0, memory })));
   metrics.add(createRequestMetrics({ waiters: () => 0, streams: () => 0 }).collect);
+  createDeliveryMetrics(metrics);
   createWorkerMetrics(metrics, {
     queues: [],
     slots: 1,

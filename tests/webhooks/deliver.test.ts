@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { PopfleetError } from '../../src/protocol/errors.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { decodeStored } from '../../src/protocol/cbor.ts';
 import { WEBHOOK_TYPE } from '../../src/protocol/webhook.ts';
@@ -91,6 +92,27 @@ function failureOf(end: RunEnd) {
   const { error, permanent, delayMs, stop } = end;
   return { message: error.message, code: error.code, permanent, delayMs, stop: stop?.reason };
 }
+
+test('each attempt is counted by how it went, one that was stopped is none', async () => {
+  const results: string[] = [];
+  const counted = (more: Options): Promise<RunEnd> =>
+    run({ ...more, onAttempt: (result) => void results.push(result) });
+  await counted({});
+  receiver.answer = 500;
+  await counted({});
+  const away = new PopfleetError('redis-unavailable', 'Redis is away.');
+  const endpoints = {
+    find: () => Promise.reject(away),
+    shared: () => Promise.reject(away),
+    disable: () => Promise.reject(away),
+    note: () => Promise.reject(away),
+  };
+  expect((await counted({ endpoints })).kind).toBe('snoozed');
+  const stop = new StopSource();
+  stop.stop('shutting-down');
+  await counted({ stop });
+  expect(results).toEqual(['delivered', 'failed', 'unsent']);
+});
 
 test('a message is signed and sent as it is; the result says how it was taken', async () => {
   const end = await run();
