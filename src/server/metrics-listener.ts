@@ -18,6 +18,15 @@ export interface MetricsListener extends Service {
 const LIMITS = { headersTimeout: 5_000, requestTimeout: 5_000, keepAliveTimeout: 65_000 };
 const MOST_CONNECTIONS = 100;
 
+/**
+ * For a probe of a role that has no API: the main thread still turns. Redis is not asked, whose outage must not restart the fleet; a
+ * worker that can do no work ends by itself.
+ */
+function answerHealth(outgoing: ServerResponse, headers: Readonly<Record<string, string>>): void {
+  outgoing.writeHead(200, { ...headers, 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+  outgoing.end('{"status":"ok"}');
+}
+
 /** @param port to listen on; 0 = any free one */
 export function createMetricsListener(
   { host, port }: { readonly host: string; readonly port: number },
@@ -38,7 +47,9 @@ export function createMetricsListener(
     try {
       if (method !== 'GET' && method !== 'HEAD')
         return void outgoing.writeHead(405, { ...headers, Allow: 'GET, HEAD' }).end();
-      if (url?.split('?', 1)[0] !== '/metrics') return void outgoing.writeHead(404, headers).end();
+      const path = url?.split('?', 1)[0];
+      if (path === '/healthz') return answerHealth(outgoing, headers);
+      if (path !== '/metrics') return void outgoing.writeHead(404, headers).end();
       const format = preferredMedia(accept, METRIC_FORMATS);
       const text = writeFamilies(await metrics.collect(), format);
       outgoing.writeHead(200, { ...headers, 'Content-Type': CONTENT_TYPES[format], Vary: 'Accept' });

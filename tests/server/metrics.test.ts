@@ -159,7 +159,7 @@ test('a key needs the scope read, and sees its own queues alone', async () => {
   }
 });
 
-test('the port of its own needs no key, and has nothing but metrics', async () => {
+test('the port of its own needs no key, and has nothing but metrics, and a probe', async () => {
   const metrics = createProcessMetrics('worker');
   metrics.add(() => [
     { name: 'popfleet_test', type: 'gauge', help: 'Test', samples: [{ labels: [], value: 7 }] },
@@ -173,6 +173,9 @@ test('the port of its own needs no key, and has nothing but metrics', async () =
     const statusOf = async (path: string, method = 'GET'): Promise<number> =>
       (await fetch(new URL(path, listener.url()), { method })).status;
     expect(await statusOf('/metrics?name=x', 'HEAD')).toBe(200);
+    const health = await fetch(new URL('/healthz', listener.url()));
+    expect([health.status, await health.json()]).toEqual([200, { status: 'ok' }]);
+    expect(health.headers.get('cache-control')).toBe('no-store');
     expect(await statusOf('/')).toBe(404);
     expect(await statusOf('/metrics', 'POST')).toBe(405);
     const other = createMetricsListener(
