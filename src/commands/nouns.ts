@@ -167,7 +167,7 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     'load',
     {
       description: 'flood a server with tasks, and prove that none was lost',
-      load: async (command) => (await import('../load/command.ts')).addLoadCommand(command),
+      load: async (command, { env }) => (await import('../load/command.ts')).addLoadCommand(command, env),
     },
   ],
   [

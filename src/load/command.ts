@@ -1,8 +1,10 @@
 // The `load` subcommand: its options, their checks, and Ctrl-C.
 
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { httpUrl, json, matching, wholeNumber } from '../commands/arguments.ts';
+import { findConnection } from '../commands/connection-settings.ts';
 import { EXIT } from '../commands/exit-code.ts';
+import { UsageError } from '../commands/usage-error.ts';
 import { QUEUE_NAME, TASK_TYPE } from '../protocol/names.ts';
 import { LOAD_DEFAULTS } from './options.ts';
 import { EXIT_CODES } from './verdict.ts';
@@ -27,9 +29,11 @@ Exit codes:
   ${EXIT.unreachable}  the server cannot be reached
   ${EXIT.denied}  the server denied access`;
 
+type Environment = Parameters<typeof findConnection>[1];
+
 interface ParsedOptions {
-  readonly url: URL;
-  readonly key?: string;
+  readonly url?: URL;
+  readonly keyFile?: string;
   readonly tasks: number;
   readonly type: string;
   readonly input: unknown;
@@ -41,11 +45,14 @@ interface ParsedOptions {
 }
 
 /** Makes a command what `load` is. Its action sets `process.exitCode`; a usage error ends the process with 2. */
-export function addLoadCommand(command: Command): void {
+export function addLoadCommand(command: Command, env: Environment): void {
   command
     .description('Flood a running server with tasks, wait for them, and prove by counting that none was lost')
-    .option('--url <url>', 'root of the HTTP API', httpUrl, LOAD_DEFAULTS.url)
-    .addOption(new Option('--key <key>', 'API key with the scopes enqueue and read').env('POPFLEET_KEY'))
+    .option('--url <url>', 'root of the HTTP API (POPFLEET_URL)', httpUrl)
+    .option(
+      '--key-file <file>',
+      'file with an API key of the scopes enqueue and read, instead of POPFLEET_KEY',
+    )
     .option('-n, --tasks <count>', 'how many tasks to send', wholeNumber(1, MAX_TASKS), LOAD_DEFAULTS.tasks)
     .option('--type <type>', 'type of each task', matching(TASK_TYPE), LOAD_DEFAULTS.type)
     .option('--input <json>', 'input of each task', json, LOAD_DEFAULTS.input)
@@ -68,10 +75,28 @@ export function addLoadCommand(command: Command): void {
     .addHelpText('after', EXIT_CODE_HELP)
     .showHelpAfterError(false)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage))
-    .action(runCommand);
+    .action((options: ParsedOptions) => runCommand(options, command, env));
 }
 
-async function runCommand({ drainTimeout, ...options }: ParsedOptions): Promise<void> {
+/** Server and key are found as for every other command. */
+function connectionOf(
+  { url, keyFile }: ParsedOptions,
+  command: Command,
+  env: Environment,
+): { readonly url: URL; readonly key?: string | undefined } {
+  const given = { ...(url && { url }), ...(keyFile !== undefined && { keyFile }) };
+  try {
+    const found = findConnection(given, env);
+    return { url: new URL(found.url.value), key: found.key?.value };
+  } catch (error) {
+    if (error instanceof UsageError) command.error(`error: ${error.message}`);
+    throw error;
+  }
+}
+
+async function runCommand(parsed: ParsedOptions, command: Command, env: Environment): Promise<void> {
+  const { drainTimeout, url: _, keyFile: __, ...options } = parsed;
+  const connection = connectionOf(parsed, command, env);
   // Loaded only for this subcommand: no role needs it.
   const { runLoad } = await import('./load.ts');
   const interrupt = new AbortController();
@@ -80,7 +105,13 @@ async function runCommand({ drainTimeout, ...options }: ParsedOptions): Promise<
   for (const signal of INTERRUPTS) process.once(signal, onInterrupt);
   try {
     const summary = await runLoad(
-      { ...LOAD_DEFAULTS, ...options, drainTimeoutMs: drainTimeout * 1_000, signal: interrupt.signal },
+      {
+        ...LOAD_DEFAULTS,
+        ...options,
+        ...connection,
+        drainTimeoutMs: drainTimeout * 1_000,
+        signal: interrupt.signal,
+      },
       process,
     );
     process.exitCode = EXIT_CODES[summary.outcome];

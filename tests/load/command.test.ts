@@ -4,8 +4,10 @@ import { addLoadCommand } from '../../src/load/command.ts';
 import { type FakeServer, startFakeServer } from './fake-server.ts';
 
 let server: FakeServer | undefined;
+let env: Record<string, string> = {};
 afterEach(async () => {
   vi.restoreAllMocks();
+  env = {};
   process.exitCode = undefined;
   await server?.close();
   server = undefined;
@@ -27,7 +29,7 @@ async function popfleetLoad(...args: readonly string[]): Promise<Result> {
     throw new Error(`exit ${code}`);
   });
   const program = new Command('popfleet').showHelpAfterError();
-  addLoadCommand(program.command('load'));
+  addLoadCommand(program.command('load'), env);
   try {
     await program.parseAsync(['load', ...args], { from: 'user' });
     return { exitCode: process.exitCode, stdout, stderr };
@@ -42,6 +44,15 @@ test('a run answers one JSON document and exit code 0', async () => {
   const result = await popfleetLoad('--url', server.url.href, '-n', '5', '--in-flight', '2', '--json');
   expect(JSON.parse(result.stdout)).toMatchObject({ outcome: 'ok', accepted: 5, succeeded: 5, lost: 0 });
   expect(result.exitCode).toBe(0);
+});
+
+test('server and key are found as for every other command, and no option has the key itself', async () => {
+  server = await startFakeServer();
+  env = { POPFLEET_URL: server.url.href };
+  expect((await popfleetLoad('-n', '1', '--json')).exitCode).toBe(0);
+  const missing = await popfleetLoad('-n', '1', '--key-file', '/nowhere/key');
+  expect([missing.exitCode, missing.stderr]).toEqual([2, expect.stringMatching(/^error: .*nowhere/)]);
+  expect((await popfleetLoad('--key', 'pf_secret')).exitCode).toBe(2);
 });
 
 test('an option is passed on as it was meant', async () => {
