@@ -222,7 +222,7 @@ export const SCENARIOS = [
       { key: 'ratio', title: 'end / tenth', better: 'lower' },
     ],
     full: { n: 1_000_000, batch: 1_000, concurrency: 50 },
-    smoke: { n: 10_000, batch: 1_000, concurrency: 50 },
+    smoke: { n: 3_000, batch: 1_000, concurrency: 50 },
     goals: [{ metric: 'ratio', atMost: 1.1 }],
   },
 ];
