@@ -36,7 +36,7 @@ export function Ignore({ group }: { readonly group: ErrorGroup }) {
     );
   }
   return (
-    <>
+    <div class="filters">
       <Choice
         label={`Ignore in ${queue}`}
         value={choice}
@@ -50,6 +50,6 @@ export function Ignore({ group }: { readonly group: ErrorGroup }) {
         done={`It is ignored ${UNTIL.get(choice) ?? ''}`}
         run={() => callApi('PUT', path, { queue, ...endOf(choice, group) })}
       />
-    </>
+    </div>
   );
 }
