@@ -2,10 +2,9 @@
 
 import { useState } from 'preact/hooks';
 import { NoRead } from './with-fleet.tsx';
-import { Shares } from './shares.tsx';
 import { may } from './shared.ts';
 import { useResource } from './resource.ts';
-import { ErrorCell, StaleRecord } from './records.tsx';
+import { ErrorCell, RecordCard, StaleRecord } from './records.tsx';
 import { linkTo, linkToQueue, linkToTask } from './place.ts';
 import { Action, Card, Chip, Empty, Facts, IdLine, Pending, Table, Ticking, Time } from './parts.tsx';
 import { plural, toCount, toShortId } from './format.ts';
@@ -81,21 +80,12 @@ function About({ batch }: { readonly batch: Batch }) {
   const { counts, queue, acceptedAt, endedAt, success, complete, state } = batch;
   const tasks = counts.members + counts.pending;
   return (
-    <Card
+    <RecordCard
       title={`${toCount(counts.ended)} of ${plural(tasks, 'task')} ended`}
-      aside={
-        <ul class="legend-states" aria-label="Tasks by state">
-          {countsOf(counts).map(([of, count]) => (
-            <li key={of}>
-              <Chip state={of}>
-                <b>{toCount(count)}</b> {of === 'waiting' ? 'to come' : of}
-              </Chip>
-            </li>
-          ))}
-        </ul>
-      }
+      label="Tasks by state"
+      counts={countsOf(counts)}
+      wordOf={(of) => (of === 'waiting' ? 'to come' : of)}
     >
-      <Shares of={countsOf(counts)} />
       <Facts
         isWide
         of={[
@@ -111,7 +101,7 @@ function About({ batch }: { readonly batch: Batch }) {
           ['After the end', <Then of={complete} isDone={endedAt !== undefined} />],
         ]}
       />
-    </Card>
+    </RecordCard>
   );
 }
 

@@ -5,7 +5,7 @@ import type { Problem } from './api.ts';
 import type { Items } from './api-types.d.ts';
 import { toCount, toShortId } from './format.ts';
 import { Pages } from './pages.tsx';
-import { Card, Pending, Table, Time } from './parts.tsx';
+import { Card, Chip, Pending, Table, Time } from './parts.tsx';
 import { linkToQueue } from './place.ts';
 import type { Resource } from './resource.ts';
 import { Shares } from './shares.tsx';
@@ -118,6 +118,40 @@ export function SinceCells({
         <a href={linkToQueue(queue)}>{queue}</a>
       </td>
     </>
+  );
+}
+
+/** How far it is: its tasks by state, in numbers and as a bar, above its facts. */
+export function RecordCard({
+  title,
+  label,
+  counts,
+  wordOf = (state) => state,
+  children,
+}: {
+  readonly title: string;
+  /** What the numbers are of, such as `Steps by state`. */
+  readonly label: string;
+  readonly counts: readonly (readonly [state: string, count: number])[];
+  readonly wordOf?: (state: string) => string;
+  readonly children: ComponentChildren;
+}) {
+  const aside = (
+    <ul class="legend-states" aria-label={label}>
+      {counts.map(([state, count]) => (
+        <li key={state}>
+          <Chip state={state}>
+            <b>{toCount(count)}</b> {wordOf(state)}
+          </Chip>
+        </li>
+      ))}
+    </ul>
+  );
+  return (
+    <Card title={title} aside={aside}>
+      <Shares of={counts} />
+      {children}
+    </Card>
   );
 }
 

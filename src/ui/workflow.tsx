@@ -6,10 +6,9 @@ import type { Workflow, WorkflowStep } from './api-workflow-types.d.ts';
 import { plural, toCount, toDuration, toShortId } from './format.ts';
 import { Action, Card, Chip, Empty, Facts, IdLine, Mark, Pending, Table, Ticking, Time } from './parts.tsx';
 import { linkTo, linkToQueue, linkToTask } from './place.ts';
-import { ErrorCell, StaleRecord } from './records.tsx';
+import { ErrorCell, RecordCard, StaleRecord } from './records.tsx';
 import { useResource } from './resource.ts';
 import { may } from './shared.ts';
-import { Shares } from './shares.tsx';
 import { NoRead } from './with-fleet.tsx';
 import { hasFailed, percentOf } from './step-node.tsx';
 import { WorkflowGraph } from './workflow-graph.tsx';
@@ -111,21 +110,11 @@ function countsOf(steps: readonly WorkflowStep[]): readonly (readonly [state: st
 function About({ workflow }: { readonly workflow: Workflow }) {
   const { steps, counts, queue, generation, schedule, acceptedAt, startedAt, endedAt } = workflow;
   return (
-    <Card
+    <RecordCard
       title={`${toCount(counts.ended)} of ${plural(counts.total, 'step')} ended`}
-      aside={
-        <ul class="legend-states" aria-label="Steps by state">
-          {countsOf(steps).map(([state, count]) => (
-            <li key={state}>
-              <Chip state={state}>
-                <b>{toCount(count)}</b> {state}
-              </Chip>
-            </li>
-          ))}
-        </ul>
-      }
+      label="Steps by state"
+      counts={countsOf(steps)}
     >
-      <Shares of={countsOf(steps)} />
       <Facts
         isWide
         of={[
@@ -145,7 +134,7 @@ function About({ workflow }: { readonly workflow: Workflow }) {
           ['Try', generation > 1 ? generation : undefined],
         ]}
       />
-    </Card>
+    </RecordCard>
   );
 }
 

@@ -23,6 +23,12 @@ function sweep.again_at(time)
   if time < sweep.next_at then sweep.next_at = time end
 end
 
+-- The first of a sorted set is due at its score, in ms of the scripts' clock.
+function sweep.again_at_first(set)
+  local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
+  if first[2] then sweep.again_at(tonumber(first[2])) end
+end
+
 function sweep.remove(id)
   if Q.remove(id, Q.read_task(id)) then counts.removed = counts.removed + 1 end
 end
@@ -33,8 +39,7 @@ function sweep.each_due(set, act)
   Q.load_tasks(ids)
   Q.call_sliced('ZREM', set, ids)
   for _, id in ipairs(ids) do act(id, Q.read_task(id)) end
-  local following = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
-  if following[2] then sweep.again_at(tonumber(following[2])) end
+  sweep.again_at_first(set)
   return ids
 end
 

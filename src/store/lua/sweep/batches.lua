@@ -24,8 +24,7 @@ Q.duties[#Q.duties + 1] = function(sweep)
     sweep.unconfirmed_members[last + 2] = redis.call('HGET', Q.BATCH_RESERVED, field) or '[]'
     redis.call('ZADD', Q.BATCH_DEADLINES, Q.NOW + Q.RESERVED_AGAIN_MS, field)
   end
-  local following = redis.call('ZRANGE', Q.BATCH_DEADLINES, 0, 0, 'WITHSCORES')
-  if following[2] then sweep.again_at(tonumber(following[2])) end
+  sweep.again_at_first(Q.BATCH_DEADLINES)
 
   local old = redis.call('ZRANGEBYSCORE', Q.BATCH_ENDED, '-inf', Q.NOW - sweep.retention_ms, 'LIMIT', 0, Q.BATCHES_AT_ONCE)
   for _, id in ipairs(old) do

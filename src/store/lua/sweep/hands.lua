@@ -55,6 +55,5 @@ Q.duties[#Q.duties + 1] = function(sweep)
       redis.call('ZREM', Q.UNHEARD, worker)
     end
   end
-  local following = redis.call('ZRANGE', Q.UNHEARD, 0, 0, 'WITHSCORES')
-  if following[2] then sweep.again_at(tonumber(following[2])) end
+  sweep.again_at_first(Q.UNHEARD)
 end

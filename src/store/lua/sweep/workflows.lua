@@ -21,8 +21,7 @@ Q.duties[#Q.duties + 1] = function(sweep)
     if flow and flow.state == 'accepting' then Q.withdraw_workflow(id, flow) end
     redis.call('ZREM', Q.WORKFLOW_DEADLINES, id)
   end
-  local following = redis.call('ZRANGE', Q.WORKFLOW_DEADLINES, 0, 0, 'WITHSCORES')
-  if following[2] then sweep.again_at(tonumber(following[2])) end
+  sweep.again_at_first(Q.WORKFLOW_DEADLINES)
 
   local old = redis.call('ZRANGEBYSCORE', Q.WORKFLOW_ENDED, '-inf', Q.NOW - sweep.retention_ms, 'LIMIT', 0, Q.WORKFLOWS_AT_ONCE)
   for _, id in ipairs(old) do
@@ -54,8 +53,7 @@ Q.duties[#Q.duties + 1] = function(sweep)
       redis.call('ZREM', Q.UNCONFIRMED, id)
     end
   end
-  local following = redis.call('ZRANGE', Q.UNCONFIRMED, 0, 0, 'WITHSCORES')
-  if following[2] then sweep.again_at(tonumber(following[2])) end
+  sweep.again_at_first(Q.UNCONFIRMED)
 end
 
 -- Steps that have ended, and that no workflow holds.
