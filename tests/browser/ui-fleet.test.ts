@@ -101,7 +101,7 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     await openGroup('TypeError');
     await page().getByRole('button', { name: 'Try some first' }).click();
     const dialog = page().getByRole('dialog', { name: 'Try some first' });
-    await dialog.getByText('1,200 tasks').waitFor();
+    await dialog.getByText('1,200 tasks', { exact: true }).waitFor();
     await dialog.getByText('The first 10 of them now.').waitFor();
     expect(await violations()).toEqual([]);
     await dialog.getByLabel(/^Reason/).fill('a canary');
@@ -147,7 +147,7 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     await openGroup('TypeError');
     await page().getByRole('button', { name: 'Delete' }).click();
     const dialog = page().getByRole('dialog', { name: 'Delete' });
-    await dialog.getByText('1,200 tasks').waitFor();
+    await dialog.getByText('1,200 tasks', { exact: true }).waitFor();
     await expect.poll(() => dialog.getByRole('button', { name: 'Delete' }).isDisabled()).toBe(true);
     await dialog.getByLabel(/^More than/).fill(QUEUE);
     await dialog.getByRole('button', { name: 'Delete' }).click();
