@@ -8,6 +8,7 @@ const ALONE = [
   'tests/load/command.test.ts',
   'tests/protocol/task-error.test.ts',
   'tests/scripts/nothing-left.test.ts',
+  'tests/scripts/redis-server.test.ts',
   'tests/worker/handler-env.test.ts',
 ];
 
@@ -36,7 +37,8 @@ const isBusy = (await idleShare()) < 0.5;
 export default defineConfig({
   test: {
     root,
-    globalSetup: ['tests/support/nothing-left.ts'],
+    // The second one leaves its folder in that of the first one, and is the first to end.
+    globalSetup: ['tests/support/nothing-left.ts', 'tests/support/redis-server.ts'],
     maxWorkers: isBusy ? 2 : 3,
     sequence: { sequencer: LongFirst },
     projects: [

@@ -1,4 +1,4 @@
-// node scripts/bench/instructions.mjs [--beside <folder>]: instructions that redis-server needs for calls of the store, in this build and
+// node scripts/bench/instructions.mjs [--beside <folder>]: instructions that Redis needs for calls of the store, in this build and
 // beside another one, counted by callgrind (Debian package valgrind). They are the same however busy the machine is: two runs differ by 1 %.
 
 import { execFileSync } from 'node:child_process';
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import { openBuild } from './build-calls.mjs';
 import { freePort, ROOT, start, temporaryFolder } from './processes.mjs';
+import { REDIS_SERVER } from './redis.mjs';
 import { markdownTable } from './table.mjs';
 
 const { values } = parseArgs({ options: { beside: { type: 'string' } } });
@@ -25,7 +26,7 @@ async function count(root) {
   const port = await freePort();
   const callgrind = ['--tool=callgrind', '--instr-atstart=no', `--callgrind-out-file=${dir}/out`];
   const settings = ['--port', String(port), '--save', '', '--appendonly', 'no', '--dir', dir];
-  const child = start('valgrind', [...callgrind, 'redis-server', ...settings]);
+  const child = start('valgrind', [...callgrind, REDIS_SERVER, ...settings]);
   const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 200, maxRetriesPerRequest: null });
   redis.on('error', () => undefined);
   await redis.ping();

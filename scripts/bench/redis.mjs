@@ -5,9 +5,12 @@ import { Redis } from 'ioredis';
 import { isOnPath } from '../on-path.mjs';
 import { end, freePort, removeFolder, start, temporaryFolder } from './processes.mjs';
 
+/** What `REDIS_SERVER` names, or what this machine has. */
+export const REDIS_SERVER =
+  process.env.REDIS_SERVER || (isOnPath('redis-server') ? 'redis-server' : 'valkey-server');
+
 /** Over TCP, because every client speaks that, and because the latency is put in front of a port. */
 export async function startRedis({ aof }) {
-  const program = isOnPath('redis-server') ? 'redis-server' : 'valkey-server';
   const dir = temporaryFolder();
   const port = await freePort();
   const settings = {
@@ -20,7 +23,7 @@ export async function startRedis({ aof }) {
     'maxmemory-policy': 'noeviction',
   };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = start(program, args, {}, { stdio: 'ignore' });
+  const child = start(REDIS_SERVER, args, {}, { stdio: 'ignore' });
   const version = await whenReady(port);
   return {
     port,
@@ -39,7 +42,10 @@ async function whenReady(port) {
   client.on('error', () => undefined);
   try {
     const info = await client.info('server');
-    return /^(?:valkey|redis)_version:(.+?)\r?$/m.exec(info)?.[1] ?? 'unknown';
+    // Valkey also says which Redis it is like.
+    const [, valkey] = /^valkey_version:(.+?)\r?$/m.exec(info) ?? [];
+    if (valkey) return `${valkey} (Valkey)`;
+    return /^redis_version:(.+?)\r?$/m.exec(info)?.[1] ?? 'unknown';
   } finally {
     client.disconnect();
     await sleep(1);
