@@ -12,6 +12,8 @@ interface DeadLettersOptions {
   readonly since?: string | undefined;
   /** Those that are ignored alone, or all others alone. */
   readonly ignored?: boolean | undefined;
+  /** Those alone that were first seen since the oldest of the live workers of their queue started. */
+  readonly new?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

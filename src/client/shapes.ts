@@ -324,6 +324,10 @@ export interface ErrorGroupView {
   readonly lastSeenAt: string;
   /** How often a task has died of it in each hour up to the newest with one, the newest last; 24 at most. */
   readonly hours?: { readonly latestAt: string; readonly counts: readonly number[] };
+  /** The fewest and the most attempts that a task had had when it died of it. */
+  readonly attempts?: { readonly least: number; readonly most: number };
+  /** Versions of the code of the workers under which tasks have died of it: the latest five, the latest first. */
+  readonly versions: readonly string[];
   /** Id of its newest dead task; of the one that died last when none is dead now. */
   readonly sample: string;
   /** As long as nobody is warned of it. Whatever comes first ends that: a time, or that `total` is beyond a number. */

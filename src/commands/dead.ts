@@ -16,6 +16,7 @@ const COLUMNS: readonly Column<ErrorGroupView>[] = [
   { title: 'TYPE', text: ({ type }) => type },
   { title: 'DEAD', text: ({ dead }) => dead, style: ({ dead }) => (dead > 0 ? 'red' : 'dim') },
   { title: 'TOTAL', text: ({ total }) => total },
+  { title: 'ATTEMPTS', text: ({ attempts }) => (attempts ? fromTo(attempts) : '') },
   { title: 'LAST SEEN', text: ({ lastSeenAt }) => lastSeenAt },
   { title: 'ERROR', text: ({ name, message }) => `${name}: ${message}` },
 ];
@@ -45,7 +46,11 @@ function addList(dead: Command, terminal: Terminal): void {
   const texts = {
     usage: 'list',
     description: 'List the causes of dead tasks, the one that was seen last comes first',
-    examples: ['popfleet dead list', 'popfleet dead list --queue default --since 1h'],
+    examples: [
+      'popfleet dead list',
+      'popfleet dead list --queue default --since 1h',
+      'popfleet dead list --new',
+    ],
   };
   addVerb(dead, terminal, texts, async ({ client, printer, signal }, _args, options) => {
     const {
@@ -54,6 +59,7 @@ function addList(dead: Command, terminal: Terminal): void {
       since,
       all,
       ignored: wantsIgnored = false,
+      new: isNew,
       limit = ROWS,
     } = options as {
       readonly queue?: string;
@@ -61,11 +67,12 @@ function addList(dead: Command, terminal: Terminal): void {
       readonly since?: string;
       readonly all?: boolean;
       readonly ignored?: boolean;
+      readonly new?: boolean;
       readonly limit?: number;
     };
     const items = [];
     let passed = 0;
-    for await (const group of client.deadLetters.list({ queue, type, since, signal })) {
+    for await (const group of client.deadLetters.list({ queue, type, since, new: isNew, signal })) {
       if (group.dead === 0 && all !== true) continue;
       // A server of a release before knows no such query.
       if ((group.ignored !== undefined) === wantsIgnored) items.push(group);
@@ -83,6 +90,7 @@ function addList(dead: Command, terminal: Terminal): void {
     .option('--type <type>', 'of this type alone')
     .option('--since <time>', 'last seen then or later: 1h, 2d, or a date', moment)
     .option('--ignored', 'those that are ignored, and no others')
+    .option('--new', 'first seen since the workers of now started')
     .option('--all', 'also those of which no task is dead any more')
     .option('--limit <count>', `at most so many (${ROWS})`, wholeNumber(1, MOST_ROWS));
 }
@@ -106,6 +114,8 @@ function addShow(dead: Command, terminal: Terminal): void {
     if (!printer.isTerminal || sample?.error === undefined) return;
     const { name, message, stack = `${name}: ${message}` } = sample.error;
     printer.line('');
+    const versions = [...new Set(items.flatMap((item) => item.versions))];
+    if (versions.length > 0) printer.line(`versions affected: ${versions.join(', ')}`);
     printer.line(sample.id, 'bold');
     for (const line of stack.split('\n')) printer.line(line);
     printer.say(`Try some of them again: popfleet dead replay ${fingerprint} --canary 10`, 'dim');
@@ -206,6 +216,10 @@ function addExport(dead: Command, terminal: Terminal): void {
       printer.item(await client.get(id, { signal }));
     }
   }).option('--queue <name>', 'its queue (default)');
+}
+
+function fromTo({ least, most }: NonNullable<ErrorGroupView['attempts']>): string {
+  return least === most ? String(least) : `${least}-${most}`;
 }
 
 /** What ends it, in words; `''`: it is not ignored. */

@@ -83,6 +83,12 @@ export const listenAddress = v.pipe(
   v.nonEmpty('must name an address'),
 );
 
+/** It stands within a text of JSON, among others with blanks between. */
+export const codeVersion = v.pipe(
+  v.string(),
+  v.regex(/^[\w.+-]{1,64}$/, 'must be 1 to 64 letters, digits, and characters of _.+-'),
+);
+
 export const quota = v.pipe(
   v.string(),
   v.regex(

@@ -7,6 +7,7 @@ import {
   allowedReceivers,
   apiKeyFile,
   apiKeys,
+  codeVersion,
   flag,
   folder,
   httpOrigins,
@@ -77,6 +78,12 @@ export const SETTINGS = {
   threads: ['THREADS', v.optional(wholeNumber(1, 1_024)), 'threads that run them', 'as `CONCURRENCY`'],
   threadMemoryMb: ['THREAD_MEMORY_MB', integer(32, MB, 512), 'megabytes of JavaScript objects in one thread'],
   taskModules: ['TASKS', v.optional(list, ''), 'modules with task definitions, separated by commas'],
+  codeVersion: [
+    'CODE_VERSION',
+    v.optional(codeVersion),
+    'version of your own code, such as a commit: dead letters say under which they died',
+    'version of popfleet',
+  ],
   taskDurationMs: ['TASK_DURATION_MS', integer(0, DAY_MS, 20_000), 'how long the built-in tasks block'],
   fleetMin: ['FLEET_MIN', integer(0, 1_024, 1), 'fewest worker processes of `popfleet fleet`'],
   fleetMax: [

@@ -36,8 +36,17 @@ export interface ErrorGroup {
   readonly sample: string;
   /** `undefined`: it has died of it under a release that did not count them. */
   readonly hours: Hours | undefined;
+  /** The fewest and the most attempts that a task had had when it died of it; `undefined` likewise. */
+  readonly attempts: Attempts | undefined;
+  /** Versions of the code under which tasks have died of it, as workers have said them: the latest five, the latest first. */
+  readonly versions: readonly string[];
   /** Nobody wants to be warned of it as long as this holds; `undefined`: it is not ignored, or no longer. */
   readonly ignored: Ignored | undefined;
+}
+
+interface Attempts {
+  readonly least: number;
+  readonly most: number;
 }
 
 /** What ends it; nothing of both: it is ignored until it is heeded again, or the group goes. */
@@ -65,6 +74,8 @@ interface Hours {
 }
 
 const HOUR_MS = 3_600_000;
+/** As lib/error-groups.lua has it. */
+const MOST_VERSIONS = 5;
 
 /** A group among those of all queues, which are in the order of `lastSeenAt`, the latest first. */
 export type GroupPosition = Pick<ErrorGroup, 'queue' | 'fingerprint' | 'lastSeenAt'>;
@@ -77,6 +88,8 @@ interface GroupQuery {
   readonly since: number | undefined;
   /** Those that are ignored alone, or all others alone. */
   readonly ignored: boolean | undefined;
+  /** Of each queue, first seen then or later, in milliseconds since 1970; a queue that is missing has none. */
+  readonly firstSince: ReadonlyMap<string, number> | undefined;
   readonly limit: number;
   /** Behind this one. */
   readonly behind: GroupPosition | undefined;
@@ -92,18 +105,25 @@ export interface ErrorGroups {
   ignore(queues: readonly string[], fingerprint: string, how: Ignoring | undefined): Promise<void>;
 }
 
-/** What a worker says of the error of a task that is dead; `''` without a fingerprint. As error-groups.lua reads it. */
-export function writeErrorGroup(type: string, { fingerprint, name, message }: TaskError): string {
+/**
+ * What a worker says of the error of a task that is dead; `''` without a fingerprint. As error-groups.lua reads it.
+ * @param version of the code that ran it; unless given none has
+ */
+export function writeErrorGroup(
+  type: string,
+  { fingerprint, name, message }: TaskError,
+  version = '-',
+): string {
   if (fingerprint === undefined) return '';
   const shortName = cutText(name, NAME_CHARS) || 'Error';
   const about = { type, name: shortName, message: messageOfGroup(message) };
-  return `${fingerprint} ${escapeText(shortName)} ${JSON.stringify(about)}`;
+  return `${fingerprint} ${escapeText(shortName)} ${version} ${JSON.stringify(about)}`;
 }
 
 /** @param client a connection of `openCommandConnection` */
 export function createErrorGroups(client: Redis): ErrorGroups {
   return withStoreErrors<ErrorGroups>({
-    async list({ queues, type, since, ignored, limit, behind }) {
+    async list({ queues, type, since, ignored, firstSince, limit, behind }) {
       const seen = await Promise.all(queues.map((queue) => positionsOf(client, queue, since)));
       const wanted = seen.flat().sort(comparePositions);
       const rest = behind ? wanted.filter((one) => comparePositions(one, behind) > 0) : wanted;
@@ -115,7 +135,8 @@ export function createErrorGroups(client: Redis): ErrorGroups {
         const found = read.filter((one) => one !== undefined);
         const isWanted = (one: ErrorGroup): boolean =>
           (type === undefined || one.type === type) &&
-          (ignored === undefined || (one.ignored !== undefined) === ignored);
+          (ignored === undefined || (one.ignored !== undefined) === ignored) &&
+          (firstSince === undefined || one.firstSeenAt >= (firstSince.get(one.queue) ?? Infinity));
         groups.push(...found.filter(isWanted));
       }
       return { groups: groups.slice(0, limit), hasMore: groups.length > limit };
@@ -172,7 +193,14 @@ function together(one: ErrorGroup, other: ErrorGroup): ErrorGroup {
     firstSeenAt: Math.min(one.firstSeenAt, other.firstSeenAt),
     sample: latest.dead === 0 && before.dead > 0 ? before.sample : latest.sample,
     hours: addHours(one.hours, other.hours),
+    attempts: addAttempts(one.attempts, other.attempts),
+    versions: [...new Set([...latest.versions, ...before.versions])].slice(0, MOST_VERSIONS),
   };
+}
+
+function addAttempts(one: Attempts | undefined, other: Attempts | undefined): Attempts | undefined {
+  if (!one || !other) return one ?? other;
+  return { least: Math.min(one.least, other.least), most: Math.max(one.most, other.most) };
 }
 
 function addHours(one: Hours | undefined, other: Hours | undefined): Hours | undefined {
@@ -231,16 +259,28 @@ function readIgnored(text: string): Ignored | undefined {
   return { until: number(until), untilTotal: number(most) };
 }
 
+/** `<fewest> <most>`, as error-groups.lua writes them. */
+function readAttempts(text: string | undefined): Attempts | undefined {
+  const [, least, most] = /^(\d{1,9}) (\d{1,9})$/.exec(text ?? '') ?? [];
+  return least === undefined ? undefined : { least: Number(least), most: Number(most) };
+}
+
+type About = Pick<ErrorGroup, 'type' | 'name' | 'message' | 'hours' | 'attempts' | 'versions'>;
+
 /** The group `other` has no type, name or message. */
-function readAbout(json: string): Pick<ErrorGroup, 'type' | 'name' | 'message' | 'hours'> {
+function readAbout(json: string): About {
   const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
   try {
-    const { type, name, message, hours } = JSON.parse(json) as Partial<Record<string, unknown>>;
+    const { type, name, message, hours, attempts, versions } = JSON.parse(json) as Partial<
+      Record<string, unknown>
+    >;
     return {
       type: text(type),
       name: text(name) ?? 'Other',
       message: text(message) ?? BEYOND,
       hours: readHours(text(hours)),
+      attempts: readAttempts(text(attempts)),
+      versions: (text(versions) ?? '').split(' ').filter((version) => version !== ''),
     };
   } catch {
     return {
@@ -248,6 +288,8 @@ function readAbout(json: string): Pick<ErrorGroup, 'type' | 'name' | 'message' |
       name: 'Other',
       message: 'what is stored of these failures cannot be read',
       hours: undefined,
+      attempts: undefined,
+      versions: [],
     };
   }
 }

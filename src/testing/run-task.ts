@@ -26,6 +26,7 @@ import { readKept } from '../worker/runners/kept.ts';
 import { createInline } from '../worker/runners/inline.ts';
 import { type HandlerLink, type Report, StopSource, type WaitedBytes } from '../worker/runners/runner.ts';
 import { createSemaphore, limitRunner } from '../worker/runners/semaphore.ts';
+import { VERSION } from '../version.ts';
 
 export interface RunTaskOptions
   extends Partial<Pick<TaskContext, 'id' | 'attempt' | 'cause' | 'traceparent' | 'lastCheckpoint'>> {
@@ -128,11 +129,15 @@ export async function runTask<Input, Output, Sent>(
   cancel?.removeEventListener('abort', onCancel);
 
   const claimed = { queue, id, token: '', claim: 1, content, failures: attempt - 1, crashes: 0 };
-  const outcome = outcomeOf(
-    { task: claimed, type: definition.type, options: { ...run, timeoutMs }, resultTtlMs: undefined },
-    end,
-    Math.random,
-  );
+  const { type } = definition;
+  const ran = {
+    task: claimed,
+    type,
+    options: { ...run, timeoutMs },
+    resultTtlMs: undefined,
+    version: VERSION,
+  };
+  const outcome = outcomeOf(ran, end, Math.random);
   // It was stopped before it began.
   const isBack = outcome === undefined || outcome.word === 'unbegun';
   const word = isBack ? 'released' : (outcome.word as TaskRun['outcome']);

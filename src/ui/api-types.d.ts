@@ -272,6 +272,9 @@ export interface ErrorGroup {
   readonly lastSeenAt: string;
   /** By the hour, the newest last; a server of a release before has none. */
   readonly hours?: { readonly latestAt: string; readonly counts: readonly number[] };
+  readonly attempts?: { readonly least: number; readonly most: number };
+  /** A server of a release before has none. */
+  readonly versions?: readonly string[];
   readonly sample: string;
   /** As long as it is. */
   readonly ignored?: { readonly until?: string; readonly untilTotal?: number };

@@ -48,6 +48,8 @@ export function DeadGroupScreen({ fingerprint }: { readonly fingerprint: string 
             ['Dead now', <b key="dead">{toCount(data.dead)}</b>],
             ['In all', toCount(data.total)],
             ['Last 24 hours', <Sparkline key="hours" of={lastDay(data.items)} />],
+            ['Attempts used', attemptsOf(data.items)],
+            ['Versions affected', versionsOf(data.items)],
             ['First seen', <Time key="first" at={data.firstSeenAt} />],
             ['Last seen', <Time key="last" at={data.lastSeenAt} />],
             ['Fingerprint', <code key="print">{fingerprint}</code>],
@@ -60,6 +62,18 @@ export function DeadGroupScreen({ fingerprint }: { readonly fingerprint: string 
       <Sample key={first.sample} id={first.sample} />
     </>
   );
+}
+
+/** Of its tasks over all queues, when they died; `undefined`: none is known. */
+function attemptsOf(groups: readonly ErrorGroup[]): string | undefined {
+  const all = groups.flatMap(({ attempts }) => (attempts ? [attempts.least, attempts.most] : []));
+  if (all.length === 0) return undefined;
+  const [least, most] = [Math.min(...all), Math.max(...all)];
+  return least === most ? toCount(least) : `${toCount(least)} to ${toCount(most)}`;
+}
+
+function versionsOf(groups: readonly ErrorGroup[]): string | undefined {
+  return [...new Set(groups.flatMap(({ versions = [] }) => versions))].join(', ') || undefined;
 }
 
 /** Without any payload: it may go anywhere. */

@@ -25,6 +25,11 @@ const SHOWN = new Map([
   ['true', 'those that are ignored'],
 ]);
 
+const FIRST_SEEN = new Map([
+  ['', 'any time'],
+  ['true', 'since the workers started'],
+]);
+
 export function DeadScreen({ query }: { readonly query: URLSearchParams }) {
   const { fleet } = useShared();
   if (!may('read')) return <NoRead />;
@@ -50,6 +55,7 @@ function Filters({ query, names }: { readonly query: URLSearchParams; readonly n
     queue: query.get('queue') ?? '',
     type: query.get('type') ?? '',
     hours: query.get('hours') ?? '',
+    new: query.get('new') ?? '',
     ignored: query.get('ignored') ?? '',
   };
   const known = useResource<Items<TaskType>>('types', 0).data?.items.map(({ type }) => type) ?? [];
@@ -68,6 +74,13 @@ function Filters({ query, names }: { readonly query: URLSearchParams; readonly n
         set={(hours) => set({ hours })}
       />
       <Choice
+        label="First seen"
+        value={filter.new}
+        choices={[...FIRST_SEEN.keys()]}
+        words={FIRST_SEEN}
+        set={(value) => set({ new: value })}
+      />
+      <Choice
         label="Show"
         value={filter.ignored}
         choices={[...SHOWN.keys()]}
@@ -82,7 +95,7 @@ function Groups({ query }: { readonly query: URLSearchParams }) {
   const hours = Number(query.get('hours') ?? '');
   const [since] = useState(() => String(serverNow() - hours * 3_600_000));
   const search = new URLSearchParams();
-  for (const name of ['queue', 'type', 'cursor']) {
+  for (const name of ['queue', 'type', 'new', 'cursor']) {
     const value = query.get(name) ?? '';
     if (value !== '') search.set(name, value);
   }

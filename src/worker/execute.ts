@@ -31,6 +31,8 @@ export interface ExecuteDeps {
   readonly prefetch: Prefetch;
   readonly checkpoints: Pick<Checkpoints, 'read' | 'readNeeds'>;
   readonly sources: Pick<Sources, 'read'>;
+  /** Of the code that handlers are. */
+  readonly version: string;
   readonly log: Log;
   readonly metrics?: RunMetrics | undefined;
   readonly random?: () => number;
@@ -42,7 +44,7 @@ const UNKNOWN_TYPE_DELAY_MS = 10_000;
 const NOT_BEGUN: RunEnd = { kind: 'not-begun' };
 
 export function createExecute(deps: ExecuteDeps): Execute {
-  const { registry, prefetch, log, metrics, random = Math.random } = deps;
+  const { registry, prefetch, version, log, metrics, random = Math.random } = deps;
   const optionsOf = createRunOptions();
 
   function runnerOf(task: ClaimedTask, definition: TaskDefinition): Runner {
@@ -70,8 +72,10 @@ export function createExecute(deps: ExecuteDeps): Execute {
     const definition = type === undefined ? undefined : registry.get(type);
     if (!definition) return snoozeUnknown(task, type, log);
     const options = optionsOf(task, definition);
-    if ('fault' in options) return refuse(task, definition.type, options, log);
-    const run = { task, type: definition.type, options, resultTtlMs: options.resultTtlMs };
+    const { resultTtlMs } = options;
+    const known = { task, type: definition.type, resultTtlMs, version };
+    if ('fault' in options) return refuse(known, options.fault, log);
+    const run = { ...known, options };
     const ofType = metrics?.of(task.queue, definition.type);
     ofType?.claimed(task);
     const runner = runnerOf(task, definition);
@@ -125,10 +129,9 @@ function snoozeUnknown(task: ClaimedTask, type: string | undefined, log: Log): O
 }
 
 /** Options that mean nothing fail a task for good. */
-function refuse(task: ClaimedTask, type: string, { fault, resultTtlMs }: Unreadable, log: Log): Outcome {
-  const run = { task, type, options: undefined, resultTtlMs };
-  const outcome = dead(run, { ...fault, fingerprint: fingerprintOf(type, fault) });
-  logRunEnd(log, run, outcome);
+function refuse(run: Omit<RunTask, 'options'>, fault: TaskError, log: Log): Outcome {
+  const outcome = dead(run, { ...fault, fingerprint: fingerprintOf(run.type, fault) });
+  logRunEnd(log, { ...run, options: undefined }, outcome);
   return outcome;
 }
 

@@ -17,6 +17,8 @@ export interface RunTask {
   readonly options: RunOptions | undefined;
   /** Milliseconds that the task is kept once it has ended; `undefined` = as long as the fleet keeps tasks. */
   readonly resultTtlMs: number | undefined;
+  /** Of the code that runs it. */
+  readonly version: string;
 }
 
 /** An outcome, and the error in its payload for the log. */
@@ -107,7 +109,7 @@ function outcomeOfStop(
 
 /** @param error with its fingerprint */
 export function dead(run: Omit<RunTask, 'options'>, error: TaskError): RunOutcome {
-  return { ...toOutcome(run, 'dead', error), group: writeErrorGroup(run.type, error) };
+  return { ...toOutcome(run, 'dead', error), group: writeErrorGroup(run.type, error, run.version) };
 }
 
 /** A failure of the handler: it uses up an attempt. */

@@ -47,6 +47,8 @@ export interface ServingSettings extends UpkeepSettings {
   /** How long running tasks may finish at the stop, in milliseconds. */
   readonly shutdownGraceMs: number;
   readonly lowLanesPercent: number;
+  /** Of the code that handlers are; `undefined`: that of popfleet. */
+  readonly codeVersion?: string | undefined;
 }
 
 /** What runners tell of the runs that they have. */
@@ -134,7 +136,7 @@ function* servicesOf(
   name: string,
   stopping: AbortSignal,
 ): Generator<Service> {
-  const { queues, concurrency, blockMs } = settings;
+  const { queues, concurrency, blockMs, codeVersion: version = VERSION } = settings;
   const prefetch = createPrefetch(concurrency);
   const slots = createSlots(prefetch.limit);
   const announcement = announcementOf(settings, registry);
@@ -156,7 +158,8 @@ function* servicesOf(
   const spawn = createSpawn(openAccept(command, registry, undefined, log));
   yield atStop(() => farewell([upkeep.relay.settled()]));
 
-  const execute = createExecute({ registry, ...runners, ...asked, prefetch, log, metrics: measured?.runs });
+  const runs = measured?.runs;
+  const execute = createExecute({ registry, ...runners, ...asked, prefetch, version, log, metrics: runs });
   const calls = createCallWatch(stuckMs, log, onStuck);
   const watch = measured?.watching(calls) ?? calls;
   const laneTurn = createLaneTurn(settings.lowLanesPercent);

@@ -99,6 +99,9 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
 
   test('a few are tried first: when these fail again it stops, and says so', async () => {
     await openGroup('TypeError');
+    await expect
+      .poll(() => page().locator('.facts').first().textContent())
+      .toContain('Attempts used1Versions affected2.4.0');
     await page().getByRole('button', { name: 'Try some first' }).click();
     const dialog = page().getByRole('dialog', { name: 'Try some first' });
     await dialog.getByText('1,200 tasks', { exact: true }).waitFor();
@@ -206,8 +209,15 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     expect(body['deadIgnored']).toBe(700);
 
     await goTo('dead', 'Dead letters');
+    const failures = (): Promise<string[]> => page().locator('.failure b').allTextContents();
+    await expect.poll(failures).toContain('TypeError');
+    // No worker serves the queue of those; that of the other one has run it.
+    await page().getByLabel('First seen').selectOption({ label: 'since the workers started' });
+    await expect.poll(failures).not.toContain('TypeError');
+    await expect.poll(failures).toContain('Error');
+    await page().getByLabel('First seen').selectOption({ label: 'any time' });
     await page().getByLabel('Show').selectOption({ label: 'those that are ignored' });
-    await expect.poll(() => page().locator('.failure b').allTextContents()).toEqual(['RangeError']);
+    await expect.poll(failures).toEqual(['RangeError']);
     await page().locator('.failure a').click();
     await page().getByRole('button', { name: 'Heed again in letters' }).click();
     await page().getByRole('button', { name: 'Ignore in letters' }).waitFor();

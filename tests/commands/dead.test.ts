@@ -70,7 +70,16 @@ test('a canary that ends well says how to go on', async () => {
 test('causes are listed and shown with their newest task', async () => {
   const id = await die('causes');
   const { stdout } = await popfleet('dead list --queue causes --since 1h');
-  const row = [FINGERPRINT, 'causes', 'add', '1', '1', expect.any(String), `RangeError: ${ERROR.message}`];
+  const row = [
+    FINGERPRINT,
+    'causes',
+    'add',
+    '1',
+    '1',
+    '1',
+    expect.any(String),
+    `RangeError: ${ERROR.message}`,
+  ];
   expect(stdout.trimEnd().split('\t')).toEqual(row);
   const shown = JSON.parse((await popfleet(`dead show ${FINGERPRINT} --json`)).stdout) as object;
   expect(shown).toMatchObject({
@@ -80,6 +89,9 @@ test('causes are listed and shown with their newest task', async () => {
   });
   const shownToPerson = await popfleet(`dead show ${FINGERPRINT}`, { isTerminal: true });
   expect(shownToPerson.stdout).toContain(`RangeError: ${ERROR.message}`);
+  expect(shownToPerson.stdout).toContain('versions affected: 2.4.0\n');
+  // No worker lives: nobody knows what is new in its code.
+  expect((await popfleet('dead list --queue causes --new')).stdout).toBe('');
   expect((await popfleet('dead show 0123456789abcdef')).code).toBe(5);
 
   // Once none is dead any more it is listed on demand alone.

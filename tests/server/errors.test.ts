@@ -1,6 +1,7 @@
 // Dead letters by fingerprint, as callers see them.
 
 import { beforeEach, expect, test } from 'vitest';
+import { announce } from '../../src/store/announcement.ts';
 import { type Answer, call } from '../support/http.ts';
 import { makeKey } from '../support/keys.ts';
 import { withServer } from '../support/with-server.ts';
@@ -12,6 +13,8 @@ beforeEach(() => one.empty('mail'));
 
 const NO_ORDER = { name: 'TypeError', message: 'no order 1000001' };
 const ADD = { type: 'add', input: { one: 1, two: 2 } };
+
+const WORKER = { host: 'h', pid: 1, version: '1', concurrency: 1, threads: 1, types: ['add'] };
 
 interface Group {
   readonly fingerprint: string;
@@ -98,6 +101,29 @@ test('they are listed and counted, and lead to their tasks', async () => {
   expect(await fingerprintsOf(`limit=1&cursor=${next}`)).toEqual([fingerprint]);
 });
 
+test('those that are new: first seen since the oldest live worker of their queue started', async () => {
+  await die(NO_ORDER);
+  const [{ fingerprint, firstSeenAt }] = (await items<Group>('/v1/errors')) as [Group];
+  const now = Date.parse(firstSeenAt);
+  expect(await items('/v1/errors?new=false')).toMatchObject([
+    { attempts: { least: 1, most: 1 }, versions: ['2.4.0'] },
+  ]);
+  const { client } = one.redis();
+  const start = async (worker: string, startedAt: number, queue = 'default'): Promise<void> => {
+    await client.zadd(`pf:{${queue}}:workers`, now + 600_000, worker);
+    await announce(client, queue, worker, { ...WORKER, startedAt });
+  };
+  // Nobody knows what code runs in a queue without workers.
+  await client.del('pf:{default}:workers');
+  expect(await fingerprintsOf('new=true')).toEqual([]);
+  await start('of-another-queue', now - 1_000, 'mail');
+  expect(await fingerprintsOf('new=true')).toEqual([]);
+  await start('younger', now + 1);
+  expect(await fingerprintsOf('new=true')).toEqual([]);
+  await start('older', now);
+  expect(await fingerprintsOf('new=true')).toEqual([fingerprint]);
+});
+
 test('one fingerprint over its queues, and none of those of others', async () => {
   await die(NO_ORDER);
   await die(NO_ORDER, 'mail');
@@ -180,6 +206,7 @@ test.each([
   ['limit=201', 'limit'],
   ['type=No', 'type'],
   ['ignored=yes', 'ignored'],
+  ['new=yes', 'new'],
   ['queue={x}', 'queue'],
   ['state=dead', 'state'],
 ])('%s is refused and named', async (query, name) => {

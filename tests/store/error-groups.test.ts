@@ -25,12 +25,14 @@ function errorOf(number: number): TaskError {
   return { name: 'TypeError', message: `no order ${1_000_000 + number}`, fingerprint: fingerprint(number) };
 }
 
-const groupOf = (number: number): string => writeErrorGroup('add', errorOf(number));
+const groupOf = (number: number, version?: string): string =>
+  writeErrorGroup('add', errorOf(number), version);
 const all = {
   queues: [QUEUE],
   type: undefined,
   since: undefined,
   ignored: undefined,
+  firstSince: undefined,
   limit: 200,
   behind: undefined,
 };
@@ -66,6 +68,8 @@ test('a group counts its deaths, and knows how many of its tasks are dead now, a
     lastSeenAt: firstSeenAt + 1_000,
     sample: second,
     hours: { latestAt: firstSeenAt, counts: [2] },
+    attempts: { least: 1, most: 1 },
+    versions: [],
     ignored: undefined,
   };
   expect(await find([QUEUE], fingerprint(1))).toEqual([group]);
@@ -114,6 +118,44 @@ test('a group knows its deaths of the last day by the hour', async () => {
   await queue.clock.advance(24 * HOUR_MS);
   await die(queue, 1);
   expect(await hours()).toEqual({ latestAt: firstAt + 49 * HOUR_MS, counts: [1] });
+});
+
+test('a group knows how many attempts its tasks had had, and the latest five versions under which they died', async () => {
+  const queue = await openScriptedQueue(client);
+  const counted = async (): Promise<unknown> => {
+    const [group] = await find([QUEUE], fingerprint(1));
+    return group && [group.attempts, group.versions];
+  };
+  async function dieAfter(failures: number, version?: string): Promise<void> {
+    await queue.enqueue(1);
+    for (let failure = 0; failure < failures; failure += 1) {
+      await queue.finish(await queue.take(1), 'failed', { payload: encodeCbor(errorOf(1)) });
+      await queue.sweep();
+    }
+    await queue.finish(await queue.take(1), 'dead', { group: groupOf(1, version) });
+  }
+
+  await dieAfter(2, '1.0.0');
+  expect(await counted()).toEqual([{ least: 3, most: 3 }, ['1.0.0']]);
+  await dieAfter(0, '1.0.0');
+  await dieAfter(4, '1.1.0-rc.1+5');
+  expect(await counted()).toEqual([{ least: 1, most: 5 }, ['1.1.0-rc.1+5', '1.0.0']]);
+  for (const version of ['2', '3', '1.0.0', '4', '5', undefined]) await dieAfter(1, version);
+  expect(await counted()).toEqual([{ least: 1, most: 5 }, ['5', '4', '1.0.0', '3', '2']]);
+});
+
+test('what a build before has counted of a group stays, and is gone on with', async () => {
+  const queue = await openScriptedQueue(client);
+  await toNextHour(queue);
+  const hours = `${queue.clock.now() / HOUR_MS} 4,1`;
+  const before = { type: 'add', name: 'TypeError', message: 'no "attempts":"7 7"', hours };
+  await client.hset(`${KEY}:error-groups`, fingerprint(1), `5 5 some-id ${JSON.stringify(before)}`);
+  await queue.enqueue(1);
+  await queue.finish(await queue.take(1), 'dead', { group: groupOf(1, '1.0.0') });
+  const [group] = await find([QUEUE], fingerprint(1));
+  expect(group).toMatchObject({ message: before.message, total: 6, firstSeenAt: 5 });
+  expect(group?.hours).toEqual({ latestAt: queue.clock.now(), counts: [1, 5] });
+  expect([group?.attempts, group?.versions]).toEqual([{ least: 1, most: 1 }, ['1.0.0']]);
 });
 
 describe('errors that scripts write', () => {
@@ -199,6 +241,10 @@ test('what was seen last comes first, page by page, of a type or since a time', 
   expect(fingerprints((await list({ ...all, since })).groups)).toEqual([1, 4, 3].map(fingerprint));
   expect((await list({ ...all, type: 'other' })).groups).toEqual([]);
   expect((await list({ ...all, queues: [] })).groups).toEqual([]);
+  // By then the first two had been seen, one of them again after it.
+  const firstSince = new Map([[QUEUE, queue.clock.now() - 1_000]]);
+  expect(fingerprints((await list({ ...all, firstSince })).groups)).toEqual([4, 3].map(fingerprint));
+  expect((await list({ ...all, firstSince: new Map() })).groups).toEqual([]);
 });
 
 test('beyond a thousand kinds, all others share a group', async () => {

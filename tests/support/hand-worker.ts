@@ -83,5 +83,5 @@ export function createHandWorker(redisUrl: string): HandWorker {
 /** As a worker names it. */
 function groupOf(content: Buffer, error: TaskError): string {
   const type = typeOfContent(content) ?? '';
-  return writeErrorGroup(type, { ...error, fingerprint: fingerprintOf(type, error) });
+  return writeErrorGroup(type, { ...error, fingerprint: fingerprintOf(type, error) }, '2.4.0');
 }

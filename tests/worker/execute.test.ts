@@ -86,6 +86,7 @@ async function execute(setting: Setting): Promise<Result> {
     prefetch: createPrefetch(1),
     checkpoints: { read: async () => undefined, readNeeds: async () => [] },
     sources: { read: async () => undefined },
+    version: '1.0.0',
     log: createLog(logLevel, {}, { write }),
     random: () => random,
   });

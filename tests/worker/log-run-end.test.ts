@@ -30,6 +30,7 @@ const run: RunTask = {
   type: 'known',
   options: resolveRunOptions({}, { maxAttempts: 5 }),
   resultTtlMs: undefined,
+  version: '1.0.0',
 };
 
 function logged(outcome: Outcome | undefined, level = 'info'): Record<string, unknown>[] {

@@ -25,7 +25,7 @@ const snoozed = { kind: 'snoozed', error, delayMs: 9, report: undefined } as con
 const succeeded = { kind: 'succeeded', result: Uint8Array.of(0x18, 42), report: undefined } as const;
 
 function outcome(end: RunEnd, failures = 0): RunOutcome | undefined {
-  const run = { task: { ...task, failures }, type: 'known', options, resultTtlMs: TTL_MS };
+  const run = { task: { ...task, failures }, type: 'known', options, resultTtlMs: TTL_MS, version: '1.0.0' };
   return outcomeOf(run, end, () => 0.25);
 }
 
@@ -87,10 +87,11 @@ test('only failures use up attempts, and wait for a backoff', () => {
 test('only a failure for good has a group, of which its fingerprint is the name', () => {
   const group =
     outcome({ ...failed, error: { name: 'Bad name', message: 'no order 123456' } }, 1)?.group ?? '';
-  const [fingerprint, name, ...about] = group.split(' ');
+  const [fingerprint, name, version, ...about] = group.split(' ');
   expect(fingerprint).toMatch(/^[0-9a-f]{16}$/);
-  expect([name, JSON.parse(about.join(' '))]).toEqual([
+  expect([name, version, JSON.parse(about.join(' '))]).toEqual([
     'Bad%20name',
+    '1.0.0',
     { type: 'known', name: 'Bad name', message: 'no order <number>' },
   ]);
   for (const end of [failed, snoozed, killed('cancelled'), succeeded]) {

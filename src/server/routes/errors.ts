@@ -37,6 +37,9 @@ const listEntries = {
   type: v.optional(v.pipe(v.string(), v.regex(TASK_TYPE, `must match ${TASK_TYPE.source}`))),
   since: instantEntry('Last seen at this time or later'),
   ignored: booleanEntry('Those that are ignored alone, or all others alone.'),
+  new: booleanEntry(
+    '`true`: those alone that were first seen since the oldest live worker of their queue started, so in the code that runs now. A queue without live workers has none.',
+  ),
   limit: pageLimit('Groups'),
   cursor: v.optional(
     v.pipe(v.string(), v.regex(CURSOR, CURSOR_FAULT), v.description('`next` of the page before.')),
@@ -74,6 +77,18 @@ const GroupSchema = named(
           ),
         }),
         v.description('how often a task has died of it, by the hour'),
+      ),
+    ),
+    attempts: v.exactOptional(
+      v.pipe(
+        v.object({ least: v.number(), most: v.number() }),
+        v.description('the fewest and the most attempts that a task had had when it died of it'),
+      ),
+    ),
+    versions: v.pipe(
+      v.array(v.string()),
+      v.description(
+        'of the code of the workers (`CODE_VERSION`) under which tasks have died of it: the latest five, the latest first; an error that no worker has reported has none',
       ),
     ),
     sample: v.pipe(
@@ -137,6 +152,15 @@ export function errorRoutes({
       (queue) => wanted === undefined || queue === wanted,
     );
 
+  /** Since when each queue has had none but the workers of now; without those that have no live worker. */
+  async function workersSince(queues: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const workers = (await Promise.all(queues.map((queue) => inspector.workers(queue)))).flat();
+    const since = new Map<string, number>();
+    for (const { queue, startedAt = Number.POSITIVE_INFINITY } of workers)
+      since.set(queue, Math.min(startedAt, since.get(queue) ?? Number.POSITIVE_INFINITY));
+    return since;
+  }
+
   /** In each queue that the caller may see, or in this one. */
   async function find(c: Context<AppEnv>, queue?: string): Promise<readonly ErrorGroup[]> {
     const fingerprint = c.req.param('fingerprint') ?? '';
@@ -156,12 +180,15 @@ export function errorRoutes({
 
   return [
     route('GET', '/v1/errors', LIST, async (c) => {
-      const { queue, type, since, ignored, limit = ROWS_A_PAGE, cursor } = readQuery(c, listEntries);
+      const query = readQuery(c, listEntries);
+      const { queue, type, since, ignored, limit = ROWS_A_PAGE, cursor } = query;
+      const queues = await queuesOf(c, queue);
       const { groups, hasMore } = await errors.list({
-        queues: await queuesOf(c, queue),
+        queues,
         type,
         since,
         ignored: ignored === undefined ? undefined : ignored === 'true',
+        firstSince: query.new === 'true' ? await workersSince(queues) : undefined,
         limit,
         behind: cursor === undefined ? undefined : readCursor(cursor),
       });
@@ -257,9 +284,11 @@ function sumUp(groups: readonly ErrorGroup[]) {
 }
 
 function toView({ firstSeenAt, lastSeenAt, ...group }: ErrorGroup): ErrorGroupView {
-  const { type, hours, ignored, ...rest } = group;
+  const { type, hours, attempts, versions, ignored, ...rest } = group;
   return {
     ...rest,
+    ...(attempts === undefined ? {} : { attempts }),
+    versions: [...versions],
     ...(type === undefined ? {} : { type }),
     ...(hours === undefined
       ? {}

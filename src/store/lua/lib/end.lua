@@ -5,7 +5,7 @@
 -- `note_death`.
 function Q.end_task(id, task, to, column, payload, keep_ms, group)
   local terms
-  if to == 'dead' then payload, terms = Q.note_death(id, payload, group) end
+  if to == 'dead' then payload, terms = Q.note_death(id, task, payload, group) end
   keep_ms = keep_ms or Q.result_ttl(id)
   if payload ~= '' then Q.put(column, id, payload) end
   if keep_ms and not Q.step_of(id) then redis.call('ZADD', Q.KEPT, Q.NOW + keep_ms, id) end

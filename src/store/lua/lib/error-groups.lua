@@ -1,5 +1,5 @@
 -- Dead letters by fingerprint. ERROR_GROUPS has one entry a fingerprint, `<first seen> <how often> <id of the latest> ` and JSON of
--- `{type, name, message, hours}`; ERROR_GROUPS_SEEN has when each was last seen. How many tasks of a group are dead now, the index says
+-- `{type, name, message, attempts, versions, hours}`; ERROR_GROUPS_SEEN has when each was last seen. How many tasks of a group are dead now, the index says
 -- (lib/terms.lua): each dead task is found by its fingerprint and by the name of its error.
 
 -- Beyond so many of a queue, failures of a new kind share the group OTHER_GROUP.
@@ -23,18 +23,38 @@ local function one_more(hours)
   return string.format('%d ', now) .. table.concat(counts, ',')
 end
 
--- The JSON of a group (`hours` last), with one death more. \58 is a colon, which stands in the names of keys alone (tests/store/key-names.test.ts).
-local function with_hours(about)
-  local head, hours = string.match(about, '^(.*)"hours"\58"([%d, ]+)"}$')
+-- `versions` of a group are those under which tasks have died of it, with blanks between, the latest first.
+local MOST_VERSIONS = 5
+
+-- With this one, or as they were when no worker has said it.
+local function with_version(versions, version)
+  if version == '-' then return versions end
+  local all = { version }
+  for one in string.gmatch(versions, '[^ ]+') do
+    if one ~= version and #all < MOST_VERSIONS then all[#all + 1] = one end
+  end
+  return table.concat(all, ' ')
+end
+
+-- The JSON of a group with one death more; what is counted stands behind the rest of it, `hours` last: a build before knows these alone.
+-- `attempts` are the fewest and the most that a task had had when it died.
+-- \58 is a colon, which stands in the names of keys alone (tests/store/key-names.test.ts).
+local function with_death(about, attempts, version)
+  local head, least, most, versions, hours =
+    string.match(about, '^(.*)"attempts"\58"(%d+) (%d+)","versions"\58"([^"]*)","hours"\58"([%d, ]+)"}$')
+  if not head then head, hours = string.match(about, '^(.*)"hours"\58"([%d, ]+)"}$') end
   if not head then head = about == '{}' and '{' or string.sub(about, 1, -2) .. ',' end
-  return head .. '"hours"\58"' .. one_more(hours) .. '"}'
+  local counted = '"attempts"\58"%d %d","versions"\58"%s","hours"\58"%s"}'
+  least, most = math.min(least or attempts, attempts), math.max(most or attempts, attempts)
+  return head .. string.format(counted, least, most, with_version(versions or '', version), one_more(hours))
 end
 
 -- Counts a task, whose content was loaded, that is dead from now on. `group` is what its worker says: fingerprint, name of the error
--- as a term has it, and that JSON, with blanks between (store/error-groups.ts); nil, or '', for an error that a script writes.
+-- as a term has it, its version ('-' = none), and that JSON, with blanks between (store/error-groups.ts); nil, or '', for an error that
+-- a script writes.
 -- Returns the error, which has its fingerprint then, and the terms by which the task is found; nil when it has no fingerprint.
-function Q.note_death(id, payload, group)
-  local fingerprint, name, about = string.match(group or '', '^(%x+) ([^ ]+) (.*)$')
+function Q.note_death(id, task, payload, group)
+  local fingerprint, name, version, about = string.match(group or '', '^(%x+) ([^ ]+) ([^ ]+) (.*)$')
   if not fingerprint then
     -- Errors of scripts (ERRORS in scripts.ts) are CBOR of a map of two short texts.
     local message
@@ -56,7 +76,10 @@ function Q.note_death(id, payload, group)
     before = redis.call('HGET', Q.ERROR_GROUPS, key)
   end
   local first, count, known = string.match(before or '', '^(%d+) (%d+) [^ ]+ (.*)$')
-  local words = { first or Q.NOW_TEXT, string.format('%.0f', (count or 0) + 1), id, with_hours(known or about) }
+  -- As `attempt` of a dead task is shown (views/task-view.ts).
+  local attempts = task.claims == 0 and 0 or math.max(1, task.failures)
+  about = with_death(known or about, attempts, version or '-')
+  local words = { first or Q.NOW_TEXT, string.format('%.0f', (count or 0) + 1), id, about }
   redis.call('HSET', Q.ERROR_GROUPS, key, table.concat(words, ' '))
   redis.call('ZADD', Q.ERROR_GROUPS_SEEN, Q.NOW_TEXT, key)
   Q.index(Q.DEAD_TERMS, id, terms)
