@@ -3,7 +3,7 @@
 import { timeOfTaskId } from '../protocol/task-id.ts';
 import type { ClaimedTask, OutcomeWord } from '../store/consumer.ts';
 import { readHeader, type TaskHeader } from '../store/record.ts';
-import { fieldsOf, SPAN_SECONDS, SPANS } from '../store/spans.ts';
+import { fieldsOf, SPAN_SECONDS } from '../store/spans.ts';
 import type { Collect } from './process-metrics.ts';
 import { type CountingObserver, createCounters, createHistograms, type Observer } from './histogram.ts';
 
@@ -20,8 +20,8 @@ interface TypeMetrics {
 export interface RunMetrics {
   /** @param type one that the worker knows */
   of(queue: string, type: string): TypeMetrics;
-  /** How often tasks of a queue have waited and run for how long since this was asked last: flat, fields of its counts and numbers. */
-  takeSpans(queue: string): readonly (string | number)[];
+  /** How often tasks of a queue have waited for how long since this was asked last: flat, fields of its counts and numbers. */
+  takeWaits(queue: string): readonly (string | number)[];
   readonly collect: Collect;
 }
 
@@ -53,12 +53,12 @@ export function createRunMetrics(readDueTimes: ReadDueTimes): RunMetrics {
   const waiting = createWaiting(readDueTimes);
   const byQueue = new Map<string, Map<string, TypeMetrics>>();
   /** By queue the histograms of all its types. */
-  const spansOf = new Map<string, { wait: CountingObserver; run: CountingObserver }[]>();
+  const waitsOf = new Map<string, CountingObserver[]>();
   const taken = new Map<string, number>();
 
   function open(queue: string, type: string): TypeMetrics {
     const [wait, run, stop] = [waits.of(queue, type), runs.of(queue, type), stops.of(queue, type)];
-    spansOf.set(queue, [...(spansOf.get(queue) ?? []), { wait, run }]);
+    waitsOf.set(queue, [...(waitsOf.get(queue) ?? []), wait]);
     return {
       claimed: (task) => waiting.add(task, wait),
       ran: (ms) => run.observe(ms / 1_000),
@@ -81,17 +81,15 @@ export function createRunMetrics(readDueTimes: ReadDueTimes): RunMetrics {
       return known;
     },
 
-    takeSpans(queue) {
-      const all = spansOf.get(queue) ?? [];
-      return SPANS.flatMap((span) =>
-        fieldsOf(span).flatMap((field, at) => {
-          const count = all.reduce((sum, one) => sum + (one[span].counts[at] ?? 0), 0);
-          const key = `${queue} ${field}`;
-          const grown = count - (taken.get(key) ?? 0);
-          taken.set(key, count);
-          return grown > 0 ? [field, grown] : [];
-        }),
-      );
+    takeWaits(queue) {
+      const all = waitsOf.get(queue) ?? [];
+      return fieldsOf('wait').flatMap((field, at) => {
+        const count = all.reduce((sum, { counts }) => sum + (counts[at] ?? 0), 0);
+        const key = `${queue} ${field}`;
+        const grown = count - (taken.get(key) ?? 0);
+        taken.set(key, count);
+        return grown > 0 ? [field, grown] : [];
+      });
     },
 
     collect: () => [waits.collect(), runs.collect(), stops.collect(), outcomes.collect()],

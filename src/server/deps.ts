@@ -18,6 +18,7 @@ import type { AskReadiness } from '../store/readiness.ts';
 import type { ReadRedisFacts } from '../store/redis-facts.ts';
 import type { Schedules } from '../store/schedules.ts';
 import type { ReadSeries } from '../store/series.ts';
+import type { TypeRunsReading } from '../store/type-runs.ts';
 import type { Waitpoints } from '../store/waitpoints.ts';
 import type { Waiters } from '../store/waiters.ts';
 import type { WebhookEndpoints } from '../store/webhook-endpoints.ts';
@@ -56,6 +57,7 @@ export interface Deps extends AccessDeps {
   readonly readTasksOfWorker: (queue: string, worker: string, most: number) => Promise<readonly TaskRecord[]>;
   readonly readLedger: (queue: string) => Promise<LedgerReading>;
   readonly readSeries: ReadSeries;
+  readonly readTypeRuns: (queues: readonly string[]) => Promise<TypeRunsReading>;
   readonly redisFacts: ReadRedisFacts;
   /** Settings that limit what this server takes and keeps, by their variables. */
   readonly limits: Readonly<Record<string, number>>;

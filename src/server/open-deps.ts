@@ -18,6 +18,7 @@ import { createSchedules } from '../store/schedules.ts';
 import { createSeriesReader } from '../store/series.ts';
 import { createSessions } from '../store/sessions.ts';
 import { readTasksOfWorker } from '../store/tasks-of-worker.ts';
+import { readTypeRuns } from '../store/type-runs.ts';
 import { createWaitpoints } from '../store/waitpoints.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { createAcceptBatch } from '../batches/accept-batch.ts';
@@ -84,6 +85,7 @@ export function openDeps(
     readTasksOfWorker: (queue, worker, most) => readTasksOfWorker(command, queue, worker, most),
     readLedger: (queue) => readLedger(command, queue),
     readSeries: createSeriesReader(command),
+    readTypeRuns: (queues) => readTypeRuns(command, queues),
     redisFacts: createRedisFacts(command),
     limits: limitsOf(settings),
     list: (query) => listTasks(command, query),

@@ -302,7 +302,6 @@ export function pageLimit(what: string) {
 }
 type Metadata = v.MetadataAction<string, Readonly<Record<string, unknown>>>;
 
-/** A query parameter that names a queue. */
 /** A query parameter that is a moment, read as milliseconds since 1970. */
 export function instantEntry(what: string) {
   return v.optional(
@@ -316,6 +315,7 @@ export function instantEntry(what: string) {
   );
 }
 
+/** A query parameter that names a queue. */
 export function queueEntry(description: string) {
   return v.optional(
     v.pipe(v.string(), v.regex(QUEUE_NAME, `must match ${QUEUE_NAME.source}`), v.description(description)),

@@ -20,6 +20,7 @@ import { seriesRoutes } from './routes/series.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/tasks.ts';
+import { typeRoutes } from './routes/types.ts';
 import { uiRoutes } from './routes/ui.ts';
 import { waitpointRoutes } from './routes/waitpoints.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
@@ -41,6 +42,7 @@ export function createRoutes(deps: Deps): readonly Route[] {
     ...batchesRoutes(deps),
     ...operationRoutes(deps),
     ...fleetRoutes(deps),
+    ...typeRoutes(deps),
     ...scaleRoutes(deps),
     ...seriesRoutes(deps),
     ...scheduleRoutes(deps),

@@ -104,6 +104,14 @@ export interface Hand {
   readonly tasks: readonly ClaimedTask[];
 }
 
+/** How tasks have waited and run since the beat before. */
+export interface Spans {
+  /** Of each type, as lua/lib/type-runs.lua reads it; `''` = none has run. */
+  readonly types: string;
+  /** Flat, fields of SPAN_FIELDS and numbers. */
+  readonly counts: readonly (string | number)[];
+}
+
 export interface Held {
   /** There is no other hand up to this number whose tasks are left. */
   readonly upTo: number;
@@ -140,8 +148,7 @@ export interface Consumer {
     held: readonly { readonly id: string; readonly token: string }[],
     said?: Said,
     obeyed?: WorkerOrder,
-    /** What it counts since the beat before: flat, fields of SPAN_FIELDS and numbers. */
-    spans?: readonly (string | number)[],
+    spans?: Spans,
   ): Promise<Beat>;
   /** Writes progress and log lines of tasks that this worker runs. */
   report(reports: readonly TaskReport[]): Promise<void>;
@@ -203,8 +210,8 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
       };
     },
 
-    async beat(held, said = {}, obeyed, spans = []) {
-      const first = [leaseMs, ...words(said), obeyed ?? '', spans.length / 2, ...spans];
+    async beat(held, said = {}, obeyed, { types, counts } = { types: '', counts: [] }) {
+      const first = [leaseMs, ...words(said), obeyed ?? '', types, counts.length / 2, ...counts];
       const args = [...first, ...held.flatMap(({ id, token }) => [id, token])];
       const reply = (await call('beat', args)) as BeatReply;
       const [word, count, lost, cancel, announced, order, settledUpTo, now] = reply;

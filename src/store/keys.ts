@@ -102,6 +102,7 @@ const OTHERS = [
   'watched',
   'series',
   'series-minutes',
+  'type-hours',
   // Of the probe.
   'hash',
   'list',

@@ -123,7 +123,7 @@ const SCRIPTS = {
     'lib/other-outcomes',
     ...OUTCOMES.map((word) => `outcomes/${word}`),
   ],
-  beat: [...ROWS, ...OFFERS, 'lib/worker'],
+  beat: [...ROWS, ...OFFERS, 'lib/worker', 'lib/type-runs'],
   held: [...ROWS, ...OFFERS],
   leave: [...QUEUE, 'lib/worker'],
   report: [...ROWS, 'lib/event', 'lib/move', 'lib/log-chunks', 'lib/log'],

@@ -6,7 +6,7 @@ export const SPAN_SECONDS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600,
 ] as const;
 
-export const SPANS = ['wait', 'run'] as const;
+const SPANS = ['wait', 'run'] as const;
 export type Span = (typeof SPANS)[number];
 type Step = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16;
 export type SpanField = `${Span}-${Step}`;

@@ -1,5 +1,7 @@
 // What `/v1` answers, as far as the dashboard shows it. Times are RFC 3339 texts. The API may add members and words.
 
+import type { Hours } from './api-hours-types.d.ts';
+
 export interface Queue {
   readonly queue: string;
   readonly paused: boolean;
@@ -271,7 +273,7 @@ export interface ErrorGroup {
   readonly firstSeenAt: string;
   readonly lastSeenAt: string;
   /** By the hour, the newest last; a server of a release before has none. */
-  readonly hours?: { readonly latestAt: string; readonly counts: readonly number[] };
+  readonly hours?: Hours;
   readonly attempts?: { readonly least: number; readonly most: number };
   /** A server of a release before has none. */
   readonly versions?: readonly string[];

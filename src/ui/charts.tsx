@@ -67,10 +67,10 @@ export function Charts({
         </nav>
       </header>
       {data === undefined ? <Loading /> : <Drawn series={data} zoomed={zoomed} zoom={zoom} slots={slots} />}
-      {data === undefined || isKnown(data.runs.p50) || !isKnown(data.runMs) ? undefined : (
+      {data === undefined || isKnown(data.waits.p50) || !isKnown(data.waitMs) ? undefined : (
         <p class="muted small-text charts-note">
-          Workers that are started with METRICS_PORT also measure p50, p95 and p99 of waits and runs; charts
-          of them appear here.
+          Workers that are started with METRICS_PORT also measure p50, p95 and p99 of waits; a chart of them
+          appears here.
         </p>
       )}
     </section>

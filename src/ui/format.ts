@@ -64,6 +64,13 @@ function roughly(ms: number): string {
   return `${Math.floor(ms / unit)} ${word}`;
 }
 
+/** `0.04 %`, `3.1 %`, `12 %`; never 0 for what is more. @param part of 1 */
+export function toPercent(part: number): string {
+  const percent = Math.min(100, part * 100);
+  if (percent > 0 && percent < 0.01) return '< 0.01 %';
+  return `${percent.toFixed(percent >= 10 ? 0 : percent >= 0.1 ? 1 : 2)} %`;
+}
+
 /** Local time of day with milliseconds. */
 export function toTimeOfDay(time: string): string {
   const date = new Date(time);

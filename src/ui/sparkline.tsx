@@ -1,18 +1,21 @@
-// Deaths of the last day, by the hour.
+// What happened in the last day, by the hour.
 
-import type { ErrorGroup } from './api-types.d.ts';
+import type { Hours } from './api-hours-types.d.ts';
 import { serverNow } from './api.ts';
 import { plural, toCount } from './format.ts';
 
 const HOUR_MS = 3_600_000;
 const HOURS = 24;
 
-/** Of the last 24 hours, the newest last, some groups together; `undefined`: it is not known. */
-export function lastDay(groups: readonly ErrorGroup[], now = serverNow()): readonly number[] | undefined {
-  if (groups.every(({ hours }) => hours === undefined)) return undefined;
+/** Of the last 24 hours, the newest last, some of a kind together; `undefined`: it is not known. */
+export function lastDay(
+  all: readonly { readonly hours?: Hours }[],
+  now = serverNow(),
+): readonly number[] | undefined {
+  if (all.every(({ hours }) => hours === undefined)) return undefined;
   const newest = Math.floor(now / HOUR_MS);
   return Array.from({ length: HOURS }, (_, nth) =>
-    groups.reduce((sum, { hours }) => {
+    all.reduce((sum, { hours }) => {
       if (hours === undefined) return sum;
       const age = Math.floor(Date.parse(hours.latestAt) / HOUR_MS) - newest + HOURS - 1 - nth;
       return sum + (age < 0 ? 0 : (hours.counts[hours.counts.length - 1 - age] ?? 0));
@@ -20,17 +23,31 @@ export function lastDay(groups: readonly ErrorGroup[], now = serverNow()): reado
   );
 }
 
-/** Bars for 24 hours, without a style attribute; what they show, in words, for those who do not see them. */
-export function Sparkline({ of }: { readonly of: readonly number[] | undefined }) {
+/**
+ * Bars for 24 hours, without a style attribute; what they show, in words, for those who do not see them.
+ * @param isGood when they are nothing to worry about
+ */
+export function Sparkline({
+  of,
+  isGood,
+}: {
+  readonly of: readonly number[] | undefined;
+  readonly isGood?: boolean;
+}) {
   if (of === undefined) return <span class="muted">–</span>;
   const most = Math.max(1, ...of);
-  const all = of.reduce((sum, count) => sum + count, 0);
+  const sum = of.reduce((before, count) => before + count, 0);
   const label =
-    all === 0
+    sum === 0
       ? 'None in 24 hours'
-      : `${toCount(all)} in 24 hours, at most ${toCount(most)} in one, ${plural(of.at(-1) ?? 0, 'time')} in the last`;
+      : `${toCount(sum)} in 24 hours, at most ${toCount(most)} in one, ${plural(of.at(-1) ?? 0, 'time')} in the last`;
   return (
-    <svg class="sparkline" viewBox="0 0 96 20" role="img" aria-label={label}>
+    <svg
+      class={isGood === true ? 'sparkline is-good' : 'sparkline'}
+      viewBox="0 0 96 20"
+      role="img"
+      aria-label={label}
+    >
       <title>{label}</title>
       <rect class="sparkline-ground" y="19" width="96" height="1" />
       {of.map((count, nth) => {

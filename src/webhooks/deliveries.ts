@@ -62,7 +62,7 @@ export function createDeliveries(
     // The server answers all the same: it is not replaced because deliveries cannot go on.
     onStuck: (): void => log.error('webhooks cannot be delivered, trying again until it works'),
   };
-  return createServing('delivery of webhooks', serving, deps, (prefetch) => {
+  return createServing('delivery of webhooks', serving, deps, (prefetch, _link, { onRan }) => {
     const deliver = createDeliver({
       endpoints,
       guard: createGuard(webhookAllow),
@@ -70,7 +70,7 @@ export function createDeliveries(
       log,
       onAttempt,
     });
-    const runner = limitRunner(deliver, createSemaphore(concurrency), prefetch);
+    const runner = limitRunner(deliver, createSemaphore(concurrency), prefetch, onRan);
     return { services: [], threads: runner, inline: runner, processes: runner };
   });
 }

@@ -7,7 +7,7 @@ import { fingerprintOf } from '../protocol/fingerprint.ts';
 import { hasOptions, type MessageOptions, optionsOfContent, typeOfContent } from '../protocol/message.ts';
 import { overrideRunOptions, type RunOptions, resultTtlOf, runOptionsOfType } from '../protocol/options.ts';
 import { type TaskError, toTaskError } from '../protocol/task-error.ts';
-import type { ClaimedTask, Outcome } from '../store/consumer.ts';
+import type { ClaimedTask, Outcome, OutcomeWord } from '../store/consumer.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import type { Registry } from '../tasks/registry.ts';
 import { logRunEnd } from './log-run-end.ts';
@@ -35,11 +35,15 @@ export interface ExecuteDeps {
   readonly version: string;
   readonly log: Log;
   readonly metrics?: RunMetrics | undefined;
+  /** Called with each attempt that has failed. */
+  readonly onFailed?: (queue: string, type: string) => void;
   readonly random?: () => number;
 }
 
 /** A type that this worker does not know yet: a newer release may. It waits for that one, and costs no attempt. */
 const UNKNOWN_TYPE_DELAY_MS = 10_000;
+
+const FAILURES: ReadonlySet<string> = new Set(['failed', 'dead', 'crashed'] satisfies OutcomeWord[]);
 
 const NOT_BEGUN: RunEnd = { kind: 'not-begun' };
 
@@ -88,6 +92,7 @@ export function createExecute(deps: ExecuteDeps): Execute {
       if (ended.kind === 'not-begun' && !held.reason) prefetch.refused();
       const outcome = outcomeOf(run, whyNotBegun(ended, held), random);
       if (outcome) ofType?.ended(outcome.word, stopOf(ended)?.latencyMs);
+      if (outcome && FAILURES.has(outcome.word)) deps.onFailed?.(task.queue, definition.type);
       logRunEnd(log, run, outcome);
       return outcome;
     });

@@ -5,7 +5,7 @@ import { createSerial } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { WorkerOrder } from '../store/worker-orders.ts';
 import { type LaneTurn, takeTurns } from '../protocol/lane.ts';
-import type { ClaimedTask, Consumer, Hand, Outcome, PoppedMessage, Said } from '../store/consumer.ts';
+import type { ClaimedTask, Consumer, Hand, Outcome, PoppedMessage, Said, Spans } from '../store/consumer.ts';
 import { refusalOf } from '../store/protocol-number.ts';
 import { Ahead, type Telling } from './ahead.ts';
 import type { CallWatch } from './call-watch.ts';
@@ -28,8 +28,8 @@ export interface LeaseDeps {
   readonly slots: Slots;
   readonly prefetch: Pick<Prefetch, 'tellsFirst' | 'refused'>;
   readonly execute: Execute;
-  /** How long its tasks have waited and run since it was asked last, as `beat` of the consumer takes it. */
-  readonly takeSpans?: (() => readonly (string | number)[]) | undefined;
+  /** How its tasks have waited and run since it was asked last. */
+  readonly takeSpans?: () => Spans;
   /** Whether `finish` may bring the next tasks: not while stopping, nor when it is another queue's turn. */
   readonly wantsMore: () => boolean;
   readonly laneTurn: LaneTurn;
@@ -142,7 +142,7 @@ export class Lease {
    */
   async beat(): Promise<void> {
     await this.#unlessRefused(async () => {
-      const { consumer, slots, announce, takeSpans = () => [] } = this.#deps;
+      const { consumer, slots, announce, takeSpans } = this.#deps;
       if (this.#isInDoubt) await this.#lookAgain();
       const mine = slots.held(this.queue);
       const telling = this.#ahead.tell(this.#ahead.hasTold);
@@ -151,7 +151,7 @@ export class Lease {
       const sentAt = performance.now();
       const tasks = mine.map(({ task }) => task);
       // The spans of a beat that fails are not told again: they may have been counted.
-      const reply = await consumer.beat(tasks, said, this.#order, takeSpans());
+      const reply = await consumer.beat(tasks, said, this.#order, takeSpans?.());
       const wasHanded = this.#hands.seen > seenBefore;
       this.#heard(telling, said);
       this.#hands.compare(mine, sentAt, reply);

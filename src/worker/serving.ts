@@ -8,13 +8,14 @@ import { createSpawn } from '../children/spawn.ts';
 import { type Service, timeLimit, within } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { measureConnection, type ProcessMetrics } from '../metrics/process-metrics.ts';
+import { createTypeTally } from '../metrics/type-tally.ts';
 import { createWorkerMetrics, type WorkerMetrics } from '../metrics/worker-metrics.ts';
 import { createLaneTurn } from '../protocol/lane.ts';
 import { type Announcement, announce } from '../store/announcement.ts';
 import { openBlockingPop } from '../store/blocking-pop.ts';
 import type { ConnectionSettings } from '../store/client.ts';
 import { isCluster, openCommandConnection } from '../store/connection.ts';
-import { createConsumer } from '../store/consumer.ts';
+import { createConsumer, type Spans } from '../store/consumer.ts';
 import { placesOf } from '../store/keys.ts';
 import { watchPermissions } from '../store/permissions.ts';
 import { createReadyLists } from '../store/ready-lists.ts';
@@ -53,13 +54,12 @@ export interface ServingSettings extends UpkeepSettings {
 
 /** What runners tell of the runs that they have. */
 interface RunnerWatch {
-  readonly onRan?: OnRan;
+  readonly onRan: OnRan;
   /** @param reason why the thread of a run was gone */
   readonly onReplaced?: (reason: string) => void;
 }
 
-/** @param watch nothing unless it is measured */
-type OpenRunners = (prefetch: Prefetch, link: HandlerLink, watch?: RunnerWatch) => Runners;
+type OpenRunners = (prefetch: Prefetch, link: HandlerLink, watch: RunnerWatch) => Runners;
 
 /** What runs the tasks, and the services that this stands on, in the order in which they start. */
 type Runners = Pick<ExecuteDeps, 'threads' | 'inline' | 'processes'> & {
@@ -142,13 +142,14 @@ function* servicesOf(
   const announcement = announcementOf(settings, registry);
   const leases: Lease[] = [];
   const measured = metrics && measure(metrics, settings, { slots, leases, command: () => command });
+  const counted = count(measured);
   const own = { leases, slots, stopping, log };
   const asked = {
     checkpoints: createCheckpoints(own),
     sources: createSources({ ...own, spawn: () => spawn }),
   };
 
-  const { services, ...runners } = openRunners(prefetch, linkTo(leases, asked), measured?.watch);
+  const { services, ...runners } = openRunners(prefetch, linkTo(leases, asked), counted.watch);
   yield* services;
   const command = openCommandConnection(connection, name, { socketTimeoutMs: SOCKET_TIMEOUT_MS });
   watchPermissions(command, log);
@@ -158,8 +159,8 @@ function* servicesOf(
   const spawn = createSpawn(openAccept(command, registry, undefined, log));
   yield atStop(() => farewell([upkeep.relay.settled()]));
 
-  const runs = measured?.runs;
-  const execute = createExecute({ registry, ...runners, ...asked, prefetch, version, log, metrics: runs });
+  const told = { version, ...counted.ends };
+  const execute = createExecute({ registry, ...runners, ...asked, ...told, prefetch, log });
   const calls = createCallWatch(stuckMs, log, onStuck);
   const watch = measured?.watching(calls) ?? calls;
   const laneTurn = createLaneTurn(settings.lowLanesPercent);
@@ -174,7 +175,7 @@ function* servicesOf(
         slots,
         prefetch,
         execute,
-        takeSpans: measured && (() => measured.runs.takeSpans(place.queue)),
+        takeSpans: () => counted.takeSpans(place.queue),
         // With several queues the fetcher decides whose turn it is, so that a busy one cannot starve the others.
         wantsMore: () => queues.length === 1 && !stopping.aborted,
         laneTurn,
@@ -270,6 +271,32 @@ function measure(
   });
   const onRan: OnRan = ({ queue, type }, ms) => measured.runs.of(queue, type).ran(ms);
   return { ...measured, watch: { onRan, onReplaced: measured.threadReplaced } };
+}
+
+interface Counted {
+  readonly watch: RunnerWatch;
+  /** Takes how they end. */
+  readonly ends: Pick<ExecuteDeps, 'metrics' | 'onFailed'>;
+  takeSpans(queue: string): Spans;
+}
+
+/** What is counted of all runs, whether they are measured or not. */
+function count(measured: ReturnType<typeof measure> | undefined): Counted {
+  const tally = createTypeTally();
+  return {
+    watch: {
+      ...measured?.watch,
+      onRan(run, ms) {
+        tally.ran(run, ms);
+        measured?.watch.onRan(run, ms);
+      },
+    },
+    ends: { metrics: measured?.runs, onFailed: tally.failed },
+    takeSpans(queue) {
+      const { types, counts } = tally.take(queue);
+      return { types, counts: [...counts, ...(measured?.runs.takeWaits(queue) ?? [])] };
+    },
+  };
 }
 
 /** What is to be done at the stop, and has no start. */

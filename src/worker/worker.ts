@@ -20,12 +20,12 @@ export type WorkerDeps = ServingDeps;
 export function createWorker(settings: WorkerSettings, deps: WorkerDeps): Service {
   const { tasks, concurrency, threads, threadMemoryMb, resultLimitBytes } = settings;
   const { registry, log } = deps;
-  return createServing('worker', settings, deps, (prefetch, link, measured = {}) => {
+  return createServing('worker', settings, deps, (prefetch, link, watch) => {
     const runnerSettings = { tasks, resultLimitBytes, threadMemoryMb };
     const semaphore = createSemaphore(threads);
     const pool = { settings: runnerSettings, semaphore, prefetch, link, log };
-    const threadPool = new ThreadPool({ ...pool, ...measured });
-    const { onRan } = measured;
+    const threadPool = new ThreadPool({ ...pool, ...watch });
+    const { onRan } = watch;
     const inline = createInline(registry, resultLimitBytes, link, log);
     return {
       services: [threadPool, inline],

@@ -99,6 +99,17 @@ describe.skipIf(!hasBrowser)('every screen', () => {
     expect(faults).toEqual([]);
   });
 
+  test('types say how their runs of a day have gone', async () => {
+    await until(await send('fail', { how: 'text' }, { maxAttempts: 1 }), 'dead');
+    await goTo('types', 'Types');
+    const textOf = async (type: string): Promise<string | null> => {
+      await beat();
+      return page().locator(`[data-row]:has(a[href="#/types/${type}"])`).textContent();
+    };
+    await expect.poll(() => textOf('fail'), { timeout: 10_000 }).toContain('100 %'); // With a worker's beat.
+    expect(await textOf('add')).toMatch(/1 worker([\d,]+) in 24 hours, at most .* the last\1 ?0 %.* ms/);
+  });
+
   test('the theme is chosen, and remembered', async () => {
     await open(`${server().url()}/ui/`);
     await page().emulateMedia({ colorScheme: 'light' });

@@ -85,6 +85,25 @@ describe('case 31: a key with queues', () => {
     expect(ofBoth.find(({ type }) => type === 'clip')?.defaults).toEqual({ queue: 'video' });
   });
 
+  it('hears of the runs of its own queues alone', async () => {
+    const hour = Math.floor(Date.now() / 3_600_000);
+    const runs = JSON.stringify({ add: [1, ...Array<number>(17).fill(0)] });
+    for (const queue of ['mail', 'video', 'secret']) {
+      await redis.client.sadd('pf:queues', queue);
+      await redis.client.lpush(`pf:{${queue}}:type-hours`, `${hour} ${runs}`);
+    }
+    const runsFor = async (key: TestKey, query = ''): Promise<unknown> => {
+      const { status, body } = await ask(key, 'GET', `/v1/types/runs${query}`);
+      expect(status).toBe(200);
+      return (body['items'] as { runs: number }[])[0]?.runs;
+    };
+    await eventually(async () => (await runsFor(admin)) === 3);
+    expect(await runsFor(both)).toBe(2);
+    expect(await runsFor(mail)).toBe(1);
+    expect(await runsFor(both, '?queue=video')).toBe(1);
+    expect(await runsFor(mail, '?queue=secret')).toBeUndefined();
+  });
+
   it('gives a schedule a name that one of another queue has, and neither hears of the other', async () => {
     const put = (key: TestKey, body: object, query = ''): Promise<Answer> =>
       ask(key, 'PUT', `/v1/schedules/nightly${query}`, { ...SCHEDULE, ...body });
@@ -173,6 +192,7 @@ describe('case 31: a key with queues', () => {
       ['POST', '/v1/queues/secret/pause'],
       ['GET', '/v1/workers'],
       ['GET', '/v1/types'],
+      ['GET', '/v1/types/runs'],
       ['GET', '/v1/schedules'],
       ['GET', '/v1/schedules/theirs'],
       ['GET', '/v1/session'],

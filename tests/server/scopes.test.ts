@@ -79,6 +79,7 @@ const ROUTES: readonly Row[] = [
   ['POST', '/v1/workers/hand-worker/resume', 'admin'],
   ['POST', '/v1/workers/hand-worker/stop', 'admin'],
   ['GET', '/v1/types', 'read'],
+  ['GET', '/v1/types/runs', 'read'],
   ['GET', '/v1/audit', 'admin'],
   ['GET', '/v1/series', 'read'],
   ['GET', '/v1/system', 'read'],

@@ -1,9 +1,8 @@
-// The workers of the fleet, and the task types this server knows.
+// The workers of the fleet.
 
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import { PopfleetError } from '../../protocol/errors.ts';
-import type { TaskDefaults } from '../../protocol/options.ts';
 import { toOptionalTime, toTime } from '../../protocol/time-text.ts';
 import type { LiveWorker } from '../../store/inspector.ts';
 import type { LostWorker } from '../../store/lost-workers.ts';
@@ -15,7 +14,7 @@ import { knows, visibleQueues } from '../caller.ts';
 import { compact } from '../../protocol/compact.ts';
 import { named } from '../../views/component.ts';
 import { TaskRowSchema, toTaskRow } from '../../views/task-view.ts';
-import { inputToJson, type Operation, type Route, route } from '../operation.ts';
+import { type Operation, type Route, route } from '../operation.ts';
 
 const WorkerSchema = v.object({
   worker: v.string(),
@@ -73,15 +72,6 @@ const FleetSchema = v.object({
   ),
 });
 
-const TypeSchema = v.object({
-  type: v.string(),
-  input: v.pipe(v.unknown(), v.description('JSON Schema (2020-12)')),
-  defaults: v.unknown(),
-  runIn: v.picklist(['thread', 'inline']),
-});
-/** A task type as callers see it. */
-export type TypeView = v.InferOutput<typeof TypeSchema>;
-
 /** What a person may want of a worker, by the last word of the path. */
 const ORDERS = { quiet: 'quiet', stop: 'stop', resume: 'work' } as const;
 const VERBS = ['quiet', 'stop', 'resume'] as const;
@@ -91,18 +81,11 @@ const SUMMARIES = {
   resume: 'A quiet worker goes on',
 } as const;
 
-/** `GET /v1/workers`, `GET /v1/workers/{worker}`, `POST /v1/workers/{worker}/quiet`, `…/stop` and `…/resume`, and `GET /v1/types`. */
+/** `GET /v1/workers`, `GET /v1/workers/{worker}`, `POST /v1/workers/{worker}/quiet`, `…/stop` and `…/resume`. */
 export function fleetRoutes(
-  deps: Pick<Deps, 'inspector' | 'operator' | 'registry' | 'readLostWorkers' | 'readTasksOfWorker'>,
+  deps: Pick<Deps, 'inspector' | 'operator' | 'readLostWorkers' | 'readTasksOfWorker'>,
 ): readonly Route[] {
-  const { inspector, operator, registry } = deps;
-  const items = [...registry.values()].map(({ type, input, defaults = {}, runIn = 'thread' }) => ({
-    type,
-    input: inputToJson(input),
-    defaults,
-    runIn,
-  }));
-
+  const { inspector, operator } = deps;
   return [
     route(
       'GET',
@@ -153,23 +136,6 @@ export function fleetRoutes(
         const all = await workersOf(inspector, queues);
         return answer(c, 200, { items: all.filter(({ worker }) => worker === name).map(toView) });
       }),
-    ),
-    route(
-      'GET',
-      '/v1/types',
-      {
-        id: 'listTypes',
-        tag: 'tasks',
-        summary: 'Task types with the schema of their input',
-        scope: 'read',
-        answers: {
-          200: {
-            description: 'What this server accepts.',
-            schema: v.object({ items: v.array(named('TaskType', TypeSchema)) }),
-          },
-        },
-      },
-      (c) => answer(c, 200, { items: items.map((item) => withoutForeignQueue(c, item)) }),
     ),
   ];
 }
@@ -234,12 +200,6 @@ async function demandQueues(
 
 function noWorker(): PopfleetError {
   return new PopfleetError('not-found', 'There is no such live worker. GET /v1/workers lists them.');
-}
-
-/** Every caller may see a type, but not the queue of its definition when that is not visible to the caller. */
-function withoutForeignQueue(c: Context<AppEnv>, item: { readonly defaults: TaskDefaults }): object {
-  const { queue, ...defaults } = item.defaults;
-  return queue === undefined || knows(c.get('caller'), queue) ? item : { ...item, defaults };
 }
 
 function toView(live: LiveWorker): WorkerView {

@@ -1,7 +1,7 @@
 -- Renews a worker's lease and compares notes with it.
--- ARGV: worker, lease in ms, what may have begun, and what may be handed to it (claim.lua), the order it obeys ('' = none yet), how many
---       counts of waits and runs it adds, the field (spans.ts) and number of each, then id and token (finish.lua) of each task the
---       worker knows it holds
+-- ARGV: worker, lease in ms, what may have begun, and what may be handed to it (claim.lua), the order it obeys ('' = none yet), how the
+--       runs of each type have gone (lib/type-runs.lua; '' = there were none), how many counts of waits and runs it adds, the field
+--       (spans.ts) and number of each, then id and token (finish.lua) of each task the worker knows it holds
 -- Reply: 'paused' or 'open', how many tasks Redis says it holds, ids it has lost, ids to cancel,
 --        1 when the worker is announced (0 = it has lost its lease, or Redis its data), its order (order.lua; '' = none),
 --        the number up to which hands are spoken for, and the time of the scripts' clock in ms
@@ -14,6 +14,8 @@ local order = redis.call('HGET', Q.ORDERS, worker)
 -- Redis has lost its lease with the order meanwhile, and the worker still obeys it.
 if not order and obeyed ~= '' then redis.call('HSET', Q.ORDERS, worker, obeyed) end
 
+local type_runs = args.text()
+if type_runs ~= '' then Q.add_type_runs(type_runs) end
 for _ = 1, args.number() do
   local field = args.text()
   redis.call('HINCRBY', Q.COUNT, field, args.number())
