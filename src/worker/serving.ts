@@ -136,13 +136,13 @@ function* servicesOf(
   name: string,
   stopping: AbortSignal,
 ): Generator<Service> {
-  const { queues, concurrency, blockMs, codeVersion: version = VERSION } = settings;
+  const { queues, concurrency, blockMs } = settings;
   const prefetch = createPrefetch(concurrency);
   const slots = createSlots(prefetch.limit);
   const announcement = announcementOf(settings, registry);
   const leases: Lease[] = [];
   const measured = metrics && measure(metrics, settings, { slots, leases, command: () => command });
-  const counted = count(measured);
+  const counted = count(settings, measured);
   const own = { leases, slots, stopping, log };
   const asked = {
     checkpoints: createCheckpoints(own),
@@ -159,8 +159,7 @@ function* servicesOf(
   const spawn = createSpawn(openAccept(command, registry, undefined, log));
   yield atStop(() => farewell([upkeep.relay.settled()]));
 
-  const told = { version, ...counted.ends };
-  const execute = createExecute({ registry, ...runners, ...asked, ...told, prefetch, log });
+  const execute = createExecute({ registry, ...runners, ...asked, ...counted.ends, prefetch, log });
   const calls = createCallWatch(stuckMs, log, onStuck);
   const watch = measured?.watching(calls) ?? calls;
   const laneTurn = createLaneTurn(settings.lowLanesPercent);
@@ -276,12 +275,15 @@ function measure(
 interface Counted {
   readonly watch: RunnerWatch;
   /** Takes how they end. */
-  readonly ends: Pick<ExecuteDeps, 'metrics' | 'onFailed'>;
+  readonly ends: Pick<ExecuteDeps, 'version' | 'metrics' | 'onFailed'>;
   takeSpans(queue: string): Spans;
 }
 
 /** What is counted of all runs, whether they are measured or not. */
-function count(measured: ReturnType<typeof measure> | undefined): Counted {
+function count(
+  { codeVersion = VERSION }: ServingSettings,
+  measured: ReturnType<typeof measure> | undefined,
+): Counted {
   const tally = createTypeTally();
   return {
     watch: {
@@ -291,7 +293,7 @@ function count(measured: ReturnType<typeof measure> | undefined): Counted {
         measured?.watch.onRan(run, ms);
       },
     },
-    ends: { metrics: measured?.runs, onFailed: tally.failed },
+    ends: { version: codeVersion, metrics: measured?.runs, onFailed: tally.failed },
     takeSpans(queue) {
       const { types, counts } = tally.take(queue);
       return { types, counts: [...counts, ...(measured?.runs.takeWaits(queue) ?? [])] };
