@@ -295,6 +295,7 @@ export const BRANCHES: Readonly<Record<string, (client: Redis) => Promise<void>>
       ['claim', ['w', 1_000, '', '', 0, 0, 0, 0]],
       ['finish', ['w', 1_000, '', '', 0, 0, 0, 0, 0, 0, 0]],
       ['beat', ['w', 1_000, '', '', 0, 'quiet', '{}', 1, 'run-0', 1]],
+      ['beat', ['w', 1_000, '', '', 0, 'quiet', '{}', 0]],
       ['order', ['w', 'quiet']],
       ['held', ['w', id]],
       ['leave', ['w']],
