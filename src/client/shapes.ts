@@ -293,6 +293,8 @@ export interface ReadinessView {
   readonly checks: readonly {
     readonly name: string;
     readonly ok: boolean;
+    /** Whole milliseconds that the check took. */
+    readonly ms: number;
     readonly detail?: string | undefined;
   }[];
 }

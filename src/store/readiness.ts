@@ -10,8 +10,15 @@ import { watchPermissions } from './permissions.ts';
 import { runScript } from './scripts.ts';
 import { faultOf } from './store-error.ts';
 
-/** Resolves with what is wrong with Redis, in a few words; `undefined` when nothing is. Never rejects. */
-export type AskReadiness = () => Promise<string | undefined>;
+/** Never rejects. */
+export type AskReadiness = () => Promise<Readiness>;
+
+interface Readiness {
+  /** What is wrong with Redis, in a few words; `undefined` when nothing is. */
+  readonly fault: string | undefined;
+  /** Whole milliseconds that the look at it took. */
+  readonly ms: number;
+}
 
 const ANSWERS_WITHIN_MS = 1_000;
 /** Many probes at once cost one look. */
@@ -20,7 +27,7 @@ const FRESH_MS = 500;
 /** @param client a connection of `openCommandConnection` */
 export function createReadiness(client: Redis, log: Log): AskReadiness {
   const permissions = watchPermissions(client, log);
-  let last: { readonly at: number; readonly fault: Promise<string | undefined> } | undefined;
+  let last: { readonly at: number; readonly seen: Promise<Readiness> } | undefined;
 
   async function look(): Promise<string | undefined> {
     const refused = await permissions();
@@ -46,17 +53,19 @@ export function createReadiness(client: Redis, log: Log): AskReadiness {
 
   return async () => {
     const away = faultOfConnection(client);
-    if (away !== undefined) return away;
+    if (away !== undefined) return { fault: away, ms: 0 };
     if (!last || performance.now() - last.at > FRESH_MS) {
+      const at = performance.now();
       const answered = look().then(
         (fault) => ({ fault }),
         (error: unknown) => ({ fault: wordsFor(error) }),
       );
-      const fault = within(answered, ANSWERS_WITHIN_MS).then((answer) =>
-        answer ? answer.fault : 'unreachable',
-      );
-      last = { at: performance.now(), fault };
+      const seen = within(answered, ANSWERS_WITHIN_MS).then((answer) => ({
+        fault: answer ? answer.fault : 'unreachable',
+        ms: Math.round(performance.now() - at),
+      }));
+      last = { at, seen };
     }
-    return last.fault;
+    return last.seen;
   };
 }

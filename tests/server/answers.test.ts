@@ -260,3 +260,21 @@ test('the type of a problem is where its code is explained', async () => {
     body: { code: 'not-found', title: body['title'], status: 404 },
   });
 });
+
+test('readiness says how long each check took', async () => {
+  const { client } = main.redis();
+  const seen = await eventually(async () => {
+    // Redis answers nobody for as long.
+    await client.call('CLIENT', 'PAUSE', '300', 'ALL');
+    const { status, body } = await call(`${main.url()}/readyz`);
+    const [accepting, redis] = body['checks'] as { ms: number }[];
+    // What was seen just before is told once more.
+    return redis && redis.ms >= 100 && { status, accepting, redis };
+  });
+  expect(seen).toEqual({
+    status: 200,
+    accepting: { name: 'accepting', ok: true, ms: 0 },
+    redis: { name: 'redis', ok: true, ms: expect.any(Number) as number },
+  });
+  expect(Number.isInteger(seen.redis.ms)).toBe(true);
+});

@@ -12,7 +12,14 @@ const ReadinessSchema = named(
   'Readiness',
   v.object({
     status: v.picklist(['ready', 'not ready']),
-    checks: v.array(v.object({ name: v.string(), ok: v.boolean(), detail: v.optional(v.string()) })),
+    checks: v.array(
+      v.object({
+        name: v.string(),
+        ok: v.boolean(),
+        ms: v.pipe(v.number(), v.description('whole milliseconds that the check took')),
+        detail: v.optional(v.string()),
+      }),
+    ),
   }),
 );
 
@@ -59,10 +66,10 @@ export function healthRoutes({
         },
       },
       async (c) => {
-        const fault = await askReadiness();
+        const { fault, ms } = await askReadiness();
         const checks = [
-          { name: 'accepting', ok: !isStopping() },
-          fault === undefined ? { name: 'redis', ok: true } : { name: 'redis', ok: false, detail: fault },
+          { name: 'accepting', ok: !isStopping(), ms: 0 },
+          { name: 'redis', ok: fault === undefined, ms, ...(fault !== undefined && { detail: fault }) },
         ];
         const ready = checks.every(({ ok }) => ok);
         return answer(c, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks }, NO_STORE);

@@ -68,7 +68,7 @@ export function systemRoutes({
       if (c.get('caller').queues !== undefined) {
         throw new PopfleetError('forbidden', 'This is for keys that are for all queues.');
       }
-      const [redis, fault] = await Promise.all([redisFacts(), askReadiness()]);
+      const [redis, { fault }] = await Promise.all([redisFacts(), askReadiness()]);
       const { version: node, pid } = process;
       return answer(c, 200, {
         server: {
