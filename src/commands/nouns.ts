@@ -6,6 +6,8 @@ import type { Terminal } from './terminal.ts';
 
 interface Noun {
   readonly description: string;
+  /** Another word for it. */
+  readonly alias?: string;
   /** Adds its verbs, or what it does itself. */
   load(command: Command, terminal: Terminal, next: string): Promise<void>;
 }
@@ -167,6 +169,7 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     'load',
     {
       description: 'flood a server with tasks, and prove that none was lost',
+      alias: 'bench',
       load: async (command, { env }) => (await import('../load/command.ts')).addLoadCommand(command, env),
     },
   ],
@@ -182,7 +185,10 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
 
 /** Adds the nouns to the program. What stands behind them is added by `loadNoun`, before a command is parsed. */
 export function addNouns(program: Command): void {
-  for (const [name, { description }] of NOUNS) program.command(name).description(description);
+  for (const [name, { description, alias }] of NOUNS) {
+    const command = program.command(name).description(description);
+    if (alias !== undefined) command.alias(alias);
+  }
 }
 
 /**

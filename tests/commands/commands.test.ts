@@ -10,7 +10,7 @@ import { readConfig } from '../../src/config/config.ts';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { createKey } from '../../src/server/auth/api-keys.ts';
 import type { Server } from '../../src/server/server.ts';
-import { type Ended, type InProcess, runCommand } from '../support/command-line.ts';
+import { type Ended, type InProcess, installCommand, runCommand, startInPipe } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { send } from '../support/life.ts';
 import { freePort } from '../support/redis.ts';
@@ -299,6 +299,12 @@ test('a shell completes nouns, verbs and options', async () => {
   expect(complete('popfleet', 'task')).toEqual(expect.arrayContaining(['add', 'import']));
   expect(complete('popfleet', '--json', 'task', 'add')).toEqual(expect.arrayContaining(['--wait', '--json']));
   expect(complete('popfleet', 'worker')).toEqual(expect.arrayContaining(['list', '--queues']));
+});
+
+test('bench is another word for load', async () => {
+  const own = mkdtempSync(join(folder, 'bench-'));
+  const { ended } = startInPipe('popfleet bench --tasks 0', own, installCommand(own));
+  expect(await ended).toMatchObject({ code: 2, stderr: expect.stringMatching(/--tasks .*whole number/) });
 });
 
 test('help leads with examples, which the document has too', async () => {
