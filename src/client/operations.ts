@@ -11,6 +11,8 @@ interface OperationMatch {
   /** Ids of the first that match. */
   readonly sample: readonly string[];
   readonly perState: Readonly<Record<string, number>>;
+  /** About how long it takes for all of these, without what it waits for. */
+  readonly estimateSeconds: number;
   /** Starts it, within five minutes. */
   readonly confirm: string;
 }

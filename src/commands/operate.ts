@@ -25,18 +25,24 @@ export async function operate(
   const { client, printer, signal } = session;
   const match = await client.operations.match(request, signal);
   const { value, relation } = match.matched;
+  const isPart = request.first !== undefined && request.first < value;
+  const orMore = relation === 'gte' ? ' or more' : '';
+  // It is the time for all of them.
+  const isAll = !isPart || request.thenRest === true;
+  const takes = isAll ? ` (about ${match.estimateSeconds} s${orMore})` : '';
   const does = DOES[request.action];
-  const many = `${value}${relation === 'gte' ? ' or more' : ''} ${value === 1 ? 'task' : 'tasks'} of ${request.filter.queue}`;
+  const many = `${value}${orMore} ${value === 1 ? 'task' : 'tasks'} of ${request.filter.queue}`;
   if (dryRun && printer.json) printer.item(match);
   else if (dryRun)
-    printer.line(`${many} would be ${does}${value > 0 ? `, such as ${match.sample.join(', ')}` : ''}`);
+    printer.line(
+      `${many} would be ${does}${value > 0 ? `${takes}, such as ${match.sample.join(', ')}` : ''}`,
+    );
   if (dryRun || value === 0) {
     if (!dryRun) printer.say(`No task of ${request.filter.queue} matches.`, 'yellow');
     return EXIT.ok;
   }
-  const part =
-    request.first === undefined || request.first >= value ? '' : `, the first ${request.first} now`;
-  if (!isConfirmed && !(await session.confirm(`${many} are to be ${does}${part}. Go on?`))) {
+  const part = isPart ? `, the first ${request.first} now` : '';
+  if (!isConfirmed && !(await session.confirm(`${many} are to be ${does}${part}${takes}. Go on?`))) {
     printer.say('Nothing was changed.');
     return EXIT.failed;
   }

@@ -326,6 +326,8 @@ export interface Match {
   readonly matched: { readonly value: number; readonly relation: string };
   readonly sample: readonly string[];
   readonly perState: Readonly<Record<string, number>>;
+  /** A server of a release before has none. */
+  readonly estimateSeconds?: number;
   readonly confirm: string;
 }
 

@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { callApi, type Problem, problemOf } from './api.ts';
 import type { Match, Operation, OperationCall } from './api-types.d.ts';
-import { plural, toCount } from './format.ts';
+import { plural, toCount, toDuration } from './format.ts';
 import { refresh } from './live.ts';
 import { Chip, RequestId } from './parts.tsx';
 import { go, linkTo } from './place.ts';
@@ -169,6 +169,7 @@ function Asking({
 
 function Matched({ match, call }: { readonly match: Match; readonly call: OperationCall }) {
   const { value, relation } = match.matched;
+  const { estimateSeconds = 0 } = match;
   const all = relation === 'eq' ? plural(value, 'task') : `At least ${plural(value, 'task')}`;
   const isPart = call.first !== undefined && call.first < value;
   return (
@@ -176,6 +177,9 @@ function Matched({ match, call }: { readonly match: Match; readonly call: Operat
       <p>
         <b>{value === 0 ? 'No task' : all}</b> {value === 1 ? 'matches' : 'match'}.
         {isPart ? ` The first ${toCount(call.first ?? 0)} of them now.` : ''}
+        {estimateSeconds > 0 && (!isPart || call.thenRest === true)
+          ? ` This takes about ${toDuration(estimateSeconds * 1_000)}.`
+          : ''}
       </p>
       <p>
         {Object.entries(match.perState).map(([state, count]) => (

@@ -34,6 +34,9 @@ const SLICE_MS = 1;
 /** Between two slices others have so many times what the last one took, and at least this many milliseconds. */
 const PAUSE_FACTOR = 6;
 const LEAST_PAUSE_MS = 2;
+/** Tasks of a slice that takes `SLICE_MS`, as measured with dead tasks that are deleted (docs/decisions/0029). */
+const TASKS_A_SLICE = 25;
+const SLICES_A_SECOND = 1_000 / (SLICE_MS * (1 + PAUSE_FACTOR));
 
 export function createOperatePlaces({ operate, onEnd, log }: OperatePlacesDeps): OperatePlaces {
   const running = new Map<string, Promise<void>>();
@@ -84,6 +87,11 @@ export function createOperatePlaces({ operate, onEnd, log }: OperatePlacesDeps):
       await Promise.all(running.values());
     },
   };
+}
+
+/** Whole seconds that an operation needs for so many tasks, about, where it waits for nothing else. */
+export function secondsFor(tasks: number): number {
+  return Math.ceil(tasks / (TASKS_A_SLICE * SLICES_A_SECOND));
 }
 
 /**

@@ -188,6 +188,12 @@ export const MatchSchema = named(
     }),
     sample: v.pipe(v.array(v.string()), v.description('ids of the first that match, at most five')),
     perState: Numbers,
+    estimateSeconds: v.pipe(
+      v.number(),
+      v.description(
+        'about how many seconds it takes for all that match, without what it waits for: other operations, and the ends of what it has retried or moved',
+      ),
+    ),
     confirm: v.pipe(
       v.string(),
       v.description('to be sent with the same action and filter by the same caller, within five minutes'),

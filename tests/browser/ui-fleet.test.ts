@@ -106,6 +106,7 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     const dialog = page().getByRole('dialog', { name: 'Try some first' });
     await dialog.getByText('1,200 tasks', { exact: true }).waitFor();
     await dialog.getByText('The first 10 of them now.').waitFor();
+    expect(await dialog.getByText('This takes about').count()).toBe(0);
     expect(await violations()).toEqual([]);
     await dialog.getByLabel(/^Reason/).fill('a canary');
     await dialog.getByRole('button', { name: 'Try some first' }).click();
@@ -151,6 +152,7 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
     await page().getByRole('button', { name: 'Delete' }).click();
     const dialog = page().getByRole('dialog', { name: 'Delete' });
     await dialog.getByText('1,200 tasks', { exact: true }).waitFor();
+    await dialog.getByText('This takes about 1 s.').waitFor();
     await expect.poll(() => dialog.getByRole('button', { name: 'Delete' }).isDisabled()).toBe(true);
     await dialog.getByLabel(/^More than/).fill(QUEUE);
     await dialog.getByRole('button', { name: 'Delete' }).click();

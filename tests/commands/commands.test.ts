@@ -10,7 +10,13 @@ import { readConfig } from '../../src/config/config.ts';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { createKey } from '../../src/server/auth/api-keys.ts';
 import type { Server } from '../../src/server/server.ts';
-import { type Ended, type InProcess, installCommand, runCommand, startInPipe } from '../support/command-line.ts';
+import {
+  type Ended,
+  type InProcess,
+  installCommand,
+  runCommand,
+  startInPipe,
+} from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { send } from '../support/life.ts';
 import { freePort } from '../support/redis.ts';

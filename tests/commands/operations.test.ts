@@ -20,7 +20,7 @@ test('a purge wants the name of the queue again, and is an operation that can be
     stderr: expect.stringContaining('--confirm purged'),
   });
   const seen = await popfleet('queue purge purged --dry-run');
-  expect(seen.stdout).toMatch(/^1 task of purged would be deleted, such as [0-9a-f-]{36}\n$/);
+  expect(seen.stdout).toMatch(/^1 task of purged would be deleted \(about 1 s\), such as [0-9a-f-]{36}\n$/);
   expect((await popfleet('queue purge purged --confirm purged')).stdout).toBe('1 deleted\n');
   const { stdout } = await popfleet('op list --queue purged');
   expect(stdout).toMatch(/^[0-9a-f-]{36}\tdelete\tpurged\tdone\t.*\t1 deleted\n$/);

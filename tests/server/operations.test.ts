@@ -85,6 +85,7 @@ test('a dry run says what would be done, and does nothing', async () => {
     matched: { value: 2, relation: 'eq' },
     sample: ids,
     perState: { dead: 2 },
+    estimateSeconds: 1,
     confirm: expect.stringMatching(/^\d+\.[\w-]{43}$/),
   });
   expect(await stateOf(ids[0] ?? '')).toBe('dead');

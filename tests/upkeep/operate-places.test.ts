@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { homeOf } from '../../src/store/keys.ts';
 import type { Turn } from '../../src/store/operations.ts';
-import { createOperatePlaces, nextMost } from '../../src/upkeep/operate-places.ts';
+import { createOperatePlaces, nextMost, secondsFor } from '../../src/upkeep/operate-places.ts';
 import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';
 
@@ -16,6 +16,11 @@ test('slices take about a millisecond: they grow slowly, shrink at once, and hav
   expect(nextMost(480, 480, 0.1)).toBe(500);
   // It has looked at nothing: what a task costs is not known.
   expect(nextMost(100, 0, 5)).toBe(100);
+});
+
+test('how long it takes is told before it begins, from the pace of its slices', () => {
+  // Six milliseconds of seven are for others.
+  expect([0, 1, 3_571, 3_572, 200_000].map(secondsFor)).toEqual([0, 1, 1, 2, 56]);
 });
 
 /** Answers these, then `none`; keeps how many tasks each slice was to have. */

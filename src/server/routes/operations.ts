@@ -24,6 +24,7 @@ import {
   type OperationView,
   toOperationView,
 } from '../../views/operation-view.ts';
+import { secondsFor } from '../../upkeep/operate-places.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { noteForAudit, noteNoChange } from '../audited.ts';
@@ -73,6 +74,7 @@ export function operationRoutes(
       matched: { value: matched, relation: isAll ? 'eq' : 'gte' },
       sample,
       perState: Object.fromEntries(perState),
+      estimateSeconds: secondsFor(matched),
       confirm: issueConfirm(whatOf(c, request), Date.now(), await sessions.secret()),
     });
   }
