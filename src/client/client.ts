@@ -22,6 +22,7 @@ export type {
   OperationView,
   QueueView,
   Receipt,
+  RunningTask,
   TaskError,
   TaskEvent,
   TaskOptions,

@@ -276,7 +276,15 @@ export interface WorkerTasksView {
   /** One item a queue that it serves. */
   readonly items: readonly WorkerView[];
   /** First what it claimed first, and what it has claimed ahead as well: at most 200. */
-  readonly running: readonly TaskRow[];
+  readonly running: readonly RunningTask[];
+}
+
+/** A task that a worker runs. */
+export interface RunningTask extends TaskRow {
+  /** What its handler has said last. */
+  readonly progress?: unknown;
+  /** How long its handler may run, where that is limited and known. */
+  readonly timeoutMs?: number;
 }
 
 export interface TypeView {

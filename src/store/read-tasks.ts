@@ -26,8 +26,9 @@ export async function readTasks(client: Redis, place: Place, ids: readonly strin
 }
 
 /**
- * The first of `ids` as far as one call goes, without what may be large: contents are cut behind their type.
+ * The first of `ids` as far as one call goes, without what may be large: contents are cut.
  * @param state undefined = any
+ * @param contentBytes of each content at most; enough for its type unless given
  * @returns how many ids were looked at (at least one), and those tasks of them that are in the state
  * @throws Error of ioredis
  */
@@ -36,8 +37,9 @@ export async function readRows(
   place: Place,
   ids: readonly string[],
   state: TaskState | undefined,
+  contentBytes = HEAD_BYTES,
 ): Promise<{ readonly lookedAt: number; readonly records: readonly TaskRecord[] }> {
-  const args = [HEAD_BYTES, BYTES_A_CALL, state ?? '', ...ids];
+  const args = [contentBytes, BYTES_A_CALL, state ?? '', ...ids];
   const [lookedAt, rows] = (await runScript(client, 'rows', place, args)) as [number, (Buffer | null)[][]];
   const records = rows
     .map(([id, ...row]) => readRecord(place.queue, String(id), row))

@@ -9,9 +9,11 @@ import { COLUMNS, readHeader, type TaskRecord } from './record.ts';
 import { throwStoreError } from './store-error.ts';
 
 const HEADERS_A_CALL = 500;
+/** Of larger contents the options, which come last, are not read. */
+const CONTENT_BYTES = 4_096;
 
 /**
- * Those that it claimed first come first. Contents are cut behind their type.
+ * Those that it claimed first come first, with what their handlers have said last. Large contents are cut.
  * @param client a connection of `openCommandConnection`
  * @param most tasks, more than 0
  * @throws PopfleetError `redis-unavailable`
@@ -46,12 +48,23 @@ async function readPlace(
   const wanted = firstOf(own, most).map(({ id }) => id);
   const found: TaskRecord[] = [];
   for (let at = 0; at < wanted.length; ) {
-    const { lookedAt, records } = await readRows(client, place, wanted.slice(at), 'running');
+    const rest = wanted.slice(at);
+    const { lookedAt, records } = await readRows(client, place, rest, 'running', CONTENT_BYTES);
     // One may have gone to another worker meanwhile.
     found.push(...records.filter((record) => record.worker === worker));
     at += lookedAt;
   }
-  return found;
+  return withProgress(client, place, found);
+}
+
+async function withProgress(
+  client: Redis,
+  place: Place,
+  tasks: readonly TaskRecord[],
+): Promise<readonly TaskRecord[]> {
+  if (tasks.length === 0) return tasks;
+  const said = await client.hmgetBuffer(keyOf(place, COLUMNS.progress), ...tasks.map(({ id }) => id));
+  return tasks.map((task, at) => ({ ...task, progress: said[at] ?? undefined }));
 }
 
 /** Those that began first, those of one moment by their ids. */

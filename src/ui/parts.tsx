@@ -55,14 +55,18 @@ export function Time({ at, prefix }: { readonly at: string | undefined; readonly
   );
 }
 
-/** Seconds that go on by themselves while something runs. */
-export function Ticking({ since }: { readonly since: string }) {
+/**
+ * Seconds that go on by themselves while something runs.
+ * @param limitMs how long it may: then it is the time that is left
+ */
+export function Ticking({ since, limitMs }: { readonly since: string; readonly limitMs?: number }) {
   const [, redraw] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => redraw((count) => count + 1), 1_000);
     return () => clearInterval(timer);
   }, []);
-  return <>{toDuration(serverNow() - Date.parse(since))}</>;
+  const ms = serverNow() - Date.parse(since);
+  return <>{toDuration(limitMs === undefined ? ms : limitMs - ms)}</>;
 }
 
 export function Card({

@@ -6,6 +6,7 @@ import { toDuration } from './format.ts';
 import { NODE, type Placed } from './layers.ts';
 import { markOf } from './parts.tsx';
 import { linkToTask } from './place.ts';
+import { readProgress } from './progress.ts';
 
 /** Characters that fit into a node, about. */
 const NAME_CHARS = 19;
@@ -90,9 +91,7 @@ export function StepNode({
 
 /** How far its handler is, of a step that runs. */
 export function percentOf({ state, progress }: WorkflowStep): number | undefined {
-  if (state !== 'running' || typeof progress !== 'object' || progress === null) return undefined;
-  const { percent } = progress as { readonly percent?: unknown };
-  return typeof percent === 'number' ? Math.min(100, Math.max(0, percent)) : undefined;
+  return state === 'running' ? readProgress(progress)?.percent : undefined;
 }
 
 function belowOf(step: WorkflowStep): string {

@@ -14,6 +14,7 @@ import { Action, Card, Chip, Empty, Facts, IdLine, Loading, ProblemBox, Time } f
 import { OfWorkflow } from './of-workflow.tsx';
 import { Payload } from './payload.tsx';
 import { linkTo, linkToBatch, linkToQueue, linkToWorkflow } from './place.ts';
+import { readProgress } from './progress.ts';
 import { useResource } from './resource.ts';
 import { RetryEdited } from './retry-edited.tsx';
 import { linkToTasks } from './search.ts';
@@ -265,9 +266,8 @@ function About({ task }: { readonly task: Task }) {
 
 /** What the handler reported last: a share of 100 and a note. */
 function Progress({ task: { progress, state } }: { readonly task: Task }) {
-  if (typeof progress !== 'object' || progress === null) return null;
-  const { percent, note } = progress as { readonly percent?: unknown; readonly note?: unknown };
-  if (typeof percent !== 'number') return null;
+  const { percent, note } = readProgress(progress) ?? {};
+  if (percent === undefined) return null;
   return (
     <Card title="Progress" aside={<b>{Math.round(percent)} %</b>}>
       <progress
@@ -276,7 +276,7 @@ function Progress({ task: { progress, state } }: { readonly task: Task }) {
         aria-label="Progress"
         class={state === 'running' ? 'is-running' : undefined}
       />
-      {typeof note === 'string' ? <p>{note}</p> : undefined}
+      {note === undefined ? undefined : <p>{note}</p>}
     </Card>
   );
 }

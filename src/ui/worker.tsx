@@ -4,8 +4,10 @@ import { useRef } from 'preact/hooks';
 import { callApi, type Problem } from './api.ts';
 import type { TaskRow, Worker } from './api-types.d.ts';
 import { plural, toCount, toShortId } from './format.ts';
+import { Meter } from './meter.tsx';
 import { Action, Card, Chip, Empty, Facts, IdLine, Pending, Ticking, Time } from './parts.tsx';
 import { linkTo, linkToQueue, linkToTask } from './place.ts';
+import { readProgress } from './progress.ts';
 import { useResource } from './resource.ts';
 import { seatTasks } from './seats.ts';
 import { may, useShared } from './shared.ts';
@@ -15,11 +17,16 @@ import { isServer, nameOf, Orders, stateOf } from './workers.tsx';
 /** More of them are told by their number. */
 const MOST_CELLS = 64;
 
+interface RunningTask extends TaskRow {
+  readonly progress?: unknown;
+  readonly timeoutMs?: number;
+}
+
 interface WorkerTasks {
   /** One item a queue. */
   readonly items: readonly Worker[];
   /** First what it claimed first. */
-  readonly running: readonly TaskRow[];
+  readonly running: readonly RunningTask[];
 }
 
 export function WorkerScreen({ worker }: { readonly worker: string }) {
@@ -138,7 +145,7 @@ function Cell({
   reload,
 }: {
   readonly nth: number;
-  readonly task: TaskRow | undefined;
+  readonly task: RunningTask | undefined;
   readonly reload: () => void;
 }) {
   if (task === undefined) {
@@ -149,7 +156,7 @@ function Cell({
       </li>
     );
   }
-  const { id, type, queue, attempt, startedAt } = task;
+  const { id, type, queue, attempt, startedAt, timeoutMs } = task;
   return (
     <li class="slot is-running" data-row>
       <span class="slot-head">
@@ -163,10 +170,17 @@ function Cell({
       <a href={linkToTask(id)} title={`${type} ${id}`}>
         <b>{type}</b> <span class="mono">{toShortId(id)}</span>
       </a>
+      <Progress of={task.progress} />
       <span class="slot-foot">
         <span class="muted">
           {queue}
           {attempt > 1 ? `, attempt ${attempt}` : ''}
+          {startedAt === undefined || timeoutMs === undefined ? undefined : (
+            <>
+              {', '}
+              <Ticking since={startedAt} limitMs={timeoutMs} /> left
+            </>
+          )}
         </span>
         {may('admin') ? (
           <Action
@@ -181,6 +195,21 @@ function Cell({
         ) : undefined}
       </span>
     </li>
+  );
+}
+
+/** What the handler has said last; nothing when it has said nothing. */
+function Progress({ of }: { readonly of: unknown }) {
+  const { percent, note } = readProgress(of) ?? {};
+  if (percent === undefined) return null;
+  return (
+    <>
+      <Meter value={percent} of={100} label={`${Math.round(percent)} % done`} />
+      <span class="slot-note muted" title={note}>
+        {`${Math.round(percent)} %`}
+        {note === undefined ? '' : `, ${note}`}
+      </span>
+    </>
   );
 }
 

@@ -129,7 +129,7 @@ export const TaskSchema = named('Task', v.object(taskEntries));
 export type TaskView = v.InferOutput<typeof TaskSchema>;
 
 /** A row of a list: no payload, no stack. */
-const RowSchema = v.object({
+export const rowEntries = {
   id: v.string(),
   type: v.string(),
   state: State,
@@ -145,7 +145,8 @@ const RowSchema = v.object({
   tags: v.exactOptional(Tags),
   error: v.exactOptional(v.omit(ErrorSchema, ['stack', 'cause', 'errors', 'killLatencyMs'])),
   links: v.object({ self: v.string() }),
-});
+};
+const RowSchema = v.object(rowEntries);
 export const TaskRowSchema = named('TaskSummary', RowSchema);
 export type TaskRow = v.InferOutput<typeof RowSchema>;
 
@@ -296,7 +297,11 @@ function toAttemptView({
 }
 
 /** `undefined` when the options of a foreign message are invalid: the task then has an error that says so. */
-function runOptions(options: MessageOptions, type: string, registry: Registry): RunOptions | undefined {
+export function runOptions(
+  options: MessageOptions,
+  type: string,
+  registry: Registry,
+): RunOptions | undefined {
   try {
     return resolveRunOptions(options, registry.get(type)?.defaults ?? {});
   } catch {

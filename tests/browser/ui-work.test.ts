@@ -1,5 +1,7 @@
 // The dashboard at work: many tasks at once, another input, webhooks, and what it shows while workers die.
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { hasBrowser } from '../support/browser.ts';
 import { useDashboard } from '../support/dashboard.ts';
@@ -216,7 +218,14 @@ describe.skipIf(!hasBrowser)('with a worker', () => {
     const own = cells.filter({ has: page().locator(`a[href="#/tasks/${id}"]`) });
     await own.getByText(/^\d.* m?s$/).waitFor();
     expect(await cells.count()).toBe(2);
+    // Another one says how far it is, and how long it may still run.
+    const end = join(dashboard.folder(), 'end');
+    const other = await send('speaking', { until: end, yields: true }, { timeoutMs: 600_000 });
+    const cell = cells.filter({ has: page().locator(`a[href="#/tasks/${other}"]`) });
+    await cell.getByText('40 %, on the way').waitFor();
+    await cell.getByText(/9 min( \d+ s)? left/).waitFor();
     expect(await faultsNow('a worker')).toEqual([]);
+    writeFileSync(end, '');
     await own.getByRole('button', { name: /^Cancel spin/ }).click();
     await dialog('Cancel').getByRole('button', { name: 'Cancel' }).click();
     await own.waitFor({ state: 'detached' });

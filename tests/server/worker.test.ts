@@ -22,6 +22,8 @@ interface Row {
   readonly id: string;
   readonly queue: string;
   readonly worker?: string;
+  readonly progress?: unknown;
+  readonly timeoutMs?: number;
 }
 
 async function send(queue: string, count: number): Promise<readonly string[]> {
@@ -59,6 +61,29 @@ test('its own tasks alone, first what it claimed first, whatever others run, wai
   expect((await running('hand-worker')).map(({ id }) => id).sort()).toEqual([second, third].sort());
   const { body } = await call(`${one.url()}/v1/workers/hand-worker`);
   expect((body['items'] as Row[]).map(({ queue }) => queue).sort()).toEqual(['default', 'mail']);
+});
+
+test('what each has said last, and how long it may run, unless a large input hides that', async () => {
+  const task = { type: 'add', input: { one: 1, two: 2 } };
+  for (const more of [
+    {},
+    { timeoutMs: 70_000 },
+    { type: 'the-default', input: 'x'.repeat(5_000) },
+    { type: 'the-default', input: 'x'.repeat(5_000), timeoutMs: 70_000 },
+  ]) {
+    await post(`${one.url()}/v1/tasks`, { ...task, ...more });
+  }
+  const ids: string[] = [];
+  for (let nth = 0; nth < 4; nth += 1) ids.push(await one.worker().take());
+  await one.worker().report(ids[1] ?? '', 40, 'on the way');
+  const rows = new Map((await running('hand-worker')).map((row) => [row.id, row]));
+  expect(ids.map((id) => rows.get(id)?.timeoutMs)).toEqual([undefined, 70_000, undefined, undefined]);
+  expect(ids.map((id) => rows.get(id)?.progress)).toEqual([
+    undefined,
+    { percent: 40, note: 'on the way' },
+    undefined,
+    undefined,
+  ]);
 });
 
 test('at most 200 of them, and none of a worker that is not there', async () => {

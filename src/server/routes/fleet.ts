@@ -13,7 +13,7 @@ import { noteForAudit } from '../audited.ts';
 import { knows, visibleQueues } from '../caller.ts';
 import { compact } from '../../protocol/compact.ts';
 import { named } from '../../views/component.ts';
-import { TaskRowSchema, toTaskRow } from '../../views/task-view.ts';
+import { RunningTaskSchema, toRunningTask } from '../../views/running-task.ts';
 import { type Operation, type Route, route } from '../operation.ts';
 
 const WorkerSchema = v.object({
@@ -55,7 +55,7 @@ const MOST_TASKS = 200;
 const WorkerTasksSchema = v.object({
   ...WorkersSchema.entries,
   running: v.pipe(
-    v.array(TaskRowSchema),
+    v.array(RunningTaskSchema),
     v.description(
       `what it runs, and what it has claimed ahead, first what it claimed first: at most ${MOST_TASKS}. \`holds\` is how many there are`,
     ),
@@ -83,9 +83,9 @@ const SUMMARIES = {
 
 /** `GET /v1/workers`, `GET /v1/workers/{worker}`, `POST /v1/workers/{worker}/quiet`, `…/stop` and `…/resume`. */
 export function fleetRoutes(
-  deps: Pick<Deps, 'inspector' | 'operator' | 'readLostWorkers' | 'readTasksOfWorker'>,
+  deps: Pick<Deps, 'inspector' | 'operator' | 'registry' | 'readLostWorkers' | 'readTasksOfWorker'>,
 ): readonly Route[] {
-  const { inspector, operator } = deps;
+  const { inspector, operator, registry } = deps;
   return [
     route(
       'GET',
@@ -124,7 +124,9 @@ export function fleetRoutes(
       const running = tasks.flat().sort((one, other) => (one.startedAt ?? 0) - (other.startedAt ?? 0));
       return answer(c, 200, {
         items: own.map(toView),
-        running: running.slice(0, MOST_TASKS).map((record) => toTaskRow(record, c.get('basePath'))),
+        running: running
+          .slice(0, MOST_TASKS)
+          .map((record) => toRunningTask(record, registry, c.get('basePath'))),
       });
     }),
     ...VERBS.map((verb) =>
