@@ -5,7 +5,7 @@ import type { ErrorGroup, ErrorGroups, Task } from './api-types.d.ts';
 import { Choice } from './choice.tsx';
 import { Bulk } from './bulk.tsx';
 import { Export } from './export.tsx';
-import { DeadCount, IgnoredUntil } from './failures.tsx';
+import { attemptsOf, DeadCount, IgnoredUntil, versionsOf } from './failures.tsx';
 import { Ignore } from './ignore.tsx';
 import { plural, toCount, toShortId } from './format.ts';
 import { Copy } from './copy.tsx';
@@ -62,18 +62,6 @@ export function DeadGroupScreen({ fingerprint }: { readonly fingerprint: string 
       <Sample key={first.sample} id={first.sample} />
     </>
   );
-}
-
-/** Of its tasks over all queues, when they died; `undefined`: none is known. */
-function attemptsOf(groups: readonly ErrorGroup[]): string | undefined {
-  const all = groups.flatMap(({ attempts }) => (attempts ? [attempts.least, attempts.most] : []));
-  if (all.length === 0) return undefined;
-  const [least, most] = [Math.min(...all), Math.max(...all)];
-  return least === most ? toCount(least) : `${toCount(least)} to ${toCount(most)}`;
-}
-
-function versionsOf(groups: readonly ErrorGroup[]): string | undefined {
-  return [...new Set(groups.flatMap(({ versions = [] }) => versions))].join(', ') || undefined;
 }
 
 /** Without any payload: it may go anywhere. */

@@ -34,6 +34,9 @@ export function Failures({
             <a href={linkToGroup(group.fingerprint)}>
               <b>{group.name}</b> <span>{group.message}</span>
             </a>
+            <div>
+              <Used group={group} />
+            </div>
             <IgnoredUntil group={group} />
           </td>
           <td class="number">
@@ -57,6 +60,29 @@ export function Failures({
       ))}
     </Table>
   );
+}
+
+/** Of its tasks over all queues, when they died; `undefined`: none is known. */
+export function attemptsOf(groups: readonly ErrorGroup[]): string | undefined {
+  const all = groups.flatMap(({ attempts }) => (attempts ? [attempts.least, attempts.most] : []));
+  if (all.length === 0) return undefined;
+  const [least, most] = [Math.min(...all), Math.max(...all)];
+  return least === most ? toCount(least) : `${toCount(least)} to ${toCount(most)}`;
+}
+
+/** Under which they have died, the latest first; `undefined` likewise. */
+export function versionsOf(groups: readonly ErrorGroup[]): string | undefined {
+  return [...new Set(groups.flatMap(({ versions = [] }) => versions))].join(', ') || undefined;
+}
+
+/** Nothing, when neither is known. */
+function Used({ group }: { readonly group: ErrorGroup }) {
+  const [attempts, versions] = [attemptsOf([group]), versionsOf([group])];
+  const words = [
+    attempts === undefined ? [] : `attempts: ${attempts}`,
+    versions === undefined ? [] : `versions: ${versions}`,
+  ].flat();
+  return words.length === 0 ? null : <span>{words.join(', ')}</span>;
 }
 
 /** Nothing, unless it is ignored. */

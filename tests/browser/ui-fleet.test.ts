@@ -88,6 +88,9 @@ describe.skipIf(!hasBrowser)('dead letters', () => {
       const row = rows.filter({ hasText: `${name} ` }).filter({ hasText: count.toLocaleString('en') });
       expect(await row.count(), name).toBe(1);
     }
+    expect(await rows.locator('.failure > div').allTextContents()).toEqual(
+      KINDS.map(() => 'attempts: 1, versions: 2.4.0'),
+    );
     // All have died within the last hour, or at its end.
     await rows
       .filter({ hasText: 'bare text' })
