@@ -1,7 +1,7 @@
 // REDIS_URL leads to a Redis that popfleet cannot use as it is: the program says which part is wrong, and harms nothing.
 
-import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { documentedRules } from '../support/documented-user.ts';
 import { eventually } from '../support/eventually.ts';
 import type { RoleProcess } from '../support/fleet.ts';
 import { reasonsOf, redisCheck } from '../support/health.ts';
@@ -166,14 +166,10 @@ test('case 11: a node of a cluster that is found only while the program runs', a
   expect(await redisCheck(server)).toEqual({ status: 503, detail: 'cluster node' });
 });
 
-const OPERATIONS = new URL('../../docs/operations.md', import.meta.url);
-/** The permissions that docs/operations.md asks for. */
-const DOCUMENTED = /~pf:\* &pf:\* [^`\n]+/.exec(readFileSync(OPERATIONS, 'utf8'))?.[0].split(' ') ?? [];
-
 test('case 12: a fleet runs as a user with the documented permissions', LONG, async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
-  await redis.client.call('ACL', 'SETUSER', 'app', 'on', '>pw', ...DOCUMENTED);
+  await redis.client.call('ACL', 'SETUSER', 'app', 'on', '>pw', ...documentedRules());
   const env = {
     REDIS_URL: urlAs(redis, 'app', 'pw'),
     HEARTBEAT_MS: '500',

@@ -4,10 +4,14 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { openPopfleet } from '../../src/index.ts';
+import { startCluster } from '../support/cluster.ts';
+import { queuesOf } from '../support/cluster-fleet.ts';
 import { runCommand } from '../support/command-line.ts';
 import { faultsOf } from '../support/config-faults.ts';
+import { documentedRules } from '../support/documented-user.ts';
 import { eventually } from '../support/eventually.ts';
 import { reasonsOf, redisCheck } from '../support/health.ts';
+import { post } from '../support/http.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
 import { freePort } from '../support/redis.ts';
 import { openStage } from '../support/stage.ts';
@@ -60,6 +64,43 @@ test('a Redis that asks for certificates: roles, library and doctor show theirs'
   await eventually(() => reasonsOf(lonely).some((reason) => /certificate/.test(String(reason))));
   expect(await redisCheck(lonely)).toEqual({ status: 503, detail: 'unreachable' });
 });
+
+test(
+  'a Redis Cluster over TLS: roles and doctor are its documented user, on every node',
+  LONG,
+  async (context) => {
+    const stage = openStage(context);
+    const tls = {
+      'tls-ca-cert-file': file('ca.pem'),
+      'tls-cert-file': file('redis.pem'),
+      'tls-key-file': file('redis.key'),
+    };
+    const cluster = await startCluster(3, {
+      redis: { ...tls, 'tls-cluster': 'yes', 'tls-auth-clients': 'yes' },
+    });
+    stage.atEnd(cluster.stop);
+    const password = 'p@ss:w/rd?#%';
+    for (const { client } of cluster.nodes) {
+      await client.call('ACL', 'SETUSER', 'popfleet', 'on', `>${password}`, ...documentedRules());
+      // Nobody else is let in: whatever would connect without the user would fail.
+      await client.call('ACL', 'SETUSER', 'default', 'resetpass', '>other');
+    }
+    const queues = await queuesOf(cluster);
+    const url = cluster.url.replace('//', `//popfleet:${encodeURIComponent(password)}@`);
+    const env = { ...FILES, REDIS_URL: url, QUEUES: queues.join(), CONCURRENCY: '3' };
+    const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+    for (const queue of queues) {
+      const task = { type: 'add', queue, input: { one: 1, two: 2 } };
+      const { status, body } = await post(`${server.url()}/v1/tasks?wait=20`, task);
+      expect([status, body['state'], body['result']]).toEqual([200, 'succeeded', 3]);
+    }
+    expect(await redisCheck(server)).toEqual({ status: 200, detail: undefined });
+    const { stdout } = await runCommand(['doctor', '--redis-url', url], {
+      env: { ...FILES, POPFLEET_URL: server.url() },
+    });
+    expect(stdout).toContain('its user may run every command');
+  },
+);
 
 test('files that are not there, hold something else, or are of no use, are named', () => {
   const url = { REDIS_URL: 'rediss://host' };

@@ -72,7 +72,7 @@ export async function openClusterFleet(
 }
 
 /** A name of a queue for each primary. */
-async function queuesOf(cluster: TestCluster): Promise<[string, string, string]> {
+export async function queuesOf(cluster: TestCluster): Promise<[string, string, string]> {
   if (cluster.nodes.length === 1) return ['queue-0', 'queue-1', 'queue-2'];
   const names = new Map<number, string>();
   for (let at = 0; names.size < 3; at += 1) {

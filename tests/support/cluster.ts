@@ -61,7 +61,7 @@ export async function startCluster(
 
   const all = [...nodes, ...replicas];
   return {
-    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    url: `${redis['tls-cluster'] === 'yes' ? 'rediss' : 'redis'}+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
     nodes,
     replicas,
     whenWhole: () => whenWhole(all),

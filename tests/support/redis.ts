@@ -28,8 +28,11 @@ export interface TestRedis {
 export async function startRedis(settings: Record<string, string> = {}): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'popfleet-test-'));
   const port = await freePort();
+  // A node of a cluster over TLS has no other port: it is the one that it tells the others, and clients.
+  const isTls = settings['tls-cluster'] === 'yes';
+  const ports = isTls ? { port: '0', 'tls-port': String(port) } : { port: String(port) };
   const options = {
-    port: String(port),
+    ...ports,
     bind: '127.0.0.1',
     unixsocket: join(dir, 'redis.sock'),
     dir,
@@ -64,7 +67,7 @@ export async function startRedis(settings: Record<string, string> = {}): Promise
   client.on('error', () => undefined);
   await start();
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `${isTls ? 'rediss' : 'redis'}://127.0.0.1:${port}`,
     port,
     dir,
     pid: () => child.pid ?? 0,
