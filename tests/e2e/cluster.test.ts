@@ -2,8 +2,7 @@
 // POPFLEET_CLUSTER_KILLS and POPFLEET_CLUSTER_TASKS say how many of each; `npm run test:cluster` has the long form.
 
 import { readFileSync } from 'node:fs';
-import { expect, onTestFinished, test } from 'vitest';
-import { delay } from '../../src/lifecycle.ts';
+import { expect, test } from 'vitest';
 import { type ClusterFleet, openClusterFleet } from '../support/cluster-fleet.ts';
 import { eventually } from '../support/eventually.ts';
 import { expectBelow, msOf } from '../support/expect-below.ts';
@@ -11,13 +10,12 @@ import { call, post } from '../support/http.ts';
 import { countsOf } from '../support/moves.ts';
 import { queueKey } from '../support/queue-key.ts';
 import type { TestRedis } from '../support/redis.ts';
+import { sendUnderLoad } from '../support/under-load.ts';
 
 const LONG = { timeout: 600_000 };
 const KILLS = Number(process.env['POPFLEET_CLUSTER_KILLS'] ?? 1);
 const TASKS_IN_SLOT = Number(process.env['POPFLEET_CLUSTER_TASKS'] ?? 500);
 const GOES_ON_WITHIN_MS = 5_000;
-/** Between two tasks of a sender under load: the machine has others to serve. */
-const PAUSE_MS = 20;
 
 /** All that a fleet does. */
 async function useAll(fleet: ClusterFleet): Promise<void> {
@@ -125,36 +123,6 @@ async function useAll(fleet: ClusterFleet): Promise<void> {
   await fleet.expectBalanced();
 }
 
-/**
- * Sends tasks to all queues, one after the other, until it is stopped; each second one asks for replicas.
- * @returns those that were accepted, and those of them that replicas have
- */
-function underLoad({ server, queues, fileOf }: ClusterFleet) {
-  const copied = new Set<string>();
-  const accepted = new Map<string, string[]>(queues.map((queue) => [queue, []]));
-  let isOver = false;
-  async function send(queue: string): Promise<void> {
-    const task = { type: 'journal', queue, input: { file: fileOf(queue), ms: 1 } };
-    for (let sent = 0; !isOver; sent += 1) {
-      const asked = sent % 2 === 0 ? task : { ...task, durability: 'replicas' };
-      const { status, body } = await post(`${server.url()}/v1/tasks`, asked).catch(() => ({
-        status: 0,
-        body: {} as Record<string, unknown>,
-      }));
-      if (status === 202) accepted.get(queue)?.push(String(body['id']));
-      if (status === 202 && body['durability'] === 'replicas') copied.add(String(body['id']));
-      await delay(PAUSE_MS);
-    }
-  }
-  const sending = Promise.all(queues.map(send));
-  const stop = async (): Promise<void> => {
-    isOver = true;
-    await sending;
-  };
-  onTestFinished(stop);
-  return { accepted, copied, stop };
-}
-
 async function isPrimary({ client }: TestRedis): Promise<boolean> {
   const [replication, info] = await Promise.all([client.info('replication'), client.call('CLUSTER', 'INFO')]);
   return replication.includes('role:master') && String(info).includes('cluster_state:ok');
@@ -162,8 +130,8 @@ async function isPrimary({ client }: TestRedis): Promise<boolean> {
 
 /** A primary is killed under load: all goes on with its replica. */
 async function killPrimaries(fleet: ClusterFleet): Promise<void> {
-  const { cluster, queues, factsOf, server } = fleet;
-  const { accepted, copied, stop } = underLoad(fleet);
+  const { cluster, queues, factsOf, fileOf, server } = fleet;
+  const { accepted, copied, stop } = sendUnderLoad(server.url(), queues, fileOf);
   const pairs = cluster.nodes.map((node, at) => [node, cluster.replicas[at]] as [TestRedis, TestRedis]);
   const times: number[] = [];
   for (let kill = 0; kill < KILLS; kill += 1) {

@@ -5,18 +5,12 @@ import { eventually } from '../support/eventually.ts';
 import { expectBelow, msOf } from '../support/expect-below.ts';
 import { call } from '../support/http.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
-import type { TestRedis } from '../support/redis.ts';
 import { reasonsOf, redisCheck } from '../support/health.ts';
+import { follow } from '../support/sentinels.ts';
 import { openJournalStage, openStage } from '../support/stage.ts';
 
 const GOES_ON_WITHIN_MS = 5_000;
 const LONG = { timeout: 180_000 };
-
-/** Makes `replica` a copy of `primary` and waits until it has everything. */
-async function follow(replica: TestRedis, primary: TestRedis): Promise<void> {
-  await replica.client.call('REPLICAOF', '127.0.0.1', String(primary.port));
-  await eventually(async () => (await replica.client.info('replication')).includes('master_link_status:up'));
-}
 
 test(
   'case 3: a primary becomes a replica with its connections left open: all goes on with the new one within 5 s',

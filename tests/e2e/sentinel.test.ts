@@ -4,8 +4,7 @@ import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { reasonsOf, redisCheck } from '../support/health.ts';
 import { JOURNAL_TASKS, openQueueFacts } from '../support/queue-facts.ts';
-import type { TestRedis } from '../support/redis.ts';
-import { PRIMARY_NAME, startSentinels } from '../support/sentinels.ts';
+import { openSentinelPair, PRIMARY_NAME, startSentinels, whenCopied } from '../support/sentinels.ts';
 import { openStage } from '../support/stage.ts';
 
 const LONG = { timeout: 180_000 };
@@ -13,25 +12,12 @@ const EXIT_CONFIG = 78;
 /** Three times what it takes: the goal is 5 s on a machine with nothing else to do. */
 const GOES_ON_WITHIN_MS = 15_000;
 
-/** Waits until `replica` has all of its primary. */
-async function whenCopied(replica: TestRedis): Promise<void> {
-  await eventually(async () => (await replica.client.info('replication')).includes('master_link_status:up'));
-}
-
 test(
   'a primary that is killed, and one that answers no more: all goes on with the new one',
   LONG,
   async (context) => {
     const stage = openStage(context);
-    const nodes = [
-      await stage.redis({ 'repl-diskless-sync-delay': '0' }),
-      await stage.redis({ 'repl-diskless-sync-delay': '0' }),
-    ];
-    const [first, second] = nodes as [TestRedis, TestRedis];
-    await second.client.call('REPLICAOF', '127.0.0.1', String(first.port));
-    const sentinels = await startSentinels(first);
-    stage.atEnd(sentinels.stop);
-    await sentinels.whenReady(1);
+    const { sentinels, primary: first, replica: second } = await openSentinelPair(stage);
     const env = { ...JOURNAL_TASKS, REDIS_URL: sentinels.url, CONCURRENCY: '2', BLOCK_MS: '60000' };
     const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
     const send = async (facts: ReturnType<typeof openQueueFacts>): Promise<string> =>

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { eventually } from './eventually.ts';
 import { freePort, type TestRedis } from './redis.ts';
+import type { Stage } from './stage.ts';
 
 /** What the Sentinels call the primary. */
 export const PRIMARY_NAME = 'tasks';
@@ -83,4 +84,35 @@ sentinel failover-timeout ${PRIMARY_NAME} 3000
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+export interface SentinelPair {
+  readonly sentinels: TestSentinels;
+  readonly primary: TestRedis;
+  readonly replica: TestRedis;
+}
+
+/** @param settings further options of redis.conf of both servers */
+export async function openSentinelPair(
+  stage: Stage,
+  settings: Record<string, string> = {},
+): Promise<SentinelPair> {
+  const all = { 'repl-diskless-sync-delay': '0', ...settings };
+  const [primary, replica] = await Promise.all([stage.redis(all), stage.redis(all)]);
+  await follow(replica, primary);
+  const sentinels = await startSentinels(primary);
+  stage.atEnd(sentinels.stop);
+  await sentinels.whenReady(1);
+  return { sentinels, primary, replica };
+}
+
+/** Makes `replica` a copy of `primary`, and waits until it has all of it. */
+export async function follow(replica: TestRedis, primary: TestRedis): Promise<void> {
+  await replica.client.call('REPLICAOF', '127.0.0.1', String(primary.port));
+  await whenCopied(replica);
+}
+
+/** Waits until `replica` has all of its primary. */
+export async function whenCopied(replica: TestRedis): Promise<void> {
+  await eventually(async () => (await replica.client.info('replication')).includes('master_link_status:up'));
 }
