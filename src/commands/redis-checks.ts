@@ -38,7 +38,7 @@ export async function checkRedis(url: string, env: Terminal['env']): Promise<Che
 function judge(health: RedisHealth): Check[] {
   const { appendOnly, maxmemoryPolicy, latencyMs, clockAheadMs, refused } = health;
   return [
-    versionCheck(health.version),
+    versionCheck(health),
     refused.length === 0
       ? ok('its user may run every command')
       : bad(`its user may not run ${refused.join(', ')}`, `${MANUAL}, has the permissions that are needed`),
@@ -64,18 +64,18 @@ function judge(health: RedisHealth): Check[] {
   ];
 }
 
-function versionCheck(version: string): Check {
+function versionCheck({ name, version }: RedisHealth): Check {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (version === '')
     return warn('its version is not known: its user may not run INFO', `${MANUAL}, has the permissions`);
-  if (major >= 7) return ok(`version ${version}`);
+  if (major >= 7) return ok(`${name} ${version}`);
   if (major === 6 && minor >= 2) {
     return warn(
-      `version ${version}: while memory is full, running tasks cannot be recorded`,
+      `${name} ${version}: while memory is full, running tasks cannot be recorded`,
       'use Redis 7.0 or later',
     );
   }
-  return bad(`version ${version} is too old`, 'use Redis 7.0 or later');
+  return bad(`${name} ${version} is too old`, 'use Redis 7.0 or later');
 }
 
 function memoryCheck({ usedMemoryBytes, maxmemoryBytes }: RedisHealth): Check {

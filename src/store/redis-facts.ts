@@ -5,6 +5,8 @@ import { ClusterClient } from './cluster.ts';
 import { throwStoreError } from './store-error.ts';
 
 export interface RedisFacts {
+  /** Which of them it is: `Redis`, or `Valkey`, which as `redis_version` names the Redis that it is like. */
+  readonly name: string;
   /** Major, minor and patch; empty, as all that follows but the last two is empty or 0, when this user may not ask for it. */
   readonly version: string;
   readonly role: string;
@@ -39,6 +41,7 @@ export async function lookAtRedis(client: Redis): Promise<RedisFacts> {
   const sum = (read: (one: RedisFacts) => number): number => all.reduce((total, one) => total + read(one), 0);
   const ahead = all.map(({ clockAheadMs }) => clockAheadMs);
   return {
+    name: first.name,
     version: all.map(({ version }) => version).toSorted()[0] ?? '',
     role: 'cluster',
     uptimeSeconds: Math.min(...all.map(({ uptimeSeconds }) => uptimeSeconds)),
@@ -71,8 +74,10 @@ async function lookAtServer(client: Redis): Promise<RedisFacts> {
     rounds.push({ ms, aheadMs: Number(seconds) * 1_000 + Number(micros) / 1_000 - (Date.now() - ms / 2) });
   }
   const median = rounds.toSorted((a, b) => a.ms - b.ms)[Math.floor(LOOKS / 2)];
+  const valkey = read('valkey_version');
   return {
-    version: read('redis_version'),
+    name: valkey === '' ? 'Redis' : 'Valkey',
+    version: valkey || read('redis_version'),
     role: read('role'),
     uptimeSeconds: count('uptime_in_seconds'),
     maxmemoryPolicy: read('maxmemory_policy'),

@@ -341,7 +341,7 @@ export interface System {
     readonly memoryBytes: number;
   };
   readonly fault?: string;
-  readonly redis: Readonly<Record<'version' | 'role' | 'maxmemoryPolicy', string>> &
+  readonly redis: Readonly<Record<'name' | 'version' | 'role' | 'maxmemoryPolicy', string>> &
     Readonly<Record<'appendOnly' | 'isSaved', boolean>> &
     Readonly<
       Record<

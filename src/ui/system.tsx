@@ -107,7 +107,10 @@ function RedisCard({ redis }: { readonly redis: System['redis'] }) {
       </>
     );
   return (
-    <Card title="Redis" aside={<Chip state="plain">{redis.version === '' ? 'unknown' : redis.version}</Chip>}>
+    <Card
+      title={redis.name}
+      aside={<Chip state="plain">{redis.version === '' ? 'unknown' : redis.version}</Chip>}
+    >
       <Facts
         of={[
           ['Answers in', toFine(redis.latencyMs)],

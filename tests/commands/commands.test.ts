@@ -254,7 +254,7 @@ test('doctor looks at Redis as well, and says how to mend it', async () => {
   await server.empty();
   const { client, url } = server.redis();
   const sound = await popfleet(`doctor --redis-url ${url}`);
-  expect(sound.stdout).toMatch(/^ok\tredis\tversion \d/m);
+  expect(sound.stdout).toMatch(/^ok\tredis\t(?:Redis|Valkey) \d/m);
   expect(sound.stdout).toMatch(/^ok\tserver\t/m);
   await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
   const sick = await popfleet(`doctor --redis-url ${url} --json`);

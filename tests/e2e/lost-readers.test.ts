@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createLineWriter } from '../../src/standard-streams.ts';
 import { BARE_ENV } from '../support/bare-env.ts';
+import { redisPids } from '../support/embedded.ts';
 import { eventually } from '../support/eventually.ts';
 import { expectBelow, msOf } from '../support/expect-below.ts';
 import { endAll, type RoleProcess, spawnRole, startRole } from '../support/fleet.ts';
@@ -100,13 +101,7 @@ it.runIf(process.platform === 'linux')('case 48: the terminal goes away', async 
     runningProcesses().flatMap(({ pid, env, cwd }) =>
       (env.includes(`DATA_DIR=${data}`) || cwd.startsWith(data)) && pid !== terminal.pid ? [pid] : [],
     );
-  await eventually(
-    () =>
-      runningProcesses().some(
-        ({ command: line }) => line.startsWith('redis-server') && line.includes(`${data}/`),
-      ),
-    20_000,
-  );
+  await eventually(() => redisPids(`${data}/`).length > 0, 20_000);
   const pids = inside();
   terminal.kill('SIGKILL');
   await once(terminal, 'exit');

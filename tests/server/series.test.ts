@@ -169,6 +169,11 @@ test('the system is told without addresses, and to keys for all queues alone', a
     },
   ]);
   expect(Number((body['redis'] as Record<string, unknown>)['latencyMs'])).toBeGreaterThan(0);
+  // Valkey says of itself which Redis it is like, too.
+  const { name, version } = body['redis'] as { name: string; version: string };
+  const own = await redis().client.info('server');
+  expect(own).toContain(`\n${name.toLowerCase()}_version:${version}\r`);
+  expect(own.includes('valkey_version')).toBe(name === 'Valkey');
   expect(JSON.stringify(body)).not.toMatch(/redis:\/\/|\.sock/);
   expect((await ask('/v1/system', some)).status).toBe(403);
 });

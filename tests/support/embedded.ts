@@ -63,9 +63,9 @@ export async function stop(one: RoleProcess): Promise<number | string> {
 
 export const socket = (): string => join(cwd, '.popfleet', 'redis.sock');
 
-/** The Redis servers of a socket, whose path stands in their command line, and what watches them. */
+/** The Redis servers of a socket, whose path stands in their command line (behind a loader, with one), and what watches them. */
 export function redisPids(path = socket()): number[] {
-  return ofSocket(path, /^\S*(?:redis|valkey)-server /);
+  return ofSocket(path, /^(?!\/bin\/sh ).*\b(?:redis|valkey)-server /);
 }
 export function watcherPids(path = socket()): number[] {
   return ofSocket(path, /^\/bin\/sh /);

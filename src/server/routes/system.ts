@@ -25,6 +25,7 @@ const SystemSchema = v.object({
   fault: v.exactOptional(v.pipe(v.string(), v.description('why it takes no tasks now, as `/readyz` says'))),
   redis: v.pipe(
     v.object({
+      name: v.pipe(v.string(), v.description('`Redis` or `Valkey`')),
       version: v.string(),
       role: v.string(),
       uptimeSeconds: v.number(),
