@@ -76,9 +76,14 @@ export interface Batches {
     query?: { readonly limit?: number; readonly cursor?: string },
     options?: CallOptions,
   ): Promise<{ readonly items: readonly TaskRow[]; readonly next?: string }>;
-  /** A page, newest first. */
+  /** A page, newest first. `name`: those whose name begins so. A page may be short: `next` says that more follow. */
   list(
-    query?: { readonly limit?: number; readonly cursor?: string },
+    query?: {
+      readonly state?: BatchView['state'] | undefined;
+      readonly name?: string | undefined;
+      readonly limit?: number;
+      readonly cursor?: string;
+    },
     options?: CallOptions,
   ): Promise<{ readonly items: readonly BatchView[]; readonly next?: string }>;
 }

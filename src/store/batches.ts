@@ -8,6 +8,7 @@ import { failedMembers } from './failed-members.ts';
 import { createInspector } from './inspector.ts';
 import { homeOf, keyOf, nameOf, type Place, placeOf } from './keys.ts';
 import { writeLink } from './outbox.ts';
+import { type FoundRecords, readPage, type RecordPage } from './record-pages.ts';
 import { registerQueues } from './queue-names.ts';
 import type { ScriptArgument } from './script-call.ts';
 import { runScript, type ScriptName } from './scripts.ts';
@@ -54,6 +55,17 @@ interface BatchProgress {
 export interface BatchRecord {
   readonly plan: BatchPlan;
   readonly progress: BatchProgress;
+}
+
+export const BATCH_STATES = ['open', 'running', 'succeeded', 'dead', 'cancelled'] as const;
+export type BatchState = (typeof BATCH_STATES)[number];
+
+export function stateOfBatch(progress: BatchProgress): BatchState {
+  const { isClosed, pending, members, ended, dead, cancelled } = progress;
+  if (!isClosed) return 'open';
+  if (pending > 0 || ended < members) return 'running';
+  if (dead > 0) return 'dead';
+  return cancelled > 0 ? 'cancelled' : 'succeeded';
 }
 
 /** How many members each queue gets, in the order of their numbers. */
@@ -114,8 +126,8 @@ export interface Batches {
     limit: number,
     from: number,
   ): Promise<{ readonly numbers: readonly number[]; readonly next?: number }>;
-  /** Newest first. @param before id behind which the page begins */
-  list(queues: readonly string[], limit: number, before?: string): Promise<readonly BatchRecord[]>;
+  /** Newest first. */
+  list(queues: readonly string[], page: RecordPage<BatchState>): Promise<FoundRecords<BatchRecord>>;
 }
 
 /** The id of a member: of its batch and its number. */
@@ -209,21 +221,11 @@ export function createBatches(client: Redis, onAppended: (place: Place) => void 
       return found.find((record) => record !== undefined);
     },
     failed: (record, limit, from) => failedMembers(client, record, limit, from),
-    async list(queues, limit, before) {
-      const range = before === undefined ? '+' : `(${before}`;
-      const pages = await Promise.all(
-        queues.map(async (queue) => {
-          const order = keyOf(homeOf(queue), 'batch-order');
-          const ids = await client.zrevrangebylex(order, range, '-', 'LIMIT', 0, limit);
-          return ids.map((id) => ({ id, queue }));
-        }),
-      );
-      const newest = pages.flat().sort((one, other) => (one.id < other.id ? 1 : -1));
-      const records = await Promise.all(
-        newest.slice(0, limit).map(({ id, queue }) => readBatch(client, homeOf(queue), id)),
-      );
-      return records.filter((record) => record !== undefined);
-    },
+    list: (queues, page) =>
+      readPage<BatchState, BatchRecord>(client, 'batch-order', queues, page, async (all, state) => {
+        const records = await Promise.all(all.map(({ id, home }) => readBatch(client, home, id)));
+        return records.filter((one) => one && (state === undefined || stateOfBatch(one.progress) === state));
+      }),
   });
 }
 

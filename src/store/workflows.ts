@@ -6,6 +6,7 @@ import { TASK_ID_CHARS } from '../protocol/names.ts';
 import { endpointRulesOf, recordWebhooks } from './endpoint-rules.ts';
 import { homeOf, keyOf, type Place } from './keys.ts';
 import { acceptWaiting, type NeedPolicy, type WaitingTask } from './needs.ts';
+import { type FoundRecords, type Located, readPage, type RecordPage } from './record-pages.ts';
 import { registerQueues } from './queue-names.ts';
 import { type ScriptArgument } from './script-call.ts';
 import { readTasks } from './read-tasks.ts';
@@ -143,29 +144,8 @@ export interface Workflows {
   tasks(steps: readonly WorkflowStep[]): Promise<readonly TaskRecord[]>;
   find(id: string, queues: readonly string[]): Promise<WorkflowRecord | undefined>;
   /** Newest first. */
-  list(queues: readonly string[], page: WorkflowPage): Promise<FoundWorkflows>;
+  list(queues: readonly string[], page: RecordPage<WorkflowState>): Promise<FoundRecords<WorkflowRecord>>;
 }
-
-interface WorkflowPage {
-  /** Rows that it has at most. */
-  readonly limit: number;
-  /** Id behind which it begins. */
-  readonly before?: string | undefined;
-  /** In this state alone. */
-  readonly state?: WorkflowState | undefined;
-  /** Those whose name begins so, whatever the case. */
-  readonly name?: string | undefined;
-}
-
-interface FoundWorkflows {
-  readonly records: readonly WorkflowRecord[];
-  /** Id behind which the next page begins; `undefined` when nothing is left. A page may end early: so many are looked at at most. */
-  readonly next: string | undefined;
-}
-
-/** Workflows that one page looks at, at most. */
-const LOOKED_AT = 1_000;
-const LOOKED_AT_ONCE = 200;
 
 /**
  * @param client a connection of `openCommandConnection`
@@ -254,53 +234,12 @@ function readersOf(client: Redis): Pick<Workflows, 'findKey' | 'isCancelling' | 
       return found.find((record) => record !== undefined);
     },
 
-    async list(queues, { limit, before, state, name }) {
-      const records: WorkflowRecord[] = [];
-      const isFiltered = state !== undefined || name !== undefined;
-      let last = before;
-      for (let looked = 0; looked < LOOKED_AT; ) {
-        const some = await idsBehind(client, queues, last, isFiltered ? LOOKED_AT_ONCE : limit);
-        const wanted = state === undefined ? some : await inState(client, some, state);
-        const read = await Promise.all(wanted.map(({ id, home }) => readWorkflow(client, home, id)));
-        for (const record of read) {
-          if (!record || !isNamed(record, name)) continue;
-          records.push(record);
-          if (records.length === limit) return { records, next: record.plan.id };
-        }
-        looked += some.length;
-        last = some.at(-1)?.id;
-        if (last === undefined || some.length < (isFiltered ? LOOKED_AT_ONCE : limit))
-          return { records, next: undefined };
-      }
-      return { records, next: last };
-    },
+    list: (queues, page) =>
+      readPage<WorkflowState, WorkflowRecord>(client, 'workflow-order', queues, page, async (all, state) => {
+        const wanted = state === undefined ? all : await inState(client, all, state);
+        return Promise.all(wanted.map(({ id, home }) => readWorkflow(client, home, id)));
+      }),
   };
-}
-
-interface Located {
-  readonly id: string;
-  readonly home: Place;
-}
-
-/** Newest first. */
-async function idsBehind(
-  client: Redis,
-  queues: readonly string[],
-  before: string | undefined,
-  limit: number,
-): Promise<readonly Located[]> {
-  const range = before === undefined ? '+' : `(${before}`;
-  const found = await Promise.all(
-    queues.map(async (queue) => {
-      const home = homeOf(queue);
-      const ids = await client.zrevrangebylex(keyOf(home, 'workflow-order'), range, '-', 'LIMIT', 0, limit);
-      return ids.map((id) => ({ id, home }));
-    }),
-  );
-  return found
-    .flat()
-    .sort((one, other) => (one.id < other.id ? 1 : -1))
-    .slice(0, limit);
 }
 
 async function inState(
@@ -310,11 +249,6 @@ async function inState(
 ): Promise<readonly Located[]> {
   const texts = await Promise.all(all.map(({ id, home }) => client.hget(keyOf(home, 'workflow-states'), id)));
   return all.filter((_, at) => (parse(texts[at] ?? null) as WorkflowProgress | undefined)?.state === state);
-}
-
-function isNamed({ plan }: WorkflowRecord, name: string | undefined): boolean {
-  if (name === undefined) return true;
-  return plan.name?.toLowerCase().startsWith(name.toLowerCase()) ?? false;
 }
 
 /** `undefined`: there is none here, or another program has spoilt it. */

@@ -1,8 +1,17 @@
-// Batches, newest first, in pages.
+// Batches, newest first, filtered and in pages.
 
 import { NoRead } from './with-fleet.tsx';
 import { may } from './shared.ts';
 import { useResource } from './resource.ts';
+import {
+  type Conditions,
+  type FilteredList,
+  isFiltered,
+  linkToList,
+  queryOf,
+  readConditions,
+  RecordFilters,
+} from './record-filters.tsx';
 import { RecordCells, RecordList, SinceCells } from './records.tsx';
 import { linkTo, linkToBatch } from './place.ts';
 import { Chip, Code, Empty } from './parts.tsx';
@@ -12,6 +21,10 @@ import type { Items } from './api-types.d.ts';
 import type { Batch } from './api-batch-types.d.ts';
 
 const ROWS_A_PAGE = 50;
+const LIST: FilteredList = {
+  screen: 'batches',
+  states: ['open', 'running', 'succeeded', 'dead', 'cancelled'],
+};
 const EXAMPLE = `curl ${new URL('../v1/batches', import.meta.url).href} \\
   -H 'content-type: application/json' -d '{"name": "sums", "tasks": [
   {"type": "add", "input": {"one": 1, "two": 2}},
@@ -19,34 +32,50 @@ const EXAMPLE = `curl ${new URL('../v1/batches', import.meta.url).href} \\
 
 export function BatchesScreen({ query }: { readonly query: URLSearchParams }) {
   if (!may('read')) return <NoRead />;
+  const conditions = readConditions(query, LIST);
   return (
     <>
       <header class="screen-head">
         <h1>Batches</h1>
         <p class="muted">Tasks that are counted together, and what follows when all have ended.</p>
       </header>
-      <Rows cursor={query.get('cursor') ?? ''} />
+      <RecordFilters list={LIST} of={conditions} />
+      <Rows conditions={conditions} cursor={query.get('cursor') ?? ''} />
     </>
   );
 }
 
-function Rows({ cursor }: { readonly cursor: string }) {
-  const query = new URLSearchParams({ limit: String(ROWS_A_PAGE), ...(cursor === '' ? {} : { cursor }) });
-  const page = useResource<Items<Batch>>(`batches?${query.toString()}`, 2);
+function Rows({ conditions, cursor }: { readonly conditions: Conditions; readonly cursor: string }) {
+  const page = useResource<Items<Batch>>(`batches?${queryOf(conditions, cursor, ROWS_A_PAGE)}`, 2);
   return (
     <RecordList
       page={page}
       label="Batches"
       heads={['State', 'Batch', '-Progress', '#Tasks', '#Dead', '#Cancelled', 'Accepted', 'Took', 'Queue']}
-      nothing={() => <Nothing isFirst={cursor === ''} />}
-      first={cursor === '' ? undefined : linkTo(['batches'])}
-      linkToNext={(next) => linkTo(['batches'], { cursor: next })}
+      nothing={(isLast) => <Nothing conditions={conditions} isFirst={cursor === ''} isLast={isLast} />}
+      first={cursor === '' ? undefined : linkToList(LIST, conditions)}
+      linkToNext={(next) => linkToList(LIST, conditions, next)}
       Row={Row}
     />
   );
 }
 
-function Nothing({ isFirst }: { readonly isFirst: boolean }) {
+function Nothing({
+  conditions,
+  isFirst,
+  isLast,
+}: {
+  readonly conditions: Conditions;
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
+}) {
+  if (isFiltered(conditions)) {
+    return (
+      <Empty title={isLast ? 'No batch matches' : 'None of those that were looked at matches'}>
+        <a href={linkTo(['batches'])}>Clear the filter</a>
+      </Empty>
+    );
+  }
   if (!isFirst) return <Empty title="There are no older ones" />;
   return (
     <>

@@ -2,93 +2,66 @@
 
 import type { Items } from './api-types.d.ts';
 import type { WorkflowRow } from './api-workflow-types.d.ts';
-import { Choice } from './choice.tsx';
 import { toDuration } from './format.ts';
 import { serverNow } from './api.ts';
 import { Chip, Code, Empty } from './parts.tsx';
-import { go, linkTo, linkToWorkflow } from './place.ts';
+import { linkTo, linkToWorkflow } from './place.ts';
+import {
+  type Conditions,
+  type FilteredList,
+  isFiltered,
+  linkToList,
+  queryOf,
+  readConditions,
+  RecordFilters,
+} from './record-filters.tsx';
 import { RecordCells, RecordList, SinceCells } from './records.tsx';
 import { useResource } from './resource.ts';
 import { may } from './shared.ts';
 import { NoRead } from './with-fleet.tsx';
 
 const ROWS_A_PAGE = 50;
-const STATES = ['accepting', 'running', 'succeeded', 'dead', 'cancelled'];
+const LIST: FilteredList = {
+  screen: 'workflows',
+  states: ['accepting', 'running', 'succeeded', 'dead', 'cancelled'],
+};
 const EXAMPLE = `curl ${new URL('../v1/workflows', import.meta.url).href} \\
   -H 'content-type: application/json' -d '{"name": "sums", "tasks": {
   "first": {"type": "add", "input": {"one": 1, "two": 2}},
   "second": {"type": "add", "input": {"one": {"$from": "first"}, "two": 5}, "needs": ["first"]}}}'`;
 
-interface Conditions {
-  readonly state: string;
-  readonly name: string;
-}
-
 export function WorkflowsScreen({ query }: { readonly query: URLSearchParams }) {
   if (!may('read')) return <NoRead />;
-  const state = query.get('state') ?? '';
-  const conditions = { state: STATES.includes(state) ? state : '', name: query.get('name') ?? '' };
+  const conditions = readConditions(query, LIST);
   return (
     <>
       <header class="screen-head">
         <h1>Workflows</h1>
         <p class="muted">Tasks that need each other, sent as one.</p>
       </header>
-      <Filters of={conditions} />
+      <RecordFilters list={LIST} of={conditions} />
       <Rows conditions={conditions} cursor={query.get('cursor') ?? ''} />
     </>
   );
 }
 
-function linkToList(conditions: Conditions, cursor?: string): string {
-  return linkTo(['workflows'], { ...conditions, cursor });
-}
-
-function Filters({ of }: { readonly of: Conditions }) {
-  return (
-    <form class="filters" aria-label="Filter" onSubmit={(event) => event.preventDefault()}>
-      <Choice
-        label="State"
-        value={of.state}
-        choices={['', ...STATES]}
-        empty="any"
-        set={(state) => go(linkToList({ ...of, state }))}
-      />
-      <label>
-        Name
-        <input
-          id="workflow-name"
-          type="search"
-          placeholder="begins with…"
-          autocomplete="off"
-          spellcheck={false}
-          value={of.name}
-          onChange={({ currentTarget }) => go(linkToList({ ...of, name: currentTarget.value.trim() }))}
-        />
-      </label>
-    </form>
-  );
-}
-
 function Rows({ conditions, cursor }: { readonly conditions: Conditions; readonly cursor: string }) {
-  const given = { ...conditions, cursor, limit: String(ROWS_A_PAGE) };
-  const query = new URLSearchParams(Object.entries(given).filter(([, value]) => value !== ''));
-  const page = useResource<Items<WorkflowRow>>(`workflows?${query.toString()}`, 2);
+  const page = useResource<Items<WorkflowRow>>(`workflows?${queryOf(conditions, cursor, ROWS_A_PAGE)}`, 2);
   return (
     <RecordList
       page={page}
       label="Workflows"
       heads={['State', 'Workflow', '-Progress', '#Steps', '#Dead', '#Try', 'Accepted', 'Took', 'Queue']}
       nothing={(isLast) => <Nothing conditions={conditions} isLast={isLast} />}
-      first={cursor === '' ? undefined : linkToList(conditions)}
-      linkToNext={(next) => linkToList(conditions, next)}
+      first={cursor === '' ? undefined : linkToList(LIST, conditions)}
+      linkToNext={(next) => linkToList(LIST, conditions, next)}
       Row={Row}
     />
   );
 }
 
 function Nothing({ conditions, isLast }: { readonly conditions: Conditions; readonly isLast: boolean }) {
-  if (conditions.state !== '' || conditions.name !== '') {
+  if (isFiltered(conditions)) {
     return (
       <Empty title={isLast ? 'No workflow matches' : 'None of those that were looked at matches'}>
         <a href={linkTo(['workflows'])}>Clear the filter</a>

@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { compact } from '../protocol/compact.ts';
 import { toOptionalTime, toTime } from '../protocol/time-text.ts';
-import type { BatchRecord } from '../store/batches.ts';
+import { BATCH_STATES, type BatchRecord, stateOfBatch } from '../store/batches.ts';
 import { named } from './component.ts';
 
 const Time = v.pipe(v.string(), v.isoTimestamp());
@@ -15,7 +15,7 @@ export const BatchViewSchema = named(
     id: v.string(),
     name: v.exactOptional(v.string()),
     state: v.pipe(
-      v.picklist(['open', 'running', 'succeeded', 'dead', 'cancelled']),
+      v.picklist(BATCH_STATES),
       v.description(
         '`open`: it takes tasks; `running`: it is closed, and not all have ended; `dead`, `cancelled`: all have, and one at least is',
       ),
@@ -50,7 +50,7 @@ export function toBatchView({ plan, progress }: BatchRecord, basePath: string): 
   return compact<BatchView>({
     id: plan.id,
     name: plan.name,
-    state: stateOf(progress),
+    state: stateOfBatch(progress),
     queue: plan.home,
     counts: { members, pending, ended, succeeded, dead, cancelled },
     success: plan.success,
@@ -59,18 +59,4 @@ export function toBatchView({ plan, progress }: BatchRecord, basePath: string): 
     endedAt: toOptionalTime(progress.endedAt),
     links: { self: `${basePath}/v1/batches/${plan.id}` },
   });
-}
-
-function stateOf({
-  isClosed,
-  pending,
-  members,
-  ended,
-  dead,
-  cancelled,
-}: BatchRecord['progress']): BatchView['state'] {
-  if (!isClosed) return 'open';
-  if (pending > 0 || ended < members) return 'running';
-  if (dead > 0) return 'dead';
-  return cancelled > 0 ? 'cancelled' : 'succeeded';
 }

@@ -231,5 +231,11 @@ test('the library and the client open, fill and close batches', async () => {
   expect(await batches.close(id)).toMatchObject({ id, name: 'of the client' });
   expect(await ended(id)).toMatchObject({ state: 'succeeded' });
   expect((await batches.list({ limit: 1 })).items).toMatchObject([{ id }]);
+  const named = { name: 'OF the' };
+  expect((await batches.list({ ...named, state: 'succeeded' })).items).toMatchObject([{ id }]);
+  expect((await batches.list({ ...named, state: 'open' })).items).toEqual([]);
+  expect((await batches.list({ name: 'the client' })).items).toEqual([]);
+  expect((await batches.list({ state: 'succeeded', limit: 1 })).next).toBe(id);
+  await expect(batches.list({ state: 'gone' as 'open' })).rejects.toMatchObject({ code: 'invalid-query' });
   expect(await batches.get(id)).toMatchObject({ counts: { succeeded: 1 } });
 });

@@ -93,7 +93,12 @@ describe.skipIf(!hasBrowser)('batches', () => {
     await page().keyboard.press('g');
     await page().keyboard.press('b');
     await page().getByRole('heading', { level: 1, name: 'Batches' }).waitFor();
+    await page().getByLabel('State').selectOption('succeeded');
+    await page().getByText('No batch matches').waitFor();
+    await page().getByLabel('State').selectOption('open');
     await page().getByRole('link', { name: 'letters', exact: true }).waitFor();
+    expect(new URL(page().url()).hash).toBe('#/batches?state=open');
+    await page().locator('#main').focus();
     await page().keyboard.press('j');
     await page().keyboard.press('Enter');
     await page()

@@ -144,7 +144,7 @@ export const BATCH_BRANCHES: Readonly<Record<string, (client: Redis) => Promise<
     await countEnds(client, QUEUE, [{ batch: whole.id, number: 0, latest: 1, state: 'cancelled' }]);
     for (let at = 0; at < 6; at += 1) await batches.open(planOf(), 'd', {}, []);
     // The first is forgotten.
-    expect(await batches.list([QUEUE], 100)).toHaveLength(8);
+    expect((await batches.list([QUEUE], { limit: 100 })).records).toHaveLength(8);
     await clock.advance(6_000);
     await sweepAll();
     await drain();

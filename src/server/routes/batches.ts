@@ -7,7 +7,7 @@ import { BatchSchema } from '../../protocol/batch.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { readTaskId } from '../../protocol/task-id.ts';
 import { noList, validate } from '../../protocol/validate.ts';
-import { type BatchRecord, memberId } from '../../store/batches.ts';
+import { BATCH_STATES, type BatchRecord, memberId } from '../../store/batches.ts';
 import { BatchViewSchema, toBatchView } from '../../views/batch-view.ts';
 import { named, refTo } from '../../views/component.ts';
 import { TaskRowSchema, toTaskRow } from '../../views/task-view.ts';
@@ -38,6 +38,8 @@ import { senderOf } from '../sender.ts';
 import { BATCH_BODIES, ITEM_LIMITS, readBatchItems } from './batch.ts';
 
 const listEntries = {
+  state: v.optional(v.picklist(BATCH_STATES, `must be one of ${BATCH_STATES.join(', ')}`)),
+  name: v.optional(v.pipe(v.string(), v.description('Those whose name begins so, whatever the case.'))),
   limit: pageLimit('Batches'),
   cursor: v.optional(v.pipe(v.string(), v.uuid('must be what `next` of a page said'))),
 };
@@ -106,11 +108,10 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
       return answerMade(c, body, isReplayed, durabilityHeader(sent.tasks, sent.verdicts));
     }),
     route('GET', '/v1/batches', LIST, async (c) => {
-      const { limit = ROWS_A_PAGE, cursor } = readQuery(c, listEntries);
+      const { limit = ROWS_A_PAGE, cursor, state, name } = readQuery(c, listEntries);
       const queues = await visibleQueues(inspector, c.get('caller'));
-      const records = await batches.list(queues, limit, cursor);
+      const { records, next } = await batches.list(queues, { limit, before: cursor, state, name });
       const items = records.map((record) => toBatchView(record, c.get('basePath')));
-      const next = records.length < limit ? undefined : records.at(-1)?.plan.id;
       return answer(c, 200, next === undefined ? { items } : { items, next });
     }),
     route('GET', '/v1/batches/:batch', GET_ONE, async (c) =>
@@ -185,6 +186,8 @@ const LIST: Operation = {
   id: 'listBatches',
   tag: 'batches',
   summary: 'Batches, newest first',
+  description:
+    'A page may have fewer rows than `limit` although more follow: go on with `next` as long as there is one.',
   scope: 'read',
   query: listEntries,
   answers: {
