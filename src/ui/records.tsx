@@ -1,54 +1,11 @@
-// What the screens of workflows and batches share: records of tasks that belong together.
+// What workflows and batches have in common where they are shown.
 
 import type { ComponentChildren } from 'preact';
 import type { Problem } from './api.ts';
-import type { Items } from './api-types.d.ts';
 import { toCount, toShortId } from './format.ts';
-import { Pages } from './pages.tsx';
-import { Card, Chip, Pending, Table, Time } from './parts.tsx';
+import { Card, Chip, Time } from './parts.tsx';
 import { linkToQueue } from './place.ts';
-import type { Resource } from './resource.ts';
 import { Shares } from './shares.tsx';
-
-/** A page of them. */
-export function RecordList<T extends { readonly id: string }>({
-  page,
-  label,
-  heads,
-  nothing,
-  first,
-  linkToNext,
-  Row,
-}: {
-  readonly page: Resource<Items<T>>;
-  readonly label: string;
-  readonly heads: readonly string[];
-  /** What an empty page shows. @param isLast whether no other one follows */
-  readonly nothing: (isLast: boolean) => ComponentChildren;
-  /** Leads to the first page, unless this is it. */
-  readonly first: string | undefined;
-  readonly linkToNext: (cursor: string) => string;
-  readonly Row: (props: { readonly row: T }) => ComponentChildren;
-}) {
-  const { data, problem } = page;
-  if (data === undefined) return <Pending of={page} />;
-  const { items, next } = data;
-  return (
-    <Card>
-      {problem ? <p class="stale">These rows may be old: {problem.title}</p> : undefined}
-      {items.length === 0 ? (
-        nothing(next === undefined)
-      ) : (
-        <Table label={label} heads={heads}>
-          {items.map((row) => (
-            <Row key={row.id} row={row} />
-          ))}
-        </Table>
-      )}
-      <Pages first={first} next={next === undefined ? undefined : linkToNext(next)} />
-    </Card>
-  );
-}
 
 interface Named {
   readonly id: string;
