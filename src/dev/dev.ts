@@ -53,7 +53,7 @@ async function develop(variables: NodeJS.ProcessEnv, config: Config): Promise<nu
   const ending = createEnding({ log, stopWithinMs: config.shutdownGraceMs + STOP_MARGIN_MS });
   const redis = config.redisUrl === undefined ? createEmbeddedRedis(config.dataDir, log) : undefined;
   await redis?.start();
-  const fleet = createFleet({ ...variables, REDIS_URL: config.redisUrl ?? redis?.socket }, log);
+  const fleet = createFleet({ ...variables, REDIS_URL: config.redisUrl ?? redis?.socket }, log, ending.fail);
   const watcher = watchSources(config.dataDir, (file) => {
     log.info({ file }, 'a file has changed: loading the task modules anew');
     fleet.reload();
@@ -97,12 +97,14 @@ interface Fleet extends Pick<Service, 'stop'> {
   reload(): void;
 }
 
-function createFleet(variables: NodeJS.ProcessEnv, log: Log): Fleet {
+/** @param fail ends the program: what keeps the server from its first start is in no file that is watched, such as a port that is taken */
+function createFleet(variables: NodeJS.ProcessEnv, log: Log, fail: () => void): Fleet {
   const oneAtATime = createSerial();
   /** All that have not ended, those that are being replaced included. */
   const alive = new Set<RoleProcess>();
   const current: { server?: RoleProcess; worker?: RoleProcess } = {};
   let port = variables['PORT'];
+  let wasUp = false;
   let failures = 0;
   const stopping = new AbortController();
 
@@ -155,13 +157,19 @@ function createFleet(variables: NodeJS.ProcessEnv, log: Log): Fleet {
       next = start('server');
       up = await next.up;
     }
-    if ('exitCode' in up) return;
+    if ('exitCode' in up) {
+      if (stopping.signal.aborted) return;
+      if (wasUp) log.warn('the server waits for a change');
+      else fail();
+      return;
+    }
     current.server = next;
     failures = 0;
-    if (up.url !== undefined && port !== new URL(up.url).port) {
-      port = new URL(up.url).port;
-      greet(up.url);
-    }
+    if (wasUp || up.url === undefined) return;
+    wasUp = true;
+    // A port that was chosen freely is that of each server after this one.
+    port = new URL(up.url).port;
+    greet(up.url);
   }
 
   function reload(): void {

@@ -18,10 +18,11 @@ export const hello = defineTask({
   },
 });
 `;
-const NEXT = `Made ${MODULE}, and the script "dev" in package.json. Next:
+const DEV = 'popfleet dev';
+/** @param made what was made @param steps commands that come before the request */
+const next = (made: string, steps: readonly string[]): string => `Made ${made}. Next:
 
-  npm run dev
-  curl 'http://127.0.0.1:3000/v1/tasks?wait=10' -H 'content-type: application/json' -d '{"type":"hello","input":{"name":"you"}}'
+${steps.map((step) => `  ${step}\n`).join('')}  curl 'http://127.0.0.1:3000/v1/tasks?wait=10' -H 'content-type: application/json' -d '{"type":"hello","input":{"name":"you"}}'
 
 A change of ${MODULE} is loaded while it runs.
 `;
@@ -39,13 +40,13 @@ export function init(folder: string): string {
   }
   const path = join(folder, 'package.json');
   const before: Package = readPackage(path) ?? { name: nameOf(folder), private: true, type: 'module' };
-  const scripts = { dev: 'popfleet dev', ...before.scripts };
   writeFileSync(module, TASKS);
-  writeFileSync(path, `${JSON.stringify({ ...before, scripts }, null, 2)}\n`);
   const known = { ...before.dependencies, ...before.devDependencies };
-  return Object.hasOwn(known, 'popfleet')
-    ? NEXT
-    : NEXT.replace('  npm run', '  npm install popfleet\n  npm run');
+  const install = Object.hasOwn(known, 'popfleet') ? [] : ['npm install popfleet'];
+  // The script of a web application stays what it is.
+  if (before.scripts?.['dev'] !== undefined) return next(MODULE, [...install, `npx ${DEV}`]);
+  writeFileSync(path, `${JSON.stringify({ ...before, scripts: { dev: DEV, ...before.scripts } }, null, 2)}\n`);
+  return next(`${MODULE}, and the script "dev" in package.json`, [...install, 'npm run dev']);
 }
 
 interface Package {

@@ -174,10 +174,11 @@ test('init leaves what is there as it is, and says what to do; dev without a mod
     /^there is no task module here: name one with --tasks, or make one with popfleet init/,
   );
   const own = { name: 'shop', type: 'commonjs', scripts: { dev: 'vite', test: 'vitest' } };
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ ...own, dependencies: { popfleet: '1' } }));
+  const text = JSON.stringify({ ...own, dependencies: { popfleet: '1' } });
+  await writeFile(join(folder, 'package.json'), text);
   const { stdout } = await popfleet(folder, 'init');
-  expect(stdout).not.toContain('npm install');
-  expect(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))).toMatchObject(own);
+  expect(stdout).toMatch(/^Made tasks\.ts\. Next:\n\n {2}npx popfleet dev\n {2}curl /);
+  expect(await readFile(join(folder, 'package.json'), 'utf8')).toBe(text);
   const again = await popfleet(folder, 'init');
   expect([again.code, again.stderr]).toEqual([1, 'there is a tasks.ts here already: popfleet dev runs it\n']);
   await rm(join(folder, 'tasks.ts'));
@@ -187,7 +188,7 @@ test('init leaves what is there as it is, and says what to do; dev without a mod
 });
 
 test(
-  'dev ends in order when it is asked to; when it is killed, what it has started ends',
+  'dev ends when its port is taken, and in order when it is asked to; when it is killed, what it has started ends',
   async () => {
     const folder = await makeFolder();
     await popfleet(folder, 'init');
@@ -197,9 +198,17 @@ test(
     });
     const asked = dev(folder, process.execPath, cli, 'dev');
     await eventually(() => asked.url() !== '', 60_000);
+    const { port } = new URL(asked.url());
+    const other = await makeFolder();
+    await popfleet(other, 'init');
+    const refused = await popfleet(other, 'dev', '--port', port);
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining(`another program listens on port ${port} of 127.0.0.1: stop it, or set PORT`),
+    ]);
     asked.child.kill('SIGTERM');
     expect(await once(asked.child, 'exit')).toEqual([0, null]);
-    const developer = dev(folder, process.execPath, cli, 'dev');
+    const developer = dev(folder, process.execPath, cli, 'dev', '--port', port);
     await eventually(() => developer.url() !== '', 60_000);
     developer.child.kill('SIGKILL');
     await eventually(
