@@ -45,7 +45,10 @@ export function init(folder: string): string {
   const install = Object.hasOwn(known, 'popfleet') ? [] : ['npm install popfleet'];
   // The script of a web application stays what it is.
   if (before.scripts?.['dev'] !== undefined) return next(MODULE, [...install, `npx ${DEV}`]);
-  writeFileSync(path, `${JSON.stringify({ ...before, scripts: { dev: DEV, ...before.scripts } }, null, 2)}\n`);
+  writeFileSync(
+    path,
+    `${JSON.stringify({ ...before, scripts: { dev: DEV, ...before.scripts } }, null, 2)}\n`,
+  );
   return next(`${MODULE}, and the script "dev" in package.json`, [...install, 'npm run dev']);
 }
 

@@ -5,6 +5,7 @@ import { PopfleetError } from '../protocol/errors.ts';
 import type { Cause } from '../protocol/message.ts';
 import { TASK_TYPE } from '../protocol/names.ts';
 import { type CallInput, DefaultsSchema, type TaskDefaults } from '../protocol/options.ts';
+import { detailOf } from '../protocol/validate.ts';
 import { faultOfSchema, type InputSchema } from './input-schema.ts';
 
 /** What a handler gets beside its input: facts of its task, and ways to report while it runs. */
@@ -158,7 +159,7 @@ const DEFINED = Symbol.for('popfleet.task');
 export function defineTask<Input, Output, Sent, Type extends string = string>(
   definition: TaskDefinition<Input, Output, Sent, Type>,
 ): TaskDefinition<Input, Output, Sent, Type> {
-  const fault = faultOf(definition ?? {});
+  const fault = faultOf(definition ?? {}) ?? misplacedOption(definition);
   if (fault) throw new PopfleetError('bad-definition', fault);
   const { type, input, defaults, runIn, search } = definition;
   // Read one by one, and `run` bound to the definition: a class instance may have them on its prototype.
@@ -176,6 +177,13 @@ export function defineTask<Input, Output, Sent, Type extends string = string>(
 /** True for what `defineTask` made. */
 export function isTaskDefinition(value: unknown): value is TaskDefinition {
   return typeof value === 'object' && value !== null && DEFINED in value;
+}
+
+/** An option beside `defaults` would mean nothing, and nobody would see that. */
+function misplacedOption(definition: { readonly type: string }): string | undefined {
+  const misplaced = Object.keys(DefaultsSchema.entries).find((option) => Object.hasOwn(definition, option));
+  if (misplaced === undefined) return undefined;
+  return `${misplaced} of task "${definition.type}" belongs into its defaults: defaults: { ${misplaced}: … }`;
 }
 
 function faultOf({
@@ -201,5 +209,6 @@ function faultOf({
   const parsed = v.safeParse(v.optional(DefaultsSchema), defaults);
   if (parsed.success) return undefined;
   const [issue] = parsed.issues;
-  return `the defaults of task "${type}" are not valid: ${v.getDotPath(issue) ?? 'they'}: ${issue.message}`;
+  const at = v.getDotPath(issue) ?? 'they';
+  return `the defaults of task "${type}" are not valid: ${at}: ${detailOf(DefaultsSchema, issue)}`;
 }

@@ -45,7 +45,10 @@ export function faultOfSchema(schema: unknown): string | undefined {
     typeof standard.validate === 'function' &&
     'version' in standard &&
     standard.version === 1;
-  if (!isSchema) return 'a schema of valibot, zod, arktype or another library that follows Standard Schema';
+  if (!isSchema) {
+    const none = schema === undefined ? '; v.object({}) for a task that takes nothing' : '';
+    return `a schema of valibot, zod, arktype or another library that follows Standard Schema${none}`;
+  }
   // A schema of valibot has a flag for it; of others a promise shows only when they validate.
   if (isHolder && 'async' in schema && schema.async === true) return NO_AWAIT;
   return undefined;

@@ -31,7 +31,7 @@ test.each(['a', 'resize-image', 'mail.send_2', 'x'.repeat(64)])('the type %s is 
   expect(defineTask({ type, input, run }).type).toBe(type);
 });
 
-test.each<[string, unknown, string]>([
+test.each<[string, unknown, string | RegExp]>([
   ['nothing', undefined, 'the task type undefined must match'],
   ['no type', { input, run }, 'the task type undefined must match'],
   ['an empty type', { type: '', input, run }, 'the task type "" must match'],
@@ -42,7 +42,11 @@ test.each<[string, unknown, string]>([
   ['65 characters', { type: 'x'.repeat(65), input, run }, 'must match'],
   ['a line end', { type: 'add\n', input, run }, 'must match'],
   ['a type that is no text', { type: ['add'], input, run }, 'must match'],
-  ['no input', { type: 'a', run }, 'the input of task "a" must be a schema of valibot, zod'],
+  [
+    'no input',
+    { type: 'a', run },
+    /^the input of task "a" must be a schema of valibot, zod.*v\.object\(\{\}\)/,
+  ],
   [
     'an input that is no schema',
     { type: 'a', input: { one: 'number' }, run },
@@ -58,6 +62,16 @@ test.each<[string, unknown, string]>([
     'a place that is none',
     { type: 'a', input, run, runIn: 'main' },
     "runIn of task \"a\" must be 'thread' or 'inline'",
+  ],
+  [
+    'an option beside its defaults',
+    { type: 'a', input, run, maxAttempts: 5 },
+    'maxAttempts of task "a" belongs into its defaults: defaults: { maxAttempts: … }',
+  ],
+  [
+    'an option that there is not',
+    { type: 'a', input, run, defaults: { timeout: 5 } },
+    'the defaults of task "a" are not valid: timeout: is an unknown field (timeoutMs?)',
   ],
   ['a run that is no function', { type: 'a', input, run: 'x' }, 'task "a" needs a function "run"'],
 ])('a faulty definition is refused with what is wrong: %s', (_, definition, message) => {
