@@ -124,11 +124,11 @@ export function createTransport(settings: TransportSettings): Transport {
 }
 
 function rootOf(url: string | URL): string {
-  const { protocol, href, search, hash } = new URL(url);
-  if ((protocol !== 'http:' && protocol !== 'https:') || search !== '' || hash !== '') {
+  const root = URL.canParse(String(url)) ? new URL(url) : undefined;
+  if (!root || !/^https?:$/.test(root.protocol) || root.search !== '' || root.hash !== '') {
     throw new TypeError('url must be an http or https address, such as http://127.0.0.1:3000');
   }
-  return href.replace(/\/+$/, '');
+  return root.href.replace(/\/+$/, '');
 }
 
 function queryOf(query: ApiRequest['query'] = {}): string {

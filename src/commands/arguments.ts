@@ -21,6 +21,12 @@ export function duration(text: string): number {
   return Math.round(Number(number) * (UNITS.get(unit) ?? 1_000));
 }
 
+/** As `duration` reads it: a whole number of the largest unit that fits. */
+export function durationText(ms: number): string {
+  const fitting = [...UNITS].findLast(([, size]) => ms % size === 0);
+  return fitting === undefined ? `${ms}ms` : `${ms / fitting[1]}${fitting[0]}`;
+}
+
 /** A moment: RFC 3339, a date, or how long ago (`1h`, `2d`). @returns RFC 3339 */
 export function moment(text: string): string {
   const isDate = /^\d{4}-\d\d-\d\d(?:T.*)?$/.test(text);

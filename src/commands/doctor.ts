@@ -83,10 +83,12 @@ async function checkServer({ client, connection, signal }: Session): Promise<Che
 async function checkKey({ client, connection, signal }: Session): Promise<Check[]> {
   try {
     const { key, scopes, queues } = await client.fleet.caller(signal);
-    const whom =
-      key === undefined ? 'the server asks for no key' : `the key ${key} from ${connection.key?.from}`;
     const where = queues ? ` in ${queues.join(', ')}` : '';
-    return [{ name: 'key', level: 'ok', text: `${whom} may ${scopes.join(', ')}${where}` }];
+    const text =
+      key === undefined
+        ? 'the server asks for none'
+        : `${key} from ${connection.key?.from} may ${scopes.join(', ')}${where}`;
+    return [{ name: 'key', level: 'ok', text }];
   } catch (error) {
     if (!(error instanceof ApiError) || (error.status !== 401 && error.status !== 403)) throw error;
     const text = connection.key

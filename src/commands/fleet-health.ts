@@ -39,14 +39,14 @@ export function findingsOfQueue(view: QueueView): Finding[] {
   if (waiting > 0 && workers === 0) {
     findings.push({
       level: 'bad',
-      text: `${queue}: ${waiting} tasks are ready, and no worker serves it`,
+      text: `${queue}: ${waiting} ready, and no worker serves it`,
       fix: `popfleet worker --queues ${queue}`,
     });
   }
   if (paused) {
     findings.push({
       level: 'warn',
-      text: `${queue} is paused${waiting > 0 ? `, ${waiting} tasks wait` : ''}`,
+      text: `${queue} is paused${waiting > 0 ? `, ${waiting} ready` : ''}`,
       fix: `popfleet queue resume ${queue}`,
     });
   }

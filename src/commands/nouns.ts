@@ -186,7 +186,10 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
 /** Adds the nouns to the program. What stands behind them is added by `loadNoun`, before a command is parsed. */
 export function addNouns(program: Command): void {
   for (const [name, { description, alias }] of NOUNS) {
-    const command = program.command(name).description(description);
+    const command = program
+      .command(name)
+      .description(description)
+      .showHelpAfterError(`See: popfleet ${name} --help`);
     if (alias !== undefined) command.alias(alias);
   }
 }

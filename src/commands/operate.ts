@@ -2,7 +2,6 @@
 
 import { isOver } from '../client/operations.ts';
 import type { OperationRequest, OperationView } from '../client/shapes.ts';
-import { createProgress } from '../load/progress.ts';
 import { EXIT } from './exit-code.ts';
 import type { Session } from './verb.ts';
 
@@ -68,6 +67,7 @@ export async function watchOperation(
 ): Promise<number> {
   const { client, terminal, signal } = session;
   if (isOver(operation)) return report(session, operation);
+  const { createProgress } = await import('../load/progress.ts');
   const progress = createProgress(terminal.stderr, () => performance.now());
   let isShown = false;
   try {

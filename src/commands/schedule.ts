@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { ScheduledWorkflow, ScheduleInput, ScheduleView } from '../client/schedule-shapes.ts';
-import { duration } from './arguments.ts';
+import { duration, durationText } from './arguments.ts';
 import type { Column, Printer } from './printer.ts';
 import { readTaskInput } from './task-input.ts';
 import type { Terminal } from './terminal.ts';
@@ -147,6 +147,6 @@ function wordsOf({ name, tasks }: ScheduledWorkflow): string {
 }
 
 function timesOf({ cron, everyMs, timeZone }: ScheduleView): string {
-  if (everyMs !== undefined) return `every ${everyMs / 1_000} s`;
+  if (everyMs !== undefined) return `every ${durationText(everyMs)}`;
   return [cron, timeZone].filter((part) => part !== undefined).join(' ');
 }

@@ -54,7 +54,7 @@ function sentenceOf(queues: readonly QueueView[], findings: readonly Finding[]):
     return `${first.level === 'bad' ? 'Not well' : 'Look at this'}: ${first.text}${more}.`;
   }
   const count = (state: string): number => queues.reduce((sum, { counts }) => sum + (counts[state] ?? 0), 0);
-  return `All is well: ${count('running')} tasks run, ${count('ready')} are ready, ${count('scheduled')} are scheduled.`;
+  return `All is well. Running: ${count('running')}, ready: ${count('ready')}, scheduled: ${count('scheduled')}.`;
 }
 
 function rank({ level }: Finding): number {

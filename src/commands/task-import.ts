@@ -4,7 +4,6 @@ import { open } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import type { Fault } from '../client/api-error.ts';
 import type { ManyTask } from '../client/task-types.ts';
-import { createProgress } from '../load/progress.ts';
 import { EXIT } from './exit-code.ts';
 import { FORMATS, type TaskFileFormat, TASK_FILES, type TaskEntry } from './task-file.ts';
 import type { Input, Terminal } from './terminal.ts';
@@ -50,6 +49,7 @@ async function runImport(
   }
   const { client, printer, terminal, signal } = session;
   const { unit, read: readEntries, wire } = TASK_FILES[format];
+  const { createProgress } = await import('../load/progress.ts');
   const progress = createProgress(terminal.stderr, () => performance.now());
   const counts = { accepted: 0, replayed: 0, rejected: 0 };
   const places: number[] = [];

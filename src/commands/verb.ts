@@ -145,14 +145,33 @@ function report(error: unknown, printer: Printer, isDebugging: boolean): void {
     return;
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  printer.say(`error: ${message}`, 'red');
+  // What is wrong with each field has a line of its own below.
+  const isOfFields = error instanceof ApiError && error.code === 'invalid-input' && error.errors.length > 0;
+  printer.say(`error: ${isOfFields ? error.title : withCommands(message)}`, 'red');
   if (error instanceof ApiError) {
-    for (const { pointer, detail } of error.errors) printer.say(`  ${pointer} ${detail}`);
+    for (const { pointer, detail } of error.errors) printer.say(`  ${pointer} ${withCommands(detail)}`);
     const hint = hintFor(error);
     if (hint !== undefined) printer.say(hint);
     if (error.requestId !== undefined) printer.say(`request: ${error.requestId}`, 'dim');
   }
   if (isDebugging) printer.say(stack ?? '', 'dim');
+}
+
+/** The nouns whose `list` shows what an answer of the API leads to. */
+const LISTED_BY: Readonly<Record<string, string>> = {
+  queues: 'queue',
+  workers: 'worker',
+  schedules: 'schedule',
+  operations: 'op',
+  errors: 'dead',
+};
+
+/** A message of the API, which names requests, for somebody who types commands. */
+function withCommands(message: string): string {
+  return message.replace(/GET \/v1\/(\w+)(?= lists them)/, (request, what: string) => {
+    const noun = LISTED_BY[what];
+    return noun === undefined ? request : `popfleet ${noun} list`;
+  });
 }
 
 function toPlain(error: unknown): object {

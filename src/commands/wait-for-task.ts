@@ -3,7 +3,6 @@
 import { WaitTimeout } from '../client/api-error.ts';
 import { hasEnded } from '../client/popfleet.ts';
 import type { TaskView } from '../client/shapes.ts';
-import { createTaskProgress } from './task-progress.ts';
 import type { Session } from './verb.ts';
 
 /**
@@ -15,12 +14,13 @@ export async function waitForTask(
   id: string,
   timeoutMs: number | undefined,
 ): Promise<TaskView> {
+  const { createTaskProgress } = await import('./task-progress.ts');
+  const progress = createTaskProgress(terminal.stderr);
   const limit = new AbortController();
   const onInterrupt = (): void => limit.abort(signal.reason);
   signal.addEventListener('abort', onInterrupt);
   const timer =
     timeoutMs === undefined ? undefined : setTimeout(() => limit.abort(new WaitTimeout(id)), timeoutMs);
-  const progress = createTaskProgress(terminal.stderr);
   try {
     for await (const event of client.events(id, { signal: limit.signal })) {
       progress.show(event);

@@ -43,6 +43,8 @@ describe('exit codes', () => {
     ['task list --stat dead', /unknown option '--stat'\n\(Did you mean --state\?\)/],
     ['taks list', /unknown command 'taks'\n\(Did you mean task\?\)/],
     ['task', /Usage: popfleet task/],
+    ['task lst', /unknown command 'lst'\n\(Did you mean list\?\)\nSee: popfleet task --help\n/],
+    ['key --scope read', /unknown option '--scope'\n\(Did you mean --scopes\?\)\nSee: popfleet key --help\n/],
     ['task get', /missing required argument 'id'/],
     ['task add add one', /"one" must be name=value/],
     ['task add add one=1 one=2', /"one" was given twice/],
@@ -99,12 +101,17 @@ describe('exit codes', () => {
     ]) {
       expect(await popfleet(line)).toMatchObject({ code: 5, stdout: '' });
     }
+    for (const noun of ['queue', 'schedule', 'op', 'dead']) {
+      const { stderr } = await popfleet(`${noun} show nothing`);
+      expect(stderr).toContain(`popfleet ${noun} list lists them`);
+    }
+    expect((await popfleet('worker quiet nothing')).stderr).toContain('popfleet worker list lists them');
   });
 
   test('6: what is not valid is named, for programs as JSON', async () => {
     const { code, stderr } = await popfleet('task add add one=x two=2');
     expect(code).toBe(6);
-    expect(stderr).toMatch(/#\/input\/one .*\nrequest: /s);
+    expect(stderr).toMatch(/^error: The input is not valid\n {2}#\/input\/one [^\n]+\nrequest: /);
     const inJson = await popfleet('--json task add add one=x two=2');
     expect(JSON.parse(inJson.stderr)).toMatchObject({ error: { code: 'invalid-input', status: 422 } });
   });
@@ -243,7 +250,7 @@ test('status says what is wrong and what to do', async () => {
   const { stdout } = await popfleet('status --json');
   expect(JSON.parse(stdout)).toMatchObject({
     health: 'bad',
-    sentence: expect.stringContaining('lonely: 1 tasks are ready, and no worker serves it'),
+    sentence: expect.stringContaining('lonely: 1 ready, and no worker serves it'),
     findings: [{ fix: 'popfleet worker --queues lonely' }],
   });
   await server.redis().client.hincrby('pf:{lonely}:count', 'accepted', 1);

@@ -30,6 +30,10 @@ test('the command line loads neither the client nor what a noun does, and a role
   expect(names('cli.ts').filter((name) => /^commands?|^client/.test(name))).toEqual([]);
 });
 
+test.each(['status', 'queue', 'task', 'dead', 'operate'])('%s loads a bar only when it shows one', (name) => {
+  expect(names(`commands/${name}.ts`).filter((file) => file.endsWith('progress.ts'))).toEqual([]);
+});
+
 // Each of them would load the client of Redis too: a quarter of a second at every start of a thread.
 test.each(['thread-entry', 'process-entry', 'process-watch'])('%s loads nothing of Redis', (name) => {
   const loaded = names(`worker/runners/${name}.ts`);
