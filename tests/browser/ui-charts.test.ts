@@ -280,6 +280,13 @@ describe.skipIf(!hasBrowser)('many tasks', () => {
     expect(cancelled).toBe(operations.reduce((sum, { done }) => sum + done, 0));
     expect((scheduled ?? 0) + (cancelled ?? 0)).toBe(MANY);
     expect((await countsOf('others'))['scheduled']).toBe(4);
+
+    // One goes through all of them to its end.
+    const whole = await operate({ action: 'delete', filter: { queue: 'many' } });
+    await goTo(`operations/${whole}`, /^Delete/);
+    await page().getByRole('heading', { name: '20,000 of 20,000 tasks done' }).waitFor({ timeout: 60_000 });
+    expect(await operation(whole)).toMatchObject({ matched: MANY, done: MANY, skipped: {}, failed: {} });
+    expect(await countsOf('many')).toMatchObject({ removed: MANY, scheduled: 0, cancelled: 0 });
   });
 
   const cancelThem = { action: 'cancel', filter: { queue: 'many', state: 'scheduled' } };
