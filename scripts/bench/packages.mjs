@@ -17,13 +17,14 @@ export function prepare({ build }) {
   );
 }
 
+/** The lock file also has optional peers of peers, without a mark: npm installs none of them. */
 function hasPackages() {
   try {
     const wanted = packagesOf('package-lock.json');
     const installed = packagesOf('node_modules/.package-lock.json');
-    return Object.entries(wanted).every(
-      ([path, { version, optional }]) =>
-        path === '' || (installed[path] ? installed[path].version === version : optional === true),
+    return (
+      Object.keys(wanted[''].dependencies).every((name) => installed[`node_modules/${name}`]) &&
+      Object.entries(installed).every(([path, { version }]) => wanted[path]?.version === version)
     );
   } catch {
     return false;

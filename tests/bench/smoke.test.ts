@@ -43,6 +43,9 @@ test('the smoke version of every scenario ends well, and tells what it has measu
       'bytes',
     ])
       expect(measured).toContain(scenario);
+    // The packages are there now, and are not installed again.
+    const { stderr } = await promisify(execFile)(process.execPath, [RUN, '--no-build', '--from', file]);
+    expect(stderr).toBe('');
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
