@@ -1,7 +1,7 @@
 // The composition root: configuration → store → role → stop on signals.
 
 import { availableParallelism } from 'node:os';
-import { type Config, readConfig } from './config/config.ts';
+import { type Config, readConfig, slipsIn } from './config/config.ts';
 import { isListening, socketPath } from './embedded/socket.ts';
 import { createEnding, type Ending, endNow } from './ending.ts';
 import type { Service } from './lifecycle.ts';
@@ -34,6 +34,7 @@ export async function runRole(
     return reportFault(error);
   }
   const log = createLog(config.logLevel, { role: config.role }, logDestination(config.logFormat));
+  for (const slip of slipsIn(env)) log.warn(slip, 'no setting has the name of this variable');
   const stopWithinMs = Math.max(config.shutdownGraceMs, config.drainMs) + STOP_MARGIN_MS;
   const inline = config.role === 'server' ? undefined : await import('./worker/runners/inline.ts');
   const isForgiven = (error: unknown): boolean => inline?.isLeftByInlineTask(error, log) ?? false;

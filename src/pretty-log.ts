@@ -56,13 +56,14 @@ function timeOf(time: unknown): string {
 function errorLines(error: unknown, before: string): string[] {
   if (typeof error !== 'object' || error === null)
     return error === undefined ? [] : [before + printable(error)];
-  const { name, type, message, code, stack, cause, errors } = error as Record<string, unknown>;
+  const { name, type, message, code, stack, at, cause, errors } = error as Record<string, unknown>;
   const text = printable(message);
   const codeText = typeof code === 'string' && !text.includes(code) ? ` (${printable(code)})` : '';
   const frames = typeof stack === 'string' ? stack.split('\n').filter((frame) => /^\s+at /.test(frame)) : [];
   return [
     `${before}${printable(name ?? type)}: ${text}${codeText}`,
     ...frames.map((frame) => `  ${printable(frame.trim())}`),
+    ...(at === undefined ? [] : [`  at ${printable(at)}`]),
     ...(Array.isArray(errors) ? errors.flatMap((one) => errorLines(one, '- ')) : []),
     ...errorLines(cause, 'caused by '),
   ];

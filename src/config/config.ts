@@ -2,6 +2,7 @@
 
 import * as v from 'valibot';
 import { PopfleetError } from '../protocol/errors.ts';
+import { slipOf } from '../protocol/nearest.ts';
 import { type ApiKey, repeatedIds } from '../server/auth/api-keys.ts';
 import { isLoopback } from '../server/auth/loopback.ts';
 import type { TlsFiles } from '../store/client.ts';
@@ -128,6 +129,24 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>, co
     apiKeys: keysOf(values),
     corsOrigins: values.corsOrigins ?? [],
   };
+}
+
+/** A shorter name of something else is too often near to one of a setting. Characters. */
+const SHORTEST_SLIP = 5;
+/** Many programs have a secret of theirs in this one. */
+const NO_SLIPS: ReadonlySet<string> = new Set(['API_KEY']);
+
+/** Variables that no setting has, each with the one that is most likely meant, and is not set. */
+export function slipsIn(
+  env: Readonly<Record<string, string | undefined>>,
+): readonly { readonly variable: string; readonly meant: string }[] {
+  const known = Object.values(SETTINGS).map(([variable]): string => variable);
+  const missing = known.filter((variable) => !env[variable]);
+  return Object.keys(env).flatMap((variable) => {
+    if (variable.length < SHORTEST_SLIP || known.includes(variable) || NO_SLIPS.has(variable)) return [];
+    const meant = slipOf(variable, missing);
+    return meant === undefined ? [] : [{ variable, meant }];
+  });
 }
 
 function keysOf({ apiKeys = [], apiKeysFile = [] }: Values): readonly ApiKey[] {

@@ -26,7 +26,9 @@ const VARIABLE_PARTS: readonly (readonly [RegExp, string])[] = [
 
 /** 16 hexadecimal digits, equal for failures whose type, errors and frames are the same. */
 export function fingerprintOf(type: string, error: TaskError): string {
-  const parts = [RULES, type, ...partsOf(error), ...ownFrames(error.stack ?? '')];
+  // Line numbers change with every edit.
+  const frames = ownFrames(error.stack ?? '').map((frame) => frame.replace(/:\d+:\d+\)?$/, ''));
+  const parts = [RULES, type, ...partsOf(error), ...frames];
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
 }
 
@@ -47,11 +49,11 @@ function withoutVariableParts(message: string): string {
   return text;
 }
 
-/** The first frames of the handler's own code, without line numbers, which change with every edit. */
-function ownFrames(stack: string): string[] {
+/** The first frames of the handler's own code, each as `at name (file:line:column)`. */
+export function ownFrames(stack: string): string[] {
   return stack
     .split('\n')
     .filter((line) => line.trimStart().startsWith('at ') && !/node:|node_modules/.test(line))
     .slice(0, FRAMES)
-    .map((line) => line.trim().replace(/:\d+:\d+\)?$/, ''));
+    .map((line) => line.trim());
 }

@@ -11,10 +11,13 @@ export function nearest(written: string, words: readonly string[]): string | und
   const wrong = written.toLowerCase();
   const isPart = (word: string): boolean =>
     wrong.length >= SHORTEST_PART && (word.startsWith(wrong) || word.endsWith(wrong));
-  return (
-    words.find((word) => isSlip(wrong, word.toLowerCase())) ??
-    words.find((word) => isPart(word.toLowerCase()))
-  );
+  return slipOf(written, words) ?? words.find((word) => isPart(word.toLowerCase()));
+}
+
+/** As `nearest`, without the words that `written` is a part of. */
+export function slipOf(written: string, words: readonly string[]): string | undefined {
+  const wrong = written.toLowerCase();
+  return words.find((word) => isSlip(wrong, word.toLowerCase()));
 }
 
 /** Whether one character too many, too few or wrong, or two that are swapped, make `a` of `b`. */

@@ -1,12 +1,13 @@
 // The entry of the log for a run that has ended.
 
 import type { Log } from '../log.ts';
+import { ownFrames } from '../protocol/fingerprint.ts';
 import type { ErrorCause } from '../protocol/task-error.ts';
 import type { RunOutcome, RunTask } from './outcome.ts';
 
 /**
- * Logs an attempt that failed with its error, as a warning when the task runs again, as an error when it is dead. Stacks are
- * logged at the level `debug`, and so are runs that did not fail.
+ * Logs an attempt that failed with its error, as a warning when the task runs again, as an error when it is dead. Whole
+ * stacks are logged at the level `debug`, and so are runs that did not fail.
  * @param outcome `undefined`: the task belongs to another worker now
  */
 export function logRunEnd(
@@ -57,7 +58,7 @@ function loggedError({ name, message, code, stack, cause, errors }: ErrorCause, 
     name,
     message,
     code,
-    stack: withStack ? stack : undefined,
+    ...(withStack ? { stack } : { at: ownFrames(stack ?? '')[0]?.slice('at '.length) }),
     cause: cause && loggedError(cause, withStack),
     errors: errors?.map((one) => loggedError(one, withStack)),
   };
