@@ -16,6 +16,8 @@ import { type RoleProcess, startRoleProcess } from '../role-process.ts';
 
 /** Where a task module is looked for when none is named. */
 const USUAL_MODULES = ['tasks.ts', 'tasks.mts', 'tasks.js', 'tasks.mjs', 'src/tasks.ts', 'src/tasks.js'];
+/** Variables, unless they are set. The web application that is told of ends runs on this machine too. */
+const DEFAULTS = { LOG_FORMAT: 'pretty', DRAIN_MS: '0', WEBHOOK_ALLOW: 'localhost,127.0.0.1,::1' };
 const SOURCE = /\.(?:[cm]?[jt]s|json)$/;
 /** An editor may write a file in several steps, and several files at once. */
 const SETTLES_MS = 100;
@@ -31,7 +33,7 @@ const STOP_MARGIN_MS = 15_000;
  */
 export async function runDev(env: Readonly<Record<string, string | undefined>>): Promise<number> {
   try {
-    const variables = { LOG_FORMAT: 'pretty', DRAIN_MS: '0', ...env, TASKS: env['TASKS'] || usualModule() };
+    const variables = { ...DEFAULTS, ...env, TASKS: env['TASKS'] || usualModule() };
     return await develop(variables, readConfig({ ...variables, APP_TYPE: 'all' }, availableParallelism()));
   } catch (error) {
     return reportFault(error);

@@ -3,6 +3,8 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -124,6 +126,16 @@ test(
       return body['result'];
     };
     expect(await greet({ name: 'you' })).toBe('Hello you!');
+
+    // The web application that is to hear of ends runs beside it.
+    const receiver = createServer((_request, response) => response.end()).listen(0, 'localhost');
+    onTestFinished(() => void receiver.close());
+    await once(receiver, 'listening');
+    const told = once(receiver, 'request');
+    const hook = `http://localhost:${(receiver.address() as AddressInfo).port}/hook`;
+    const followed = { type: 'hello', input: { name: 'you' }, webhook: { url: hook } };
+    expect((await post(`${url}/v1/tasks`, followed)).status).toBe(202);
+    await told;
 
     // A task of the modules before runs on while those after are loaded.
     await writeFile(join(folder, 'greeting.ts'), greeting('Good day,'));
