@@ -205,7 +205,7 @@ function draw(
     },
     axes: [
       { ...axis, size: 24, space: 70, values: (_, splits) => splits.map(toAxisTime(splits)) },
-      { ...axis, size: 56, space: 36, values: (_, splits) => splits.map((value) => props.format(value)) },
+      { ...axis, size: sizeOf, space: 36, values: (_, splits) => splits.map((value) => props.format(value)) },
     ],
     series: [
       {},
@@ -263,4 +263,9 @@ function toAxisTime(splits: readonly number[]): (seconds: number) => string {
     const text = toTimeOfDay(new Date(seconds * 1_000).toISOString());
     return text.slice(0, isFine ? 8 : 5);
   };
+}
+
+/** Pixels that the longest of the labels of an axis takes, about: `2 h 46 min` is longer than `50`. */
+function sizeOf(_: uPlot, labels: readonly string[] | null): number {
+  return Math.max(56, 16 + 6 * Math.max(...(labels ?? []).map(({ length }) => length)));
 }

@@ -169,7 +169,7 @@ function percentilesOf(title: string, { p50, p95, p99 }: Series['waits']): reado
   if (!isKnown(p50)) return [];
   return [
     {
-      title: `${title}: p50, p95, p99`,
+      title,
       unit: '',
       format: toDuration,
       lines: [

@@ -85,7 +85,7 @@ function DeliveryCells({
   const latest = error ?? errors.at(-1)?.error;
   return (
     <>
-      <td>
+      <td class="cut" title={latest?.message}>
         <a href={linkToTask(delivery)}>
           <Chip state={state} />
         </a>{' '}

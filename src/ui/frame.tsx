@@ -11,6 +11,7 @@ import { linkTo } from './place.ts';
 import { currentTheme, setTheme, THEMES } from './settings.ts';
 import { type Fleet, may, share, useShared } from './shared.ts';
 import { useFind } from './use-find.ts';
+import { ofWorkers } from './with-fleet.tsx';
 
 const NAVIGATION: readonly (readonly [path: string, word: string, drawing: string])[] = [
   ['', 'Overview', 'M3 9.5 10 4l7 5.5V16H3zM8 16v-4h4v4'],
@@ -238,7 +239,7 @@ export function linkToState(state: string, fleet: Fleet): string {
 }
 
 function Numbers({ fleet }: { readonly fleet: Fleet }) {
-  const workers = new Set(fleet.workers.map(({ worker }) => worker)).size;
+  const workers = new Set(ofWorkers(fleet.workers).map(({ worker }) => worker)).size;
   return (
     <aside aria-label="The fleet">
       <ul class="numbers">

@@ -14,7 +14,7 @@ import { Card, Chip, Code, type Concern, Concerns } from './parts.tsx';
 import { linkTo, linkToQueue } from './place.ts';
 import { QueueTable } from './queues.tsx';
 import { type Fleet, may } from './shared.ts';
-import { slotsOf, WithFleet } from './with-fleet.tsx';
+import { ofWorkers, slotsOf, WithFleet } from './with-fleet.tsx';
 
 export function OverviewScreen({ query }: { readonly query: URLSearchParams }) {
   return <WithFleet show={(fleet) => <Overview fleet={fleet} query={query} />} />;
@@ -36,7 +36,7 @@ function Overview({ fleet, query }: { readonly fleet: Fleet; readonly query: URL
         <FirstTask />
       ) : (
         <>
-          <Charts path={[]} query={query} slots={slotsOf(fleet.workers).slots} />
+          <Charts path={[]} query={query} slots={slotsOf(ofWorkers(fleet.workers)).slots} />
           <LatestFailures />
           <QueueTable queues={fleet.queues} title="Queues" />
           <Conservation queues={fleet.queues} />
@@ -46,7 +46,8 @@ function Overview({ fleet, query }: { readonly fleet: Fleet; readonly query: URL
   );
 }
 
-function summaryOf({ queues, workers }: Fleet): string {
+function summaryOf({ queues, workers: all }: Fleet): string {
+  const workers = ofWorkers(all);
   const { busy, slots } = slotsOf(workers);
   const names = new Set(workers.map(({ worker }) => worker)).size;
   const oldestMs = Math.max(0, ...queues.map(({ oldestReadyMs = 0 }) => oldestReadyMs));
@@ -55,7 +56,7 @@ function summaryOf({ queues, workers }: Fleet): string {
 }
 
 function Tiles({ fleet }: { readonly fleet: Fleet }) {
-  const { busy, slots } = slotsOf(fleet.workers);
+  const { busy, slots } = slotsOf(ofWorkers(fleet.workers));
   const { rates } = fleet;
   return (
     <ul class="tiles">

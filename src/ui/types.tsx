@@ -81,7 +81,9 @@ function TypeRow({
   const { fleet } = useShared();
   return (
     <tr data-row>
-      <td class="failure">{accepted === undefined ? <b>{type}</b> : <AcceptedType of={accepted} />}</td>
+      <td class="failure">
+        {accepted === undefined ? <ForeignType type={type} /> : <AcceptedType of={accepted} />}
+      </td>
       <td>{accepted === undefined ? '–' : (accepted.defaults.queue ?? 'default')}</td>
       <td>{fleet === undefined ? '–' : knownBy(type, fleet.workers)}</td>
       {runs === undefined ? <NoRuns isRead={isRead} /> : <Runs of={runs} />}
@@ -93,6 +95,16 @@ function TypeRow({
         ) : undefined}
       </td>
     </tr>
+  );
+}
+
+/** Of another server, or of popfleet itself. */
+function ForeignType({ type }: { readonly type: string }) {
+  return (
+    <>
+      <b>{type}</b>{' '}
+      <span>{type === 'popfleet.webhook' ? 'deliveries of webhooks' : 'not accepted by this server'}</span>
+    </>
   );
 }
 

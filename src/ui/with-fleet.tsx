@@ -33,6 +33,11 @@ export function NoAdmin({ what }: { readonly what: string }) {
   );
 }
 
+/** Without servers, which deliver webhooks and run no tasks of others. */
+export function ofWorkers(all: readonly Worker[]): readonly Worker[] {
+  return all.filter(({ queue }) => queue !== 'webhooks');
+}
+
 /** A worker that serves several queues has its slots once. A worker may hold more tasks than it runs at a moment. */
 export function slotsOf(workers: readonly Worker[]): { readonly busy: number; readonly slots: number } {
   const byName = new Map<string, { holds: number; slots: number }>();

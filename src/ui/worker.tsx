@@ -168,7 +168,7 @@ function Cell({
         )}
       </span>
       <a href={linkToTask(id)} title={`${type} ${id}`}>
-        <b>{type}</b> <span class="mono">{toShortId(id)}</span>
+        <b>{type}</b> <span class="mono">…{id.slice(-4)}</span>
       </a>
       <Progress of={task.progress} />
       <span class="slot-foot">

@@ -8,7 +8,7 @@ import { Meter } from './meter.tsx';
 import { Action, Card, Chip, Code, Table, Time } from './parts.tsx';
 import { linkToQueue, linkToWorker } from './place.ts';
 import { type Fleet, may } from './shared.ts';
-import { slotsOf, WithFleet } from './with-fleet.tsx';
+import { ofWorkers, slotsOf, WithFleet } from './with-fleet.tsx';
 
 export function WorkersScreen() {
   return <WithFleet show={(fleet) => <Workers fleet={fleet} />} />;
@@ -16,14 +16,15 @@ export function WorkersScreen() {
 
 function Workers({ fleet }: { readonly fleet: Fleet }) {
   const groups = byName(fleet.workers);
-  const { busy, slots } = slotsOf(fleet.workers);
+  const workers = ofWorkers(fleet.workers);
+  const { busy, slots } = slotsOf(workers);
   const versions = new Set(fleet.workers.map(({ version }) => version));
   return (
     <>
       <header class="screen-head">
         <h1>Workers</h1>
         <p class="muted">
-          {`${plural(groups.length, 'live worker')}, ${toCount(busy)} of ${plural(slots, 'slot')} busy. A worker is live while it renews its lease.`}
+          {`${plural(byName(workers).length, 'live worker')}, ${toCount(busy)} of ${plural(slots, 'slot')} busy. A worker is live while it renews its lease.`}
         </p>
       </header>
       {groups.length === 0 ? (
@@ -123,7 +124,9 @@ function Row({ group, hasOthers }: { readonly group: Group; readonly hasOthers: 
         <Meter value={busy} of={concurrency} label={`${busy} of ${concurrency} slots busy`} />
         <span class="muted">
           {busy} of {concurrency}
-          {threads === undefined || threads === concurrency ? '' : `, ${plural(threads, 'thread')}`}
+          {threads === undefined || threads === 0 || threads === concurrency
+            ? ''
+            : `, ${plural(threads, 'thread')}`}
         </span>
       </td>
       <td>
@@ -183,7 +186,7 @@ export function nameOf({ worker, host, pid }: Named): string {
 
 /** The deliveries of a server go on as long as it does. */
 export function isServer(group: readonly Worker[]): boolean {
-  return group.every(({ queue }) => queue === 'webhooks');
+  return ofWorkers(group).length === 0;
 }
 
 /** One that is quiet in some of its queues alone still works. */
