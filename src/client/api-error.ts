@@ -21,7 +21,7 @@ interface ApiErrorParts {
 
 /**
  * The server refused a request, or gave no answer. `code` is that of the problem document (docs/protocol.md), or one of
- * `unreachable` (no connection, or it broke), `no-answer` (not in time), `not-popfleet` (the answer is none of popfleet).
+ * `unreachable` (no connection, or it broke), `no-answer` (not in time), `not-popfleet` (the answer is none of popfleet). What it has not is no member: it is printed with all.
  */
 export class ApiError extends Error {
   /** HTTP status; 0 when there was no answer. */
@@ -31,19 +31,19 @@ export class ApiError extends Error {
   readonly title: string;
   readonly errors: readonly Fault[];
   /** Finds the request in the log of the server. */
-  readonly requestId: string | undefined;
+  declare readonly requestId: string | undefined;
   /** When to try again, in milliseconds. */
-  readonly retryAfterMs: number | undefined;
+  declare readonly retryAfterMs: number | undefined;
 
   constructor(message: string, parts: ApiErrorParts) {
-    super(message, { cause: parts.cause });
+    super(message, parts.cause === undefined ? {} : { cause: parts.cause });
     this.name = 'ApiError';
     this.status = parts.status;
     this.code = parts.code;
     this.title = parts.title ?? '';
     this.errors = parts.errors ?? [];
-    this.requestId = parts.requestId;
-    this.retryAfterMs = parts.retryAfterMs;
+    if (parts.requestId !== undefined) this.requestId = parts.requestId;
+    if (parts.retryAfterMs !== undefined) this.retryAfterMs = parts.retryAfterMs;
   }
 }
 

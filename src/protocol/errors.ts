@@ -56,20 +56,21 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
-/** A failure with a code. `message` says what happened and what to do; it is safe to show to a caller. */
+/** A failure with a code. `message` says what happened and what to do; it is safe to show to a caller. What it has not is no member: it is printed with all. */
 export class PopfleetError extends Error {
   readonly code: ErrorCode;
   readonly faults: readonly FieldFault[];
-  readonly retryAfterSeconds: number | undefined;
-  readonly extensions: Readonly<Record<string, unknown>> | undefined;
+  declare readonly retryAfterSeconds: number | undefined;
+  declare readonly extensions: Readonly<Record<string, unknown>> | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, { cause: details.cause });
+    const { faults = [], cause, retryAfterSeconds, extensions } = details;
+    super(message, cause === undefined ? {} : { cause });
     this.name = 'PopfleetError';
     this.code = code;
-    this.faults = details.faults ?? [];
-    this.retryAfterSeconds = details.retryAfterSeconds;
-    this.extensions = details.extensions;
+    this.faults = faults;
+    if (retryAfterSeconds !== undefined) this.retryAfterSeconds = retryAfterSeconds;
+    if (extensions !== undefined) this.extensions = extensions;
   }
 
   get status(): number {
