@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, spawnRole, startRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
@@ -55,9 +55,14 @@ function own(role: Role): { readonly env: Record<string, string>; readonly data:
   };
 }
 
-async function started(role: string, env: Record<string, string>): Promise<RoleProcess> {
+/** @param atEnd of the context of a test that others run beside */
+async function started(
+  role: string,
+  env: Record<string, string>,
+  atEnd: TestContext['onTestFinished'] = onTestFinished,
+): Promise<RoleProcess> {
   const one = await startRole(role, env);
-  onTestFinished(() => endAll([one]));
+  atEnd(() => endAll([one]));
   return one;
 }
 
@@ -123,22 +128,6 @@ async function redisOver(dir: string): Promise<TestRedis> {
   return second;
 }
 
-it('case 46: a signal while the threads load ends worker and Redis', async () => {
-  await Promise.all(
-    (['worker', 'all'] as const).flatMap((role) =>
-      signalsOf(role, 'loading').map(async (signal) => {
-        const { env, data } = own(role);
-        const one = spawnRole(role, { ...env, TASKS: NEVER_LOADS, NEVER_LOADS: 'threads' });
-        onTestFinished(() => endAll([one]));
-        await eventually(() => says(one, 'loading'), 30_000);
-        one.signal(signal);
-        expect(await one.exited).toBe(0);
-        expect(around(data)).toEqual([]);
-      }),
-    ),
-  );
-});
-
 it.each(['worker', 'all'] as const)(
   'case 37: a second signal to %s gives the running task back instead of waiting for it',
   async (role) => {
@@ -159,64 +148,6 @@ it.each(['worker', 'all'] as const)(
     if (role === 'worker') expect(await look(url, id)).toMatchObject({ state: 'ready', crashes: 0 });
   },
 );
-
-it('case 37: a second signal ends the process of an isolated task, and its crash is not counted again', async () => {
-  const { env } = own('worker');
-  const settings = { ...env, ...LIFE_TASKS, LEASE_MS: '1500', SHUTDOWN_GRACE_MS: '600000' };
-  const file = join(redis.dir, 'isolated-runs');
-  const first = await started('worker', settings);
-  const id = await send(server.url(), 'spin', { file }, { queue: env['QUEUES'] });
-  await eventually(() => pidsIn(file).length === 1);
-  first.signal('SIGKILL');
-  const second = await started('worker', settings);
-  const [, isolated = 0] = await eventually(() => pidsIn(file).length === 2 && pidsIn(file), 20_000);
-  expect(isolated).not.toBe(second.pid);
-  second.signal('SIGHUP');
-  await eventually(() => says(second, 'stopping'));
-  await sleep(NEXT_PRESS_MS);
-  second.signal('SIGTERM');
-  expect(await second.exited).toBe(0);
-  await eventually(() => !isAlive(isolated));
-  expect(await look(server.url(), id)).toMatchObject({ state: 'ready', crashes: 1 });
-});
-
-it('case 37: where nothing can be given back a second signal ends it soon, and a third at once', async () => {
-  const { env } = own('worker');
-  const frozen = await startRedis();
-  onTestFinished(() => frozen.stop());
-  const hung = { ...env, REDIS_URL: frozen.url, SHUTDOWN_GRACE_MS: '600000', BLOCK_MS: '60000' };
-  const [patient, pressed] = await Promise.all([started('worker', hung), started('worker', hung)]);
-  // One that waits for nothing yet ends in order.
-  await eventually(async () => {
-    const clients = (await frozen.client.client('LIST')) as string;
-    return clients.split(' cmd=brpop ').length === 3;
-  });
-  await frozen.signal('SIGSTOP');
-  for (const one of [patient, pressed]) one.signal('SIGTERM');
-  await eventually(() => [patient, pressed].every((one) => says(one, 'stopping')));
-  await sleep(NEXT_PRESS_MS);
-  for (const one of [patient, pressed]) one.signal('SIGTERM');
-  await eventually(() => says(pressed, 'stopping at once: running tasks are given back'));
-  await sleep(NEXT_PRESS_MS);
-  pressed.signal('SIGTERM');
-  expect(await Promise.all([patient.exited, pressed.exited])).toEqual(['SIGKILL', 'SIGKILL']);
-  // What they have written may be read after their end is known.
-  await eventually(() => says(patient, 'the stop took too long: ending without it'));
-  await eventually(() => says(pressed, 'ending without a stop'));
-  await frozen.signal('SIGCONT');
-});
-
-it('case 37: a thread that a system call holds does not keep the process from ending', async () => {
-  const { env } = own('worker');
-  const one = await started('worker', { ...env, ...LIFE_TASKS, SHUTDOWN_GRACE_MS: '0' });
-  const pipe = join(redis.dir, 'pipe');
-  spawnSync('mkfifo', [pipe]);
-  const id = await send(server.url(), 'in-the-kernel', { pipe }, { queue: env['QUEUES'] });
-  await untilRunning(server.url(), id);
-  one.signal('SIGTERM');
-  await one.exited;
-  expect(await look(server.url(), id)).toMatchObject({ state: 'ready', crashes: 0 });
-});
 
 it.each(SIGNALS)('case 37: %s ends a load run with its summary', async (signal) => {
   const queue = `load-${signal.toLowerCase()}`;
@@ -248,4 +179,91 @@ it('case 37: a request under way is answered when the server is asked to end', a
   one.signal('SIGHUP');
   expect((await poll).status).toBe(200);
   expect(await one.exited).toBe(0);
+});
+
+// These mostly wait: for limits of time in the program, and for a second signal that is no part of the first. So they do it side by side.
+
+it.concurrent('case 46: a signal while the threads load ends worker and Redis', async ({
+  onTestFinished: atEnd,
+}) => {
+  await Promise.all(
+    (['worker', 'all'] as const).flatMap((role) =>
+      signalsOf(role, 'loading').map(async (signal) => {
+        const { env, data } = own(role);
+        const one = spawnRole(role, { ...env, TASKS: NEVER_LOADS, NEVER_LOADS: 'threads' });
+        atEnd(() => endAll([one]));
+        await eventually(() => says(one, 'loading'), 30_000);
+        one.signal(signal);
+        expect(await one.exited).toBe(0);
+        expect(around(data)).toEqual([]);
+      }),
+    ),
+  );
+});
+
+it.concurrent('case 37: a second signal ends the process of an isolated task, and its crash is not counted again', async ({
+  onTestFinished: atEnd,
+}) => {
+  const { env } = own('worker');
+  const settings = { ...env, ...LIFE_TASKS, LEASE_MS: '1500', SHUTDOWN_GRACE_MS: '600000' };
+  const file = join(redis.dir, 'isolated-runs');
+  const first = await started('worker', settings, atEnd);
+  const id = await send(server.url(), 'spin', { file }, { queue: env['QUEUES'] });
+  await eventually(() => pidsIn(file).length === 1);
+  first.signal('SIGKILL');
+  const second = await started('worker', settings, atEnd);
+  const [, isolated = 0] = await eventually(() => pidsIn(file).length === 2 && pidsIn(file), 20_000);
+  expect(isolated).not.toBe(second.pid);
+  second.signal('SIGHUP');
+  await eventually(() => says(second, 'stopping'));
+  await sleep(NEXT_PRESS_MS);
+  second.signal('SIGTERM');
+  expect(await second.exited).toBe(0);
+  await eventually(() => !isAlive(isolated));
+  expect(await look(server.url(), id)).toMatchObject({ state: 'ready', crashes: 1 });
+});
+
+it.concurrent('case 37: where nothing can be given back a second signal ends it soon, and a third at once', async ({
+  onTestFinished: atEnd,
+}) => {
+  const { env } = own('worker');
+  const frozen = await startRedis();
+  atEnd(() => frozen.stop());
+  const hung = { ...env, REDIS_URL: frozen.url, SHUTDOWN_GRACE_MS: '600000', BLOCK_MS: '60000' };
+  const [patient, pressed] = await Promise.all([
+    started('worker', hung, atEnd),
+    started('worker', hung, atEnd),
+  ]);
+  // One that waits for nothing yet ends in order.
+  await eventually(async () => {
+    const clients = (await frozen.client.client('LIST')) as string;
+    return clients.split(' cmd=brpop ').length === 3;
+  });
+  await frozen.signal('SIGSTOP');
+  for (const one of [patient, pressed]) one.signal('SIGTERM');
+  await eventually(() => [patient, pressed].every((one) => says(one, 'stopping')));
+  await sleep(NEXT_PRESS_MS);
+  for (const one of [patient, pressed]) one.signal('SIGTERM');
+  await eventually(() => says(pressed, 'stopping at once: running tasks are given back'));
+  await sleep(NEXT_PRESS_MS);
+  pressed.signal('SIGTERM');
+  expect(await Promise.all([patient.exited, pressed.exited])).toEqual(['SIGKILL', 'SIGKILL']);
+  // What they have written may be read after their end is known.
+  await eventually(() => says(patient, 'the stop took too long: ending without it'));
+  await eventually(() => says(pressed, 'ending without a stop'));
+  await frozen.signal('SIGCONT');
+});
+
+it.concurrent('case 37: a thread that a system call holds does not keep the process from ending', async ({
+  onTestFinished: atEnd,
+}) => {
+  const { env } = own('worker');
+  const one = await started('worker', { ...env, ...LIFE_TASKS, SHUTDOWN_GRACE_MS: '0' }, atEnd);
+  const pipe = join(redis.dir, 'pipe');
+  spawnSync('mkfifo', [pipe]);
+  const id = await send(server.url(), 'in-the-kernel', { pipe }, { queue: env['QUEUES'] });
+  await untilRunning(server.url(), id);
+  one.signal('SIGTERM');
+  await one.exited;
+  expect(await look(server.url(), id)).toMatchObject({ state: 'ready', crashes: 0 });
 });

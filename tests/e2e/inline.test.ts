@@ -1,13 +1,14 @@
 // Handlers on the worker's main thread, and workers with fewer threads than tasks at the same time.
 
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { call, post } from '../support/http.ts';
 import { finished, run, send } from '../support/life.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
-import type { TestRedis } from '../support/redis.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
 import { openStage, type Stage } from '../support/stage.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 
 const TASKS = fileURLToPath(new URL('../fixtures/inline.mjs', import.meta.url));
 const LEFT_BEHIND = fileURLToPath(new URL('../fixtures/left-behind.mjs', import.meta.url));
@@ -15,15 +16,30 @@ const LEFT_BEHIND = fileURLToPath(new URL('../fixtures/left-behind.mjs', import.
 const IS_FOLLOWED = Number(process.versions.node.split('.', 1)[0]) >= 24;
 const ONCE = { maxAttempts: 1 };
 
-async function open(stage: Stage, settings: Record<string, string> = {}): Promise<[string, TestRedis]> {
+let shared: TestRedis;
+let server: RoleHere;
+let worker: RoleHere;
+
+beforeAll(async () => {
+  shared = await startRedis();
+  const env = { TASKS, REDIS_URL: shared.url };
+  [server, worker] = await Promise.all([startHere('server', env), startHere('worker', env)]);
+});
+afterAll(async () => {
+  await stopHere(server, worker);
+  await shared?.stop();
+});
+
+/** A fleet of its own, for a test that counts or sets something. */
+async function open(stage: Stage, settings: Record<string, string>): Promise<[string, TestRedis]> {
   const redis = await stage.redis();
   const env = { TASKS, REDIS_URL: redis.url, ...settings };
-  const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
-  return [server.url(), redis];
+  const [own] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
+  return [own.url(), redis];
 }
 
-test('an inline handler runs on the main thread, any other in a thread; both know their input', async (context) => {
-  const [url] = await open(openStage(context));
+test('an inline handler runs on the main thread, any other in a thread; both know their input', async () => {
+  const url = server.url();
   expect(await run(url, 'inline', 5)).toMatchObject({
     state: 'succeeded',
     result: { isMainThread: true, threadId: 0, input: 5 },
@@ -44,8 +60,8 @@ test('as many run at the same time as CONCURRENCY says, with one thread', async 
   await expectBalanced(redis.client);
 });
 
-test('errors of an inline handler end its task as they would in a thread', async (context) => {
-  const [url] = await open(openStage(context));
+test('errors of an inline handler end its task as they would in a thread', async () => {
+  const url = server.url();
   const of = async (how: string): Promise<unknown> => (await run(url, 'inline.broken', how, ONCE)).error;
   expect(await of('throws')).toMatchObject({ name: 'RangeError', message: 'thrown' });
   expect(await of('rejects')).toMatchObject({ name: 'RangeError', message: 'rejected' });
@@ -55,8 +71,8 @@ test('errors of an inline handler end its task as they would in a thread', async
   });
 });
 
-test('a deadline fires the signal of an inline handler; one that does not listen is given up', async (context) => {
-  const [url] = await open(openStage(context));
+test('a deadline fires the signal of an inline handler; one that does not listen is given up', async () => {
+  const url = server.url();
   for (const deaf of [false, true]) {
     const task = await run(url, 'inline.waiting', { deaf }, { ...ONCE, timeoutMs: 100 });
     expect(task).toMatchObject({ state: 'dead', error: { name: 'TimeoutError', killCause: 'timeout' } });
@@ -65,8 +81,8 @@ test('a deadline fires the signal of an inline handler; one that does not listen
   expect(await run(url, 'inline', 1)).toMatchObject({ state: 'succeeded' });
 });
 
-test('an inline task is cancelled while it runs', async (context) => {
-  const [url] = await open(openStage(context));
+test('an inline task is cancelled while it runs', async () => {
+  const url = server.url();
   const id = await send(url, 'inline.waiting', { deaf: false });
   await eventually(async () => (await call(`${url}/v1/tasks/${id}`)).body['state'] === 'running');
   await call(`${url}/v1/tasks/${id}/cancel`, { method: 'POST' });

@@ -61,7 +61,8 @@ export async function startRedis(settings: Record<string, string> = {}): Promise
 
   const client = new Redis(options.unixsocket, {
     maxRetriesPerRequest: 0,
-    retryStrategy: () => 50,
+    // A server is there soon; one that is away may be so for long.
+    retryStrategy: (times) => Math.min(5 * times, 50),
     disableClientInfo: true,
   });
   client.on('error', () => undefined);
