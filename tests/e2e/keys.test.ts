@@ -77,7 +77,7 @@ test('without a key no server listens on every address, unless it is told to', a
   const refused = spawnRole('server', env);
   expect(await refused.exited).toBe(78);
   expect(refused.errors()).toMatch(/^HOST: 0\.0\.0\.0 can be reached .* API_KEYS .* ALLOW_ANONYMOUS=1/);
-  const server = await stage.role('server', { ...env, ALLOW_ANONYMOUS: '1' });
+  const server = await stage.here('server', { ...env, ALLOW_ANONYMOUS: '1' });
   const url = server.url().replace('0.0.0.0', '127.0.0.1');
   expect((await post(`${url}/add`, { one: 1, two: 2 })).status).toBe(202);
 });
@@ -134,8 +134,7 @@ test('a fleet of the two roles works with the same variables', async (context) =
   const redis = await stage.redis();
   const { key, entry } = makeKey();
   const env = { REDIS_URL: redis.url, API_KEYS: entry, CONCURRENCY: '1' };
-  const server = await stage.role('server', env);
-  await stage.role('worker', env);
+  const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
   const headers = { authorization: `Bearer ${key}` };
   const { body } = await post(`${server.url()}/add`, { one: 1, two: 2 }, headers);
   const done = await call(`${server.url()}/v1/tasks/${String(body['id'])}?wait=20`, { headers });

@@ -10,24 +10,25 @@ import { BARE_ENV } from '../support/bare-env.ts';
 import { redisPids } from '../support/embedded.ts';
 import { eventually } from '../support/eventually.ts';
 import { expectBelow, msOf } from '../support/expect-below.ts';
-import { endAll, type RoleProcess, spawnRole, startRole } from '../support/fleet.ts';
+import { endAll, spawnRole, startRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 import { isAlive, runningProcesses } from '../support/processes.ts';
 import { freePort, startRedis, type TestRedis } from '../support/redis.ts';
+import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const CHATTY = { TASKS: fileURLToPath(new URL('../fixtures/chatty.mjs', import.meta.url)) };
 const ROLES = ['server', 'worker', 'all'] as const;
 
 let redis: TestRedis;
-let server: RoleProcess;
+let server: RoleHere;
 
 beforeAll(async () => {
   redis = await startRedis();
-  server = await startRole('server', { ...CHATTY, REDIS_URL: redis.url });
+  server = await startHere('server', { ...CHATTY, REDIS_URL: redis.url });
 });
 afterAll(async () => {
-  await endAll([server]);
+  await stopHere(server);
   await redis?.stop();
 });
 

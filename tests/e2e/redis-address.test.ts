@@ -85,9 +85,9 @@ test.for(['server', 'worker', 'all'])(
 test('case 9: a database that turns out not to be there while the program runs: nothing is written to another one', async (context) => {
   const stage = openStage(context);
   const proxy = await stage.proxy({ port: await freePort() });
-  const server = stage.spawn('server', { REDIS_URL: `${proxy.url}/3` });
+  const server = await stage.here('server', { REDIS_URL: `${proxy.url}/3` }, false);
   const worker = stage.spawn('worker', { REDIS_URL: `${proxy.url}/3`, HEARTBEAT_MS: '100' });
-  await eventually(() => server.url().startsWith('http') && reasonsOf(worker).length > 0);
+  await eventually(() => reasonsOf(worker).length > 0);
 
   const redis = await stage.redis({ databases: '2' });
   proxy.leadTo(redis.port);
@@ -156,8 +156,7 @@ test('case 11: a Redis that is no node of a cluster, and was named as one, ends 
 test('case 11: a node of a cluster that is found only while the program runs', async (context) => {
   const stage = openStage(context);
   const proxy = await stage.proxy({ port: await freePort() });
-  const server = stage.spawn('server', { REDIS_URL: proxy.url });
-  await eventually(() => server.url().startsWith('http'));
+  const server = await stage.here('server', { REDIS_URL: proxy.url }, false);
   const redis = await stage.redis({ 'cluster-enabled': 'yes' });
   proxy.leadTo(redis.port);
   await eventually(() =>
@@ -176,7 +175,7 @@ test('case 12: a fleet runs as a user with the documented permissions', LONG, as
     QUEUE_LIMIT: '100',
     QUEUE_LIMIT_BYTES: '100000',
   };
-  const [server, worker] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+  const [server, worker] = await Promise.all([stage.here('server', env), stage.role('worker', env)]);
   const url = server.url();
   const send = (more: object): ReturnType<typeof post> =>
     post(`${url}/v1/tasks`, { type: 'add', input: { one: 1, two: 2 }, ...more }, { prefer: 'wait=10' });
@@ -233,9 +232,8 @@ test('case 12: a user who may not run a command: /readyz and the log name it', L
     redis.client.call('ACL', 'SETUSER', 'app', ...rules);
   await setUser('on', '>pw', '~*', '&*', '+@all', '-hset');
   const env = { REDIS_URL: urlAs(redis, 'app', 'pw') };
-  const server = stage.spawn('server', env);
+  const server = await stage.here('server', env, false);
   const worker = stage.spawn('worker', env);
-  await eventually(() => server.url().startsWith('http'));
 
   for (const command of ['hset', 'evalsha', 'xadd', 'publish', 'memory|usage', 'time', 'lpos']) {
     await setUser(`-${command}`);
@@ -261,7 +259,7 @@ test('case 12: a user who may not run a command: /readyz and the log name it', L
 });
 
 /** Commands that the log says to be refused. */
-function refusedOf(role: RoleProcess): unknown[] {
+function refusedOf(role: Pick<RoleProcess, 'log'>): unknown[] {
   const lines = role.log().filter(({ msg }) => String(msg).startsWith('this user of Redis may not'));
   return lines.flatMap(({ commands }) => commands);
 }

@@ -88,7 +88,7 @@ test(
     const queues = await queuesOf(cluster);
     const url = cluster.url.replace('//', `//popfleet:${encodeURIComponent(password)}@`);
     const env = { ...FILES, REDIS_URL: url, QUEUES: queues.join(), CONCURRENCY: '3' };
-    const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+    const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
     for (const queue of queues) {
       const task = { type: 'add', queue, input: { one: 1, two: 2 } };
       const { status, body } = await post(`${server.url()}/v1/tasks?wait=20`, task);

@@ -19,7 +19,7 @@ test(
     const stage = openStage(context);
     const { sentinels, primary: first, replica: second } = await openSentinelPair(stage);
     const env = { ...JOURNAL_TASKS, REDIS_URL: sentinels.url, CONCURRENCY: '2', BLOCK_MS: '60000' };
-    const [server] = await Promise.all([stage.role('server', env), stage.role('worker', env)]);
+    const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
     const send = async (facts: ReturnType<typeof openQueueFacts>): Promise<string> =>
       eventually(async () => {
         const answer = await facts.post(server.url(), 0);

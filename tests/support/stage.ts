@@ -13,8 +13,8 @@ export interface Stage {
   proxy(redis: Pick<TestRedis, 'port'>): Promise<RedisProxy>;
   /** @param cli file of the command; that of this build unless told */
   role(role: string, env: Record<string, string>, cwd?: string, cli?: string): Promise<RoleProcess>;
-  /** Starts a role in this process. */
-  here(role: 'server' | 'worker', env: Record<string, string>): Promise<RoleHere>;
+  /** Starts a role in this process. @param isReady whether to wait until a server has its Redis */
+  here(role: 'server' | 'worker', env: Record<string, string>, isReady?: boolean): Promise<RoleHere>;
   /** Starts a role that may not come up. */
   spawn(role: string, env: Record<string, string>): RoleProcess;
   /** Runs when the processes have ended. */
@@ -56,8 +56,8 @@ export function openStage(context: TestContext): Stage {
       return started;
     },
 
-    async here(role, env) {
-      const started = await startHere(role, env);
+    async here(role, env, isReady) {
+      const started = await startHere(role, env, isReady);
       inside.push(started);
       return started;
     },

@@ -25,8 +25,16 @@ export interface RoleHere {
   stop(): Promise<void>;
 }
 
-/** Starts a role and waits until it is up. @param env as for `startRole`; needs `REDIS_URL` */
-export async function startHere(role: 'server' | 'worker', env: Record<string, string>): Promise<RoleHere> {
+/**
+ * Starts a role and waits until it is up.
+ * @param env as for `startRole`; needs `REDIS_URL`
+ * @param isReady whether to wait until a server has its Redis
+ */
+export async function startHere(
+  role: 'server' | 'worker',
+  env: Record<string, string>,
+  isReady = true,
+): Promise<RoleHere> {
   const config = readConfig({ ...SMALL, APP_TYPE: role, ...env }, 1);
   const url = config.redisUrl;
   if (url === undefined) throw new TypeError('a role in this process needs a REDIS_URL');
@@ -38,7 +46,7 @@ export async function startHere(role: 'server' | 'worker', env: Record<string, s
     taskModules: config.taskModules,
     baseDir: tmpdir(),
   };
-  const connection = { url, log };
+  const connection = { url, tls: config.redisTls, log };
   const deps = { connection, registry: await loadRegistry(tasks), log };
   const entry = (msg: string): Record<string, unknown> | undefined =>
     lines.find((line) => line['msg'] === msg);
@@ -67,7 +75,7 @@ export async function startHere(role: 'server' | 'worker', env: Record<string, s
   });
   await server.start();
   // Until its connection to Redis stands it answers 503.
-  await eventually(async () => (await fetch(`${server.url()}/readyz`)).ok);
+  if (isReady) await eventually(async () => (await fetch(`${server.url()}/readyz`)).ok);
   return here(server);
 }
 
