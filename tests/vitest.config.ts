@@ -9,6 +9,8 @@ const ALONE = [
   'tests/protocol/task-error.test.ts',
   'tests/scripts/nothing-left.test.ts',
   'tests/scripts/redis-server.test.ts',
+  'tests/topologies/cluster.test.ts',
+  'tests/topologies/sentinel.test.ts',
   'tests/worker/handler-env.test.ts',
 ];
 

@@ -8,6 +8,7 @@ import { eventually } from '../support/eventually.ts';
 import { send } from '../support/life.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
 import { openStage } from '../support/stage.ts';
+import { openStore } from '../support/store.ts';
 import { untilSucceeded } from '../support/until-succeeded.ts';
 
 const KILLS = Number(process.env['POPFLEET_KILLS'] ?? 4);
@@ -19,7 +20,7 @@ test(`${KILLS} workers killed right after the end of a followed task: followed e
 }, async (context) => {
   const stage = openStage(context);
   const redis = await stage.redis();
-  const blocking = redis.client.duplicate();
+  const blocking = await openStore(redis.url);
   stage.atEnd(async () => blocking.disconnect());
   const env = { ...SHORT, TASKS: FOLLOW, REDIS_URL: redis.url };
   const url = (await stage.here('server', env)).url();

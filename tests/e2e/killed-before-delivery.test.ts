@@ -8,6 +8,7 @@ import { send } from '../support/life.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
 import { openReceiver, type Received } from '../support/receiver.ts';
 import { openStage } from '../support/stage.ts';
+import { openStore } from '../support/store.ts';
 import { untilSucceeded } from '../support/until-succeeded.ts';
 
 const KILLS = Number(process.env['POPFLEET_KILLS'] ?? 2);
@@ -23,7 +24,7 @@ test(`${KILLS} workers killed right after the end of a task: each webhook comes`
   const redis = await stage.redis();
   const receiver = await openReceiver();
   stage.atEnd(receiver.close);
-  const blocking = redis.client.duplicate();
+  const blocking = await openStore(redis.url);
   stage.atEnd(async () => blocking.disconnect());
   const env = { ...SHORT, REDIS_URL: redis.url };
   const url = (await stage.here('server', env)).url();

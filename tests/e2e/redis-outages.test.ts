@@ -95,6 +95,8 @@ test.concurrent(
 );
 
 test('Redis at maxmemory: what is accepted is finished and recorded, new tasks are refused until there is room', async (context) => {
+  // Other nodes and replicas take their part of these megabytes.
+  context.skip(process.env['POPFLEET_TOPOLOGY'] !== undefined);
   const { stage, redis, facts, env } = await openJournalStage(context, { CONCURRENCY: '2' });
   const server = await stage.here('server', env);
   await stage.here('worker', env);
@@ -103,12 +105,12 @@ test('Redis at maxmemory: what is accepted is finished and recorded, new tasks a
   await facts.untilBegun(running);
   const waiting = await facts.send(url, 4, 20);
 
-  await redis.client.set('junk', Buffer.alloc(8_000_000));
+  await redis.client.set('{default}:junk', Buffer.alloc(8_000_000));
   await redis.client.config('SET', 'maxmemory', '4mb');
   for (const { body } of await expectRefused(facts, url)) expect(body['code']).toBe('redis-full');
   await facts.expectAllDone([...running, ...waiting]);
 
-  await redis.client.del('junk');
+  await redis.client.del('{default}:junk');
   const later = await facts.send(url, 1, 0);
   await facts.expectAllDone([...running, ...waiting, ...later]);
 });

@@ -14,7 +14,8 @@ import type { Step } from '../support/model-steps.ts';
 import { worldsOf } from '../support/model-worlds.ts';
 import { queueKey } from '../support/queue-key.ts';
 import { QUEUE, QueueModel } from '../support/queue-model.ts';
-import type { ModelFlaws } from '../support/relay-model.ts';
+import { type ModelFlaws, NEXT } from '../support/relay-model.ts';
+import { limitMemory } from '../support/servers-of.ts';
 import { startStore, withStore } from '../support/store.ts';
 
 const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 30);
@@ -22,8 +23,11 @@ const WORKERS = 3;
 
 const { client, redis } = await startStore(buildScriptsWithClock);
 
-const ears = await openEars(client);
-afterAll(() => ears.disconnect());
+/** In a cluster nothing is handed over: a script cannot tell who listens to another node. */
+const isCluster = process.env['POPFLEET_TOPOLOGY'] === 'cluster';
+const hands = isCluster ? {} : HANDS;
+const ears = isCluster ? undefined : await openEars(client);
+afterAll(() => ears?.disconnect());
 
 const worlds = worldsOf(WORKERS);
 
@@ -33,10 +37,10 @@ async function liveThrough(
   store: Redis,
   flaws: ModelFlaws = {},
 ): Promise<QueueModel> {
-  await store.config('SET', 'maxmemory', '0');
+  await limitMemory(store, '0');
   await store.flushall();
-  await ears.closeAll();
-  const clock = await createModelClock(store);
+  await ears?.closeAll();
+  const clock = await createModelClock(store, 1_000_000, [QUEUE, NEXT]);
   const model = new QueueModel(store, createProducer(store), clock, WORKERS, flaws, ears);
   await model.open();
   const checkClock = watchScriptsClock(store, queueKey(QUEUE));
@@ -86,13 +90,14 @@ test('whatever happens in whatever order, nothing is lost, finished twice or fol
   let seen = await liveThroughWorlds();
   // By chance, once in some hundred rounds, a few worlds hardly fill Redis: then there is another round.
   for (let round = 1; round < 3 && seen.refused <= RUNS / 4; round += 1) seen = await liveThroughWorlds();
-  // The worlds were as bad as meant.
+  // The worlds were as bad as meant; a few may all be kind.
+  if (RUNS < 30) return;
   expect(seen.steps).toBeGreaterThan(RUNS * 50);
   expect(seen.lostReplies).toBeGreaterThan(RUNS);
   expect(seen.crashes).toBeGreaterThan(RUNS / 2);
   expect(seen.followed).toBeGreaterThan(RUNS);
   expect(seen.refused).toBeGreaterThan(RUNS / 4);
-  expect(seen.handed).toBeGreaterThan(RUNS / 2);
+  if (ears) expect(seen.handed).toBeGreaterThan(RUNS / 2);
 });
 
 /** A followed task begins to run, and ends so. */
@@ -129,12 +134,12 @@ test('a task that was followed, and is gone, is followed again in the same milli
   );
 });
 
-test.each(Object.entries(HANDS))('hand-over: %s', async (_, steps) => {
+test.each(Object.entries(hands))('hand-over: %s', async (_, steps) => {
   const model = await liveThrough(steps, client);
   expect(model.handed + model.crashes).toBeGreaterThan(0);
 });
 
-const handsOf = (name: string): readonly Step[] => HANDS[name] ?? [];
+const handsOf = (name: string): readonly Step[] => hands[name] ?? [];
 
 /** Worlds in which it matters, each with what is left out. */
 const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts, ModelFlaws])[] = [
@@ -233,7 +238,12 @@ const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts
   ],
 ];
 
-test.each(CONTROLS)('the model dies without %s', async (_, steps, build, flaws) => {
-  await liveThrough(steps, client);
-  await withStore(redis.url, build, (flawed) => expect(liveThrough(steps, flawed, flaws)).rejects.toThrow());
-});
+test.each(CONTROLS.filter(([, steps]) => steps.length > 0))(
+  'the model dies without %s',
+  async (_, steps, build, flaws) => {
+    await liveThrough(steps, client);
+    await withStore(redis.url, build, (flawed) =>
+      expect(liveThrough(steps, flawed, flaws)).rejects.toThrow(),
+    );
+  },
+);

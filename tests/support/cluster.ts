@@ -2,7 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import { eventually } from './eventually.ts';
-import { startRedis, type TestRedis } from './redis.ts';
+import { startRedisServer, type TestRedis } from './redis.ts';
 
 const SLOTS = 16_384;
 const MIGRATE_TIMEOUT_MS = 10_000;
@@ -48,8 +48,8 @@ export async function startCluster(
   const settings = { appendonly: 'no', 'cluster-enabled': 'yes', 'repl-diskless-sync-delay': '0', ...redis };
   try {
     for (let at = 0; at < size; at += 1) {
-      nodes.push(await startRedis(settings));
-      if (hasReplicas) replicas.push(await startRedis(settings));
+      nodes.push(await startRedisServer(settings));
+      if (hasReplicas) replicas.push(await startRedisServer(settings));
     }
     await join(nodes, replicas);
   } catch (error) {

@@ -5,6 +5,8 @@ import { v7 } from 'uuid';
 import { buildScripts, type ScriptBuild } from '../../src/store/scripts.ts';
 
 const CLOCK_KEY = 'test:clock';
+/** In a cluster each queue has a clock in its own slot: a script reaches no other. */
+const IS_SLOTTED = process.env['POPFLEET_TOPOLOGY'] === 'cluster';
 
 /** Time goes on also when Redis is full. */
 const SET_CLOCK = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1])";
@@ -12,7 +14,8 @@ const SET_CLOCK = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV
 /** `buildScripts` with the clock replaced; give it to `openCommandConnection`. */
 export function buildScriptsWithClock(build?: ScriptBuild): ReturnType<typeof buildScripts> {
   // On one line: those behind it keep their numbers.
-  const readMs = `local ms = tonumber(redis.call('GET', '${CLOCK_KEY}'))`;
+  const key = IS_SLOTTED ? `'${CLOCK_KEY}' .. string.match(KEYS[1], '{.-}')` : `'${CLOCK_KEY}'`;
+  const readMs = `local ms = tonumber(redis.call('GET', ${key}))`;
   const readKey = `(function() ${readMs} return { math.floor(ms / 1000), (ms % 1000) * 1000 } end)()`;
   return buildScripts({
     flags: true,
@@ -32,16 +35,22 @@ export interface ModelClock {
   newTaskId(): string;
 }
 
-export async function createModelClock(client: Redis, startMs = 1_000_000): Promise<ModelClock> {
+/** @param queues whose clocks it moves */
+export async function createModelClock(
+  client: Redis,
+  startMs = 1_000_000,
+  queues: readonly string[] = [],
+): Promise<ModelClock> {
+  const keys = IS_SLOTTED ? queues.map((queue) => `${CLOCK_KEY}{${queue}}`) : [CLOCK_KEY];
   let now = startMs;
   let ids = 0;
-  await client.set(CLOCK_KEY, now);
+  for (const key of keys) await client.set(key, now);
   return {
     now: () => now,
     newTaskId: () => ((ids += 1) % 4 < 2 ? v7({ msecs: now }) : v7()),
     async advance(ms) {
       now += ms;
-      await client.eval(SET_CLOCK, 1, CLOCK_KEY, now);
+      for (const key of keys) await client.eval(SET_CLOCK, 1, key, now);
     },
   };
 }

@@ -10,6 +10,7 @@ type CallName = string;
 
 export interface RedisProxy {
   readonly url: string;
+  readonly port: number;
   /** How many calls of this name were sent through it so far. */
   calls(name: CallName): number;
   /**
@@ -24,6 +25,12 @@ export interface RedisProxy {
   /** Half-open: what is connected now carries nothing any more, in either direction, and stays connected. */
   silence(): void;
   close(): Promise<void>;
+}
+
+export interface WayToProxy {
+  readonly url: string;
+  /** Of a cluster: the ports of nodes, and those of their proxies. */
+  readonly ports?: ReadonlyMap<number, number>;
 }
 
 interface Hold {
@@ -54,7 +61,11 @@ const NOTHING = Buffer.alloc(0);
 /** Their answers are pushes, so that no reply belongs to them. */
 const SUBSCRIBING = new Set(['SUBSCRIBE', 'UNSUBSCRIBE']);
 
-export async function startProxy(redisPort: number): Promise<RedisProxy> {
+/** @param wayTo how clients find what listens on a port: at `redis://` of it unless told */
+export async function startProxy(
+  redisPort: number,
+  wayTo = async (at: number): Promise<WayToProxy> => ({ url: `redis://127.0.0.1:${at}` }),
+): Promise<RedisProxy> {
   let port = redisPort;
   const scripts = await scriptsByDigest();
   const counts = new Map<CallName, number>();
@@ -97,8 +108,20 @@ export async function startProxy(redisPort: number): Promise<RedisProxy> {
           return;
         }
       }
-      link.client.write(reply.value);
+      link.client.write(name === 'CLUSTER' ? withPorts(reply.value) : reply.value);
     }
+  }
+
+  /** A node of a cluster says where all nodes are: its clients shall come back through their proxies. */
+  function withPorts(slots: Buffer): Buffer {
+    const text = slots.toString('latin1');
+    return Buffer.from(
+      text.replace(/:(\d+)\r\n/g, (all, from) => {
+        const to = way.ports?.get(Number(from));
+        return to === undefined ? all : `:${to}\r\n`;
+      }),
+      'latin1',
+    );
   }
 
   function reset(link: Link): void {
@@ -134,9 +157,12 @@ export async function startProxy(redisPort: number): Promise<RedisProxy> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  const ownPort = (server.address() as AddressInfo).port;
+  const way = await wayTo(ownPort);
 
   return {
-    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: way.url,
+    port: ownPort,
     calls: (name) => counts.get(name) ?? 0,
 
     loseReply: (name, k) =>

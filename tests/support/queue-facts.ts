@@ -12,6 +12,7 @@ import { countsOf } from './moves.ts';
 import { type Answer, post } from './http.ts';
 import { recordOf } from './records.ts';
 import type { TestRedis } from './redis.ts';
+import { keysLike } from './servers-of.ts';
 
 /** The setting that makes a role know the task type "journal". */
 export const JOURNAL_TASKS = { TASKS: fileURLToPath(new URL('journal-task.mjs', import.meta.url)) };
@@ -138,7 +139,7 @@ export function openQueueFacts(redis: Pick<TestRedis, 'client' | 'dir'>, queue =
 
 /** Keys that must not be there once every task is finished: waiting messages, their ledger, and what a worker holds. */
 async function leftovers(client: Redis, key: string): Promise<string[]> {
-  const keys = await client.keys(`${key.replaceAll(/[{}]/g, '\\$&')}:*`);
+  const keys = await keysLike(client, `${key.replaceAll(/[{}]/g, '\\$&')}:*`);
   return keys.filter((name) => /:(ready|ledger|running|later|malformed|dead)(:|$)/.test(name));
 }
 

@@ -20,6 +20,7 @@ import { ModelWorker } from './model-worker.ts';
 import { queueKey } from './queue-key.ts';
 import { recordOf } from './records.ts';
 import { type ModelFlaws, NEXT, RelayModel } from './relay-model.ts';
+import { keysLike, limitMemory } from './servers-of.ts';
 import { terminalMoves } from './terminal-moves.ts';
 import { TotalsModel } from './totals-model.ts';
 
@@ -229,7 +230,7 @@ export class QueueModel {
   /** The world calms down: no more faults, one honest worker beside those that are left. */
   async settle(): Promise<void> {
     await this.operator.resume(QUEUE);
-    await this.client.config('SET', 'maxmemory', '0');
+    await limitMemory(this.client, '0');
     const honest = this.newWorker();
     this.workers.push(honest);
     for (let round = 0; round < 400; round += 1) {
@@ -271,7 +272,7 @@ export class QueueModel {
     await this.relays.checkEnd();
     await this.totals.checkEnd([...this.replays.values()].reduce((sum, times) => sum + times, 0));
     await this.checkTerms();
-    const left = await this.client.keys(`${this.key}:*`);
+    const left = await keysLike(this.client, `${this.key}:*`);
     const kinds = left.map((name) => name.slice(this.key.length + 1));
     expect(
       kinds.filter((kind) => /^(ready|ledger|running|later|suspects|unstarted|malformed)/.test(kind)),

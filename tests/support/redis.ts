@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { eventually } from './eventually.ts';
+import type { WayToProxy } from './proxy.ts';
 
 export interface TestRedis {
   /** What `REDIS_URL` takes. */
@@ -22,10 +23,23 @@ export interface TestRedis {
   /** Starts it again in the same folder, so that its append-only file is loaded. */
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** How clients find it by way of a proxy that listens on a port; without it, at `redis://` of that port. */
+  wayTo?(port: number): Promise<WayToProxy>;
 }
 
-/** @param settings further options of redis.conf, such as `{ maxmemory: '8mb' }` */
+/**
+ * One server; with POPFLEET_TOPOLOGY (`cluster`, `sentinel`) what stands for one, as `topology.ts` says.
+ * @param settings further options of redis.conf, such as `{ maxmemory: '8mb' }`
+ */
 export async function startRedis(settings: Record<string, string> = {}): Promise<TestRedis> {
+  const topology = process.env['POPFLEET_TOPOLOGY'];
+  if (!topology) return startRedisServer(settings);
+  const { startTopology } = await import('./topology.ts');
+  return startTopology(topology, settings);
+}
+
+/** One server, whatever the topology. */
+export async function startRedisServer(settings: Record<string, string> = {}): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'popfleet-test-'));
   const port = await freePort();
   // A node of a cluster over TLS has no other port: it is the one that it tells the others, and clients.

@@ -15,6 +15,7 @@ import { relayEntries } from '../../src/upkeep/relay.ts';
 import type { ModelClock } from './model-clock.ts';
 import type { RelayStep } from './model-steps.ts';
 import { queueKey } from './queue-key.ts';
+import { limitMemory } from './servers-of.ts';
 import { silentLog } from './store.ts';
 
 /** Where followers go. */
@@ -92,10 +93,10 @@ export class RelayModel {
         }
         break;
       case 'fill':
-        await this.client.config('SET', 'maxmemory', '1');
+        await limitMemory(this.client, '1');
         break;
       case 'drain':
-        await this.client.config('SET', 'maxmemory', '0');
+        await limitMemory(this.client, '0');
         break;
     }
   }

@@ -14,19 +14,29 @@ import type { Stage } from './stage.ts';
 export const PRIMARY_NAME = 'tasks';
 const COUNT = 3;
 const QUORUM = 2;
+/** Milliseconds, longer than any test. */
+const NEVER_MS = '86400000';
 
 export interface TestSentinels {
   /** What `REDIS_URL` takes. */
   readonly url: string;
   /** Port of the primary, as the first of them says. */
   primaryPort(): Promise<number>;
+  /**
+   * Has them watch what answers at another port, under another name; they never take it for gone.
+   * @returns what `REDIS_URL` takes
+   */
+  watch(port: number): Promise<string>;
   /** Resolves when all of them know each other and the replicas of the primary. */
   whenReady(replicas: number): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** @param primary watched: it is gone when it has not answered for half a second */
-export async function startSentinels(primary: TestRedis): Promise<TestSentinels> {
+/**
+ * @param primary watched
+ * @param goneAfterMs it is gone when it has not answered for so long
+ */
+export async function startSentinels(primary: TestRedis, goneAfterMs = '500'): Promise<TestSentinels> {
   const dir = mkdtempSync(join(tmpdir(), 'popfleet-test-'));
   const processes: ChildProcess[] = [];
   const clients: Redis[] = [];
@@ -40,7 +50,7 @@ export async function startSentinels(primary: TestRedis): Promise<TestSentinels>
 bind 127.0.0.1
 dir ${dir}
 sentinel monitor ${PRIMARY_NAME} 127.0.0.1 ${primary.port} ${QUORUM}
-sentinel down-after-milliseconds ${PRIMARY_NAME} 500
+sentinel down-after-milliseconds ${PRIMARY_NAME} ${goneAfterMs}
 sentinel failover-timeout ${PRIMARY_NAME} 3000
 `,
     );
@@ -52,8 +62,21 @@ sentinel failover-timeout ${PRIMARY_NAME} 3000
   }
   const ask = (client: Redis, ...words: string[]): Promise<unknown> => client.call('SENTINEL', ...words);
 
+  const hosts = ports.map((port) => `127.0.0.1:${port}`).join(',');
+
   return {
-    url: `redis+sentinel://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/${PRIMARY_NAME}`,
+    url: `redis+sentinel://${hosts}/${PRIMARY_NAME}`,
+
+    async watch(port) {
+      const name = `at-${port}`;
+      for (const client of clients) {
+        await ask(client, 'MONITOR', name, '127.0.0.1', String(port), String(QUORUM));
+        for (const limit of ['down-after-milliseconds', 'failover-timeout']) {
+          await ask(client, 'SET', name, limit, NEVER_MS);
+        }
+      }
+      return `redis+sentinel://${hosts}/${name}`;
+    },
 
     async primaryPort() {
       const [, port] = (await ask(clients[0] as Redis, 'get-master-addr-by-name', PRIMARY_NAME)) as string[];

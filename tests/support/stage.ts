@@ -10,7 +10,7 @@ import { type RoleHere, startHere, stopHere } from './start-here.ts';
 
 export interface Stage {
   redis(settings?: Record<string, string>): Promise<TestRedis>;
-  proxy(redis: Pick<TestRedis, 'port'>): Promise<RedisProxy>;
+  proxy(redis: Pick<TestRedis, 'port' | 'wayTo'>): Promise<RedisProxy>;
   /** @param cli file of the command; that of this build unless told */
   role(role: string, env: Record<string, string>, cwd?: string, cli?: string): Promise<RoleProcess>;
   /** Starts a role in this process. @param isReady whether to wait until a server has its Redis */
@@ -45,7 +45,7 @@ export function openStage(context: TestContext): Stage {
     },
 
     async proxy(redis) {
-      const proxy = await startProxy(redis.port);
+      const proxy = await startProxy(redis.port, redis.wayTo);
       closing.push(() => proxy.close());
       return proxy;
     },

@@ -1,0 +1,3 @@
+import { describeOn } from '../support/on-topology.ts';
+
+describeOn('sentinel');
