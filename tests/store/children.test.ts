@@ -32,10 +32,10 @@ type Step =
   | {
       readonly do: 'run';
       readonly keys: number;
-      readonly ends: 'released' | 'failed' | 'lost' | 'waits' | 'waits-for-long';
+      readonly ends: 'released' | 'failed' | 'lost' | 'dead' | 'waits' | 'waits-for-long';
       readonly late: boolean;
     }
-  | { readonly do: 'late' | 'sweep' | 'cancel' }
+  | { readonly do: 'late' | 'sweep' | 'cancel' | 'replay' }
   | { readonly do: 'work'; readonly word: 'succeeded' | 'dead' }
   | { readonly do: 'relay'; readonly queue: 'take' | 'go-on'; readonly dies: boolean }
   | { readonly do: 'remove' | 'retry'; readonly child: number };
@@ -46,12 +46,13 @@ const step = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('run'),
       keys: fc.integer({ min: 1, max: 7 }),
-      ends: fc.constantFrom('released', 'failed', 'lost', 'waits', 'waits-for-long'),
+      ends: fc.constantFrom('released', 'failed', 'lost', 'dead', 'waits', 'waits-for-long'),
       late: fc.boolean(),
     }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('late', 'sweep') }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel') }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('replay') }) },
   {
     weight: 5,
     arbitrary: fc.record({ do: fc.constant('work'), word: fc.constantFrom('succeeded', 'dead') }),
@@ -126,6 +127,8 @@ class World {
         this.isCancelled =
           (await this.operator.cancel(QUEUE, this.parent)) === 'cancelled' || this.isCancelled;
         return undefined;
+      case 'replay':
+        return this.operator.replay(QUEUE, this.parent);
       case 'work':
         return this.work(one.word);
       case 'relay':
@@ -161,8 +164,9 @@ class World {
     if (ends === 'lost') return;
     const wait = ends === 'waits' ? { sources, timeoutMs: LIMIT_MS } : { sources };
     const word = ends === 'waits' || ends === 'waits-for-long' ? 'suspended' : ends;
-    const payload = word === 'failed' ? ERROR : Buffer.from(JSON.stringify(wait));
-    for (let times = 0; times < 2; times += 1) await this.queue.finish([task], word, { payload });
+    const payload = word === 'failed' || word === 'dead' ? ERROR : Buffer.from(JSON.stringify(wait));
+    const more = word === 'dead' ? { payload, group: GROUP } : { payload };
+    for (let times = 0; times < 2; times += 1) await this.queue.finish([task], word, more);
   }
 
   async sweep(): Promise<void> {
@@ -245,6 +249,23 @@ test('whatever happens, each child is there once, and its parent goes on', async
     fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 40 }), (steps) => play(steps)),
     { numRuns: RUNS },
   );
+});
+
+test('a child that ends while its parent is dead is there when that is retried, and counts as bytes that are kept', async () => {
+  const died: Step = { do: 'run', keys: 1, ends: 'dead', late: false };
+  const bytes = async (): Promise<number> => Number(await client.hget(`pf:{${QUEUE}}:count`, 'bytes'));
+  const queue = await openScriptedQueue(client, { leaseMs: LIMIT_MS });
+  const [id = ''] = await queue.enqueue(1);
+  const world = new World(queue, id, {});
+  await world.run(died);
+  const before = await bytes();
+  for (const one of [{ do: 'work', word: 'succeeded' }, ...RELAYED] as Step[]) await world.run(one);
+  const kept = (await bytes()) - before;
+  for (const one of [{ do: 'replay' }, WAIT] as Step[]) await world.run(one);
+  expect(await queue.task(id)).toMatchObject({ state: 'ready' });
+  expect(kept).toBeGreaterThan(0);
+  await world.settle();
+  await world.check();
 });
 
 const RUN: Step = { do: 'run', keys: 1, ends: 'released', late: false };

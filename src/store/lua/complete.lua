@@ -16,8 +16,17 @@ local function complete(id, source, word, digest, payload)
   end
   Q.load_tasks({ id })
   local task = Q.read_task(id)
-  if not task or not Q.may_move(task.state, 'cancelled') then return 'ended' end
-  redis.call('HSET', Q.SOURCE_VALUES, field, table.concat({ word, digest, payload }, ' '))
+  local is_over = not task or not Q.may_move(task.state, 'cancelled')
+  -- Nobody tells of a child twice: a task that may run again finds how it has ended.
+  local is_kept = task and string.sub(source, 1, 1) == '>' and Q.may_move(task.state, 'waiting')
+  if is_over and not is_kept then return 'ended' end
+  local words = table.concat({ word, digest, payload }, ' ')
+  redis.call('HSET', Q.SOURCE_VALUES, field, words)
+  if is_over then
+    task.bytes, Q.deltas.bytes = task.bytes + #words, Q.deltas.bytes + #words
+    Q.put_header(id, task)
+    return 'noted'
+  end
   local wait = task.state == 'waiting' and Q.wait_of(id)
   if not wait or wait.word ~= 'open' or not string.find(wait.sources .. ' ', ' ' .. source .. ' ', 1, true) then return 'noted' end
   wait.unmet = wait.unmet - 1
