@@ -2,6 +2,7 @@
 
 import { expect, it } from 'vitest';
 import { createOperator } from '../../src/store/operator.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { expectBalanced } from '../support/moves.ts';
 import { KEY, LEASE_MS, openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
@@ -137,6 +138,24 @@ it.each(Object.entries(WAYS))(
     expect(await queue.task(id)).toBeUndefined();
   },
 );
+
+it('a call that is repeated because its reply got lost accepts no second time what has a key, also when its row is gone', async () => {
+  const queue = await openScriptedQueue(client);
+  const extras = { key: { key: 'k', windowMs: 60_000, digest: 'd' }, resultTtlMs: 0 };
+  const task = {
+    id: queue.clock.newTaskId(),
+    content: encodeContent('add', {}),
+    lane: 'normal',
+    extras,
+  } as const;
+  await queue.producer.enqueue(QUEUE, [task]);
+  await queue.finish(await claim(queue), 'succeeded', { resultTtlMs: 0 });
+  await queue.clock.advance(100);
+  await queue.sweep();
+  expect(await queue.task(task.id)).toBeUndefined();
+  expect(await queue.producer.enqueue(QUEUE, [task])).toEqual(new Map());
+  expect(await claim(queue)).toEqual([]);
+});
 
 it('case 39: what a worker reads in the message holds before what was stored, and nobody else pays', async () => {
   const queue = await openScriptedQueue(client);

@@ -50,7 +50,8 @@ end
 function Q.gather(id, content, lane, extras)
   if extras.key then
     local verdict, owner = Q.take_key(id, extras.key)
-    if verdict == 'replayed' or verdict == 'conflict' then return verdict, owner end
+    -- One that has its key was accepted when it took that, also when its row is gone by now.
+    if verdict ~= 'free' then return verdict, owner end
   end
   -- Each relay renews the mark, also one that finds the row.
   local is_marked = extras.mark and Q.is_marked(id, extras.mark)
