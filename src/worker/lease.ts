@@ -115,6 +115,7 @@ export class Lease {
       const extra = this.#mayClaim ? slots.reserve(Number.POSITIVE_INFINITY) : 0;
       const telling = this.#tell(0);
       const said = this.#hands.say(telling, -popped.length, this.#mayClaim);
+      const sentAt = performance.now();
       try {
         const reply = await this.#inDoubtUntilReplied(
           consumer.claim(popped, extra, takeTurns(laneTurn, extra), said),
@@ -122,7 +123,7 @@ export class Lease {
         this.#heard(telling, said);
         watch.worked(call);
         this.#isPaused = reply.paused;
-        this.#adopt(reply.tasks, telling.bringsAhead);
+        this.#adopt(reply.tasks, telling.bringsAhead, sentAt);
         // What was handed over has taken the place, and is not here yet: it may never come.
         if (reply.back > 0 && (said.free ?? 0) >= 0) await this.#lookAgain();
         if (popped.length > 0) offers.popped(this.queue);
@@ -166,9 +167,8 @@ export class Lease {
   #obey(order: WorkerOrder | undefined): void {
     if (order === this.#order) return;
     this.#order = order;
-    const { onStop, log } = this.#deps;
-    log.info({ queue: this.queue, order }, 'a person wants this of the worker');
-    if (order === 'stop') onStop();
+    this.#deps.log.info({ queue: this.queue, order }, 'a person wants this of the worker');
+    if (order === 'stop') this.#deps.onStop();
   }
 
   /** Takes tasks that a script has handed over: they are this worker's already, and begin at once. */
@@ -232,15 +232,14 @@ export class Lease {
 
   /** No outcome can count any more: what runs is stopped. The heartbeat goes on asking. */
   #refused(reason: string): void {
-    const { slots, log } = this.#deps;
     if (reason !== this.#refusal)
-      log.error(
+      this.#deps.log.error(
         { queue: this.queue, reason },
         'the queue is left alone: another release of popfleet keeps it',
       );
     this.#isServed = false;
     this.#refusal = reason;
-    for (const held of slots.held(this.queue)) held.stop('lease-lost');
+    for (const held of this.#deps.slots.held(this.queue)) held.stop('lease-lost');
   }
 
   /** The release that keeps the queue gives these tasks to another worker when the lease has run out. */
@@ -258,6 +257,7 @@ export class Lease {
     this.#reports.flush();
     const telling = this.#tell(batch.length);
     const said = this.#hands.say(telling, batch.length, this.#mayClaim);
+    const sentAt = performance.now();
     try {
       const reply = await this.#inDoubtUntilReplied(
         consumer.finish(batch, want, takeTurns(laneTurn, want), said),
@@ -268,7 +268,7 @@ export class Lease {
       for (const { id: task, token } of reply.stale)
         log.warn({ queue: this.queue, task, token }, 'the outcome came too late and was not recorded');
       for (const { id, token } of batch) slots.drop(this.queue, id, token);
-      this.#adopt(reply.tasks, telling.bringsAhead);
+      this.#adopt(reply.tasks, telling.bringsAhead, sentAt);
     } finally {
       slots.unreserve(want);
     }
@@ -284,13 +284,14 @@ export class Lease {
 
   async #lookAgain(): Promise<void> {
     const { consumer, slots, log } = this.#deps;
+    const sentAt = performance.now();
     const { upTo, tasks } = await consumer.held();
     this.#isInDoubt = false;
     this.#hands.see(upTo);
     const hidden = tasks.filter(({ id, token }) => slots.find(this.queue, id)?.task.token !== token);
     if (hidden.length > 0)
       log.info({ queue: this.queue, tasks: hidden.length }, 'adopted tasks whose claim was not heard of');
-    this.#adopt(hidden, this.#ahead.hasTold);
+    this.#adopt(hidden, this.#ahead.hasTold, sentAt);
   }
 
   /** What the next call says of what may begin. @param ending tasks that it lets go */
@@ -306,8 +307,13 @@ export class Lease {
     this.#hands.heard(said);
   }
 
-  /** Holds tasks, and lets them begin unless they were taken ahead. */
-  #adopt(tasks: readonly ClaimedTask[], areAhead: boolean): void {
+  /**
+   * Holds tasks, and lets them begin unless they were taken ahead. An answer that has waited here for longer than a lease may bring what
+   * others have by now (the worker was frozen): Redis is asked.
+   * @param sentAt when the call was sent that brings them, by `performance.now()`
+   */
+  #adopt(tasks: readonly ClaimedTask[], areAhead: boolean, sentAt: number): void {
+    if (tasks.length > 0 && performance.now() - sentAt >= this.#deps.leaseMs) return this.#ask();
     this.#hold(tasks, areAhead);
     if (this.#toBegin.length > 0) process.nextTick(() => this.#beginAll());
   }
@@ -344,10 +350,9 @@ export class Lease {
   }
 
   #beginAll(): void {
-    const { execute } = this.#deps;
     for (const held of this.#toBegin.splice(0)) {
       try {
-        const outcome = execute(held);
+        const outcome = this.#deps.execute(held);
         if (outcome instanceof Promise) {
           outcome.then((one) => this.#ended(held, one)).catch((error: unknown) => this.#broke(held, error));
         } else this.#ended(held, outcome);

@@ -1,7 +1,7 @@
 // The lease of one queue on its own: what it claims, begins, records, gives up and adopts.
 
 import { decode } from 'cbor-x';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import type { ClaimedTask, Outcome } from '../../src/store/consumer.ts';
 import { createLog } from '../../src/log.ts';
 import { createCallWatch } from '../../src/worker/call-watch.ts';
@@ -15,6 +15,7 @@ import { eventually } from '../support/eventually.ts';
 import { FakeConsumer, taskOf } from '../support/fake-consumer.ts';
 
 const LIMIT = 4;
+const LEASE_MS = 15_000;
 
 let consumer: FakeConsumer;
 let slots: Slots;
@@ -73,7 +74,7 @@ beforeEach(() => {
     places: LIMIT,
     onStop: () => void (consumer.stops += 1),
     offers: createOffers(['mail'], () => undefined),
-    leaseMs: 15_000,
+    leaseMs: LEASE_MS,
     onFull: () => undefined,
     // A call that fails counts at once.
     watch: createCallWatch(0, log, () => (isStuck = true)),
@@ -178,6 +179,38 @@ test('an outcome whose reply was lost is recorded again, after the tasks that ca
   expect(consumer.looks).toBe(1);
   expect(slots.held().map(({ task }) => task.id)).toEqual(['b']);
 });
+
+test.each<['claim' | 'finish' | 'held', looks: number]>([
+  ['claim', 1],
+  ['finish', 1],
+  ['held', 2],
+])(
+  'what a %s brought to a worker that was frozen for a lease meanwhile begins only when Redis says so again',
+  async (call, looks) => {
+    await claim('a');
+    const asked: () => Promise<unknown> = consumer[call].bind(consumer) as never;
+    consumer[call] = async (...args: readonly unknown[]): Promise<never> => {
+      const reply = await Reflect.apply(asked, undefined, args);
+      consumer[call] = asked as never;
+      vi.spyOn(performance, 'now').mockReturnValue(performance.now() + LEASE_MS);
+      // The sweep has given it to another one.
+      consumer.holds = consumer.holds.filter(({ id }) => id !== 'b');
+      return reply as never;
+    };
+    if (call === 'held') {
+      consumer.holds = [taskOf('a'), taskOf('b')];
+      await lease.beat();
+    } else {
+      consumer.next = [taskOf('b')];
+      await (call === 'claim' ? lease.claim([]) : endAll());
+    }
+    await eventually(() => consumer.looks === looks);
+    await new Promise((resolve) => setImmediate(resolve));
+    vi.restoreAllMocks();
+    expect(begun.map(({ task }) => task.id)).toEqual(['a']);
+    expect(slots.find('mail', 'b')).toBeUndefined();
+  },
+);
 
 test('a beat stops what was lost or cancelled, and announces a worker that Redis has lost', async () => {
   await claim('a', 'b', 'c');
