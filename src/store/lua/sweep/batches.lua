@@ -4,6 +4,21 @@
 Q.BATCHES_AT_ONCE = 5
 Q.RESERVED_AGAIN_MS = 5000
 
+-- Members of a batch whose later ends one sweep forgets.
+Q.MEMBERS_AT_ONCE = 1000
+
+-- Forgets a part of the later ends of its members. Returns whether that was the last one.
+local function drop_ends(id, batch)
+  if redis.call('EXISTS', Q.BATCH_ENDS) == 0 then return true end
+  local fields, first = {}, batch.dropped or 0
+  batch.dropped = math.min(batch.next, first + Q.MEMBERS_AT_ONCE)
+  for number = first, batch.dropped - 1 do fields[#fields + 1] = id .. ' ' .. number end
+  Q.call_sliced('HDEL', Q.BATCH_ENDS, fields)
+  if batch.dropped == batch.next then return true end
+  Q.write_batch(id, batch)
+  return false
+end
+
 local function drop(id, batch)
   local fields = {}
   for chunk = 0, math.floor(batch.next / Q.CHUNK_MEMBERS) do
@@ -31,6 +46,8 @@ Q.duties[#Q.duties + 1] = function(sweep)
     local batch = Q.read_batch(id)
     if Q.is_pinned(id) or batch and batch.ended < batch.members then
       redis.call('ZADD', Q.BATCH_ENDED, Q.NOW - sweep.retention_ms + Q.PINNED_AGAIN_MS, id)
+    elseif batch and not drop_ends(id, batch) then
+      sweep.again_at(Q.NOW)
     else
       if batch then drop(id, batch) end
       redis.call('ZREM', Q.BATCH_ENDED, id)
