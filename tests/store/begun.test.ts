@@ -146,6 +146,31 @@ test('one that was started, and is given back, does not expire any more', async 
   await expectBalanced(client, QUEUE);
 });
 
+test('one that is given back by the call that claims it again is started in time by that, or is too late', async () => {
+  const queue = await openQueue();
+  const worker = workerNamed('own');
+  const giveBackAndClaim = async (): Promise<readonly ClaimedTask[]> => {
+    const [first] = (await worker.claim([], 1)).tasks as [ClaimedTask];
+    if (first.id === late) await queue.clock.advance(1_000);
+    return (await worker.finish([toOutcome(first, 'unbegun', 0)], 1)).tasks;
+  };
+  const [inTime = ''] = await queue.enqueue(1, { ttlMs: 1_000 });
+  let late = '';
+  const [again] = (await giveBackAndClaim()) as [ClaimedTask];
+  expect(again).toMatchObject({ id: inTime, claim: 2 });
+  await worker.finish([toOutcome(again, 'released', 0)], 0);
+  await queue.clock.advance(1_000);
+  await queue.sweepAll();
+  expect(await queue.task(inTime)).toMatchObject({ state: 'ready', claims: 2 });
+  await worker.finish([toOutcome((await worker.claim([], 1)).tasks[0] as ClaimedTask, 'succeeded', 0)], 0);
+
+  [late = ''] = await queue.enqueue(1, { ttlMs: 1_000 });
+  expect(await giveBackAndClaim()).toEqual([]);
+  await queue.sweepAll();
+  expect(await queue.task(late)).toMatchObject({ state: 'dead', claims: 1 });
+  await expectBalanced(client, QUEUE);
+});
+
 test('one that shall be cancelled is cancelled, begun or not', async () => {
   const queue = await openQueue();
   await queue.enqueue(2);

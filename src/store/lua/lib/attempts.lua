@@ -43,6 +43,8 @@ function Q.give_back_unbegun(id, task)
   if expires and redis.call('HEXISTS', Q.LAST_ERRORS, id) == 0 then
     redis.call('ZADD', Q.UNSTARTED, expires, id)
     Q.wake_at(tonumber(expires))
+    -- This call may claim it again.
+    if Q.guard_expiry then Q.guard_expiry() end
   end
   if task.claims == 1 then task.started = '0' end
   Q.give_back(id, task)
