@@ -79,6 +79,11 @@ export const HAND_BRANCHES: Readonly<Record<string, (client: Redis) => Promise<v
         (said) => worker.claim([], 0, {}, said),
         (said) => worker.finish([], 0, {}, said),
         () => worker.held(),
+        async (said) => {
+          await client.hset(`${KEY}:queue`, 'paused', 1);
+          await worker.claim([], 0, {}, said);
+          await client.hdel(`${KEY}:queue`, 'paused');
+        },
       ];
       for (const say of words) {
         const { number } = await hand();

@@ -22,13 +22,8 @@ end
 
 if Q.PAUSED then
   put_back(#popped / 2)
-  if free then
-    Q.open_offers()
-    Q.withdraw(worker)
-  end
-  return { 'paused', {}, 0 }
+  want = 0
 end
-
 local hands, unseen, back
 if free or seen then
   Q.open_offers()
@@ -42,4 +37,4 @@ Q.take_more(worker, want, math.min(want, from_low), math.min(want, from_normal))
 if hands then Q.offer(worker, hands, free and free - unseen - math.max(0, #Q.taken_ids - #popped / 2), lease_ms) end
 Q.hold(worker)
 Q.commit()
-return { 'claimed', Q.taken, back or 0 }
+return { Q.PAUSED and 'paused' or 'claimed', Q.taken, back or 0 }
