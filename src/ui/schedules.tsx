@@ -97,7 +97,7 @@ function Row({ schedule, reload, edit }: RowProps) {
   const [first, ...later] = next;
   return (
     <tr data-row>
-      <td>
+      <td class="wraps">
         <b>{name}</b> {paused ? <Chip state="paused">paused</Chip> : undefined}
         {fault === undefined ? undefined : <Chip state="dead">cannot be read</Chip>}
         <br />
