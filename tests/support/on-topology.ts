@@ -7,7 +7,9 @@ import { describe } from 'vitest';
 /** In each run of the tests. */
 const SHORT = ['store/interleaving', 'e2e/killed-after-end'];
 /** With POPFLEET_TOPOLOGIES=all. */
-const MORE = ['e2e/killed-before-delivery', 'e2e/lost-workers', 'e2e/redis-outages'];
+const MORE = ['killed-before-delivery', 'lost-workers', 'on-end', 'redis-outages', 'suspects'].map(
+  (name) => `e2e/${name}`,
+);
 /** The same; several of them look at tasks that are handed over, which a cluster does not do, or at one node alone. */
 const MORE_OF_SENTINEL = [
   'cancel',
@@ -16,9 +18,7 @@ const MORE_OF_SENTINEL = [
   'lost-pops',
   'lost-replies',
   'lost-threads',
-  'on-end',
   'shutdown',
-  'suspects',
 ].map((name) => `e2e/${name}`);
 
 /** To be called at the top of a file that runs alone, because it sets variables. */
