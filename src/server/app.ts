@@ -1,7 +1,7 @@
 // The Hono app: all middlewares and routes, in their order.
 
 import { randomUUID } from 'node:crypto';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { getPath } from 'hono/utils/url';
 import { whenThere } from '../lifecycle.ts';
@@ -75,11 +75,17 @@ export function createApp(deps: Deps): Hono<AppEnv> {
     });
   });
 
+  // The short route takes a path of any name: only those of task types are there.
+  const isPosted = (path: string): boolean => path.includes('/', 1) || deps.registry.has(path.slice(1));
+  const nothingThere = (c: Context<AppEnv>): Response =>
+    problemAnswer(c, new PopfleetError('not-found', `Nothing is at ${c.req.path}.`));
   app.use(
     '*',
     methodNotAllowed({
       app,
-      onMethodNotAllowed(c, allowed) {
+      onMethodNotAllowed(c, found) {
+        const allowed = found.filter((method) => method !== 'POST' || isPosted(c.req.path));
+        if (allowed.length === 0) return nothingThere(c);
         const detail = `${c.req.path} takes ${allowed.join(', ')}.`;
         const headers = { Allow: allowed.join(', ') };
         return problemAnswer(c, new PopfleetError('method-not-allowed', detail), headers);
@@ -89,7 +95,7 @@ export function createApp(deps: Deps): Hono<AppEnv> {
 
   for (const one of routes) addRoute(app, audited(one, deps));
 
-  app.notFound((c) => problemAnswer(c, new PopfleetError('not-found', `Nothing is at ${c.req.path}.`)));
+  app.notFound(nothingThere);
   app.onError((thrown, c) => {
     const error = c.req.raw.signal.aborted ? callerIsGone(thrown) : toPopfleetError(thrown);
     if (error.status >= 500 && error.retryAfterSeconds === undefined) {

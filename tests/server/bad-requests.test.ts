@@ -117,7 +117,12 @@ test.each<[string, string, string]>([
   expect(problem.headers.get('allow')?.split(', ')).not.toContain(method);
 });
 
-test.each(['/v2/tasks', '/v1/tasks/a/b', '/add/sub', '/%ff/%00'])('%s is nowhere: 404', async (path) => {
+test('what is at a path is named without the short route, whose path would be that of a task type', async () => {
+  const problem = await refused('/healthz', { method: 'DELETE' });
+  expect(problem.headers.get('allow')).toBe('GET, HEAD');
+});
+
+test.each(['/v2/tasks', '/v1/tasks/a/b', '/add/sub', '/%ff/%00', '/health', '/v1'])('%s is nowhere: 404', async (path) => {
   expect(await refused(path, { method: 'GET' })).toMatchObject({ status: 404, code: 'not-found' });
 });
 
