@@ -122,9 +122,12 @@ test('what is at a path is named without the short route, whose path would be th
   expect(problem.headers.get('allow')).toBe('GET, HEAD');
 });
 
-test.each(['/v2/tasks', '/v1/tasks/a/b', '/add/sub', '/%ff/%00', '/health', '/v1'])('%s is nowhere: 404', async (path) => {
-  expect(await refused(path, { method: 'GET' })).toMatchObject({ status: 404, code: 'not-found' });
-});
+test.each(['/v2/tasks', '/v1/tasks/a/b', '/add/sub', '/%ff/%00', '/health', '/v1'])(
+  '%s is nowhere: 404',
+  async (path) => {
+    expect(await refused(path, { method: 'GET' })).toMatchObject({ status: 404, code: 'not-found' });
+  },
+);
 
 test.each(['x', '-1', '1.5', '1e3', '', '%20', '99999999', 'Infinity'])('wait=%s is 400', async (wait) => {
   const problem = await refused(`/v1/tasks/${randomUUID()}?wait=${wait}`, { method: 'GET' });
