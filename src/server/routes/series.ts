@@ -57,7 +57,9 @@ const SeriesSchema = v.object({
   scheduled: column('tasks at the end of a step'),
   ready: column('tasks at the end of a step'),
   running: column('tasks at the end of a step'),
-  waitMs: column('mean time that the tasks started in a step were ready before; `null`: none was started'),
+  waitMs: column(
+    'how long tasks were ready in a step, by those that were started in it: what each waited on the mean, but more while few start and many wait, as in a paused queue; `null`: none was started',
+  ),
   runMs: column('mean time of the runs that ended in a step; `null`: none did'),
   waits: percentiles('first claims had waited, since they were accepted or due'),
   runs: percentiles('handlers ran'),
