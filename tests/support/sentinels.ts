@@ -20,8 +20,11 @@ const NEVER_MS = '86400000';
 export interface TestSentinels {
   /** What `REDIS_URL` takes. */
   readonly url: string;
-  /** Port of the primary, as the first of them says. */
-  primaryPort(): Promise<number>;
+  /**
+   * Port of the primary; `undefined` as long as they do not all say the same. One that has not heard of a fail-over takes the primary
+   * of before, once it is a replica, for one that has to be replaced again.
+   */
+  primaryPort(): Promise<number | undefined>;
   /**
    * Has them watch what answers at another port, under another name; they never take it for gone.
    * @returns what `REDIS_URL` takes
@@ -79,8 +82,13 @@ sentinel failover-timeout ${PRIMARY_NAME} 3000
     },
 
     async primaryPort() {
-      const [, port] = (await ask(clients[0] as Redis, 'get-master-addr-by-name', PRIMARY_NAME)) as string[];
-      return Number(port);
+      const said = await Promise.all(
+        clients.map(async (client) => {
+          const [, port] = (await ask(client, 'get-master-addr-by-name', PRIMARY_NAME)) as string[];
+          return Number(port);
+        }),
+      );
+      return said.every((port) => port === said[0]) ? said[0] : undefined;
     },
 
     async whenReady(replicas) {
