@@ -303,6 +303,7 @@ test('case 18: a failed attempt is logged with the task, its error and the delay
   expect(logged).toEqual([
     expect.objectContaining({ task: ID, type: 'known', attempt: 2, maxAttempts: 5, retryInMs: 300 }),
   ]);
-  expect(logged[0]?.['error']).toEqual({ name: 'TypeError', message: 'broken' });
+  const at = 'run (task.mjs:1:1)';
+  expect(logged[0]?.['error']).toEqual({ name: 'TypeError', message: 'broken', at });
   expect((await execute({ end: result })).logged).toEqual([]);
 });
