@@ -252,6 +252,8 @@ export class ModelWorker {
     if (outcomes.length === 0) return;
     if (this.inDoubt) await this.lookAgain();
     const mine = await Promise.all(outcomes.map((outcome) => this.isMine(outcome)));
+    // One that was taken ahead, and goes back because it finds no place in time, does not begin.
+    for (const { id, token } of fresh) this.ahead.delete(`${id} ${token}`);
     const word = this.tell(step.ahead ?? false);
     const finished = await this.consumer.finish(outcomes, step.want, {}, this.said(word, outcomes.length));
     this.calledAt = this.clock();
