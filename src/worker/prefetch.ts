@@ -12,7 +12,10 @@ export interface Prefetch {
   started(): TimedRun;
   /** @param ranMs how long it ran; `undefined` when it did not */
   ended(run: TimedRun, ranMs: number | undefined): void;
-  /** A task found no place for too long and goes back: none is taken until a place is free, and none is prefetched for a while. */
+  /**
+   * A task found no place for too long and goes back: none is prefetched for a while, and none is taken until a place is free. That
+   * may be the case by now: what runs on may run for hours, and a worker that waited for its end would leave its other places empty.
+   */
   refused(): void;
 }
 
@@ -74,7 +77,7 @@ export function createPrefetch(places: number, clock: () => number = () => perfo
     },
 
     refused() {
-      isFull = running.size > 0;
+      isFull = running.size >= places;
       averageMs = Math.max(averageMs, LONGEST_COUNTED_MS);
     },
   };

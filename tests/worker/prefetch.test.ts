@@ -65,13 +65,21 @@ test('a place that is taken for long counts for nothing, however short the other
 
 test('after a task found no place nothing is taken until one is free, and nothing ahead for a while', () => {
   runMany(200, 0.1);
-  const run = prefetch.started();
+  const runs = Array.from({ length: PLACES }, () => prefetch.started());
   prefetch.refused();
-  expect(prefetch.limit()).toBe(1);
-  prefetch.ended(run, undefined);
+  expect(prefetch.limit()).toBe(PLACES);
+  for (const run of runs) prefetch.ended(run, undefined);
   expect(prefetch.limit()).toBe(PLACES);
   runMany(10, 0.1);
   expect(prefetch.limit()).toBe(PLACES);
   runMany(100, 0.1);
   expect(prefetch.limit()).toBeGreaterThan(PLACES);
+});
+
+test('a place that is free when a task goes back is taken, however long the other one runs on', () => {
+  runMany(200, 0.1);
+  prefetch.started();
+  prefetch.refused();
+  now += 600_000;
+  expect(prefetch.limit()).toBe(PLACES);
 });
