@@ -137,7 +137,7 @@ function* servicesOf(
   stopping: AbortSignal,
 ): Generator<Service> {
   const { queues, concurrency, blockMs } = settings;
-  const prefetch = createPrefetch(concurrency);
+  const prefetch = createPrefetch(concurrency, settings.threads);
   const slots = createSlots(prefetch.limit);
   const announcement = announcementOf(settings, registry);
   const leases: Lease[] = [];
