@@ -20,6 +20,13 @@ export interface CountingObserver extends Observer {
   readonly counts: readonly number[];
 }
 
+/** @param bounds upper ends of steps, from the least @returns the position of the step of `value`; one more for what is above all */
+export function stepOf(bounds: readonly number[], value: number): number {
+  let at = 0;
+  while (value > (bounds[at] ?? Number.POSITIVE_INFINITY)) at += 1;
+  return at;
+}
+
 class Histogram implements CountingObserver {
   readonly #bounds: readonly number[];
   /** Of each bound, and of what is above all of them. */
@@ -32,8 +39,7 @@ class Histogram implements CountingObserver {
   }
 
   observe(seconds: number): void {
-    let at = 0;
-    while (seconds > (this.#bounds[at] ?? Number.POSITIVE_INFINITY)) at += 1;
+    const at = stepOf(this.#bounds, seconds);
     this.#counts[at] = (this.#counts[at] ?? 0) + 1;
     this.#sum += seconds;
   }

@@ -2,6 +2,7 @@
 
 import type { Spans } from '../store/consumer.ts';
 import { fieldsOf, SPAN_SECONDS } from '../store/spans.ts';
+import { stepOf } from './histogram.ts';
 
 export interface TypeTally {
   /** @param ms that its handler ran */
@@ -32,9 +33,7 @@ export function createTypeTally(): TypeTally {
 
   return {
     ran({ queue, type }, ms) {
-      let at = 0;
-      while (ms > (SPAN_SECONDS[at] ?? Number.POSITIVE_INFINITY) * 1_000) at += 1;
-      addOne(countsOf(queue, type), at);
+      addOne(countsOf(queue, type), stepOf(SPAN_SECONDS, ms / 1_000));
     },
 
     failed: (queue, type) => addOne(countsOf(queue, type), FAILED_AT),

@@ -27,6 +27,7 @@ import {
   type Route,
   route,
 } from '../operation.ts';
+import { workersOf } from './fleet.ts';
 
 const CURSOR_FAULT = 'must be what `next` of a page said';
 /** Last seen, queue and fingerprint of the last group of a page. */
@@ -154,7 +155,7 @@ export function errorRoutes({
 
   /** Since when each queue has had none but the workers of now; without those that have no live worker. */
   async function workersSince(queues: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const workers = (await Promise.all(queues.map((queue) => inspector.workers(queue)))).flat();
+    const workers = await workersOf(inspector, queues);
     const since = new Map<string, number>();
     for (const { queue, startedAt = Number.POSITIVE_INFINITY } of workers)
       since.set(queue, Math.min(startedAt, since.get(queue) ?? Number.POSITIVE_INFINITY));

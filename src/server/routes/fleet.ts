@@ -168,7 +168,8 @@ function operationOf(verb: keyof typeof ORDERS): Operation {
   };
 }
 
-async function workersOf(
+/** The live workers of several queues: one item a queue that each serves. @throws PopfleetError `redis-unavailable` */
+export async function workersOf(
   inspector: Deps['inspector'],
   queues: readonly string[],
 ): Promise<readonly LiveWorker[]> {
