@@ -7,8 +7,8 @@ import { openPopfleet } from '../../src/library.ts';
 import { createAdd } from '../../src/tasks/add.ts';
 import { eventually } from '../support/eventually.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
-import { queueKey } from '../support/queue-key.ts';
 import { recordOf } from '../support/records.ts';
+import { idleWorkers } from '../support/servers-of.ts';
 import { openStage } from '../support/stage.ts';
 
 const KILLS = Number(process.env['POPFLEET_IDLE_KILLS'] ?? 3);
@@ -41,7 +41,7 @@ test(`${KILLS} idle workers killed while tasks are sent: all of them run, and no
       async () => kill === 0 || (await countsOf(redis.client))['succeeded'] === ids.length,
       LEASE_MS * 6,
     );
-    await eventually(async () => (await redis.client.zcard(`${queueKey('default')}:idle`)) === WORKERS);
+    await eventually(async () => (await idleWorkers(redis.client)) === WORKERS);
     const victim = workers.shift();
     const killing = sleep(Math.random() * TASKS_A_KILL * EVERY_MS).then(() => victim?.signal('SIGKILL'));
     for (let at = 0; at < TASKS_A_KILL; at += 1) {

@@ -7,26 +7,26 @@ import { describe } from 'vitest';
 /** In each run of the tests. */
 const SHORT = ['store/interleaving', 'e2e/killed-after-end'];
 /** With POPFLEET_TOPOLOGIES=all. */
-const MORE = ['killed-before-delivery', 'lost-workers', 'on-end', 'redis-outages', 'suspects'].map(
-  (name) => `e2e/${name}`,
-);
-/** The same; several of them look at tasks that are handed over, which a cluster does not do, or at one node alone. */
-const MORE_OF_SENTINEL = [
+const MORE = [
   'cancel',
   'idle-kills',
+  'killed-before-delivery',
   'killed-workflows',
   'lost-pops',
   'lost-replies',
   'lost-threads',
+  'lost-workers',
+  'on-end',
+  'redis-outages',
   'shutdown',
+  'suspects',
 ].map((name) => `e2e/${name}`);
 
 /** To be called at the top of a file that runs alone, because it sets variables. */
 export function describeOn(topology: 'cluster' | 'sentinel'): void {
   process.env['POPFLEET_TOPOLOGY'] = topology;
   process.env['POPFLEET_MODEL_RUNS'] ??= '5';
-  const more = topology === 'cluster' ? MORE : [...MORE, ...MORE_OF_SENTINEL];
-  const files = process.env['POPFLEET_TOPOLOGIES'] === 'all' ? [...SHORT, ...more] : SHORT;
+  const files = process.env['POPFLEET_TOPOLOGIES'] === 'all' ? [...SHORT, ...MORE] : SHORT;
   describe.each(files)('%s', async (file) => {
     await import(new URL(`../${file}.test.ts`, import.meta.url).href);
   });

@@ -25,6 +25,8 @@ export interface TestRedis {
   stop(): Promise<void>;
   /** How clients find it by way of a proxy that listens on a port; without it, at `redis://` of that port. */
   wayTo?(port: number): Promise<WayToProxy>;
+  /** Of a cluster: the node that has a queue at the start. */
+  nodeOf?(queue: string): Promise<TestRedis>;
 }
 
 /**

@@ -24,24 +24,30 @@ async function startClusterAsOne(settings: Settings): Promise<TestRedis> {
   for (const { client } of [...cluster.nodes, ...cluster.replicas]) {
     await client.config('SET', 'cluster-node-timeout', GONE_AFTER_MS);
   }
-  const { owner } = await cluster.slotOf(queueKey('default'));
   const client = await openStore(cluster.url);
   const proxies: RedisProxy[] = [];
+  async function nodeOf(queue: string): Promise<TestRedis> {
+    const { owner } = await cluster.slotOf(queueKey(queue));
+    return {
+      ...owner,
+      // Any node tells where all are: those that are not meant have proxies too.
+      async wayTo(port) {
+        const ports = new Map([[owner.port, port]]);
+        const way = { url: `redis+cluster://127.0.0.1:${port}`, ports };
+        for (const node of cluster.nodes.filter((one) => one !== owner)) {
+          const proxy = await startProxy(node.port, async () => way);
+          proxies.push(proxy);
+          ports.set(node.port, proxy.port);
+        }
+        return way;
+      },
+    };
+  }
   return {
-    ...owner,
+    ...(await nodeOf('default')),
     url: cluster.url,
     client,
-    // Any node tells where all are: those that are not meant have proxies too.
-    async wayTo(port) {
-      const ports = new Map([[owner.port, port]]);
-      const way = { url: `redis+cluster://127.0.0.1:${port}`, ports };
-      for (const node of cluster.nodes.filter((one) => one !== owner)) {
-        const proxy = await startProxy(node.port, async () => way);
-        proxies.push(proxy);
-        ports.set(node.port, proxy.port);
-      }
-      return way;
-    },
+    nodeOf,
     async stop() {
       client.disconnect();
       for (const proxy of proxies) await proxy.close();
