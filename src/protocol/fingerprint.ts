@@ -11,6 +11,8 @@ const MESSAGE_CHARS = 4_096;
 const FRAMES = 3;
 /** Characters of a message that are shown for a whole group. */
 const GROUP_MESSAGE_CHARS = 300;
+/** Versions of the code that a group has, the latest. */
+export const MOST_VERSIONS = 5;
 
 /** Replacements, in this order: a URL contains a path, a UUID contains digits. */
 const VARIABLE_PARTS: readonly (readonly [RegExp, string])[] = [

@@ -2,7 +2,7 @@
 // The scripts count (lua/lib/error-groups.lua); here stands what a worker tells them, and what reads it.
 
 import type { Redis } from 'ioredis';
-import { messageOfGroup } from '../protocol/fingerprint.ts';
+import { messageOfGroup, MOST_VERSIONS } from '../protocol/fingerprint.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { cutText } from '../protocol/value-text.ts';
 import { keyOf, type Place, placesOf } from './keys.ts';
@@ -74,8 +74,6 @@ interface Hours {
 }
 
 const HOUR_MS = 3_600_000;
-/** As lib/error-groups.lua has it. */
-const MOST_VERSIONS = 5;
 
 /** A group among those of all queues, which are in the order of `lastSeenAt`, the latest first. */
 export type GroupPosition = Pick<ErrorGroup, 'queue' | 'fingerprint' | 'lastSeenAt'>;

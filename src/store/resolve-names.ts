@@ -1,6 +1,7 @@
 // Puts keys and values in place of the names by which the text of a script mentions them.
 
 import { encodeCbor } from '../protocol/cbor.ts';
+import { MOST_VERSIONS } from '../protocol/fingerprint.ts';
 import { DEFAULT_LANE, LANES, LANES_FROM } from '../protocol/lane.ts';
 import type { TaskError } from '../protocol/task-error.ts';
 import { TRANSITIONS } from '../protocol/task-state.ts';
@@ -62,6 +63,7 @@ const VALUES: Named = [
   ['LINES_KEPT', String(LOG_LINES_KEPT)],
   ['LINES_A_CHUNK', String(LOG_LINES_A_CHUNK)],
   ['HAND_GRACE', String(HAND_GRACE_MS)],
+  ['MOST_VERSIONS', String(MOST_VERSIONS)],
   ['PROTOCOL', `'${PROTOCOL}'`],
   ['OPERATED_WITHIN_MS', String(OPERATED_WITHIN_MS)],
   ...Object.entries(ERRORS).map(([name, error]) => [name, luaBytes(encodeCbor(error))] as const),

@@ -23,15 +23,13 @@ local function one_more(hours)
   return string.format('%d ', now) .. table.concat(counts, ',')
 end
 
--- `versions` of a group are those under which tasks have died of it, with blanks between, the latest first.
-local MOST_VERSIONS = 5
-
+-- `versions` of a group are the latest under which tasks have died of it, with blanks between, the latest first.
 -- With this one, or as they were when no worker has said it.
 local function with_version(versions, version)
   if version == '-' then return versions end
   local all = { version }
   for one in string.gmatch(versions, '[^ ]+') do
-    if one ~= version and #all < MOST_VERSIONS then all[#all + 1] = one end
+    if one ~= version and #all < Q.MOST_VERSIONS then all[#all + 1] = one end
   end
   return table.concat(all, ' ')
 end
