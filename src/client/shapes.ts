@@ -243,8 +243,10 @@ export interface QueueView {
   readonly oldestReadyMs?: number;
   /** Tasks among the dead whose kind of failure is ignored; missing: none. */
   readonly deadIgnored?: number;
-  /** Messages that are none of popfleet. */
+  /** Messages that are none of popfleet; the latest 1,000 are kept. */
   readonly malformed: number;
+  /** How many there were before those; missing: none. */
+  readonly malformedDropped?: number;
   readonly workers: number;
   /** Ends of tasks whose `onEnd` or webhook waits to be accepted, and how long the oldest has waited. */
   readonly outbox: { readonly length: number; readonly oldestMs: number };

@@ -31,6 +31,8 @@ interface QueueCounts {
   readonly deadIgnored: number | undefined;
   /** Messages that are no popfleet messages, kept in `pf:{q}:malformed`. */
   readonly malformed: number;
+  /** How many there were before those, so far; `undefined`: none. */
+  readonly malformedDropped: number | undefined;
   /** Workers whose lease has not run out at the last sweep. */
   readonly workers: number;
   /** Ends of followed tasks: what follows them waits to be accepted. */
@@ -144,6 +146,7 @@ export function createInspector(client: Redis): Inspector {
         oldestReadyMs: await oldestReadyMs(client, await waitingPlaces(client, placesOf(name), facts)),
         deadIgnored: sum(({ deadIgnored }) => deadIgnored) || undefined,
         malformed: sum(({ malformed }) => malformed),
+        malformedDropped: sum(({ counts }) => Number(counts['malformed-dropped'] ?? 0)) || undefined,
         // A worker serves all places of its queue.
         workers: Math.max(...facts.map(({ workers }) => workers)),
         outbox: {

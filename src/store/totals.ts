@@ -42,6 +42,7 @@ export const COUNT_FIELDS = [
   'suspended',
   ...SPAN_FIELDS,
   'claimed-ms',
+  'malformed-dropped',
 ] as const;
 type CountField = (typeof COUNT_FIELDS)[number];
 

@@ -14,6 +14,8 @@ export interface Queue {
   /** Tasks among the dead whose kind of failure is ignored. */
   readonly deadIgnored?: number;
   readonly malformed: number;
+  /** How many there were before those; missing: none. */
+  readonly malformedDropped?: number;
   readonly workers: number;
   readonly outbox: { readonly length: number; readonly oldestMs: number };
 }

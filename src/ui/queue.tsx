@@ -87,7 +87,11 @@ function Switch({ queue: { queue, paused, counts } }: { readonly queue: Queue })
   );
 }
 
-function Waiting({ queue: { ready, oldestReadyMs, outbox, malformed } }: { readonly queue: Queue }) {
+function Waiting({
+  queue: { ready, oldestReadyMs, outbox, malformed, malformedDropped = 0 },
+}: {
+  readonly queue: Queue;
+}) {
   return (
     <Card title="Waiting by priority">
       <Facts
@@ -102,7 +106,12 @@ function Waiting({ queue: { ready, oldestReadyMs, outbox, malformed } }: { reado
               ? '0'
               : `${toCount(outbox.length)}, the oldest for ${toDuration(outbox.oldestMs)}`,
           ],
-          ['messages that are no tasks', toCount(malformed)],
+          [
+            'messages that are no tasks',
+            malformedDropped === 0
+              ? toCount(malformed)
+              : `${toCount(malformed)}, and ${toCount(malformedDropped)} that are kept no more`,
+          ],
         ]}
       />
     </Card>

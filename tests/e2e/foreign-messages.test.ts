@@ -34,6 +34,7 @@ afterAll(async () => {
 interface Queue {
   readonly counts: Readonly<Record<string, number>>;
   readonly malformed: number;
+  readonly malformedDropped?: number;
 }
 
 async function queue(): Promise<Queue> {
@@ -307,3 +308,15 @@ function changed(at: number, to: number): Buffer {
   bytes[at] = to;
   return bytes;
 }
+
+test('of messages that are none the latest thousand are kept, the beginning of each, and the others are counted', async () => {
+  const before = await queue();
+  const long = Buffer.alloc(100_000, 0x61);
+  const many = Array.from({ length: 1_100 - before.malformed }, () => Buffer.from('nothing'));
+  await redis.client.lpush(READY, ...many, long);
+  await eventually(async () => (await queue()).malformedDropped === 101, 15_000);
+  expect((await queue()).malformed).toBe(1_000);
+  expect((await redis.client.lindexBuffer('pf:{default}:malformed', 0))?.length).toBe(65_536);
+  expect(await redis.client.hget('pf:{default}:count', 'malformed')).toBe('1101');
+  await expectHealthy();
+});

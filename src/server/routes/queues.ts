@@ -38,7 +38,13 @@ const QueueSchema = named(
         v.description('tasks among the dead whose kind of failure is ignored; absent: none'),
       ),
     ),
-    malformed: v.pipe(v.number(), v.description('messages that are none of popfleet')),
+    malformed: v.pipe(
+      v.number(),
+      v.description('messages that are none of popfleet; the latest 1,000 are kept'),
+    ),
+    malformedDropped: v.exactOptional(
+      v.pipe(v.number(), v.description('how many there were before those; absent: none')),
+    ),
     workers: v.number(),
     outbox: v.pipe(
       v.object({ length: v.number(), oldestMs: v.number() }),

@@ -6,9 +6,15 @@ Q.taken_of, Q.is_taken = {}, {}
 -- The header that a claim makes of each header; false = its task is not ready. Tasks that are taken together often have the same.
 Q.claimed = {}
 
+-- Of messages that are none the latest are kept, and the beginning of each.
+Q.MOST_MALFORMED = 1000
+Q.MALFORMED_BYTES = 65536
+
 function Q.set_aside(message)
-  redis.call('LPUSH', Q.MALFORMED, message)
+  local kept = redis.call('LPUSH', Q.MALFORMED, string.sub(message, 1, Q.MALFORMED_BYTES))
   redis.call('HINCRBY', Q.COUNT, 'malformed', 1)
+  redis.call('LTRIM', Q.MALFORMED, 0, Q.MOST_MALFORMED - 1)
+  redis.call('HINCRBY', Q.COUNT, 'malformed-dropped', math.max(0, kept - Q.MOST_MALFORMED))
 end
 
 -- Whether id and type are what `typeOfContent` in message.ts reads: a worker could do nothing with the message otherwise.
