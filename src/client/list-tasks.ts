@@ -24,7 +24,8 @@ export interface ListOptions {
 }
 
 /**
- * Tasks of a queue without their payloads. Dead ones come newest first, scheduled ones by their due time.
+ * Tasks of a queue without their payloads. Dead ones, and those that a tag, a field or an error finds, come newest first, scheduled ones by
+ * their due time. All others come in pages that each have the newest of their own first.
  * @throws ApiError
  */
 export function listTasks(

@@ -18,7 +18,7 @@ export function addTaskList(task: Command, terminal: Terminal): void {
   const texts = {
     usage: 'list',
     description:
-      'List tasks of a queue; dead ones, and those that a tag or the like finds, come newest first',
+      'List tasks of a queue, newest first; a long list comes in parts that are so, unless it is one of dead tasks or of a tag or the like; scheduled ones come by their due time',
     examples: [
       'popfleet task list',
       'popfleet task list --state dead --type add --limit 20 --json',

@@ -58,13 +58,19 @@ function isOrdered(state: TaskState | undefined): boolean {
 
 /**
  * Tasks with certain terms come newest first, by when they were accepted. Of the others, dead ones come by when they died, the
- * latest first, scheduled ones by their due time, all others in no certain order, each task that is there all the time at least
- * once.
+ * latest first, scheduled ones by their due time. All others are in no certain order, which nothing keeps: each page has some of them, the
+ * newest first, and each task that is there all the time is in one page at least.
  * @param client a connection of `openCommandConnection`
  * @throws PopfleetError `redis-unavailable`
  */
 export function listTasks(client: Redis, query: PageQuery): Promise<Page> {
-  return fillPage(client, query).catch(throwStoreError);
+  const page = fillPage(client, query).catch(throwStoreError);
+  if (query.terms.length > 0 || isOrdered(query.state)) return page;
+  // An id begins with the time when its task was accepted.
+  return page.then(({ records, next }) => ({
+    records: records.toSorted((one, other) => (one.id < other.id ? 1 : -1)),
+    next,
+  }));
 }
 
 /** Place after place. */

@@ -55,6 +55,21 @@ test.each([10, 200, 1_000])('all of %d tasks, page by page, each once', async (c
   expect(sorted(ids(pages.flat()))).toEqual(sorted(sent));
 });
 
+test.each(['', 'state=ready&'])(
+  'tasks of %s a page are newest first, whatever their order is in the store',
+  async (state) => {
+    const sent = await send(300);
+    const [whole] = await walk(`${state}limit=200`);
+    expect(ids(whole ?? [])).toEqual(sorted(ids(whole ?? [])).toReversed());
+    const few = sorted(sent).slice(0, 150);
+    for (const id of sent) {
+      if (few.includes(id)) continue;
+      await call(`${one.url()}/v1/tasks/${id}`, { method: 'DELETE' });
+    }
+    expect(ids((await page(`${state}limit=200`)).items)).toEqual(few.toReversed());
+  },
+);
+
 test('tasks that are there all the time are in the pages, whatever comes and goes meanwhile', async () => {
   const staying = await send(700);
   const going = await send(300);

@@ -190,7 +190,7 @@ const LIST: Operation = {
   tag: 'tasks',
   summary: 'Tasks of a queue, in pages',
   description:
-    'All conditions hold together. With `tag`, `error`, `fingerprint` or `field` the tasks come newest first, from an index; `state` and `type` then narrow what it has. Without them all tasks of the state are looked at: dead ones come newest first, scheduled ones by their due time, all others in no certain order; each that is there all the time comes at least once.',
+    'All conditions hold together. With `tag`, `error`, `fingerprint` or `field` the tasks come newest first, from an index; `state` and `type` then narrow what it has. Without them all tasks of the state are looked at: dead ones come newest first, scheduled ones by their due time. All others come in pages that each have the newest of their own first: what is on one page is newer or older than what is on the next, in no certain order; each task that is there all the time comes at least once.',
   scope: 'read',
   query: listEntries,
   answers: { 200: { description: 'A page. `Link` with `rel="next"` is the next one.', schema: PageSchema } },
