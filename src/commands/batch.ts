@@ -2,10 +2,14 @@
 
 import type { Command } from 'commander';
 import type { BatchView, NewBatch } from '../client/batches.ts';
+import { wholeNumber } from './arguments.ts';
 import type { Column } from './printer.ts';
 import { readTaskInput } from './task-input.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb, type Session } from './verb.ts';
+import { writeRows } from './write-rows.ts';
+
+const ROWS_SHOWN = 50;
 
 const count =
   (name: keyof BatchView['counts']) =>
@@ -56,17 +60,7 @@ export function addBatchVerbs(batch: Command, terminal: Terminal): void {
       'what follows: {"success"?: {type, input?}, "complete"?: {type, input?}}, @file, or - for stdin',
     );
   addAdd(batch, terminal);
-  const list = {
-    usage: 'list',
-    description: 'List batches, newest first',
-    examples: ['popfleet batch list'],
-  };
-  addVerb(batch, terminal, list, async ({ client, printer, signal }) => {
-    const { items } = await client.batches.list({}, { signal });
-    if (printer.json) printer.document({ items });
-    else printer.table(COLUMNS, items);
-    if (!printer.json && items.length === 0) printer.say('There are no batches.', 'dim');
-  });
+  addList(batch, terminal);
   const verbs = [
     { name: 'show', description: 'Show how far a batch is', run: 'get' },
     { name: 'close', description: 'Take no more tasks: it ends when all that it has do', run: 'close' },
@@ -77,6 +71,42 @@ export function addBatchVerbs(batch: Command, terminal: Terminal): void {
       print(printer, await client.batches[run](id as string, { signal })),
     );
   }
+}
+
+function addList(batch: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'list',
+    description: 'List batches, newest first',
+    examples: ['popfleet batch list', 'popfleet batch list --state dead --name nightly --limit 20'],
+  };
+  addVerb(batch, terminal, texts, async (session, _args, options) => {
+    const { limit = ROWS_SHOWN, ...wanted } = options as Wanted & { readonly limit?: number };
+    await writeRows(session.printer, COLUMNS, batchesOf(session, wanted), {
+      limit,
+      none: 'There are no such batches.',
+    });
+  })
+    .option('--state <state>', 'open, running, succeeded, dead or cancelled')
+    .option('--name <text>', 'whose name begins so')
+    .option('--limit <number>', `how many at most (${ROWS_SHOWN})`, wholeNumber(1, 100_000));
+}
+
+interface Wanted {
+  readonly state?: BatchView['state'];
+  readonly name?: string;
+}
+
+async function* batchesOf(
+  { client, signal }: Session,
+  { state, name }: Wanted,
+): AsyncGenerator<BatchView, void, void> {
+  let next: string | undefined;
+  do {
+    const cursor = next === undefined ? {} : { cursor: next };
+    const page = await client.batches.list({ state, name, ...cursor }, { signal });
+    yield* page.items;
+    next = page.next;
+  } while (next !== undefined);
 }
 
 function addAdd(batch: Command, terminal: Terminal): void {

@@ -38,14 +38,15 @@ export function addScheduleVerbs(schedule: Command, terminal: Terminal): void {
   const list = {
     usage: 'list',
     description: 'List schedules with their next ticks',
-    examples: ['popfleet schedule list'],
+    examples: ['popfleet schedule list', 'popfleet schedule list --queue default'],
   };
-  addVerb(schedule, terminal, list, async ({ client, printer, signal }) => {
-    const items = await client.schedules.list({ signal });
+  addVerb(schedule, terminal, list, async ({ client, printer, signal }, _args, options) => {
+    const { queue } = options as { readonly queue?: string };
+    const items = await client.schedules.list({ queue, signal });
     if (printer.json) printer.document({ items });
     else printer.table(COLUMNS, items);
     if (!printer.json && items.length === 0) printer.say('There are no schedules.', 'dim');
-  });
+  }).option('--queue <name>', 'of this queue alone');
   addSet(schedule, terminal);
   const verbs = [
     { name: 'show', description: 'Show a schedule with its next ticks', run: 'get' },

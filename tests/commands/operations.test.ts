@@ -1,4 +1,4 @@
-// Operations on the command line: what is asked before many tasks are removed, and what is shown of it.
+// Operations on the command line: what is asked before many tasks are removed, and what is shown of it. And what narrows lists.
 
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
@@ -50,4 +50,28 @@ test('an operation is watched by its events until it is over', async () => {
   expect(JSON.parse((await popfleet(`op show ${id} --watch --json`)).stdout)).toMatchObject({
     state: 'cancelled',
   });
+});
+
+test('lists are narrowed by what the API narrows them by', async () => {
+  const idOf = (ended: Ended): string => ended.stdout.trim();
+  const open = idOf(await popfleet('batch open --name nightly-1'));
+  const closed = idOf(await popfleet('batch open --name nightly-2'));
+  await popfleet('batch open --name daily');
+  expect((await popfleet(`batch close ${closed}`)).code).toBe(0);
+  const idsOf = async (line: string): Promise<unknown[]> =>
+    (JSON.parse((await popfleet(`${line} --json`)).stdout) as { items: { id: string }[] }).items.map(
+      ({ id }) => id,
+    );
+  expect(await idsOf('batch list --name nightly')).toEqual([closed, open]);
+  expect(await idsOf('batch list --name nightly --limit 1')).toEqual([closed]);
+  expect(await idsOf('batch list --name nightly --state open')).toEqual([open]);
+  expect((await popfleet('batch list --state dead')).stderr).toContain('There are no such batches.');
+
+  for (const queue of ['one', 'two'])
+    expect(
+      (await popfleet(`schedule set of-${queue} add one=1 two=2 --every 1h --queue ${queue}`)).code,
+    ).toBe(0);
+  const { stdout } = await popfleet('schedule list --queue two');
+  expect(stdout).toMatch(/^of-two\ttwo\t/);
+  expect(stdout).not.toContain('of-one');
 });
