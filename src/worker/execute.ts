@@ -17,6 +17,7 @@ import { dead, outcomeOf, type RunTask, toOutcome } from './outcome.ts';
 import type { Prefetch } from './prefetch.ts';
 import type { Job, RunEnd, Runner, Stop } from './runners/runner.ts';
 import type { HeldTask } from './slots.ts';
+import type { ThreadRoom } from './thread-room.ts';
 
 /** Runs a task; `undefined` when it belongs to another worker by now and there is nothing to record. Never rejects. */
 export type Execute = (held: HeldTask) => Soon<Outcome | undefined>;
@@ -37,6 +38,7 @@ export interface ExecuteDeps {
   readonly metrics?: RunMetrics | undefined;
   /** Called with each attempt that has failed. */
   readonly onFailed?: (queue: string, type: string) => void;
+  readonly threadRoom?: Pick<ThreadRoom, 'refused'>;
   readonly random?: () => number;
 }
 
@@ -83,13 +85,18 @@ export function createExecute(deps: ExecuteDeps): Execute {
     const ofType = metrics?.of(task.queue, definition.type);
     ofType?.claimed(task);
     const runner = runnerOf(task, definition);
+    held.needsThread = runner !== deps.inline;
     const begin = (job: Job): Soon<RunEnd> => (held.reason ? NOT_BEGUN : runner.run(job, held));
     const running =
       task.claim === 1 && !options.hasNeeds
         ? begin(jobOf(run))
         : findings(held, options.hasNeeds).then((found) => begin({ ...jobOf(run), ...found }));
     return whenThere(running, (ended) => {
-      if (ended.kind === 'not-begun' && !held.reason) prefetch.refused();
+      if (ended.kind === 'not-begun' && !held.reason) {
+        prefetch.refused();
+        if (held.needsThread) deps.threadRoom?.refused(task.queue);
+      }
+      held.needsThread = false;
       const outcome = outcomeOf(run, whyNotBegun(ended, held), random);
       if (outcome) ofType?.ended(outcome.word, stopOf(ended)?.latencyMs);
       if (outcome && FAILURES.has(outcome.word)) deps.onFailed?.(task.queue, definition.type);

@@ -6,6 +6,7 @@ import type { BlockingPop } from '../store/blocking-pop.ts';
 import type { CallWatch } from './call-watch.ts';
 import type { LaneTurn } from '../protocol/lane.ts';
 import type { Lease } from './lease.ts';
+import { createNudges } from './nudges.ts';
 import type { Slots } from './slots.ts';
 
 export interface FetcherDeps {
@@ -34,7 +35,7 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
   const stopping = new AbortController();
   let session: BlockingPop | undefined;
   let loop: Promise<void> | undefined;
-  let wake = (): void => undefined;
+  const nudges = createNudges();
   /** Rotates which queue comes first within a lane, so that none starves. */
   let turn = 0;
 
@@ -64,7 +65,7 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
     if (stopping.signal.aborted) return;
     const open = leases.filter((lease) => lease.isOpen);
     if (open.length === 0) {
-      await nudged();
+      await nudges.next(stopping.signal);
       return;
     }
     // The slot of the message to come is taken already, or `finish` could fill it meanwhile.
@@ -86,13 +87,6 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
     session?.interrupt().catch(() => undefined); // Its connection is broken: the loop opens another.
   }
 
-  function nudged(): Promise<void> {
-    return new Promise((resolve) => {
-      wake = resolve;
-      stopping.signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-  }
-
   return {
     async start() {
       loop = run();
@@ -105,7 +99,7 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
     },
 
     nudge() {
-      wake();
+      nudges.nudge();
       interrupt();
     },
 

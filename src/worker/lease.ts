@@ -3,13 +3,13 @@
 
 import { createSerial } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
-import type { WorkerOrder } from '../store/worker-orders.ts';
 import { type LaneTurn, takeTurns } from '../protocol/lane.ts';
 import type { ClaimedTask, Consumer, Hand, Outcome, PoppedMessage, Said, Spans } from '../store/consumer.ts';
 import { refusalOf } from '../store/protocol-number.ts';
 import { Ahead, type Telling } from './ahead.ts';
 import type { CallWatch } from './call-watch.ts';
 import { type Completer, createCompleter } from './completer.ts';
+import { Demand } from './demand.ts';
 import type { Execute } from './execute.ts';
 import { Hands } from './hands.ts';
 import type { Offers } from './offers.ts';
@@ -18,6 +18,7 @@ import type { Prefetch } from './prefetch.ts';
 import { createReportWriter, type ReportWriter } from './report-writer.ts';
 import type { Report } from './runners/runner.ts';
 import type { HeldTask, Slots } from './slots.ts';
+import type { ThreadRoom } from './thread-room.ts';
 
 export interface LeaseDeps {
   readonly consumer: Consumer;
@@ -27,6 +28,7 @@ export interface LeaseDeps {
   readonly relay: () => void;
   readonly slots: Slots;
   readonly prefetch: Pick<Prefetch, 'tellsFirst' | 'refused'>;
+  readonly threadRoom: Pick<ThreadRoom, 'of' | 'ended'>;
   readonly execute: Execute;
   /** How its tasks have waited and run since it was asked last. */
   readonly takeSpans?: () => Spans;
@@ -59,8 +61,7 @@ export class Lease {
   readonly #toBegin: HeldTask[] = [];
   readonly #ahead: Ahead;
   readonly #hands: Hands;
-  #isPaused = false;
-  #order: WorkerOrder | undefined;
+  readonly #demand: Demand;
   /** Redis has let this release change the queue. */
   #isServed = false;
   /** Why it does not, as a sentence. */
@@ -74,6 +75,7 @@ export class Lease {
     this.queue = queue;
     this.#deps = deps;
     this.#hands = new Hands({ queue, ask: this.#ask, ...deps });
+    this.#demand = new Demand({ queue, ...deps });
     this.#ahead = new Ahead(
       (held) => this.#beginSoon(held),
       (held) => this.#goesBack(held),
@@ -99,12 +101,7 @@ export class Lease {
 
   /** Whether messages may be popped: tasks may be claimed, and by the last reply no other release keeps the queue. */
   get isOpen(): boolean {
-    return this.#isServed && this.#mayClaim;
-  }
-
-  /** The queue is not paused, and nobody wants the worker to be quiet. */
-  get #mayClaim(): boolean {
-    return !this.#isPaused && (this.#order === undefined || this.#order === 'work');
+    return this.#isServed && this.#demand.room > 0;
   }
 
   /** Claims popped messages and fills the free slots. @throws Error of the store; what was popped comes back by itself */
@@ -112,9 +109,9 @@ export class Lease {
     const { consumer, slots, laneTurn, offers, watch } = this.#deps;
     const call = `claim of ${this.queue}`;
     const claimed = this.#unlessRefused(async () => {
-      const extra = this.#mayClaim ? slots.reserve(Number.POSITIVE_INFINITY) : 0;
+      const extra = slots.reserve(Math.max(0, this.#demand.room - popped.length));
       const telling = this.#tell(0);
-      const said = this.#hands.say(telling, -popped.length, this.#mayClaim);
+      const said = this.#hands.say(telling, -popped.length, this.#demand.isRoomy);
       const sentAt = performance.now();
       try {
         const reply = await this.#inDoubtUntilReplied(
@@ -122,7 +119,7 @@ export class Lease {
         );
         this.#heard(telling, said);
         watch.worked(call);
-        this.#isPaused = reply.paused;
+        this.#demand.isPaused = reply.paused;
         this.#adopt(reply.tasks, telling.bringsAhead, sentAt);
         // What was handed over has taken the place, and is not here yet: it may never come.
         if (reply.back > 0 && (said.free ?? 0) >= 0) await this.#lookAgain();
@@ -147,28 +144,21 @@ export class Lease {
       if (this.#isInDoubt) await this.#lookAgain();
       const mine = slots.held(this.queue);
       const telling = this.#ahead.tell(this.#ahead.hasTold);
-      const said = this.#hands.say(telling, 0, this.#mayClaim);
+      const said = this.#hands.say(telling, 0, this.#demand.isRoomy);
       const seenBefore = this.#hands.seen;
       const sentAt = performance.now();
       const tasks = mine.map(({ task }) => task);
       // The spans of a beat that fails are not told again: they may have been counted.
-      const reply = await consumer.beat(tasks, said, this.#order, takeSpans?.());
+      const reply = await consumer.beat(tasks, said, this.#demand.order, takeSpans?.());
       const wasHanded = this.#hands.seen > seenBefore;
       this.#heard(telling, said);
       this.#hands.compare(mine, sentAt, reply);
-      this.#isPaused = reply.paused;
-      this.#obey(reply.order);
+      this.#demand.isPaused = reply.paused;
+      this.#demand.obey(reply.order);
       if (!reply.isAnnounced) await announce();
       // With tasks that were handed over meanwhile the next one counts.
       if (!wasHanded && reply.held !== mine.length - reply.lost.length) await this.#lookAgain();
     });
-  }
-
-  #obey(order: WorkerOrder | undefined): void {
-    if (order === this.#order) return;
-    this.#order = order;
-    this.#deps.log.info({ queue: this.queue, order }, 'a person wants this of the worker');
-    if (order === 'stop') this.#deps.onStop();
   }
 
   /** Takes tasks that a script has handed over: they are this worker's already, and begin at once. */
@@ -250,20 +240,20 @@ export class Lease {
   }
 
   async #finish(batch: readonly Outcome[]): Promise<void> {
-    const { consumer, slots, wantsMore, laneTurn, relay, log } = this.#deps;
+    const { consumer, slots, threadRoom, wantsMore, laneTurn, relay, log } = this.#deps;
     if (this.#isInDoubt) await this.#lookAgain();
-    const want = wantsMore() && this.#mayClaim ? slots.reserve(Number.POSITIVE_INFINITY, batch.length) : 0;
+    const want = wantsMore() ? slots.reserve(this.#demand.room, batch.length) : 0;
     // The last reports of their handlers go first: they count only while the tasks run.
     this.#reports.flush();
     const telling = this.#tell(batch.length);
-    const said = this.#hands.say(telling, batch.length, this.#mayClaim);
+    const said = this.#hands.say(telling, batch.length, this.#demand.isRoomy);
     const sentAt = performance.now();
     try {
       const reply = await this.#inDoubtUntilReplied(
         consumer.finish(batch, want, takeTurns(laneTurn, want), said),
       );
       this.#heard(telling, said);
-      this.#isPaused = reply.paused;
+      this.#demand.isPaused = reply.paused;
       if (reply.toRelay > 0) relay();
       for (const { id: task, token } of reply.stale)
         log.warn({ queue: this.queue, task, token }, 'the outcome came too late and was not recorded');
@@ -272,6 +262,7 @@ export class Lease {
     } finally {
       slots.unreserve(want);
     }
+    threadRoom.ended();
   }
 
   async #inDoubtUntilReplied<T>(call: Promise<T>): Promise<T> {

@@ -35,16 +35,8 @@ const WEIGHT = 0.1;
 /** A single long run must not hide for long that all others are short. */
 const LONGEST_COUNTED_MS = 1_000;
 
-/**
- * @param places tasks that can run at the same time
- * @param threads so many of them in threads, 0 = none: with fewer than places, a task that finds no thread goes back although there are places
- */
-export function createPrefetch(
-  places: number,
-  threads = places,
-  clock: () => number = () => performance.now(),
-): Prefetch {
-  const fewestPlaces = Math.min(places, threads || places);
+/** @param places tasks that can run at the same time */
+export function createPrefetch(places: number, clock: () => number = () => performance.now()): Prefetch {
   const running = new Set<TimedRun>();
   let averageMs = Number.POSITIVE_INFINITY;
   let isFull = false;
@@ -85,7 +77,7 @@ export function createPrefetch(
     },
 
     refused() {
-      isFull = running.size >= fewestPlaces;
+      isFull = running.size >= places;
       averageMs = Math.max(averageMs, LONGEST_COUNTED_MS);
     },
   };

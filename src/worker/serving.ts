@@ -36,6 +36,7 @@ import { createPrefetch, type Prefetch } from './prefetch.ts';
 import type { HandlerLink, OnRan } from './runners/runner.ts';
 import { createSlots, type Slots } from './slots.ts';
 import { createSpreadFetcher } from './spread-fetcher.ts';
+import { createThreadRoom } from './thread-room.ts';
 import { createSources, type Sources } from './sources.ts';
 
 export interface ServingSettings extends UpkeepSettings {
@@ -137,8 +138,9 @@ function* servicesOf(
   stopping: AbortSignal,
 ): Generator<Service> {
   const { queues, concurrency, blockMs } = settings;
-  const prefetch = createPrefetch(concurrency, settings.threads);
+  const prefetch = createPrefetch(concurrency);
   const slots = createSlots(prefetch.limit);
+  const threadRoom = createThreadRoom(settings, slots, () => fetcher.nudge());
   const announcement = announcementOf(settings, registry);
   const leases: Lease[] = [];
   const measured = metrics && measure(metrics, settings, { slots, leases, command: () => command });
@@ -159,7 +161,8 @@ function* servicesOf(
   const spawn = createSpawn(openAccept(command, registry, undefined, log));
   yield atStop(() => farewell([upkeep.relay.settled()]));
 
-  const execute = createExecute({ registry, ...runners, ...asked, ...counted.ends, prefetch, log });
+  const taking = { slots, prefetch, threadRoom, log };
+  const execute = createExecute({ registry, ...runners, ...asked, ...counted.ends, ...taking });
   const calls = createCallWatch(stuckMs, log, onStuck);
   const watch = measured?.watching(calls) ?? calls;
   const laneTurn = createLaneTurn(settings.lowLanesPercent);
@@ -171,8 +174,7 @@ function* servicesOf(
         consumer: createConsumer(command, place, name, settings.leaseMs),
         announce: () => announce(command, place.queue, name, announcement),
         relay: () => upkeep.relay.soon(place),
-        slots,
-        prefetch,
+        ...taking,
         execute,
         takeSpans: () => counted.takeSpans(place.queue),
         // With several queues the fetcher decides whose turn it is, so that a busy one cannot starve the others.
@@ -184,7 +186,6 @@ function* servicesOf(
         onFull: () => setImmediate(() => fetcher.rest()),
         watch,
         onStop,
-        log,
       }),
     );
   }

@@ -9,6 +9,8 @@ export class HeldTask extends StopSource {
   readonly task: ClaimedTask;
   /** Its handler has reported progress or log lines. */
   hasReported = false;
+  /** As far as is known: one that runs inline, or has run, needs none. */
+  needsThread = true;
 
   constructor(task: ClaimedTask) {
     super();

@@ -2,10 +2,11 @@
 // loop and a connection of its own. Each pop has a slot of the worker. When there are fewer free slots than queues, the others wait
 // beside: whichever brings something first gets the slot. What comes at the same moment and finds none is put back where it was.
 
-import { createChanges, delay, retryDelayMs } from '../lifecycle.ts';
+import { delay, retryDelayMs } from '../lifecycle.ts';
 import type { BlockingPop, Pop } from '../store/blocking-pop.ts';
 import type { ReadyLists } from '../store/ready-lists.ts';
 import type { Fetcher, FetcherDeps } from './fetcher.ts';
+import { createNudges } from './nudges.ts';
 import { createPopSlots, type PopSlots, type WaitingPop } from './pop-slots.ts';
 
 export interface SpreadFetcherDeps extends Omit<FetcherDeps, 'open'> {
@@ -22,15 +23,9 @@ const FOUND_NOTHING_MS = 20;
 export function createSpreadFetcher(deps: SpreadFetcherDeps): Fetcher {
   const stopping = new AbortController();
   const popSlots = createPopSlots(deps.slots);
-  const nudges = createChanges();
+  const nudges = createNudges();
   const sessions = new Set<BlockingPop>();
-  let nudged = 0;
   let loops: Promise<unknown> | undefined;
-
-  function whenNudged(): Promise<void> {
-    const before = nudged;
-    return nudges.until(() => nudged > before, stopping.signal);
-  }
 
   async function run(lease: Lease): Promise<void> {
     const { watch, log } = deps;
@@ -44,7 +39,7 @@ export function createSpreadFetcher(deps: SpreadFetcherDeps): Fetcher {
         sessions.add(pop);
         while (!signal.aborted) {
           await popSlots.whenWorthwhile(signal);
-          if (!lease.isOpen) await whenNudged();
+          if (!lease.isOpen) await nudges.next(signal);
           else await fetchOnce(deps, popSlots, lease, pop, signal);
           watch.worked(call);
           failures = 0;
@@ -74,8 +69,7 @@ export function createSpreadFetcher(deps: SpreadFetcherDeps): Fetcher {
     },
 
     nudge() {
-      nudged += 1;
-      nudges.changed();
+      nudges.nudge();
       popSlots.endAll();
     },
 

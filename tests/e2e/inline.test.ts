@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { call, post } from '../support/http.ts';
-import { finished, run, send } from '../support/life.ts';
-import { countsOf, expectBalanced } from '../support/moves.ts';
+import { act, finished, look, run, send } from '../support/life.ts';
+import { countsOf, expectBalanced, startsOf } from '../support/moves.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { type RoleHere, startHere, stopHere } from '../support/start-here.ts';
@@ -97,6 +97,28 @@ test('tasks that find no thread go back at once, lose no attempt, and all of the
   expect(tasks.map(({ state, attempt, crashes }) => ({ state, attempt, crashes }))).toEqual(
     tasks.map(() => ({ state: 'succeeded', attempt: 1, crashes: 0 })),
   );
+  await expectBalanced(redis.client);
+});
+
+test('while a long run has the only thread inline tasks run in the free places, and one for threads is not taken again and again', async (context) => {
+  const settings = { CONCURRENCY: '4', THREADS: '1', QUEUES: 'default,mails' };
+  const [url, redis] = await open(openStage(context), settings);
+  const long = await send(url, 'block', 600_000);
+  await eventually(async () => (await look(url, long)).state === 'running');
+  const waits = await send(url, 'block', 1);
+  await eventually(async () => (await startsOf(redis.client)).includes(waits));
+  const begunAt = performance.now();
+  // Of the same queue, and of another one, one after the other.
+  for (const queue of ['default', 'mails', 'mails', 'mails']) {
+    const few = await Promise.all(Array.from({ length: 5 }, () => send(url, 'inline', 1, { queue })));
+    for (const id of few) expect(await finished(url, id)).toMatchObject({ state: 'succeeded' });
+  }
+  const seconds = (performance.now() - begunAt) / 1_000;
+  expect((await look(url, long)).state).toBe('running');
+  const taken = (await startsOf(redis.client)).filter((id) => id === waits).length;
+  expect(taken).toBeLessThanOrEqual(4 + 2 * seconds);
+  await act(url, long, 'cancel');
+  expect(await finished(url, waits)).toMatchObject({ state: 'succeeded', attempt: 1, crashes: 0 });
   await expectBalanced(redis.client);
 });
 

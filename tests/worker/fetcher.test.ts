@@ -1,6 +1,6 @@
 // The fetch loop on its own: when it pops, from which queues, and what it does with a message.
 
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { BlockingPop, Pop } from '../../src/store/blocking-pop.ts';
 import { createCallWatch } from '../../src/worker/call-watch.ts';
 import { createFetcher, type Fetcher } from '../../src/worker/fetcher.ts';
@@ -153,6 +153,25 @@ test('paused queues are left out; when all are, it waits for a nudge', async () 
   mail.isOpen = true;
   fetcher.nudge();
   expect((await underWay(2)).asked[1]).toEqual(['mail']);
+});
+
+test('a nudge leaves no listener behind at the signal of the stop', async () => {
+  const added = vi.spyOn(AbortSignal.prototype, 'addEventListener');
+  const removed = vi.spyOn(AbortSignal.prototype, 'removeEventListener');
+  const mail = new FakeLease('mail');
+  mail.isOpen = false;
+  await start([mail]);
+  await eventually(() => pops.length > 0);
+  const left = (): number => added.mock.calls.length - removed.mock.calls.length;
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  await turn();
+  const before = left();
+  for (let count = 1; count <= 5; count += 1) {
+    fetcher.nudge();
+    await turn();
+  }
+  expect(left()).toBe(before);
+  vi.restoreAllMocks();
 });
 
 test('a connection that breaks is closed, another one is opened, and no slot stays reserved', async () => {

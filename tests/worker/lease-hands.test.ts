@@ -8,6 +8,7 @@ import { createLaneTurn } from '../../src/protocol/lane.ts';
 import { Lease, type LeaseDeps } from '../../src/worker/lease.ts';
 import { createOffers } from '../../src/worker/offers.ts';
 import { createSlots, type HeldTask } from '../../src/worker/slots.ts';
+import { ROOM_FOR_ALL } from '../../src/worker/thread-room.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakeConsumer, taskOf } from '../support/fake-consumer.ts';
 import { silentLog } from '../support/store.ts';
@@ -52,6 +53,7 @@ beforeEach(() => {
     relay: () => undefined,
     slots: createSlots(() => LIMIT),
     prefetch: { tellsFirst: () => false, refused: () => undefined },
+    threadRoom: ROOM_FOR_ALL,
     execute(held) {
       begun.push(held);
       const { id, token } = held.task;

@@ -11,6 +11,7 @@ import { createLaneTurn } from '../../src/protocol/lane.ts';
 import { Lease } from '../../src/worker/lease.ts';
 import { createOffers } from '../../src/worker/offers.ts';
 import { createSlots, type HeldTask, type Slots } from '../../src/worker/slots.ts';
+import { ROOM_FOR_ALL } from '../../src/worker/thread-room.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakeConsumer, taskOf } from '../support/fake-consumer.ts';
 
@@ -68,6 +69,7 @@ beforeEach(() => {
     relay: () => undefined,
     slots,
     prefetch: { tellsFirst: () => false, refused: () => undefined },
+    threadRoom: ROOM_FOR_ALL,
     execute: (held) => execute(held),
     wantsMore: () => wantsMore,
     laneTurn: createLaneTurn(0),

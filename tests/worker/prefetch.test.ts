@@ -9,7 +9,7 @@ let prefetch: Prefetch;
 
 beforeEach(() => {
   now = 1_000;
-  prefetch = createPrefetch(PLACES, PLACES, () => now);
+  prefetch = createPrefetch(PLACES, () => now);
 });
 
 function runMany(count: number, ms: number): void {
@@ -27,7 +27,7 @@ test('a worker that knows nothing of its tasks takes only as many as it can run'
 test('long tasks are never taken ahead', () => {
   runMany(50, 20_000);
   expect(prefetch.limit()).toBe(PLACES);
-  prefetch = createPrefetch(PLACES, PLACES, () => now);
+  prefetch = createPrefetch(PLACES, () => now);
   runMany(50, 9);
   expect(prefetch.limit()).toBe(PLACES);
 });
@@ -81,15 +81,5 @@ test('a place that is free when a task goes back is taken, however long the othe
   prefetch.started();
   prefetch.refused();
   now += 600_000;
-  expect(prefetch.limit()).toBe(PLACES);
-});
-
-test('with fewer threads than places nothing is taken while all threads are busy: it would go back again and again', () => {
-  prefetch = createPrefetch(PLACES, 1, () => now);
-  runMany(200, 0.1);
-  const run = prefetch.started();
-  prefetch.refused();
-  expect(prefetch.limit()).toBe(1);
-  prefetch.ended(run, undefined);
   expect(prefetch.limit()).toBe(PLACES);
 });
