@@ -44,7 +44,7 @@ export interface Spawn {
   prepare(parent: Parent, key: string, call: Uint8Array): Child;
   /**
    * Resolves once Redis has the child, now or before.
-   * @param askedAt when its parent was asked for the last time whether it still wants it, by `performance.now()`
+   * @param askedAt when its parent was asked for the last time whether it still wants it, by `steadyNow()`
    * @throws PopfleetError `redis-unavailable`, `redis-full`; Error when that was too long ago
    */
   send(child: Child, askedAt: number): Promise<void>;

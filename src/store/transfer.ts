@@ -3,6 +3,7 @@
 
 import type { Redis } from 'ioredis';
 import { TASK_ID_CHARS } from '../protocol/names.ts';
+import { steadyNow } from '../steady-now.ts';
 import { nameOf, type Place, placeOf } from './keys.ts';
 import { registerQueues } from './queue-names.ts';
 import { demandInTime } from './relay-time.ts';
@@ -16,7 +17,7 @@ export interface MovingTask {
   readonly to: string;
   /** State in which it is accepted there. */
   readonly state: string;
-  /** When it was asked for, by `performance.now()`. */
+  /** When it was asked for, by `steadyNow()`. */
   readonly readAt: number;
   /** Its header, its content, and the values that go along, as Redis has them. */
   readonly row: readonly Buffer[];
@@ -35,7 +36,7 @@ export async function readMoving(
   place: Place,
   names: readonly string[],
 ): Promise<{ readonly lookedAt: number; readonly tasks: readonly MovingTask[] }> {
-  const readAt = performance.now();
+  const readAt = steadyNow();
   const ids = names.map((name) => name.slice(0, TASK_ID_CHARS));
   const reply = await runScript(client, 'moving', place, [BYTES_A_CALL, ...ids]);
   const [lookedAt, rows] = reply as [number, Buffer[][]];

@@ -21,6 +21,7 @@ import type { NewTask } from '../store/new-task.ts';
 import type { Producer } from '../store/producer.ts';
 import type { TaskRecord } from '../store/record.ts';
 import { demandInTime } from '../store/relay-time.ts';
+import { steadyNow } from '../steady-now.ts';
 import { isOutage } from '../store/store-error.ts';
 import { errorOfEnd } from '../workflows/error-of-end.ts';
 import type { Links } from '../workflows/links.ts';
@@ -152,7 +153,7 @@ async function relayAll(place: Place, one: PlaceRelay, deps: RelayParts): Promis
   const noteLater = { ...deps, outbox: { ...deps.outbox, note } };
   try {
     for (;;) {
-      const readAt = performance.now();
+      const readAt = steadyNow();
       const entries = await withNotes((notes) => deps.outbox.take(place, ENTRIES_A_CALL, notes));
       one.entries += entries.length;
       one.wasNeeded ||= entries.some(isNeeded);
@@ -168,7 +169,7 @@ function isNeeded({ followers }: OutboxEntry): boolean {
   return followers.some((one) => one !== undefined && 'kind' in one && one.kind === 'need');
 }
 
-/** @param readAt when the entries were asked for, by `performance.now()` */
+/** @param readAt when the entries were asked for, by `steadyNow()` */
 export async function relayEntries(
   entries: readonly OutboxEntry[],
   readAt: number,

@@ -1,6 +1,7 @@
 // What one lease knows of tasks that may be handed over: how many Redis may think of as welcome, and which of them are here.
 
 import type { Log } from '../log.ts';
+import { steadyNow } from '../steady-now.ts';
 import type { Beat, Consumer, Hand, Said } from '../store/consumer.ts';
 import { handGraceOf } from '../store/hand-grace.ts';
 import type { Telling } from './ahead.ts';
@@ -35,11 +36,11 @@ export class Hands {
   #seen = 0;
   /** Redis has heard that it has them up to this number. */
   #told = 0;
-  /** When the last beat that was answered was sent, by `performance.now()`. */
+  /** When the last beat that was answered was sent, by `steadyNow()`. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   /** What was handed over, and nobody has answered yet that it was heard of. */
   readonly #unheard = new Set<HeldTask>();
-  /** The clock of Redis is not ahead of `performance.now()` by more than this, in milliseconds. */
+  /** The clock of Redis is not ahead of `steadyNow()` by more than this, in milliseconds. */
   #clockAhead = Number.POSITIVE_INFINITY;
 
   constructor(deps: HandsDeps) {
@@ -55,7 +56,7 @@ export class Hands {
     return this.#seen;
   }
 
-  /** A beat was answered that named these tasks. @param sentAt when it was sent, by `performance.now()` */
+  /** A beat was answered that named these tasks. @param sentAt when it was sent, by `steadyNow()` */
   compare(named: readonly HeldTask[], sentAt: number, reply: Beat): void {
     this.#renewedAt = sentAt;
     this.#clockAhead = reply.now - sentAt;
@@ -82,7 +83,7 @@ export class Hands {
     const leftMs = this.#graceMs * HEARD_WITHIN - this.#ageMs(handSentAt);
     const timer = setTimeout(overdue, leftMs).unref();
     const said = { seen: this.#seen };
-    const sentAt = performance.now();
+    const sentAt = steadyNow();
     const tasks = handed.map(({ task }) => task);
     // Beside the calls that wait for each other: it changes nothing of what is held.
     const heard = consumer.beat(tasks, said).then((reply) => {
@@ -109,7 +110,7 @@ export class Hands {
 
   /** How long ago a hand was sent, at most. */
   #ageMs(handSentAt: number): number {
-    return performance.now() + this.#clockAhead - handSentAt;
+    return steadyNow() + this.#clockAhead - handSentAt;
   }
 
   /**
@@ -119,7 +120,7 @@ export class Hands {
   judge({ number, sentAt }: Hand): 'drop' | 'begin' | 'ask' {
     if (number <= this.#seen) return 'drop';
     this.#seen = number;
-    if (performance.now() - this.#renewedAt >= this.#deps.leaseMs) return 'ask';
+    if (steadyNow() - this.#renewedAt >= this.#deps.leaseMs) return 'ask';
     const ageMs = this.#ageMs(sentAt);
     // One that is not old enough for its time: the clock of Redis was set forward.
     if (!(ageMs >= 0 && ageMs <= this.#graceMs * BEGINS_WITHIN)) return 'ask';

@@ -6,6 +6,7 @@ import type { Log } from '../log.ts';
 import { type LaneTurn, takeTurns } from '../protocol/lane.ts';
 import type { ClaimedTask, Consumer, Hand, Outcome, PoppedMessage, Said, Spans } from '../store/consumer.ts';
 import { refusalOf } from '../store/protocol-number.ts';
+import { steadyNow } from '../steady-now.ts';
 import { Ahead, type Telling } from './ahead.ts';
 import type { CallWatch } from './call-watch.ts';
 import { type Completer, createCompleter } from './completer.ts';
@@ -112,12 +113,12 @@ export class Lease {
       const extra = slots.reserve(Math.max(0, this.#demand.room - popped.length));
       const telling = this.#tell(0);
       const said = this.#hands.say(telling, -popped.length, this.#demand.isRoomy);
-      const sentAt = performance.now();
+      const sentAt = steadyNow();
       try {
         const reply = await this.#inDoubtUntilReplied(
           consumer.claim(popped, extra, takeTurns(laneTurn, extra), said),
         );
-        this.#heard(telling, said);
+        this.#heard(telling, said, sentAt);
         watch.worked(call);
         this.#demand.isPaused = reply.paused;
         this.#adopt(reply.tasks, telling.bringsAhead, sentAt);
@@ -146,12 +147,12 @@ export class Lease {
       const telling = this.#ahead.tell(this.#ahead.hasTold);
       const said = this.#hands.say(telling, 0, this.#demand.isRoomy);
       const seenBefore = this.#hands.seen;
-      const sentAt = performance.now();
+      const sentAt = steadyNow();
       const tasks = mine.map(({ task }) => task);
       // The spans of a beat that fails are not told again: they may have been counted.
       const reply = await consumer.beat(tasks, said, this.#demand.order, takeSpans?.());
       const wasHanded = this.#hands.seen > seenBefore;
-      this.#heard(telling, said);
+      this.#heard(telling, said, sentAt);
       this.#hands.compare(mine, sentAt, reply);
       this.#demand.isPaused = reply.paused;
       this.#demand.obey(reply.order);
@@ -247,12 +248,12 @@ export class Lease {
     this.#reports.flush();
     const telling = this.#tell(batch.length);
     const said = this.#hands.say(telling, batch.length, this.#demand.isRoomy);
-    const sentAt = performance.now();
+    const sentAt = steadyNow();
     try {
       const reply = await this.#inDoubtUntilReplied(
         consumer.finish(batch, want, takeTurns(laneTurn, want), said),
       );
-      this.#heard(telling, said);
+      this.#heard(telling, said, sentAt);
       this.#demand.isPaused = reply.paused;
       if (reply.toRelay > 0) relay();
       for (const { id: task, token } of reply.stale)
@@ -275,7 +276,7 @@ export class Lease {
 
   async #lookAgain(): Promise<void> {
     const { consumer, slots, log } = this.#deps;
-    const sentAt = performance.now();
+    const sentAt = steadyNow();
     const { upTo, tasks } = await consumer.held();
     this.#isInDoubt = false;
     this.#hands.see(upTo);
@@ -293,18 +294,28 @@ export class Lease {
   }
 
   /** A call was answered. */
-  #heard(telling: Telling, said: Said): void {
-    this.#ahead.told(telling);
+  #heard(telling: Telling, said: Said, sentAt: number): void {
     this.#hands.heard(said);
+    // What was taken ahead may be another's by now.
+    if (this.#isOld(sentAt)) this.#ask();
+    else this.#ahead.told(telling);
   }
 
   /**
-   * Holds tasks, and lets them begin unless they were taken ahead. An answer that has waited here for longer than a lease may bring what
-   * others have by now (the worker was frozen): Redis is asked.
-   * @param sentAt when the call was sent that brings them, by `performance.now()`
+   * Whether an answer has waited here for longer than a lease (the worker was frozen, or its machine suspended): what it says may be true
+   * no more.
+   * @param sentAt when its call was sent, by `steadyNow()`
+   */
+  #isOld(sentAt: number): boolean {
+    return steadyNow() - sentAt >= this.#deps.leaseMs;
+  }
+
+  /**
+   * Holds tasks, and lets them begin unless they were taken ahead. An old answer may bring what others have by now: Redis is asked.
+   * @param sentAt when the call was sent that brings them, by `steadyNow()`
    */
   #adopt(tasks: readonly ClaimedTask[], areAhead: boolean, sentAt: number): void {
-    if (tasks.length > 0 && performance.now() - sentAt >= this.#deps.leaseMs) return this.#ask();
+    if (tasks.length > 0 && this.#isOld(sentAt)) return this.#ask();
     this.#hold(tasks, areAhead);
     if (this.#toBegin.length > 0) process.nextTick(() => this.#beginAll());
   }

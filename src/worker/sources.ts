@@ -6,6 +6,7 @@ import type { Consumer } from '../store/consumer.ts';
 import type { Spawn } from '../children/spawn.ts';
 import { PopfleetError } from '../protocol/errors.ts';
 import { childSource, MOST_SOURCES, readChildSource } from '../protocol/source.ts';
+import { steadyNow } from '../steady-now.ts';
 import type { SourceEnd, Wait } from '../store/waits.ts';
 import type { ChildBytes, HandlerReply, HandlerRequest, RunOf, WaitedBytes } from './runners/runner.ts';
 import type { HeldTask, Slots } from './slots.ts';
@@ -74,7 +75,7 @@ export function createSources({ leases, slots, spawn, log }: SourcesDeps): Sourc
       try {
         const child = spawn().prepare({ queue, id, anew: begunAnew, traceparent }, key, call);
         const answer = await untilDone(held, log, async () => {
-          const askedAt = performance.now();
+          const askedAt = steadyNow();
           const asked = await consumer.source(held.task, childSource(child.id), child.digest, child.follower);
           // One that has ended may be gone.
           if (asked === 'open') await spawn().send(child, askedAt);

@@ -133,6 +133,18 @@ test.each<[string, () => Promise<void>, ageMs?: number]>([
     },
   ],
   [
+    'its machine was suspended for a lease',
+    async () => {
+      vi.spyOn(Date, 'now').mockReturnValue(Date.now() + LEASE_MS);
+    },
+  ],
+  [
+    'its machine was suspended while the hand was on its way',
+    async () => {
+      vi.spyOn(Date, 'now').mockReturnValue(Date.now() + handGraceOf(LEASE_MS) / 2);
+    },
+  ],
+  [
     'no beat was answered yet',
     async () => {
       await lease.leave();

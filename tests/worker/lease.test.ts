@@ -27,6 +27,8 @@ let execute: Execute;
 let lease: Lease;
 let logged: Record<string, unknown>[];
 let isStuck: boolean;
+/** Tasks that may be held. Those beyond `LIMIT` wait until Redis has heard of them. */
+let limit: number;
 
 /** Ends the run of a task that has begun. */
 let end: Map<string, (outcome: Outcome | undefined) => void>;
@@ -51,7 +53,8 @@ async function claim(...ids: string[]): Promise<void> {
 
 beforeEach(() => {
   consumer = new FakeConsumer();
-  slots = createSlots(() => LIMIT);
+  limit = LIMIT;
+  slots = createSlots(() => limit);
   begun = [];
   end = new Map();
   wantsMore = true;
@@ -68,7 +71,7 @@ beforeEach(() => {
     announce: async () => void (announced += 1),
     relay: () => undefined,
     slots,
-    prefetch: { tellsFirst: () => false, refused: () => undefined },
+    prefetch: { tellsFirst: () => limit > LIMIT, refused: () => undefined },
     threadRoom: ROOM_FOR_ALL,
     execute: (held) => execute(held),
     wantsMore: () => wantsMore,
@@ -182,19 +185,26 @@ test('an outcome whose reply was lost is recorded again, after the tasks that ca
   expect(slots.held().map(({ task }) => task.id)).toEqual(['b']);
 });
 
-test.each<['claim' | 'finish' | 'held', looks: number]>([
-  ['claim', 1],
-  ['finish', 1],
-  ['held', 2],
+/** What clocks show after a lease. While a machine is suspended `performance.now()` stands still, as here that of the wall does. */
+const FROZEN = (): unknown => vi.spyOn(performance, 'now').mockReturnValue(performance.now() + LEASE_MS);
+const SUSPENDED = (): unknown => vi.spyOn(Date, 'now').mockReturnValue(Date.now() + LEASE_MS);
+
+test.each<['claim' | 'finish' | 'held', word: string, pass: () => unknown]>([
+  ['claim', 'frozen', FROZEN],
+  ['finish', 'frozen', FROZEN],
+  ['held', 'frozen', FROZEN],
+  ['claim', 'suspended', SUSPENDED],
+  ['finish', 'suspended', SUSPENDED],
+  ['held', 'suspended', SUSPENDED],
 ])(
-  'what a %s brought to a worker that was frozen for a lease meanwhile begins only when Redis says so again',
-  async (call, looks) => {
+  'what a %s brought to a worker that was %s for a lease meanwhile begins only when Redis says so again',
+  async (call, _, pass) => {
     await claim('a');
     const asked: () => Promise<unknown> = consumer[call].bind(consumer) as never;
     consumer[call] = async (...args: readonly unknown[]): Promise<never> => {
       const reply = await Reflect.apply(asked, undefined, args);
       consumer[call] = asked as never;
-      vi.spyOn(performance, 'now').mockReturnValue(performance.now() + LEASE_MS);
+      pass();
       // The sweep has given it to another one.
       consumer.holds = consumer.holds.filter(({ id }) => id !== 'b');
       return reply as never;
@@ -206,13 +216,38 @@ test.each<['claim' | 'finish' | 'held', looks: number]>([
       consumer.next = [taskOf('b')];
       await (call === 'claim' ? lease.claim([]) : endAll());
     }
-    await eventually(() => consumer.looks === looks);
+    await eventually(() => consumer.looks === (call === 'held' ? 2 : 1));
     await new Promise((resolve) => setImmediate(resolve));
     vi.restoreAllMocks();
     expect(begun.map(({ task }) => task.id)).toEqual(['a']);
     expect(slots.find('mail', 'b')).toBeUndefined();
   },
 );
+
+test('what was taken ahead does not begin by an answer that has waited while the machine was suspended', async () => {
+  const reasons = new Map<string, string>();
+  execute = (held) => {
+    reasons.set(held.task.id, held.reason ?? 'none');
+    begun.push(held);
+    return new Promise(() => undefined);
+  };
+  await claim('a', 'b', 'c', 'd');
+  limit = 2 * LIMIT;
+  consumer.next = [taskOf('ahead')];
+  await lease.claim([]);
+  const asked = consumer.beat.bind(consumer);
+  consumer.beat = async (...args): Promise<never> => {
+    consumer.beat = asked;
+    const reply = await asked(...args);
+    SUSPENDED();
+    consumer.beatReply = { lost: ['ahead'] };
+    return reply as never;
+  };
+  await lease.beat();
+  await eventually(() => reasons.has('ahead') || !slots.find('mail', 'ahead'));
+  vi.restoreAllMocks();
+  expect(reasons.get('ahead') ?? 'lease-lost').toBe('lease-lost');
+});
 
 test('a beat stops what was lost or cancelled, and announces a worker that Redis has lost', async () => {
   await claim('a', 'b', 'c');
