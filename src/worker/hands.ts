@@ -142,7 +142,10 @@ export class Hands {
     const free = mayOffer && room === 0 ? Math.max(0, places - size) : room;
     // Most calls of a busy worker have nothing to say.
     const isNews = free > 0 || this.#isOffering || (more < 0 && room < 0);
-    if (free > 0) this.#isOffering = true;
+    if (free > 0) {
+      this.#isOffering = true;
+      offers.offered();
+    }
     return {
       begun,
       free: isNews ? free : undefined,
@@ -153,10 +156,6 @@ export class Hands {
   /** A call was answered that has said this. */
   heard({ free, seen = 0 }: Said): void {
     this.#told = Math.max(this.#told, seen);
-    if (free === undefined) return;
-    const { queue, offers } = this.#deps;
-    this.#isOffering = free > 0;
-    if (free > 0) offers.offered();
-    else offers.withdrawn(queue);
+    if (free !== undefined) this.#isOffering = free > 0;
   }
 }

@@ -85,15 +85,8 @@ export class Lease {
     const send = async (batch: readonly Outcome[]): Promise<void> => {
       if (!(await this.#unlessRefused(() => this.#finish(batch)))) this.#giveUp(batch);
     };
-    this.#completer = createCompleter({
-      send,
-      slots,
-      ahead: () => this.#ahead.size,
-      places,
-      queue,
-      watch,
-      log,
-    });
+    const ahead = (): number => this.#ahead.size;
+    this.#completer = createCompleter({ send, slots, ahead, places, queue, watch, log });
   }
 
   get consumer(): Consumer {
@@ -141,7 +134,7 @@ export class Lease {
    */
   async beat(): Promise<void> {
     await this.#unlessRefused(async () => {
-      const { consumer, slots, announce, takeSpans } = this.#deps;
+      const { consumer, slots, announce, takeSpans, offers } = this.#deps;
       if (this.#isInDoubt) await this.#lookAgain();
       const mine = slots.held(this.queue);
       const telling = this.#ahead.tell(this.#ahead.hasTold);
@@ -158,7 +151,10 @@ export class Lease {
       this.#demand.obey(reply.order);
       if (!reply.isAnnounced) await announce();
       // With tasks that were handed over meanwhile the next one counts.
-      if (!wasHanded && reply.held !== mine.length - reply.lost.length) await this.#lookAgain();
+      if (wasHanded) return;
+      if (reply.held !== mine.length - reply.lost.length) await this.#lookAgain();
+      // Not before: hands that it has not read yet need their places.
+      if (!this.#hands.isOffering) offers.withdrawn(this.queue);
     });
   }
 

@@ -8,13 +8,13 @@ export interface Offers {
    * @param size tasks that it holds then
    */
   mayOffer(queue: string, size: number): boolean;
-  /** Redis has heard that places are free in the queue whose turn it is. */
+  /** Redis may think from now on that places are free in the queue whose turn it is. */
   offered(): void;
   /** A task of this queue came by a pop: places had better be offered there. */
   popped(queue: string): void;
   /** Tasks of this queue were handed over. */
   handed(): void;
-  /** Redis has heard that nothing is offered in this queue any more. */
+  /** Redis has answered a beat of this queue that offered nothing, and all that was handed over there is here. */
   withdrawn(queue: string): void;
   /** Nothing is offered any more. */
   stop(): void;
@@ -47,9 +47,10 @@ export function createOffers(queues: readonly string[], saysAnew: (queue: string
 
     popped(queue) {
       if (queue === current || current === undefined) return;
-      if (performance.now() - handedAt >= STAYS_MS) wanted = queue;
-      // The task has taken a place that was promised there.
-      if (isStanding) saysAnew(current);
+      const isNewWish = wanted !== queue && performance.now() - handedAt >= STAYS_MS;
+      if (isNewWish) wanted = queue;
+      // The task has taken a place that was promised there. With nothing promised, its answer lets the queue change, too.
+      if (isStanding || isNewWish) saysAnew(current);
     },
 
     handed() {

@@ -211,6 +211,22 @@ test('a popped message that is put back, because a hand has its place: it looks 
   expect([consumer.looks, begun[0]?.task.id]).toEqual([1, 'handed']);
 });
 
+test('it offers places in another queue only when it has all that it was handed before', async () => {
+  const { slots } = leaseDeps;
+  const said: unknown[] = [];
+  const offers = createOffers(['mail', 'news'], (queue) => said.push([queue, slots.size()]));
+  lease = new Lease({ ...leaseDeps, offers });
+  await lease.beat();
+  vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 1_000);
+  offers.popped('news');
+  consumer.holds = [taskOf('handed')];
+  await lease.beat();
+  expect(said).toEqual([
+    ['mail', 0],
+    ['news', 1],
+  ]);
+});
+
 test('it withdraws its offer with a beat, once', async () => {
   await lease.beat();
   leaseDeps.offers.stop();

@@ -47,6 +47,16 @@ test('a task that is popped from another queue lowers the offer, and changes the
   expect([offers.mayOffer('mail', 0), offers.mayOffer('news', 0)]).toEqual([false, true]);
 });
 
+test('it changes the queue also when nothing is offered, once that is certain', () => {
+  const offers = open('mail', 'news');
+  now = 1_000;
+  offers.popped('news');
+  offers.popped('news');
+  expect(saidAnew).toEqual(['mail']);
+  offers.withdrawn('mail');
+  expect(offers.mayOffer('news', 0)).toBe(true);
+});
+
 test('it stays where tasks are handed over', () => {
   const offers = open('mail', 'news');
   offers.offered();
@@ -64,5 +74,5 @@ test('one that stops changes no queue any more', () => {
   offers.popped('news');
   offers.stop();
   offers.withdrawn('mail');
-  expect(saidAnew).toEqual([]);
+  expect(saidAnew).toEqual(['mail']);
 });
