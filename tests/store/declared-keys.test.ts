@@ -25,7 +25,7 @@ import { NEEDS_BRANCHES } from '../support/needs-branches.ts';
 import { openOperatedQueue } from '../support/operated-queue.ts';
 import { toOutcome } from '../support/outcome.ts';
 import { readyKey } from '../support/queue-key.ts';
-import { QueueModel } from '../support/queue-model.ts';
+import { QueuesModel } from '../support/queues-model.ts';
 import { BRANCHES } from '../support/script-branches.ts';
 import { WORKFLOW_BRANCHES } from '../support/workflow-branches.ts';
 import { KEY, openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
@@ -81,7 +81,9 @@ describe('every branch of the scripts', () => {
     for (const steps of fc.sample(worldsOf(WORKERS), { seed: SEED, numRuns: WORLDS })) {
       await client.config('SET', 'maxmemory', '0');
       await client.flushall();
-      const model = new QueueModel(client, createProducer(client), await createModelClock(client), WORKERS);
+      const [producer, clock] = [createProducer(client), await createModelClock(client)];
+      const world = { client, producer, clock, workers: WORKERS, flaws: {}, ears: undefined };
+      const model = new QueuesModel(['model'], world);
       for (const step of steps) await model.run(step);
       await model.settle();
       await model.checkEnd();

@@ -9,17 +9,17 @@ import type { buildScripts } from '../../src/store/scripts.ts';
 import { openEars } from '../support/ears.ts';
 import { buildFlawed } from '../support/flawed-scripts.ts';
 import { HANDS } from '../support/hand-worlds.ts';
-import { buildScriptsWithClock, createModelClock, watchScriptsClock } from '../support/model-clock.ts';
+import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
 import type { Step } from '../support/model-steps.ts';
 import { worldsOf } from '../support/model-worlds.ts';
-import { queueKey } from '../support/queue-key.ts';
-import { QUEUE, QueueModel } from '../support/queue-model.ts';
-import { type ModelFlaws, NEXT } from '../support/relay-model.ts';
+import { QueuesModel } from '../support/queues-model.ts';
+import { type ModelFlaws, nextOf } from '../support/relay-model.ts';
 import { limitMemory } from '../support/servers-of.ts';
 import { startStore, withStore } from '../support/store.ts';
 
 const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 30);
 const WORKERS = 3;
+const QUEUES = ['model', 'model-b'];
 
 const { client, redis } = await startStore(buildScriptsWithClock);
 
@@ -29,26 +29,22 @@ const hands = isCluster ? {} : HANDS;
 const ears = isCluster ? undefined : await openEars(client);
 afterAll(() => ears?.disconnect());
 
-const worlds = worldsOf(WORKERS);
-
 /** Lives through one world, and checks it at every step and at its end. */
 async function liveThrough(
   steps: readonly Step[],
   store: Redis,
   flaws: ModelFlaws = {},
-): Promise<QueueModel> {
+): Promise<QueuesModel> {
   await limitMemory(store, '0');
   await store.flushall();
   await ears?.closeAll();
-  const clock = await createModelClock(store, 1_000_000, [QUEUE, NEXT]);
-  const model = new QueueModel(store, createProducer(store), clock, WORKERS, flaws, ears);
+  const number = 1 + Math.max(0, ...steps.map(({ queue = 0 }) => queue));
+  const names = QUEUES.slice(0, number);
+  const clock = await createModelClock(store, 1_000_000, [...names, ...names.map(nextOf)]);
+  const producer = createProducer(store);
+  const model = new QueuesModel(names, { client: store, producer, clock, workers: WORKERS, flaws, ears });
   await model.open();
-  const checkClock = watchScriptsClock(store, queueKey(QUEUE));
-  for (const one of steps) {
-    await model.run(one);
-    await model.checkConservation();
-    await checkClock();
-  }
+  for (const one of steps) await model.run(one);
   await model.settle();
   await model.checkEnd();
   return model;
@@ -65,20 +61,20 @@ interface Seen {
   readonly handed: number;
 }
 
-async function liveThroughWorlds(): Promise<Seen> {
+async function liveThroughWorlds(queues: number, numRuns: number): Promise<Seen> {
   const seen = { steps: 0, tasks: 0, lostReplies: 0, crashes: 0, followed: 0, refused: 0, handed: 0 };
   await fc.assert(
-    fc.asyncProperty(worlds, async (steps) => {
+    fc.asyncProperty(worldsOf(WORKERS, queues), async (steps) => {
       const model = await liveThrough(steps, client);
       seen.steps += steps.length;
-      seen.tasks += model.accepted.length;
-      seen.lostReplies += model.lostReplies;
-      seen.crashes += model.crashes;
-      seen.followed += model.relays.expected;
-      seen.refused += model.refused;
-      seen.handed += model.handed;
+      seen.tasks += model.sum(({ accepted }) => accepted.length);
+      seen.lostReplies += model.sum(({ lostReplies }) => lostReplies);
+      seen.crashes += model.sum(({ crashes }) => crashes);
+      seen.followed += model.sum(({ relays }) => relays.expected);
+      seen.refused += model.sum(({ refused }) => refused);
+      seen.handed += model.sum(({ handed }) => handed);
     }),
-    { numRuns: RUNS, endOnFailure: false },
+    { numRuns, endOnFailure: false },
   );
   console.info('interleavings', seen);
   return seen;
@@ -87,9 +83,10 @@ async function liveThroughWorlds(): Promise<Seen> {
 test('whatever happens in whatever order, nothing is lost, finished twice or followed twice', {
   timeout: 20 * 60_000,
 }, async () => {
-  let seen = await liveThroughWorlds();
+  let seen = await liveThroughWorlds(1, RUNS);
   // By chance, once in some hundred rounds, a few worlds hardly fill Redis: then there is another round.
-  for (let round = 1; round < 3 && seen.refused <= RUNS / 4; round += 1) seen = await liveThroughWorlds();
+  for (let round = 1; round < 3 && seen.refused <= RUNS / 4; round += 1)
+    seen = await liveThroughWorlds(1, RUNS);
   // The worlds were as bad as meant; a few may all be kind.
   if (RUNS < 30) return;
   expect(seen.steps).toBeGreaterThan(RUNS * 50);
@@ -98,6 +95,11 @@ test('whatever happens in whatever order, nothing is lost, finished twice or fol
   expect(seen.followed).toBeGreaterThan(RUNS);
   expect(seen.refused).toBeGreaterThan(RUNS / 4);
   if (ears) expect(seen.handed).toBeGreaterThan(RUNS / 2);
+});
+
+test('nor in several queues of the same workers', { timeout: 20 * 60_000 }, async () => {
+  const { handed } = await liveThroughWorlds(2, Math.ceil(RUNS / 3));
+  if (ears && RUNS >= 30) expect(handed).toBeGreaterThan(0);
 });
 
 /** A followed task begins to run, and ends so. */
@@ -136,7 +138,7 @@ test('a task that was followed, and is gone, is followed again in the same milli
 
 test.each(Object.entries(hands))('hand-over: %s', async (_, steps) => {
   const model = await liveThrough(steps, client);
-  expect(model.handed + model.crashes).toBeGreaterThan(0);
+  expect(model.sum(({ handed, crashes }) => handed + crashes)).toBeGreaterThan(0);
 });
 
 const handsOf = (name: string): readonly Step[] => hands[name] ?? [];
@@ -217,6 +219,30 @@ const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts
       '  hands.looked = Q.NOW if true then\n    give_back',
     ),
     {},
+  ],
+  [
+    'the way back of what a worker that is gone was handed',
+    handsOf('a worker that is killed with a hand in its socket'),
+    buildFlawed('local look_at = hands and look(worker, hands, sweep)', 'local look_at = nil'),
+    {},
+  ],
+  [
+    'the way back of what was popped, and finds no place',
+    handsOf('several queues: tasks that are handed over while a pop of another queue is on its way'),
+    buildFlawed('if free then back = put_back', 'if false then back = put_back'),
+    {},
+  ],
+  [
+    'one queue at a time in which places are offered',
+    handsOf('several queues: tasks for all places, in each of them'),
+    buildScriptsWithClock,
+    { offersEverywhere: true },
+  ],
+  [
+    'the withdrawal of places before they are offered in another queue',
+    handsOf('several queues: the same, when it wants to offer its places in the other one'),
+    buildScriptsWithClock,
+    { changesAtOnce: true },
   ],
   [
     'the word before it begins',

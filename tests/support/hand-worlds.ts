@@ -14,6 +14,32 @@ const PLAIN: Step = {
   tagged: false,
 };
 
+/** In the second of two queues. */
+function elsewhere(...steps: readonly Step[]): readonly Step[] {
+  return steps.map((step) => Object.assign({ queue: 1 }, step));
+}
+
+/** As many tasks as a worker has places, in one queue and then in the other one, and it reads what it was handed. */
+const FULL: Step = { ...PLAIN, count: 3 };
+const FULL_BOTH: readonly Step[] = [
+  FULL,
+  // The answer to it says whether somebody is idle.
+  ...elsewhere({ ...PLAIN, delayMs: 900 }),
+  ...elsewhere(FULL),
+  { do: 'hear', worker: 0 },
+  ...elsewhere({ do: 'hear', worker: 0 }),
+];
+
+/** It offers places, and takes a task of the other queue: it wants to offer them there. */
+const WANTS_ELSEWHERE: readonly Step[] = [
+  { do: 'beat', worker: 0 },
+  ...elsewhere(
+    PLAIN,
+    { do: 'pop', worker: 0, lost: 'no', want: 0 },
+    { do: 'finish', worker: 0, word: 'succeeded', count: 1, want: 0, lost: false },
+  ),
+];
+
 /** A task stands in the socket of the first worker, which was handed it. */
 const HANDED: readonly Step[] = [{ do: 'beat', worker: 0 }, PLAIN];
 
@@ -114,5 +140,33 @@ export const HANDS: Readonly<Record<string, readonly Step[]>> = {
     PLAIN,
     { do: 'pop', worker: 0, lost: 'no', want: 2 },
     { do: 'hear', worker: 0 },
+  ],
+  'several queues: tasks for all places, in each of them': [
+    { do: 'beat', worker: 0 },
+    ...elsewhere({ do: 'beat', worker: 0 }),
+    ...FULL_BOTH,
+  ],
+  'several queues: the same, when it wants to offer its places in the other one': [
+    ...WANTS_ELSEWHERE,
+    ...elsewhere({ do: 'beat', worker: 0 }),
+    ...FULL_BOTH,
+  ],
+  'several queues: the same, when it offers them in the other one': [
+    ...WANTS_ELSEWHERE,
+    { do: 'beat', worker: 0 },
+    ...elsewhere({ do: 'beat', worker: 0 }),
+    ...FULL_BOTH,
+  ],
+  'several queues: tasks that are handed over while a pop of another queue is on its way': [
+    { do: 'beat', worker: 0 },
+    FULL,
+    ...elsewhere(PLAIN, { do: 'pop', worker: 0, lost: 'no', want: 0, hears: true }),
+  ],
+  'several queues: tasks that are handed over, and find what was popped from another one in their places': [
+    { do: 'beat', worker: 0 },
+    FULL,
+    ...elsewhere(FULL, { do: 'pop', worker: 0, lost: 'no', want: 2 }),
+    { do: 'hear', worker: 0 },
+    { do: 'finish', worker: 0, word: 'succeeded', count: 1, want: 0, lost: false },
   ],
 };

@@ -2,6 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
+import { createOperator } from '../../src/store/operator.ts';
 import { queueKey } from './queue-key.ts';
 
 /** Expects that tasks are found by exactly the terms that their rows have, and by those of dead letters only when they are dead. */
@@ -21,4 +22,32 @@ export async function expectIndexed(client: Redis, queue = 'default'): Promise<v
   const rows = new Set(contents);
   expect(Object.keys(own).filter((id) => !rows.has(id))).toEqual([]);
   expect(Object.keys(ofDead).filter((id) => !rows.has(id) || !headers[id]?.startsWith('dead '))).toEqual([]);
+}
+
+/**
+ * Expects that every task is found by what it came with, and by its error when it is dead; then removes all, and expects that nothing is
+ * left of it.
+ * @param terms what each task came with, of those that had any
+ */
+export async function removeAllIndexed(
+  client: Redis,
+  queue: string,
+  terms: ReadonlyMap<string, string>,
+  ids: readonly string[],
+): Promise<void> {
+  const key = queueKey(queue);
+  const [contents, own, ofDead, headers] = await Promise.all([
+    client.hkeys(`${key}:contents`),
+    client.hgetall(`${key}:terms`),
+    client.hkeys(`${key}:dead-terms`),
+    client.hgetall(`${key}:headers`),
+  ]);
+  const rows = new Set(contents);
+  expect(own).toEqual(Object.fromEntries([...terms].filter(([id]) => rows.has(id))));
+  // One that is pinned while it is deleted leaves the list of dead letters before its row goes.
+  const dead = Object.keys(headers).filter((id) => headers[id]?.startsWith('dead '));
+  expect(ofDead.toSorted()).toEqual(dead.toSorted());
+  const operator = createOperator(client);
+  for (const id of ids) await operator.remove(queue, id);
+  expect(await client.exists(`${key}:search`, `${key}:terms`, `${key}:dead-terms`)).toBe(0);
 }

@@ -31,6 +31,10 @@ export function buildScriptsWithClock(build?: ScriptBuild): ReturnType<typeof bu
 export interface ModelClock {
   now(): number;
   advance(ms: number): Promise<void>;
+  /** As `advance`, and as much time passes, which never goes back. */
+  pass(ms: number): Promise<void>;
+  /** Milliseconds that have passed, whatever the clock of Redis shows. */
+  passed(): number;
   /** An id made now by this clock, or by that of a host whose clock is elsewhere: both in turns. */
   newTaskId(): string;
 }
@@ -43,15 +47,22 @@ export async function createModelClock(
 ): Promise<ModelClock> {
   const keys = IS_SLOTTED ? queues.map((queue) => `${CLOCK_KEY}{${queue}}`) : [CLOCK_KEY];
   let now = startMs;
+  let passed = 0;
   let ids = 0;
   for (const key of keys) await client.set(key, now);
+  const advance = async (ms: number): Promise<void> => {
+    now += ms;
+    for (const key of keys) await client.eval(SET_CLOCK, 1, key, now);
+  };
   return {
     now: () => now,
     newTaskId: () => ((ids += 1) % 4 < 2 ? v7({ msecs: now }) : v7()),
-    async advance(ms) {
-      now += ms;
-      for (const key of keys) await client.eval(SET_CLOCK, 1, key, now);
+    advance,
+    async pass(ms) {
+      passed += Math.max(0, ms);
+      await advance(ms);
     },
+    passed: () => passed,
   };
 }
 

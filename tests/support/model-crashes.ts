@@ -21,7 +21,14 @@ export function expectCrashesCounted(before: Headers, after: Headers, workers: r
       expect(readHeader(now).crashes, `crashes of ${id}, which had not begun`).toBe(crashes);
       continue;
     }
-    if (!workers.some(({ begun }) => begun.has(run))) continue;
+    if (!workers.some(({ runs }) => runs.begun.has(run))) continue;
     expect(Math.max(crashes, readHeader(now).crashes), `crashes of ${id}`).toBeGreaterThan(0);
   }
+}
+
+/** What was handed to a worker that is gone, which has said nothing of it, has gone back: its grace is over, and its lease is not. */
+export function expectGoneBack(headers: Headers, gone: readonly ModelWorker[]): void {
+  const runs = new Set(gone.flatMap(({ untold }) => [...untold]));
+  const stranded = Object.entries(headers).filter(([id, token]) => runs.has(`${id} ${token}`));
+  expect(stranded, 'tasks that are left with workers that are gone').toEqual([]);
 }

@@ -4,7 +4,12 @@ import type { Lane } from '../../src/protocol/lane.ts';
 import type { OutcomeWord } from '../../src/store/consumer.ts';
 
 /** One step of the world. Numbers choose among what there is at that moment. */
-export type Step =
+export type Step = StepOfQueue & {
+  /** Which of several: the first one unless it says so. */
+  readonly queue?: number;
+};
+
+type StepOfQueue =
   | {
       readonly do: 'enqueue';
       readonly count: number;
@@ -23,6 +28,8 @@ export type Step =
       readonly want: number;
       /** What it brings may not begin before the next call; also of `finish`. */
       readonly ahead?: boolean;
+      /** It reads what it was handed, of whatever queue, before it claims what it has popped. */
+      readonly hears?: boolean;
     }
   | {
       readonly do: 'finish';

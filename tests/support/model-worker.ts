@@ -20,15 +20,17 @@ import { handChannel, homeOf } from '../../src/store/keys.ts';
 import { readHeader } from '../../src/store/record.ts';
 import type { Ears, Socket } from './ears.ts';
 import { toOutcome } from './outcome.ts';
+import type { ModelPlaces } from './model-places.ts';
+import { ModelRuns, runOf } from './model-runs.ts';
 import { queueKey, readyKey } from './queue-key.ts';
 import { recordOf } from './records.ts';
-import type { ConfirmWord } from './model-steps.ts';
+import type { ConfirmWord, Step } from './model-steps.ts';
 import type { ModelFlaws } from './relay-model.ts';
 
 const LEASE_MS = 1_000;
 const GRACE_MS = handGraceOf(LEASE_MS);
-/** Tasks that it runs at the same time. */
-const PLACES = 3;
+
+type PopStep = Pick<Extract<Step, { do: 'pop' }>, 'lost' | 'want' | 'ahead' | 'hears'>;
 
 export class ModelWorker {
   lostReplies = 0;
@@ -36,11 +38,7 @@ export class ModelWorker {
   private readonly queue: string;
   readonly name: string;
   private readonly consumer: Consumer;
-  private readonly held = new Map<string, ClaimedTask>();
-  /** Ids and tokens of the runs that have begun. */
-  readonly begun = new Set<string>();
-  /** Those of what was taken ahead: it begins once a call that names it was answered. */
-  private readonly ahead = new Set<string>();
+  readonly runs: ModelRuns;
   private hasTold = false;
   /** Over which it is handed tasks, the number of the last hand that it has, and when it had an answer to a beat. */
   private socket: Socket | undefined;
@@ -57,6 +55,7 @@ export class ModelWorker {
   private late: (() => Promise<void>) | undefined;
   private isLeaving = false;
   private readonly flaws: ModelFlaws;
+  private readonly places: ModelPlaces;
   /** Its own, which never goes back. */
   private readonly clock: () => number;
   /** Outcomes whose reply was lost: they are sent again. */
@@ -64,10 +63,9 @@ export class ModelWorker {
   private inDoubt = false;
   private paused = false;
 
-  private readonly onBegin: (id: string) => void;
-
   /**
    * @param clock milliseconds, never going back
+   * @param places those that it has for all of its queues
    * @param onBegin called when a run begins
    */
   constructor(
@@ -75,10 +73,13 @@ export class ModelWorker {
     queue: string,
     name: string,
     clock: () => number,
-    flaws: ModelFlaws = {},
-    onBegin: (id: string) => void = () => undefined,
+    places: ModelPlaces,
+    flaws: ModelFlaws,
+    onBegin: (id: string) => void,
   ) {
-    this.onBegin = onBegin;
+    this.places = places;
+    places.join(this);
+    this.runs = new ModelRuns(places, onBegin);
     this.flaws = flaws;
     this.client = client;
     this.queue = queue;
@@ -96,9 +97,9 @@ export class ModelWorker {
   async die(): Promise<void> {
     for (const message of this.socket?.unread ?? []) {
       const { number, tasks } = readHand(this.queue, message);
-      if (number > this.seen) for (const { id, token } of tasks) this.untold.add(`${id} ${token}`);
+      if (number > this.seen) for (const task of tasks) this.untold.add(runOf(task));
     }
-    this.held.clear();
+    this.runs.held.clear();
     await this.socket?.close();
   }
 
@@ -132,8 +133,9 @@ export class ModelWorker {
   /** It says that it has what it was handed, and begins that. */
   private async confirm({ tasks, sentAt: handSentAt }: Hand, word: ConfirmWord): Promise<void> {
     const sentAt = this.clock();
-    this.hold(tasks, false);
-    const runs = tasks.map(({ id, token }) => `${id} ${token}`);
+    this.runs.holdHanded(tasks);
+    this.places.checkHanded();
+    const runs = tasks.map(runOf);
     for (const run of runs) this.unheard.set(run, handSentAt - this.clockAhead);
     if (word === 'request') {
       this.lostReplies += 1;
@@ -150,9 +152,7 @@ export class ModelWorker {
       }
       this.renewed(sentAt, reply);
       for (const run of runs) this.unheard.delete(run);
-      for (const { id, token } of tasks) {
-        if (reply.lost.includes(id) && this.held.get(id)?.token === token) this.held.delete(id);
-      }
+      for (const task of tasks) if (reply.lost.includes(task.id)) this.runs.drop(task);
     };
     if (word === 'late') this.late = send;
     else await send();
@@ -170,19 +170,18 @@ export class ModelWorker {
     for (const [run, sentAt] of this.unheard) {
       if (this.clock() - sentAt < (GRACE_MS * 4) / 5 || this.flaws.noStop) continue;
       this.unheard.delete(run);
-      this.begun.delete(run);
-      const [id = '', ...token] = run.split(' ');
-      if (this.held.get(id)?.token === token.join(' ')) this.held.delete(id);
+      this.runs.begun.delete(run);
+      this.runs.drop({ id: run.slice(0, 36), token: run.slice(37) });
     }
   }
 
   /** Whether it runs this task, and may: it was not silent for as long as a lease. */
-  runs(id: string): boolean {
+  isRunning(id: string): boolean {
     this.stopUnheard();
-    const task = this.held.get(id);
+    const task = this.runs.held.get(id);
     if (!task || this.clock() - this.calledAt >= LEASE_MS) return false;
     if (this.unsure.some((outcome) => outcome.id === id)) return false;
-    return this.begun.has(`${id} ${task.token}`);
+    return this.runs.begun.has(runOf(task));
   }
 
   private renewed(sentAt: number, { settledUpTo, now }: Beat): void {
@@ -205,14 +204,14 @@ export class ModelWorker {
     // It says of all hands until the last one that it has that it has them.
     this.untold.clear();
     if (!this.socket) return { begun };
-    const free = this.isLeaving || this.paused ? 0 : Math.max(0, PLACES - this.held.size + more);
+    const free = this.places.free(this, more, !this.isLeaving && !this.paused);
     return { begun, free, seen: this.seen };
   }
 
   /** What BRPOP over the lanes does, and then the claim; either reply may get lost. */
-  async pop(lost: 'no' | 'pop' | 'claim', want: number, ahead = false): Promise<void> {
+  async pop({ lost, want, ahead = false, hears = false }: PopStep): Promise<void> {
     this.stopUnheard();
-    if (this.paused) return;
+    if (this.paused || this.places.room <= 0) return;
     for (const lane of LANES) {
       const message = await this.client.rpopBuffer(readyKey(this.queue, lane));
       if (!message) continue;
@@ -220,8 +219,10 @@ export class ModelWorker {
         this.lostReplies += 1;
         return;
       }
+      for (const part of hears ? this.places.parts : []) await part.hear();
       const word = this.tell(ahead);
-      const claims = await this.consumer.claim([{ lane, message }], want, {}, this.said(word, -1));
+      const more = Math.max(0, Math.min(want, this.places.room - 1));
+      const claims = await this.consumer.claim([{ lane, message }], more, {}, this.said(word, -1));
       this.calledAt = this.clock();
       if (lost === 'claim') {
         this.lostReplies += 1;
@@ -231,6 +232,8 @@ export class ModelWorker {
       this.paused = claims.paused;
       this.told(word);
       this.hold(claims.tasks, ahead);
+      if (claims.tasks.length > 0) expect(this.places.room, 'room').toBeGreaterThanOrEqual(0);
+      this.places.popped(this);
       if (claims.back > 0) await this.lookAgain();
       return;
     }
@@ -244,16 +247,17 @@ export class ModelWorker {
     readonly ahead?: boolean;
   }): Promise<void> {
     this.stopUnheard();
-    const fresh = [...this.held]
-      .filter(([id]) => !this.unsure.some((outcome) => outcome.id === id))
-      .slice(0, step.count)
-      .map(([, task]) => toOutcome(task, step.word, 120));
+    const ending = [...this.runs.held.values()]
+      .filter(({ id }) => !this.unsure.some((outcome) => outcome.id === id))
+      .slice(0, step.count);
+    const fresh = ending.map((task) =>
+      toOutcome(task, this.runs.isCrowded(task) ? 'unbegun' : step.word, 120),
+    );
     const outcomes = [...this.unsure, ...fresh];
     if (outcomes.length === 0) return;
     if (this.inDoubt) await this.lookAgain();
     const mine = await Promise.all(outcomes.map((outcome) => this.isMine(outcome)));
-    // One that was taken ahead, and goes back because it finds no place in time, does not begin.
-    for (const { id, token } of fresh) this.ahead.delete(`${id} ${token}`);
+    for (const task of ending) this.runs.ends(task);
     const word = this.tell(step.ahead ?? false);
     const finished = await this.consumer.finish(outcomes, step.want, {}, this.said(word, outcomes.length));
     this.calledAt = this.clock();
@@ -267,7 +271,7 @@ export class ModelWorker {
     }
     this.unsure = [];
     this.paused = finished.paused;
-    for (const { id, token } of outcomes) if (this.held.get(id)?.token === token) this.held.delete(id);
+    for (const outcome of outcomes) this.runs.drop(outcome);
     this.told(word);
     this.hold(finished.tasks, step.ahead ?? false);
   }
@@ -275,28 +279,30 @@ export class ModelWorker {
   async beat(): Promise<void> {
     this.stopUnheard();
     if (this.inDoubt) await this.lookAgain();
-    const mine = [...this.held.values()];
+    const mine = [...this.runs.held.values()];
     const word = this.tell(this.hasTold);
     const sentAt = this.clock();
-    const beat = await this.consumer.beat(mine, this.said(word, 0));
+    const said = this.said(word, 0);
+    const beat = await this.consumer.beat(mine, said);
     this.calledAt = this.clock();
     this.renewed(sentAt, beat);
-    for (const { id, token } of mine) this.unheard.delete(`${id} ${token}`);
+    for (const task of mine) this.unheard.delete(runOf(task));
     // Redis may be full.
     const announced = `${queueKey(this.queue)}:announced`;
     if (!beat.isAnnounced) await this.client.hset(announced, this.name, 'it').catch(() => undefined);
     this.paused = beat.paused;
     this.told(word);
     for (const id of beat.lost) {
-      this.held.delete(id);
+      this.runs.held.delete(id);
       this.unsure = this.unsure.filter((outcome) => outcome.id !== id);
     }
     if (beat.held !== mine.length - beat.lost.length) await this.lookAgain();
-    const cancelled = beat.cancel.map((id) => this.held.get(id)).filter((task) => task !== undefined);
+    if (said.free === undefined || said.free <= 0) this.places.withdrawn(this);
+    const cancelled = beat.cancel.map((id) => this.runs.held.get(id)).filter((task) => task !== undefined);
     if (cancelled.length === 0) return;
     const outcomes = cancelled.map((task) => toOutcome(task, 'cancelled', 0));
     await this.consumer.finish(outcomes, 0);
-    for (const { id } of cancelled) this.held.delete(id);
+    for (const { id } of cancelled) this.runs.held.delete(id);
     this.unsure = this.unsure.filter(({ id }) => !beat.cancel.includes(id));
   }
 
@@ -309,7 +315,7 @@ export class ModelWorker {
     const { upTo, tasks: held } = await this.consumer.held();
     this.seen = Math.max(this.seen, upTo);
     this.hold(
-      held.filter(({ id, token }) => this.held.get(id)?.token !== token),
+      held.filter(({ id, token }) => this.runs.held.get(id)?.token !== token),
       this.hasTold,
     );
     this.inDoubt = false;
@@ -321,29 +327,17 @@ export class ModelWorker {
     this.hasTold = true;
     return Math.max(
       0,
-      ...[...this.begun, ...this.ahead].map((run) => readHeader(run.slice(37)).startedAt ?? 0),
+      ...[...this.runs.begun, ...this.runs.ahead].map((run) => readHeader(run.slice(37)).startedAt ?? 0),
     );
   }
 
   /** A call was answered: what it named begins. */
   private told(word: BegunWord): void {
     if (word === 'all') this.hasTold = false;
-    for (const token of this.ahead) this.begins(token);
-    this.ahead.clear();
+    this.runs.beginAhead();
   }
 
   private hold(tasks: readonly ClaimedTask[], ahead: boolean): void {
-    for (const task of tasks) {
-      this.held.set(task.id, task);
-      if (ahead && !this.flaws.beginsUntold) this.ahead.add(`${task.id} ${task.token}`);
-      else this.begins(`${task.id} ${task.token}`);
-    }
-  }
-
-  /** @param run id and token */
-  private begins(run: string): void {
-    expect(this.begun.has(run), `${run} begins once`).toBe(false);
-    this.begun.add(run);
-    this.onBegin(run.slice(0, 36));
+    this.runs.hold(tasks, ahead && !this.flaws.beginsUntold);
   }
 }

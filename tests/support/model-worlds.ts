@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { LANES } from '../../src/protocol/lane.ts';
 import type { Step } from './model-steps.ts';
 
-/** Worlds of 30 to 150 steps each. */
-export function worldsOf(workers: number): fc.Arbitrary<Step[]> {
+/** Worlds of 30 to 150 steps each; with several queues there are fewer, and some of these are all that a worker does in them while nothing goes wrong. */
+export function worldsOf(workers: number, queues = 1): fc.Arbitrary<Step[]> {
   const worker = fc.nat({ max: workers - 1 });
   const want = fc.nat({ max: 4 });
   const step = fc.oneof(
@@ -30,6 +30,7 @@ export function worldsOf(workers: number): fc.Arbitrary<Step[]> {
         lost: fc.constantFrom('no', 'no', 'pop', 'claim'),
         want,
         ahead: fc.boolean(),
+        hears: fc.boolean(),
       }),
     },
     {
@@ -93,5 +94,26 @@ export function worldsOf(workers: number): fc.Arbitrary<Step[]> {
       }),
     },
   ) as fc.Arbitrary<Step>;
-  return fc.array(step, { minLength: 30, maxLength: 150, size: 'max' });
+  const queue = fc.nat({ max: queues - 1 });
+  const ofQueue = fc.tuple(step, queue).map(([one, at]): Step => Object.assign({ queue: at }, one));
+  const length = { minLength: 30, maxLength: 150, size: 'max' } as const;
+  if (queues === 1) return fc.array(ofQueue, length);
+  const some = fc.oneof(
+    { weight: 5, arbitrary: ofQueue.map((one) => [one]) },
+    { weight: 1, arbitrary: worker.map((one) => serveAll(one, queues)) },
+  );
+  return fc.array(some, { ...length, maxLength: 100 }).map((parts) => parts.flat());
+}
+
+/** It takes what there is, ends it, and offers its places. */
+function serveAll(worker: number, queues: number): Step[] {
+  const each = Array.from({ length: queues }, (_, queue) => queue);
+  return [
+    ...each.flatMap((queue): Step[] => [
+      { do: 'hear', worker, queue },
+      { do: 'pop', worker, lost: 'no', want: 2, queue },
+      { do: 'finish', worker, word: 'succeeded', count: 10, want: 0, lost: false, queue },
+    ]),
+    ...each.map((queue): Step => ({ do: 'beat', worker, queue })),
+  ];
 }

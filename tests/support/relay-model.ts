@@ -18,8 +18,10 @@ import { queueKey } from './queue-key.ts';
 import { limitMemory } from './servers-of.ts';
 import { silentLog } from './store.ts';
 
-/** Where followers go. */
-export const NEXT = 'next';
+/** Where followers of tasks of a queue go. */
+export function nextOf(queue: string): string {
+  return `${queue}-next`;
+}
 
 /** What the world leaves out, to see that its checks find it. */
 export interface ModelFlaws {
@@ -36,6 +38,10 @@ export interface ModelFlaws {
   /** A worker goes on with what it was handed although nobody has answered that it was heard of. */
   readonly noStop?: boolean;
   readonly noRelayBySweep?: boolean;
+  /** A worker offers its places in all of its queues. */
+  readonly offersEverywhere?: boolean;
+  /** A worker offers its places in another queue before it has withdrawn them in the one before. */
+  readonly changesAtOnce?: boolean;
 }
 
 class Died extends Error {}
@@ -43,7 +49,7 @@ class Died extends Error {}
 export class RelayModel {
   /** Followers of each task that has any. */
   private readonly followed = new Map<string, number>();
-  /** How often something has to be accepted in `NEXT`. */
+  /** How often something has to be accepted in `next`. */
   expected = 0;
   private readFrom = '-';
   private names = 0;
@@ -53,6 +59,7 @@ export class RelayModel {
   private readonly producer: Producer;
   private readonly clock: ModelClock;
   private readonly place: Place;
+  private readonly next: string;
   private readonly flaws: ModelFlaws;
   private readonly outbox;
   private readonly operator;
@@ -63,6 +70,7 @@ export class RelayModel {
     this.producer = producer;
     this.clock = clock;
     this.place = homeOf(queue);
+    this.next = nextOf(queue);
     this.outbox = createOutbox(client);
     this.operator = createOperator(client);
   }
@@ -74,7 +82,7 @@ export class RelayModel {
 
   newFollower(): Follower {
     const content = encodeContent('add', { one: (this.names += 1), two: 2 });
-    return { queue: NEXT, lane: 'normal', content };
+    return { queue: this.next, lane: 'normal', content };
   }
 
   async run(step: RelayStep, accepted: readonly string[]): Promise<void> {
@@ -88,8 +96,8 @@ export class RelayModel {
         break;
       }
       case 'drop-followers':
-        for (const id of await this.client.hkeys(`${queueKey(NEXT)}:contents`)) {
-          await this.operator.remove(NEXT, id);
+        for (const id of await this.client.hkeys(`${queueKey(this.next)}:contents`)) {
+          await this.operator.remove(this.next, id);
         }
         break;
       case 'fill':
@@ -134,11 +142,11 @@ export class RelayModel {
     for (const name of ['outbox', 'outbox-due', 'outbox-ages', 'pins']) {
       expect(await this.client.exists(`${key}:${name}`), name).toBe(0);
     }
-    const counts = await this.client.hgetall(`${queueKey(NEXT)}:count`);
+    const counts = await this.client.hgetall(`${queueKey(this.next)}:count`);
     expect(Number(counts['accepted'] ?? 0), 'tasks that were accepted because others ended').toBe(
       this.expected,
     );
-    const events = await this.client.xrange(`${queueKey(NEXT)}:events`, '-', '+');
+    const events = await this.client.xrange(`${queueKey(this.next)}:events`, '-', '+');
     const moves = events.flatMap(([, fields]) => fields.join(' ').split(' '));
     const begun = moves.filter((move) => move.slice(36) === 'ready');
     expect(new Set(begun).size, 'each of them once').toBe(begun.length);
