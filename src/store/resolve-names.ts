@@ -76,8 +76,9 @@ const FILLED = ['guards', 'outcomes', 'duties', 'acts'].map((name) => [name, '{}
  * A script whose text mentions `Q.<NAME>`. Single keys and values stand in its place, the tables that it mentions are made in `Q`,
  * and the keys are those that it has to declare for that. So no script touches a key that it has not declared, and none pays at
  * each call for a table that it does not use.
+ * @param header what stands before all
  */
-export function resolveNames(text: string): ScriptSource {
+export function resolveNames(header: string, text: string): ScriptSource {
   const inPlace = new Map(VALUES);
   const body = text.replaceAll(CONSTANT, (_, name: string, value: string) => {
     inPlace.set(name, value);
@@ -102,7 +103,7 @@ export function resolveNames(text: string): ScriptSource {
   const resolved = body.replaceAll(MENTION, (mention, name: string) => inPlace.get(name) ?? mention);
   // Lua makes a table as large as its constructor is long: one that grew with its functions would be copied again and again.
   const room = Array.from(body.matchAll(MADE), () => ['_', '0'] as const);
-  return { lua: `local Q = ${luaTable([...entries, ...room])}\n${resolved}`, keys };
+  return { lua: `${header}local Q = ${luaTable([...entries, ...room])}\n${resolved}`, keys };
 }
 
 function luaTable(entries: readonly (readonly [string, string])[]): string {

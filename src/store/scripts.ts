@@ -200,10 +200,10 @@ export interface ScriptBuild {
 
 export type ScriptSources = Readonly<Record<ScriptName, ScriptSource>>;
 
-/** The scripts without a patch, by `flags`. To build them takes longer than to connect, and all connections of a process have the same. */
+/** The scripts without a patch, by `flags`: all connections of a process have the same. */
 const built = new Map<boolean, ScriptSources>();
 
-/** Reads the `.lua` files beside this module and builds every script. */
+/** Reads the `.lua` files beside this module. Each script is put together when it is asked for: a role calls a few of some fifty. */
 export function buildScripts({ flags, patch }: ScriptBuild = { flags: true }): ScriptSources {
   if (patch) return joinScripts(flags, patch);
   const sources = built.get(flags) ?? joinScripts(flags, (clock) => clock);
@@ -220,20 +220,26 @@ function joinScripts(flags: boolean, patch: (clock: string) => string): ScriptSo
     texts.set(part, text);
     return part === 'lib/clock' ? patch(text) : text;
   };
-  const sources = Object.entries(SCRIPTS).map(([name, parts]: [string, readonly string[]]) => {
+  const sources = {};
+  for (const [name, parts] of Object.entries(SCRIPTS) as [string, readonly string[]][]) {
     const header = flags ? `#!lua${REFUSED_WHEN_FULL.has(name) ? '' : ' flags=allow-oom'}\n` : '';
+    // Read now: what stands there later may be of another release.
     const body = [...parts, SAME_FILE[name] ?? name].map(textOf).join('\n');
-    const { lua, keys } = resolveNames(body);
-    return [name, { lua: header + lua, keys }];
-  });
-  return Object.fromEntries(sources) as ScriptSources;
+    let source: ScriptSource | undefined;
+    const get = (): ScriptSource => (source ??= resolveNames(header, body));
+    Object.defineProperty(sources, name, { get, enumerable: true });
+  }
+  return sources as ScriptSources;
 }
 
 /** More arguments than this no call has, keys included: some services that speak the protocol of Redis take no more. */
 export const MOST_ARGUMENTS = 3_999;
 
+/** Gives what calls a script, which is made at its first call. */
+type Callables = (name: ScriptName) => CallableScript;
+
 /** The scripts of each connection. */
-const defined = new WeakMap<Redis, ReadonlyMap<ScriptName, CallableScript>>();
+const defined = new WeakMap<Redis, Callables>();
 
 /** What is told how long the calls of a connection take. */
 const watched = new WeakMap<Redis, (script: ScriptName, ms: number) => void>();
@@ -244,16 +250,22 @@ export function watchScripts(client: Redis, watch: (script: ScriptName, ms: numb
 }
 
 /** What calls the scripts of one build, whichever connections have them. */
-const callable = new WeakMap<ScriptSources, ReadonlyMap<ScriptName, CallableScript>>();
+const callable = new WeakMap<ScriptSources, Callables>();
 
 /** Makes the scripts known to a connection; a later call replaces them. */
 export function defineScripts(client: Redis, sources: ScriptSources): void {
-  const entries = Object.entries(sources) as [ScriptName, ScriptSource][];
-  const scripts =
-    callable.get(sources) ??
-    new Map(entries.map(([name, { lua, keys }]) => [name, new CallableScript(lua, keys)] as const));
-  callable.set(sources, scripts);
-  defined.set(client, scripts);
+  const callables = callable.get(sources) ?? callablesOf(sources);
+  callable.set(sources, callables);
+  defined.set(client, callables);
+}
+
+function callablesOf(sources: ScriptSources): Callables {
+  const made = new Map<ScriptName, CallableScript>();
+  return (name) => {
+    const script = made.get(name) ?? new CallableScript(sources[name].lua, sources[name].keys);
+    made.set(name, script);
+    return script;
+  };
 }
 
 /**
@@ -268,8 +280,8 @@ export function runScript(
   args: readonly ScriptArgument[],
   onWritten?: (socket: object) => void,
 ): Promise<unknown> {
-  const script = defined.get(client)?.get(name);
-  if (!script) throw new TypeError(`script ${name} is not defined on this connection`);
+  const script = defined.get(client)?.(name);
+  if (!script) throw new TypeError('no scripts are defined on this connection');
   if (script.keys.length + args.length > MOST_ARGUMENTS) {
     throw new TypeError(
       `a call of ${name} has ${args.length} arguments, which is more than one call may have`,
