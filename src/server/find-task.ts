@@ -10,16 +10,21 @@ import { queueOfDelivery } from '../webhooks/delivery.ts';
 import type { AppEnv } from './app-env.ts';
 import { type Caller, knows } from './caller.ts';
 
-/** @param given an id, in any case @returns `undefined` when there is none, or its queue is not visible to the caller */
+/**
+ * @param given an id, in any case
+ * @param isAwaited as in `Inspector.task`
+ * @returns `undefined` when there is none, or its queue is not visible to the caller
+ */
 export async function findTask(
   c: Context<AppEnv>,
   inspector: Inspector,
   given: string,
+  isAwaited = false,
 ): Promise<TaskRecord | undefined> {
   const id = readTaskId(given);
   const caller = c.get('caller');
   const within = caller.queues && new Set(caller.queues).add(WEBHOOK_QUEUE);
-  const record = id === undefined ? undefined : await inspector.task(id, within);
+  const record = id === undefined ? undefined : await inspector.task(id, within, isAwaited);
   return record && isVisible(caller, record) ? record : undefined;
 }
 

@@ -48,12 +48,23 @@ export interface EventEntry {
   readonly progress: readonly string[];
   /** Of operations and workflows. */
   readonly news: readonly News[];
+  /** By id, of tasks that have ended while somebody waited for them. */
+  readonly rows: ReadonlyMap<string, ToldRow>;
 }
+
+/** The row of a task in an event; `readToldRow` of record.ts reads it. */
+export interface ToldRow {
+  readonly queue: string;
+  readonly bytes: Buffer;
+}
+
+/** Names and values in turn, as Redis answers them. The reader of events gets bytes, because rows are. */
+type Fields = readonly (string | Buffer)[];
 
 /** Before the first entry of a stream. */
 export const STREAM_START: EventPosition = { id: '0-0', number: 0 };
 
-export function readEntry(queue: string, [id, fields]: readonly [string, readonly string[]]): EventEntry {
+export function readEntry(queue: string, [id, fields]: readonly [string | Buffer, Fields]): EventEntry {
   return {
     position: readPosition([id, fields]),
     moves: wordsOf(fields, 'm').map((move) => ({
@@ -63,9 +74,14 @@ export function readEntry(queue: string, [id, fields]: readonly [string, readonl
     })),
     progress: wordsOf(fields, 'p'),
     news: [
-      ...valuesOf(fields, 'o').flatMap((text) => readNews<OperationNews>('operation', queue, text)),
-      ...valuesOf(fields, 'w').flatMap((text) => readNews<WorkflowNews>('workflow', queue, text)),
+      ...textsOf(fields, 'o').flatMap((text) => readNews<OperationNews>('operation', queue, text)),
+      ...textsOf(fields, 'w').flatMap((text) => readNews<WorkflowNews>('workflow', queue, text)),
     ],
+    rows: new Map(
+      valuesOf(fields, 'r')
+        .filter(Buffer.isBuffer)
+        .map((bytes) => [bytes.toString('latin1', 0, TASK_ID_CHARS), { queue, bytes }]),
+    ),
   };
 }
 
@@ -81,8 +97,8 @@ function readNews<One extends News>(kind: One['kind'], queue: string, text: stri
 }
 
 /** `n` is the first field; 0 stands for what is no number, in an entry of another program. */
-export function readPosition([id, fields]: readonly [string, readonly string[]]): EventPosition {
-  return { id, number: Number(fields[1]) || 0 };
+export function readPosition([id, fields]: readonly [string | Buffer, Fields]): EventPosition {
+  return { id: String(id), number: Number(String(fields[1])) || 0 };
 }
 
 /** Milliseconds of the Redis clock. */
@@ -106,10 +122,14 @@ function sequenceOf({ id }: EventPosition): number {
 }
 
 /** Words of all fields with this name. */
-function wordsOf(fields: readonly string[], name: string): string[] {
-  return valuesOf(fields, name).flatMap((text) => text.split(' '));
+function wordsOf(fields: Fields, name: string): string[] {
+  return textsOf(fields, name).flatMap((text) => text.split(' '));
 }
 
-function valuesOf(fields: readonly string[], name: string): string[] {
-  return fields.filter((_, at) => at % 2 === 1 && fields[at - 1] === name);
+function textsOf(fields: Fields, name: string): string[] {
+  return valuesOf(fields, name).map(String);
+}
+
+function valuesOf(fields: Fields, name: string): Fields {
+  return fields.filter((_, at) => at % 2 === 1 && String(fields[at - 1]) === name);
 }

@@ -6,8 +6,12 @@ import type { EventListener, EventReader } from './event-reader.ts';
 export interface EventHub {
   /** Calls a listener for every queue that is watched, as long as the hub lives. */
   listen(listener: EventListener): void;
-  /** Resolves once every later entry of the queue will reach the listeners; goes with one `unwatch`. @throws PopfleetError `redis-unavailable` */
-  watch(queue: string): Promise<void>;
+  /**
+   * Resolves once every later entry of the queue will reach the listeners; goes with one `unwatch`.
+   * @returns since when it has been so, by `performance.now()`
+   * @throws PopfleetError `redis-unavailable`
+   */
+  watch(queue: string): Promise<number>;
   /** @param lingerMs the queue is followed this much longer, so that a watcher that comes back costs nothing */
   unwatch(queue: string, lingerMs?: number): void;
   position(queue: string): EventPosition | undefined;
@@ -18,7 +22,8 @@ export interface EventHub {
 
 interface Watched {
   users: number;
-  /** By `performance.now()`. */
+  /** By `performance.now()`. `since`: its entries reach the listeners. */
+  since?: number;
   until: number;
   linger?: NodeJS.Timeout;
 }
@@ -56,7 +61,7 @@ export function createEventHub(openReader: (listener: EventListener) => EventRea
     },
 
     async watch(queue) {
-      const watched = queues.get(queue) ?? { users: 0, until: 0 };
+      const watched: Watched = queues.get(queue) ?? { users: 0, until: 0 };
       queues.set(queue, watched);
       clearTimeout(watched.linger);
       watched.users += 1;
@@ -68,6 +73,7 @@ export function createEventHub(openReader: (listener: EventListener) => EventRea
       }
       // The hub was stopped meanwhile.
       if (!queues.has(queue)) reader.unwatch(queue);
+      return (watched.since ??= performance.now());
     },
 
     unwatch,

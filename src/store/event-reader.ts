@@ -174,10 +174,10 @@ async function readAfter(
   const keys = queues.map((queue) => keyOf(homeOf(queue), 'events'));
   const from = [...positions.values()].map(({ id }) => id);
   const reply = await blocker.run(() =>
-    client.xread('COUNT', ENTRIES_A_READ, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...from),
+    client.xreadBuffer('COUNT', ENTRIES_A_READ, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...from),
   );
   return (reply ?? []).map(([key, rows]) => {
-    const queue = queues[keys.indexOf(key)] ?? '';
+    const queue = queues[keys.indexOf(String(key))] ?? '';
     return [queue, rows.map((row) => readEntry(queue, row))] as const;
   });
 }

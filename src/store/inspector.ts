@@ -13,7 +13,7 @@ import { type AnnouncedWorker, readAnnouncement } from './announcement.ts';
 import { gaugeOutbox, type OutboxGauge } from './outbox.ts';
 import { oldestReadyMs, type WaitingPlace } from './oldest-ready.ts';
 import type { TaskRecord } from './record.ts';
-import { readTasks } from './read-tasks.ts';
+import { readAwaited, readTasks } from './read-tasks.ts';
 import { runScript } from './scripts.ts';
 import { readTaskLog } from './task-log.ts';
 import { withStoreErrors } from './store-error.ts';
@@ -93,8 +93,12 @@ export interface Inspector {
   /** Names of all queues that ever had a task or a worker. */
   queues(): Promise<readonly string[]>;
   queue(name: string): Promise<QueueCounts>;
-  /** The record of a task, wherever it is queued. @param within queues to look in; undefined = all */
-  task(id: string, within?: ReadonlySet<string>): Promise<TaskRecord | undefined>;
+  /**
+   * The record of a task, wherever it is queued.
+   * @param within queues to look in; undefined = all
+   * @param isAwaited the event of its end is to bring its row, when that is small (lua/await.lua)
+   */
+  task(id: string, within?: ReadonlySet<string>, isAwaited?: boolean): Promise<TaskRecord | undefined>;
   /** How its latest attempts failed, oldest first. */
   attempts(queue: string, id: string): Promise<readonly FailedAttempt[]>;
   /** The tasks that its handler has made, in that order. */
@@ -122,11 +126,21 @@ export function createInspector(client: Redis): Inspector {
     return known.names;
   }
 
-  async function findIn(names: readonly string[], id: string): Promise<TaskRecord | undefined> {
-    const found = await Promise.all(names.map((queue) => readTasks(client, placeOf(queue, id), [id])));
+  async function findIn(
+    names: readonly string[],
+    id: string,
+    isAwaited: boolean,
+  ): Promise<TaskRecord | undefined> {
+    const found = await Promise.all(
+      names.map((queue) => {
+        const place = placeOf(queue, id);
+        return isAwaited ? readAwaited(client, place, id) : readTasks(client, place, [id]);
+      }),
+    );
     // On its way from one queue to another it may stand in both: then it is where it goes.
     return found
       .flat()
+      .filter((record) => record !== undefined)
       .sort((one, other) => Number(one.state === 'moved') - Number(other.state === 'moved'))[0];
   }
 
@@ -156,13 +170,13 @@ export function createInspector(client: Redis): Inspector {
       };
     },
 
-    async task(id, within) {
-      if (within) return findIn([...within], id);
+    async task(id, within, isAwaited = false) {
+      if (within) return findIn([...within], id, isAwaited);
       const seen = performance.now() - known.at < QUEUES_FRESH_MS ? known.names : [];
-      const found = await findIn(seen, id);
+      const found = await findIn(seen, id, isAwaited);
       if (found && found.state !== 'moved') return found;
       // It may be in a queue that came into being meanwhile.
-      return (await findIn(without(await queues(), seen), id)) ?? found;
+      return (await findIn(without(await queues(), seen), id, isAwaited)) ?? found;
     },
 
     async attempts(queue, id) {

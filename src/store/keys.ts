@@ -1,7 +1,7 @@
 // Names of all keys, and where they stand.
 
 import { LANES, type Lane } from '../protocol/lane.ts';
-import { CARRIED, COLUMN_ORDER, COLUMNS } from './record.ts';
+import { CARRIED, COLUMN_ORDER, COLUMNS, TOLD } from './record.ts';
 
 /** Set of queue names. It has no hash tag: only commands of their own touch it, never a script. */
 export const QUEUES_KEY = 'pf:queues';
@@ -60,6 +60,7 @@ const OTHERS = [
   'error-groups-seen',
   'error-groups-ignored',
   'suspects',
+  'awaited',
   'malformed',
   'log-lines',
   'need-values',
@@ -129,6 +130,8 @@ export const SCRIPT_KEY_GROUPS: ReadonlyMap<string, KeyGroup> = new Map<string, 
   ['ROW', Object.values(COLUMNS).map((name, at) => [String(at + 1), name])],
   /** What read.lua answers of a task, in its order. */
   ['READ', COLUMN_ORDER.map((column, at) => [String(at + 1), COLUMNS[column]])],
+  /** What the event of an end that somebody waits for has of a task. */
+  ['TOLD', TOLD.map((column, at) => [String(at + 1), COLUMNS[column]])],
   /** What goes with a task to another queue. */
   ['CARRIED', CARRIED.map((column, at) => [String(at + 1), COLUMNS[column]])],
 ]);

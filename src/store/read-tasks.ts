@@ -26,6 +26,14 @@ export async function readTasks(client: Redis, place: Place, ids: readonly strin
 }
 
 /**
+ * A task for somebody who waits for its end: the event of that end is to bring its row, when that is small (lua/await.lua).
+ * @throws Error of ioredis
+ */
+export async function readAwaited(client: Redis, place: Place, id: string): Promise<TaskRecord | undefined> {
+  return readRecord(place.queue, id, (await runScript(client, 'await', place, [id])) as (Buffer | null)[]);
+}
+
+/**
  * The first of `ids` as far as one call goes, without what may be large: contents are cut.
  * @param state undefined = any
  * @param contentBytes of each content at most; enough for its type unless given

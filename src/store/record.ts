@@ -4,6 +4,7 @@
 import { DEFAULT_LANE, type Lane, LANES } from '../protocol/lane.ts';
 import { timeOfTaskId } from '../protocol/task-id.ts';
 import type { TaskState } from '../protocol/task-state.ts';
+import type { ToldRow } from './event-entry.ts';
 
 /** Each is `pf:{queue}:<name>`, a hash from task id to value. A task has only the values that it needs. */
 export const COLUMNS = {
@@ -113,6 +114,12 @@ export const COLUMN_ORDER = (Object.keys(COLUMNS) as readonly Column[]).filter(
 );
 type ReadColumn = (typeof COLUMN_ORDER)[number];
 
+/**
+ * What the event of an end that somebody waits for has of a task, which has succeeded in its first run without a word of progress: all
+ * but its content, which stays as it was when it was accepted.
+ */
+export const TOLD = COLUMN_ORDER.filter((name) => !['content', 'error', 'progress'].includes(name));
+
 /** A task as it stands in Redis. Times are milliseconds of the Redis clock. */
 export interface TaskRecord {
   readonly queue: string;
@@ -219,6 +226,28 @@ export function readHeader(text: string): TaskHeader {
     finishedAt: Number(finished) || undefined,
     bytes: Number(bytes) || 0,
   };
+}
+
+/**
+ * Reads the row of a task as the event of its end has it (lua/lib/told.lua).
+ * @param content which is not in it
+ * @returns `undefined` when it was written by a release that has other columns
+ */
+export function readToldRow({ queue, bytes }: ToldRow, content: Buffer): TaskRecord | undefined {
+  const headEnd = bytes.indexOf('\n');
+  const [id = '', columns, ...sizes] = bytes.toString('latin1', 0, headEnd).split(' ');
+  if (Number(columns) !== TOLD.length) return undefined;
+  const values = new Map([[COLUMNS.content as string, content]]);
+  let at = headEnd + 1;
+  for (const size of sizes) {
+    const [name = '', length] = size.split('=');
+    values.set(name, bytes.subarray(at, (at += Number(length))));
+  }
+  return readRecord(
+    queue,
+    id,
+    COLUMN_ORDER.map((column) => values.get(COLUMNS[column])),
+  );
 }
 
 /** Reads one row of read.lua; `undefined` when there is no such task. */

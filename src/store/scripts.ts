@@ -57,6 +57,7 @@ const ROWS = [...QUEUE, 'lib/header', 'lib/row'];
 const MOVES = [...ROWS, 'lib/event', 'lib/move', 'lib/push'];
 /** Tasks that are ready go straight to idle workers: `accept_gathered` calls it where it is there. */
 const HAND_OVER = ['lib/hand-over', 'open_share_out'];
+const AWAITED = ['open_told', 'lib/awaited'];
 const OFFERS = ['lib/hands', 'lib/offers'];
 const ACCEPT = [
   ...MOVES,
@@ -78,15 +79,17 @@ const TAKE = [...MOVES, 'lib/accept', ...WORKER, ...GUARDED, 'lib/take'];
 const REMOVE = ['lib/log', 'lib/unindex', 'lib/remove'];
 const ACT = [...END, ...REMOVE];
 
-/** Parts inside a function that makes them: most calls find nobody to hand tasks to, and come from workers that have nothing to offer. */
+/** Parts inside a function that makes them: most calls find nobody to hand tasks to, nobody who waits, and come from workers that have nothing to offer. */
 const OPENED: Readonly<Record<string, readonly string[]>> = {
   open_share_out: [...GUARDED, 'lib/holds', 'lib/hands', 'lib/share-out'],
   open_offers: OFFERS,
+  open_told: ['lib/told'],
 };
 
 /** Each script with the parts that go before its own file, in their order. */
 const SCRIPTS = {
   read: ARGS,
+  await: [...LOOKS, 'lib/header'],
   scan: ARGS,
   snapshot: ARGS,
   probe: ARGS,
@@ -111,11 +114,12 @@ const SCRIPTS = {
   claim: TAKE,
   source: [...ROWS, 'lib/needed', 'lib/followed'],
   complete: [...MOVES, 'lib/waits'],
-  finish: [...TAKE, ...ENDED, 'lib/successes'],
+  finish: [...TAKE, ...ENDED, ...AWAITED, 'lib/successes'],
   'finish-any': [
     ...TAKE,
     ...ENDING,
     ...DIE,
+    ...AWAITED,
     'lib/successes',
     'lib/attempts',
     'lib/needed',

@@ -2,10 +2,11 @@
 // all; none holds a connection.
 
 import { isTerminal } from '../protocol/task-state.ts';
+import type { ToldRow } from './event-entry.ts';
 import type { EventHub } from './event-hub.ts';
 import type { EventListener } from './event-reader.ts';
 import type { Inspector } from './inspector.ts';
-import type { TaskRecord } from './record.ts';
+import { readToldRow, type TaskRecord } from './record.ts';
 import { isOverWorkflow, type WorkflowRecord } from './workflows.ts';
 
 export interface Waiters {
@@ -16,6 +17,18 @@ export interface Waiters {
    * @throws PopfleetError `redis-unavailable`; that of `Places` when there is no place
    */
   wait(task: TaskPlace, ms: number, gone?: AbortSignal, key?: string): Promise<TaskRecord | undefined>;
+  /**
+   * The same for a task whose queue is not known.
+   * @param look reads it as an awaited one (`Inspector.task`)
+   * @throws whatever `look` throws, too
+   */
+  waitFor(
+    id: string,
+    look: () => Promise<TaskRecord | undefined>,
+    ms: number,
+    gone?: AbortSignal,
+    key?: string,
+  ): Promise<TaskRecord | undefined>;
   /**
    * The same for a workflow.
    * @param workflow with its home queue
@@ -43,12 +56,20 @@ interface Places {
 /** Where a task is, as the caller knows already. */
 type TaskPlace = Pick<TaskRecord, 'id' | 'queue'>;
 
+/** How long somebody waits, what aborts the wait, and the key of the caller. */
+type WaitRest = [ms: number, gone?: AbortSignal, key?: string];
+
 /** What somebody waits for. */
-interface Awaited<Seen> extends TaskPlace {
+interface Awaited<Seen> {
+  readonly id: string;
+  /** Where it is, if that is known. */
+  readonly queue?: string;
   look(): Promise<Seen | undefined>;
   isOver(seen: Seen): boolean;
   /** The queue whose events tell of it. */
   queueOf(seen: Seen): string;
+  /** As it is by the row in the event of its end, if that can be said. @param seen as it was before */
+  ended?(seen: Seen, row: ToldRow): Seen | undefined;
 }
 
 /** A queue is followed this long after its last caller, so that a client that waits in turns costs no new reader. */
@@ -62,71 +83,66 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
 
   hub.listen(listenerFor(signs));
 
-  /** Looks until it is finished, or has moved to another queue than that which is watched. */
-  async function lookIn<Seen>(
-    queue: string,
-    { id, look, isOver, queueOf }: Awaited<Seen>,
-    deadline: number,
-    gone: AbortSignal | undefined,
-  ): Promise<Seen | undefined> {
-    for (;;) {
-      // Listen first, look second: what happens in between then comes as an event, or is seen.
-      const sign = signs.of(id, deadline, gone);
-      try {
-        const latest = await look();
-        const over = stopped || gone?.aborted || performance.now() >= deadline;
-        if (over || !latest || isOver(latest) || queueOf(latest) !== queue) return latest;
-        await sign.promise;
-      } finally {
-        sign.cancel();
-      }
-    }
+  /** Takes a place. @returns what gives it back */
+  function enter(key: string | undefined): () => void {
+    const leave = places?.enter(key);
+    count += 1;
+    return () => {
+      count -= 1;
+      leave?.();
+    };
   }
 
   async function waitFor<Seen>(
-    awaited: Awaited<Seen>,
-    ms: number,
-    gone: AbortSignal | undefined,
+    { id, queue, look, isOver, queueOf, ended }: Awaited<Seen>,
+    ...[ms, gone, key]: WaitRest
   ): Promise<Seen | undefined> {
+    if (ms <= 0 || stopped) return look();
     const deadline = performance.now() + ms;
-    for (let watched = awaited.queue; ; ) {
-      await hub.watch(watched);
-      const latest = await lookIn(watched, awaited, deadline, gone).finally(() =>
-        hub.unwatch(watched, LINGER_MS),
-      );
-      const over = stopped || gone?.aborted || performance.now() >= deadline;
-      if (over || !latest || awaited.isOver(latest)) return latest;
-      watched = awaited.queueOf(latest);
+    const watch = openWatch(hub, () => enter(key));
+    try {
+      if (queue !== undefined) await watch.follow(queue);
+      for (;;) {
+        // Listen first, look second: what happens in between then comes as an event, or is seen.
+        const sign = signs.of(id, deadline, gone);
+        try {
+          const lookedAt = performance.now();
+          const latest = await look();
+          const over = stopped || gone?.aborted || performance.now() >= deadline;
+          if (over || !latest || isOver(latest)) return latest;
+          if ((await watch.follow(queueOf(latest))) > lookedAt) continue;
+          const row = await sign.promise;
+          const last = row && ended?.(latest, row);
+          if (last) return last;
+        } finally {
+          sign.cancel();
+        }
+      }
+    } finally {
+      watch.stop();
     }
   }
 
-  async function wait<Seen>(
-    awaited: Awaited<Seen>,
-    ms: number,
-    gone: AbortSignal | undefined,
-    key: string | undefined,
-  ): Promise<Seen | undefined> {
-    if (ms <= 0 || stopped) return awaited.look();
-    const leave = places?.enter(key);
-    count += 1;
-    try {
-      return await waitFor(awaited, ms, gone);
-    } finally {
-      count -= 1;
-      leave?.();
-    }
+  function waitForTask(task: Pick<Awaited<TaskRecord>, 'id' | 'queue' | 'look'>, ...rest: WaitRest) {
+    return waitFor<TaskRecord>(
+      {
+        ...task,
+        isOver: ({ state }) => isTerminal(state),
+        queueOf: (seen) => seen.queue,
+        ended: ({ queue, content }, row) => (row.queue === queue ? readToldRow(row, content) : undefined),
+      },
+      ...rest,
+    );
   }
 
   return {
-    async wait({ id, queue }, ms, gone, key) {
-      const look = (): Promise<TaskRecord | undefined> => inspector.task(id);
-      const isOver = ({ state }: TaskRecord): boolean => isTerminal(state);
-      return wait({ id, queue, look, isOver, queueOf: (seen) => seen.queue }, ms, gone, key);
-    },
+    wait: ({ id, queue }, ...rest) =>
+      waitForTask({ id, queue, look: () => inspector.task(id, undefined, true) }, ...rest),
 
-    async waitForWorkflow({ id, queue }, look, ms, gone, key) {
-      return wait({ id, queue, look, isOver: isOverWorkflow, queueOf: () => queue }, ms, gone, key);
-    },
+    waitFor: (id, look, ...rest) => waitForTask({ id, look }, ...rest),
+
+    waitForWorkflow: ({ id, queue }, look, ...rest) =>
+      waitFor({ id, queue, look, isOver: isOverWorkflow, queueOf: () => queue }, ...rest),
 
     count: () => count,
 
@@ -137,14 +153,42 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
   };
 }
 
+/** Follows the queue in which something is, and then the one to which it goes. @param enter takes a place, and answers what gives it back */
+function openWatch(hub: EventHub, enter: () => () => void) {
+  let followed: { readonly queue: string; readonly since: number } | undefined;
+  let leave: (() => void) | undefined;
+
+  function unfollow(): void {
+    if (followed) hub.unwatch(followed.queue, LINGER_MS);
+    followed = undefined;
+  }
+
+  return {
+    /** @returns since when its events have given signs, by `performance.now()` */
+    async follow(queue: string): Promise<number> {
+      if (followed?.queue === queue) return followed.since;
+      leave ??= enter();
+      unfollow();
+      const since = await hub.watch(queue);
+      followed = { queue, since };
+      return since;
+    },
+
+    stop(): void {
+      unfollow();
+      leave?.();
+    },
+  };
+}
+
 /** Gives a sign to those who wait for what an entry tells of. */
 function listenerFor(signs: ReturnType<typeof createSigns>): EventListener {
   return {
     onEntries(_queue, entries) {
-      for (const { moves, news } of entries) {
+      for (const { moves, news, rows } of entries) {
         for (const one of news) if (one.kind === 'workflow') signs.give(one.id);
         for (const { id, state } of moves) {
-          if (state === 'removed' || isTerminal(state)) signs.give(id);
+          if (state === 'removed' || isTerminal(state)) signs.give(id, rows.get(id));
         }
       }
     },
@@ -157,39 +201,40 @@ function listenerFor(signs: ReturnType<typeof createSigns>): EventListener {
 /** Signs that something may have happened to a task or a workflow. */
 function createSigns() {
   /** Id → everyone who waits for it. */
-  const waiting = new Map<string, Set<() => void>>();
+  const waiting = new Map<string, Set<(row?: ToldRow) => void>>();
 
-  function wakeAll(waiters: Set<() => void> | undefined): void {
-    for (const wake of waiters ?? []) wake();
+  function wakeAll(waiters: Set<(row?: ToldRow) => void> | undefined, row?: ToldRow): void {
+    for (const wake of waiters ?? []) wake(row);
   }
 
-  /** Resolves when one is given, or the deadline has passed. */
+  /** Resolves when one is given, with the row of the task that has ended if the event had it, or the deadline has passed. */
   function of(
     id: string,
     deadline: number,
     gone: AbortSignal | undefined,
-  ): { promise: Promise<void>; cancel: () => void } {
-    let done = (): void => undefined;
-    const promise = new Promise<void>((resolve) => {
+  ): { promise: Promise<ToldRow | undefined>; cancel: () => void } {
+    let done = (_row?: ToldRow): void => undefined;
+    const promise = new Promise<ToldRow | undefined>((resolve) => {
       const waiters = waiting.get(id) ?? new Set();
       waiting.set(id, waiters);
       const timer = setTimeout(() => done(), Math.max(0, deadline - performance.now()));
-      done = () => {
+      const leave = (): void => done();
+      done = (row) => {
         clearTimeout(timer);
-        gone?.removeEventListener('abort', done);
+        gone?.removeEventListener('abort', leave);
         waiters.delete(done);
         if (waiters.size === 0) waiting.delete(id);
-        resolve();
+        resolve(row);
       };
       waiters.add(done);
-      gone?.addEventListener('abort', done, { once: true });
+      gone?.addEventListener('abort', leave, { once: true });
     });
-    return { promise, cancel: done };
+    return { promise, cancel: () => done() };
   }
 
   return {
     of,
-    give: (id: string): void => wakeAll(waiting.get(id)),
+    give: (id: string, row?: ToldRow): void => wakeAll(waiting.get(id), row),
     giveAll(): void {
       for (const waiters of waiting.values()) wakeAll(waiters);
     },

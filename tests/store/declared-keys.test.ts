@@ -13,6 +13,7 @@ import { createOutbox, writeFollower } from '../../src/store/outbox.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import { buildScripts, runScript, type ScriptName } from '../../src/store/scripts.ts';
 import { foreignMessage } from '../fixtures/foreign-message.ts';
+import { AWAITED_BRANCHES } from '../support/awaited-branches.ts';
 import { BATCH_BRANCHES } from '../support/batch-branches.ts';
 import { BEGUN_BRANCHES } from '../support/begun-branches.ts';
 import { HAND_BRANCHES } from '../support/hand-branches.ts';
@@ -284,6 +285,7 @@ describe('every branch of the scripts', () => {
   test.each(
     Object.entries({
       ...BRANCHES,
+      ...AWAITED_BRANCHES,
       ...BATCH_BRANCHES,
       ...BEGUN_BRANCHES,
       ...HAND_BRANCHES,

@@ -18,8 +18,8 @@ export interface HandWorker {
   report(id: string, percent: number, note?: string): Promise<void>;
   /** Has a task that it took make a token. */
   token(id: string, name: string): Promise<string>;
-  /** Ends a task it took; `dead` with an error. */
-  end(id: string, word: OutcomeWord, payload?: unknown): Promise<void>;
+  /** Ends a task it took; `dead` with an error. @param hasHistory as in `Outcome` */
+  end(id: string, word: OutcomeWord, payload?: unknown, hasHistory?: boolean): Promise<void>;
   /** Claims the next tasks of a queue, at most some hundreds, and ends them as dead of this error. */
   fail(queue: string, count: number, error: TaskError): Promise<void>;
   close(): void;
@@ -49,13 +49,22 @@ export function createHandWorker(redisUrl: string): HandWorker {
       await one.consumer.source({ id, token: one.token }, `.${name}`, '-');
       return `${id}.${name}`;
     },
-    async end(id, word, payload) {
+    async end(id, word, payload, hasHistory) {
       const one = taken.get(id);
       if (!one) throw new Error('this task was not taken');
       const bytes = payload === undefined ? Buffer.alloc(0) : encodeCbor(payload);
       const { consumer, token, content } = one;
       const group = word === 'dead' ? groupOf(content, payload as TaskError) : undefined;
-      const outcome = { id, token, contentBytes: content.length, word, payload: bytes, delayMs: 0, group };
+      const outcome = {
+        id,
+        token,
+        contentBytes: content.length,
+        word,
+        payload: bytes,
+        delayMs: 0,
+        group,
+        hasHistory,
+      };
       const { stale } = await consumer.finish([outcome], 0);
       if (stale.length > 0) throw new Error('the outcome was stale');
     },

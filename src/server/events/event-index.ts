@@ -51,7 +51,7 @@ export function createEventIndex<Client>(): EventIndex<Client> {
         for (const [client, part] of partsOf(entry)) {
           const share = shares.get(client) ?? [];
           shares.set(client, share);
-          share.push({ position: entry.position, ...part });
+          share.push({ ...entry, ...part });
         }
       }
       return shares;

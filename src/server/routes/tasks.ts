@@ -6,7 +6,8 @@ import { PopfleetError } from '../../protocol/errors.ts';
 import { typeOfContent } from '../../protocol/message.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME, TASK_TYPE } from '../../protocol/names.ts';
 import { TagSchema } from '../../protocol/options.ts';
-import { isTerminal, TASK_STATES } from '../../protocol/task-state.ts';
+import { readTaskId } from '../../protocol/task-id.ts';
+import { TASK_STATES } from '../../protocol/task-state.ts';
 import { FINGERPRINT } from '../../store/error-groups.ts';
 import { isCursor, type PageQuery } from '../../store/lister.ts';
 import { readStep, type TaskRecord } from '../../store/record.ts';
@@ -107,12 +108,14 @@ export function taskRoutes(
   const { inspector, operator, waiters } = deps;
 
   async function find(c: Context<AppEnv>, waitMs = 0): Promise<TaskRecord> {
-    const record = await findTask(c, inspector, c.req.param('id') ?? '');
+    const id = c.req.param('id') ?? '';
+    const look = (): Promise<TaskRecord | undefined> => findTask(c, inspector, id, waitMs > 0);
+    const record =
+      waitMs > 0
+        ? await waiters.waitFor(readTaskId(id) ?? id, look, waitMs, c.req.raw.signal, c.get('caller').key)
+        : await look();
     if (!record) throw noTask();
-    if (waitMs <= 0 || isTerminal(record.state)) return record;
-    const latest = await waiters.wait(record, waitMs, c.req.raw.signal, c.get('caller').key);
-    if (!latest) throw noTask();
-    return latest;
+    return record;
   }
 
   const view = (c: Context<AppEnv>, record: TaskRecord): Promise<TaskView> =>

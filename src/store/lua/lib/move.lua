@@ -46,6 +46,7 @@ end
 -- has accepted any now.
 function Q.commit()
   Q.write_rows()
+  if Q.awaited then Q.tell_rows(Q.awaited) end
   local accepted
   for name, by in pairs(Q.deltas) do
     -- Redis writes a number that it gets as text, and slowly: those that nearly all single tasks need are text already.

@@ -38,6 +38,9 @@ function Q.record_successes(ids, groups, results, late)
       if is_ended[results[at]] then Q.put(Q.RESULTS, results[at], results[at + 1]) end
     end
   end
-  if #ended > 0 then Q.ended(ended, 'running', 'succeeded', bytes) end
+  if #ended > 0 then
+    Q.ended(ended, 'running', 'succeeded', bytes)
+    Q.note_awaited(ended)
+  end
   return ended
 end
