@@ -9,7 +9,7 @@ export function renderReport(report, baseline) {
     results: report.scenarios.find(({ name }) => name === scenario.name),
   })).filter(({ results }) => results);
   const parts = measured.map(({ scenario, results }) => renderScenario(scenario, results));
-  parts.push(renderGoals(measured, baseline));
+  parts.push(renderGoals(measured, report.mode, baseline));
   if (report.skipped.length > 0) parts.push(report.skipped.map((line) => `- ${line}`).join('\n'));
   if (report.failures.length > 0) {
     parts.push(['**Failures**', '', ...report.failures.map((line) => `- ${line}`)].join('\n'));
@@ -64,9 +64,10 @@ function number(value) {
   return String(Number(value.toPrecision(3)));
 }
 
-function renderGoals(measured, baseline) {
+function renderGoals(measured, { latencyMs }, baseline) {
+  const goalsOf = ({ goals, latencyGoals = goals }) => (latencyMs > 0 ? latencyGoals : goals);
   const rows = measured.flatMap(({ scenario, results }) =>
-    scenario.goals.map((goal) => {
+    goalsOf(scenario).map((goal) => {
       const value = goalValue(goal, results);
       const before = goalValue(
         goal,
@@ -78,9 +79,8 @@ function renderGoals(measured, baseline) {
         value === undefined ? 'not measured' : value.toFixed(3),
         reached(goal, value),
       ];
-      return baseline
-        ? [...row, before === undefined ? '' : before.toFixed(3), asGood(goal, value, before)]
-        : row;
+      if (baseline) row.push(before === undefined ? '' : before.toFixed(3), asGood(goal, value, before));
+      return row;
     }),
   );
   const head = ['scenario', 'goal', 'measured', 'reached'];
