@@ -7,8 +7,8 @@ import type { Transport } from './transport.ts';
 export interface Queues {
   list(signal?: AbortSignal): Promise<readonly QueueView[]>;
   get(queue: string, signal?: AbortSignal): Promise<QueueView>;
-  /** Starts nothing of it any more, until it is resumed. */
-  pause(queue: string, signal?: AbortSignal): Promise<QueueView>;
+  /** Starts nothing of it any more, until it is resumed. @param reason why: it is shown wherever the queue is */
+  pause(queue: string, signal?: AbortSignal, reason?: string): Promise<QueueView>;
   resume(queue: string, signal?: AbortSignal): Promise<QueueView>;
 }
 
@@ -23,7 +23,8 @@ export function createQueues(transport: Transport): Queues {
       return items;
     },
     get: (queue, signal) => transport.json({ path: path(queue), signal }),
-    pause: (queue, signal) => transport.json({ method: 'POST', path: `${path(queue)}/pause`, signal }),
+    pause: (queue, signal, reason) =>
+      transport.json({ method: 'POST', path: `${path(queue)}/pause`, body: { reason }, signal }),
     resume: (queue, signal) => transport.json({ method: 'POST', path: `${path(queue)}/resume`, signal }),
   };
 }

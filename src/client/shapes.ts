@@ -235,6 +235,9 @@ export interface Explanation {
 export interface QueueView {
   readonly queue: string;
   readonly paused: boolean;
+  readonly pausedSince?: string;
+  /** Why, as it was said; missing: nobody has. */
+  readonly pausedReason?: string;
   /** Tasks by state; `accepted` is the sum of all states and `removed`. */
   readonly counts: Readonly<Record<string, number>>;
   /** Length of each lane. */

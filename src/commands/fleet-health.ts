@@ -44,9 +44,10 @@ export function findingsOfQueue(view: QueueView): Finding[] {
     });
   }
   if (paused) {
+    const why = view.pausedReason === undefined ? '' : `: ${view.pausedReason}`;
     findings.push({
       level: 'warn',
-      text: `${queue} is paused${waiting > 0 ? `, ${waiting} ready` : ''}`,
+      text: `${queue} is paused${waiting > 0 ? `, ${waiting} ready` : ''}${why}`,
       fix: `popfleet queue resume ${queue}`,
     });
   }

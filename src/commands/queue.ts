@@ -30,6 +30,7 @@ export const QUEUE_COLUMNS: readonly Column<QueueView>[] = [
   { title: 'CANCELLED', text: count('cancelled') },
   { title: 'DEAD', text: count('dead'), style: (queue) => (count('dead')(queue) > 0 ? 'red' : undefined) },
   { title: 'WORKERS', text: ({ workers }) => workers },
+  { title: 'WHY PAUSED', text: ({ pausedReason }) => pausedReason },
 ];
 
 export function addQueueVerbs(queue: Command, terminal: Terminal): void {
@@ -41,18 +42,30 @@ export function addQueueVerbs(queue: Command, terminal: Terminal): void {
   });
   const verbs = [
     { name: 'show', description: 'Show the numbers of a queue', run: 'get' },
-    { name: 'pause', description: 'Start nothing of a queue any more; running tasks finish', run: 'pause' },
     { name: 'resume', description: 'Go on with a paused queue', run: 'resume' },
   ] as const;
   for (const { name, description, run } of verbs) {
     const texts = { usage: `${name} <queue>`, description, examples: [`popfleet queue ${name} default`] };
     addVerb(queue, terminal, texts, async ({ client, printer, signal }, [which]) => {
-      const view = await client.queues[run](which as string, signal);
-      printQueue(printer, view);
-      if (run === 'pause') printer.say(`Go on with: popfleet queue resume ${view.queue}`, 'dim');
+      printQueue(printer, await client.queues[run](which as string, signal));
     });
   }
+  addPause(queue, terminal);
   addPurge(queue, terminal);
+}
+
+function addPause(queue: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'pause <queue>',
+    description: 'Start nothing of a queue any more; running tasks finish',
+    examples: ['popfleet queue pause default', "popfleet queue pause default --reason 'the database moves'"],
+  };
+  addVerb(queue, terminal, texts, async ({ client, printer, signal }, [which], options) => {
+    const { reason } = options as { readonly reason?: string };
+    const view = await client.queues.pause(which as string, signal, reason);
+    printQueue(printer, view);
+    printer.say(`Go on with: popfleet queue resume ${view.queue}`, 'dim');
+  }).option('--reason <text>', 'why: it is shown wherever the queue is');
 }
 
 function addPurge(queue: Command, terminal: Terminal): void {

@@ -185,14 +185,15 @@ function readyReasons(record: TaskRecord, type: string, facts: RunFacts): Reason
   ];
 }
 
-function pauseReasons({ queue }: TaskRecord, { pausedSince }: RunFacts): Reason[] {
-  if (pausedSince === undefined) return [];
+function pauseReasons({ queue }: TaskRecord, { pause }: RunFacts): Reason[] {
+  if (!pause) return [];
+  const why = pause.reason === undefined ? '.' : `: ${pause.reason}`;
   return [
     {
       code: 'queue-paused',
       blocking: true,
-      message: `The queue "${queue}" is paused.`,
-      since: toTime(pausedSince),
+      message: `The queue "${queue}" is paused${why}`,
+      since: toTime(pause.since),
       fix: `POST /v1/queues/${queue}/resume`,
     },
   ];

@@ -19,9 +19,17 @@ import { readTaskLog } from './task-log.ts';
 import { withStoreErrors } from './store-error.ts';
 import { readOrder, type WorkerOrder } from './worker-orders.ts';
 
+interface Pause {
+  /** Milliseconds of the Redis clock. */
+  readonly since: number;
+  /** In the words of who has paused it; `undefined`: nobody has said it. */
+  readonly reason: string | undefined;
+}
+
 interface QueueCounts {
   readonly queue: string;
-  readonly paused: boolean;
+  /** `undefined`: it is open. */
+  readonly pause: Pause | undefined;
   /** Tasks by state, and the sum they must add up to: `accepted = sum of states + removed`. */
   readonly counts: Readonly<Record<TaskState | 'accepted' | 'removed', number>>;
   readonly ready: Readonly<Record<Lane, number>>;
@@ -55,7 +63,7 @@ export interface FailedAttempt {
 /** What explain.lua answers. Times are milliseconds of the Redis clock. */
 export interface RunFacts {
   readonly now: number;
-  readonly pausedSince: number | undefined;
+  readonly pause: Pause | undefined;
   /** Tasks ahead of it in its lane: `more` than are counted; `undefined` when it is on no list. */
   readonly ahead: number | 'more' | undefined;
   /** Length of each lane. */
@@ -154,7 +162,7 @@ export function createInspector(client: Redis): Inspector {
         facts.reduce((total, fact) => total + count(fact), 0);
       return {
         queue: name,
-        paused: facts.some(({ paused }) => paused),
+        pause: facts.map(({ pause }) => pause).find((one) => one !== undefined),
         counts: toRecord(names, (state) => sum(({ counts }) => Number(counts[state] ?? 0))),
         ready: toRecord(LANES, (lane) => sum(({ lanes }) => lanes[LANES.indexOf(lane)] ?? 0)),
         oldestReadyMs: await oldestReadyMs(client, await waitingPlaces(client, placesOf(name), facts)),
@@ -207,7 +215,7 @@ export function createInspector(client: Redis): Inspector {
 
 interface PlaceFacts {
   readonly counts: Readonly<Record<string, string>>;
-  readonly paused: boolean;
+  readonly pause: Pause | undefined;
   readonly workers: number;
   readonly deadIgnored: number;
   readonly malformed: number;
@@ -216,9 +224,9 @@ interface PlaceFacts {
 }
 
 async function countPlace(client: Redis, place: Place): Promise<PlaceFacts> {
-  const [counts, paused, workers, ignored, malformed, outbox, ...lanes] = await Promise.all([
+  const [counts, [since, reason], workers, ignored, malformed, outbox, ...lanes] = await Promise.all([
     client.hgetall(keyOf(place, 'count')),
-    client.hexists(keyOf(place, 'queue'), 'paused'),
+    client.hmget(keyOf(place, 'queue'), 'paused', 'paused_reason'),
     client.zcard(keyOf(place, 'workers')),
     client.exists(keyOf(place, 'error-groups-ignored')),
     client.llen(keyOf(place, 'malformed')),
@@ -226,7 +234,11 @@ async function countPlace(client: Redis, place: Place): Promise<PlaceFacts> {
     ...LANES.map((lane) => client.llen(readyKey(place, lane))),
   ]);
   const deadIgnored = ignored === 0 ? 0 : Number(await runScript(client, 'ignored', place, []));
-  return { counts, paused: paused === 1, workers, deadIgnored, malformed, outbox, lanes };
+  return { counts, pause: readPause(since, reason), workers, deadIgnored, malformed, outbox, lanes };
+}
+
+function readPause(since: string | null | undefined, reason: string | null | undefined): Pause | undefined {
+  return since ? { since: Number(since), reason: reason || undefined } : undefined;
 }
 
 /** The places where tasks are ready, with their time. */
@@ -276,6 +288,7 @@ type FactsReply = readonly [
   suspect: Buffer,
   announced: readonly Buffer[],
   refusal: Buffer,
+  pausedReason: Buffer,
   unmet: readonly Buffer[],
 ];
 
@@ -291,6 +304,7 @@ function readFacts([
   suspect,
   flat,
   refusal,
+  pausedReason,
   unmet,
 ]: FactsReply): RunFacts {
   const time = (text: Buffer): number | undefined =>
@@ -298,7 +312,7 @@ function readFacts([
   const names = flat.filter((_, at) => at % 2 === 0);
   return {
     now: Number(now.toString()),
-    pausedSince: time(paused),
+    pause: readPause(paused.toString(), pausedReason.toString()),
     ahead: ahead === -1 ? 'more' : ahead === -2 ? undefined : ahead,
     ready: toRecord(LANES, (lane) => lanes[LANES.indexOf(lane)] ?? 0),
     running,

@@ -41,7 +41,8 @@ export interface Operator {
   replay(queue: string, id: string, how?: HowToReplay): Promise<ReplayAnswer>;
   /** Drops a task that does not run. */
   remove(queue: string, id: string): Promise<RemoveAnswer>;
-  pause(queue: string): Promise<void>;
+  /** @param reason why, in words; without one it stays as it was said before */
+  pause(queue: string, reason?: string): Promise<void>;
   resume(queue: string): Promise<void>;
   /** Tells a worker what to do with a queue. @returns false when no such worker serves it */
   order(queue: string, worker: string, order: WorkerOrder): Promise<boolean>;
@@ -64,8 +65,8 @@ export function createOperator(client: Redis, onEnd: (place: Place) => void = ()
     return String(word);
   }
 
-  async function callAll(script: ScriptName, queue: string, argument: string): Promise<void> {
-    await Promise.all(placesOf(queue).map((place) => call(script, place, argument)));
+  async function callAll(script: ScriptName, queue: string, ...args: readonly string[]): Promise<void> {
+    await Promise.all(placesOf(queue).map((place) => call(script, place, ...args)));
   }
 
   return withStoreErrors<Operator>({
@@ -75,8 +76,8 @@ export function createOperator(client: Redis, onEnd: (place: Place) => void = ()
       return (await call('retry', placeOf(queue, id), id, isAnew ? '1' : '', ...input)) as ReplayAnswer;
     },
     remove: async (queue, id) => (await end('remove', queue, id)) as RemoveAnswer,
-    pause: (queue) => callAll('pause', queue, 'paused'),
-    resume: (queue) => callAll('pause', queue, 'open'),
+    pause: (queue, reason = '') => callAll('pause', queue, 'paused', reason),
+    resume: (queue) => callAll('pause', queue, 'open', ''),
     order: (queue, worker, order) => orderWorker(client, queue, worker, order),
   });
 }

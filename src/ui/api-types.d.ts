@@ -5,6 +5,8 @@ import type { Hours } from './api-hours-types.d.ts';
 export interface Queue {
   readonly queue: string;
   readonly paused: boolean;
+  readonly pausedSince?: string;
+  readonly pausedReason?: string;
   /** Tasks by state, and `accepted` and `removed`. */
   readonly counts: Readonly<Record<string, number>>;
   /** Length of each lane. */

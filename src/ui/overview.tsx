@@ -139,12 +139,18 @@ function warnedOf({ counts, deadIgnored = 0 }: Queue): number {
 
 /** Facts of a queue that somebody has to act on. */
 function concernsOf(queue: Queue): readonly Concern[] {
-  const { counts, workers, paused, malformed, outbox } = queue;
+  const { counts, workers, paused, pausedReason, malformed, outbox } = queue;
   const waits = (counts['ready'] ?? 0) + (counts['scheduled'] ?? 0) + (counts['waiting'] ?? 0);
   const dead = warnedOf(queue);
   const name = <a href={linkToQueue(queue.queue)}>{queue.queue}</a>;
   const found: (readonly [boolean, string, ComponentChildren])[] = [
-    [paused, 'paused', <>{name} is paused: nothing of it is started.</>],
+    [
+      paused,
+      'paused',
+      <>
+        {name} is paused{pausedReason === undefined ? '' : ` (${pausedReason})`}: nothing of it is started.
+      </>,
+    ],
     [
       !paused && workers === 0 && waits + (counts['running'] ?? 0) > 0,
       'workers',

@@ -57,6 +57,7 @@ function OneQueue({ fleet, name, query }: QueueProps & { readonly fleet: Fleet }
           </li>
         ))}
       </ul>
+      {queue.paused ? <Paused queue={queue} /> : undefined}
       {queue.workers === 0 ? <NoWorker name={name} /> : undefined}
       <Charts path={['queues', name]} query={query} queue={name} slots={slotsOf(workers).slots} />
       <div class="columns">
@@ -138,6 +139,17 @@ function Serving({ workers }: { readonly workers: readonly Worker[] }) {
           ))}
         </Table>
       )}
+    </Card>
+  );
+}
+
+function Paused({ queue: { pausedSince, pausedReason } }: { readonly queue: Queue }) {
+  return (
+    <Card title="Paused: nothing of it is started" tone="warn">
+      <p>
+        {pausedReason === undefined ? 'Nobody has said why' : `“${pausedReason}”`}, since{' '}
+        <Time at={pausedSince} />.
+      </p>
     </Card>
   );
 }

@@ -89,16 +89,17 @@ function count(least: number, most: number, what: string) {
   );
 }
 
+/** What a person says of a change. */
+export const ReasonSchema = v.pipe(
+  v.string('must be text'),
+  v.maxLength(REASON_CHARS, `must have at most ${REASON_CHARS} characters`),
+);
+
 const requestEntries = {
   action: v.picklist(ACTIONS, `must be one of ${ACTIONS.join(', ')}`),
   filter: v.strictObject(filterEntries, 'must be an object'),
   to: v.exactOptional(v.pipe(filterEntries.queue, v.description('the queue to which `move` moves'))),
-  reason: v.exactOptional(
-    v.pipe(
-      v.string('must be text'),
-      v.maxLength(REASON_CHARS, `must have at most ${REASON_CHARS} characters`),
-    ),
-  ),
+  reason: v.exactOptional(ReasonSchema),
   first: v.exactOptional(count(1, MOST_TASKS, 'does it to so many, and then to no more')),
   stopAfterErrors: v.exactOptional(
     count(1, MOST_TASKS, 'watches what it retries, and stops when so many are dead again'),

@@ -170,10 +170,13 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
   });
 
   test('a paused queue is the reason, and the button beside it resumes', async () => {
-    expect((await post(`${server().url()}/v1/queues/mail/pause`, {})).status).toBe(200);
+    const path = `${server().url()}/v1/queues/mail/pause`;
+    expect((await post(path, { reason: 'the database moves' })).status).toBe(200);
     const id = await send('add', INPUT, { queue: 'mail' });
+    await open(`${server().url()}/ui/#/queues/mail`);
+    await page().getByText('“the database moves”, since').waitFor();
     await open(`${server().url()}/ui/#/tasks/${id}`);
-    await page().getByText('The queue "mail" is paused.').waitFor();
+    await page().getByText('The queue "mail" is paused: the database moves').waitFor();
     await tabTo(page().getByRole('button', { name: 'Resume' }));
     await page().keyboard.press('Enter');
     await page().locator('h1 .is-succeeded').waitFor();

@@ -75,3 +75,12 @@ test('lists are narrowed by what the API narrows them by', async () => {
   expect(stdout).toMatch(/^of-two\ttwo\t/);
   expect(stdout).not.toContain('of-one');
 });
+
+test('why a queue is paused is in its row, and in the status', async () => {
+  await send(server.url(), 'add', { one: 1, two: 2 }, { queue: 'shut' });
+  const paused = await popfleet('queue pause shut --reason moving');
+  expect(paused).toMatchObject({ code: 0, stdout: expect.stringMatching(/^shut\tpaused\t.*\tmoving\n$/) });
+  expect((await popfleet('queue list')).stdout).toMatch(/^shut\tpaused\t.*\tmoving$/m);
+  expect((await popfleet('status --json')).stdout).toContain('"shut is paused, 1 ready: moving"');
+  expect((await popfleet('queue resume shut')).stdout).toMatch(/^shut\topen\t.*\t\n$/);
+});

@@ -72,6 +72,33 @@ test('the queue is paused', async () => {
   expect(await codes(id)).toEqual(['about-to-run']);
 });
 
+test('why a queue is paused is shown until it goes on, and what was said of a pause before is forgotten', async () => {
+  await live(['add']);
+  const id = await send();
+  const path = `${one.url()}/v1/queues/default`;
+  const pause = async (body?: object): Promise<unknown> =>
+    (body ? await post(`${path}/pause`, body) : await call(`${path}/pause`, { method: 'POST' })).body;
+  expect(await pause({ reason: 'the database moves' })).toMatchObject({ pausedReason: 'the database moves' });
+  expect(await pause()).toMatchObject({ paused: true, pausedReason: 'the database moves' });
+  expect((await call(path)).body).toMatchObject({
+    paused: true,
+    pausedSince: expect.stringMatching(/Z$/) as string,
+    pausedReason: 'the database moves',
+  });
+  expect((await explain(id)).reasons[0]).toMatchObject({
+    message: 'The queue "default" is paused: the database moves',
+  });
+  expect(await pause({ reason: 'x'.repeat(201) })).toMatchObject({ code: 'invalid-input' });
+  expect(await pause({ because: 'x' })).toMatchObject({ code: 'invalid-input' });
+  const { body } = await call(`${path}/resume`, { method: 'POST' });
+  expect(Object.keys(body).filter((name) => name.startsWith('paused'))).toEqual(['paused']);
+  // As a release before leaves it.
+  await one.redis().client.hset(`${KEY}:queue`, 'paused_reason', 'of a pause before');
+  expect((await call(path)).body).not.toHaveProperty('pausedReason');
+  expect(await pause()).not.toHaveProperty('pausedReason');
+  await call(`${path}/resume`, { method: 'POST' });
+});
+
 test('others are before it: those of its priority, and of higher ones', async () => {
   await live(['add']);
   for (let sent = 0; sent < 3; sent += 1) await send();

@@ -251,7 +251,7 @@ describe('every branch of the scripts', () => {
       }
     }
     await enqueue(1);
-    await operator.pause(QUEUE);
+    await operator.pause(QUEUE, 'a reason');
     const message = await client.rpopBuffer(readyKey(QUEUE, 'normal'));
     expect((await worker.claim([{ lane: 'normal', message: message as Buffer }], 0)).paused).toBe(true);
     await operator.resume(QUEUE);

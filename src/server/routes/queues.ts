@@ -12,13 +12,21 @@ import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
 import { knows, visibleQueues } from '../caller.ts';
 import { named } from '../../views/component.ts';
-import { readQuery, type Route, route } from '../operation.ts';
+import { hasBody, readBody } from '../body.ts';
+import { noteForAudit } from '../audited.ts';
+import { noList, validate } from '../../protocol/validate.ts';
+import { ReasonSchema } from '../../views/operation-view.ts';
+import { type Operation, readQuery, type Route, route } from '../operation.ts';
 
 const QueueSchema = named(
   'Queue',
   v.object({
     queue: v.string(),
     paused: v.boolean(),
+    pausedSince: v.exactOptional(v.pipe(v.string(), v.description('absent: it is open'))),
+    pausedReason: v.exactOptional(
+      v.pipe(v.string(), v.description('why, as it was said; absent: nobody has')),
+    ),
     counts: v.pipe(
       v.record(v.string(), v.number()),
       v.description('tasks by state; `accepted` is the sum of all states and `removed`'),
@@ -98,24 +106,46 @@ const LedgerSchema = named(
   }),
 );
 
-const VERBS = {
-  pause: {
-    id: 'pauseQueue',
-    summary: 'Start nothing of a queue any more',
-    description: 'Running tasks finish, new ones are accepted. It holds until it is resumed.',
-  },
-  resume: { id: 'resumeQueue', summary: 'Go on with a paused queue' },
-} as const;
+const PauseSchema = v.strictObject({ reason: v.exactOptional(ReasonSchema) }, 'must be an object');
 
 const ONE = { 200: { description: 'The numbers of the queue.', schema: QueueSchema } } as const;
-const ON_ONE = { tag: 'queues', scope: 'admin', answers: ONE, problems: ['not-found'] } as const;
+const LEDGER: Operation = {
+  id: 'getLedger',
+  tag: 'queues',
+  summary: 'What shows that a queue is whole',
+  description: 'All of it is read at one moment, so the numbers agree with each other.',
+  scope: 'read',
+  answers: { 200: { description: 'Counts, messages and their copies.', schema: LedgerSchema } },
+  problems: ['not-found'],
+};
+const PAUSE: Operation = {
+  id: 'pauseQueue',
+  tag: 'queues',
+  summary: 'Start nothing of a queue any more',
+  description:
+    'Running tasks finish, new ones are accepted. It holds until it is resumed. `reason` says why, wherever the queue is shown.',
+  scope: 'admin',
+  body: { 'application/json': PauseSchema, 'application/cbor': PauseSchema },
+  isBodyOptional: true,
+  answers: ONE,
+  problems: ['not-found', 'malformed-body', 'too-large', 'unsupported-media-type', 'invalid-input'],
+};
+const RESUME: Operation = {
+  id: 'resumeQueue',
+  tag: 'queues',
+  summary: 'Go on with a paused queue',
+  scope: 'admin',
+  answers: ONE,
+  problems: ['not-found'],
+};
 
 /** `GET /v1/queues`, `GET /v1/queues/{queue}`, `GET …/ledger`, `POST …/pause` and `…/resume`. */
 export function queueRoutes({
   inspector,
   operator,
   readLedger,
-}: Pick<Deps, 'inspector' | 'operator' | 'readLedger'>): readonly Route[] {
+  bodyLimitBytes,
+}: Pick<Deps, 'inspector' | 'operator' | 'readLedger' | 'bodyLimitBytes'>): readonly Route[] {
   async function find(c: Context<AppEnv>): Promise<string> {
     const name = c.req.param('queue') ?? '';
     if (QUEUE_NAME.test(name) && knows(c.get('caller'), name) && (await inspector.queues()).includes(name))
@@ -123,7 +153,15 @@ export function queueRoutes({
     throw new PopfleetError('not-found', 'There is no such queue. GET /v1/queues lists them.');
   }
 
-  const view = async (name: string): Promise<QueueView> => compact<QueueView>(await inspector.queue(name));
+  async function view(name: string): Promise<QueueView> {
+    const { pause, ...counts } = await inspector.queue(name);
+    return compact<QueueView>({
+      ...counts,
+      paused: pause !== undefined,
+      pausedSince: toOptionalTime(pause?.since),
+      pausedReason: pause?.reason,
+    });
+  }
 
   return [
     route(
@@ -159,30 +197,22 @@ export function queueRoutes({
       },
       async (c) => answer(c, 200, await view(await find(c))),
     ),
-    route(
-      'GET',
-      '/v1/queues/:queue/ledger',
-      {
-        id: 'getLedger',
-        tag: 'queues',
-        summary: 'What shows that a queue is whole',
-        description: 'All of it is read at one moment, so the numbers agree with each other.',
-        scope: 'read',
-        answers: { 200: { description: 'Counts, messages and their copies.', schema: LedgerSchema } },
-        problems: ['not-found'],
-      },
-      async (c) => {
-        const queue = await find(c);
-        return answer(c, 200, toLedgerView(queue, await readLedger(queue)));
-      },
-    ),
-    ...(['pause', 'resume'] as const).map((verb) =>
-      route('POST', `/v1/queues/:queue/${verb}`, { ...VERBS[verb], ...ON_ONE }, async (c) => {
-        const name = await find(c);
-        await operator[verb](name);
-        return answer(c, 200, await view(name));
-      }),
-    ),
+    route('GET', '/v1/queues/:queue/ledger', LEDGER, async (c) => {
+      const queue = await find(c);
+      return answer(c, 200, toLedgerView(queue, await readLedger(queue)));
+    }),
+    route('POST', '/v1/queues/:queue/pause', PAUSE, async (c) => {
+      const name = await find(c);
+      const { reason } = validate(noList(PauseSchema), hasBody(c) ? await readBody(c, bodyLimitBytes) : {});
+      await operator.pause(name, reason);
+      if (reason !== undefined) noteForAudit(c, { reason });
+      return answer(c, 200, await view(name));
+    }),
+    route('POST', '/v1/queues/:queue/resume', RESUME, async (c) => {
+      const name = await find(c);
+      await operator.resume(name);
+      return answer(c, 200, await view(name));
+    }),
   ];
 }
 

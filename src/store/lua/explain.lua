@@ -4,6 +4,7 @@
 --        -2 = it is not listed); length of each lane, in the order of LANES; tasks that run; live workers; those of them that are quiet or stopping;
 --        when the lease of its worker runs out ('' = it has none); since when its message was missed ('' = it was not);
 --        what the workers announced, flat: name and CBOR; why this release may not change the queue ('' = it may);
+--        why the queue is paused ('' = nobody has said it);
 --        names of its needs that are unmet, or what its handler waits for: tokens, children, ` children <number>`, how many children these are in all, and ` until <time>`, which ends the wait
 
 local id, most = args.text(), args.number()
@@ -34,5 +35,6 @@ return {
   Q.NOW_TEXT, redis.call('HGET', Q.QUEUE, 'paused') or '', ahead, lanes,
   tonumber(redis.call('HGET', Q.COUNT, 'running') or 0),
   redis.call('ZCOUNT', Q.WORKERS, '(' .. Q.NOW_TEXT, '+inf'), quiet,
-  lease or '', suspect or '', redis.call('HGETALL', Q.ANNOUNCED), Q.REFUSAL or '', unmet,
+  lease or '', suspect or '', redis.call('HGETALL', Q.ANNOUNCED), Q.REFUSAL or '',
+  redis.call('HGET', Q.QUEUE, 'paused_reason') or '', unmet,
 }
