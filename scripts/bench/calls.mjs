@@ -23,7 +23,7 @@ const ROUNDS = Number(values.rounds);
 /** Tasks a call, and calls a round. */
 const SIZES = [
   [1, 100],
-  [50, 20],
+  [50, 100],
 ];
 async function measure(redis, calls, run) {
   await redis.config('RESETSTAT');

@@ -6,7 +6,7 @@ import { ReplyError } from './ioredis.ts';
  * What this release writes (docs/protocol.md, "Protocol number"). It grows with every change of the keys of a queue, or of what
  * stands in them, that a release before would spoil; new states and further words of a header are none.
  */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** How the reply of a script begins that has changed nothing, because another release keeps the queue. */
 const REFUSED = 'UPGRADE ';

@@ -207,7 +207,7 @@ const NEW: TaskHeader = {
 
 /**
  * Reads the words of a header, which header.lua writes: state, claims, failures, crashes, lane, accepted, started, worker,
- * and for a finished task when it finished and the bytes it keeps. 0 and `-` stand for nothing.
+ * for a finished task when it finished and the bytes it keeps, and `f` when it came with what follows it. 0 and `-` stand for nothing.
  * Never throws: one row that another program has spoilt must not hide the others.
  */
 export function readHeader(text: string): TaskHeader {

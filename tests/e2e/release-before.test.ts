@@ -16,9 +16,9 @@ import { openStage, type Stage } from '../support/stage.ts';
 const KEY = queueKey('default');
 const LONG = { timeout: 180_000 };
 const OLD_LAYOUT =
-  'The queue "default" is kept by an earlier release of popfleet (protocol 1, this is 2), whose tasks this one cannot take over: let that release finish them, then delete the keys pf:{default}:* or give this one another database of Redis.';
+  'The queue "default" is kept by an earlier release of popfleet (protocol 1, this is 3), whose tasks this one cannot take over: let that release finish them, then delete the keys pf:{default}:* or give this one another database of Redis.';
 const NEWER =
-  'The queue "default" is kept by a newer release of popfleet (protocol 3, this is 2): upgrade this one.';
+  'The queue "default" is kept by a newer release of popfleet (protocol 4, this is 3): upgrade this one.';
 
 const missing = whyNoReleaseBefore();
 let before: ReleaseBefore | undefined;
@@ -179,7 +179,7 @@ test(
     const [server, worker] = await Promise.all([start('this', 'server'), start('this', 'worker')]);
     const ids = await send(server, 8);
     await eventually(async () => (await countsOf(client))['running'] === 2);
-    await client.hset(`${KEY}:queue`, 'protocol', 3);
+    await client.hset(`${KEY}:queue`, 'protocol', 4);
 
     await eventually(() => leftAlone(worker).length > 0);
     const untouched = await dump(client);
@@ -195,7 +195,7 @@ test(
     const { ready = 0, running = 0 } = await countsOf(client);
     expect(ready + running).toBeGreaterThan(0);
 
-    await client.hset(`${KEY}:queue`, 'protocol', 2);
+    await client.hset(`${KEY}:queue`, 'protocol', 3);
     await untilSucceeded(server, ids);
     await expectBalanced(client);
     expect(leftAlone(worker)).toHaveLength(1);
@@ -203,7 +203,7 @@ test(
     // It can be stopped while it is refused, with work under way.
     await send(server, 3);
     await eventually(async () => (await countsOf(client))['running'] === 2);
-    await client.hset(`${KEY}:queue`, 'protocol', 3);
+    await client.hset(`${KEY}:queue`, 'protocol', 4);
     expect(await Promise.all([worker, server].map(stopRole))).toEqual([0, 0]);
   },
 );

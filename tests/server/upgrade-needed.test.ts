@@ -9,7 +9,7 @@ import { openForTest } from '../support/sse.ts';
 import { withServer } from '../support/with-server.ts';
 
 const SENTENCE =
-  'The queue "mail" is kept by a newer release of popfleet (protocol 3, this is 2): upgrade this one.';
+  'The queue "mail" is kept by a newer release of popfleet (protocol 4, this is 3): upgrade this one.';
 const REFUSED = { code: 'upgrade-needed', detail: SENTENCE, retryAfterSeconds: 30 };
 const TASK = { type: 'add', input: { one: 1, two: 2 }, queue: 'mail' };
 const KEY = 'pf:{mail}';
@@ -24,7 +24,7 @@ async function send(): Promise<string> {
 }
 
 async function upgrade(): Promise<void> {
-  await one.redis().client.hset(`${KEY}:queue`, 'protocol', 3);
+  await one.redis().client.hset(`${KEY}:queue`, 'protocol', 4);
 }
 
 test('what would change the queue is refused with a sentence; other queues are served', async () => {

@@ -262,7 +262,7 @@ describe('every branch of the scripts', () => {
     const { enqueue, sweepAll } = await openScriptedQueue(client);
     const follower = writeFollower({ queue: 'next', lane: 'normal', content: encodeContent('add', {}) });
     const [id = ''] = await enqueue(1, { follower });
-    expect(await client.hget(`${KEY}:queue`, 'followed')).toBe('1');
+    expect(await client.hget(`${KEY}:queue`, 'followed')).toBe('marked');
     await operator.cancel(QUEUE, id);
     const outbox = createOutbox(client);
     const [entry] = await outbox.take(homeOf(QUEUE), 10);

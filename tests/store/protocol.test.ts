@@ -14,7 +14,7 @@ import { completeSources } from '../../src/store/waits.ts';
 import { settleNeeds } from '../../src/store/needs.ts';
 import { createOperations, operate } from '../../src/store/operations.ts';
 import { createOperator } from '../../src/store/operator.ts';
-import { createOutbox, type Follower } from '../../src/store/outbox.ts';
+import { createOutbox, type Follower, writeFollower } from '../../src/store/outbox.ts';
 import type { TaskExtras } from '../../src/store/new-task.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import { PROTOCOL } from '../../src/store/protocol-number.ts';
@@ -215,8 +215,8 @@ const NAMES = Object.keys(CHANGES) as (keyof typeof CHANGES)[];
 const OTHERS: readonly (readonly [what: string, make: () => Promise<unknown>, sentence: string])[] = [
   [
     'a newer release',
-    () => client.hset(`${KEY}:queue`, 'protocol', '3'),
-    'The queue "mail" is kept by a newer release of popfleet (protocol 3, this is 2): upgrade this one.',
+    () => client.hset(`${KEY}:queue`, 'protocol', '4'),
+    'The queue "mail" is kept by a newer release of popfleet (protocol 4, this is 3): upgrade this one.',
   ],
   [
     'the releases before the number',
@@ -224,17 +224,17 @@ const OTHERS: readonly (readonly [what: string, make: () => Promise<unknown>, se
       await client.del(`${KEY}:queue`, `${KEY}:control`);
       await client.hset(`${KEY}:control`, 'wall', Date.now(), 'skew', 0, 'sweep_at', 1);
     },
-    'The queue "mail" is kept by an earlier release of popfleet (protocol 1, this is 2), whose tasks this one cannot take over: let that release finish them, then delete the keys pf:{mail}:* or give this one another database of Redis.',
+    'The queue "mail" is kept by an earlier release of popfleet (protocol 1, this is 3), whose tasks this one cannot take over: let that release finish them, then delete the keys pf:{mail}:* or give this one another database of Redis.',
   ],
   [
     'an earlier number',
     () => client.hset(`${KEY}:queue`, 'protocol', '1'),
-    'The queue "mail" is kept by an earlier release of popfleet (protocol 1, this is 2), which this one cannot take over.',
+    'The queue "mail" is kept by an earlier release of popfleet (protocol 1, this is 3), which this one cannot take over.',
   ],
   [
     'a number that is none',
     () => client.hset(`${KEY}:queue`, 'protocol', 'two'),
-    'The queue "mail" is kept by a newer release of popfleet (protocol two, this is 2): upgrade this one.',
+    'The queue "mail" is kept by a newer release of popfleet (protocol two, this is 3): upgrade this one.',
   ],
 ];
 
@@ -299,9 +299,9 @@ test.each(['enqueue', 'hand', 'beat', 'sweep', 'pause', 'claim'] as const)(
   'the first call of all, %s, gives the queue its number, and a text that stops the releases before it',
   async (name) => {
     await CHANGES[name]({ running: {} as ClaimedTask, dead: '', waiting: '' });
-    expect(await client.hget(`${KEY}:queue`, 'protocol')).toBe('2');
+    expect(await client.hget(`${KEY}:queue`, 'protocol')).toBe('3');
     expect(await client.get(`${KEY}:control`)).toBe(
-      'popfleet keeps this queue by protocol 2. This text keeps releases out that know no protocol numbers: leave it here.',
+      'popfleet keeps this queue by protocol 3. This text keeps releases out that know no protocol numbers: leave it here.',
     );
     // What each script of theirs that changes something begins with.
     const fields = ['wall', 'skew', 'paused', 'sweep_at'] as const;
@@ -317,12 +317,24 @@ test('a queue whose number was lost beside its text gets it again, and so does o
   await accept();
   await client.hdel(`${KEY}:queue`, 'protocol');
   await accept();
-  expect(await client.hget(`${KEY}:queue`, 'protocol')).toBe('2');
+  expect(await client.hget(`${KEY}:queue`, 'protocol')).toBe('3');
 
   await client.flushall();
   await client.lpush(readyKey(QUEUE, 'normal'), 'x');
   await idle.claim([], 1);
-  expect(await client.hget(`${KEY}:queue`, 'protocol')).toBe('2');
+  expect(await client.hget(`${KEY}:queue`, 'protocol')).toBe('3');
+});
+
+test('a queue of protocol 2 is taken over, with a followed task whose header does not say so', async () => {
+  const id = await accept({ follower: writeFollower(FOLLOWER) });
+  await client.hdel(`${KEY}:headers`, id);
+  await client.hset(`${KEY}:queue`, 'protocol', '2', 'followed', '1');
+  await accept({ follower: writeFollower(FOLLOWER) });
+  expect(await client.hmget(`${KEY}:queue`, 'protocol', 'followed')).toEqual(['3', '1']);
+  const task = await claim();
+  expect(task.id).toBe(id);
+  await end(task, 'succeeded', encodeCbor(3));
+  expect(await outbox.take(homeOf(QUEUE), 10)).toMatchObject([{ id, state: 'succeeded' }]);
 });
 
 test('a reader gives a queue no number', async () => {

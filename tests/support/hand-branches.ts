@@ -50,7 +50,7 @@ export const HAND_BRANCHES: Readonly<Record<string, (client: Redis) => Promise<v
     await queue.enqueue(1);
     const content = encodeContent('add', {});
     await queue.enqueue(1, { follower: writeFollower({ queue: QUEUE, lane: 'normal', content }) });
-    expect(await client.hget(`${KEY}:queue`, 'followed')).toBe('1');
+    expect(await client.hget(`${KEY}:queue`, 'followed')).toBe('marked');
   },
 
   'workers that say that they have what they were handed, or do not': async (client) => {

@@ -16,7 +16,10 @@ local function arrive(id, state, task, content, values)
     redis.call('ZADD', Q.UNSTARTED, expires, id)
     Q.wake_at(tonumber(expires))
   end
-  if followers ~= '' then Q.note_followed() end
+  if followers ~= '' then
+    task.is_followed = true
+    Q.note_followed('marked')
+  end
   if terms ~= '' then Q.found_by(id, terms) end
   Q.contents[id], task.state, task.finished = content, state, nil
   Q.accept({ id }, { id, content }, state)

@@ -30,7 +30,7 @@ local function open()
   if webhooks > 0 then followers[#followers + 1] = told end
   if #followers > 0 then
     redis.call('HSET', Q.FOLLOWERS, id, table.concat(followers, ' '))
-    Q.note_followed()
+    Q.note_followed('marked')
   end
   local batch = {
     next = 0, pending = 0, members = 0, ended = 0, succeeded = 0, dead = 0, cancelled = 0, isClosed = is_closed, acceptedAt = Q.NOW,

@@ -11,7 +11,7 @@ local before = redis.call('HGET', Q.FOLLOWERS, id)
 local all = before and before .. ' ' .. follower or follower
 if before and string.find(' ' .. before .. ' ', ' ' .. follower .. ' ', 1, true) then return { 'known', 0 } end
 redis.call('HSET', Q.FOLLOWERS, id, all)
-Q.note_followed()
+Q.note_followed('later')
 local _, blanks = string.gsub(all, ' ', ' ')
 if not task then
   -- No row keeps the number of its ends, which may have been followed before: the queue counts these.

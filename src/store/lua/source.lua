@@ -22,7 +22,7 @@ if follower ~= '' then
   local before = redis.call('HGET', Q.FOLLOWERS, id)
   if not before or not string.find(' ' .. before .. ' ', ' ' .. follower .. ' ', 1, true) then
     redis.call('HSET', Q.FOLLOWERS, id, before and before .. ' ' .. follower or follower)
-    Q.note_followed()
+    Q.note_followed('later')
   end
 end
 return 'open'

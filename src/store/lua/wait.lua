@@ -19,7 +19,7 @@ local function wait(id, content, lane, json, needs)
     Q.wake_at(Q.NOW + extras.confirmWithinMs)
   end
   Q.accept({ id }, { id, content }, 'waiting')
-  Q.put_header(id, Q.new_header('waiting', lane, Q.NOW_TEXT))
+  Q.put_header(id, Q.new_header('waiting', lane, Q.NOW_TEXT, extras.follower))
   return 'waiting'
 end
 

@@ -2,14 +2,14 @@
 
 -- Tasks end: every task that ends passes here, whichever way it does, so whatever follows the end of a task begins here.
 -- `bytes` is what all of them keep, for the retention by size; nil = nothing, because their rows go at once: they are deleted. Their headers
--- are put.
-function Q.ended(ids, from, to, bytes)
+-- are put. `followed` are those of them that something may follow; nil = any.
+function Q.ended(ids, from, to, bytes, followed)
   Q.move_many(ids, from, to)
   -- Those of tasks that ran and succeeded follow from these (totals.ts): they are nearly all, and cost nothing here.
   local deltas = Q.deltas
   if from ~= 'running' then deltas['ended-unstarted'] = (deltas['ended-unstarted'] or 0) + #ids end
   if to ~= 'succeeded' then deltas['ended-' .. to] = (deltas['ended-' .. to] or 0) + #ids end
-  Q.append_ends(ids, bytes and to or 'deleted')
+  Q.append_ends(followed or ids, bytes and to or 'deleted')
   if not bytes then return end
   Q.deltas.bytes = Q.deltas.bytes + bytes
   if Q.control[8] then ids = Q.without_steps(ids) end

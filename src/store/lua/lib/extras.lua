@@ -39,7 +39,7 @@ end
 function Q.keep_extras(id, extras)
   if extras.follower then
     Q.put(Q.FOLLOWERS, id, extras.follower)
-    Q.note_followed()
+    Q.note_followed('marked')
   end
   if extras.terms then Q.found_by(id, extras.terms) end
   if extras.resultTtlMs then Q.put(Q.RESULT_TTLS, id, extras.resultTtlMs) end
@@ -59,8 +59,8 @@ function Q.gather(id, content, lane, extras)
   Q.contents[id] = content
   Q.keep_extras(id, extras)
   local state = Q.plan_start(id, extras)
-  if state == 'scheduled' or lane ~= Q.DEFAULT_LANE or not Q.is_made_now(id) then
-    Q.put_header(id, Q.new_header(state, lane, Q.NOW_TEXT))
+  if state == 'scheduled' or extras.follower or lane ~= Q.DEFAULT_LANE or not Q.is_made_now(id) then
+    Q.put_header(id, Q.new_header(state, lane, Q.NOW_TEXT, extras.follower))
   end
   local group = state == 'scheduled' and Q.scheduled or Q.gathered[lane]
   if not group then

@@ -35,9 +35,9 @@ function Q.append_to_outbox(ends)
   Q.wake_at(Q.NOW + Q.RELAYED_WITHIN_MS)
 end
 
--- These tasks have ended. In most queues nothing follows any (`followed` of the queue, see lib/followed.lua).
+-- These tasks have ended. In most queues nothing follows any (lib/followed.lua).
 function Q.append_ends(ids, state)
-  if not Q.control[6] then return end
+  if not Q.control[6] or #ids == 0 then return end
   local ends = {}
   for from = 1, #ids, 1000 do
     local to = math.min(from + 999, #ids)

@@ -1,7 +1,8 @@
 -- Whether this release may change the queue: another one may keep it in another layout (docs/decisions/0024).
 -- Reads only. REFUSAL is a sentence that says what to do; nil = this release may.
 Q.KEPT_BY = Q.control[5]
-if Q.KEPT_BY ~= Q.PROTOCOL then
+-- A queue of protocol 2 is one of 3 none of whose headers say that their tasks are followed: `followed` of it says so.
+if Q.KEPT_BY ~= Q.PROTOCOL and Q.KEPT_BY ~= '2' then
   local queue = string.match(Q.QUEUE, '{(.*)}')
   local numbers = '(protocol ' .. (Q.KEPT_BY or 1) .. ', this is ' .. Q.PROTOCOL .. ')'
   if not Q.KEPT_BY then

@@ -5,8 +5,10 @@ function Q.record_successes(ids, groups, results, late)
   local headers = redis.call('HMGET', Q.HEADERS, unpack(ids))
   local terms = Q.control[7] and redis.call('HMGET', Q.TERMS, unpack(ids))
   local written, ended, bytes, position = Q.written_to(Q.HEADERS), {}, 0, 0
+  local followed = Q.control[6] == 'marked' and {} or nil
   for at = 1, #groups, 3 do
     local token, last = groups[at], position + groups[at + 2]
+    local is_followed = followed and Q.says_followed(token)
     local own_bytes, header = tonumber(groups[at + 1])
     while position < last do
       position = position + 1
@@ -14,6 +16,7 @@ function Q.record_successes(ids, groups, results, late)
       if headers[position] == token then
         header = header or Q.end_header(token, 'succeeded', groups[at + 1])
         ended[#ended + 1] = id
+        if is_followed then followed[#followed + 1] = id end
         written[#written + 1] = id
         if terms and terms[position] then
           -- Its worker does not know of them.
@@ -39,7 +42,7 @@ function Q.record_successes(ids, groups, results, late)
     end
   end
   if #ended > 0 then
-    Q.ended(ended, 'running', 'succeeded', bytes)
+    Q.ended(ended, 'running', 'succeeded', bytes, followed)
     Q.note_awaited(ended)
   end
   return ended

@@ -3,7 +3,7 @@
 function Q.write_record(id, json, followers, open, webhooks, key)
   redis.call('HSET', Q.WORKFLOWS, id, json)
   redis.call('HSET', Q.FOLLOWERS, id, followers)
-  Q.note_followed()
+  Q.note_followed('marked')
   redis.call('ZADD', Q.WORKFLOW_ORDER, 0, id)
   local flow = { state = 'accepting', generation = 1, open = open, total = open, acceptedAt = Q.NOW, key = key }
   if webhooks > 0 then flow.webhooks = webhooks end
