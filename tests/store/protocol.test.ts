@@ -14,7 +14,7 @@ import { completeSources } from '../../src/store/waits.ts';
 import { settleNeeds } from '../../src/store/needs.ts';
 import { createOperations, operate } from '../../src/store/operations.ts';
 import { createOperator } from '../../src/store/operator.ts';
-import { createOutbox, type Follower, writeFollower } from '../../src/store/outbox.ts';
+import { createOutbox, type Follower } from '../../src/store/outbox.ts';
 import type { TaskExtras } from '../../src/store/new-task.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import { PROTOCOL } from '../../src/store/protocol-number.ts';
@@ -323,18 +323,6 @@ test('a queue whose number was lost beside its text gets it again, and so does o
   await client.lpush(readyKey(QUEUE, 'normal'), 'x');
   await idle.claim([], 1);
   expect(await client.hget(`${KEY}:queue`, 'protocol')).toBe('3');
-});
-
-test('a queue of protocol 2 is taken over, with a followed task whose header does not say so', async () => {
-  const id = await accept({ follower: writeFollower(FOLLOWER) });
-  await client.hdel(`${KEY}:headers`, id);
-  await client.hset(`${KEY}:queue`, 'protocol', '2', 'followed', '1');
-  await accept({ follower: writeFollower(FOLLOWER) });
-  expect(await client.hmget(`${KEY}:queue`, 'protocol', 'followed')).toEqual(['3', '1']);
-  const task = await claim();
-  expect(task.id).toBe(id);
-  await end(task, 'succeeded', encodeCbor(3));
-  expect(await outbox.take(homeOf(QUEUE), 10)).toMatchObject([{ id, state: 'succeeded' }]);
 });
 
 test('a reader gives a queue no number', async () => {
