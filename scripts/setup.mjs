@@ -19,14 +19,14 @@ const redisInstalls = {
   brew: ['install redis'],
 };
 
-function main() {
+async function main() {
   // An installed package brings dist/ and its packages with it, and no sources to build from.
   const isCheckout = existsSync(join(root, 'src'));
   if (isCheckout && !hasPackages()) installPackages();
   if (needsRedisServer() && !hasRedisServer()) installRedisServer();
   if (isCheckout && !isBuilt()) {
     say('building');
-    build();
+    await build();
   }
 }
 
@@ -101,7 +101,7 @@ function say(step) {
 }
 
 try {
-  main();
+  await main();
 } catch (error) {
   console.error(`setup: ${error.message}`);
   process.exitCode = 1;

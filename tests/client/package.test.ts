@@ -1,4 +1,5 @@
-// What the export `popfleet/client` is made of: itself alone, code and types, so that it runs wherever there is `fetch`.
+// What the export `popfleet/client` is made of: itself alone, code and types, so that it runs wherever there is `fetch`. And what is started:
+// few files.
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -42,6 +43,14 @@ test('code and types stand on nothing but the client itself', () => {
   // The check can fail: the library stands on more.
   expect([...importsOf('dist/index.d.ts', '.d.ts')]).toContain('ioredis');
 });
+
+test.each(['cli', 'role-entry', 'index', 'testing/testing', 'worker/runners/thread-entry'])(
+  '%s stands in few files, with what others share, and in no single module',
+  (name) => {
+    const files = [...importsOf(`dist/${name}.js`, '.js')].filter((file) => file.startsWith('dist/'));
+    expect(files.filter((file) => !file.startsWith('dist/chunks/'))).toEqual([`dist/${name}.js`]);
+  },
+);
 
 const PROGRAM = `import { ApiError, Popfleet, type TaskView } from 'popfleet/client';
 declare const tasks: {
