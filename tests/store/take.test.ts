@@ -9,7 +9,7 @@ import { createOperator } from '../../src/store/operator.ts';
 import { createLaneTurn } from '../../src/protocol/lane.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf, expectBalanced } from '../support/moves.ts';
-import { openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
+import { KEY, openScriptedQueue, QUEUE } from '../support/scripted-queue.ts';
 import { silent } from '../support/server.ts';
 import { startStore } from '../support/store.ts';
 
@@ -43,6 +43,23 @@ test.each(LANES)('a claim and a blocking pop that begin at %s take in the same o
   expect(popped).toEqual(twice.slice(2).flatMap((lane) => [lane, lane]));
   expect(await countsOf(client, QUEUE)).toEqual({ accepted: 12, running: 12 });
   await expectBalanced(client, QUEUE);
+});
+
+test('each claim drops the copies of its tasks, although others have popped messages that they have not claimed yet', async () => {
+  const { enqueue, take, worker } = await openScriptedQueue(client);
+  const ids = await enqueue(40);
+  const pop = await openBlockingPop(silent(redis.url), 'pop', client, 100, QUEUE);
+  const popped = [await pop.pop([QUEUE]), await pop.pop([QUEUE])].filter((message) => message !== undefined);
+  pop.close();
+  const copies = async (): Promise<string[]> =>
+    (await client.lrange(`${KEY}:ledger:normal`, 0, -1)).toReversed();
+
+  for (let left = 38; left >= 8; left -= 10) {
+    expect(await copies()).toEqual([...ids.slice(0, 2), ...ids.slice(40 - left)]);
+    await take(10);
+  }
+  await worker.claim(popped, 0);
+  expect(await copies()).toEqual([]);
 });
 
 test.each([

@@ -6,6 +6,8 @@ Q.taken_of, Q.is_taken = {}, {}
 -- The header that a claim makes of each header; false = its task is not ready. Tasks that are taken together often have the same.
 Q.claimed = {}
 
+-- Ledger entries of what others have popped that are passed by, about.
+Q.MOST_UNCLAIMED = 100
 -- Of messages that are none the latest are kept, and the beginning of each.
 Q.MOST_MALFORMED = 1000
 Q.MALFORMED_BYTES = 65536
@@ -136,17 +138,24 @@ function Q.take_more(worker, want, from_low, from_normal)
   if from_high > 0 and left_of_low + left_of_normal == 0 then Q.take_from(worker, from_high, 'high') end
 end
 
--- Drops the ledger entries of what was claimed just now, as far as they stand at the tail; the sweep drops the others.
+-- Drops the ledger entries of what was claimed just now, as far as they stand near the tail; the sweep drops the others.
 function Q.trim_ledger()
   for lane, claimed in pairs(Q.taken_of) do
-    local popped = claimed > 0 and redis.call('RPOP', Q.LEDGER[lane], claimed) or {}
-    for at = 1, #popped do
-      if not Q.is_taken[popped[at]] and not Q.is_taken[string.sub(popped[at], 1, 36)] then
-        -- From here on they stay where they were.
-        for back = #popped, at, -1 do redis.call('RPUSH', Q.LEDGER[lane], popped[back]) end
-        break
+    -- What others have popped and not claimed yet stays where it was: what stands behind it would stay as well, and keep more from being
+    -- dropped with each call.
+    local others = {}
+    while claimed > 0 and #others < Q.MOST_UNCLAIMED do
+      local popped = redis.call('RPOP', Q.LEDGER[lane], claimed) or {}
+      if #popped == 0 then break end
+      for at = 1, #popped do
+        if Q.is_taken[popped[at]] or Q.is_taken[string.sub(popped[at], 1, 36)] then
+          claimed = claimed - 1
+        else
+          table.insert(others, 1, popped[at])
+        end
       end
     end
+    Q.call_sliced('RPUSH', Q.LEDGER[lane], others)
   end
 end
 
