@@ -233,6 +233,15 @@ const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts
     {},
   ],
   [
+    'the claim that lowers the offer',
+    handsOf('several queues: a message of another program that fills a place, and then tasks for all places'),
+    buildFlawed(
+      'if hands then Q.offer(worker, hands, free and free - unseen - math',
+      'if false then Q.offer(0, 0, math',
+    ),
+    {},
+  ],
+  [
     'one queue at a time in which places are offered',
     handsOf('several queues: tasks for all places, in each of them'),
     buildScriptsWithClock,

@@ -14,6 +14,9 @@ const PLAIN: Step = {
   tagged: false,
 };
 
+/** The answer to it says whether somebody is idle. */
+const LATER: Step = { ...PLAIN, delayMs: 900 };
+
 /** In the second of two queues. */
 function elsewhere(...steps: readonly Step[]): readonly Step[] {
   return steps.map((step) => Object.assign({ queue: 1 }, step));
@@ -23,9 +26,7 @@ function elsewhere(...steps: readonly Step[]): readonly Step[] {
 const FULL: Step = { ...PLAIN, count: 3 };
 const FULL_BOTH: readonly Step[] = [
   FULL,
-  // The answer to it says whether somebody is idle.
-  ...elsewhere({ ...PLAIN, delayMs: 900 }),
-  ...elsewhere(FULL),
+  ...elsewhere(LATER, FULL),
   { do: 'hear', worker: 0 },
   ...elsewhere({ do: 'hear', worker: 0 }),
 ];
@@ -139,6 +140,21 @@ export const HANDS: Readonly<Record<string, readonly Step[]>> = {
     { ...PLAIN, count: 3 },
     PLAIN,
     { do: 'pop', worker: 0, lost: 'no', want: 2 },
+    { do: 'hear', worker: 0 },
+  ],
+  'several queues: a message of another program that fills a place, and then tasks for all places': [
+    PLAIN,
+    { do: 'beat', worker: 0 },
+    { do: 'pop', worker: 0, lost: 'no', want: 0 },
+    ...elsewhere({ do: 'beat', worker: 0 }),
+    LATER,
+    FULL,
+    { do: 'hear', worker: 0 },
+    { do: 'finish', worker: 0, word: 'succeeded', count: 1, want: 0, lost: false },
+    { do: 'pop', worker: 0, lost: 'no', want: 2 },
+    { do: 'finish', worker: 0, word: 'succeeded', count: 3, want: 0, lost: false },
+    LATER,
+    PLAIN,
     { do: 'hear', worker: 0 },
   ],
   'several queues: tasks for all places, in each of them': [

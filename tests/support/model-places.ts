@@ -67,12 +67,13 @@ export class ModelPlaces {
     if (part === this.current) this.current = this.wanted;
   }
 
-  /** Hands alone never need more places than there are: each place is promised once. */
-  checkHanded(): void {
+  /** What it has just been handed by a queue finds its places, but for those that what was popped from other queues has taken. */
+  checkHanded({ runs }: Part): void {
     expect(
       this.sum(({ handed }) => handed),
       'tasks that it was handed and has',
     ).toBeLessThanOrEqual(PLACES);
+    expect(runs.held.size, 'tasks of this queue').toBeLessThanOrEqual(this.limit);
   }
 
   private get size(): number {

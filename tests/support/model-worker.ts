@@ -134,7 +134,7 @@ export class ModelWorker {
   private async confirm({ tasks, sentAt: handSentAt }: Hand, word: ConfirmWord): Promise<void> {
     const sentAt = this.clock();
     this.runs.holdHanded(tasks);
-    this.places.checkHanded();
+    this.places.checkHanded(this);
     const runs = tasks.map(runOf);
     for (const run of runs) this.unheard.set(run, handSentAt - this.clockAhead);
     if (word === 'request') {
