@@ -38,7 +38,7 @@ export interface ExecuteDeps {
   readonly metrics?: RunMetrics | undefined;
   /** Called with each attempt that has failed. */
   readonly onFailed?: (queue: string, type: string) => void;
-  readonly threadRoom?: Pick<ThreadRoom, 'refused'>;
+  readonly threadRoom?: Pick<ThreadRoom, 'refused' | 'spared'>;
   readonly random?: () => number;
 }
 
@@ -86,6 +86,7 @@ export function createExecute(deps: ExecuteDeps): Execute {
     ofType?.claimed(task);
     const runner = runnerOf(task, definition);
     held.needsThread = runner !== deps.inline;
+    if (!held.needsThread) deps.threadRoom?.spared(task.queue);
     const begin = (job: Job): Soon<RunEnd> => (held.reason ? NOT_BEGUN : runner.run(job, held));
     const running =
       task.claim === 1 && !options.hasNeeds

@@ -1,5 +1,5 @@
 // Which queues wait for a thread, in a worker with fewer threads than places. What a task needs is known only once it is claimed: so a queue
-// whose task has found no thread brings only as many as there are threads free, for a moment. Its tasks are not claimed and given
+// whose task has found no thread brings only as many as there are threads free, for a while. Its tasks are not claimed and given
 // back again and again, and those of other queues that need no thread run in the free places.
 
 import type { Slots } from './slots.ts';
@@ -9,17 +9,24 @@ export interface ThreadRoom {
   of(queue: string): number;
   /** A task of this queue has found no thread in time. */
   refused(queue: string): void;
+  /** A task of this queue needs none. */
+  spared(queue: string): void;
   /** Tasks have ended, and others were taken. */
   ended(): void;
 }
 
-/** Milliseconds. Then as many are taken again as there are places: among them may be tasks that need no thread. */
-const SHORT_FOR_MS = 1_000;
+/**
+ * Milliseconds. Then as many are taken again as there are places: among them may be tasks that need no thread. If there was none the last
+ * time, twice as long.
+ */
+const FIRST_MS = 1_000;
+const LONGEST_MS = 30_000;
 
 /** With a thread for each place a worker that has no thread has no place either. */
 export const ROOM_FOR_ALL: ThreadRoom = {
   of: () => Number.POSITIVE_INFINITY,
   refused: () => undefined,
+  spared: () => undefined,
   ended: () => undefined,
 };
 
@@ -33,7 +40,10 @@ export function createThreadRoom(
   onChange: () => void,
 ): ThreadRoom {
   if (threads === 0 || threads >= concurrency) return ROOM_FOR_ALL;
-  const short = new Set<string>();
+  /** Those whose tasks have found no thread, until this timer fires. */
+  const short = new Map<string, NodeJS.Timeout>();
+  /** How long they are so the next time, in milliseconds. */
+  const nextMs = new Map<string, number>();
   let wasFull = false;
 
   function free(): number {
@@ -42,19 +52,28 @@ export function createThreadRoom(
     return count;
   }
 
+  function over(queue: string): void {
+    clearTimeout(short.get(queue));
+    short.delete(queue);
+    onChange();
+  }
+
   return {
     of: (queue) => (short.has(queue) ? free() : Number.POSITIVE_INFINITY),
 
     refused(queue) {
       if (short.has(queue)) return;
-      short.add(queue);
+      const ms = nextMs.get(queue) ?? FIRST_MS;
+      nextMs.set(queue, Math.min(LONGEST_MS, 2 * ms));
+      short.set(queue, setTimeout(() => over(queue), ms).unref());
       // A pop that waits there would bring the same task again.
       onChange();
-      const over = (): void => {
-        short.delete(queue);
-        onChange();
-      };
-      setTimeout(over, SHORT_FOR_MS).unref();
+    },
+
+    spared(queue) {
+      nextMs.delete(queue);
+      // Those that waited for a thread have one.
+      if (short.has(queue) && free() > 0) over(queue);
     },
 
     ended() {
