@@ -292,32 +292,6 @@ export function runScript(
     );
   }
   const watch = watched.get(client);
-  // CL-INSTR
-  const calls = (globalThis as any).CALLS as Map<string, number[]> | undefined;
-  if (calls) {
-    const note = (size: number, key: string = name): void => {
-      const of = calls.get(key) ?? [];
-      calls.set(key, of);
-      of.push(size);
-    };
-    if (name === 'finish-any')
-      for (const w of ['unbegun', 'released', 'failed', 'succeeded', 'snoozed', 'dead']) {
-        const n = args.filter((a) => a === w).length;
-        if (n) note(n, `finish-any ${w}`);
-      }
-    if (name === 'finish') note(Number(args[8]));
-    else if (name === 'enqueue' || name === 'hand') note(((args.length - 1) / 3) | 0);
-    const reply = callScript(client, script, prefixOf(place), args, onWritten);
-    if (name === 'claim')
-      void reply.then((r: any) => {
-        note(r[1].length / 3);
-        if (r[1].length === 3) note(Number(args[5]), `claim-of-one want (popped ${(args.length - 8) >> 1})`);
-        if (r[1].length === 0) note(Number(args[5]), `claim-of-none want (popped ${(args.length - 8) >> 1})`);
-      });
-    else if (name === 'finish') void reply.then((r: any) => note(r[2].length / 3, 'finish-brings'));
-    else if (name !== 'enqueue' && name !== 'hand') note(0);
-    return reply;
-  }
   if (!watch) return callScript(client, script, prefixOf(place), args, onWritten);
   const begunAt = performance.now();
   return callScript(client, script, prefixOf(place), args, onWritten).finally(() =>
