@@ -62,10 +62,12 @@ export interface OperationAnswer {
   readonly content?: Readonly<Record<string, Schema | JsonSchema>>;
 }
 
-type Handler = (c: Context<AppEnv>) => Response | Promise<Response>;
+export type Handler = (c: Context<AppEnv>) => Response | Promise<Response>;
+
+export const ROUTE_METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const;
 
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: (typeof ROUTE_METHODS)[number];
   /** In the form of Hono: `/v1/tasks/:id`. */
   readonly path: string;
   /** `undefined` for the files of a page, which are public and not in the document. */
@@ -83,15 +85,21 @@ export function route(
   return { method, path, operation, handle };
 }
 
-export function addRoute(app: Hono<AppEnv>, { method, path, operation, handle }: Route): void {
+/** @param around goes around the check of the scope and the handler */
+export function addRoute(
+  app: Hono<AppEnv>,
+  { method, path, operation, handle }: Route,
+  around: (handle: Handler) => Handler = (inner) => inner,
+): void {
   const scope = operation?.scope ?? 'public';
-  app.on(method, path, (c) => {
+  const checked: Handler = (c) => {
     c.set('route', path);
     if (scope !== 'public' && scope !== 'any' && !allows(c.get('caller'), scope)) {
       throw new PopfleetError('forbidden', `This needs a key with the scope "${scope}".`);
     }
     return handle(c);
-  });
+  };
+  app.on(method, path, around(checked));
 }
 
 /** @returns whether a call needs no key; a path without a route is not public */
