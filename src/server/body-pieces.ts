@@ -1,4 +1,4 @@
-// Reads the body of a request in the pieces in which it comes in.
+// Reads the body of a request in the pieces in which it comes in, or a small one at once.
 
 import type { IncomingMessage } from 'node:http';
 import { PopfleetError } from '../protocol/errors.ts';
@@ -58,9 +58,31 @@ export async function* bodyPieces(incoming: IncomingMessage): AsyncGenerator<Uin
       }
     }
     if (!incoming.readableEnded) {
-      throw new PopfleetError('malformed-body', 'The request was broken off.', { cause: incoming.errored });
+      throw brokenOff(incoming);
     }
   } finally {
     incoming.off('data', onData).off('end', onOver).off('error', onOver).off('close', onOver);
   }
+}
+
+/**
+ * The whole of a body that is small. @throws PopfleetError `malformed-body` when the client breaks off
+ */
+export function readAtOnce(incoming: IncomingMessage): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    const onOver = (): void => {
+      if (!incoming.readableEnded) return reject(brokenOff(incoming));
+      const [first] = parts;
+      const bytes = first && parts.length === 1 ? first : Buffer.concat(parts);
+      resolve(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+    };
+    if (incoming.destroyed) return onOver();
+    incoming.on('data', (part: Buffer) => parts.push(part));
+    incoming.once('end', onOver).once('error', onOver).once('close', onOver);
+  });
+}
+
+function brokenOff(incoming: IncomingMessage): PopfleetError {
+  return new PopfleetError('malformed-body', 'The request was broken off.', { cause: incoming.errored });
 }
