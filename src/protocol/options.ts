@@ -5,7 +5,7 @@ import { compact } from './compact.ts';
 import { InstantSchema, LONGEST_DELAY_MS } from './instant.ts';
 import { LANES } from './lane.ts';
 import { IDEMPOTENCY_KEY, QUEUE_NAME } from './names.ts';
-import { noList } from './validate.ts';
+import { noList, validate } from './validate.ts';
 import { WebhookEntries } from './webhook.ts';
 
 const DAY_MS = 86_400_000;
@@ -185,6 +185,21 @@ export const CallSchema = v.pipe(
 );
 export type Call = v.InferOutput<typeof CallSchema>;
 export type CallInput = v.InferInput<typeof CallSchema>;
+
+/**
+ * Validates a call. Most have no options: those need no schema.
+ * @param at JSON Pointer of the call within the request
+ * @throws PopfleetError `invalid-input` that names every field
+ */
+export function demandCall(value: unknown, at?: string): Call {
+  return isBareCall(value) ? value : validate(CallSchema, value, at);
+}
+
+function isBareCall(value: unknown): value is Call {
+  if (typeof value !== 'object' || value === null) return false;
+  for (const field in value) if (field !== 'type' && field !== 'input') return false;
+  return 'input' in value && 'type' in value && typeof value.type === 'string';
+}
 
 /** `defaults` of a definition. */
 export const DefaultsSchema = v.strictObject(entriesWith('ofType', true));

@@ -4,8 +4,8 @@ import type { Accept } from '../../accept/accept.ts';
 import { keyReused } from '../../accept/idempotency.ts';
 import { type Prepared, positionOf, type Sender } from '../../accept/new-task.ts';
 import { type ErrorCode, type FieldFault, PopfleetError } from '../../protocol/errors.ts';
-import { CallSchema } from '../../protocol/options.ts';
-import { invalidInput, validate } from '../../protocol/validate.ts';
+import { demandCall } from '../../protocol/options.ts';
+import { invalidInput } from '../../protocol/validate.ts';
 
 /** A task that can be sent. */
 export interface GoodItem extends Prepared {
@@ -49,7 +49,7 @@ export function createItemCheck(
   return (value, index) => {
     const position = positionOf(index);
     try {
-      const call = validate(CallSchema, value, position.call);
+      const call = demandCall(value, position.call);
       const prepared = accept.prepare(call, sender, position);
       if (prepared.task.content.length > itemBytes) {
         throw invalidInput([

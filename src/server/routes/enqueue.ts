@@ -6,9 +6,8 @@ import { keyReused, ofTask } from '../../accept/idempotency.ts';
 import { ALONE, type Position, unknownType } from '../../accept/new-task.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { QUEUE_NAME } from '../../protocol/names.ts';
-import { type Call, CallSchema } from '../../protocol/options.ts';
+import { type Call, demandCall } from '../../protocol/options.ts';
 import { isTerminal } from '../../protocol/task-state.ts';
-import { validate } from '../../protocol/validate.ts';
 import { readTaskView, type TaskView } from '../../views/task-view.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
@@ -83,7 +82,7 @@ export function enqueueRoutes(deps: EnqueueDeps): readonly Route[] {
       },
       async (c) => {
         const preferences = sendPreferencesOf(c);
-        const call = validate(CallSchema, await readBody(c, deps.bodyLimitBytes));
+        const call = demandCall(await readBody(c, deps.bodyLimitBytes));
         return send(c, deps, call, preferences);
       },
     ),
@@ -104,7 +103,7 @@ export function enqueueRoutes(deps: EnqueueDeps): readonly Route[] {
       },
       async (c) => {
         readQuery(c, {});
-        const call = validate(CallSchema, await readBody(c, deps.bodyLimitBytes));
+        const call = demandCall(await readBody(c, deps.bodyLimitBytes));
         return send(c, deps, call, { ...NO_PREFERENCES, dryRun: true });
       },
     ),
