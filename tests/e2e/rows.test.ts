@@ -208,7 +208,7 @@ test('row 8: no source of the worker, or of what keeps queues whole, polls or sl
       /await delay\(Math\.max\(turn\.waitMs, LEAST_PAUSE_MS, PAUSE_FACTOR \* tookMs\), stopping\.signal\)/,
     ],
     // How long a queue is not asked for more while all threads are taken.
-    'worker/thread-room.ts': [/setTimeout\(over, SHORT_FOR_MS\)/],
+    'worker/thread-room.ts': [/setTimeout\(\(\) => over\(queue\), ms\)/],
     'worker/runners/semaphore.ts': [/timer (?:\?\?)?= setTimeout\(check, /],
     'worker/runners/reporter.ts': [/timer \?\?= setTimeout\(sendProgress, SEND_EVERY_MS - sinceMs\)/],
     'worker/runners/output.ts': [/this\.#timer \?\?= setTimeout\(\(\) => this\.flush\(\), UNENDED_MS\)/],
