@@ -54,7 +54,8 @@ test('the reserve of Redis: new tasks are refused, those that run finish and are
   const server = await stage.here('server', env);
   await stage.here('worker', env);
   const url = server.url();
-  const running = await facts.send(url, 2, 3_000);
+  // They outlast the filling of Redis, which takes some two seconds.
+  const running = await facts.send(url, 2, 9_000);
   await facts.untilBegun(running);
   const waiting = await facts.send(url, 4, 20);
 
