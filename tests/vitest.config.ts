@@ -32,8 +32,8 @@ async function idleShare(): Promise<number> {
   return (idleMs() - before) / (performance.now() - began) / cpus().length;
 }
 
-// Most files wait for timers and processes of their own: where nothing else runs, one more than there are cores (of which a small machine
-// has two) takes what the others leave; on a busy machine that would starve them all.
+// Most files wait for timers and processes of their own: where nothing else runs, two more than there are cores (of which a small machine
+// has two) take what the others leave; on a busy machine that would starve them all.
 const isBusy = (await idleShare()) < 0.5;
 
 export default defineConfig({
@@ -41,7 +41,7 @@ export default defineConfig({
     root,
     // The second one leaves its folder in that of the first one, and is the first to end.
     globalSetup: ['tests/support/nothing-left.ts', 'tests/support/redis-server.ts'],
-    maxWorkers: isBusy ? 2 : 3,
+    maxWorkers: isBusy ? 2 : 4,
     sequence: { sequencer: LongFirst },
     projects: [
       {
