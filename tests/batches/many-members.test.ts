@@ -13,6 +13,7 @@ import { createOutbox } from '../../src/store/outbox.ts';
 import { createProducer } from '../../src/store/producer.ts';
 import { relayEntries } from '../../src/upkeep/relay.ts';
 import { createLinks } from '../../src/workflows/links.ts';
+import { steadyNow } from '../../src/steady-now.ts';
 import { expectBalanced } from '../support/moves.ts';
 import { toOutcome } from '../support/outcome.ts';
 import { openStore, silentLog } from '../support/store.ts';
@@ -71,8 +72,8 @@ test('what follows a large batch does once', { timeout: 20 * 60_000 }, async () 
         const entries = await outbox.take(homeOf(queue), 250);
         const deps = { producer, links: createLinks(client), outbox, log: silentLog };
         const dies = { ...outbox, note: async () => undefined };
-        await relayEntries(entries, performance.now(), { ...deps, outbox: dies });
-        await relayEntries(entries, performance.now(), deps);
+        await relayEntries(entries, steadyNow(), { ...deps, outbox: dies });
+        await relayEntries(entries, steadyNow(), deps);
         if (entries.length < 250) break;
       }
       if (tasks.length === 0) break;

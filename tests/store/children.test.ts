@@ -16,6 +16,7 @@ import { childSource } from '../../src/protocol/source.ts';
 import { readWait } from '../../src/store/waits.ts';
 import { relayEntries } from '../../src/upkeep/relay.ts';
 import { createLinks } from '../../src/workflows/links.ts';
+import { steadyNow } from '../../src/steady-now.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { expectBalanced } from '../support/moves.ts';
 import { GROUP, toOutcome } from '../support/outcome.ts';
@@ -206,7 +207,7 @@ class World {
         : createLinks(client);
       const outbox = dies ? { ...this.outbox, note: die } : this.outbox;
       const deps = { producer: this.queue.producer, links, outbox, log: silentLog };
-      await relayEntries(entries, performance.now(), deps).catch((error: Error) => {
+      await relayEntries(entries, steadyNow(), deps).catch((error: Error) => {
         if (error.message !== 'died') throw error;
       });
     }

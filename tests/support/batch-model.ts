@@ -18,6 +18,7 @@ import { createProducer, type Producer } from '../../src/store/producer.ts';
 import { createModelSweeper } from './model-sweeper.ts';
 import { relayEntries } from '../../src/upkeep/relay.ts';
 import { createLinks } from '../../src/workflows/links.ts';
+import { steadyNow } from '../../src/steady-now.ts';
 import type { ModelClock } from './model-clock.ts';
 import { expectBalanced } from './moves.ts';
 import { GROUP, toOutcome } from './outcome.ts';
@@ -193,7 +194,7 @@ export class BatchModel {
       const entries = this.taken.filter(({ place }) => place.queue === queue);
       const outbox = dies ? { ...this.outbox, note: die } : this.outbox;
       const deps = { producer: this.producer, links: createLinks(this.client), outbox, log: silentLog };
-      await relayEntries(entries, performance.now(), deps).catch((error: unknown) => {
+      await relayEntries(entries, steadyNow(), deps).catch((error: unknown) => {
         if (!(error instanceof Died)) throw error;
       });
     }

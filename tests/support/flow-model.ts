@@ -19,6 +19,7 @@ import { confirmSteps, createWorkflows, type Workflows } from '../../src/store/w
 import { relayEntries } from '../../src/upkeep/relay.ts';
 import { createAcceptWorkflow } from '../../src/workflows/accept-workflow.ts';
 import { createLinks } from '../../src/workflows/links.ts';
+import { steadyNow } from '../../src/steady-now.ts';
 import type { ModelClock } from './model-clock.ts';
 import type { Faults, FlowStep } from './flow-steps.ts';
 import { FlowWatch } from './flow-watch.ts';
@@ -250,7 +251,7 @@ export class FlowModel {
     const die = async (): Promise<never> => {
       throw new Died();
     };
-    const relay = relayEntries(entries, performance.now(), {
+    const relay = relayEntries(entries, steadyNow(), {
       producer: this.producer,
       links: createLinks(this.client),
       outbox: dies === 'no' ? this.outbox : { ...this.outbox, note: die },

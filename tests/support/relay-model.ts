@@ -12,6 +12,7 @@ import type { Producer } from '../../src/store/producer.ts';
 import type { Swept } from '../../src/store/sweeper.ts';
 import { createLinks } from '../../src/workflows/links.ts';
 import { relayEntries } from '../../src/upkeep/relay.ts';
+import { steadyNow } from '../../src/steady-now.ts';
 import type { ModelClock } from './model-clock.ts';
 import type { RelayStep } from './model-steps.ts';
 import { queueKey } from './queue-key.ts';
@@ -133,7 +134,7 @@ export class RelayModel {
     for (;;) {
       const entries = await this.outbox.take(this.place, 3);
       if (entries.length === 0) return;
-      if (!(await this.relayEntries(entries, performance.now(), 'no'))) return;
+      if (!(await this.relayEntries(entries, steadyNow(), 'no'))) return;
     }
   }
 
@@ -167,7 +168,7 @@ export class RelayModel {
     const taken = this.taken[relay];
     if (!taken) return;
     // Its own clock has gone on as that of Redis has.
-    const readAt = performance.now() - (this.clock.now() - taken.at);
+    const readAt = steadyNow() - (this.clock.now() - taken.at);
     await this.relayEntries(taken.entries, readAt, dies);
     // One that lives may do it again.
     if (dies !== 'no') this.taken[relay] = undefined;

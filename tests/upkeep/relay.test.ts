@@ -10,6 +10,7 @@ import { homeOf } from '../../src/store/keys.ts';
 import type { Follower, OutboxEntry, RelayNote } from '../../src/store/outbox.ts';
 import type { NewTask } from '../../src/store/new-task.ts';
 import { createRelay, relayEntries } from '../../src/upkeep/relay.ts';
+import { steadyNow } from '../../src/steady-now.ts';
 import { silentLog } from '../support/store.ts';
 
 const PLACE = homeOf('mail');
@@ -51,7 +52,7 @@ function stage(refuses?: string) {
     calls,
     notes,
     deps,
-    relay: (...entries: OutboxEntry[]) => relayEntries(entries, performance.now(), deps),
+    relay: (...entries: OutboxEntry[]) => relayEntries(entries, steadyNow(), deps),
   };
 }
 
@@ -129,7 +130,7 @@ test('a queue that takes nothing holds up what goes there alone, and is told to 
 
 test('what was read too long ago is not sent, and what cannot be read is left out', async () => {
   const { calls, notes, deps, relay } = stage();
-  await expect(relayEntries([entryOf([follower('next')])], performance.now() - 11_000, deps)).rejects.toThrow(
+  await expect(relayEntries([entryOf([follower('next')])], steadyNow() - 11_000, deps)).rejects.toThrow(
     'too long',
   );
   expect(calls).toEqual([]);
