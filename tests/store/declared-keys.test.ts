@@ -49,6 +49,7 @@ const UNREACHED: readonly (readonly [scripts: string, call: string, why: string]
   ['cancel remove operate', 'Q.DEAD, Q.NOW', 'it ends tasks as cancelled'],
   ['moved', "'HSET', column, written", 'it drops rows, and writes none'],
   ['moved', 'Q.KEPT, Q.NOW', 'its tasks are pinned by nothing else'],
+  ['moved', "'HINCRBY', Q.PINS", 'likewise'],
   ['remove', 'Q.DONE', 'what it cancels goes at once'],
   ['cancel', 'Q.SOURCE', 'likewise'],
   ['moved', 'Q.SOURCE', 'a task that may wait for something goes to no other queue'],

@@ -160,7 +160,7 @@ const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts
       { do: 'relay', relay: 0, what: 'go-on', dies: 'before-note' },
       { do: 'drop-followers' },
     ],
-    buildFlawed('extras.mark and Q.is_marked(id, extras.mark)', 'false'),
+    buildFlawed(' or Q.marked[id]', ''),
     {},
   ],
   [

@@ -38,12 +38,16 @@ if plain > 0 then
     for at = 1, plain do except(at, Q.gather(ids[at], rows[2 * at], Q.DEFAULT_LANE, {})) end
   end
 end
-local others, other_ids = {}, {}
+local others, other_ids, without_key = {}, {}, {}
 while args.are_left() do
   local one = { id = args.text(), content = args.text(), lane = args.text(), extras = cjson.decode(args.text()) }
   others[#others + 1], other_ids[#other_ids + 1] = one, one.id
+  if not one.extras.key then without_key[#without_key + 1] = one end
 end
-if #others > 0 then Q.load(Q.CONTENTS, Q.contents, other_ids) end
+if #others > 0 then
+  Q.load(Q.CONTENTS, Q.contents, other_ids)
+  Q.mark(without_key)
+end
 for at, one in ipairs(others) do except(plain + at, Q.gather(one.id, one.content, one.lane, one.extras)) end
 Q.accept_gathered()
 local accepted_in_all = Q.commit()

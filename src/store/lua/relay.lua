@@ -38,7 +38,7 @@ if #entries == 0 then return {} end
 local ids = {}
 for at, entry in ipairs(entries) do ids[at] = string.sub(entry, 1, 36) end
 local words, followers = redis.call('HMGET', Q.OUTBOX, unpack(entries)), redis.call('HMGET', Q.FOLLOWERS, unpack(ids))
-local reply, tried, again, bytes = {}, {}, {}, 0
+local reply, tried, again, again_at, bytes = {}, {}, {}, {}, 0
 for at, entry in ipairs(entries) do
   local before, state, tries = string.match(words[at] or '', '^((%l+) %d+ %d+ %d+) (%d+)$')
   if not before then
@@ -49,7 +49,8 @@ for at, entry in ipairs(entries) do
     bytes = bytes + (result and #result or 0)
     if #reply > 0 and bytes > budget then break end
     tried[#tried + 1], tried[#tried + 2] = entry, before .. ' ' .. tries + 1
-    again[#again + 1], again[#again + 2] = string.format('%.0f', Q.NOW + math.min(LONGEST_MS, AGAIN_MS * 2 ^ tries)), entry
+    again_at[tries] = again_at[tries] or string.format('%.0f', Q.NOW + math.min(LONGEST_MS, AGAIN_MS * 2 ^ tries))
+    again[#again + 1], again[#again + 2] = again_at[tries], entry
     local last = #reply
     reply[last + 1], reply[last + 2], reply[last + 3], reply[last + 4] = entry, words[at], followers[at] or '', result
     reply[last + 5] = state ~= 'succeeded' and redis.call('HGET', Q.LAST_ERRORS, ids[at])

@@ -10,9 +10,12 @@ function Q.drop_entries(names)
   redis.call('HDEL', Q.OUTBOX, unpack(dropped))
   redis.call('ZREM', Q.OUTBOX_DUE, unpack(dropped))
   redis.call('ZREM', Q.OUTBOX_AGES, unpack(dropped))
-  for _, entry in ipairs(dropped) do
-    local id = string.sub(entry, 1, 36)
-    if redis.call('HINCRBY', Q.PINS, id, -1) <= 0 then unpinned[#unpinned + 1] = id end
+  local ids = {}
+  for at, entry in ipairs(dropped) do ids[at] = string.sub(entry, 1, 36) end
+  local pins = redis.call('HMGET', Q.PINS, unpack(ids))
+  for at, id in ipairs(ids) do
+    -- Nearly every task has one entry. Of one that has more, several may be dropped here.
+    if pins[at] == '1' or redis.call('HINCRBY', Q.PINS, id, -1) <= 0 then unpinned[#unpinned + 1] = id end
   end
   if #unpinned > 0 then redis.call('HDEL', Q.PINS, unpack(unpinned)) end
   return dropped

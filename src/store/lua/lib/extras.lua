@@ -22,9 +22,23 @@ function Q.take_key(id, key)
   return string.sub(owner, 37) == key.digest and 'replayed' or 'conflict', owner_id
 end
 
--- A relay accepts this task: whether one has before. `mark` says which entry of which outbox it follows.
-function Q.is_marked(id, mark)
-  return redis.call('ZADD', Q.MARKS, Q.NOW_TEXT, id .. ' ' .. mark) == 0
+-- Ids of those tasks that a relay has accepted before.
+Q.marked = {}
+
+-- A relay accepts the tasks among these (id, extras) that have a `mark`: it says which entry of which outbox they follow. Each relay renews
+-- the mark, also one that finds the row.
+function Q.mark(tasks)
+  local ids, members, marks = {}, {}, {}
+  for _, one in ipairs(tasks) do
+    if one.extras.mark then
+      local last, member = #ids + 1, one.id .. ' ' .. one.extras.mark
+      ids[last], members[last], marks[2 * last - 1], marks[2 * last] = one.id, member, Q.NOW_TEXT, member
+    end
+  end
+  if #ids == 0 then return end
+  local before = redis.call('ZMSCORE', Q.MARKS, unpack(members))
+  for at, id in ipairs(ids) do Q.marked[id] = before[at] and true or nil end
+  Q.call_sliced('ZADD', Q.MARKS, marks)
 end
 
 -- The time in a UUIDv7 is its first 48 bits (RFC 9562, section 5.7). It serves as the time of acceptance while it is close to it,
@@ -52,10 +66,10 @@ function Q.gather(id, content, lane, extras)
     local verdict, owner = Q.take_key(id, extras.key)
     -- One that has its key was accepted when it took that, also when its row is gone by now.
     if verdict ~= 'free' then return verdict, owner end
+    -- One whose key belongs to another task was never accepted.
+    if extras.mark then Q.mark({ { id = id, extras = extras } }) end
   end
-  -- Each relay renews the mark, also one that finds the row.
-  local is_marked = extras.mark and Q.is_marked(id, extras.mark)
-  if Q.contents[id] or is_marked then return 'known', id end
+  if Q.contents[id] or Q.marked[id] then return 'known', id end
   Q.contents[id] = content
   Q.keep_extras(id, extras)
   local state = Q.plan_start(id, extras)
