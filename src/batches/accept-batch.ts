@@ -20,6 +20,7 @@ import {
   memberLink,
   memberMark,
 } from '../store/batches.ts';
+import { steadyNow } from '../steady-now.ts';
 import { writeFollower } from '../store/outbox.ts';
 import type { Verdict } from '../store/producer.ts';
 
@@ -66,7 +67,7 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
     order: readonly number[],
   ): Promise<SentMembers> {
     const members = order.map((at, index) => toMember(tasks[at] as Prepared, home, id, from + index));
-    const begunAt = performance.now();
+    const begunAt = steadyNow();
     const found = await accept.sendMany(members.length, (index) => {
       demandInTime(begunAt);
       return members[index] as Prepared;
@@ -142,7 +143,7 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
 
 /** Those that are sent later are looked for already, and refused; the marks that refuse them last for ten minutes. */
 function demandInTime(begunAt: number): void {
-  if (performance.now() - begunAt <= CONFIRM_WITHIN_MS) return;
+  if (steadyNow() - begunAt <= CONFIRM_WITHIN_MS) return;
   throw new PopfleetError('redis-unavailable', 'Sending these tasks took too long.');
 }
 

@@ -82,7 +82,7 @@ export interface Batches {
       readonly state?: BatchView['state'] | undefined;
       readonly name?: string | undefined;
       readonly limit?: number;
-      readonly cursor?: string;
+      readonly cursor?: string | undefined;
     },
     options?: CallOptions,
   ): Promise<{ readonly items: readonly BatchView[]; readonly next?: string }>;

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import type { BatchView, NewBatch } from '../client/batches.ts';
+import { itemsOf } from '../client/pages.ts';
 import { wholeNumber } from './arguments.ts';
 import type { Column } from './printer.ts';
 import { readTaskInput } from './task-input.ts';
@@ -96,17 +97,11 @@ interface Wanted {
   readonly name?: string;
 }
 
-async function* batchesOf(
+function batchesOf(
   { client, signal }: Session,
   { state, name }: Wanted,
 ): AsyncGenerator<BatchView, void, void> {
-  let next: string | undefined;
-  do {
-    const cursor = next === undefined ? {} : { cursor: next };
-    const page = await client.batches.list({ state, name, ...cursor }, { signal });
-    yield* page.items;
-    next = page.next;
-  } while (next !== undefined);
+  return itemsOf((cursor) => client.batches.list({ state, name, cursor }, { signal }));
 }
 
 function addAdd(batch: Command, terminal: Terminal): void {

@@ -27,8 +27,13 @@ export async function readBody(c: Context<AppEnv>, limitBytes: number): Promise<
   return parse(await readBytes(c, limitBytes));
 }
 
+/** The body of an operation that needs none: an empty object stands for it. @throws as `readBody` */
+export async function readOptionalBody(c: Context<AppEnv>, limitBytes: number): Promise<unknown> {
+  return hasBody(c) ? readBody(c, limitBytes) : {};
+}
+
 /** Whether the request has a body (RFC 9112, section 6.3). */
-export function hasBody(c: Context<AppEnv>): boolean {
+function hasBody(c: Context<AppEnv>): boolean {
   return c.req.header('transfer-encoding') !== undefined || Number(c.req.header('content-length') ?? 0) > 0;
 }
 

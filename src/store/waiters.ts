@@ -16,7 +16,7 @@ export interface Waiters {
    * @returns the record as it is then; `undefined` when there is no such task
    * @throws PopfleetError `redis-unavailable`; that of `Places` when there is no place
    */
-  wait(task: TaskPlace, ms: number, gone?: AbortSignal, key?: string): Promise<TaskRecord | undefined>;
+  wait(task: TaskPlace, ...rest: WaitRest): Promise<TaskRecord | undefined>;
   /**
    * The same for a task whose queue is not known.
    * @param look reads it as an awaited one (`Inspector.task`)
@@ -25,9 +25,7 @@ export interface Waiters {
   waitFor(
     id: string,
     look: () => Promise<TaskRecord | undefined>,
-    ms: number,
-    gone?: AbortSignal,
-    key?: string,
+    ...rest: WaitRest
   ): Promise<TaskRecord | undefined>;
   /**
    * The same for a workflow.
@@ -37,9 +35,7 @@ export interface Waiters {
   waitForWorkflow(
     workflow: TaskPlace,
     look: () => Promise<WorkflowRecord | undefined>,
-    ms: number,
-    gone?: AbortSignal,
-    key?: string,
+    ...rest: WaitRest
   ): Promise<WorkflowRecord | undefined>;
   /** How many wait now. */
   count(): number;

@@ -13,7 +13,7 @@ import { named } from '../../views/component.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { noteForAudit } from '../audited.ts';
-import { hasBody, readBody } from '../body.ts';
+import { readOptionalBody } from '../body.ts';
 import { visibleQueues } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import {
@@ -199,7 +199,7 @@ export function errorRoutes({
     }),
     route('GET', '/v1/errors/:fingerprint', GET_ONE, async (c) => answer(c, 200, sumUp(await find(c)))),
     route('PUT', '/v1/errors/:fingerprint/ignored', IGNORE, async (c) => {
-      const body = hasBody(c) ? await readBody(c, bodyLimitBytes) : {};
+      const body = await readOptionalBody(c, bodyLimitBytes);
       const { queue, until, moreDeaths } = validate(noList(IgnoreSchema), body);
       return change(c, queue, { until, moreDeaths });
     }),

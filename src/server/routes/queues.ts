@@ -12,7 +12,7 @@ import type { AppEnv } from '../app-env.ts';
 import type { Deps } from '../deps.ts';
 import { knows, visibleQueues } from '../caller.ts';
 import { named } from '../../views/component.ts';
-import { hasBody, readBody } from '../body.ts';
+import { readOptionalBody } from '../body.ts';
 import { noteForAudit } from '../audited.ts';
 import { noList, validate } from '../../protocol/validate.ts';
 import { ReasonSchema } from '../../views/operation-view.ts';
@@ -203,7 +203,7 @@ export function queueRoutes({
     }),
     route('POST', '/v1/queues/:queue/pause', PAUSE, async (c) => {
       const name = await find(c);
-      const { reason } = validate(noList(PauseSchema), hasBody(c) ? await readBody(c, bodyLimitBytes) : {});
+      const { reason } = validate(noList(PauseSchema), await readOptionalBody(c, bodyLimitBytes));
       await operator.pause(name, reason);
       if (reason !== undefined) noteForAudit(c, { reason });
       return answer(c, 200, await view(name));

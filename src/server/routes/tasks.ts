@@ -14,7 +14,7 @@ import { readStep, type TaskRecord } from '../../store/record.ts';
 import { FIELD, termsOf } from '../../store/terms.ts';
 import { editInput } from '../../accept/edit-input.ts';
 import { noList, validate } from '../../protocol/validate.ts';
-import { hasBody, readBody } from '../body.ts';
+import { readOptionalBody } from '../body.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { noteForAudit } from '../audited.ts';
@@ -164,7 +164,7 @@ export function taskRoutes(
     route('POST', '/v1/tasks/:id/retry', RETRY, async (c) => {
       const record = await find(c);
       const { queue, id } = record;
-      const given = hasBody(c) ? validate(noList(RetrySchema), await readBody(c, deps.bodyLimitBytes)) : {};
+      const given = validate(noList(RetrySchema), await readOptionalBody(c, deps.bodyLimitBytes));
       const edited =
         given.input === undefined ? undefined : editInput(deps.registry, record, given.input, Date.now());
       // What was kept for another input is of no use to this one.

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { noList, validate } from '../../protocol/validate.ts';
 import { named } from '../../views/component.ts';
 import { answer } from '../answer.ts';
-import { hasBody, readBody } from '../body.ts';
+import { readOptionalBody } from '../body.ts';
 import type { Deps } from '../deps.ts';
 import { findTask } from '../find-task.ts';
 import { type Operation, type Route, route } from '../operation.ts';
@@ -35,7 +35,7 @@ export function waitpointRoutes(
 ): readonly Route[] {
   return [
     route('POST', '/v1/waitpoints/:token', COMPLETE, async (c) => {
-      const body = hasBody(c) ? await readBody(c, deps.bodyLimitBytes) : {};
+      const body = await readOptionalBody(c, deps.bodyLimitBytes);
       const { payload } = validate(noList(RequestSchema), body);
       const token = c.req.param('token') ?? '';
       const { task, isRepeat } = await deps.waitpoints.complete(token, payload, (id) =>

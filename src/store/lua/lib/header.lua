@@ -39,8 +39,9 @@ function Q.says_followed(text) return string.sub(text, -2) == ' f' end
 
 -- What `write_header` makes of a task that has ended now, from the header that it had before: taking that apart would be slow.
 function Q.end_header(text, state, bytes)
-  local words, mark = string.match(text, '( .*)( f)$')
-  return state .. (words or string.match(text, ' .*')) .. ' ' .. Q.NOW_TEXT .. ' ' .. bytes .. (mark or '')
+  local is_followed = Q.says_followed(text)
+  local words = string.match(is_followed and string.sub(text, 1, -3) or text, ' .*')
+  return state .. words .. ' ' .. Q.NOW_TEXT .. ' ' .. bytes .. (is_followed and ' f' or '')
 end
 
 -- Whether a task may go from one state to another. Any other state, which a later release may know, leads nowhere.

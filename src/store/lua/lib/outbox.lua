@@ -37,7 +37,7 @@ end
 
 -- These tasks have ended. In most queues nothing follows any (lib/followed.lua).
 function Q.append_ends(ids, state)
-  if not Q.control[6] or #ids == 0 then return end
+  if not Q.control[6] then return end
   local ends = {}
   for from = 1, #ids, 1000 do
     local to = math.min(from + 999, #ids)
