@@ -8,6 +8,7 @@ import { plural, toCount, toDuration } from './format.ts';
 import { refresh } from './live.ts';
 import { Chip, RequestId } from './parts.tsx';
 import { go, linkTo } from './place.ts';
+import { ReasonField, withReason } from './reason-field.tsx';
 import { announce } from './shared.ts';
 
 /** Beyond so many tasks the name of the queue has to be typed. */
@@ -95,7 +96,7 @@ function useDryRun(call: OperationCall, isReady: boolean): Asked {
     problem: seen?.step === 'failed' ? seen.problem : undefined,
     isBusy: seen?.step === 'asking',
     ask: () => void ask(),
-    begin: (reason) => send({ confirm: match?.confirm, ...(reason === '' ? {} : { reason }) }),
+    begin: (reason) => send({ confirm: match?.confirm, ...withReason(reason) }),
   };
 }
 
@@ -132,12 +133,7 @@ function Asking({
       </div>
       {problem ? <Fault problem={problem} /> : undefined}
       {count > 0 ? (
-        <label class="field">
-          <span>
-            Reason <span class="muted">optional, for the audit</span>
-          </span>
-          <input value={reason} maxLength={200} onInput={(event) => setReason(event.currentTarget.value)} />
-        </label>
+        <ReasonField use="for the audit" value={reason} onChange={setReason} />
       ) : undefined}
       {mustType ? (
         <label class="field">

@@ -6,6 +6,7 @@ import { type Problem, problemOf, serverNow } from './api.ts';
 import { Copy } from './copy.tsx';
 import { toDuration, toLocal, toRelative } from './format.ts';
 import { refresh } from './live.ts';
+import { ReasonField } from './reason-field.tsx';
 import type { Resource } from './resource.ts';
 import { announce, announceProblem } from './shared.ts';
 
@@ -209,9 +210,12 @@ export interface ActionProps {
   readonly about?: string;
   /** What it did, for people: `Cancelled`. */
   readonly done: string;
-  readonly run: () => Promise<unknown>;
+  /** `reason` is '' unless it was asked for. */
+  readonly run: (reason: string) => Promise<unknown>;
   /** What happens, in a sentence; then it is asked first. */
   readonly confirm?: string;
+  /** Who reads a reason (`for the audit`): then `confirm` asks for one as well. */
+  readonly reasonUse?: string;
   readonly tone?: 'danger' | 'primary';
   readonly id?: string;
   /** Called when it was done. */
@@ -219,15 +223,17 @@ export interface ActionProps {
 }
 
 /** A button that changes something. A failure is shown with its reason, and nothing on the page is lost. */
-export function Action({ label, about, done, run, confirm, tone, id, after }: ActionProps) {
+export function Action({ label, about, done, run, confirm, reasonUse, tone, id, after }: ActionProps) {
   const [isBusy, setBusy] = useState(false);
+  const [reason, setReason] = useState('');
   const dialog = useRef<HTMLDialogElement>(null);
   const act = async (): Promise<void> => {
     dialog.current?.close();
     setBusy(true);
     try {
-      await run();
+      await run(reason);
       announce(done);
+      setReason('');
       after?.();
     } catch (error) {
       announceProblem(`${label}: not done`, problemOf(error));
@@ -257,6 +263,9 @@ export function Action({ label, about, done, run, confirm, tone, id, after }: Ac
         <dialog ref={dialog} aria-label={label}>
           <h2>{label}?</h2>
           <p>{confirm}</p>
+          {reasonUse === undefined ? undefined : (
+            <ReasonField use={reasonUse} value={reason} onChange={setReason} />
+          )}
           <div class="actions">
             <button type="button" onClick={() => dialog.current?.close()}>
               Back

@@ -9,6 +9,7 @@ import { LedgerPanel } from './ledger.tsx';
 import { Action, Card, Chip, Code, Empty, Facts, Table, Time } from './parts.tsx';
 import { linkTo } from './place.ts';
 import { stateOf, toWait } from './queues.tsx';
+import { withReason } from './reason-field.tsx';
 import { type Fleet, may } from './shared.ts';
 import { slotsOf, WithFleet } from './with-fleet.tsx';
 import { WorkerLink } from './worker-link.tsx';
@@ -78,11 +79,14 @@ function Switch({ queue: { queue, paused, counts } }: { readonly queue: Queue })
       id={verb}
       label={paused ? 'Resume' : 'Pause'}
       done={paused ? `${queue} goes on` : `${queue} is paused`}
-      run={() => callApi('POST', `queues/${encodeURIComponent(queue)}/${verb}`)}
+      run={(reason) =>
+        callApi('POST', `queues/${encodeURIComponent(queue)}/${verb}`, paused ? undefined : withReason(reason))
+      }
       {...(paused
         ? { tone: 'primary' as const }
         : {
             confirm: `Nothing of “${queue}” is started any more, ${waits} wait. Running tasks finish, new ones are accepted.`,
+            reasonUse: 'shown wherever the queue is',
           })}
     />
   );

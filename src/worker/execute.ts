@@ -30,6 +30,7 @@ export interface ExecuteDeps {
   /** For tasks that lost a worker before. */
   readonly processes: Runner;
   readonly prefetch: Prefetch;
+  readonly threadRoom: Pick<ThreadRoom, 'refused' | 'spared'>;
   readonly checkpoints: Pick<Checkpoints, 'read' | 'readNeeds'>;
   readonly sources: Pick<Sources, 'read'>;
   /** Of the code that handlers are. */
@@ -38,7 +39,6 @@ export interface ExecuteDeps {
   readonly metrics?: RunMetrics | undefined;
   /** Called with each attempt that has failed. */
   readonly onFailed?: (queue: string, type: string) => void;
-  readonly threadRoom?: Pick<ThreadRoom, 'refused' | 'spared'>;
   readonly random?: () => number;
 }
 
@@ -86,7 +86,7 @@ export function createExecute(deps: ExecuteDeps): Execute {
     ofType?.claimed(task);
     const runner = runnerOf(task, definition);
     held.needsThread = runner !== deps.inline;
-    if (!held.needsThread) deps.threadRoom?.spared(task.queue);
+    if (!held.needsThread) deps.threadRoom.spared(task.queue);
     const begin = (job: Job): Soon<RunEnd> => (held.reason ? NOT_BEGUN : runner.run(job, held));
     const running =
       task.claim === 1 && !options.hasNeeds
@@ -95,7 +95,7 @@ export function createExecute(deps: ExecuteDeps): Execute {
     return whenThere(running, (ended) => {
       if (ended.kind === 'not-begun' && !held.reason) {
         prefetch.refused();
-        if (held.needsThread) deps.threadRoom?.refused(task.queue);
+        if (held.needsThread) deps.threadRoom.refused(task.queue);
       }
       held.needsThread = false;
       const outcome = outcomeOf(run, whyNotBegun(ended, held), random);

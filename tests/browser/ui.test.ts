@@ -170,10 +170,14 @@ describe.skipIf(!hasBrowser)('a fleet', () => {
   });
 
   test('a paused queue is the reason, and the button beside it resumes', async () => {
-    const path = `${server().url()}/v1/queues/mail/pause`;
-    expect((await post(path, { reason: 'the database moves' })).status).toBe(200);
-    const id = await send('add', INPUT, { queue: 'mail' });
+    await until(await send('add', INPUT, { queue: 'mail' }), 'succeeded');
     await open(`${server().url()}/ui/#/queues/mail`);
+    await page().getByRole('button', { name: 'Pause', exact: true }).click();
+    const asked = page().getByRole('dialog', { name: 'Pause' });
+    await asked.getByLabel('Reason').fill('the database moves');
+    await asked.getByRole('button', { name: 'Pause' }).click();
+    await page().locator('h1 .is-paused').waitFor();
+    const id = await send('add', INPUT, { queue: 'mail' });
     await page().getByText('“the database moves”, since').waitFor();
     await open(`${server().url()}/ui/#/tasks/${id}`);
     await page().getByText('The queue "mail" is paused: the database moves').waitFor();

@@ -11,6 +11,7 @@ import { createExecute } from '../../src/worker/execute.ts';
 import { createPrefetch } from '../../src/worker/prefetch.ts';
 import type { HandlerEnd, Job, RunEnd, Runner, StopReason } from '../../src/worker/runners/runner.ts';
 import { createSlots, type HeldTask } from '../../src/worker/slots.ts';
+import { ROOM_FOR_ALL } from '../../src/worker/thread-room.ts';
 
 const ID = '01890000-0000-7000-8000-000000000000';
 const TOKEN = 'running 7 0 0 normal 0 1 worker';
@@ -84,6 +85,7 @@ async function execute(setting: Setting): Promise<Result> {
     inline: runner('inline'),
     processes: runner('process'),
     prefetch: createPrefetch(1),
+    threadRoom: ROOM_FOR_ALL,
     checkpoints: { read: async () => undefined, readNeeds: async () => [] },
     sources: { read: async () => undefined },
     version: '1.0.0',
