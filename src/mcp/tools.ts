@@ -13,6 +13,7 @@ const TAGS: ReadonlySet<string> = new Set([
   'tasks',
   'queues',
   'workflows',
+  'batches',
   'operations',
   'schedules',
   'service',

@@ -120,13 +120,24 @@ describe('what is offered', () => {
         'startOperation',
       ]),
     );
-    expect(names.filter((name) => /webhook|stream|signIn|signOut/i.test(name))).toEqual([]);
+    const forTools = operations.filter(
+      ({ path, operationId, tags: [tag = ''] }) =>
+        path.startsWith('/v1/') &&
+        (operationId === 'getSession' || !['webhooks', 'events', 'session'].includes(tag)),
+    );
+    expect(names.toSorted()).toEqual(forTools.map(({ operationId }) => operationId).toSorted());
+    const batchWith = all.find(({ name }) => name === 'openBatch')?.inputSchema.properties?.['body'];
+    const asSent = { properties: { type: { enum: expect.arrayContaining(['add']) }, priority: {} } };
+    expect(batchWith).toMatchObject({
+      properties: { tasks: { items: asSent }, then: { properties: { success: asSent, complete: asSent } } },
+    });
     const section = readFileSync('docs/mcp.md', 'utf8').split('\n## ')[1] ?? '';
     const described = Array.from(section.matchAll(/`([a-z]+[A-Z]\w+)`/g), ([, name]) => name);
     expect(described.length).toBeGreaterThan(20);
     expect(described.filter((name) => name !== 'operationId' && !names.includes(String(name)))).toEqual([]);
     const readNames = names.filter((name) => read.some((one) => one.name === name));
     expect(readNames).toEqual(read.map(({ name }) => name));
+    expect(names.filter((name) => ![...readNames, ...described].includes(name))).toEqual([]);
     expect(read.every(({ annotations }) => annotations?.readOnlyHint)).toBe(true);
     expect(readNames).toEqual(
       expect.arrayContaining([
