@@ -21,6 +21,8 @@ const ANSWER_HEADERS = [
   'Idempotent-Replayed',
   'Popfleet-Durability',
   'Preference-Applied',
+  'RateLimit',
+  'RateLimit-Policy',
   'X-Request-Id',
   'Link',
 ];

@@ -58,7 +58,10 @@ test('without CORS_ORIGINS no origin is told anything', async () => {
 });
 
 test('a named origin may ask, with a key, and reads what it needs', async () => {
-  const url = await serve({ corsOrigins: ['https://other.example.org', APP] });
+  const url = await serve({
+    corsOrigins: ['https://other.example.org', APP],
+    enqueueQuota: { tasks: 10, seconds: 60 },
+  });
   const asked = await preflight(url, APP);
   expect(asked.status).toBe(204);
   expect(asked.headers).toMatchObject({
@@ -88,7 +91,11 @@ test('a named origin may ask, with a key, and reads what it needs', async () => 
     'access-control-allow-origin': APP,
     vary: expect.stringContaining('Origin'),
   });
-  expect(String(sent.headers['access-control-expose-headers']).split(',')).toContain('Location');
+  const readable = String(sent.headers['access-control-expose-headers']).toLowerCase().split(',');
+  for (const name of ['location', 'ratelimit', 'ratelimit-policy']) {
+    expect(sent.headers).toHaveProperty(name);
+    expect(readable).toContain(name);
+  }
   expect(sent.headers).not.toHaveProperty('access-control-allow-credentials');
   expect(JSON.parse(sent.text)).toMatchObject({ state: 'ready' });
 
