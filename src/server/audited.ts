@@ -1,4 +1,4 @@
-// Leaves an entry in the audit for each change that a caller with the scope `admin` makes.
+// Leaves an entry in the audit for each change that needs the scope `admin`.
 
 import type { Context } from 'hono';
 import type { Log } from '../log.ts';

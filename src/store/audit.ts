@@ -1,4 +1,4 @@
-// What callers with the scope `admin` have changed: one stream of bounded length for the whole fleet.
+// Changes that need the scope `admin`: one stream of bounded length for the whole fleet.
 
 import type { Redis } from 'ioredis';
 import { withStoreErrors } from './store-error.ts';

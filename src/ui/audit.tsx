@@ -1,4 +1,4 @@
-// What callers with the scope `admin` have changed, newest first.
+// Changes that need the scope `admin`, newest first.
 
 import type { AuditEntry, Items } from './api-types.d.ts';
 import { Choice } from './choice.tsx';

@@ -1,4 +1,4 @@
-// What callers with the scope `admin` have changed.
+// Changes that need the scope `admin`.
 
 import * as v from 'valibot';
 import { named } from '../../views/component.ts';
@@ -52,7 +52,7 @@ const READ: Operation = {
   tag: 'service',
   summary: 'What was changed, by whom',
   description:
-    'Each change by a caller with the scope `admin` leaves an entry; the latest 10,000 are kept, about. Newest first.',
+    'Each change that needs the scope `admin` leaves an entry; the latest 10,000 are kept, about. Newest first.',
   scope: 'admin',
   query,
   answers: {
