@@ -33,7 +33,13 @@ function startNoted(name, program, args, env) {
     ...env,
   });
   const ended = once(child, 'exit');
-  return { child, read: async () => void (await ended) ?? JSON.parse(readFileSync(notes, 'utf8')) };
+  return {
+    child,
+    async read() {
+      await ended;
+      return JSON.parse(readFileSync(notes, 'utf8'));
+    },
+  };
 }
 
 await observer.config('SET', 'slowlog-max-len', '100000', 'slowlog-log-slower-than', SCRIPTS_FROM_US);

@@ -132,9 +132,7 @@ function Asking({
         {match ? <Matched match={match} call={call} /> : isBusy ? 'Counting …' : undefined}
       </div>
       {problem ? <Fault problem={problem} /> : undefined}
-      {count > 0 ? (
-        <ReasonField use="for the audit" value={reason} onChange={setReason} />
-      ) : undefined}
+      {count > 0 ? <ReasonField use="for the audit" value={reason} onChange={setReason} /> : undefined}
       {mustType ? (
         <label class="field">
           More than {toCount(TYPED_BEYOND)} tasks: type the name of the queue, {call.filter.queue}

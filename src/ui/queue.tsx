@@ -80,7 +80,11 @@ function Switch({ queue: { queue, paused, counts } }: { readonly queue: Queue })
       label={paused ? 'Resume' : 'Pause'}
       done={paused ? `${queue} goes on` : `${queue} is paused`}
       run={(reason) =>
-        callApi('POST', `queues/${encodeURIComponent(queue)}/${verb}`, paused ? undefined : withReason(reason))
+        callApi(
+          'POST',
+          `queues/${encodeURIComponent(queue)}/${verb}`,
+          paused ? undefined : withReason(reason),
+        )
       }
       {...(paused
         ? { tone: 'primary' as const }

@@ -8,7 +8,7 @@ import { hasBrowser } from '../support/browser.ts';
 import { useDashboard } from '../support/dashboard.ts';
 import { eventually } from '../support/eventually.ts';
 import { expectBelow, msOf } from '../support/expect-below.ts';
-import { call, post } from '../support/http.ts';
+import { call } from '../support/http.ts';
 import { rawRequest } from '../support/raw-http.ts';
 
 const INPUT = { one: 1, two: 2 };
