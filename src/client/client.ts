@@ -2,6 +2,7 @@
 
 export type { AddedToBatch, BatchThen, BatchView, NewBatch } from './batches.ts';
 export { ApiError, type Fault, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
+export type { FleetEvent, FollowOptions } from './fleet-events.ts';
 export type { ListOptions } from './list-tasks.ts';
 export { Popfleet } from './popfleet.ts';
 export type { BatchFormat, BatchOptions, SentItem } from './send-batches.ts';

@@ -4,6 +4,8 @@ export interface ServerEvent {
   /** `message` when the event has no name. */
   readonly name: string;
   readonly data: string;
+  /** Where to go on behind it: the latest id of the stream, which may be that of an event before. */
+  readonly lastEventId: string | undefined;
 }
 
 export interface EventStreamReader {
@@ -23,7 +25,9 @@ export function createEventStreamReader(lastId?: string): EventStreamReader {
 
   function endBlock(events: ServerEvent[]): void {
     id = blockId;
-    if (data.length > 0) events.push({ name: name === '' ? 'message' : name, data: data.join('\n') });
+    if (data.length > 0) {
+      events.push({ name: name === '' ? 'message' : name, data: data.join('\n'), lastEventId: id });
+    }
     name = '';
     data = [];
   }

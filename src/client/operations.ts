@@ -18,7 +18,7 @@ interface OperationMatch {
 }
 
 /** How far an operation is. */
-interface OperationNews {
+export interface OperationNews {
   readonly queue: string;
   /** Its id. */
   readonly operation: string;

@@ -4,6 +4,7 @@ import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts
 import { type Batches, createBatches } from './batches.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { createFleet, type Fleet } from './fleet.ts';
+import { type FleetEvent, followFleet, type FollowOptions } from './fleet-events.ts';
 import { followEvents } from './follow-events.ts';
 import { type ListOptions, listTasks } from './list-tasks.ts';
 import { longPoll } from './long-poll.ts';
@@ -181,6 +182,11 @@ export class Popfleet<Tasks = unknown> {
     )) {
       yield { name, data: JSON.parse(data) } as TaskEvent;
     }
+  }
+
+  /** What happens in all queues, or in what `topics` names, from the first read on and without an end, over breaks of the connection. */
+  follow(options: FollowOptions = {}): AsyncGenerator<FleetEvent, void, void> {
+    return followFleet(this.#transport, options);
   }
 
   /** Lines that its handler has logged; the last 1,000 are kept. */

@@ -162,45 +162,6 @@ test('a wait goes on over answers of a proxy', async () => {
   expect(await waiting).toMatchObject({ state: 'succeeded' });
 });
 
-test('events go on where a connection broke', async () => {
-  const worker = server.worker();
-  let streams = 0;
-  const client = new Popfleet({
-    url: server.url(),
-    fetch: async (url, init) => {
-      const response = await fetch(url, init);
-      if (!readRequest(url, init).pathname.endsWith('/events')) return response;
-      streams += 1;
-      if (streams > 1 || !response.body) return response;
-      // The first connection breaks behind its first bytes.
-      const reader = response.body.getReader();
-      return new Response(
-        new ReadableStream({
-          async start(controller) {
-            let text = '';
-            while (!text.includes('snapshot')) {
-              const { value } = await reader.read();
-              text += new TextDecoder().decode(value);
-              controller.enqueue(value);
-            }
-            controller.error(new Error('cut'));
-            await reader.cancel();
-          },
-        }),
-      );
-    },
-  });
-  const { id } = await client.enqueue('add', sum, { queue: 'cut' });
-  const seen: string[] = [];
-  for await (const { name, data } of client.events(id)) {
-    seen.push('state' in data ? `${name} ${data.state}` : name);
-    if (seen.length === 1) await worker.end(await worker.take('cut'), 'succeeded', 3);
-  }
-  expect(streams).toBe(2);
-  expect(seen[0]).toBe('snapshot ready');
-  expect(seen.at(-1)).toBe('end succeeded');
-});
-
 test('many tasks: each has its outcome, at its place', async () => {
   const { client, requests } = watched();
   const tasks = Array.from({ length: 25 }, (_, at) => ({
