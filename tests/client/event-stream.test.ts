@@ -60,7 +60,7 @@ function brokenBehind(pattern: RegExp) {
     url: server.url(),
     fetch: async (url, init) => {
       const response = await fetch(url, init);
-      const { pathname } = new URL(String(url));
+      const { pathname } = new URL(response.url);
       if (!pathname.endsWith('/events')) return response;
       opened.push(pathname);
       if (opened.length > 1 || !response.body) return response;
