@@ -23,7 +23,7 @@ export const approve = defineTask({
   async run({ withinMs }, context) {
     if (!context.waited) {
       const token = await context.token('approval');
-      context.log(`waits for: popfleet task complete-token ${token} approved=true by=ann`);
+      context.log(`waits for: npx popfleet task complete-token ${token} approved=true by=ann`);
       return context.waitFor({ token, timeoutMs: withinMs });
     }
     const { timedOut, payload } = context.waited;

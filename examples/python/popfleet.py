@@ -34,10 +34,12 @@ _PATIENCE_SECONDS = 60
 # A server that wants to be left alone for longer than this is reported instead.
 _LONGEST_RETRY_AFTER = 60
 _ENDED = ('succeeded', 'dead', 'cancelled')
+# What a task gets that takes nothing. None would be sent as null, which is an input like any other.
+_NO_INPUT = {}
 
 
 class ApiError(Exception):
-    """The server refused a request, or gave no answer. `code` is for programs (docs/protocol.md, "What is read"), the text for people.
+    """The server refused a request, or gave no answer. `code` is for programs (docs/protocol.md, "Problems"), the text for people.
 
     `code` is that of the problem document, or `unreachable` (no connection, it broke, or no answer in time), `not-popfleet`, or
     `http-<status>` of a proxy.
@@ -98,7 +100,7 @@ class Popfleet:
         self._timeout = timeout
         self._opener = urllib.request.build_opener(_NoRedirects)
 
-    def enqueue(self, type, input=None, **options):
+    def enqueue(self, type, input=_NO_INPUT, **options):
         """Sends a task, and returns once Redis has it: `{'id', 'type', 'queue', 'state', …}`.
 
         The options are those of docs/protocol.md under their names there: `delayMs=5000`, `priority='high'`, `maxAttempts=5`. With
@@ -151,7 +153,7 @@ class Popfleet:
             if deadline is not None and time.monotonic() >= deadline:
                 raise WaitTimeout(task_id)
 
-    def run(self, type, input=None, wait=None, **options):
+    def run(self, type, input=_NO_INPUT, wait=None, **options):
         """Sends a task and returns its result. `wait` is the longest time in seconds. Raises TaskFailed, TaskCancelled, WaitTimeout."""
         task = self.wait(self.enqueue(type, input, **options)['id'], wait)
         if task['state'] == 'dead':

@@ -13,6 +13,10 @@ const app = new Hono();
 
 app.post('/sums', async (c) => {
   const { order, one, two } = await c.req.json();
+  // Without an order all sums would share one key.
+  if (typeof order !== 'string' || order === '') {
+    return c.json({ errors: [{ pointer: '#/order', detail: 'must be a text' }] }, 422);
+  }
   // With the key of the order a click that comes twice is one task.
   const { id } = await popfleet.enqueue('add', { one, two }, { key: `sum-${order}` });
   return c.json({ id }, 202, { Location: `/sums/${id}` });
@@ -27,6 +31,9 @@ app.onError((error, c) => {
   if (!(error instanceof ApiError)) throw error;
   // The visitor's fault is the visitor's to mend; all else is not about them.
   if (error.code === 'invalid-input') return c.json({ errors: error.errors }, 422);
+  if (error.code === 'idempotency-key-reused') {
+    return c.json({ error: 'This order was sent before, with other numbers.' }, 409);
+  }
   if (error.code === 'not-found') return c.json({ error: 'There is no such sum.' }, 404);
   return c.json({ error: 'Please try again in a moment.' }, 503);
 });

@@ -117,6 +117,11 @@ test('web/hono.mjs', async () => {
     status: 422,
     body: { errors: [{ pointer: '#/input/one' }] },
   });
+  expect((await post(`${url}/sums`, { ...sum, two: 3 })).status).toBe(409);
+  expect(await post(`${url}/sums`, { one: 1, two: 2 })).toMatchObject({
+    status: 422,
+    body: { errors: [{ pointer: '#/order' }] },
+  });
   expect((await call(`${url}/sums/none`)).status).toBe(404);
 });
 
@@ -125,8 +130,12 @@ const send = (body) => POST(new Request('http://app.test/api/sums', { method: 'P
 const sent = await send({ order: '1', one: 3, two: 4 });
 const { id } = await sent.json();
 const done = await GET(new Request('http://app.test/api/sums?id=' + id));
-const wrong = await send({ order: '2', one: 'x', two: 4 });
-console.log(JSON.stringify([sent.status, await done.json(), wrong.status, (await wrong.json()).errors[0].pointer]));
+const none = await GET(new Request('http://app.test/api/sums?id=none'));
+const other = await send({ order: '1', one: 3, two: 5 });
+const wrong = [await send({ order: '2', one: 'x', two: 4 }), await send({ one: 3, two: 4 })];
+const pointers = await Promise.all(wrong.map(async (one) => (await one.json()).errors[0].pointer));
+const statuses = [sent, done, none, other, ...wrong].map(({ status }) => status);
+console.log(JSON.stringify([statuses, await done.json(), pointers]));
 `;
 
 test('web/next-route.ts compiles, and answers', async () => {
@@ -142,5 +151,9 @@ test('web/next-route.ts compiles, and answers', async () => {
   const tsc = join(REPO, 'node_modules', 'typescript', 'bin', 'tsc');
   await run(process.execPath, [tsc], folder);
   const said: unknown = JSON.parse(await run(process.execPath, ['calls.js'], folder));
-  expect(said).toEqual([202, { state: 'succeeded', result: 7 }, 422, '#/input/one']);
+  expect(said).toEqual([
+    [202, 200, 404, 409, 422, 422],
+    { state: 'succeeded', result: 7 },
+    ['#/input/one', '#/order'],
+  ]);
 });

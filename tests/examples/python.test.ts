@@ -71,6 +71,15 @@ describe.skipIf(!hasPython)(hasPython ? 'in Python' : NO_PYTHON, () => {
     expect(seen[0]?.headers['authorization']).toBe('Bearer secret');
   });
 
+  test('a task that takes nothing gets an empty object, and None is null', async () => {
+    const { url, seen } = await serve((response) =>
+      json(response, 200, { id: 'one', state: 'succeeded', result: 1 }),
+    );
+    await run(url, 'popfleet.enqueue("tidy")\npopfleet.enqueue("tidy", None)\npopfleet.run("tidy")');
+    const sent = seen.filter(({ method }) => method === 'POST').map(({ body }) => JSON.parse(body) as object);
+    expect(sent).toMatchObject([{ input: {} }, { input: null }, { input: {} }]);
+  });
+
   test('refusals say what is wrong, and are not repeated; the key goes nowhere else', async () => {
     const other = await serve((response) => json(response, 200, { id: 'stolen' }));
     const { url, seen } = await serve((response, nth) => {
