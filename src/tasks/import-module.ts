@@ -13,6 +13,8 @@ const STILL_LOADING_MS = 10_000;
 const PARSE_WITHIN_MS = 10_000;
 const STACK_LINES = 10;
 const ENDINGS = ['.mjs', '.js', '.cjs', '.ts', '.mts', '.cts'];
+/** What Node and jiti say of an import of this package that is not there: ES modules do not find packages that are installed globally. */
+const NO_POPFLEET = /^Cannot find (?:package|module) 'popfleet(?:\/[^']*)?'.*/;
 const GUESSED_ENDINGS = [...ENDINGS, ...ENDINGS.map((ending) => `/index${ending}`)];
 /** Folder of this package, whose lines are removed from stacks: they are of no use to a user. */
 const OWN_URL = new URL('..', import.meta.url).href;
@@ -77,7 +79,8 @@ async function describe(thrown: unknown, path: string, url: string): Promise<str
     return `${path} is a folder: name a file${guess(path)}`;
   }
   const isNamed = thrown.name !== 'Error' && thrown.name !== 'PopfleetError';
-  const reason = isNamed ? `${thrown.name}: ${thrown.message}` : thrown.message;
+  const message = thrown.message.replace(NO_POPFLEET, '$&; install it beside the module: npm install popfleet');
+  const reason = isNamed ? `${thrown.name}: ${message}` : message;
   const frame = frameOf(thrown) ?? (thrown instanceof SyntaxError ? await parseAlone(url) : undefined);
   return [reason, frame, ...userLines(thrown)].filter((part) => part !== undefined).join('\n');
 }

@@ -210,10 +210,10 @@ for (const module of process.argv.slice(2)) {
 process.stdout.write(JSON.stringify(answers));
 `;
 
-async function load(modules: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+async function load(modules: readonly string[], cwd = folder): Promise<Readonly<Record<string, unknown>>> {
   const registry = new URL('../../dist/tasks/registry.js', import.meta.url).href;
   const args = ['--input-type=module', '--eval', LOAD, registry, ...modules];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: folder });
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd });
   return JSON.parse(stdout) as Record<string, unknown>;
 }
 
@@ -262,6 +262,23 @@ describe('case 29 and case 53: modules as people write them', () => {
       expect(said[name], name).toMatch(/^bad-definition /);
       expect(String(said[name]).slice('bad-definition '.length), name).toMatch(expected);
       expect(said[name], name).not.toMatch(/node:internal|dist\/tasks/);
+    }
+  });
+
+  it('case 29: who has not installed popfleet beside a module is told how', async () => {
+    const alone = mkdtempSync(join(tmpdir(), 'popfleet-alone-'));
+    try {
+      writeFileSync(join(alone, 'tasks.mjs'), ESM);
+      writeFileSync(join(alone, 'tasks.cjs'), `require('popfleet/testing');`);
+      writeFileSync(join(alone, 'tasks.ts'), ESM);
+      const said = await load(['tasks.mjs', 'tasks.cjs', 'tasks.ts'], alone);
+      for (const text of Object.values(said)) {
+        expect(text).toMatch(
+          /: Cannot find \w+ 'popfleet[^\n]*; install it beside the module: npm install popfleet(?:\n|$)/,
+        );
+      }
+    } finally {
+      rmSync(alone, { recursive: true, force: true });
     }
   });
 
