@@ -60,6 +60,7 @@ check_fleet() {
   equal "# Protocol" "$(curl -sf "$base/docs/protocol.md" | sed -n 1p)" "first line of a document"
   equal "$workers" "$(podman ps -q "${ours[@]}" --filter label=com.docker.compose.service=worker | wc -l)" "workers that run"
   check_tasks
+  check_server
   # shellcheck disable=SC2046 # container ids have no spaces
   quietly podman stop -t 35 $(podman ps -q "${ours[@]}")
   equal $((workers + 2)) "$(podman ps -aq "${ours[@]}" --filter exited=0 | wc -l)" "processes that ended without an error"
@@ -82,6 +83,14 @@ check_tasks() {
   used=$(sort -u "$log" | wc -l)
   echo "   ${#ids[@]} tasks succeeded, shared by $used workers"
   [ "$used" -gt 1 ]
+}
+
+# What compose.yaml and docs/operations.md run in the container of the server: `node`, as in any image with Node.
+check_server() {
+  local server
+  server=$(podman ps -q "${ours[@]}" --filter label=com.docker.compose.service=server)
+  quietly podman healthcheck run "$server"
+  quietly podman exec "$server" node dist/cli.js status
 }
 
 compose() { podman-compose -p "$project" -f compose.yaml "$@"; }

@@ -79,7 +79,10 @@ async function describe(thrown: unknown, path: string, url: string): Promise<str
     return `${path} is a folder: name a file${guess(path)}`;
   }
   const isNamed = thrown.name !== 'Error' && thrown.name !== 'PopfleetError';
-  const message = thrown.message.replace(NO_POPFLEET, '$&; install it beside the module: npm install popfleet');
+  const message = thrown.message.replace(
+    NO_POPFLEET,
+    '$&; install it beside the module: npm install popfleet',
+  );
   const reason = isNamed ? `${thrown.name}: ${message}` : message;
   const frame = frameOf(thrown) ?? (thrown instanceof SyntaxError ? await parseAlone(url) : undefined);
   return [reason, frame, ...userLines(thrown)].filter((part) => part !== undefined).join('\n');

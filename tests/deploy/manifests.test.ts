@@ -110,6 +110,43 @@ describe('Kubernetes', () => {
   });
 });
 
+describe('docs/operations.md', () => {
+  const operations = read('docs/operations.md');
+
+  test('its trigger of KEDA asks what the manifest asks, by a name that leads there from every namespace', () => {
+    const [, sample = ''] = /^```yaml\n(triggers:\n.*?)^```$/ms.exec(operations) ?? [];
+    const scaled = manifests.find(({ kind }) => kind === 'ScaledObject');
+    const asked = triggerOf((scaled as unknown as { readonly spec: unknown }).spec);
+    expect(triggerOf(parse(sample))).toEqual(asked);
+    expect(asked.url).toBe('http://popfleet.default.svc:3000/v1/scale');
+    expect(manifests.filter(({ kind }) => kind === 'TriggerAuthentication')).toMatchObject([
+      { metadata: { name: asked.key } },
+    ]);
+  });
+
+  test('its image for one’s own tasks has those that the pods of servers and workers name', () => {
+    const [, tasks] = /^ENV .*\bTASKS=(\S+)$/m.exec(operations) ?? [];
+    expect(tasks).toMatch(/^\.\//);
+    expect(operations).toContain(`COPY ${tasks?.slice(2)} ./\n`);
+    for (const role of ['server', 'worker']) {
+      const pod = read(`deploy/kubernetes/${role}.yaml`);
+      expect(/# - name: TASKS\n +# +value: (\S+)/.exec(pod)?.[1]).toBe(tasks);
+    }
+  });
+});
+
+interface Triggers {
+  readonly triggers: readonly [
+    { readonly metadata: { readonly url: string }; readonly authenticationRef?: { readonly name: string } },
+  ];
+}
+
+/** What the first one asks, whichever queue it is for, and with which key. */
+function triggerOf(spec: unknown): { readonly url: string; readonly key: string | undefined } {
+  const [{ metadata, authenticationRef }] = (spec as Triggers).triggers;
+  return { ...metadata, url: metadata.url.replace(/\?.*/, ''), key: authenticationRef?.name };
+}
+
 interface Pod {
   readonly terminationGracePeriodSeconds: number;
   readonly containers: readonly {
@@ -128,6 +165,11 @@ describe.each(['compose.yaml', 'deploy/compose.sentinel.yaml', 'deploy/compose.c
     const compose = parse(read(path).replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1'), { merge: true }) as {
       readonly services: Readonly<Record<string, { readonly environment?: object }>>;
     };
+
+    test('its workers serve the queue that servers send to, unless QUEUES says otherwise', () => {
+      expect(compose.services['worker']?.environment).toMatchObject({ QUEUES: 'default' });
+      expect(read(path)).toContain('QUEUES: ${QUEUES:-default}\n');
+    });
 
     test('fits the schema of the Compose Specification', () => {
       // `id` is of a draft that is older than the one it names; references do not need it.

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { importModule } from '../../src/tasks/import-module.ts';
 import { endAll, spawnRole, startRole } from '../support/fleet.ts';
 import { post } from '../support/http.ts';
@@ -267,19 +267,12 @@ describe('case 29 and case 53: modules as people write them', () => {
 
   it('case 29: who has not installed popfleet beside a module is told how', async () => {
     const alone = mkdtempSync(join(tmpdir(), 'popfleet-alone-'));
-    try {
-      writeFileSync(join(alone, 'tasks.mjs'), ESM);
-      writeFileSync(join(alone, 'tasks.cjs'), `require('popfleet/testing');`);
-      writeFileSync(join(alone, 'tasks.ts'), ESM);
-      const said = await load(['tasks.mjs', 'tasks.cjs', 'tasks.ts'], alone);
-      for (const text of Object.values(said)) {
-        expect(text).toMatch(
-          /: Cannot find \w+ 'popfleet[^\n]*; install it beside the module: npm install popfleet(?:\n|$)/,
-        );
-      }
-    } finally {
-      rmSync(alone, { recursive: true, force: true });
-    }
+    onTestFinished(() => rmSync(alone, { recursive: true, force: true }));
+    const forms = { 'tasks.mjs': ESM, 'tasks.cjs': `require('popfleet/testing');`, 'tasks.ts': ESM };
+    for (const [name, text] of Object.entries(forms)) writeFileSync(join(alone, name), text);
+    const hint =
+      /: Cannot find \w+ 'popfleet[^\n]*; install it beside the module: npm install popfleet(?:\n|$)/;
+    for (const said of Object.values(await load(Object.keys(forms), alone))) expect(said).toMatch(hint);
   });
 
   it('case 29: a top-level await that nothing can settle ends the start with exit code 78 and a sentence', async () => {
