@@ -12,19 +12,16 @@ export interface Heartbeat extends Service {
 }
 
 export interface HeartbeatDeps {
-  readonly leases: readonly Pick<Lease, 'queue' | 'isOpen' | 'beat'>[];
+  readonly leases: readonly Pick<Lease, 'queue' | 'beat'>[];
   readonly everyMs: number;
-  /** Called when a queue is open that was not, or the other way round. */
-  readonly onChange: () => void;
   readonly watch: CallWatch;
   readonly log: Log;
 }
 
-export function createHeartbeat({ leases, everyMs, onChange, watch, log }: HeartbeatDeps): Heartbeat {
+export function createHeartbeat({ leases, everyMs, watch, log }: HeartbeatDeps): Heartbeat {
   let timer: NodeJS.Timeout | undefined;
 
   async function beatOnce(lease: HeartbeatDeps['leases'][number]): Promise<void> {
-    const wasOpen = lease.isOpen;
     const call = `heartbeat of ${lease.queue}`;
     try {
       await lease.beat();
@@ -34,7 +31,6 @@ export function createHeartbeat({ leases, everyMs, onChange, watch, log }: Heart
       // A connection that is away, or was thrown away, logs the cause itself.
       if (isNew && !isOutage(error)) log.error({ queue: lease.queue, err: error }, 'a heartbeat failed');
     }
-    if (lease.isOpen !== wasOpen) onChange();
   }
 
   function beat(queue?: string): void {

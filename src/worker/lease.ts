@@ -43,6 +43,8 @@ export interface LeaseDeps {
   readonly leaseMs: number;
   /** Called when a hand has taken the last place. */
   readonly onFull: () => void;
+  /** Called when messages may be popped that might not before (`isOpen`), or the other way round. */
+  readonly onChange: () => void;
   readonly watch: CallWatch;
   /** Called when a person wants the worker to end. */
   readonly onStop: () => void;
@@ -198,6 +200,7 @@ export class Lease {
   /** Makes a call when it is its turn. @returns false when it was refused: another release keeps the queue */
   #unlessRefused(call: () => Promise<void>): Promise<boolean> {
     return this.#oneAtATime(async () => {
+      const { isOpen } = this;
       try {
         await call();
         this.#served();
@@ -207,6 +210,9 @@ export class Lease {
         if (refusal === undefined) throw error;
         this.#refused(refusal);
         return false;
+      } finally {
+        // Whichever call has brought it: the fetcher waits for this alone while it may not pop.
+        if (this.isOpen !== isOpen) this.#deps.onChange();
       }
     });
   }

@@ -184,6 +184,7 @@ function* servicesOf(
         offers,
         leaseMs: settings.leaseMs,
         onFull: () => setImmediate(() => fetcher.rest()),
+        onChange: () => fetcher.nudge(),
         watch,
         onStop,
       }),
@@ -201,8 +202,7 @@ function* servicesOf(
 
   const open = (queue: string) => openBlockingPop(connection, `${name}:feed`, command, blockMs, queue);
   const fetcher = openFetcher(command, queues, open, { leases, slots, laneTurn, watch, log });
-  const onChange = (): void => fetcher.nudge();
-  const heartbeat = createHeartbeat({ leases, everyMs: settings.heartbeatMs, onChange, watch, log });
+  const heartbeat = createHeartbeat({ leases, everyMs: settings.heartbeatMs, watch, log });
   command.on('ready', () => {
     heartbeat.beat();
     for (const timer of sweeps.values()) timer.within(0);

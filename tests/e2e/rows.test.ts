@@ -221,7 +221,7 @@ test('row 8: no source of the worker, or of what keeps queues whole, polls or sl
       /setTimeout\(\(\) => this\.#leave\(new Error\('the thread does not end'\)\), GONE_WITHIN_MS\)/,
     ],
     'worker/runners/threads.ts': [/const timer = setTimeout\(\(\) => \{$/],
-    'worker/runners/process.ts': [/setTimeout\(\(\) => once\(\{ code, signal \}\), READ_WITHIN_MS\)/],
+    'worker/runners/process.ts': [/setTimeout\(\(\) => gone\(\{ code, signal \}\), READ_WITHIN_MS\)/],
     // A pipe that is full: it waits for its reader.
     'worker/runners/process-entry.ts': [
       /Atomics\.wait\(new Int32Array\(new SharedArrayBuffer\(4\)\), 0, 0, 1\)/,

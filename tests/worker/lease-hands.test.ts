@@ -74,6 +74,7 @@ beforeEach(() => {
     offers: createOffers(['mail'], () => undefined),
     leaseMs: LEASE_MS,
     onFull: () => void (full += 1),
+    onChange: () => undefined,
     watch: createCallWatch(300_000, silentLog, () => undefined),
     log: silentLog,
   };

@@ -23,6 +23,7 @@ let slots: Slots;
 let begun: HeldTask[];
 let wantsMore: boolean;
 let announced: number;
+let changes: number;
 let execute: Execute;
 let lease: Lease;
 let logged: Record<string, unknown>[];
@@ -59,6 +60,7 @@ beforeEach(() => {
   end = new Map();
   wantsMore = true;
   announced = 0;
+  changes = 0;
   logged = [];
   isStuck = false;
   const log = createLog('info', {}, { write: (line: string) => void logged.push(JSON.parse(line)) });
@@ -81,6 +83,7 @@ beforeEach(() => {
     offers: createOffers(['mail'], () => undefined),
     leaseMs: LEASE_MS,
     onFull: () => undefined,
+    onChange: () => (changes += 1),
     // A call that fails counts at once.
     watch: createCallWatch(0, log, () => (isStuck = true)),
     log,
@@ -277,6 +280,19 @@ test('a beat tells what a person wants: quiet claims nothing more, stop ends the
   await eventually(() => consumer.finishes[0]?.want === 0);
   const isOpen = [await opensAt('work'), await opensAt('stop'), await opensAt('stop')];
   expect({ isOpen, stops: consumer.stops }).toEqual({ isOpen: [true, false, false], stops: 1 });
+});
+
+test('whichever call finds the queue open or closed says so: the fetcher waits for that', async () => {
+  await claim('a');
+  expect(changes).toBe(1);
+  consumer.isPaused = true;
+  await lease.beat();
+  await lease.beat();
+  expect(changes).toBe(2);
+  consumer.isPaused = false;
+  await endAll();
+  expect(lease.isOpen).toBe(true);
+  expect(changes).toBe(3);
 });
 
 test('a beat tells whether the queue is paused', async () => {

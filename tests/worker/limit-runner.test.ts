@@ -62,3 +62,22 @@ test('one that finds no place in time does not begin, and the next one does', as
   expect(await third).toEqual(done);
   expect(runs).toBe(2);
 });
+
+test.each<[string, Runner['run']]>([
+  ['rejects', () => Promise.reject(new Error('broken'))],
+  [
+    'throws',
+    () => {
+      throw new Error('broken');
+    },
+  ],
+])('a run that breaks (%s) gives its place back, and has no deadline any more', async (_how, run) => {
+  const runner = limited(run);
+  const stop = new StopSource();
+  const tries = [0, 1].map(async () => {
+    await runner.run({ ...job, timeoutMs: 1 }, stop);
+  });
+  for (const one of tries) await expect(one).rejects.toThrow('broken');
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(stop.reason).toBeUndefined();
+});

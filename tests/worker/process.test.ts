@@ -73,3 +73,19 @@ test('what it has reported before it exits is kept, however long it is', async (
   expect(end).toMatchObject({ kind: 'process-lost', error: { message: 'its process exited with code 5' } });
   expect(reports.flatMap(({ lines }) => lines).at(0)).toMatch(/^line 1 x+$/);
 });
+
+test.each([
+  ['is not there any more', '/nowhere/node'],
+  ['has a name that no program has', 'node\0'],
+])(
+  'a process that cannot be started is a fault of the worker, not of the task: Node %s',
+  async (_how, path) => {
+    const { execPath } = process;
+    process.execPath = path;
+    try {
+      await expect(run('add', { one: 1, two: 2 })).rejects.toThrow('a process for a task cannot be started');
+    } finally {
+      process.execPath = execPath;
+    }
+  },
+);

@@ -2,6 +2,7 @@
 // known for certain which one did it, and the way the process ended is known.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../../log.ts';
@@ -38,10 +39,14 @@ const READ_WITHIN_MS = 1_000;
 
 /** @param link takes what handlers say while they run */
 export function createProcessRunner(settings: RunnerSettings, link: HandlerLink, log: Log): Runner {
-  return { run: (job, stop) => new Promise((resolve) => runInProcess(job, stop, resolve)) };
+  return {
+    async run(job, stop) {
+      const child = await start(settings);
+      return new Promise((resolve) => runIn(child, job, stop, resolve));
+    },
+  };
 
-  function runInProcess(job: Job, stop: StopSource, resolve: (end: RunEnd) => void): void {
-    const child = start(settings);
+  function runIn(child: ChildProcess, job: Job, stop: StopSource, resolve: (end: RunEnd) => void): void {
     let end: HandlerEnd | undefined;
     let killedAt: number | undefined;
     /** Processes that the task has started, by their number. */
@@ -88,28 +93,36 @@ export function createProcessRunner(settings: RunnerSettings, link: HandlerLink,
       else void endProcesses([...started.values()]).then(() => resolve(endOf(how, stopped)));
     });
 
-    function endOf(how: HowItEnded | undefined, stopped: Stop | undefined): RunEnd {
+    function endOf(how: HowItEnded, stopped: Stop | undefined): RunEnd {
       if (end) return withStop(end, stopped);
       // Asked to end, it did: by force, or on its own in the time that it was given for that.
       if (stopped && (killedAt !== undefined || stopped.reason !== 'timed-out'))
         return { kind: 'killed', stop: stopped };
-      if (how === undefined) return { kind: 'not-begun' };
       return { kind: 'process-lost', error: lostError(how, lastWords()) };
     }
   }
 }
 
-function start({ threadMemoryMb }: RunnerSettings): ChildProcess {
+/** @throws Error when it cannot be started: its task waits, as with any fault that is not its own */
+async function start({ threadMemoryMb }: RunnerSettings): Promise<ChildProcess> {
   const args = [
     ...process.execArgv,
     `--max-old-space-size=${threadMemoryMb}`,
     fileURLToPath(entryUrl('process-entry')),
   ];
-  const child = spawn(process.execPath, args, {
-    env: handlerEnv(),
-    // The last one closes when this process ends, however that may be (process-watch.ts).
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-  });
+  let child: ChildProcess;
+  try {
+    child = spawn(process.execPath, args, {
+      env: handlerEnv(),
+      // The last one closes when this process ends, however that may be (process-watch.ts).
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+    });
+    await once(child, 'spawn');
+  } catch (cause) {
+    const limits = 'allow more processes (ulimit -u), more open files (ulimit -n) or more memory';
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`a process for a task cannot be started: ${reason}; ${limits}`, { cause });
+  }
   // A pipe breaks when the process ends, and `whenGone` sees that anyway.
   for (const pipe of child.stdio) pipe?.on('error', () => undefined);
   return child;
@@ -147,21 +160,20 @@ interface HowItEnded {
   readonly signal: string | null;
 }
 
-/** @param done called once, with `undefined` when the process could not be started */
-function whenGone(child: ChildProcess, done: (how: HowItEnded | undefined) => void): void {
+/** @param done called once */
+function whenGone(child: ChildProcess, done: (how: HowItEnded) => void): void {
   let isDone = false;
-  const once = (how: HowItEnded | undefined): void => {
+  const gone = (how: HowItEnded): void => {
     if (isDone) return;
     isDone = true;
     for (const pipe of child.stdio) pipe?.destroy();
     done(how);
   };
-  child.on('error', () => {
-    if (child.pid === undefined) once(undefined);
-  });
-  child.on('close', (code, signal) => once({ code, signal }));
+  // A signal or a message has not reached it.
+  child.on('error', () => undefined);
+  child.on('close', (code, signal) => gone({ code, signal }));
   child.on('exit', (code, signal) => {
-    setTimeout(() => once({ code, signal }), READ_WITHIN_MS).unref();
+    setTimeout(() => gone({ code, signal }), READ_WITHIN_MS).unref();
   });
 }
 

@@ -1,6 +1,6 @@
 // As many runs at the same time as there are places. Others wait in the order in which they came, and not for long.
 
-import { type Soon, whenThere } from '../../lifecycle.ts';
+import type { Soon } from '../../lifecycle.ts';
 import type { Prefetch } from '../prefetch.ts';
 import { type Job, type OnRan, type RunEnd, type Runner, startDeadline, type StopSource } from './runner.ts';
 
@@ -118,14 +118,29 @@ export function limitRunner(runner: Runner, semaphore: Semaphore, prefetch: Pref
     const timed = prefetch.started();
     const ranMs = (): number => performance.now() - timed.begunAt;
     const clearDeadline = job.timeoutMs === undefined ? undefined : startDeadline(job.timeoutMs, stop, ranMs);
-    return whenThere(runner.run(job, stop), (end) => {
+    const over = (end?: RunEnd): void => {
       clearDeadline?.();
       const ms = ranMs();
       prefetch.ended(timed, ms);
-      if (end.kind !== 'not-begun') onRan?.(job, ms);
+      if (end && end.kind !== 'not-begun') onRan?.(job, ms);
       semaphore.release();
+    };
+    // A run that breaks gives its place back as well.
+    const broke = (fault: unknown): never => {
+      over();
+      throw fault;
+    };
+    const ended = (end: RunEnd): RunEnd => {
+      over(end);
       return end;
-    });
+    };
+    let running: Soon<RunEnd>;
+    try {
+      running = runner.run(job, stop);
+    } catch (fault) {
+      return broke(fault);
+    }
+    return running instanceof Promise ? running.then(ended, broke) : ended(running);
   }
 
   return {
