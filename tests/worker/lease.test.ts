@@ -237,7 +237,6 @@ test('what was taken ahead does not begin by an answer that has waited while the
   await claim('a', 'b', 'c', 'd');
   limit = 2 * LIMIT;
   consumer.next = [taskOf('ahead')];
-  await lease.claim([]);
   const asked = consumer.beat.bind(consumer);
   consumer.beat = async (...args): Promise<never> => {
     consumer.beat = asked;
@@ -246,6 +245,7 @@ test('what was taken ahead does not begin by an answer that has waited while the
     consumer.beatReply = { lost: ['ahead'] };
     return reply as never;
   };
+  await lease.claim([]);
   await lease.beat();
   await eventually(() => reasons.has('ahead') || !slots.find('mail', 'ahead'));
   vi.restoreAllMocks();
