@@ -136,7 +136,7 @@ test.each<[string, () => Promise<void>, ageMs?: number]>([
   [
     'its machine was suspended for a lease',
     async () => {
-      vi.spyOn(Date, 'now').mockReturnValue(Date.now() + LEASE_MS);
+      vi.spyOn(Date, 'now').mockReturnValue(Date.now() + LEASE_MS + 1);
     },
   ],
   [

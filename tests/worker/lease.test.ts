@@ -190,7 +190,7 @@ test('an outcome whose reply was lost is recorded again, after the tasks that ca
 
 /** What clocks show after a lease. While a machine is suspended `performance.now()` stands still, as here that of the wall does. */
 const FROZEN = (): unknown => vi.spyOn(performance, 'now').mockReturnValue(performance.now() + LEASE_MS);
-const SUSPENDED = (): unknown => vi.spyOn(Date, 'now').mockReturnValue(Date.now() + LEASE_MS);
+const SUSPENDED = (): unknown => vi.spyOn(Date, 'now').mockReturnValue(Date.now() + LEASE_MS + 1);
 
 test.each<['claim' | 'finish' | 'held', word: string, pass: () => unknown]>([
   ['claim', 'frozen', FROZEN],
