@@ -3,11 +3,12 @@
 import type { Command } from 'commander';
 import { ApiError } from '../client/api-error.ts';
 import type { ErrorGroupView, OperationRequest } from '../client/shapes.ts';
-import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import { comingMoment, moment, wholeNumber } from './arguments.ts';
+import { deadQueuesOf, queuesOf } from './dead-queues.ts';
 import { operate } from './operate.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
+import { UsageError } from './usage-error.ts';
 import { addVerb, type Session } from './verb.ts';
 
 const COLUMNS: readonly Column<ErrorGroupView>[] = [
@@ -118,7 +119,9 @@ function addShow(dead: Command, terminal: Terminal): void {
     if (versions.length > 0) printer.line(`versions affected: ${versions.join(', ')}`);
     printer.line(sample.id, 'bold');
     for (const line of stack.split('\n')) printer.line(line);
-    printer.say(`Try some of them again: popfleet dead replay ${fingerprint} --canary 10`, 'dim');
+    const [queue, ...others] = deadQueuesOf(items);
+    const where = others.length > 0 ? ` --queue ${queue}` : '';
+    printer.say(`Try some of them again: popfleet dead replay ${fingerprint}${where} --canary 10`, 'dim');
   });
 }
 
@@ -171,7 +174,7 @@ function addReplay(dead: Command, terminal: Terminal): void {
       wholeNumber(1, MOST_CANARIES),
     )
     .option('--then-rest', 'go on with all others when the canaries have ended well')
-    .option('--queue <name>', 'their queue (default)')
+    .option('--queue <name>', 'their queue, when several have this cause')
     .option('--reason <text>', 'is kept with the operation')
     .option('--dry-run', 'only say how many there are')
     .option('--no-wait', 'do not wait until it is done');
@@ -186,19 +189,24 @@ function addRemove(dead: Command, terminal: Terminal): void {
   addVerb(dead, terminal, texts, async (session, [fingerprint], options) =>
     operateOnDead(session, fingerprint as string, options, { action: 'delete' }),
   )
-    .option('--queue <name>', 'their queue (default)')
+    .option('--queue <name>', 'their queue, when several have this cause')
     .option('--dry-run', 'only say how many there are')
     .option('--no-wait', 'do not wait until it is done');
 }
 
-/** An operation is for one queue. */
-function operateOnDead(
+/** An operation is for one queue. @throws UsageError when several have tasks that are dead of it, and none is named */
+async function operateOnDead(
   session: Session,
   fingerprint: string,
   options: Readonly<Record<string, unknown>>,
   request: Omit<OperationRequest, 'filter'>,
 ): Promise<number> {
-  const queue = (options['queue'] as string | undefined) ?? DEFAULT_QUEUE;
+  const named = options['queue'] as string | undefined;
+  const [queue = '', ...others] = await queuesOf(session, fingerprint, named);
+  if (others.length > 0) {
+    const all = new Intl.ListFormat('en').format([queue, ...others]);
+    throw new UsageError(`It is in ${all}: name one with --queue.`);
+  }
   const filter = { queue, fingerprint, state: 'dead' } as const;
   return operate(session, { ...request, filter }, options);
 }
@@ -207,15 +215,22 @@ function addExport(dead: Command, terminal: Terminal): void {
   const texts = {
     usage: 'export [fingerprint]',
     description: 'Write dead tasks with their input and errors, as a JSON document a line',
-    examples: ['popfleet dead export --queue default > dead.ndjson'],
+    examples: [
+      'popfleet dead export FINGERPRINT',
+      'popfleet dead export --queue default > dead.ndjson',
+    ],
   };
-  addVerb(dead, terminal, texts, async ({ client, printer, signal }, [fingerprint], options) => {
-    const queue = options['queue'] as string | undefined;
-    const wanted = { queue, state: 'dead', fingerprint: fingerprint as string | undefined, signal };
-    for await (const { id } of client.list(wanted)) {
-      printer.item(await client.get(id, { signal }));
+  addVerb(dead, terminal, texts, async (session, [given], options) => {
+    const { client, printer, signal } = session;
+    const fingerprint = given as string | undefined;
+    const named = options['queue'] as string | undefined;
+    const queues = fingerprint === undefined ? [named] : await queuesOf(session, fingerprint, named);
+    for (const queue of queues) {
+      for await (const { id } of client.list({ queue, state: 'dead', fingerprint, signal })) {
+        printer.item(await client.get(id, { signal }));
+      }
     }
-  }).option('--queue <name>', 'its queue (default)');
+  }).option('--queue <name>', 'their queue; unless given all that have the cause, or default for all causes');
 }
 
 function fromTo({ least, most }: NonNullable<ErrorGroupView['attempts']>): string {

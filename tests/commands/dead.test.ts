@@ -13,10 +13,10 @@ function popfleet(line: string, options: InProcess = {}): Promise<Ended> {
   return runCommand(line.split(' '), { ...options, env: { POPFLEET_URL: server.url() } });
 }
 
-async function die(queue: string): Promise<string> {
+async function die(queue: string, error = ERROR): Promise<string> {
   await send(server.url(), 'add', { one: 1, two: 2 }, { queue });
   const id = await server.worker().take(queue);
-  await server.worker().end(id, 'dead', ERROR);
+  await server.worker().end(id, 'dead', error);
   return id;
 }
 
@@ -65,6 +65,40 @@ test('a canary that ends well says how to go on', async () => {
     stdout: '1 retried, 1 of these succeeded, 0 are dead again\n',
   });
   expect(stderr).toContain('without --canary');
+});
+
+test('a cause is looked for in all queues; what changes its tasks is for one of them', async () => {
+  const cause = { ...ERROR, name: 'OfQueuesError' };
+  const [first, second] = [await die('mail', cause), await die('video', cause)];
+  const fingerprint = fingerprintOf('add', cause);
+  for (const verb of ['replay', 'rm'])
+    expect(await popfleet(`dead ${verb} ${fingerprint} --yes`)).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('It is in mail and video: name one with --queue'),
+    });
+  const exported = await popfleet(`dead export ${fingerprint}`);
+  const ids = exported.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { readonly id: string }).id);
+  expect(ids).toEqual([first, second]);
+  const hint = `dead replay ${fingerprint} --queue mail --canary 10`;
+  expect((await popfleet(`dead show ${fingerprint}`, { isTerminal: true })).stderr).toContain(hint);
+
+  expect((await popfleet(`dead rm ${fingerprint} --queue mail --yes`)).stdout).toBe('1 deleted\n');
+  expect((await popfleet(`dead show ${fingerprint}`, { isTerminal: true })).stderr).toContain(
+    `dead replay ${fingerprint} --canary 10`,
+  );
+  expect((await popfleet(`dead rm ${fingerprint} --yes`)).stdout).toBe('1 deleted\n');
+  expect((await popfleet(`task get ${second}`)).code).toBe(5);
+  expect((await popfleet(`dead rm ${fingerprint} --yes`)).code).toBe(0);
+  for (const verb of ['replay', 'rm', 'export'])
+    expect(await popfleet(`dead ${verb} 0123456789abcdef`)).toMatchObject({
+      code: 5,
+      stdout: '',
+      stderr: expect.stringContaining('popfleet dead list lists them'),
+    });
 });
 
 test('causes are listed and shown with their newest task', async () => {
