@@ -66,6 +66,11 @@ export function matching(pattern: RegExp): (text: string) => string {
   };
 }
 
+/** Of an option that may be given several times. */
+export function another(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
 export function httpUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.search !== '' || url.hash !== '') {

@@ -32,6 +32,7 @@ interface SetOptions {
   readonly priority?: 'high' | 'normal' | 'low';
   readonly input?: string | boolean;
   readonly workflow?: string;
+  readonly paused?: true;
 }
 
 export function addScheduleVerbs(schedule: Command, terminal: Terminal): void {
@@ -89,7 +90,7 @@ function addSet(schedule: Command, terminal: Terminal): void {
   const texts = {
     usage: 'set <name> [type] [fields...]',
     description:
-      'Create or replace a schedule, of tasks, whose input is made of the fields, or of a workflow',
+      'Create or replace a schedule, of tasks, whose input is made of the fields, or of a workflow. It is written as a whole: one that was paused goes on, and what the API had set beside these options is gone',
     examples: [
       "popfleet schedule set morning add one=1 two=2 --cron '0 6 * * *' --time-zone Europe/Berlin",
       'popfleet schedule set often add one=1 two=2 --every 15m',
@@ -102,7 +103,8 @@ function addSet(schedule: Command, terminal: Terminal): void {
     texts,
     async ({ client, printer, terminal: { stdin }, signal }, args, options) => {
       const [name, type, fields] = args as readonly [string, string | undefined, readonly string[]];
-      const { cron, every, timeZone, misfire, queue, priority, input, workflow } = options as SetOptions;
+      const { cron, every, timeZone, misfire, queue, priority, input, workflow, paused } =
+        options as SetOptions;
       if ((type === undefined) === (workflow === undefined))
         throw new UsageError('Name either a task type, or a workflow with --workflow.');
       const document = typeof input === 'string' ? input : undefined;
@@ -118,6 +120,7 @@ function addSet(schedule: Command, terminal: Terminal): void {
         ...(misfire === undefined ? {} : { misfire }),
         ...(queue === undefined ? {} : { queue }),
         ...(priority === undefined ? {} : { priority }),
+        ...(paused === undefined ? {} : { paused }),
       };
       printSchedule(printer, await client.schedules.put(name, body, { signal }));
     },
@@ -128,6 +131,7 @@ function addSet(schedule: Command, terminal: Terminal): void {
     .option('--misfire <word>', 'what becomes of ticks that were missed: skip, or once')
     .option('--queue <name>', 'where its tasks wait')
     .option('--priority <word>', 'of its tasks: high, normal or low')
+    .option('--paused', 'it makes nothing until it is resumed; without this a paused one goes on')
     .option('--input <json>', 'the whole input: JSON, @file, or - for stdin')
     .option('--workflow <json>', 'a workflow that it starts, instead of a type: JSON, @file, or - for stdin');
 }

@@ -2,12 +2,13 @@
 
 import type { Command } from 'commander';
 import type { TaskOptions } from '../client/shapes.ts';
+import { compact } from '../protocol/compact.ts';
 import { LANES } from '../protocol/lane.ts';
-import { duration, wholeNumber } from './arguments.ts';
+import { another, duration, wholeNumber } from './arguments.ts';
 import { EXIT } from './exit-code.ts';
 import { readTaskInput } from './task-input.ts';
 import { writeEnd } from './task-output.ts';
-import type { Terminal } from './terminal.ts';
+import type { Input, Terminal } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 import { addVerb, type Session } from './verb.ts';
 import { waitForTask } from './wait-for-task.ts';
@@ -18,8 +19,13 @@ interface AddOptions {
   readonly delay?: number;
   readonly at?: string;
   readonly ttl?: number;
+  readonly expiresAt?: string;
   readonly timeout?: number;
+  readonly resultTtl?: number;
   readonly maxAttempts?: number;
+  readonly tag?: string[];
+  readonly webhook?: string;
+  readonly onEnd?: string;
   readonly key?: string;
   readonly durability?: 'memory' | 'disk' | 'replicas';
   readonly input?: string | boolean;
@@ -38,6 +44,8 @@ const TEXTS = {
     'popfleet task add add one=1 two=2 --wait',
     `popfleet task add add --input '{"one":1,"two":2}' --priority high`,
     'popfleet task add add one=1 two=2 --delay 10s --key order-4711',
+    'popfleet task add add one=1 two=2 --tag eu --tag vip --result-ttl 1h',
+    `popfleet task add add one=1 two=2 --on-end '{"type":"add","input":{"one":3,"two":4}}'`,
     'popfleet task add add one=1 two=2 --dry-run',
   ],
 };
@@ -52,8 +60,13 @@ export function addTaskAdd(task: Command, terminal: Terminal): void {
     .option('--delay <duration>', 'not before so long from now, such as 10s', duration)
     .option('--at <time>', 'not before this time, such as 2026-12-01T08:00:00Z')
     .option('--ttl <duration>', 'not started by then, it is dead', duration)
+    .option('--expires-at <time>', 'not started by this time, it is dead')
     .option('--timeout <duration>', 'stop its handler after so long', duration)
     .option('--max-attempts <count>', 'how often it may fail', wholeNumber(1, MOST_ATTEMPTS))
+    .option('--result-ttl <duration>', 'keep it for so long once it has ended', duration)
+    .option('--tag <text>', 'what it is found by; may be given several times', another)
+    .option('--webhook <url>', 'who is told when it ends')
+    .option('--on-end <json>', 'the task that follows its end: {type, input?, queue?}, @file, or - for stdin')
     .option('--key <text>', 'idempotency key: the same one finds the same task')
     .option('--durability <word>', 'where Redis has it before the answer: memory, disk or replicas')
     .option('--wait [duration]', 'wait for its result, at most so long (--wait=30s)', duration)
@@ -71,7 +84,7 @@ async function runAdd(
     throw new UsageError('Give either --delay or --at.');
   const document = typeof given.input === 'string' ? given.input : undefined;
   const input = await readTaskInput(fields, document, terminal.stdin);
-  const options = { ...optionsOf(given), signal };
+  const options = { ...(await optionsOf(given, terminal.stdin)), signal };
   if (given.dryRun === true) {
     const checked = await client.check(type, input, options);
     if (printer.json) printer.document(checked);
@@ -102,17 +115,23 @@ async function runAdd(
 }
 
 /** The server checks the values, and names the one that is wrong. */
-function optionsOf(given: AddOptions): TaskOptions {
-  const { queue, priority, delay, at, ttl, timeout, maxAttempts, key, durability } = given;
-  return {
-    ...(queue === undefined ? {} : { queue }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(delay === undefined ? {} : { delayMs: delay }),
-    ...(at === undefined ? {} : { runAt: at }),
-    ...(ttl === undefined ? {} : { ttlMs: ttl }),
-    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
-    ...(maxAttempts === undefined ? {} : { maxAttempts }),
-    ...(key === undefined ? {} : { key }),
-    ...(durability === undefined ? {} : { durability }),
-  };
+async function optionsOf(given: AddOptions, stdin: Input): Promise<TaskOptions> {
+  const { queue, priority, at, expiresAt, maxAttempts, key, durability, tag, webhook, onEnd } = given;
+  const follows = onEnd === undefined ? undefined : await readTaskInput([], onEnd, stdin, '--on-end');
+  return compact<TaskOptions>({
+    queue,
+    priority,
+    delayMs: given.delay,
+    runAt: at,
+    ttlMs: given.ttl,
+    expiresAt,
+    timeoutMs: given.timeout,
+    resultTtlMs: given.resultTtl,
+    maxAttempts,
+    tags: tag,
+    webhook: webhook === undefined ? undefined : { url: webhook },
+    onEnd: follows as TaskOptions['onEnd'],
+    key,
+    durability,
+  });
 }

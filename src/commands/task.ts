@@ -21,6 +21,7 @@ export function addTaskVerbs(task: Command, terminal: Terminal): void {
   addLogs(task, terminal);
   addExplain(task, terminal);
   addChanges(task, terminal);
+  addRetry(task, terminal);
   addCompleteToken(task, terminal);
   addTaskList(task, terminal);
   addTaskImport(task, terminal);
@@ -121,11 +122,6 @@ function addChanges(task: Command, terminal: Terminal): void {
       },
     },
     {
-      name: 'retry',
-      description: 'Run dead tasks again, with a fresh budget of attempts',
-      change: async ({ client, signal }: Session, id: string) => (await client.retry(id, { signal })).state,
-    },
-    {
       name: 'rm',
       description: 'Remove tasks with all that is kept of them',
       change: async ({ client, signal }: Session, id: string) => {
@@ -136,14 +132,48 @@ function addChanges(task: Command, terminal: Terminal): void {
   ];
   for (const { name, description, change } of changes) {
     const texts = { usage: `${name} <id...>`, description, examples: [`popfleet task ${name} ID`] };
-    addVerb(task, terminal, texts, async (session, [ids]) => {
-      const { printer } = session;
-      for (const id of ids as readonly string[]) {
-        const outcome = await change(session, id);
-        if (printer.json) printer.item({ id, outcome });
-        else printer.line(printer.isTerminal ? `${id}  ${outcome}` : `${id}\t${outcome}`);
-      }
-    });
+    addVerb(task, terminal, texts, async (session, [ids]) =>
+      changeEach(session, ids as readonly string[], (id) => change(session, id)),
+    );
+  }
+}
+
+function addRetry(task: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'retry <id...>',
+    description: 'Run dead tasks again, with a fresh budget of attempts',
+    examples: [
+      'popfleet task retry ID',
+      `popfleet task retry ID --input '{"how":"not"}'`,
+      'popfleet task retry ID --from-start',
+    ],
+  };
+  addVerb(task, terminal, texts, async (session, [ids], options) => {
+    const { client, signal } = session;
+    const { input: document, fromStart } = options as {
+      readonly input?: string | boolean;
+      readonly fromStart?: true;
+    };
+    // `--no-input` of all commands has the same name.
+    const isNew = typeof document === 'string';
+    const input = isNew ? await readTaskInput([], document, session.terminal.stdin) : undefined;
+    const how = { ...(isNew && { input }), ...(fromStart && { fromStart }), signal };
+    await changeEach(session, ids as readonly string[], async (id) => (await client.retry(id, how)).state);
+  })
+    .option('--input <json>', 'another input from now on: JSON, @file, or - for stdin')
+    .option('--from-start', 'without its checkpoint; with another input that goes anyway');
+}
+
+/** One after the other; says of each what has become of it. */
+async function changeEach(
+  { printer }: Session,
+  ids: readonly string[],
+  change: (id: string) => Promise<string>,
+): Promise<void> {
+  for (const id of ids) {
+    const outcome = await change(id);
+    if (printer.json) printer.item({ id, outcome });
+    else printer.line(printer.isTerminal ? `${id}  ${outcome}` : `${id}\t${outcome}`);
   }
 }
 

@@ -76,6 +76,13 @@ test('lists are narrowed by what the API narrows them by', async () => {
   expect(stdout).not.toContain('of-one');
 });
 
+test('a schedule that is set again goes on, unless it is to be paused', async () => {
+  const set = (end: string): Promise<Ended> =>
+    popfleet(`schedule set again add one=1 two=2 --every 1h --queue again${end}`);
+  expect((await set(' --paused')).stdout).toMatch(/\tevery 1h\tpaused\t/);
+  expect((await set('')).stdout).toMatch(/\tevery 1h\tactive\t/);
+});
+
 test('why a queue is paused is in its row, and in the status', async () => {
   await send(server.url(), 'add', { one: 1, two: 2 }, { queue: 'shut' });
   const paused = await popfleet('queue pause shut --reason moving');
