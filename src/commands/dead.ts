@@ -215,10 +215,7 @@ function addExport(dead: Command, terminal: Terminal): void {
   const texts = {
     usage: 'export [fingerprint]',
     description: 'Write dead tasks with their input and errors, as a JSON document a line',
-    examples: [
-      'popfleet dead export FINGERPRINT',
-      'popfleet dead export --queue default > dead.ndjson',
-    ],
+    examples: ['popfleet dead export FINGERPRINT', 'popfleet dead export --queue default > dead.ndjson'],
   };
   addVerb(dead, terminal, texts, async (session, [given], options) => {
     const { client, printer, signal } = session;

@@ -188,6 +188,7 @@ export function hintFor({ status, code, retryAfterMs }: ApiError): string | unde
   if (code === 'not-popfleet') return 'Is it the root of the API? --url and POPFLEET_URL name it.';
   if (status === 401)
     return 'Give a key in POPFLEET_KEY, or in a file with --key-file. `popfleet key` makes one.';
-  if (status === 403) return 'The key needs another scope or queue: `popfleet key --scopes … --queues …` makes one.';
+  if (status === 403)
+    return 'The key needs another scope or queue: `popfleet key --scopes … --queues …` makes one.';
   return retryAfterMs === undefined ? undefined : `Try again in ${Math.ceil(retryAfterMs / 1_000)} s.`;
 }

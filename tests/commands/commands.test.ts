@@ -1,7 +1,6 @@
 // The commands against a server: exit codes, what is written where, and what is asked for.
 
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -183,48 +182,6 @@ test('values of fields are JSON where they are', async () => {
   const piped = await popfleet('task add add --input - --queue fields', { stdin: '{"one":5,"two":6}' });
   const other = await popfleet(`task get ${piped.stdout.trim()} --json`);
   expect(JSON.parse(other.stdout)).toMatchObject({ input: { one: 5, two: 6 } });
-});
-
-test('a task has the options that it is sent with', async () => {
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
-  const { stdout } = await popfleet(
-    `task add add one=1 two=2 --queue options --tag eu --tag vip --expires-at ${expiresAt} --result-ttl 1h --webhook https://example.org/hook --on-end {"type":"add","input":{"one":3,"two":4}}`,
-  );
-  const shown = await popfleet(`task get ${stdout.trim()} --json`);
-  expect(JSON.parse(shown.stdout)).toMatchObject({
-    tags: ['eu', 'vip'],
-    expiresAt,
-    options: { resultTtlMs: 3_600_000 },
-    webhooks: [{ url: 'https://example.org/hook' }],
-    onEnd: { type: 'add' },
-  });
-});
-
-test('a retry says whether it begins anew, and with which input', async () => {
-  const sent: string[] = [];
-  const listening = createServer((request, response) => {
-    request.setEncoding('utf8');
-    let body = '';
-    request.on('data', (chunk: string) => (body += chunk));
-    request.on('end', () => {
-      sent.push(`${request.url} ${body}`);
-      response.writeHead(202, { 'content-type': 'application/json' }).end('{"state":"ready"}');
-    });
-  }).listen(0, '127.0.0.1');
-  await once(listening, 'listening');
-  const { port } = listening.address() as { readonly port: number };
-  const env = { POPFLEET_URL: `http://127.0.0.1:${port}` };
-  expect((await popfleet('task retry a', { env })).stdout).toBe('a\tready\n');
-  await popfleet('task retry a --from-start', { env });
-  await popfleet('task retry a b --input -', { env, stdin: '{"one":5}' });
-  expect(sent).toEqual([
-    '/v1/tasks/a/retry ',
-    '/v1/tasks/a/retry {"fromStart":true}',
-    '/v1/tasks/a/retry {"input":{"one":5}}',
-    '/v1/tasks/b/retry {"input":{"one":5}}',
-  ]);
-  listening.close();
-  listening.closeAllConnections();
 });
 
 test('a file of tasks goes on where it broke off, and names the lines that are not valid', async () => {

@@ -1,16 +1,19 @@
-// Operations on the command line: what is asked before many tasks are removed, and what is shown of it. And what narrows lists.
+// Operations on the command line: what is asked before many tasks are removed, and what is shown of it. And options: what narrows lists,
+// what a task is sent with, and how it is retried.
 
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { post } from '../support/http.ts';
-import { type Ended, runCommand } from '../support/command-line.ts';
+import { type Ended, type InProcess, runCommand } from '../support/command-line.ts';
 import { send } from '../support/life.ts';
 import { withServer } from '../support/with-server.ts';
 
 const server = withServer();
 
-function popfleet(line: string): Promise<Ended> {
-  return runCommand(line.split(' '), { env: { POPFLEET_URL: server.url() } });
+function popfleet(line: string, options: InProcess = {}): Promise<Ended> {
+  return runCommand(line.split(' '), { ...options, env: { POPFLEET_URL: server.url(), ...options.env } });
 }
 
 test('a purge wants the name of the queue again, and is an operation that can be looked at', async () => {
@@ -50,6 +53,48 @@ test('an operation is watched by its events until it is over', async () => {
   expect(JSON.parse((await popfleet(`op show ${id} --watch --json`)).stdout)).toMatchObject({
     state: 'cancelled',
   });
+});
+
+test('a task has the options that it is sent with', async () => {
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+  const { stdout } = await popfleet(
+    `task add add one=1 two=2 --queue options --tag eu --tag vip --expires-at ${expiresAt} --result-ttl 1h --webhook https://example.org/hook --on-end {"type":"add","input":{"one":3,"two":4}}`,
+  );
+  const shown = await popfleet(`task get ${stdout.trim()} --json`);
+  expect(JSON.parse(shown.stdout)).toMatchObject({
+    tags: ['eu', 'vip'],
+    expiresAt,
+    options: { resultTtlMs: 3_600_000 },
+    webhooks: [{ url: 'https://example.org/hook' }],
+    onEnd: { type: 'add' },
+  });
+});
+
+test('a retry says whether it begins anew, and with which input', async () => {
+  const sent: string[] = [];
+  const listening = createServer((request, response) => {
+    request.setEncoding('utf8');
+    let body = '';
+    request.on('data', (chunk: string) => (body += chunk));
+    request.on('end', () => {
+      sent.push(`${request.url} ${body}`);
+      response.writeHead(202, { 'content-type': 'application/json' }).end('{"state":"ready"}');
+    });
+  }).listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  const { port } = listening.address() as { readonly port: number };
+  const env = { POPFLEET_URL: `http://127.0.0.1:${port}` };
+  expect((await popfleet('task retry a', { env })).stdout).toBe('a\tready\n');
+  await popfleet('task retry a --from-start', { env });
+  await popfleet('task retry a b --input -', { env, stdin: '{"one":5}' });
+  expect(sent).toEqual([
+    '/v1/tasks/a/retry ',
+    '/v1/tasks/a/retry {"fromStart":true}',
+    '/v1/tasks/a/retry {"input":{"one":5}}',
+    '/v1/tasks/b/retry {"input":{"one":5}}',
+  ]);
+  listening.close();
+  listening.closeAllConnections();
 });
 
 test('lists are narrowed by what the API narrows them by', async () => {
