@@ -1,6 +1,7 @@
 // Which queues a cause of dead tasks is about, where none is named.
 
 import type { ErrorGroupView } from '../client/shapes.ts';
+import { UsageError } from './usage-error.ts';
 import type { Session } from './verb.ts';
 
 /** The queues in which tasks are dead of it now; unless there is one, any that has known it. */
@@ -16,4 +17,16 @@ export async function queuesOf(
   named: string | undefined,
 ): Promise<readonly string[]> {
   return named === undefined ? deadQueuesOf(await client.deadLetters.get(fingerprint, signal)) : [named];
+}
+
+/** The one that is named, or the only one. @throws ApiError `not-found`; UsageError when there are several */
+export async function queueOf(
+  session: Session,
+  fingerprint: string,
+  named: string | undefined,
+): Promise<string> {
+  const [queue = '', ...others] = await queuesOf(session, fingerprint, named);
+  if (others.length === 0) return queue;
+  const all = new Intl.ListFormat('en').format([queue, ...others]);
+  throw new UsageError(`It is in ${all}: name one with --queue.`);
 }

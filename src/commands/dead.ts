@@ -4,11 +4,10 @@ import type { Command } from 'commander';
 import { ApiError } from '../client/api-error.ts';
 import type { ErrorGroupView, OperationRequest } from '../client/shapes.ts';
 import { comingMoment, moment, wholeNumber } from './arguments.ts';
-import { deadQueuesOf, queuesOf } from './dead-queues.ts';
+import { deadQueuesOf, queueOf, queuesOf } from './dead-queues.ts';
 import { operate } from './operate.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
-import { UsageError } from './usage-error.ts';
 import { addVerb, type Session } from './verb.ts';
 
 const COLUMNS: readonly Column<ErrorGroupView>[] = [
@@ -194,7 +193,7 @@ function addRemove(dead: Command, terminal: Terminal): void {
     .option('--no-wait', 'do not wait until it is done');
 }
 
-/** An operation is for one queue. @throws UsageError when several have tasks that are dead of it, and none is named */
+/** An operation is for one queue. @throws as `queueOf` */
 async function operateOnDead(
   session: Session,
   fingerprint: string,
@@ -202,11 +201,7 @@ async function operateOnDead(
   request: Omit<OperationRequest, 'filter'>,
 ): Promise<number> {
   const named = options['queue'] as string | undefined;
-  const [queue = '', ...others] = await queuesOf(session, fingerprint, named);
-  if (others.length > 0) {
-    const all = new Intl.ListFormat('en').format([queue, ...others]);
-    throw new UsageError(`It is in ${all}: name one with --queue.`);
-  }
+  const queue = await queueOf(session, fingerprint, named);
   const filter = { queue, fingerprint, state: 'dead' } as const;
   return operate(session, { ...request, filter }, options);
 }
