@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import type { ScheduledWorkflow, ScheduleInput, ScheduleView } from '../client/schedule-shapes.ts';
+import { compact } from '../protocol/compact.ts';
 import { duration, durationText } from './arguments.ts';
 import type { Column, Printer } from './printer.ts';
 import { readTaskInput } from './task-input.ts';
@@ -112,16 +113,8 @@ function addSet(schedule: Command, terminal: Terminal): void {
         workflow === undefined
           ? { type, input: await readTaskInput(fields, document, stdin) }
           : { workflow: (await readTaskInput([], workflow, stdin, '--workflow')) as ScheduledWorkflow };
-      const body: ScheduleInput = {
-        ...starts,
-        ...(cron === undefined ? {} : { cron }),
-        ...(every === undefined ? {} : { everyMs: every }),
-        ...(timeZone === undefined ? {} : { timeZone }),
-        ...(misfire === undefined ? {} : { misfire }),
-        ...(queue === undefined ? {} : { queue }),
-        ...(priority === undefined ? {} : { priority }),
-        ...(paused === undefined ? {} : { paused }),
-      };
+      const own = compact({ cron, everyMs: every, timeZone, misfire, queue, priority, paused });
+      const body: ScheduleInput = { ...starts, ...own };
       printSchedule(printer, await client.schedules.put(name, body, { signal }));
     },
   )
