@@ -128,8 +128,13 @@ function addShow(dead: Command, terminal: Terminal): void {
 async function sampleOf({ client, signal }: Session, groups: readonly ErrorGroupView[]) {
   const [first] = groups.toSorted((one, other) => (one.lastSeenAt < other.lastSeenAt ? 1 : -1));
   if (!first) return undefined;
+  return ifThere(client.get(first.sample, { signal }));
+}
+
+/** `undefined` when it has gone meanwhile. */
+async function ifThere<Found>(found: Promise<Found>): Promise<Found | undefined> {
   try {
-    return await client.get(first.sample, { signal });
+    return await found;
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return undefined;
     throw error;
@@ -219,7 +224,8 @@ function addExport(dead: Command, terminal: Terminal): void {
     const queues = fingerprint === undefined ? [named] : await queuesOf(session, fingerprint, named);
     for (const queue of queues) {
       for await (const { id } of client.list({ queue, state: 'dead', fingerprint, signal })) {
-        printer.item(await client.get(id, { signal }));
+        const task = await ifThere(client.get(id, { signal }));
+        if (task !== undefined) printer.item(task);
       }
     }
   }).option('--queue <name>', 'their queue; unless given all that have the cause, or default for all causes');

@@ -24,6 +24,8 @@ export interface Printer {
   item(value: unknown): void;
   /** Writes a line to stdout. Control characters of texts that come from elsewhere do not reach the terminal. */
   line(text: string, style?: Style): void;
+  /** Writes a record as a line, with tabs between in a pipe. */
+  record(cells: readonly string[], style?: Style): void;
   /** Writes a table; in a pipe a record a line, with tabs between and without titles. */
   table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): void;
   /** The lines of such a table. */
@@ -73,6 +75,7 @@ export function createPrinter({ stdout, stderr, env }: Terminal, { json, color }
     document: (value) => write(toJson(value, isTerminal ? 2 : 0)),
     item: (value) => write(toJson(value, 0)),
     line: (text, style) => write(onStdout(cleaned(text), style)),
+    record: (cells, style) => write(onStdout(cells.map(cleaned).join(isTerminal ? GAP : '\t'), style)),
     tableLines,
     table(columns, rows) {
       for (const line of tableLines(columns, rows)) write(line);

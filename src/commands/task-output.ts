@@ -24,6 +24,8 @@ export const TASK_COLUMNS: readonly Column<TaskRow>[] = [
   { title: 'ERROR', text: ({ error }) => error && `${error.name}: ${error.message}` },
 ];
 
+const NAME_CHARS = 'fingerprint'.length;
+
 /** All that is known of a task, a line each. */
 export function writeTask(printer: Printer, task: TaskView): void {
   const { error } = task;
@@ -50,7 +52,7 @@ export function writeTask(printer: Printer, task: TaskView): void {
     if (value === undefined) continue;
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     const style = name === 'state' ? styleOfState(task.state) : undefined;
-    printer.line(printer.isTerminal ? `${name.padEnd(12)}${text}` : `${name}\t${text}`, style);
+    printer.record([printer.isTerminal ? name.padEnd(NAME_CHARS) : name, text], style);
   }
 }
 

@@ -173,7 +173,7 @@ async function changeEach(
   for (const id of ids) {
     const outcome = await change(id);
     if (printer.json) printer.item({ id, outcome });
-    else printer.line(printer.isTerminal ? `${id}  ${outcome}` : `${id}\t${outcome}`);
+    else printer.record([id, outcome]);
   }
 }
 

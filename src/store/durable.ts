@@ -9,7 +9,7 @@ import { openCommandConnection } from './connection.ts';
 import { homeOf } from './keys.ts';
 import { createProducer, type Producer } from './producer.ts';
 import { createRounds, isOfReplica, type Rounds, type Way } from './rounds.ts';
-import { isOutage, throwStoreError } from './store-error.ts';
+import { faultOf, isOutage, throwStoreError } from './store-error.ts';
 import { twice } from './twice.ts';
 
 /** Beyond the memory of the primary. */
@@ -100,9 +100,12 @@ function toDisk({ durableWaitMs }: DurableSettings): Way {
       const [local] = (await server.call('WAITAOF', 1, 0, ms)) as [unknown];
       return Number(local) === 1;
     } catch (error) {
-      if (isOutage(error) || isOfReplica(error)) throw error;
+      if (passes(error) || isOfReplica(error)) throw error;
+      const isAlways = await writesAlways(server);
+      // It is not Redis that has no answer, but this user who may not ask.
+      if (!isAlways && faultOf(error) === 'not permitted') throw error;
       // Redis knows no WAITAOF, or keeps no append-only file.
-      return (await writesAlways(server)) || 'never';
+      return isAlways || 'never';
     }
   }
 
@@ -121,7 +124,12 @@ async function writesAlways(server: Redis): Promise<boolean> {
     const valueOf = (name: string): string | undefined => flat[flat.indexOf(name) + 1];
     return valueOf('appendonly') === 'yes' && valueOf('appendfsync') === 'always';
   } catch (error) {
-    if (isOutage(error)) throw error;
+    if (passes(error)) throw error;
     return false;
   }
+}
+
+/** Whether the same question may bring another answer in a moment. */
+function passes(error: unknown): boolean {
+  return isOutage(error) || faultOf(error) === 'busy';
 }

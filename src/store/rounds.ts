@@ -46,8 +46,9 @@ export function createRounds(client: Redis, way: Way): Rounds {
     } catch (error) {
       if (isOfReplica(error)) throw new UnusableRedis('readonly', (error as Error).message);
       if (isOutage(error)) throw error;
-      // Redis has the task, and does not let this user wait (`NOPERM`).
-      if (faultOf(error) === 'not permitted') return 'memory';
+      // Redis has the task, and does not let this user wait (`NOPERM`), or has no time for anybody just now.
+      const fault = faultOf(error);
+      if (fault === 'not permitted' || fault === 'busy') return 'memory';
       throw error;
     }
   }

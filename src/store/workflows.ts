@@ -119,13 +119,13 @@ export interface Workflows {
   /**
    * Has steps that have failed wait again.
    * @param steps with their needs, as the column has them
-   * @returns for each `waiting`, or `gone` when it was removed
+   * @returns for each `waiting`, `later` when it is still to hear that the retry before was taken back, or `gone` when it was removed
    */
   waitAgain(
     queue: string,
     generation: number,
     steps: readonly { readonly id: string; readonly needs: string }[],
-  ): Promise<readonly ('waiting' | 'gone')[]>;
+  ): Promise<readonly ('waiting' | 'later' | 'gone')[]>;
   /** Lets its steps begin. @returns another state than `running` when it is too late */
   commit(home: string, id: string, generation: number): Promise<Changed>;
   /** Takes it back, unless it was committed. */
@@ -188,7 +188,7 @@ export function createWorkflows(
       const answers = (await twice(client, () =>
         runScript(client, 'rewait', homeOf(queue), args),
       )) as Buffer[];
-      return answers.map(String) as ('waiting' | 'gone')[];
+      return answers.map(String) as ('waiting' | 'later' | 'gone')[];
     },
     commit: (home, id, generation) => twice(client, () => change(home, ['commit', id, generation])),
     withdraw: (home, id, generation) => twice(client, () => change(home, ['withdraw', id, generation])),

@@ -88,6 +88,7 @@ export function createAcceptWorkflow({ accept, store }: AcceptWorkflowDeps): Acc
           for (let at = 0; at < texts.length; at += STEPS_A_CALL) {
             const answers = await store.waitAgain(queue, generation, texts.slice(at, at + STEPS_A_CALL));
             if (answers.includes('gone')) throw stepsGone();
+            if (answers.includes('later')) throw takenBackStill();
           }
         }
       });
@@ -99,6 +100,14 @@ function stepsGone(): PopfleetError {
   return new PopfleetError(
     'invalid-state',
     'Tasks of this workflow are no longer kept, so it cannot be retried: send it again.',
+  );
+}
+
+function takenBackStill(): PopfleetError {
+  return new PopfleetError(
+    'redis-unavailable',
+    'The retry before this one took too long, and its steps are still being taken back: send it again in a moment.',
+    { retryAfterSeconds: 1 },
   );
 }
 

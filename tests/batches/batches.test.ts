@@ -93,6 +93,18 @@ const whatFollowed = (name: string, count: number): Promise<string[]> =>
     return own.length >= count && own;
   });
 
+/** Moves a task of the queue `side` to another one. @returns the operation, when it is over */
+async function moveOne(id: string): Promise<Answer> {
+  const operations = `${server.url()}/v1/operations`;
+  const request = { action: 'move', filter: { queue: 'side', ids: [id] }, to: 'default' };
+  const { body } = await post(operations, { ...request, dryRun: true });
+  const started = await post(operations, { ...request, confirm: body['confirm'] });
+  return eventually(async () => {
+    const operation = await call(`${operations}/${String(started.body['id'])}`);
+    return operation.body['state'] === 'done' && operation;
+  });
+}
+
 test('one in one call: what follows does once, when all have ended', async () => {
   const call1 = { name: 'first', key: 'k1', then: then('whole'), tasks: members('a', 'b', 'c') };
   const opened = await post(url, call1);
@@ -131,6 +143,12 @@ test('an open one takes tasks while others of it have ended; one that fails is r
   expect(await whatFollowed('open', 1)).toEqual(['open complete dead']);
   broken.delete('bad');
   const [, bad] = added.body['items'] as { id: string }[];
+  // In another queue it would run while the batch has it as ended.
+  expect((await moveOne(bad?.id ?? '')).body).toMatchObject({
+    state: 'done',
+    done: 0,
+    skipped: { 'in-batch': 1 },
+  });
   const failed = await call(`${url}/${id}/failed`);
   expect(failed.body).toMatchObject({
     items: [{ id: bad?.id, state: 'dead', error: { name: 'PermanentError' } }],

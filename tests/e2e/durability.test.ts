@@ -1,5 +1,6 @@
 // Tasks that ask for more than the memory of Redis: the answer says what was reached, and nothing is lost or doubled on the way there.
 
+import { connect } from 'node:net';
 import * as v from 'valibot';
 import { afterAll, expect, test } from 'vitest';
 import { Popfleet as Client } from '../../src/client/popfleet.ts';
@@ -195,6 +196,32 @@ test('on its disk: reached where each write waits for it, refused without an app
   await primary.client.config('SET', 'appendonly', 'no');
   expect((await send({ durability: 'disk', queue: 'disk' })).status).toBe(422);
   expect(await acceptedIn('disk')).toBe(1);
+});
+
+test('Redis is busy, or this user may not ask: the level is not said to be impossible', async () => {
+  const own = await startRedis({ appendonly: 'yes', appendfsync: 'always', 'lua-time-limit': '20' });
+  const front = await startHere('server', { REDIS_URL: own.url });
+  const ask = () => post(`${front.url()}/v1/tasks`, { ...ADD, durability: 'disk' });
+  expect((await ask()).status).toBe(202);
+  const endless = own.client.eval('while true do end', 0).catch(String);
+  const busy = await eventually(async () => {
+    const answer = await ask();
+    return answer.status !== 202 && answer;
+  });
+  expect([busy.status, busy.body['code']]).toEqual([503, 'redis-unavailable']);
+  connect(own.port, '127.0.0.1').end('SCRIPT KILL\r\n');
+  expect(await endless).toContain('killed');
+  expect((await eventually(async () => (await ask()).status === 202 && ask())).body['durability']).toBe(
+    'disk',
+  );
+  await front.stop();
+
+  await own.client.call('ACL', 'SETUSER', 'default', '-config', ...(knowsWaitAof ? ['-waitaof'] : []));
+  const refused = await startHere('server', { REDIS_URL: own.url });
+  const answer = await post(`${refused.url()}/v1/tasks`, { ...ADD, durability: 'disk' });
+  expect(answer.status).toBe(knowsWaitAof ? 503 : 422);
+  await refused.stop();
+  await own.stop();
 });
 
 test('steps, children and what follows a batch have no level of their own', async () => {

@@ -192,6 +192,8 @@ export const WORKFLOW_BRANCHES: Readonly<Record<string, (client: Redis) => Promi
       2,
       others.map((id) => ({ id, needs: renewed })),
     );
+    // It was taken back, and its steps have not heard of that when it is retried again.
+    expect(await workflows.waitAgain(QUEUE, 3, [{ id: first, needs }])).toEqual(['later']);
     await begin(keyed, 2);
     await workflows.cancel(QUEUE, keyed.id);
     await actOnSteps(client, PLACE, 'cancel', 2, keyed.ids);

@@ -13,7 +13,6 @@ import { named, refTo } from '../../views/component.ts';
 import { TaskRowSchema, toTaskRow } from '../../views/task-view.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { noteForAudit } from '../audited.ts';
 import { createItemCheck, type GoodItem, isGood, refuseTakenKeys } from '../batch/items.ts';
 import { nextTurn } from '../batch/next-turn.ts';
 import { refusalOf } from '../batch/refusal.ts';
@@ -132,7 +131,6 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
     route('POST', '/v1/batches/:batch/close', CLOSE, async (c) => {
       const { plan } = await find(c);
       await batches.close(plan.home, plan.id);
-      noteForAudit(c, { queue: plan.home });
       return answer(c, 200, toBatchView(await find(c), c.get('basePath')));
     }),
   ];

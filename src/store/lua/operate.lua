@@ -37,6 +37,8 @@ end
 
 local function count(numbers, word) numbers[word] = (numbers[word] or 0) + 1 end
 
+local SKIPPED = { running = true, pinned = true, ['has-needs'] = true, ['in-batch'] = true, held = true }
+
 -- What a task came to: done unless a reason says why not.
 local function settle(id, task)
   local content_is_needed = op.action ~= 'delete'
@@ -45,7 +47,7 @@ local function settle(id, task)
     if not Q.contents[id] then return count(op.failed, 'unreadable') end
   end
   local word, is_first = Q.acts[op.action](id, task, op.to)
-  if word == 'running' or word == 'pinned' or word == 'has-needs' or word == 'held' then return count(op.skipped, word) end
+  if SKIPPED[word] then return count(op.skipped, word) end
   if word == 'requested' then
     if not is_first then return count(op.skipped, 'already-requested') end
     op.requested = (op.requested or 0) + 1

@@ -1,7 +1,7 @@
 -- Steps that have failed wait again, for another generation of their workflow.
 -- ARGV: generation, ms within which that has to be committed; for each: id, its needs (lib/needs.lua); those that it had before keep what they
 --       have brought
--- Reply: for each 'waiting' (now or before), or 'gone'
+-- Reply: for each 'waiting' (now or before), 'later' when it is still to hear that the retry before was taken back, or 'gone'
 
 local generation, within_ms = args.number(), args.number()
 local answers = {}
@@ -30,6 +30,7 @@ local function wait_again(id, needs)
   local task, step = Q.read_task(id), Q.step_of(id)
   if not task or not step then return 'gone' end
   if step.generation >= generation then return 'waiting' end
+  if task.state == 'waiting' then return 'later' end
   if task.state ~= 'dead' and task.state ~= 'cancelled' then return 'gone' end
   step.is_held, step.generation = true, generation
   Q.put_step(id, step)
