@@ -73,7 +73,7 @@ export interface Batches {
   /** A page of its tasks that are dead or cancelled, in the order in which they were added (those of one call by their queues). */
   failed(
     id: string,
-    query?: { readonly limit?: number; readonly cursor?: string },
+    query?: { readonly limit?: number; readonly cursor?: string | undefined },
     options?: CallOptions,
   ): Promise<{ readonly items: readonly TaskRow[]; readonly next?: string }>;
   /** A page, newest first. `name`: those whose name begins so. A page may be short: `next` says that more follow. */

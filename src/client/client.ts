@@ -36,6 +36,7 @@ export type {
   WorkerView,
 } from './shapes.ts';
 export type { ManyTask, Received } from './task-types.ts';
+export type { WebhookAttempt, WebhookEndpoint, WebhookRequest, WebhookView } from './webhooks.ts';
 export type { WorkflowRow, WorkflowStep, WorkflowView } from './workflow-shapes.ts';
 export type { Reference, Step, WithReferences, WorkflowRequest } from './workflows.ts';
 export type { TransportSettings as ClientSettings } from './transport.ts';

@@ -16,6 +16,7 @@ import { type BatchOptions, type SentItem, sendBatches } from './send-batches.ts
 import type { Explanation, Receipt, TaskEvent, TaskOptions, TaskView } from './shapes.ts';
 import type { InputOf, ManyTask, Received, ResultOf, TaskLike, TypeIn } from './task-types.ts';
 import { createWaitpoints, type Waitpoints } from './waitpoints.ts';
+import { createWebhooks, type Webhooks } from './webhooks.ts';
 import { createWorkflows, type Workflows } from './workflows.ts';
 import { createTransport, type Transport, type TransportSettings } from './transport.ts';
 
@@ -58,6 +59,7 @@ export class Popfleet<Tasks = unknown> {
   readonly waitpoints: Waitpoints;
   readonly workflows: Workflows<Tasks>;
   readonly batches: Batches;
+  readonly webhooks: Webhooks;
   readonly #transport: Transport;
 
   /** @throws TypeError when the address is no http or https address */
@@ -71,6 +73,7 @@ export class Popfleet<Tasks = unknown> {
     this.waitpoints = createWaitpoints(this.#transport);
     this.workflows = createWorkflows(this.#transport);
     this.batches = createBatches(this.#transport);
+    this.webhooks = createWebhooks(this.#transport);
   }
 
   /**

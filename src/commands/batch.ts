@@ -7,6 +7,7 @@ import { wholeNumber } from './arguments.ts';
 import type { Column } from './printer.ts';
 import { readTaskInput } from './task-input.ts';
 import type { Terminal } from './terminal.ts';
+import { TASK_COLUMNS } from './task-output.ts';
 import { addVerb, type Session } from './verb.ts';
 import { writeRows } from './write-rows.ts';
 
@@ -62,6 +63,7 @@ export function addBatchVerbs(batch: Command, terminal: Terminal): void {
     );
   addAdd(batch, terminal);
   addList(batch, terminal);
+  addFailed(batch, terminal);
   const verbs = [
     { name: 'show', description: 'Show how far a batch is', run: 'get' },
     { name: 'close', description: 'Take no more tasks: it ends when all that it has do', run: 'close' },
@@ -90,6 +92,19 @@ function addList(batch: Command, terminal: Terminal): void {
     .option('--state <state>', 'open, running, succeeded, dead or cancelled')
     .option('--name <text>', 'whose name begins so')
     .option('--limit <number>', `how many at most (${ROWS_SHOWN})`, wholeNumber(1, 100_000));
+}
+
+function addFailed(batch: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'failed <id>',
+    description: 'List the tasks of a batch that are dead or cancelled',
+    examples: ['popfleet batch failed BATCH', 'popfleet batch failed BATCH --limit 1000'],
+  };
+  addVerb(batch, terminal, texts, async ({ client, printer, signal }, [id], options) => {
+    const { limit = ROWS_SHOWN } = options as { readonly limit?: number };
+    const rows = itemsOf((cursor) => client.batches.failed(id as string, { cursor }, { signal }));
+    await writeRows(printer, TASK_COLUMNS, rows, { limit, none: 'None of its tasks is dead or cancelled.' });
+  }).option('--limit <number>', `how many at most (${ROWS_SHOWN})`, wholeNumber(1, 100_000));
 }
 
 interface Wanted {

@@ -1,8 +1,9 @@
-// `popfleet worker list` and what a person may want of a live worker. `popfleet worker` alone runs one.
+// `popfleet worker list`, what one runs, and what a person may want of a live worker. `popfleet worker` alone runs one.
 
 import type { Command } from 'commander';
-import type { WorkerView } from '../client/shapes.ts';
+import type { RunningTask, WorkerView } from '../client/shapes.ts';
 import type { Column } from './printer.ts';
+import { styleOfState } from './task-output.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb } from './verb.ts';
 
@@ -22,6 +23,16 @@ const COLUMNS: readonly Column<WorkerView>[] = [
   { title: 'HOST', text: ({ host }) => host },
   { title: 'PID', text: ({ pid }) => pid },
   { title: 'STARTED', text: ({ startedAt }) => startedAt },
+];
+
+const RUNNING_COLUMNS: readonly Column<RunningTask>[] = [
+  { title: 'ID', text: ({ id }) => id },
+  { title: 'STATE', text: ({ state }) => state, style: ({ state }) => styleOfState(state) },
+  { title: 'TYPE', text: ({ type }) => type },
+  { title: 'QUEUE', text: ({ queue }) => queue },
+  { title: 'ATTEMPT', text: ({ attempt }) => attempt },
+  { title: 'STARTED', text: ({ startedAt }) => startedAt },
+  { title: 'TIME LIMIT', text: ({ timeoutMs }) => timeoutMs && `${timeoutMs / 1_000} s` },
 ];
 
 const ORDERS = [
@@ -56,6 +67,7 @@ export function addWorkerVerbs(worker: Command, terminal: Terminal): void {
       printer.say('No worker is alive. Start one: popfleet worker', 'yellow');
     }
   });
+  addShow(worker, terminal);
   for (const { name, description, said } of ORDERS) {
     const order = {
       usage: `${name} <worker>`,
@@ -69,4 +81,25 @@ export function addWorkerVerbs(worker: Command, terminal: Terminal): void {
       printer.say(said(which as string), 'dim');
     });
   }
+}
+
+function addShow(worker: Command, terminal: Terminal): void {
+  const texts = {
+    usage: 'show <worker>',
+    description: 'Show a live worker, and the tasks that it holds',
+    examples: ['popfleet worker show WORKER'],
+  };
+  addVerb(worker, terminal, texts, async ({ client, printer, signal }, [which]) => {
+    const shown = await client.fleet.worker(which as string, signal);
+    if (printer.json) {
+      printer.document(shown);
+      return;
+    }
+    if (printer.isTerminal) {
+      printer.table(COLUMNS, shown.items);
+      printer.line('');
+    }
+    if (shown.running.length > 0) printer.table(RUNNING_COLUMNS, shown.running);
+    else printer.say('It holds no task.', 'dim');
+  });
 }

@@ -3,6 +3,8 @@
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import * as v from 'valibot';
+import { Popfleet } from '../../src/client/client.ts';
+import { newTaskId } from '../../src/protocol/task-id.ts';
 import { createKey, readApiKeys } from '../../src/server/auth/api-keys.ts';
 import type { Server } from '../../src/server/server.ts';
 import { defineTask } from '../../src/tasks/define.ts';
@@ -243,6 +245,24 @@ test('a registered endpoint: its types, its queues, its secret, its log', async 
   expect(changed.body).not.toHaveProperty('disabled');
   expect((await ask('DELETE', `/v1/webhooks/${endpoint}`)).status).toBe(204);
   expect((await ask('GET', `/v1/webhooks/${endpoint}`)).status).toBe(404);
+});
+
+test('the client registers, changes, rotates and removes an endpoint', async () => {
+  const { webhooks } = new Popfleet({ url: server.url(), key: admin.key });
+  const { secret: first, ...added } = await webhooks.add({ url: receiver.url, kinds: ['batch'] });
+  expect(first).toMatch(/^whsec_/);
+  const { id } = added;
+  expect(await webhooks.list()).toEqual([added]);
+  const changed = await webhooks.put(id, { url: receiver.url, types: ['add'], disabled: true });
+  expect(changed).toMatchObject({ id, types: ['add'], disabled: { reason: 'it was disabled by hand' } });
+  expect(await webhooks.get(id)).toEqual(changed);
+  const rotated = await webhooks.rotate(id);
+  expect(rotated.secret).not.toBe(first);
+  expect(rotated.oldSecretUntil).toBeDefined();
+  expect(await webhooks.attempts(id)).toEqual([]);
+  await expect(webhooks.resend(id, newTaskId())).rejects.toMatchObject({ code: 'not-found' });
+  await webhooks.remove(id);
+  await expect(webhooks.get(id)).rejects.toMatchObject({ status: 404 });
 });
 
 test('a key sees the deliveries and the endpoints of its own queues alone', async () => {
