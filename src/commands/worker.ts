@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import type { RunningTask, WorkerView } from '../client/shapes.ts';
 import type { Column } from './printer.ts';
-import { styleOfState } from './task-output.ts';
+import { TASK_COLUMNS } from './task-output.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb } from './verb.ts';
 
@@ -25,12 +25,9 @@ const COLUMNS: readonly Column<WorkerView>[] = [
   { title: 'STARTED', text: ({ startedAt }) => startedAt },
 ];
 
+/** What is of interest while it runs. */
 const RUNNING_COLUMNS: readonly Column<RunningTask>[] = [
-  { title: 'ID', text: ({ id }) => id },
-  { title: 'STATE', text: ({ state }) => state, style: ({ state }) => styleOfState(state) },
-  { title: 'TYPE', text: ({ type }) => type },
-  { title: 'QUEUE', text: ({ queue }) => queue },
-  { title: 'ATTEMPT', text: ({ attempt }) => attempt },
+  ...TASK_COLUMNS.slice(0, 5),
   { title: 'STARTED', text: ({ startedAt }) => startedAt },
   { title: 'TIME LIMIT', text: ({ timeoutMs }) => timeoutMs && `${timeoutMs / 1_000} s` },
 ];
