@@ -3,12 +3,17 @@
 import type { QueueView } from './shapes.ts';
 import type { Transport } from './transport.ts';
 
+interface PauseOptions {
+  readonly reason?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** @throws ApiError from every method; `not-found` when there is no such queue */
 export interface Queues {
   list(signal?: AbortSignal): Promise<readonly QueueView[]>;
   get(queue: string, signal?: AbortSignal): Promise<QueueView>;
-  /** Starts nothing of it any more, until it is resumed. @param reason why: it is shown wherever the queue is */
-  pause(queue: string, signal?: AbortSignal, reason?: string): Promise<QueueView>;
+  /** Starts nothing of it any more, until it is resumed. `reason` says why, and is shown wherever the queue is. */
+  pause(queue: string, options?: PauseOptions): Promise<QueueView>;
   resume(queue: string, signal?: AbortSignal): Promise<QueueView>;
 }
 
@@ -23,7 +28,7 @@ export function createQueues(transport: Transport): Queues {
       return items;
     },
     get: (queue, signal) => transport.json({ path: path(queue), signal }),
-    pause: (queue, signal, reason) =>
+    pause: (queue, { reason, signal } = {}) =>
       transport.json({ method: 'POST', path: `${path(queue)}/pause`, body: { reason }, signal }),
     resume: (queue, signal) => transport.json({ method: 'POST', path: `${path(queue)}/resume`, signal }),
   };

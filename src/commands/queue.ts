@@ -62,7 +62,7 @@ function addPause(queue: Command, terminal: Terminal): void {
   };
   addVerb(queue, terminal, texts, async ({ client, printer, signal }, [which], options) => {
     const { reason } = options as { readonly reason?: string };
-    const view = await client.queues.pause(which as string, signal, reason);
+    const view = await client.queues.pause(which as string, { reason, signal });
     printQueue(printer, view);
     printer.say(`Go on with: popfleet queue resume ${view.queue}`, 'dim');
   }).option('--reason <text>', 'why: it is shown wherever the queue is');
