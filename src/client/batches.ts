@@ -1,6 +1,6 @@
 // Batches: tasks that are counted together.
 
-import { newKey } from './new-key.ts';
+import { keyed } from './keyed.ts';
 import type { TaskOptions, TaskRow } from './shapes.ts';
 import type { ManyTask } from './task-types.ts';
 import type { Transport } from './transport.ts';
@@ -91,15 +91,13 @@ export interface Batches {
 export function createBatches(transport: Transport): Batches {
   const path = (id: string, rest = ''): string => `/v1/batches/${encodeURIComponent(id)}${rest}`;
   return {
-    open: (batch = {}, { signal } = {}) => {
-      const body = { key: newKey(), ...batch };
-      return transport.json({ method: 'POST', path: '/v1/batches', body, signal });
-    },
+    open: (batch = {}, { signal } = {}) =>
+      transport.json({ method: 'POST', path: '/v1/batches', body: keyed(batch), signal }),
     add: (id, tasks, { signal } = {}) =>
       transport.json({
         method: 'POST',
         path: path(id, '/tasks'),
-        body: tasks.map((task) => ({ key: newKey(), ...task })),
+        body: tasks.map(keyed),
         signal,
       }),
     close: (id, { signal } = {}) =>

@@ -48,8 +48,13 @@ export async function* followEvents(
       leave.abort();
       request.signal?.removeEventListener('abort', onAbort);
     }
-    await pause(RECONNECT_MS * (0.5 + Math.random()), request.signal);
+    await pause(reconnectMs(), request.signal);
   }
+}
+
+/** How long to wait before another try: callers that lost their server together do not come back together. */
+export function reconnectMs(): number {
+  return RECONNECT_MS * (0.5 + Math.random());
 }
 
 /** Ends without an error when the connection breaks. */

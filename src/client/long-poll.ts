@@ -1,7 +1,8 @@
 // Waits for the end of something, in long polls one after the other.
 
 import { isPassing } from './api-error.ts';
-import { PATIENCE_MS } from './follow-events.ts';
+import { PATIENCE_MS, reconnectMs } from './follow-events.ts';
+import { pause } from './pause.ts';
 import type { Transport } from './transport.ts';
 
 interface LongPollOptions {
@@ -35,7 +36,9 @@ export async function longPoll<Seen>(
       if (isOver(seen)) return seen;
     } catch (error) {
       const isAway = isPassing(error) && seenAt !== undefined && performance.now() - seenAt < PATIENCE_MS;
-      if (!isAway) throw error;
+      if (!isAway || (error.retryAfterMs ?? 0) > PATIENCE_MS) throw error;
+      const leftMs = Math.max(0, deadline - performance.now());
+      await pause(Math.min(error.retryAfterMs ?? reconnectMs(), leftMs), signal);
     }
     if (performance.now() >= deadline) throw onTimeout();
   }

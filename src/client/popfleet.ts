@@ -8,7 +8,7 @@ import { type FleetEvent, followFleet, type FollowOptions } from './fleet-events
 import { followEvents } from './follow-events.ts';
 import { type ListOptions, listTasks } from './list-tasks.ts';
 import { longPoll } from './long-poll.ts';
-import { newKey } from './new-key.ts';
+import { keyed } from './keyed.ts';
 import { createOperations, type Operations } from './operations.ts';
 import { createQueues, type Queues } from './queues.ts';
 import { createSchedules, type Schedules } from './schedules.ts';
@@ -104,7 +104,7 @@ export class Popfleet<Tasks = unknown> {
     { signal, ...options }: TaskOptions & CallOptions,
   ): Promise<Receipt> {
     const type = typeof task === 'string' ? task : task.type;
-    const body = { key: newKey(), ...options, type, input };
+    const body = { ...keyed(options), type, input };
     return this.#transport.json({ method: 'POST', path: '/v1/tasks', body, signal });
   }
 

@@ -1,7 +1,7 @@
 // Sends many tasks, so many a request that neither side holds much of them.
 
-import type { Fault } from './api-error.ts';
-import { newKey } from './new-key.ts';
+import { ApiError, type Fault } from './api-error.ts';
+import { keyed } from './keyed.ts';
 import type { Transport } from './transport.ts';
 
 export interface BatchOptions {
@@ -34,6 +34,8 @@ export type SentItem =
       readonly problem: { readonly code: string; readonly detail: string; readonly errors: readonly Fault[] };
     };
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 interface Report {
   readonly items: readonly SentItem[];
 }
@@ -47,15 +49,17 @@ const NDJSON: BatchFormat = {
   write: (task) => utf8.encode(`${JSON.stringify(task)}\n`),
 };
 
+/** A task that the server cannot read, or that is too large, has its whole request refused. */
+const OF_ONE_TASK: ReadonlySet<string> = new Set(['malformed-body', 'too-large']);
+
 /** @throws ApiError; the tasks that were yielded before are there */
 export async function* sendBatches(
   transport: Transport,
   tasks: Iterable<object> | AsyncIterable<object>,
   { size = TASKS_A_REQUEST, format = NDJSON, signal }: BatchOptions = {},
 ): AsyncGenerator<SentItem, void, void> {
-  let sent = 0;
-  for await (const { bytes, count } of inBatches(tasks, size, format)) {
-    const { items } = await transport.json<Report>({
+  const post = (bytes: Bytes[]): Promise<Report> =>
+    transport.json<Report>({
       method: 'POST',
       path: '/v1/tasks/batch',
       query: { partial: true },
@@ -64,9 +68,39 @@ export async function* sendBatches(
       accepts: [422],
       signal,
     });
-    for (const item of items) yield ofAll(item, sent);
-    sent += count;
+  let sent = 0;
+  for await (const bytes of inBatches(tasks, size, format)) {
+    yield* sendBatch(post, bytes, sent);
+    sent += bytes.length;
   }
+}
+
+/**
+ * Sends tasks together; when they are refused because of one of them, in halves: what is found twice, its key has sent once.
+ * @param sent how many were sent before
+ */
+async function* sendBatch(
+  post: (bytes: Bytes[]) => Promise<Report>,
+  bytes: Bytes[],
+  sent: number,
+): AsyncGenerator<SentItem, void, void> {
+  let report: Report;
+  try {
+    report = await post(bytes);
+  } catch (error) {
+    if (!(error instanceof ApiError) || !OF_ONE_TASK.has(error.code)) throw error;
+    if (bytes.length === 1) {
+      // It was the first of its request, which is not where it stands for the caller.
+      const detail = error.message.replace(/^(?:Line|Item) 1 /, 'It ');
+      yield { index: sent, problem: { code: error.code, detail, errors: error.errors } };
+      return;
+    }
+    const half = Math.ceil(bytes.length / 2);
+    yield* sendBatch(post, bytes.slice(0, half), sent);
+    yield* sendBatch(post, bytes.slice(half), sent + half);
+    return;
+  }
+  for (const item of report.items) yield ofAll(item, sent);
 }
 
 /** The place among all tasks, and pointers that begin at the task instead of the batch. */
@@ -85,18 +119,18 @@ async function* inBatches(
   tasks: Iterable<object> | AsyncIterable<object>,
   size: number,
   format: BatchFormat,
-): AsyncGenerator<{ readonly bytes: Uint8Array<ArrayBuffer>[]; readonly count: number }, void, void> {
-  let bytes: Uint8Array<ArrayBuffer>[] = [];
+): AsyncGenerator<Bytes[], void, void> {
+  let bytes: Bytes[] = [];
   let length = 0;
   for await (const task of tasks) {
-    const one = format.write({ key: newKey(), ...task });
+    const one = format.write(keyed(task));
     if (bytes.length > 0 && (bytes.length >= size || length + one.length > BYTES_A_REQUEST)) {
-      yield { bytes, count: bytes.length };
+      yield bytes;
       bytes = [];
       length = 0;
     }
     bytes.push(one);
     length += one.length;
   }
-  if (bytes.length > 0) yield { bytes, count: bytes.length };
+  if (bytes.length > 0) yield bytes;
 }

@@ -2,6 +2,7 @@
 
 import { ApiError, type Fault, isPassing } from './api-error.ts';
 import { pause } from './pause.ts';
+import { startTimer } from './timer.ts';
 
 export interface TransportSettings {
   /** Root of the HTTP API, such as `https://tasks.example.org`; a path is kept. */
@@ -72,6 +73,8 @@ export function createTransport(settings: TransportSettings): Transport {
       method: request.method ?? 'GET',
       headers: all,
       signal,
+      // `fetch` would make a GET of a POST: the list behind the same path would stand for what was to be sent.
+      redirect: 'manual',
       ...(body === undefined ? {} : { body }),
     });
   }
@@ -85,6 +88,8 @@ export function createTransport(settings: TransportSettings): Transport {
     const limit = createLimit(request.timeoutMs ?? timeoutMs, request.signal);
     try {
       const response = await open(request, headers, limit.signal);
+      if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400))
+        throw redirected(response, root);
       if (response.ok || request.accepts?.includes(response.status)) return await read(response, limit);
       throw problemOf(response, await response.text());
     } catch (error) {
@@ -117,6 +122,8 @@ export function createTransport(settings: TransportSettings): Transport {
     stream: (request, headers) =>
       exchange(request, { ...headers, accept: 'text/event-stream' }, (response, limit) => {
         const stream = response.status === 204 ? null : response.body;
+        if (stream && !response.headers.get('content-type')?.startsWith('text/event-stream'))
+          throw notPopfleet(response.status, root);
         if (stream) limit.leaveToCaller();
         return Promise.resolve(stream ?? undefined);
       }),
@@ -159,7 +166,7 @@ function createLimit(ms: number, caller: AbortSignal | undefined): Limit {
   const controller = new AbortController();
   let over = false;
   const onAbort = (): void => controller.abort(caller?.reason);
-  const timer = setTimeout(() => {
+  const clear = startTimer(() => {
     over = true;
     controller.abort();
   }, ms);
@@ -173,7 +180,7 @@ function createLimit(ms: number, caller: AbortSignal | undefined): Limit {
       isLeft = true;
     },
     end() {
-      clearTimeout(timer);
+      clear();
       if (!isLeft) caller?.removeEventListener('abort', onAbort);
     },
   };
@@ -226,7 +233,20 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function notPopfleet(status: number, root: string, cause: unknown): ApiError {
+/** A browser does not say where to. */
+function redirected({ status, headers }: Response, root: string): ApiError {
+  const location = headers.get('location');
+  const where = location === null ? 'another address' : location;
+  return new ApiError(
+    `${root} redirects to ${where}: give the client the address of the API itself as url.`,
+    {
+      status,
+      code: 'not-popfleet',
+    },
+  );
+}
+
+function notPopfleet(status: number, root: string, cause?: unknown): ApiError {
   return new ApiError(`${root} answers, but not as popfleet does (HTTP ${status}).`, {
     status,
     code: 'not-popfleet',

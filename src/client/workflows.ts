@@ -2,7 +2,7 @@
 
 import { WaitTimeout } from './api-error.ts';
 import { longPoll } from './long-poll.ts';
-import { newKey } from './new-key.ts';
+import { keyed } from './keyed.ts';
 import { pagesOf } from './pages.ts';
 import type { TaskOptions } from './shapes.ts';
 import type { WorkflowRow, WorkflowView } from './workflow-shapes.ts';
@@ -97,7 +97,7 @@ export function createWorkflows<Tasks>(transport: Transport): Workflows<Tasks> {
       transport.json({
         method: 'POST',
         path: '/v1/workflows',
-        body: { key: newKey(), ...workflow },
+        body: keyed(workflow),
         signal,
       }),
     get: (id, { signal } = {}) => transport.json({ path: path(id), signal }),

@@ -2,8 +2,13 @@
 
 import { WaitTimeout } from '../client/api-error.ts';
 import { hasEnded } from '../client/popfleet.ts';
+import { pause } from '../client/pause.ts';
 import type { TaskView } from '../client/shapes.ts';
+import { startTimer } from '../client/timer.ts';
 import type { Session } from './verb.ts';
+
+/** Mostly a task is in the other queue after some milliseconds. */
+const MOVED_WITHIN_MS = 500;
 
 /**
  * @param timeoutMs `undefined`: as long as it takes
@@ -19,18 +24,22 @@ export async function waitForTask(
   const limit = new AbortController();
   const onInterrupt = (): void => limit.abort(signal.reason);
   signal.addEventListener('abort', onInterrupt);
-  const timer =
-    timeoutMs === undefined ? undefined : setTimeout(() => limit.abort(new WaitTimeout(id)), timeoutMs);
+  const clear = startTimer(() => limit.abort(new WaitTimeout(id)), timeoutMs ?? Number.POSITIVE_INFINITY);
   try {
-    for await (const event of client.events(id, { signal: limit.signal })) {
-      progress.show(event);
-      // Of a task that was removed there is nothing but its state.
-      if (event.name === 'end' && hasEnded(event.data)) return event.data;
+    for (;;) {
+      for await (const event of client.events(id, { signal: limit.signal })) {
+        progress.show(event);
+        // Of a task that was removed there is nothing but its state.
+        if (event.name === 'end' && hasEnded(event.data)) return event.data;
+      }
+      const task = await client.get(id, { signal: limit.signal });
+      if (hasEnded(task)) return task;
+      // It goes to another queue, and its events with it.
+      await pause(MOVED_WITHIN_MS, limit.signal);
     }
-    return await client.get(id, { signal: limit.signal });
   } finally {
     progress.end();
-    clearTimeout(timer);
+    clear();
     signal.removeEventListener('abort', onInterrupt);
   }
 }

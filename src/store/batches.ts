@@ -264,7 +264,8 @@ export async function countEnds(client: Redis, home: string, ends: readonly Memb
 }
 
 /**
- * Looks for members that were to be accepted a while ago: those that are there are counted, the others are never accepted.
+ * Looks for members that were to be accepted a while ago: those that are there are counted, the others are never accepted, and count as
+ * cancelled in a batch whose tasks came with it.
  * @returns how many entries were appended to the outbox of the home queue
  * @throws Error of ioredis
  */
@@ -289,7 +290,7 @@ export async function confirmMembers(
       }
       number += count;
     }
-    const args = ['confirm', batch, from, countOf(queues), ...none];
+    const args = ['give-up', batch, from, countOf(queues), ...none];
     const reply = (await runScript(client, 'batch', homeOf(home), args)) as [Buffer, number];
     appended += reply[1];
   }

@@ -92,13 +92,13 @@ export interface Outbox {
 }
 
 /** Bytes of results that one call answers, about. */
-const BYTES_A_CALL = 4_194_304;
+export const TAKEN_BYTES = 4_194_304;
 
 /** @param client a connection of `openCommandConnection` */
 export function createOutbox(client: Redis): Outbox {
   async function relay(place: Place, most: number, notes: readonly RelayNote[]): Promise<OutboxEntry[]> {
     const noted = notes.flatMap(({ name, done }) => [name, done === 'all' ? '' : done]);
-    const args = [most, BYTES_A_CALL, ...noted];
+    const args = [most, TAKEN_BYTES, ...noted];
     const flat = (await runScript(client, 'relay', place, args)) as (Buffer | null)[];
     const entries: OutboxEntry[] = [];
     for (let at = 0; at + 5 < flat.length; at += 6) entries.push(readEntry(place, flat.slice(at, at + 6)));

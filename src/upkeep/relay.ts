@@ -16,6 +16,7 @@ import {
   type Outbox,
   type OutboxEntry,
   type RelayNote,
+  TAKEN_BYTES,
 } from '../store/outbox.ts';
 import type { NewTask } from '../store/new-task.ts';
 import type { Producer } from '../store/producer.ts';
@@ -158,11 +159,17 @@ async function relayAll(place: Place, one: PlaceRelay, deps: RelayParts): Promis
       one.entries += entries.length;
       one.wasNeeded ||= entries.some(isNeeded);
       if (entries.length > 0) await relayEntries(entries, readAt, noteLater);
-      if (entries.length < ENTRIES_A_CALL) break;
+      if (entries.length < ENTRIES_A_CALL && !isCut(entries) && one.notes.every(({ done }) => done === 'all'))
+        break;
     }
   } finally {
     if (!one.isWanted) await withNotes((notes) => deps.outbox.note(place, notes));
   }
+}
+
+/** Whether their call may have stopped at the bytes that it answers at most. One result has no more than a quarter of them unless the limit is raised. */
+function isCut(entries: readonly OutboxEntry[]): boolean {
+  return entries.reduce((sum, { result }) => sum + (result?.length ?? 0), 0) > TAKEN_BYTES / 4;
 }
 
 function isNeeded({ followers }: OutboxEntry): boolean {

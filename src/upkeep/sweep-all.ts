@@ -2,8 +2,10 @@
 // of its tasks. Only the ticks of schedules are left to workers.
 
 import type { Service } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
 import { nameOf, type Place, placesOf } from '../store/keys.ts';
 import { refusalOf } from '../store/protocol-number.ts';
+import { isOutage } from '../store/store-error.ts';
 import type { Swept } from '../store/sweeper.ts';
 
 export interface SweepAllDeps {
@@ -11,6 +13,7 @@ export interface SweepAllDeps {
   readonly queues: () => Promise<readonly string[]>;
   /** Sweeps of a place; one does nothing when the place was swept just now. */
   readonly sweepOf: (place: Place) => () => Promise<Swept>;
+  readonly log: Log;
   /** Longest time from one look at all queues to the next, in milliseconds. */
   readonly everyMs: number;
 }
@@ -20,28 +23,45 @@ const SWEEPS_A_LOOK = 20;
 /** Between two looks. */
 const LEAST_WAIT_MS = 20;
 
-export function createSweepAll({ queues, sweepOf, everyMs }: SweepAllDeps): Service {
-  /** By the name of the place. `dueAt`: when it is to be swept, by `performance.now()`. */
-  const known = new Map<string, { readonly sweep: () => Promise<Swept>; dueAt: number }>();
+interface Known {
+  readonly sweep: () => Promise<Swept>;
+  /** When it is to be swept, by `performance.now()`. */
+  dueAt: number;
+  /** What the last sweep failed with. */
+  logged: string | undefined;
+}
+
+export function createSweepAll({ queues, sweepOf, log, everyMs }: SweepAllDeps): Service {
+  /** By the name of the place. */
+  const known = new Map<string, Known>();
   let timer: NodeJS.Timeout | undefined;
   let looking: Promise<void> | undefined;
   let stopped = false;
 
   async function sweepPlace(place: Place): Promise<void> {
     const name = nameOf(place);
-    const one = known.get(name) ?? { sweep: sweepOf(place), dueAt: 0 };
+    const one: Known = known.get(name) ?? { sweep: sweepOf(place), dueAt: 0, logged: undefined };
     known.set(name, one);
     for (let count = 0; count < SWEEPS_A_LOOK && one.dueAt <= performance.now() && !stopped; count += 1) {
-      one.dueAt = performance.now() + (await sweepUnlessRefused(one.sweep));
+      one.dueAt = performance.now() + (await sweepOne(name, one));
     }
   }
 
-  /** @returns milliseconds until the next sweep is due. A queue that another release keeps does not stand in the way of others */
-  async function sweepUnlessRefused(sweep: () => Promise<Swept>): Promise<number> {
+  /**
+   * A queue that another release keeps, or whose node is away, does not stand in the way of others.
+   * @returns milliseconds until the next sweep is due
+   */
+  async function sweepOne(name: string, one: Known): Promise<number> {
     try {
-      return (await sweep()).nextMs;
+      const { nextMs } = await one.sweep();
+      one.logged = undefined;
+      return nextMs;
     } catch (error) {
-      if (refusalOf(error) === undefined) throw error;
+      const message = String(error);
+      // Why Redis is away, its connection says; a release that keeps a queue is asked again without a word.
+      if (!isOutage(error) && refusalOf(error) === undefined && one.logged !== message)
+        log.warn({ err: error, place: name }, 'a queue cannot be swept, trying again');
+      one.logged = message;
       return everyMs;
     }
   }

@@ -90,7 +90,7 @@ export function openUpkeep(
     operations,
     sweepOf,
     sweepAll(queues) {
-      const { start, stop } = createSweepAll({ queues, sweepOf, everyMs: heartbeatMs });
+      const { start, stop } = createSweepAll({ queues, sweepOf, log, everyMs: heartbeatMs });
       return { start, stop: () => Promise.all([stop(), operations.stop()]).then(relay.settled) };
     },
   };

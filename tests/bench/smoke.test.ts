@@ -9,10 +9,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { hasBrowser } from '../support/browser.ts';
 
 const RUN = fileURLToPath(new URL('../../scripts/bench/run.mjs', import.meta.url));
 const OURS = ['--variant', 'popfleet,popfleet-threads'];
 const VARIANTS = process.env['POPFLEET_BENCH_PEERS'] === '1' ? [] : OURS;
+const DASHBOARD = fileURLToPath(new URL('../../scripts/bench/dashboard.mjs', import.meta.url));
 const OPERATION = fileURLToPath(new URL('../../scripts/bench/operation.mjs', import.meta.url));
 
 test('the smoke version of every scenario ends well, and tells what it has measured', {
@@ -51,11 +53,32 @@ test('the smoke version of every scenario ends well, and tells what it has measu
   }
 });
 
-// In this file, because the test before may install the packages that both measurements import.
+// In this file, as the next one, because the test before may install the packages that all measurements import.
 test('tasks are picked up before and while an operation deletes others, whose numbers add up', async () => {
   const args = [OPERATION, '--dead', '3000', '--before', '20'];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   expect(stdout).toMatch(/pick-up before: p50 [\d.]+ ms, p99 [\d.]+ ms of 20\n/);
   expect(stdout).toMatch(/pick-up during: p50 [\d.]+ ms, p99 [\d.]+ ms of [1-9]/);
   expect(stdout).toContain('matched 3000, done 3000');
+});
+
+test.skipIf(!hasBrowser)('one page and several dashboards are measured', async () => {
+  const short = [
+    '--minutes',
+    '0',
+    '--rate',
+    '100',
+    '--rounds',
+    '1',
+    '--slice-seconds',
+    '0.5',
+    '--dashboards',
+    '3',
+  ];
+  const args = [DASHBOARD, ...short];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  expect(stdout).toMatch(
+    /one page .*: [\d.]+ MB of heap .*, [\d.]+ % of a core .*, [\d.]+ requests a second\n/,
+  );
+  expect(stdout).toMatch(/\b3 dashboards: [1-9]\d* tasks a second, without [1-9]\d*: -?[\d.]+ % less/);
 });

@@ -79,6 +79,7 @@ function brokenBehind(pattern: RegExp) {
             controller.enqueue(value);
           },
         }),
+        { headers: response.headers },
       );
     },
   });

@@ -1,5 +1,8 @@
 // The client against a server: what it sends again and what it does not, and how it comes back after a break.
 
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import * as v from 'valibot';
 import { expect, expectTypeOf, test } from 'vitest';
 import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from '../../src/client/api-error.ts';
@@ -162,6 +165,54 @@ test('a wait goes on over answers of a proxy', async () => {
   expect(await waiting).toMatchObject({ state: 'succeeded' });
 });
 
+test('a wait is over when the server wants to be left alone for longer than it may be away', async () => {
+  const { client, requests } = watched((_, nth) =>
+    nth === 1 ? Response.json({ state: 'running' }) : busy(503, { 'retry-after': '120' }),
+  );
+  await expect(client.wait('x')).rejects.toMatchObject({ retryAfterMs: 120_000 });
+  expect(requests).toHaveLength(2);
+});
+
+test('a redirect is refused: as a GET it would look as if something had been sent', async () => {
+  const proxy = createServer((request, response) => {
+    response.writeHead(302, { location: `${server.url()}${request.url}` }).end();
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const client = new Popfleet({ url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` });
+  await expect(client.enqueue('add', sum)).rejects.toMatchObject({ status: 302, code: 'not-popfleet' });
+  await expect(client.enqueue('add', sum)).rejects.toThrow(`redirects to ${server.url()}/v1/tasks`);
+  proxy.close();
+});
+
+test('a key that is undefined is none: the task has one of its own', async () => {
+  const { client, requests } = watched();
+  const nothing = { key: undefined, delayMs: 60_000 };
+  await client.enqueue('add', sum, nothing);
+  for await (const item of client.enqueueMany([{ type: 'add', input: sum, ...nothing }]))
+    expect(item).toHaveProperty('id');
+  for (const { body } of requests.slice(0, 1)) expect(JSON.parse(body)['key']).toMatch(/^[0-9a-f-]{36}$/);
+});
+
+test('of many tasks, one that cannot be read or is too large stops no other', async () => {
+  const { client } = watched();
+  const inputs: unknown[] = Array.from({ length: 40 }, (_, at) => ({ one: at, two: 1 }));
+  inputs[7] = { one: '\ud800', two: 1 };
+  inputs[21] = { one: 'x'.repeat(70_000), two: 1 };
+  const tasks = inputs.map((input) => ({ type: 'add', input, queue: 'mixed' }));
+  const items = [];
+  for await (const item of client.enqueueMany(tasks)) items.push(item);
+  expect(items.map(({ index }) => index)).toEqual(tasks.map((_, at) => at));
+  expect(items.filter((item) => 'problem' in item)).toMatchObject([
+    {
+      index: 7,
+      problem: { code: 'malformed-body', detail: expect.stringMatching(/^It cannot be accepted/) },
+    },
+    { index: 21, problem: { code: 'too-large', detail: expect.stringMatching(/^It /) } },
+  ]);
+  expect(await client.queues.get('mixed')).toMatchObject({ ready: { normal: 38 } });
+});
+
 test('many tasks: each has its outcome, at its place', async () => {
   const { client, requests } = watched();
   const tasks = Array.from({ length: 25 }, (_, at) => ({
@@ -197,6 +248,9 @@ test('no server, and a server that is none of popfleet', async () => {
   const other = new Popfleet({ url: server.url(), fetch: async () => new Response('<html>') });
   await expect(other.queues.list()).rejects.toMatchObject({ code: 'not-popfleet' });
   await expect(other.queues.list()).rejects.toThrow(ApiError);
+  await expect(other.follow().next()).rejects.toMatchObject({ code: 'not-popfleet' });
+  // Longer than any timer counts.
+  await new Popfleet({ url: server.url(), timeoutMs: Number.POSITIVE_INFINITY }).queues.list();
   expect(() => new Popfleet({ url: 'ftp://example.org' })).toThrow(TypeError);
 });
 

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKey, readApiKeys } from '../../src/server/auth/api-keys.ts';
 import type { Server } from '../../src/server/server.ts';
+import { createAudit } from '../../src/store/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Answer, call, post } from '../support/http.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -160,4 +161,23 @@ test('the audit is bounded', async () => {
   await filling.exec();
   await change('admin', 'POST', '/v1/queues/mail/resume');
   expect(await redis.client.xlen('pf:audit')).toBeLessThan(10_200);
+});
+
+test('what was about several queues is found by each of them, and shown to a key for all of them', async () => {
+  const append = (requestId: string, ...queues: string[]) =>
+    createAudit(redis.client).append({
+      by: undefined,
+      operation: 'quietWorker',
+      requestId,
+      target: { worker: 'w' },
+      queue: undefined,
+      facts: { queues },
+    });
+  await append('one', 'mail');
+  await append('both', 'mail', 'other');
+  const foundBy = async (name: Name, query: string): Promise<string[]> =>
+    (await read(name, `?operation=quietWorker${query}`)).items.map(({ requestId }) => requestId);
+  expect(await foundBy('admin', '&queue=mail')).toEqual(['both', 'one']);
+  expect(await foundBy('admin', '&queue=other')).toEqual(['both']);
+  expect(await foundBy('mailer', '')).toEqual(['one']);
 });

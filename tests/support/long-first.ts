@@ -5,7 +5,6 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** They take some ten seconds and more, most of them waiting. Vitest orders by what it has measured before, which a fresh checkout has not. */
 const LONGEST = [
   'bench/smoke',
-  'bench/dashboard',
   'e2e/ending',
   'e2e/dev',
   'browser/ui',

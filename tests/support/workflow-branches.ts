@@ -25,7 +25,7 @@ const ERROR = encodeCbor({ name: 'NeedFailed', message: 'm', fingerprint: '01234
 const PLACE = homeOf(QUEUE);
 
 /** A workflow of steps that need nothing but its start. Each call comes while the queue believes that its next sweep is far away. */
-function openFlows(client: Redis, { clock }: ScriptedQueue) {
+export function openFlows(client: Redis, { clock }: ScriptedQueue) {
   const workflows = createWorkflows(client);
   const later = (): Promise<number> => client.hset(`${KEY}:queue`, 'sweep_at', 1e12);
 
@@ -74,15 +74,15 @@ function openFlows(client: Redis, { clock }: ScriptedQueue) {
     );
   }
 
-  const end = (
+  async function end(
     flow: { readonly id: string; readonly ids: readonly string[] },
     state: string,
     generation = 1,
-  ) =>
-    workflows.ended(
-      QUEUE,
-      flow.ids.map((task) => ({ workflow: flow.id, task, generation, state })),
-    );
+  ): Promise<void> {
+    const ends = flow.ids.map((task) => ({ workflow: flow.id, task, generation, state }));
+    await workflows.ended(QUEUE, ends);
+  }
+
   return { workflows, later, open, begin, end };
 }
 
@@ -215,10 +215,10 @@ export const WORKFLOW_BRANCHES: Readonly<Record<string, (client: Redis) => Promi
     await operate(client, PLACE, 'me', 9);
 
     // Those that were never committed: told so, and left alone.
-    const withdrawn = await open(1);
+    const withdrawn = await open(1, { key: 'withdrawn' });
     await workflows.withdraw(QUEUE, withdrawn.id, 1);
     await actOnSteps(client, PLACE, 'withdraw', 1, withdrawn.ids);
-    const late = await open(1);
+    const late = await open(1, { key: 'late' });
     await operator.cancel(QUEUE, late.ids[0] ?? '');
     // What another program has put there.
     await client.zadd(`${KEY}:unconfirmed`, 1, 'none');

@@ -78,6 +78,7 @@ test('a follower is accepted with its own options, and knows what it follows; it
 
 test.each([
   ['dead', { error: encodeCbor({ name: 'TypeError', message: 'wrong' }) }, 'dead', 'TypeError'],
+  ['dead, and runs again', { state: 'dead' }, 'dead', 'ErrorGone'],
   ['cancelled before it ran', { state: 'cancelled' }, 'cancelled', 'Cancelled'],
   ['never there', { state: 'gone' }, 'removed', 'NeedGone'],
 ])('the cause of one whose task is %s', async (state, more, shown, name) => {
@@ -137,6 +138,25 @@ test('what was read too long ago is not sent, and what cannot be read is left ou
   await relay(entryOf([undefined, { ...follower('next'), content: Buffer.from([0xff]) }]));
   expect(calls).toEqual([]);
   expect(notes.at(-1)).toEqual({ name: `${ID}:1`, done: 'all' });
+});
+
+test.each([
+  [
+    'an entry with more followers than go at once',
+    [entryOf(Array.from({ length: 230 }, () => follower('next')))],
+  ],
+  ['results that fill a call', [entryOf([follower('next')], { result: encodeCbor('x'.repeat(2e6)) })]],
+])('behind %s it looks again at once', async (_, first) => {
+  const { deps } = stage();
+  let taken = 0;
+  const take = async (): Promise<readonly OutboxEntry[]> => {
+    taken += 1;
+    return taken === 1 ? first : [];
+  };
+  const relay = createRelay({ ...deps, outbox: { ...deps.outbox, take } });
+  relay.soon(PLACE);
+  await relay.settled();
+  expect(taken).toBe(2);
 });
 
 test('the first end is followed at once, those that come soon after it together', async () => {

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { named } from '../../views/component.ts';
 import { compact } from '../../protocol/compact.ts';
 import { toTime } from '../../protocol/time-text.ts';
-import type { StoredAuditEntry } from '../../store/audit.ts';
+import type { AuditEntry, StoredAuditEntry } from '../../store/audit.ts';
 import type { Deps } from '../deps.ts';
 import { knows } from '../caller.ts';
 import { answer } from '../answer.ts';
@@ -76,14 +76,22 @@ export function auditRoutes({ audit }: Pick<Deps, 'audit'>): readonly Route[] {
       const { queue, operation, by, limit = ROWS_A_PAGE, cursor } = readQuery(c, query);
       const caller = c.get('caller');
       const { entries, next } = await audit.read(cursor, limit, (entry) => {
-        if (queue !== undefined && entry.queue !== queue) return false;
+        const queues = queuesOf(entry);
+        if (queue !== undefined && !queues.includes(queue)) return false;
         if (operation !== undefined && entry.operation !== operation) return false;
         if (by !== undefined && entry.by !== by) return false;
-        return entry.queue === undefined ? caller.queues === undefined : knows(caller, entry.queue);
+        if (queues.length === 0) return caller.queues === undefined;
+        return queues.every((one) => knows(caller, one));
       });
       return answer(c, 200, compact({ items: entries.map(toView), next }));
     }),
   ];
+}
+
+/** The queues that a change was about. */
+function queuesOf({ queue, facts: { queues } }: AuditEntry): readonly string[] {
+  if (queue !== undefined) return [queue];
+  return Array.isArray(queues) ? queues.map(String) : [];
 }
 
 function toView({ id, at, by, operation, requestId, target, queue, facts }: StoredAuditEntry): object {

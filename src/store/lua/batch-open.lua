@@ -33,7 +33,7 @@ local function open()
     Q.note_followed('marked')
   end
   local batch = {
-    next = 0, pending = 0, members = 0, ended = 0, succeeded = 0, dead = 0, cancelled = 0, isClosed = is_closed, acceptedAt = Q.NOW,
+    next = 0, pending = 0, members = 0, ended = 0, succeeded = 0, dead = 0, cancelled = 0, isClosed = is_closed, isWhole = is_closed or nil, acceptedAt = Q.NOW,
     key = key ~= '' and key or nil, hasSuccess = success ~= '', hasComplete = complete ~= '', webhooks = webhooks > 0 and webhooks or nil,
   }
   local from = reserve(batch)

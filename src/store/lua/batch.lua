@@ -1,5 +1,6 @@
 -- What happens to batches.
 -- ARGV: `close`, id; or `confirm`, id, first of the numbers, how many there are, then those that no member has (one whose end was told has one); or
+--       `give-up`, the same, when those were looked for in vain: a batch whose tasks came with it has them as cancelled; or
 --       `ended`, id, then for each: number of the member, number of its end, state ('retried' = it is ready again)
 -- Reply: 'known' or 'unknown', and how many entries were appended to the outbox
 
@@ -61,7 +62,7 @@ local verbs = {}
 
 function verbs.close() batch.isClosed = true end
 
-function verbs.confirm()
+local function confirm(is_lost)
   local from, count = args.text(), args.number()
   if redis.call('HDEL', Q.BATCH_RESERVED, id .. ' ' .. from) == 0 then return end
   redis.call('ZREM', Q.BATCH_DEADLINES, id .. ' ' .. from)
@@ -69,10 +70,14 @@ function verbs.confirm()
   while args.are_left() do
     local number = args.number()
     if get_bit('ended', number) == 0 and redis.call('HEXISTS', Q.BATCH_ENDS, id .. ' ' .. string.format('%.0f', number)) == 0 then
-      batch.members = batch.members - 1
+      if is_lost and batch.isWhole then count_end(number, 'cancelled') else batch.members = batch.members - 1 end
     end
   end
 end
+
+function verbs.confirm() confirm(false) end
+
+verbs['give-up'] = function() confirm(true) end
 
 function verbs.ended()
   while args.are_left() do note(args.number(), args.number(), args.text()) end

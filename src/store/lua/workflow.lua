@@ -6,21 +6,6 @@
 
 local verbs = {}
 
-function verbs.commit()
-  local id, generation = args.text(), args.number()
-  local flow = Q.read_workflow(id)
-  if not flow then return 'unknown' end
-  if flow.state ~= 'accepting' or flow.generation ~= generation then return flow.state end
-  flow.state = 'running'
-  flow.startedAt = flow.startedAt or Q.NOW
-  redis.call('ZREM', Q.WORKFLOW_DEADLINES, id)
-  redis.call('HDEL', Q.WORKFLOW_DRAFTS, id)
-  Q.write_workflow(id, flow)
-  Q.tell_workflow(id, flow)
-  Q.tell_steps(id, flow, 'start')
-  return flow.state
-end
-
 function verbs.withdraw()
   local id, generation = args.text(), args.number()
   local flow = Q.read_workflow(id)
@@ -53,6 +38,43 @@ local function end_of(flow)
   return flow.dead and 'dead' or 'cancelled'
 end
 
+-- Its last step has ended.
+local function finish(id, flow)
+  Q.end_workflow(id, flow, end_of(flow))
+  Q.write_workflow(id, flow)
+  Q.tell_steps(id, flow, 'free')
+end
+
+-- One of its steps is dead: the others are cancelled when that is asked for.
+local function cancel_siblings(id, flow)
+  if flow.isCancelling then return end
+  local is_read, asked = pcall(cjson.decode, redis.call('HGET', Q.WORKFLOWS, id) or '')
+  if not is_read or not asked.cancelSiblings then return end
+  flow.cancelsSiblings = true
+  cancel(id, flow)
+end
+
+function verbs.commit()
+  local id, generation = args.text(), args.number()
+  local flow = Q.read_workflow(id)
+  if not flow then return 'unknown' end
+  if flow.state ~= 'accepting' or flow.generation ~= generation then return flow.state end
+  flow.state = 'running'
+  flow.startedAt = flow.startedAt or Q.NOW
+  redis.call('ZREM', Q.WORKFLOW_DEADLINES, id)
+  redis.call('HDEL', Q.WORKFLOW_DRAFTS, id)
+  Q.tell_workflow(id, flow)
+  -- Steps may have been cancelled before it, and those that need them have ended with them.
+  if flow.open <= 0 then
+    finish(id, flow)
+    return flow.state
+  end
+  Q.write_workflow(id, flow)
+  Q.tell_steps(id, flow, 'start')
+  if flow.dead then cancel_siblings(id, flow) end
+  return flow.state
+end
+
 -- Only the first end of a step in a generation counts.
 local function note_end(id, task, generation, state)
   local flow = Q.read_workflow(id)
@@ -61,21 +83,15 @@ local function note_end(id, task, generation, state)
   local before = tonumber(string.match(redis.call('HGET', Q.WORKFLOW_ENDS, field) or '0', '^%d+'))
   if before >= generation then return end
   redis.call('HSET', Q.WORKFLOW_ENDS, field, generation .. ' ' .. state)
-  if flow.state ~= 'running' or flow.generation ~= generation then return end
+  local is_accepting = flow.state == 'accepting'
+  if not (is_accepting or flow.state == 'running') or flow.generation ~= generation then return end
   flow.open = flow.open - 1
   if state == 'dead' then flow.dead = (flow.dead or 0) + 1 end
   if state == 'cancelled' then flow.cancelled = (flow.cancelled or 0) + 1 end
-  if flow.open <= 0 then
-    Q.end_workflow(id, flow, end_of(flow))
-    Q.write_workflow(id, flow)
-    return Q.tell_steps(id, flow, 'free')
-  end
+  if flow.open <= 0 and not is_accepting then return finish(id, flow) end
   Q.write_workflow(id, flow)
-  if state ~= 'dead' or flow.isCancelling then return end
-  local is_read, asked = pcall(cjson.decode, redis.call('HGET', Q.WORKFLOWS, id) or '')
-  if not is_read or not asked.cancelSiblings then return end
-  flow.cancelsSiblings = true
-  cancel(id, flow)
+  -- What else follows from it while it is not committed, the commit does.
+  if state == 'dead' and not is_accepting then cancel_siblings(id, flow) end
 end
 
 function verbs.ended()

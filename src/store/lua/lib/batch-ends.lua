@@ -29,6 +29,7 @@ function Q.close_batch(id, batch)
   end
   if is_success and not batch.isSuccess then
     batch.isSuccess, batch.endedAt = true, Q.NOW
+    redis.call('ZADD', Q.BATCH_ENDED, Q.NOW_TEXT, id)
     if batch.hasSuccess then tell(id, 'succeeded', 'success', 0, 1) end
   end
 end

@@ -39,9 +39,13 @@ function Q.end_workflow(id, flow, state)
   Q.append_to_outbox({ { id = id, followers = followers, state = state, done = done, number = 'ended-' .. flow.generation } })
 end
 
--- One that was not committed is over, and its steps with it.
+-- One that was not committed is over, and its steps with it. One that never began gives its key back: its caller sends it again.
 function Q.withdraw_workflow(id, flow)
   flow.isWithdrawn = true
+  if flow.generation == 1 and flow.key then
+    redis.call('HDEL', Q.WORKFLOW_KEYS, flow.key)
+    flow.key = nil
+  end
   redis.call('HDEL', Q.WORKFLOW_DRAFTS, id)
   Q.end_workflow(id, flow, 'cancelled')
   Q.write_workflow(id, flow)
