@@ -36,9 +36,9 @@ const step = fc.oneof(
       faults,
     }),
   },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('retry'), flow, faults }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('retry'), flow, faults }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('cancel', 'late-commit', 'late-commit'), flow }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('cancel-task', 'remove-task'), task: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('cancel-task', 'remove-task'), task: fc.nat() }) },
   {
     weight: 10,
     arbitrary: fc.record({
