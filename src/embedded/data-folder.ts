@@ -10,6 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { delay } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
@@ -23,6 +24,8 @@ export interface DataFolder {
    * @throws PopfleetError `bad-config` when another program uses it, other users could read it, or it cannot be made
    */
   take(): Promise<void>;
+  /** Whether no other program has taken it meanwhile. */
+  isOurs(): boolean;
   /** Records the process that watches Redis: a later start waits for its end. */
   noteWatcher(pid: number): void;
   /** Unlocks the folder. */
@@ -46,6 +49,9 @@ export function createDataFolder(dataDir: string, log: Log): DataFolder {
   const socket = socketPath(dataDir);
   const ownerFile = join(path, 'owner.pid');
   const watcherFile = join(path, 'watcher.pid');
+  // A process id alone says little: programs in two containers may have the same.
+  const claim = `${process.pid}\n${randomUUID()}\n`;
+  const isOurs = (): boolean => readText(ownerFile) === claim;
 
   /** An owner that is starting listens a moment later; another program that has the process id by now never does. */
   async function isRunningHere(owner: number): Promise<boolean> {
@@ -100,18 +106,19 @@ export function createDataFolder(dataDir: string, log: Log): DataFolder {
       inWords(path, () => {
         rmSync(socket, { force: true });
         rmSync(watcherFile, { force: true });
-        writeFileSync(ownerFile, `${process.pid}\n`, { mode: 0o600 });
+        writeFileSync(ownerFile, claim, { mode: 0o600 });
       });
       // Two programs may start at the same moment, and two Redis on one append-only file would ruin it: the last writer wins.
       await delay(CLAIM_SETTLES_MS);
-      const claimant = readPid(ownerFile);
-      if (claimant !== process.pid) throw taken(claimant);
+      if (!isOurs()) throw taken(readPid(ownerFile));
     },
+
+    isOurs,
 
     noteWatcher: (pid) => inWords(path, () => writeFileSync(watcherFile, `${pid}\n`, { mode: 0o600 })),
 
     leave() {
-      if (readPid(ownerFile) !== process.pid) return;
+      if (!isOurs()) return;
       for (const file of [watcherFile, ownerFile]) rmSync(file, { force: true });
     },
   };
@@ -168,12 +175,17 @@ function inWords(path: string, step: () => void): void {
   }
 }
 
-function readPid(file: string): number | undefined {
+function readText(file: string): string | undefined {
   try {
-    return Number(readFileSync(file, 'utf8')) || undefined;
+    return readFileSync(file, 'utf8');
   } catch {
     return undefined;
   }
+}
+
+/** It stands in the first line. */
+function readPid(file: string): number | undefined {
+  return Number(readText(file)?.split('\n', 1)[0]) || undefined;
 }
 
 function isAlive(pid: number): boolean {

@@ -66,6 +66,14 @@ export function createEmbeddedRedis(dataDir: string, log: Log): EmbeddedRedis {
     log.error({ said }, 'the embedded Redis ended by itself: starting it again');
     for (let attempt = 1; !stopping; attempt += 1) {
       await delay(retryDelayMs(attempt, RESTART_FIRST_MS, RESTART_CAP_MS));
+      // Two Redis on one append-only file would ruin it.
+      if (!stopping && !folder.isOurs()) {
+        log.fatal(
+          { folder: folder.path },
+          'another program has taken the data: this one has no Redis any more, end it',
+        );
+        return;
+      }
       try {
         await launch();
         return;

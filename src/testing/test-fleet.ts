@@ -8,6 +8,7 @@ import { createEmbeddedRedis } from '../embedded/embedded-redis.ts';
 import { openPopfleet, type Popfleet } from '../library.ts';
 import { createLog, type Log } from '../log.ts';
 import { isTerminal, type TaskState } from '../protocol/task-state.ts';
+import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
 import type { ConnectionSettings } from '../store/client.ts';
 import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from '../store/connection.ts';
 import { createEventHub } from '../store/event-hub.ts';
@@ -145,8 +146,11 @@ async function runAll(
   { connection, command, inspector, own, registry, log }: RunDeps,
   later: boolean,
 ): Promise<void> {
+  // Deliveries are sent by servers: a test finds them ready.
+  const queuesToRun = async (): Promise<readonly string[]> =>
+    (await inspector.queues()).filter((queue) => queue !== WEBHOOK_QUEUE);
   for (;;) {
-    const queues = await inspector.queues();
+    const queues = await queuesToRun();
     if (queues.length === 0) return;
     const settings = {
       ...readConfig({}, 1),
@@ -175,7 +179,7 @@ async function runAll(
     }
     // A task may have sent others to a queue that was not there before.
     const known = new Set(queues);
-    if ((await inspector.queues()).every((queue) => known.has(queue))) return;
+    if ((await queuesToRun()).every((queue) => known.has(queue))) return;
   }
 }
 

@@ -1,7 +1,7 @@
 // Programs and their embedded Redis that are killed, together or one without the other.
 
 import { spawn } from 'node:child_process';
-import { rmSync, statSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
@@ -95,4 +95,15 @@ test('a Redis that is killed under the program is started again, and no task is 
     return (body['counts'] as Record<string, number>)['succeeded'] === ids.length;
   });
   await expectAllSucceeded(all, ids);
+});
+
+test('a program whose data another one has taken meanwhile starts no Redis beside that of the other', async () => {
+  const all = await start('all');
+  // The other one began while this one had no Redis; its process id may be the same in another container.
+  writeFileSync(join(cwd, '.popfleet', 'owner.pid'), `${all.pid}\nanother\n`);
+  kill(redisPids());
+  await eventually(() =>
+    all.log().some(({ msg }) => String(msg).startsWith('another program has taken the data')),
+  );
+  expect(redisPids()).toEqual([]);
 });

@@ -57,6 +57,10 @@ test('tasks that wait or are tried again count as arrivals, those that are due w
   const load = await readLoad(client, QUEUE);
   expect(load).toMatchObject({ ready: 29, running: 0, dueSoon: 2 });
   expect(load.arrivalsPerSecond).toBeCloseTo(30 / 60, 1);
+  // A fleet without workers needs one for the ticks of its schedules.
+  const now = queue.clock.now();
+  await client.zadd(`${KEY}:ticks`, now - 1_000, 'late', now + 20_000, 'soon', now + 40_000, 'later');
+  expect(await readLoad(client, QUEUE)).toMatchObject({ dueSoon: 4 });
 });
 
 test('the oldest ready task is that of any lane, and counts from when it was due or came back', async () => {

@@ -49,6 +49,14 @@ test('what was sent stands there until it is drained', async () => {
   expect(await fleet.drain()).toEqual([]);
 });
 
+test('a webhook stands there as a delivery, which only servers send', async () => {
+  const webhook = { url: 'https://example.com/hook' };
+  await fleet.enqueue(mail, { to: 'hooked@example.com' }, { webhook });
+  expect((await fleet.drain({ later: true })).map(({ type }) => type)).toEqual(['mail']);
+  const deliveries = await fleet.sent('popfleet.webhook');
+  expect(deliveries.map(({ queue, state }) => [queue, state])).toEqual([['webhooks', 'ready']]);
+});
+
 test('what follows is drained too; what is scheduled only when asked for', async () => {
   await fleet.enqueue(mail, { to: 'two@example.com' }, { onEnd: { type: 'after' } });
   await fleet.enqueue(mail, { to: 'late@example.com' }, { delayMs: 3_600_000 });

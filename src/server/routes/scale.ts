@@ -27,7 +27,10 @@ const ScaleSchema = v.object({
   suggestedWorkers: v.pipe(v.number(), v.description('workers that the queue wants now')),
   ready: v.number(),
   running: v.number(),
-  dueSoon: v.pipe(v.number(), v.description('scheduled tasks that are due within 30 s')),
+  dueSoon: v.pipe(
+    v.number(),
+    v.description('scheduled tasks, and ticks of schedules, that are due within 30 s'),
+  ),
   oldestReadySeconds: v.exactOptional(
     v.pipe(
       v.number(),
