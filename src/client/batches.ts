@@ -3,7 +3,7 @@
 import { keyed } from './keyed.ts';
 import type { TaskOptions, TaskRow } from './shapes.ts';
 import type { ManyTask } from './task-types.ts';
-import type { Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
 /** What follows a batch: a task, with its options. */
 export type BatchThen = Omit<TaskOptions, 'key' | 'keyWindowMs' | 'durability'> & {
@@ -52,10 +52,6 @@ export interface AddedToBatch {
   readonly replayed: number;
   readonly rejected: number;
   readonly items: readonly { readonly id?: string; readonly queue?: string; readonly replayed?: true }[];
-}
-
-interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** @throws ApiError from every method */

@@ -1,6 +1,6 @@
 // Dead letters of the API, by their fingerprint: failures with the same cause have the same one.
 
-import { pagesOf } from './pages.ts';
+import { listOf, pagesOf } from './pages.ts';
 import type { ErrorGroupView } from './shapes.ts';
 import type { ApiRequest, Transport } from './transport.ts';
 
@@ -44,8 +44,7 @@ export interface DeadLetters {
 
 export function createDeadLetters(transport: Transport): DeadLetters {
   const path = (fingerprint: string): string => `/v1/errors/${encodeURIComponent(fingerprint)}`;
-  const groups = async (request: ApiRequest): Promise<readonly ErrorGroupView[]> =>
-    (await transport.json<{ readonly items: readonly ErrorGroupView[] }>(request)).items;
+  const groups = (request: ApiRequest) => listOf<ErrorGroupView>(transport, request);
   return {
     list: ({ signal, ...query } = {}) => pagesOf<ErrorGroupView>(transport, '/v1/errors', query, signal),
     get: (fingerprint, signal) => groups({ path: path(fingerprint), signal }),

@@ -1,5 +1,6 @@
 // What the API tells of the fleet itself: workers, task types, the server and the caller's key.
 
+import { listOf } from './pages.ts';
 import type { CallerView, ReadinessView, TypeView, WorkerTasksView, WorkerView } from './shapes.ts';
 import type { Transport } from './transport.ts';
 
@@ -24,22 +25,19 @@ export interface Fleet {
 }
 
 export function createFleet(transport: Transport): Fleet {
-  const items = async <Item>(path: string, signal?: AbortSignal): Promise<readonly Item[]> =>
-    (await transport.json<{ readonly items: readonly Item[] }>({ path, signal })).items;
   const order =
     (verb: 'quiet' | 'resume' | 'stop') =>
     async (worker: string, signal?: AbortSignal): Promise<readonly WorkerView[]> => {
       const path = `/v1/workers/${encodeURIComponent(worker)}/${verb}`;
-      const request = { method: 'POST', path, signal } as const;
-      return (await transport.json<{ readonly items: readonly WorkerView[] }>(request)).items;
+      return listOf(transport, { method: 'POST', path, signal });
     };
   return {
     quiet: order('quiet'),
     resume: order('resume'),
     stop: order('stop'),
     worker: (worker, signal) => transport.json({ path: `/v1/workers/${encodeURIComponent(worker)}`, signal }),
-    workers: (signal) => items('/v1/workers', signal),
-    types: (signal) => items('/v1/types', signal),
+    workers: (signal) => listOf(transport, { path: '/v1/workers', signal }),
+    types: (signal) => listOf(transport, { path: '/v1/types', signal }),
     readiness: (signal) => transport.json({ path: '/readyz', accepts: [503], signal }),
     caller: (signal) => transport.json({ path: '/v1/session', signal }),
   };

@@ -1,5 +1,6 @@
 // Operations of the API: what is done to many tasks of a queue at once.
 
+import { listOf } from './pages.ts';
 import { followEvents } from './follow-events.ts';
 import type { OperationRequest, OperationView } from './shapes.ts';
 import type { Transport } from './transport.ts';
@@ -58,14 +59,12 @@ export function createOperations(transport: Transport): Operations {
     match: (request, signal) => post({ ...request, dryRun: true }, signal),
     start: (request, confirm, signal) => post({ ...request, confirm }, signal),
     get: (id, signal) => transport.json({ path: path(id), signal }),
-    async list(queue, signal) {
-      const { items } = await transport.json<{ readonly items: readonly OperationView[] }>({
+    list: (queue, signal) =>
+      listOf(transport, {
         path: '/v1/operations',
         query: { queue },
         signal,
-      });
-      return items;
-    },
+      }),
     async *follow(id, signal) {
       const request = { path: '/v1/events', query: { topics: `operation:${id}` }, signal };
       for await (const { name, data } of followEvents(transport, request)) {

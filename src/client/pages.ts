@@ -8,6 +8,11 @@ interface Page<Item> {
 
 const ROWS_A_PAGE = 200;
 
+/** The items of a list that comes in one piece. @throws ApiError */
+export async function listOf<Item>(transport: Transport, request: ApiRequest): Promise<readonly Item[]> {
+  return (await transport.json<{ readonly items: readonly Item[] }>(request)).items;
+}
+
 /** The items of a list, page after page as they are read. @throws ApiError */
 export async function* pagesOf<Item>(
   transport: Transport,

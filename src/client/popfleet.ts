@@ -18,15 +18,11 @@ import type { InputOf, ManyTask, Received, ResultOf, TaskLike, TypeIn } from './
 import { createWaitpoints, type Waitpoints } from './waitpoints.ts';
 import { createWebhooks, type Webhooks } from './webhooks.ts';
 import { createWorkflows, type Workflows } from './workflows.ts';
-import { createTransport, type Transport, type TransportSettings } from './transport.ts';
+import { type CallOptions, createTransport, type Transport, type TransportSettings } from './transport.ts';
 
 interface WaitOptions {
   /** Milliseconds; without end unless given. */
   readonly timeoutMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 

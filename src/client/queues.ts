@@ -1,11 +1,11 @@
 // Queues of the API: their numbers, pause and resume.
 
+import { listOf } from './pages.ts';
 import type { QueueView } from './shapes.ts';
-import type { Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
-interface PauseOptions {
+interface PauseOptions extends CallOptions {
   readonly reason?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** @throws ApiError from every method; `not-found` when there is no such queue */
@@ -20,13 +20,7 @@ export interface Queues {
 export function createQueues(transport: Transport): Queues {
   const path = (queue: string): string => `/v1/queues/${encodeURIComponent(queue)}`;
   return {
-    async list(signal) {
-      const { items } = await transport.json<{ readonly items: readonly QueueView[] }>({
-        path: '/v1/queues',
-        signal,
-      });
-      return items;
-    },
+    list: (signal) => listOf(transport, { path: '/v1/queues', signal }),
     get: (queue, signal) => transport.json({ path: path(queue), signal }),
     pause: (queue, { reason, signal } = {}) =>
       transport.json({ method: 'POST', path: `${path(queue)}/pause`, body: { reason }, signal }),

@@ -1,5 +1,6 @@
 // Schedules of the API, which make tasks by the clock.
 
+import { listOf } from './pages.ts';
 import type { ScheduleInput, ScheduleReceipt, ScheduleView } from './schedule-shapes.ts';
 import type { Transport } from './transport.ts';
 
@@ -35,14 +36,7 @@ export function createSchedules(transport: Transport): Schedules {
         signal,
       });
   return {
-    async list({ queue, signal } = {}) {
-      const { items } = await transport.json<{ readonly items: readonly ScheduleView[] }>({
-        path: '/v1/schedules',
-        query: { queue },
-        signal,
-      });
-      return items;
-    },
+    list: ({ queue, signal } = {}) => listOf(transport, { path: '/v1/schedules', query: { queue }, signal }),
     get: (name, { queue, signal } = {}) => transport.json({ path: path(name), query: { queue }, signal }),
     put: (name, schedule, { queue, signal } = {}) =>
       transport.json({ method: 'PUT', path: path(name), query: { queue }, body: schedule, signal }),

@@ -16,7 +16,12 @@ export interface TransportSettings {
   readonly timeoutMs?: number;
 }
 
-export interface ApiRequest {
+/** What every call takes. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ApiRequest extends CallOptions {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Begins with a slash. */
   readonly path: string;
@@ -32,7 +37,6 @@ export interface ApiRequest {
   readonly once?: boolean;
   /** Instead of that of the settings, in milliseconds. */
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** @throws ApiError from each method; what the signal was aborted with, once it is */

@@ -1,6 +1,7 @@
 // Registered endpoints of webhooks: who is told when tasks, workflows and batches have ended.
 
-import type { Transport } from './transport.ts';
+import { listOf } from './pages.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
 export interface WebhookEndpoint {
   /** Gets a signed `POST` (Standard Webhooks). */
@@ -45,10 +46,6 @@ export interface WebhookAttempt {
   readonly error?: string;
 }
 
-interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** With its secret, which is shown this once. */
 type WithSecret = WebhookView & { readonly secret: string };
 
@@ -73,17 +70,15 @@ export interface Webhooks {
 export function createWebhooks(transport: Transport): Webhooks {
   const ALL = '/v1/webhooks';
   const path = (id: string, rest = ''): string => `${ALL}/${encodeURIComponent(id)}${rest}`;
-  const items = async <Item>(from: string, signal: AbortSignal | undefined): Promise<readonly Item[]> =>
-    (await transport.json<{ readonly items: readonly Item[] }>({ path: from, signal })).items;
   return {
-    list: ({ signal } = {}) => items(ALL, signal),
+    list: ({ signal } = {}) => listOf(transport, { path: ALL, signal }),
     get: (id, { signal } = {}) => transport.json({ path: path(id), signal }),
     add: (body, { signal } = {}) => transport.json({ method: 'POST', path: ALL, body, once: true, signal }),
     put: (id, body, { signal } = {}) => transport.json({ method: 'PUT', path: path(id), body, signal }),
     remove: (id, { signal } = {}) => transport.json({ method: 'DELETE', path: path(id), signal }),
     rotate: (id, { signal } = {}) =>
       transport.json({ method: 'POST', path: path(id, '/rotate'), once: true, signal }),
-    attempts: (id, { signal } = {}) => items(path(id, '/deliveries'), signal),
+    attempts: (id, { signal } = {}) => listOf(transport, { path: path(id, '/deliveries'), signal }),
     resend: (id, delivery, { signal } = {}) =>
       transport.json({
         method: 'POST',

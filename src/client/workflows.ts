@@ -7,11 +7,7 @@ import { pagesOf } from './pages.ts';
 import type { TaskOptions } from './shapes.ts';
 import type { WorkflowRow, WorkflowView } from './workflow-shapes.ts';
 import type { InputOf, TypeIn } from './task-types.ts';
-import type { Transport } from './transport.ts';
-
-interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
+import type { CallOptions, Transport } from './transport.ts';
 
 /** Stands in an input for what a need has brought: its whole result, or the part to which the JSON Pointer `path` leads. */
 export interface Reference<Steps extends string = string> {

@@ -1,5 +1,6 @@
 // The data folder of an embedded Redis: one program uses it at a time, and only its user can read it.
 
+import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   lstatSync,
@@ -10,7 +11,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { randomUUID } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { delay } from '../lifecycle.ts';
 import type { Log } from '../log.ts';

@@ -83,15 +83,15 @@ local function note_end(id, task, generation, state)
   local before = tonumber(string.match(redis.call('HGET', Q.WORKFLOW_ENDS, field) or '0', '^%d+'))
   if before >= generation then return end
   redis.call('HSET', Q.WORKFLOW_ENDS, field, generation .. ' ' .. state)
-  local is_accepting = flow.state == 'accepting'
-  if not (is_accepting or flow.state == 'running') or flow.generation ~= generation then return end
+  if flow.state ~= 'accepting' and flow.state ~= 'running' or flow.generation ~= generation then return end
   flow.open = flow.open - 1
   if state == 'dead' then flow.dead = (flow.dead or 0) + 1 end
   if state == 'cancelled' then flow.cancelled = (flow.cancelled or 0) + 1 end
-  if flow.open <= 0 and not is_accepting then return finish(id, flow) end
+  -- What follows from it the commit does, as long as that is to come.
+  if flow.state == 'accepting' then return Q.write_workflow(id, flow) end
+  if flow.open <= 0 then return finish(id, flow) end
   Q.write_workflow(id, flow)
-  -- What else follows from it while it is not committed, the commit does.
-  if state == 'dead' and not is_accepting then cancel_siblings(id, flow) end
+  if state == 'dead' then cancel_siblings(id, flow) end
 end
 
 function verbs.ended()
