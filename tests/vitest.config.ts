@@ -17,7 +17,7 @@ const ALONE = [
 const root = new URL('..', import.meta.url).pathname;
 const each = {
   root,
-  expect: { poll: { timeout: 30_000 } },
+  expect: { poll: { timeout: 90_000 } },
   testTimeout: 180_000,
   hookTimeout: 120_000,
   teardownTimeout: 10_000,

@@ -106,7 +106,7 @@ describe.skipIf(!hasBrowser)('every screen', () => {
       await beat();
       return page().locator(`[data-row]:has(a[href="#/types/${type}"])`).textContent();
     };
-    await expect.poll(() => textOf('fail'), { timeout: 10_000 }).toContain('100 %'); // With a worker's beat.
+    await expect.poll(() => textOf('fail')).toContain('100 %'); // With a worker's beat.
     expect(await textOf('add')).toMatch(/1 worker([\d,]+) in 24 hours, at most .* the last\1 ?0 %.* ms/);
   });
 

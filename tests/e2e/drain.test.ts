@@ -42,7 +42,7 @@ async function startServer(env: Record<string, string>): Promise<RoleProcess> {
   const one = spawnRole('server', { REDIS_URL: redis.url, ...env });
   onTestFinished(() => endAll([one]));
   const agent = new Agent({ keepAlive: false });
-  await eventually(async () => (await get(agent, `${one.url()}/readyz`)).status === 200, 15_000);
+  await eventually(async () => (await get(agent, `${one.url()}/readyz`)).status === 200);
   return one;
 }
 

@@ -72,7 +72,7 @@ const around = (folder: string): string[] =>
   runningProcesses().flatMap(({ command }) => (command.includes(`${folder}/`) ? [command] : []));
 
 async function untilRunning(url: string, id: string): Promise<void> {
-  await eventually(async () => (await look(url, id)).state === 'running', 20_000);
+  await eventually(async () => (await look(url, id)).state === 'running');
 }
 
 describe.each(ROLES)('role %s', (role) => {
@@ -80,7 +80,7 @@ describe.each(ROLES)('role %s', (role) => {
     const { env, data } = own(role);
     const one = spawnRole(role, { ...env, TASKS: NEVER_LOADS });
     onTestFinished(() => endAll([one]));
-    await eventually(() => says(one, 'loading'), 20_000);
+    await eventually(() => says(one, 'loading'));
     one.signal(signal);
     expect(await one.exited).toBe(0);
     expect(one.errors()).toBe('');
@@ -192,7 +192,7 @@ it.concurrent('case 46: a signal while the threads load ends worker and Redis', 
         const { env, data } = own(role);
         const one = spawnRole(role, { ...env, TASKS: NEVER_LOADS, NEVER_LOADS: 'threads' });
         atEnd(() => endAll([one]));
-        await eventually(() => says(one, 'loading'), 30_000);
+        await eventually(() => says(one, 'loading'));
         one.signal(signal);
         expect(await one.exited).toBe(0);
         expect(around(data)).toEqual([]);
@@ -212,7 +212,7 @@ it.concurrent('case 37: a second signal ends the process of an isolated task, an
   await eventually(() => pidsIn(file).length === 1);
   first.signal('SIGKILL');
   const second = await started('worker', settings, atEnd);
-  const [, isolated = 0] = await eventually(() => pidsIn(file).length === 2 && pidsIn(file), 20_000);
+  const [, isolated = 0] = await eventually(() => pidsIn(file).length === 2 && pidsIn(file));
   expect(isolated).not.toBe(second.pid);
   second.signal('SIGHUP');
   await eventually(() => says(second, 'stopping'));

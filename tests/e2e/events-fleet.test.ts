@@ -90,7 +90,7 @@ async function crowd(server: RoleProcess): Promise<void> {
   for (let at = 0; at < POLLS; at += COMING) {
     const some = Array.from({ length: COMING }, (_, more) => (at + more) % TASKS);
     polls.push(...some.map((index) => stateOf(`${server.url()}/v1/tasks/${ids[index]}?wait=50`, agent)));
-    await eventually(() => descriptorsOf(server) >= idle + polls.length, 20_000);
+    await eventually(() => descriptorsOf(server) >= idle + polls.length);
     await call(`${server.url()}/v1/tasks/${ids[0]}`);
   }
   // Half of them follow one task, half of them the queue.
@@ -103,7 +103,7 @@ async function crowd(server: RoleProcess): Promise<void> {
     );
   }
   expect(new Set(streams.map(({ response }) => response.statusCode))).toEqual(new Set([200]));
-  await eventually(() => descriptorsOf(server) >= idle + POLLS + STREAMS, 20_000);
+  await eventually(() => descriptorsOf(server) >= idle + POLLS + STREAMS);
   await Promise.all(streams.filter((_, at) => at % 2).map((client) => client.until('snapshot')));
   await call(`${server.url()}/v1/queues/default/resume`, { method: 'POST' });
 

@@ -275,7 +275,7 @@ test('a few hundred random buffers, many of them almost messages: the worker goe
     const left = await Promise.all(lanes.map((lane) => redis.client.llen(lane)));
     const { ready = 0, running = 0 } = (await queue()).counts;
     return left.every((length) => length === 0) && ready + running === 0;
-  }, 15_000);
+  });
   await expectHealthy();
 
   // What was postponed becomes due at once, so that every odd message is pushed a second time.
@@ -285,7 +285,7 @@ test('a few hundred random buffers, many of them almost messages: the worker goe
   await eventually(async () => {
     const now = await Promise.all(later.map(claimsOf));
     return now.every((claim, at) => Number(claim) > Number(claims[at]));
-  }, 15_000);
+  });
   await expectHealthy();
   // Whatever became of them, every record can be shown.
   const dead = await redis.client.zrange('pf:{default}:dead', '0', '-1');
@@ -314,7 +314,7 @@ test('of messages that are none the latest thousand are kept, the beginning of e
   const long = Buffer.alloc(100_000, 0x61);
   const many = Array.from({ length: 1_100 - before.malformed }, () => Buffer.from('nothing'));
   await redis.client.lpush(READY, ...many, long);
-  await eventually(async () => (await queue()).malformedDropped === 101, 15_000);
+  await eventually(async () => (await queue()).malformedDropped === 101);
   expect((await queue()).malformed).toBe(1_000);
   expect((await redis.client.lindexBuffer('pf:{default}:malformed', 0))?.length).toBe(65_536);
   expect(await redis.client.hget('pf:{default}:count', 'malformed')).toBe('1101');

@@ -102,11 +102,11 @@ it.runIf(process.platform === 'linux')('case 48: the terminal goes away', async 
     runningProcesses().flatMap(({ pid, env, cwd }) =>
       (env.includes(`DATA_DIR=${data}`) || cwd.startsWith(data)) && pid !== terminal.pid ? [pid] : [],
     );
-  await eventually(() => redisPids(`${data}/`).length > 0, 20_000);
+  await eventually(() => redisPids(`${data}/`).length > 0);
   const pids = inside();
   terminal.kill('SIGKILL');
   await once(terminal, 'exit');
-  await eventually(() => inside().length === 0 && pids.every((pid) => !isAlive(pid)), 30_000);
+  await eventually(() => inside().length === 0 && pids.every((pid) => !isAlive(pid)));
 });
 
 describe('a line writer', () => {

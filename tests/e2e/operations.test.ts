@@ -48,7 +48,7 @@ test(`${DEAD} dead tasks are deleted by two servers, of which the first is kille
   const path = `/v1/operations/${String(started.body['id'])}`;
   const look = async (url: string): Promise<OperationView> =>
     (await call(`${url}${path}`)).body as unknown as OperationView;
-  await eventually(async () => (await look(first.url())).done > 0, 30_000, 5);
+  await eventually(async () => (await look(first.url())).done > 0, 90_000, 5);
   first.signal('SIGKILL');
   await first.exited;
   const doneByFirst = DEAD - Number((await countsOf(client))['dead'] ?? 0);

@@ -75,7 +75,7 @@ async function sharesOf(
   }
   const share = lowLanesPercent === undefined ? {} : { LOW_LANES_PERCENT: String(lowLanesPercent) };
   await stage.here('worker', { ...ONE_SLOT, ...share, REDIS_URL: redis.url });
-  await eventually(async () => (await countsOf(client))['succeeded'] === laneOf.size, 20_000);
+  await eventually(async () => (await countsOf(client))['succeeded'] === laneOf.size);
   await expectBalanced(client);
   const starts = (await movesOf(client)).filter(({ state }) => state === 'running');
   const last = starts[99]?.call;

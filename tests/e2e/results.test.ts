@@ -105,7 +105,7 @@ test.concurrent('a task is kept as long as its call says, else its type, else th
   await eventually(async () => {
     for (const id of gone) expect(await isGone(url, id)).toBe(true);
     return true;
-  }, 20_000);
+  });
   for (const id of gone) expect(await keptOf(redis, id)).toEqual([]);
 
   // How long each was kept, by the clock of Redis: none went before its time, nor stayed for that of the others.

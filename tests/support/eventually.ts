@@ -6,7 +6,7 @@
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  withinMs = 30_000,
+  withinMs = 90_000,
   everyMs = 20,
 ): Promise<Exclude<T, false | undefined>> {
   const deadline = performance.now() + withinMs;

@@ -12,6 +12,7 @@ export const LIFE_TASKS = {
 };
 
 const MOST_TRIES = 5;
+const IS_OPEN = new Set(['waiting', 'scheduled', 'ready', 'running']);
 
 interface ErrorAnswer {
   readonly name: string;
@@ -63,9 +64,12 @@ export async function look(url: string, id: string): Promise<TaskAnswer> {
   return (await call(`${url}/v1/tasks/${id}`)).body as unknown as TaskAnswer;
 }
 
-/** The task once it is finished, or after 25 s. */
+/** The task once it is finished, or after 100 s. */
 export async function finished(url: string, id: string): Promise<TaskAnswer> {
-  return (await call(`${url}/v1/tasks/${id}?wait=25`)).body as unknown as TaskAnswer;
+  for (let tries = 1; ; tries += 1) {
+    const task = (await call(`${url}/v1/tasks/${id}?wait=25`)).body as unknown as TaskAnswer;
+    if (tries === 4 || !IS_OPEN.has(task.state)) return task;
+  }
 }
 
 /** Sends one task and answers it once it is finished. */
