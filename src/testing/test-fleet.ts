@@ -7,6 +7,9 @@ import { readConfig } from '../config/config.ts';
 import { createEmbeddedRedis } from '../embedded/embedded-redis.ts';
 import { openPopfleet, type Popfleet } from '../library.ts';
 import { createLog, type Log } from '../log.ts';
+import { PopfleetError } from '../protocol/errors.ts';
+import { typeOfContent } from '../protocol/message.ts';
+import { readTaskError } from '../protocol/task-error.ts';
 import { isTerminal, type TaskState } from '../protocol/task-state.ts';
 import { WEBHOOK_QUEUE } from '../protocol/webhook.ts';
 import type { ConnectionSettings } from '../store/client.ts';
@@ -15,10 +18,12 @@ import { createEventHub } from '../store/event-hub.ts';
 import { createEventReader } from '../store/event-reader.ts';
 import { createInspector, type Inspector } from '../store/inspector.ts';
 import { listTasks } from '../store/lister.ts';
+import type { TaskRecord } from '../store/record.ts';
 import { createTestRedis, type TestRedis } from '../store/test-redis.ts';
 import type { TaskDefinition } from '../tasks/define.ts';
 import { type Registry, toRegistry } from '../tasks/registry.ts';
 import { readTaskView, type TaskView } from '../views/task-view.ts';
+import { UNKNOWN_TYPE } from '../worker/execute.ts';
 import { createWorker } from '../worker/worker.ts';
 
 /** @throws PopfleetError from every method */
@@ -32,6 +37,7 @@ export interface TestFleet
    * Runs tasks until nothing is ready and nothing runs any more, also what they send and what follows them.
    * @param options.later runs those that are scheduled too (delays, repeats, snoozes) without waiting for their time
    * @returns the tasks that have ended meanwhile
+   * @throws PopfleetError `unknown-type` when one was to run whose definition is not among `tasks`
    */
   drain(options?: { readonly later?: boolean }): Promise<TaskView[]>;
   /** Removes every task. */
@@ -40,6 +46,7 @@ export interface TestFleet
 }
 
 export interface TestFleetSettings {
+  /** Of every type that is to run, also those that handlers and `onEnd` send. */
   readonly tasks: readonly TaskDefinition[];
   /** A level of pino; `error` by default. */
   readonly logLevel?: string;
@@ -169,7 +176,11 @@ async function runAll(
       await changes.begun;
       await worker.start();
       for (;;) {
-        const work = await workOf(inspector, queues, later && ((queue) => own.makeDue(queue)));
+        const work = await workOf(inspector, queues, async (queue) => {
+          await demandKnown(command, queue, registry);
+          if (later) await own.makeDue(queue);
+          return later;
+        });
         if (work === 'none') break;
         await changes.next(work === 'relays' ? RELAYED_WITHIN_MS : undefined);
       }
@@ -190,21 +201,50 @@ function quiet(log: Log): Log {
 
 /**
  * What there is to do: tasks, or only ends whose followers are being accepted.
- * @param hasten makes the scheduled tasks of a queue due; false = they are left alone
+ * @param hasten called for a queue with scheduled tasks; resolves to whether they run now
  */
 async function workOf(
   inspector: Inspector,
   queues: readonly string[],
-  hasten: false | ((queue: string) => Promise<void>),
+  hasten: (queue: string) => Promise<boolean>,
 ): Promise<'tasks' | 'relays' | 'none'> {
   let [tasks, relays] = [0, 0];
   for (const queue of queues) {
     const { counts, outbox } = await inspector.queue(queue);
-    if (hasten && counts.scheduled > 0) await hasten(queue);
-    tasks += counts.ready + counts.running + (hasten ? counts.scheduled : 0);
+    tasks += counts.ready + counts.running;
+    if (counts.scheduled > 0 && (await hasten(queue))) tasks += counts.scheduled;
     relays += outbox.length;
   }
   return tasks > 0 ? 'tasks' : relays > 0 ? 'relays' : 'none';
+}
+
+/**
+ * A worker puts off a task whose type it does not know, for one that does: here there is none.
+ * @throws PopfleetError `unknown-type`
+ */
+async function demandKnown(
+  command: ReturnType<typeof openCommandConnection>,
+  queue: string,
+  registry: Registry,
+): Promise<void> {
+  const isUnknown = ({ content, error }: TaskRecord): boolean =>
+    error !== undefined &&
+    readTaskError(error).name === UNKNOWN_TYPE &&
+    !registry.has(typeOfContent(content) ?? '');
+  const query = {
+    queue,
+    state: 'scheduled',
+    terms: [],
+    accept: isUnknown,
+    limit: 1,
+    cursor: undefined,
+  } as const;
+  const [unknown] = (await listTasks(command, query)).records;
+  if (!unknown) return;
+  throw new PopfleetError(
+    'unknown-type',
+    `The task ${unknown.id} of the queue "${queue}" has the type "${typeOfContent(unknown.content)}", whose definition this test fleet does not have: add it to \`tasks\` of openTestFleet.`,
+  );
 }
 
 interface Changes {

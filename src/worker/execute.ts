@@ -42,6 +42,8 @@ export interface ExecuteDeps {
   readonly random?: () => number;
 }
 
+/** The name of the error of a task whose type its worker did not know. */
+export const UNKNOWN_TYPE = 'UnknownType';
 /** A type that this worker does not know yet: a newer release may. It waits for that one, and costs no attempt. */
 const UNKNOWN_TYPE_DELAY_MS = 10_000;
 
@@ -135,7 +137,7 @@ function snoozeUnknown(task: ClaimedTask, type: string | undefined, log: Log): O
     'no handler for this task type: it waits for another worker',
   );
   const error = {
-    name: 'UnknownType',
+    name: UNKNOWN_TYPE,
     message: `no worker that took this task knows its type "${type ?? ''}"`,
   };
   return toOutcome({ task, resultTtlMs: undefined }, 'snoozed', error, UNKNOWN_TYPE_DELAY_MS);

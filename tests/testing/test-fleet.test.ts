@@ -79,3 +79,13 @@ test('one that fails for good is dead, and can be run again', async () => {
   await fleet.drain({ later: true });
   expect(await fleet.get(id)).toMatchObject({ state: 'dead' });
 });
+
+test('a type without a definition fails the drain, which names it', async () => {
+  const stray = defineTask({ type: 'stray', input: v.unknown(), run: () => null });
+  const program = await openPopfleet({ redisUrl: fleet.redisUrl, tasks: [stray] });
+  await program.enqueue(stray, null);
+  program.close();
+  const wanted = { code: 'unknown-type', message: expect.stringMatching(/"stray".*add it to `tasks`/) };
+  await expect(fleet.drain()).rejects.toMatchObject(wanted);
+  await expect(fleet.drain({ later: true })).rejects.toMatchObject(wanted);
+});
