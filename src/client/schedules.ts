@@ -51,6 +51,6 @@ export function createSchedules(transport: Transport): Schedules {
         signal,
       }),
     remove: (name, { queue, signal } = {}) =>
-      transport.json({ method: 'DELETE', path: path(name), query: { queue }, signal }),
+      transport.json({ method: 'DELETE', path: path(name), query: { queue }, removes: true, signal }),
   };
 }

@@ -35,6 +35,8 @@ export interface ApiRequest extends CallOptions {
   readonly accepts?: readonly number[];
   /** A second one could mean something else: it is sent again only when the first was certainly refused. */
   readonly once?: boolean;
+  /** It is gone then: a repeat that finds nothing shows that an earlier try, whose answer got lost, had worked. */
+  readonly removes?: boolean;
   /** Instead of that of the settings, in milliseconds. */
   readonly timeoutMs?: number;
 }
@@ -110,12 +112,15 @@ export function createTransport(settings: TransportSettings): Transport {
     headers: Record<string, string>,
     read: Reader<Read>,
   ): Promise<Read> {
+    let mayBeGone = false;
     for (let tries = 0; ; tries += 1) {
       try {
         return await attempt(request, headers, read);
       } catch (error) {
+        if (mayBeGone && error instanceof ApiError && error.code === 'not-found') return undefined as Read;
         const mayRepeat = isPassing(error) && (request.once !== true || error.status === 429);
         if (!mayRepeat || tries >= retries || (error.retryAfterMs ?? 0) > LONGEST_RETRY_AFTER_MS) throw error;
+        mayBeGone ||= request.removes === true && error.status !== 429;
         await pause(repeatAfterMs(error.retryAfterMs, tries), request.signal);
       }
     }

@@ -75,7 +75,8 @@ export function createWebhooks(transport: Transport): Webhooks {
     get: (id, { signal } = {}) => transport.json({ path: path(id), signal }),
     add: (body, { signal } = {}) => transport.json({ method: 'POST', path: ALL, body, once: true, signal }),
     put: (id, body, { signal } = {}) => transport.json({ method: 'PUT', path: path(id), body, signal }),
-    remove: (id, { signal } = {}) => transport.json({ method: 'DELETE', path: path(id), signal }),
+    remove: (id, { signal } = {}) =>
+      transport.json({ method: 'DELETE', path: path(id), removes: true, signal }),
     rotate: (id, { signal } = {}) =>
       transport.json({ method: 'POST', path: path(id, '/rotate'), once: true, signal }),
     attempts: (id, { signal } = {}) => listOf(transport, { path: path(id, '/deliveries'), signal }),

@@ -45,6 +45,16 @@ function watched(answer: (seen: Seen, nth: number) => Response | 'break' | undef
   return { client, requests };
 }
 
+/** `fetch`, but for the first request. */
+function onceOtherwise(first: typeof fetch): typeof fetch {
+  let isFirst = true;
+  return (url, init) => {
+    const send = isFirst ? first : fetch;
+    isFirst = false;
+    return send(url, init);
+  };
+}
+
 function busy(status: number, headers: Record<string, string> = {}): Response {
   return Response.json({ code: 'overloaded', title: 'busy', detail: 'Busy.' }, { status, headers });
 }
@@ -137,6 +147,33 @@ test('what could mean something else the second time is sent again only when it 
   const limited = watched((_, nth) => (nth === 1 ? busy(429) : undefined));
   await expect(limited.client.retry('x')).rejects.toMatchObject({ code: 'not-found' });
   expect(limited.requests).toHaveLength(2);
+});
+
+test('what a lost try has removed is gone; what was never there is not found', async () => {
+  const { client } = watched();
+  await client.schedules.put('gone', { type: 'add', input: sum, everyMs: 3_600_000 });
+  const { id } = await client.webhooks.add({ url: 'https://example.org/hook' });
+  /** A client whose first try is answered otherwise. @param isServed whether the server gets that try */
+  const first = (answer: () => Response, isServed: boolean) =>
+    new Popfleet({
+      url: server.url(),
+      fetch: onceOtherwise(async (url, init) => {
+        if (isServed) expect((await fetch(url, init)).status).toBe(204);
+        return answer();
+      }),
+    });
+  const lost = (): Response => {
+    throw new TypeError('fetch failed', { cause: new Error('read ECONNRESET') });
+  };
+  await first(lost, true).schedules.remove('gone');
+  await first(() => busy(503), true).webhooks.remove(id);
+  expect(await client.schedules.list()).toEqual([]);
+  expect(await client.webhooks.list()).toEqual([]);
+  await expect(client.schedules.remove('gone')).rejects.toMatchObject({ code: 'not-found' });
+  await expect(client.webhooks.remove(id)).rejects.toMatchObject({ code: 'not-found' });
+  // It was refused before anything was done.
+  const limited = first(() => busy(429), false);
+  await expect(limited.schedules.remove('gone')).rejects.toMatchObject({ code: 'not-found' });
 });
 
 test('a server that wants to be left alone is, up to a minute', async () => {
