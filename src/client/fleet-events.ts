@@ -1,19 +1,22 @@
-// Follows what happens in queues, over breaks of the connection.
+// Follows what happens in queues, or to one task, over breaks of the connection.
 
 import { followEvents } from './follow-events.ts';
 import type { OperationNews } from './operations.ts';
-import type { ProgressView, TaskState } from './shapes.ts';
-import type { Transport } from './transport.ts';
+import type { ProgressView, Resumable, TaskEvent, TaskState } from './shapes.ts';
+import type { ApiRequest, CallOptions, Transport } from './transport.ts';
 import type { WorkflowRow } from './workflow-shapes.ts';
 
-export interface FollowOptions {
+/** Where a stream of events begins. */
+export interface ResumeOptions extends CallOptions {
+  /** That of an event: it begins with what has happened since. */
+  readonly lastEventId?: string | undefined;
+}
+
+export interface FollowOptions extends ResumeOptions {
   /** A hundred at most; all queues of the key unless given. */
   readonly topics?: readonly `${'queue' | 'task' | 'operation' | 'workflow'}:${string}`[] | undefined;
   /** Moves to these alone (`removed` is one too), progress only with `running`, and no operations and workflows but those of `topics`. */
   readonly states?: readonly TaskState[] | undefined;
-  /** That of an event: it begins with what has happened since. */
-  readonly lastEventId?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 interface OfTask {
@@ -29,23 +32,38 @@ interface WorkflowNews extends Pick<WorkflowRow, 'queue' | 'state' | 'generation
 }
 
 /** `reset`: some are missing, of a queue or (`slow`) of any; read the state anew. */
-export type FleetEvent = {
-  /** Where to go on behind it. */
-  readonly lastEventId?: string | undefined;
-} & (
-  | { readonly name: 'state'; readonly data: OfTask & { readonly state: TaskState; readonly at: string } }
-  | { readonly name: 'progress'; readonly data: OfTask & { readonly progress: ProgressView } }
-  | { readonly name: 'operation'; readonly data: OperationNews }
-  | { readonly name: 'workflow'; readonly data: WorkflowNews }
-  | { readonly name: 'reset'; readonly data: { readonly reason: string; readonly queue?: string } }
-);
+export type FleetEvent = Resumable &
+  (
+    | { readonly name: 'state'; readonly data: OfTask & { readonly state: TaskState; readonly at: string } }
+    | { readonly name: 'progress'; readonly data: OfTask & { readonly progress: ProgressView } }
+    | { readonly name: 'operation'; readonly data: OperationNews }
+    | { readonly name: 'workflow'; readonly data: WorkflowNews }
+    | { readonly name: 'reset'; readonly data: { readonly reason: string; readonly queue?: string } }
+  );
 
-export async function* followFleet(
+export function followFleet(
   transport: Transport,
-  { topics, states, lastEventId, signal }: FollowOptions,
+  { topics, states, ...options }: FollowOptions,
 ): AsyncGenerator<FleetEvent, void, void> {
   const query = { topics: topics?.join(), states: states?.join() };
-  for await (const event of followEvents(transport, { path: '/v1/events', query, signal }, lastEventId)) {
-    yield { ...event, data: JSON.parse(event.data) } as FleetEvent;
+  return readEvents<FleetEvent>(transport, { path: '/v1/events', query }, options);
+}
+
+/** @param path of the task */
+export function followTask(
+  transport: Transport,
+  path: string,
+  options: ResumeOptions,
+): AsyncGenerator<TaskEvent, void, void> {
+  return readEvents<TaskEvent>(transport, { path: `${path}/events` }, options);
+}
+
+async function* readEvents<Event>(
+  transport: Transport,
+  request: ApiRequest,
+  { lastEventId, signal }: ResumeOptions,
+): AsyncGenerator<Event, void, void> {
+  for await (const event of followEvents(transport, { ...request, signal }, lastEventId)) {
+    yield { ...event, data: JSON.parse(event.data) } as Event;
   }
 }

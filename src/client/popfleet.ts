@@ -4,8 +4,13 @@ import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts
 import { type Batches, createBatches } from './batches.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { createFleet, type Fleet } from './fleet.ts';
-import { type FleetEvent, followFleet, type FollowOptions } from './fleet-events.ts';
-import { followEvents } from './follow-events.ts';
+import {
+  type FleetEvent,
+  followFleet,
+  type FollowOptions,
+  followTask,
+  type ResumeOptions,
+} from './fleet-events.ts';
 import { type ListOptions, listTasks } from './list-tasks.ts';
 import { longPoll } from './long-poll.ts';
 import { keyed } from './keyed.ts';
@@ -169,18 +174,9 @@ export class Popfleet<Tasks = unknown> {
     });
   }
 
-  /** What happens to a task, from what it is now to its end, over breaks of the connection. */
-  async *events(
-    id: string,
-    { signal, lastEventId }: CallOptions & { readonly lastEventId?: string } = {},
-  ): AsyncGenerator<TaskEvent, void, void> {
-    for await (const { name, data } of followEvents(
-      this.#transport,
-      { path: `${pathOf(id)}/events`, signal },
-      lastEventId,
-    )) {
-      yield { name, data: JSON.parse(data) } as TaskEvent;
-    }
+  /** What happens to a task, from what it is now, or behind an event, to its end, over breaks of the connection. */
+  events(id: string, options: ResumeOptions = {}): AsyncGenerator<TaskEvent, void, void> {
+    return followTask(this.#transport, pathOf(id), options);
   }
 
   /** What happens in all queues, or in what `topics` names, from the first read on and without an end, over breaks of the connection. */

@@ -205,12 +205,20 @@ export interface ProgressView {
   readonly note?: string;
 }
 
+/** An event behind which another stream may go on. */
+export interface Resumable {
+  /** Where to go on behind it. */
+  readonly lastEventId?: string | undefined;
+}
+
 /** One event of a task. `reset`: some are missing; read the task anew. */
-export type TaskEvent =
-  | { readonly name: 'snapshot' | 'end'; readonly data: TaskView }
-  | { readonly name: 'state'; readonly data: { readonly state: TaskState; readonly at: string } }
-  | { readonly name: 'progress'; readonly data: { readonly progress: ProgressView } }
-  | { readonly name: 'reset'; readonly data: { readonly reason: string } };
+export type TaskEvent = Resumable &
+  (
+    | { readonly name: 'snapshot' | 'end'; readonly data: TaskView }
+    | { readonly name: 'state'; readonly data: { readonly state: TaskState; readonly at: string } }
+    | { readonly name: 'progress'; readonly data: { readonly progress: ProgressView } }
+    | { readonly name: 'reset'; readonly data: { readonly reason: string } }
+  );
 
 /** Why a task does not run yet. */
 export interface Explanation {

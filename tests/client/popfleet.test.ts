@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import { expect, expectTypeOf, test } from 'vitest';
 import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from '../../src/client/api-error.ts';
 import { Popfleet } from '../../src/client/popfleet.ts';
+import type { TaskEvent } from '../../src/client/shapes.ts';
 import { defineTask } from '../../src/tasks/define.ts';
 import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
@@ -267,6 +268,28 @@ test('many tasks: each has its outcome, at its place', async () => {
   const listed = [];
   for await (const row of client.list({ queue: 'many', type: 'add' })) listed.push(row.id);
   expect(new Set(listed).size).toBe(24);
+});
+
+test('who has read events of a task goes on behind the last one', async () => {
+  const { client } = watched();
+  const { id } = await client.enqueue('add', sum, { queue: 'followed' });
+  let seen: TaskEvent | undefined;
+  for await (const event of client.events(id)) {
+    seen = event;
+    break;
+  }
+  expect(seen).toMatchObject({ name: 'snapshot', data: { state: 'ready' }, lastEventId: expect.any(String) });
+  const worker = server.worker();
+  await worker.end(await worker.take('followed'), 'succeeded', 3);
+  const rest: TaskEvent[] = [];
+  for await (const event of client.events(id, { lastEventId: seen?.lastEventId })) rest.push(event);
+  expect(rest).toMatchObject([
+    { name: 'state', data: { state: 'running' } },
+    { name: 'state', data: { state: 'succeeded' } },
+    { name: 'end', data: { result: 3 } },
+  ]);
+  for await (const event of client.events(id, { lastEventId: rest.at(-1)?.lastEventId }))
+    expect.unreachable(event.name);
 });
 
 test('a caller that gives up is heard at once', async () => {
