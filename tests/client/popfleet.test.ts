@@ -10,41 +10,14 @@ import { Popfleet } from '../../src/client/popfleet.ts';
 import type { TaskEvent } from '../../src/client/shapes.ts';
 import { defineTask } from '../../src/tasks/define.ts';
 import { eventually } from '../support/eventually.ts';
-import { call } from '../support/http.ts';
 import { freePort } from '../support/redis.ts';
+import { type Answer, watchedClient } from '../support/watched-client.ts';
 import { withServer } from '../support/with-server.ts';
 
 const server = withServer();
 const sum = { one: 1, two: 2 };
 
-interface Seen {
-  readonly method: string;
-  readonly path: string;
-  readonly body: string;
-}
-
-/** The client gives texts. */
-function readRequest(url: unknown, init: RequestInit = {}) {
-  const { method = 'GET', body } = init;
-  return { method, pathname: new URL(url as string).pathname, body: (body ?? '') as string };
-}
-
-/** A client whose requests are noted, and whose answers may be others. */
-function watched(answer: (seen: Seen, nth: number) => Response | 'break' | undefined = () => undefined) {
-  const requests: Seen[] = [];
-  const client = new Popfleet({
-    url: server.url(),
-    fetch: async (url, init) => {
-      const { method, pathname, body } = readRequest(url, init);
-      const seen = { method, path: pathname, body };
-      requests.push(seen);
-      const instead = answer(seen, requests.length);
-      if (instead === 'break') throw new TypeError('fetch failed', { cause: new Error('read ECONNRESET') });
-      return instead ?? fetch(url, init);
-    },
-  });
-  return { client, requests };
-}
+const watched = (answer?: Answer) => watchedClient(server.url(), answer);
 
 /** `fetch`, but for the first request. */
 function onceOtherwise(first: typeof fetch): typeof fetch {
@@ -312,43 +285,4 @@ test('no server, and a server that is none of popfleet', async () => {
   // Longer than any timer counts.
   await new Popfleet({ url: server.url(), timeoutMs: Number.POSITIVE_INFINITY }).queues.list();
   expect(() => new Popfleet({ url: 'ftp://example.org' })).toThrow(TypeError);
-});
-
-test('every request is an operation of the document', async () => {
-  const { client, requests } = watched();
-  const { id } = await client.enqueue('add', sum, { queue: 'tour', delayMs: 60_000 });
-  await client.check('add', sum);
-  await client.explain(id);
-  await client.log(id);
-  await client.cancel(id);
-  await client.remove(id);
-  await client.queues.list();
-  await client.queues.get('tour');
-  await client.queues.pause('tour');
-  await client.queues.resume('tour');
-  await client.fleet.workers();
-  await expect(client.fleet.worker('nobody')).rejects.toMatchObject({ code: 'not-found' });
-  await client.fleet.types();
-  await client.fleet.readiness();
-  await client.fleet.caller();
-  await client.schedules.put('tour', { type: 'add', input: sum, everyMs: 3_600_000 });
-  await client.schedules.list();
-  await client.schedules.get('tour');
-  await client.schedules.pause('tour');
-  await client.schedules.resume('tour');
-  await client.schedules.remove('tour');
-  const { paths } = (await call(`${server.url()}/openapi.json`)).body as {
-    readonly paths: Readonly<Record<string, object>>;
-  };
-  const operations = Object.entries(paths).flatMap(([path, item]) =>
-    Object.keys(item).map((method) => ({
-      method: method.toUpperCase(),
-      pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
-    })),
-  );
-  const strangers = requests.filter(
-    ({ method, path }) => !operations.some((one) => one.method === method && one.pattern.test(path)),
-  );
-  expect(strangers).toEqual([]);
-  expect(requests.length).toBeGreaterThanOrEqual(20);
 });
