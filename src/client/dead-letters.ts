@@ -2,9 +2,9 @@
 
 import { listOf, pagesOf } from './pages.ts';
 import type { ErrorGroupView } from './shapes.ts';
-import type { ApiRequest, Transport } from './transport.ts';
+import type { ApiRequest, CallOptions, Transport } from './transport.ts';
 
-interface DeadLettersOptions {
+interface DeadLettersOptions extends CallOptions {
   /** All queues of the key unless given. */
   readonly queue?: string | undefined;
   readonly type?: string | undefined;
@@ -14,17 +14,15 @@ interface DeadLettersOptions {
   readonly ignored?: boolean | undefined;
   /** Those alone that were first seen since the oldest of the live workers of their queue started. */
   readonly new?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
-interface IgnoreOptions {
+interface IgnoreOptions extends CallOptions {
   /** Each queue of the key that has it unless given. */
   readonly queue?: string | undefined;
   /** RFC 3339: then it is over. */
   readonly until?: string | undefined;
   /** It is over as soon as more tasks than that have died of it from now on. */
   readonly moreDeaths?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** @throws ApiError from every method */
@@ -32,7 +30,7 @@ export interface DeadLetters {
   /** Kinds of failures, the one that was seen last comes first; page after page as they are read. */
   list(options?: DeadLettersOptions): AsyncGenerator<ErrorGroupView, void, void>;
   /** One kind of failure, in each queue that has it. */
-  get(fingerprint: string, signal?: AbortSignal): Promise<readonly ErrorGroupView[]>;
+  get(fingerprint: string, options?: CallOptions): Promise<readonly ErrorGroupView[]>;
   /** Has nobody warned of it for a while; without an end until it is heeded again. */
   ignore(fingerprint: string, options?: IgnoreOptions): Promise<readonly ErrorGroupView[]>;
   /** Has people warned of it again. */
@@ -47,7 +45,7 @@ export function createDeadLetters(transport: Transport): DeadLetters {
   const groups = (request: ApiRequest) => listOf<ErrorGroupView>(transport, request);
   return {
     list: ({ signal, ...query } = {}) => pagesOf<ErrorGroupView>(transport, '/v1/errors', query, signal),
-    get: (fingerprint, signal) => groups({ path: path(fingerprint), signal }),
+    get: (fingerprint, { signal } = {}) => groups({ path: path(fingerprint), signal }),
     ignore: (fingerprint, { signal, ...body } = {}) =>
       groups({ method: 'PUT', path: `${path(fingerprint)}/ignored`, body, signal }),
     heed: (fingerprint, { queue, signal } = {}) =>

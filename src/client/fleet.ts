@@ -2,32 +2,32 @@
 
 import { listOf } from './pages.ts';
 import type { CallerView, ReadinessView, TypeView, WorkerTasksView, WorkerView } from './shapes.ts';
-import type { Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
 /** @throws ApiError from every method */
 export interface Fleet {
   /** Live workers, one item a worker and queue. */
-  workers(signal?: AbortSignal): Promise<readonly WorkerView[]>;
+  workers(options?: CallOptions): Promise<readonly WorkerView[]>;
   /** One of them, and the tasks that it runs. */
-  worker(worker: string, signal?: AbortSignal): Promise<WorkerTasksView>;
+  worker(worker: string, options?: CallOptions): Promise<WorkerTasksView>;
   /** A worker finishes what it holds, and claims nothing more. */
-  quiet(worker: string, signal?: AbortSignal): Promise<readonly WorkerView[]>;
+  quiet(worker: string, options?: CallOptions): Promise<readonly WorkerView[]>;
   /** A quiet worker goes on. */
-  resume(worker: string, signal?: AbortSignal): Promise<readonly WorkerView[]>;
+  resume(worker: string, options?: CallOptions): Promise<readonly WorkerView[]>;
   /** A worker finishes what it holds, and its program ends. */
-  stop(worker: string, signal?: AbortSignal): Promise<readonly WorkerView[]>;
+  stop(worker: string, options?: CallOptions): Promise<readonly WorkerView[]>;
   /** Task types that the server accepts, with the JSON Schema of their input. */
-  types(signal?: AbortSignal): Promise<readonly TypeView[]>;
+  types(options?: CallOptions): Promise<readonly TypeView[]>;
   /** Whether the server takes tasks, and why not. A server that is not ready is no error. */
-  readiness(signal?: AbortSignal): Promise<ReadinessView>;
+  readiness(options?: CallOptions): Promise<ReadinessView>;
   /** What the key of this client allows. */
-  caller(signal?: AbortSignal): Promise<CallerView>;
+  caller(options?: CallOptions): Promise<CallerView>;
 }
 
 export function createFleet(transport: Transport): Fleet {
   const order =
     (verb: 'quiet' | 'resume' | 'stop') =>
-    async (worker: string, signal?: AbortSignal): Promise<readonly WorkerView[]> => {
+    async (worker: string, { signal }: CallOptions = {}): Promise<readonly WorkerView[]> => {
       const path = `/v1/workers/${encodeURIComponent(worker)}/${verb}`;
       return listOf(transport, { method: 'POST', path, signal });
     };
@@ -35,10 +35,11 @@ export function createFleet(transport: Transport): Fleet {
     quiet: order('quiet'),
     resume: order('resume'),
     stop: order('stop'),
-    worker: (worker, signal) => transport.json({ path: `/v1/workers/${encodeURIComponent(worker)}`, signal }),
-    workers: (signal) => listOf(transport, { path: '/v1/workers', signal }),
-    types: (signal) => listOf(transport, { path: '/v1/types', signal }),
-    readiness: (signal) => transport.json({ path: '/readyz', accepts: [503], signal }),
-    caller: (signal) => transport.json({ path: '/v1/session', signal }),
+    worker: (worker, { signal } = {}) =>
+      transport.json({ path: `/v1/workers/${encodeURIComponent(worker)}`, signal }),
+    workers: ({ signal } = {}) => listOf(transport, { path: '/v1/workers', signal }),
+    types: ({ signal } = {}) => listOf(transport, { path: '/v1/types', signal }),
+    readiness: ({ signal } = {}) => transport.json({ path: '/readyz', accepts: [503], signal }),
+    caller: ({ signal } = {}) => transport.json({ path: '/v1/session', signal }),
   };
 }

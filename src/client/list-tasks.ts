@@ -1,9 +1,9 @@
 import { pagesOf } from './pages.ts';
 import type { TaskRow } from './shapes.ts';
-import type { Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
 /** Conditions that hold together. */
-export interface ListOptions {
+export interface ListOptions extends CallOptions {
   /** `default` unless given. */
   readonly queue?: string | undefined;
   readonly state?: string | undefined;
@@ -20,7 +20,6 @@ export interface ListOptions {
   readonly acceptedAfter?: string | undefined;
   /** RFC 3339: accepted before. */
   readonly acceptedBefore?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -3,12 +3,11 @@
 import { isPassing } from './api-error.ts';
 import { PATIENCE_MS, reconnectMs } from './follow-events.ts';
 import { pause } from './pause.ts';
-import type { Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
-interface LongPollOptions {
+interface LongPollOptions extends CallOptions {
   /** Milliseconds; without end unless given. */
   readonly timeoutMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
   /** What is thrown when the time is over. */
   readonly onTimeout: () => Error;
 }

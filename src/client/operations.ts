@@ -3,7 +3,7 @@
 import { listOf } from './pages.ts';
 import { followEvents } from './follow-events.ts';
 import type { OperationRequest, OperationView } from './shapes.ts';
-import type { Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
 /** What an operation would do. */
 interface OperationMatch {
@@ -32,18 +32,23 @@ export interface OperationNews {
   readonly at: string;
 }
 
+interface OperationsOptions extends CallOptions {
+  /** All queues of the key unless given. */
+  readonly queue?: string | undefined;
+}
+
 /** @throws ApiError from every method */
 export interface Operations {
   /** Changes nothing. */
-  match(request: OperationRequest, signal?: AbortSignal): Promise<OperationMatch>;
+  match(request: OperationRequest, options?: CallOptions): Promise<OperationMatch>;
   /** @param confirm of the match of the same action and filter: a second call with it starts nothing more */
-  start(request: OperationRequest, confirm: string, signal?: AbortSignal): Promise<OperationView>;
-  get(id: string, signal?: AbortSignal): Promise<OperationView>;
-  list(queue?: string, signal?: AbortSignal): Promise<readonly OperationView[]>;
+  start(request: OperationRequest, confirm: string, options?: CallOptions): Promise<OperationView>;
+  get(id: string, options?: CallOptions): Promise<OperationView>;
+  list(options?: OperationsOptions): Promise<readonly OperationView[]>;
   /** How far it is, as the server tells it, until it is over; over breaks of the connection. */
-  follow(id: string, signal?: AbortSignal): AsyncGenerator<OperationNews, void, void>;
+  follow(id: string, options?: CallOptions): AsyncGenerator<OperationNews, void, void>;
   /** Ends it after the slice that is under way. What it has done stays done. */
-  cancel(id: string, signal?: AbortSignal): Promise<OperationView>;
+  cancel(id: string, options?: CallOptions): Promise<OperationView>;
 }
 
 /** Whether it does nothing more. */
@@ -53,19 +58,19 @@ export function isOver({ state }: Pick<OperationView, 'state'>): boolean {
 
 export function createOperations(transport: Transport): Operations {
   const path = (id: string): string => `/v1/operations/${encodeURIComponent(id)}`;
-  const post = <Body>(body: object, signal?: AbortSignal): Promise<Body> =>
+  const post = <Body>(body: object, { signal }: CallOptions = {}): Promise<Body> =>
     transport.json({ method: 'POST', path: '/v1/operations', body, signal });
   return {
-    match: (request, signal) => post({ ...request, dryRun: true }, signal),
-    start: (request, confirm, signal) => post({ ...request, confirm }, signal),
-    get: (id, signal) => transport.json({ path: path(id), signal }),
-    list: (queue, signal) =>
+    match: (request, options) => post({ ...request, dryRun: true }, options),
+    start: (request, confirm, options) => post({ ...request, confirm }, options),
+    get: (id, { signal } = {}) => transport.json({ path: path(id), signal }),
+    list: ({ queue, signal } = {}) =>
       listOf(transport, {
         path: '/v1/operations',
         query: { queue },
         signal,
       }),
-    async *follow(id, signal) {
+    async *follow(id, { signal } = {}) {
       const request = { path: '/v1/events', query: { topics: `operation:${id}` }, signal };
       for await (const { name, data } of followEvents(transport, request)) {
         if (name !== 'operation') continue;
@@ -74,6 +79,6 @@ export function createOperations(transport: Transport): Operations {
         if (isOver(news)) return;
       }
     },
-    cancel: (id, signal) => transport.json({ method: 'POST', path: `${path(id)}/cancel`, signal }),
+    cancel: (id, { signal } = {}) => transport.json({ method: 'POST', path: `${path(id)}/cancel`, signal }),
   };
 }

@@ -25,10 +25,9 @@ import { createWebhooks, type Webhooks } from './webhooks.ts';
 import { createWorkflows, type Workflows } from './workflows.ts';
 import { type CallOptions, createTransport, type Transport, type TransportSettings } from './transport.ts';
 
-interface WaitOptions {
+interface WaitOptions extends CallOptions {
   /** Milliseconds; without end unless given. */
   readonly timeoutMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 interface RetryOptions extends CallOptions {

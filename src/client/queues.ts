@@ -10,20 +10,21 @@ interface PauseOptions extends CallOptions {
 
 /** @throws ApiError from every method; `not-found` when there is no such queue */
 export interface Queues {
-  list(signal?: AbortSignal): Promise<readonly QueueView[]>;
-  get(queue: string, signal?: AbortSignal): Promise<QueueView>;
+  list(options?: CallOptions): Promise<readonly QueueView[]>;
+  get(queue: string, options?: CallOptions): Promise<QueueView>;
   /** Starts nothing of it any more, until it is resumed. `reason` says why, and is shown wherever the queue is. */
   pause(queue: string, options?: PauseOptions): Promise<QueueView>;
-  resume(queue: string, signal?: AbortSignal): Promise<QueueView>;
+  resume(queue: string, options?: CallOptions): Promise<QueueView>;
 }
 
 export function createQueues(transport: Transport): Queues {
   const path = (queue: string): string => `/v1/queues/${encodeURIComponent(queue)}`;
   return {
-    list: (signal) => listOf(transport, { path: '/v1/queues', signal }),
-    get: (queue, signal) => transport.json({ path: path(queue), signal }),
+    list: ({ signal } = {}) => listOf(transport, { path: '/v1/queues', signal }),
+    get: (queue, { signal } = {}) => transport.json({ path: path(queue), signal }),
     pause: (queue, { reason, signal } = {}) =>
       transport.json({ method: 'POST', path: `${path(queue)}/pause`, body: { reason }, signal }),
-    resume: (queue, signal) => transport.json({ method: 'POST', path: `${path(queue)}/resume`, signal }),
+    resume: (queue, { signal } = {}) =>
+      transport.json({ method: 'POST', path: `${path(queue)}/resume`, signal }),
   };
 }

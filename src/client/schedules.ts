@@ -2,12 +2,11 @@
 
 import { listOf } from './pages.ts';
 import type { ScheduleInput, ScheduleReceipt, ScheduleView } from './schedule-shapes.ts';
-import type { Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
 /** Which of several schedules of one name is meant, by its queue. */
-interface ScheduleOptions {
+interface ScheduleOptions extends CallOptions {
   readonly queue?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** @throws ApiError from every method; `not-found`, or `ambiguous-name` when several queues have one of that name */

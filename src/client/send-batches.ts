@@ -2,14 +2,13 @@
 
 import { ApiError, type Fault } from './api-error.ts';
 import { keyed } from './keyed.ts';
-import type { Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
-export interface BatchOptions {
+export interface BatchOptions extends CallOptions {
   /** Tasks of one request at most, up to 10,000; 500 unless given. */
   readonly size?: number;
   /** How tasks go over the wire; a JSON text a line unless given. */
   readonly format?: BatchFormat;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface BatchFormat {

@@ -1,7 +1,7 @@
 // Tokens that tasks wait for.
 
 import type { CompletedWaitpoint } from './shapes.ts';
-import type { Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
 /** @throws ApiError from every method */
 export interface Waitpoints {
@@ -10,11 +10,7 @@ export interface Waitpoints {
    * @param payload any JSON value; the handler finds it as `context.waited.payload`
    * @throws ApiError `not-found`; `invalid-state` when another payload has come before, the wait was over, or the task has ended
    */
-  complete(
-    token: string,
-    payload?: unknown,
-    options?: { readonly signal?: AbortSignal | undefined },
-  ): Promise<CompletedWaitpoint>;
+  complete(token: string, payload?: unknown, options?: CallOptions): Promise<CompletedWaitpoint>;
 }
 
 export function createWaitpoints(transport: Transport): Waitpoints {

@@ -16,7 +16,7 @@ export async function queuesOf(
   fingerprint: string,
   named: string | undefined,
 ): Promise<readonly string[]> {
-  return named === undefined ? deadQueuesOf(await client.deadLetters.get(fingerprint, signal)) : [named];
+  return named === undefined ? deadQueuesOf(await client.deadLetters.get(fingerprint, { signal })) : [named];
 }
 
 /** The one that is named, or the only one. @throws ApiError `not-found`; UsageError when there are several */

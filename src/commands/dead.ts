@@ -104,7 +104,7 @@ function addShow(dead: Command, terminal: Terminal): void {
   addVerb(dead, terminal, texts, async (session, [given]) => {
     const { client, printer, signal } = session;
     const fingerprint = given as string;
-    const items = await client.deadLetters.get(fingerprint, signal);
+    const items = await client.deadLetters.get(fingerprint, { signal });
     const sample = await sampleOf(session, items);
     if (printer.json) {
       printer.document({ fingerprint, items, sample });

@@ -66,7 +66,7 @@ async function* checkAll(
 async function checkServer({ client, connection, signal }: Session): Promise<Check> {
   const startedAt = performance.now();
   try {
-    const notReady = readinessFinding(await client.fleet.readiness(signal));
+    const notReady = readinessFinding(await client.fleet.readiness({ signal }));
     if (notReady) return { name: 'server', ...notReady };
     const ms = Math.round(performance.now() - startedAt);
     const text = `${connection.url.value} takes tasks; it answered in ${ms} ms`;
@@ -82,7 +82,7 @@ async function checkServer({ client, connection, signal }: Session): Promise<Che
 
 async function checkKey({ client, connection, signal }: Session): Promise<Check[]> {
   try {
-    const { key, scopes, queues } = await client.fleet.caller(signal);
+    const { key, scopes, queues } = await client.fleet.caller({ signal });
     const where = queues ? ` in ${queues.join(', ')}` : '';
     const text =
       key === undefined
@@ -106,7 +106,7 @@ async function checkKey({ client, connection, signal }: Session): Promise<Check[
 }
 
 async function checkQueues({ client, signal }: Session): Promise<Check[]> {
-  const queues = await client.queues.list(signal);
+  const queues = await client.queues.list({ signal });
   return queues.flatMap((queue): Check[] => {
     const findings = findingsOfQueue(queue);
     const text = `${queue.queue}: ${queue.counts['accepted'] ?? 0} accepted, all accounted for`;
@@ -116,7 +116,7 @@ async function checkQueues({ client, signal }: Session): Promise<Check[]> {
 }
 
 async function checkWorkers({ client, signal }: Session): Promise<Check[]> {
-  const workers = await client.fleet.workers(signal);
+  const workers = await client.fleet.workers({ signal });
   const names = new Set(workers.map(({ worker }) => worker));
   if (names.size === 0) {
     return [{ name: 'workers', level: 'warn', text: 'no worker is alive', fix: 'popfleet worker' }];

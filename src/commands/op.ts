@@ -27,7 +27,7 @@ export function addOpVerbs(op: Command, terminal: Terminal): void {
     examples: ['popfleet op list'],
   };
   addVerb(op, terminal, list, async ({ client, printer, signal }, _args, options) => {
-    const items = await client.operations.list(options['queue'] as string | undefined, signal);
+    const items = await client.operations.list({ queue: options['queue'] as string | undefined, signal });
     if (printer.json) printer.document({ items });
     else printer.table(COLUMNS, items);
     if (!printer.json && items.length === 0) printer.say('There are no operations.', 'dim');
@@ -39,7 +39,7 @@ export function addOpVerbs(op: Command, terminal: Terminal): void {
   };
   addVerb(op, terminal, show, async (session, [id], options) => {
     const { client, printer, signal } = session;
-    const seen = await client.operations.get(id as string, signal);
+    const seen = await client.operations.get(id as string, { signal });
     if (options['watch'] === true) return watchOperation(session, seen);
     return print(printer, seen);
   }).option('--watch', 'show how far it is, and wait until it is over');
@@ -49,7 +49,7 @@ export function addOpVerbs(op: Command, terminal: Terminal): void {
     examples: ['popfleet op cancel OP'],
   };
   addVerb(op, terminal, cancel, async ({ client, printer, signal }, [id]) =>
-    print(printer, await client.operations.cancel(id as string, signal)),
+    print(printer, await client.operations.cancel(id as string, { signal })),
   );
 }
 

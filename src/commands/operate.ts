@@ -22,7 +22,7 @@ export async function operate(
   isConfirmed = false,
 ): Promise<number> {
   const { client, printer, signal } = session;
-  const match = await client.operations.match(request, signal);
+  const match = await client.operations.match(request, { signal });
   const { value, relation } = match.matched;
   const isPart = request.first !== undefined && request.first < value;
   const orMore = relation === 'gte' ? ' or more' : '';
@@ -45,7 +45,7 @@ export async function operate(
     printer.say('Nothing was changed.');
     return EXIT.failed;
   }
-  const started = await client.operations.start(request, match.confirm, signal);
+  const started = await client.operations.start(request, match.confirm, { signal });
   if (!wait) {
     if (printer.json) printer.item(started);
     else printer.line(started.id);
@@ -71,7 +71,7 @@ export async function watchOperation(
   const progress = createProgress(terminal.stderr, () => performance.now());
   let isShown = false;
   try {
-    for await (const { done, state, total } of client.operations.follow(operation.id, signal)) {
+    for await (const { done, state, total } of client.operations.follow(operation.id, { signal })) {
       if (state === 'waiting') continue;
       if (!isShown) progress.begin(operation.action, expected ?? total);
       isShown = true;
@@ -81,7 +81,7 @@ export async function watchOperation(
   } finally {
     if (isShown) progress.end();
   }
-  return report(session, await client.operations.get(operation.id, signal));
+  return report(session, await client.operations.get(operation.id, { signal }));
 }
 
 function report({ printer }: Session, operation: OperationView): number {

@@ -36,7 +36,7 @@ export const QUEUE_COLUMNS: readonly Column<QueueView>[] = [
 export function addQueueVerbs(queue: Command, terminal: Terminal): void {
   const list = { usage: 'list', description: 'List all queues', examples: ['popfleet queue list'] };
   addVerb(queue, terminal, list, async ({ client, printer, signal }) => {
-    const items = await client.queues.list(signal);
+    const items = await client.queues.list({ signal });
     if (printer.json) printer.document({ items });
     else printer.table(QUEUE_COLUMNS, items);
   });
@@ -47,7 +47,7 @@ export function addQueueVerbs(queue: Command, terminal: Terminal): void {
   for (const { name, description, run } of verbs) {
     const texts = { usage: `${name} <queue>`, description, examples: [`popfleet queue ${name} default`] };
     addVerb(queue, terminal, texts, async ({ client, printer, signal }, [which]) => {
-      printQueue(printer, await client.queues[run](which as string, signal));
+      printQueue(printer, await client.queues[run](which as string, { signal }));
     });
   }
   addPause(queue, terminal);

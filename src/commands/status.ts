@@ -37,9 +37,9 @@ export function addStatusVerb(status: Command, terminal: Terminal): void {
 }
 
 async function look({ client, signal }: Session): Promise<Status> {
-  const readiness = await client.fleet.readiness(signal);
+  const readiness = await client.fleet.readiness({ signal });
   const notReady = readinessFinding(readiness);
-  const queues = notReady ? [] : await client.queues.list(signal);
+  const queues = notReady ? [] : await client.queues.list({ signal });
   const findings = [...(notReady ? [notReady] : []), ...queues.flatMap(findingsOfQueue)];
   const bad = findings.some(({ level }) => level === 'bad');
   const health = bad ? 'bad' : findings.length > 0 ? 'warn' : 'ok';

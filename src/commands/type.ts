@@ -16,7 +16,7 @@ const COLUMNS: readonly Column<TypeView>[] = [
 export function addTypeVerbs(type: Command, terminal: Terminal): void {
   const list = { usage: 'list', description: 'List the task types', examples: ['popfleet type list'] };
   addVerb(type, terminal, list, async ({ client, printer, signal }) => {
-    const items = await client.fleet.types(signal);
+    const items = await client.fleet.types({ signal });
     if (printer.json) printer.document({ items });
     else printer.table(COLUMNS, items);
   });
@@ -39,7 +39,7 @@ export function addTypeVerbs(type: Command, terminal: Terminal): void {
 }
 
 async function find({ client, signal }: Session, name: string): Promise<TypeView> {
-  const found = (await client.fleet.types(signal)).find(({ type }) => type === name);
+  const found = (await client.fleet.types({ signal })).find(({ type }) => type === name);
   if (found) return found;
   throw new ApiError(`There is no task type "${name}". popfleet type list shows all.`, {
     status: 404,

@@ -57,7 +57,7 @@ export function addWorkerVerbs(worker: Command, terminal: Terminal): void {
     examples: ['popfleet worker list'],
   };
   addVerb(worker, terminal, texts, async ({ client, printer, signal }) => {
-    const items = await client.fleet.workers(signal);
+    const items = await client.fleet.workers({ signal });
     if (printer.json) printer.document({ items });
     else printer.table(COLUMNS, items);
     if (!printer.json && items.length === 0) {
@@ -72,7 +72,7 @@ export function addWorkerVerbs(worker: Command, terminal: Terminal): void {
       examples: [`popfleet worker ${name} WORKER`],
     };
     addVerb(worker, terminal, order, async ({ client, printer, signal }, [which]) => {
-      const items = await client.fleet[name](which as string, signal);
+      const items = await client.fleet[name](which as string, { signal });
       if (printer.json) printer.document({ items });
       else printer.table(COLUMNS, items);
       printer.say(said(which as string), 'dim');
@@ -87,7 +87,7 @@ function addShow(worker: Command, terminal: Terminal): void {
     examples: ['popfleet worker show WORKER'],
   };
   addVerb(worker, terminal, texts, async ({ client, printer, signal }, [which]) => {
-    const shown = await client.fleet.worker(which as string, signal);
+    const shown = await client.fleet.worker(which as string, { signal });
     if (printer.json) {
       printer.document(shown);
       return;
