@@ -48,10 +48,15 @@ export interface Accept {
   /**
    * Sends tasks, in the order of each queue.
    * @param taskAt makes the task of an index; the first are on their way while the next are made
+   * @param advice what to do when it breaks off, for the message; unless given, to send them again with keys
    * @returns a verdict for each task that has a level or whose key found another one, by its index
    * @throws PopfleetError as `send`; `accepted` among its extensions is how many were accepted at least
    */
-  sendMany(count: number, taskAt: (index: number) => Prepared): Promise<ReadonlyMap<number, Verdict>>;
+  sendMany(
+    count: number,
+    taskAt: (index: number) => Prepared,
+    advice?: string,
+  ): Promise<ReadonlyMap<number, Verdict>>;
   /** Around sending prepared tasks in another way than by `send`, as steps of a workflow are. */
   around<T>(tasks: readonly Prepared[], send: () => Promise<T>): Promise<T>;
   /** Whether a record may be kept in a queue. @throws PopfleetError `invalid-input`, `forbidden`, `queue-full` */
@@ -149,7 +154,7 @@ export function createAccept({ registry, producer, durable, keyOwners, limits, l
       if (durable) await demandLevels(durable, tasks);
     },
 
-    sendMany: (count, taskAt) => sendMany(producerFor, count, taskAt),
+    sendMany: (count, taskAt, advice) => sendMany(producerFor, count, taskAt, advice),
 
     around: (_tasks, send) => send(),
 

@@ -19,11 +19,15 @@ interface Call {
   readonly indexes: number[];
 }
 
+const SEND_AGAIN =
+  'Give each task a `key` and send the same batch again: what is there already is then found, not made twice.';
+
 /** As `Accept.sendMany`. */
 export async function sendMany(
   producerFor: (level: Durability | undefined) => Producer,
   count: number,
   taskAt: (index: number) => Prepared,
+  advice = SEND_AGAIN,
 ): Promise<ReadonlyMap<number, Verdict>> {
   const verdicts = new Map<number, Verdict>();
   const underWay: Promise<void>[] = [];
@@ -62,13 +66,13 @@ export async function sendMany(
   }
   for (const call of open.values()) await sendInTurn(call);
   await Promise.all(underWay);
-  if (failure !== undefined) throw interrupted(failure, accepted, count);
+  if (failure !== undefined) throw interrupted(failure, accepted, count, advice);
   return verdicts;
 }
 
-function interrupted(error: unknown, accepted: number, of: number): unknown {
+function interrupted(error: unknown, accepted: number, of: number, advice: string): unknown {
   if (!(error instanceof PopfleetError)) return error;
-  const detail = `${error.message} ${accepted} of ${of} tasks were accepted for certain, others may be. Give each task a \`key\` and send the same batch again: what is there already is then found, not made twice.`;
+  const detail = `${error.message} ${accepted} of ${of} tasks were accepted for certain, others may be. ${advice}`;
   const { code, retryAfterSeconds, cause } = error;
   return new PopfleetError(code, detail, {
     extensions: { accepted },

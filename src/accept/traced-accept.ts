@@ -42,14 +42,14 @@ export function traced(accept: Accept): Accept {
     },
     around: (tasks, send) => ending(accept.around(tasks, send), tasks),
     send: (prepared) => ending(accept.send(prepared), [prepared]),
-    sendMany(count, taskAt) {
+    sendMany(count, taskAt, advice) {
       const tasks: Prepared[] = [];
       const noted = (index: number): Prepared => {
         const task = taskAt(index);
         tasks.push(task);
         return task;
       };
-      return ending(accept.sendMany(count, noted), tasks);
+      return ending(accept.sendMany(count, noted, advice), tasks);
     },
   };
 }

@@ -15,6 +15,7 @@ import {
   type Batches,
   type BatchPlan,
   CONFIRM_WITHIN_MS,
+  CONFIRMED_A_CALL,
   type MemberQueues,
   memberId,
   memberLink,
@@ -39,7 +40,8 @@ interface AcceptedBatch extends SentMembers {
 
 export interface AcceptBatch {
   /**
-   * Accepts a batch that was validated, with all of its members when the call has any.
+   * Accepts a batch that was validated, with all of its members when the call has any. When its key finds one whose sending has broken
+   * off, the members that are missing are sent, as long as nobody looks for them yet.
    * @param tasks those members, which were admitted
    * @throws PopfleetError `invalid-input`, `unknown-type`, `forbidden`, `idempotency-key-reused`, `redis-unavailable`, `redis-full`
    */
@@ -57,6 +59,9 @@ export interface AcceptBatchDeps {
   readonly store: Batches;
 }
 
+const SEND_WHOLE_AGAIN =
+  'The same request with the same `key` sends what is missing when it comes within a minute. Later the missing tasks count as cancelled.';
+
 export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBatch {
   /** @param from the number of the first */
   async function send(
@@ -65,20 +70,17 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
     from: number,
     tasks: readonly Prepared[],
     order: readonly number[],
+    advice?: string,
   ): Promise<SentMembers> {
     const members = order.map((at, index) => toMember(tasks[at] as Prepared, home, id, from + index));
     const begunAt = steadyNow();
-    const found = await accept.sendMany(members.length, (index) => {
-      demandInTime(begunAt);
-      return members[index] as Prepared;
-    });
-    await store.confirm(
-      home,
-      id,
-      from,
-      queuesOf(members),
-      [...found].flatMap(([index, { word }]) => (word === 'accepted' ? [] : [from + index])),
-    );
+    const taskAt = (index: number): Prepared => {
+      if (isInTime(begunAt)) return members[index] as Prepared;
+      throw new PopfleetError('redis-unavailable', 'Sending these tasks took too long.');
+    };
+    const found = await accept.sendMany(members.length, taskAt, advice);
+    const none = [...found].flatMap(([index, { word }]) => (word === 'accepted' ? [] : [from + index]));
+    if (isInTime(begunAt)) await store.confirm(home, id, from, queuesOf(members), none);
     const byTask = new Map(order.map((at, index) => [at, index]));
     return {
       tasks: tasks.map((_, at) => members[byTask.get(at) ?? -1] as Prepared),
@@ -111,13 +113,15 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
       const then = { success: success && followerOf(success), complete: complete && followerOf(complete) };
       const opened = await store.open(plan, requestDigest(call), then, members);
       if (opened.word === 'conflict') throw recordKeyReused('batch', opened.id);
-      if (opened.word === 'replayed') {
-        return { id: opened.id, home, isReplayed: true, tasks: [], verdicts: new Map() };
+      const isReplayed = opened.word === 'replayed' || opened.word === 'resumed';
+      for (const from of opened.missing) {
+        const part = order.slice(from, from + CONFIRMED_A_CALL).map((at) => tasks?.[at] as Prepared);
+        await send(home, opened.id, from, part, orderOf(part), SEND_WHOLE_AGAIN);
       }
-      if (!tasks || tasks.length === 0) {
-        return { id, home, isReplayed: false, tasks: [], verdicts: new Map() };
+      if (isReplayed || !tasks || tasks.length === 0) {
+        return { id: opened.id, home, isReplayed, tasks: [], verdicts: new Map() };
       }
-      return { id, home, isReplayed: false, ...(await send(home, id, 0, tasks, order)) };
+      return { id, home, isReplayed, ...(await send(home, id, 0, tasks, order, SEND_WHOLE_AGAIN)) };
     },
 
     async add(home, id, tasks) {
@@ -142,9 +146,8 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
 }
 
 /** Those that are sent later are looked for already, and refused; the marks that refuse them last for ten minutes. */
-function demandInTime(begunAt: number): void {
-  if (steadyNow() - begunAt <= CONFIRM_WITHIN_MS) return;
-  throw new PopfleetError('redis-unavailable', 'Sending these tasks took too long.');
+function isInTime(begunAt: number): boolean {
+  return steadyNow() - begunAt <= CONFIRM_WITHIN_MS;
 }
 
 function planOf(

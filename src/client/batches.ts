@@ -13,7 +13,7 @@ export type BatchThen = Omit<TaskOptions, 'key' | 'keyWindowMs' | 'durability'> 
 
 export interface NewBatch {
   readonly name?: string;
-  /** The same key finds the batch that was made with it. The client makes one unless it is given. */
+  /** The same key finds the batch that was made with it, and within a minute sends what of it is missing. The client makes one unless it is given. */
   readonly key?: string;
   /** The queue that keeps its record; `default` unless given. */
   readonly queue?: string;
@@ -38,6 +38,8 @@ export interface BatchView {
     readonly succeeded: number;
     readonly dead: number;
     readonly cancelled: number;
+    /** Those of the cancelled that were never accepted: the batch was interrupted while its tasks were sent. */
+    readonly missing?: number;
   };
   readonly success?: { readonly type: string; readonly queue: string };
   readonly complete?: { readonly type: string; readonly queue: string };

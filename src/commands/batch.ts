@@ -14,7 +14,7 @@ import { writeRows } from './write-rows.ts';
 const ROWS_SHOWN = 50;
 
 const count =
-  (name: keyof BatchView['counts']) =>
+  (name: 'members' | 'ended' | 'dead') =>
   ({ counts }: BatchView): number =>
     counts[name];
 
@@ -35,6 +35,8 @@ const COLUMNS: readonly Column<BatchView>[] = [
 function print(printer: Session['printer'], batch: BatchView): void {
   if (printer.json) printer.document(batch);
   else printer.table(COLUMNS, [batch]);
+  const { missing = 0 } = batch.counts;
+  if (missing > 0) printer.say(`It was interrupted: ${missing} of its tasks were never accepted.`, 'red');
 }
 
 export function addBatchVerbs(batch: Command, terminal: Terminal): void {

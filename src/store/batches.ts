@@ -5,8 +5,7 @@ import type { Redis } from 'ioredis';
 import { derivedTaskId, timeOfTaskId } from '../protocol/task-id.ts';
 import { endpointRulesOf, recordWebhooks } from './endpoint-rules.ts';
 import { failedMembers } from './failed-members.ts';
-import { createInspector } from './inspector.ts';
-import { homeOf, keyOf, nameOf, type Place, placeOf } from './keys.ts';
+import { homeOf, keyOf, nameOf, type Place } from './keys.ts';
 import { writeLink } from './outbox.ts';
 import { type FoundRecords, readPage, type RecordPage } from './record-pages.ts';
 import { registerQueues } from './queue-names.ts';
@@ -43,11 +42,15 @@ interface BatchProgress {
   readonly succeeded: number;
   readonly dead: number;
   readonly cancelled: number;
+  /** Of those cancelled: members that were never accepted, because their sending broke off. */
+  readonly missing?: number;
   /** Numbers that are given, but not confirmed. */
   readonly pending: number;
   /** The next number. */
   readonly next: number;
   readonly acceptedAt: number;
+  /** When members whose sending broke off were sent again last. */
+  readonly sentAt?: number;
   /** When all had ended for the first time, or had succeeded. */
   readonly endedAt?: number;
 }
@@ -66,6 +69,12 @@ export function stateOfBatch(progress: BatchProgress): BatchState {
   if (pending > 0 || ended < members) return 'running';
   if (dead > 0) return 'dead';
   return cancelled > 0 ? 'cancelled' : 'succeeded';
+}
+
+interface Opened {
+  readonly word: 'opened' | 'known' | 'replayed' | 'resumed' | 'conflict';
+  readonly id: string;
+  readonly missing: readonly number[];
 }
 
 /** How many members each queue gets, in the order of their numbers. */
@@ -89,7 +98,8 @@ export const CONFIRM_WITHIN_MS = 60_000;
  */
 export interface Batches {
   /**
-   * Writes a record. A repeat finds it by its id.
+   * Writes a record. A repeat finds it by its id; its key finds one that was asked for before. One whose sending broke off less than
+   * `CONFIRM_WITHIN_MS` ago is `resumed`: the caller is to send those parts of its members that begin at `missing`.
    * @param then what follows, as `writeFollower` writes it
    * @param members all of them, when it takes no others
    */
@@ -98,7 +108,7 @@ export interface Batches {
     digest: string,
     then: { readonly success?: string | undefined; readonly complete?: string | undefined },
     members?: MemberQueues,
-  ): Promise<{ readonly word: 'opened' | 'known' | 'replayed' | 'conflict'; readonly id: string }>;
+  ): Promise<Opened>;
   /** Gives numbers to members. @returns the first */
   reserve(
     home: string,
@@ -145,10 +155,11 @@ export function memberMark(home: string, batch: string): string {
   return `${nameOf(homeOf(home))} ${batch}/`;
 }
 
-const countOf = (members: MemberQueues): number => members.reduce((sum, [, count]) => sum + count, 0);
+/** How many they are. */
+export const countOf = (members: MemberQueues): number => members.reduce((sum, [, count]) => sum + count, 0);
 
-/** Members that are confirmed, or looked for, together. */
-const CONFIRMED_A_CALL = 1_000;
+/** Members that are confirmed, looked for, or sent again, together. */
+export const CONFIRMED_A_CALL = 1_000;
 
 function partsOf(members: MemberQueues): MemberQueues[] {
   const parts: [queue: string, count: number][][] = [];
@@ -196,9 +207,14 @@ export function createBatches(client: Redis, onAppended: (place: Place) => void 
       const webhooks = recordWebhooks(await endpointRulesOf(client).current(), 'batch', home);
       const follow = [success, complete, webhooks.join(' '), webhooks.length];
       const args = ['open', id, key, digest, JSON.stringify(plan), ...follow, closed, ...parts];
-      const [word, found] = (await run('batch-open', home, args)) as [Buffer, Buffer];
+      const [word, found, , ...missing] = (await run('batch-open', home, args)) as [
+        Buffer,
+        Buffer,
+        number,
+        ...number[],
+      ];
       if (members?.length === 0) onAppended(homeOf(home));
-      return { word: String(word) as 'opened' | 'known' | 'replayed' | 'conflict', id: String(found) };
+      return { word: String(word) as Opened['word'], id: String(found), missing };
     },
     async reserve(home, id, members) {
       const args = ['reserve', id, countOf(members), ...reservationOf(members)];
@@ -258,40 +274,6 @@ export async function countEnds(client: Redis, home: string, ends: readonly Memb
       Buffer,
       number,
     ];
-    appended += reply[1];
-  }
-  return appended;
-}
-
-/**
- * Looks for members that were to be accepted a while ago: those that are there are counted, the others are never accepted, and count as
- * cancelled in a batch whose tasks came with it.
- * @returns how many entries were appended to the outbox of the home queue
- * @throws Error of ioredis
- */
-export async function confirmMembers(
-  client: Redis,
-  home: string,
-  reservations: readonly UnconfirmedMembers[],
-): Promise<number> {
-  const inspector = createInspector(client);
-  let appended = 0;
-  for (const { batch, from, queues } of reservations) {
-    const none: number[] = [];
-    let number = from;
-    for (const [queue, count] of queues) {
-      const numbers = Array.from({ length: count }, (_, at) => number + at);
-      const ids = numbers.map((one) => memberId(batch, one));
-      const args = [memberMark(home, batch), ...ids];
-      const found = (await runScript(client, 'void', placeOf(queue, ids[0] ?? ''), args)) as number[];
-      for (const [at, one] of numbers.entries()) {
-        // It may have gone to another queue meanwhile.
-        if (found[at] !== 1 && !(await inspector.task(ids[at] ?? ''))) none.push(one);
-      }
-      number += count;
-    }
-    const args = ['give-up', batch, from, countOf(queues), ...none];
-    const reply = (await runScript(client, 'batch', homeOf(home), args)) as [Buffer, number];
     appended += reply[1];
   }
   return appended;

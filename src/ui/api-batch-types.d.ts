@@ -19,6 +19,8 @@ export interface Batch {
     readonly succeeded: number;
     readonly dead: number;
     readonly cancelled: number;
+    /** Of those cancelled: never accepted. */
+    readonly missing?: number;
   };
   /** What follows when all have succeeded, or have ended. */
   readonly success?: Then;

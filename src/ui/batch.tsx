@@ -97,6 +97,12 @@ function About({ batch }: { readonly batch: Batch }) {
           ],
           ['Ended', endedAt === undefined ? undefined : <Time at={endedAt} />],
           ['On their way', counts.pending === 0 ? undefined : toCount(counts.pending)],
+          [
+            'Never accepted',
+            counts.missing === undefined
+              ? undefined
+              : `${plural(counts.missing, 'task')}: it was interrupted while they were sent`,
+          ],
           ['After success', <Then of={success} isDone={state === 'succeeded'} />],
           ['After the end', <Then of={complete} isDone={endedAt !== undefined} />],
         ]}

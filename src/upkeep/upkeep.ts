@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import type { Place } from '../store/keys.ts';
-import { confirmMembers } from '../store/batches.ts';
+import { confirmMembers } from '../store/confirm-members.ts';
 import { operate } from '../store/operations.ts';
 import { createOutbox } from '../store/outbox.ts';
 import { createProducer } from '../store/producer.ts';

@@ -28,6 +28,14 @@ export const BatchViewSchema = named(
       succeeded: v.number(),
       dead: v.number(),
       cancelled: v.number(),
+      missing: v.exactOptional(
+        v.pipe(
+          v.number(),
+          v.description(
+            'those of the cancelled that were never accepted: the batch was interrupted while its tasks were sent',
+          ),
+        ),
+      ),
     }),
     success: v.exactOptional(v.pipe(ThenView, v.description('what follows when all have succeeded'))),
     complete: v.exactOptional(v.pipe(ThenView, v.description('what follows when all have ended'))),
@@ -46,13 +54,13 @@ export const BatchViewSchema = named(
 export type BatchView = v.InferOutput<typeof BatchViewSchema>;
 
 export function toBatchView({ plan, progress }: BatchRecord, basePath: string): BatchView {
-  const { members, pending, ended, succeeded, dead, cancelled } = progress;
+  const { members, pending, ended, succeeded, dead, cancelled, missing } = progress;
   return compact<BatchView>({
     id: plan.id,
     name: plan.name,
     state: stateOfBatch(progress),
     queue: plan.home,
-    counts: { members, pending, ended, succeeded, dead, cancelled },
+    counts: compact<BatchView['counts']>({ members, pending, ended, succeeded, dead, cancelled, missing }),
     success: plan.success,
     complete: plan.complete,
     acceptedAt: toTime(progress.acceptedAt),

@@ -1,16 +1,22 @@
 // Batches over HTTP, with a server and a worker inside this process.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ALONE, type Prepared } from '../../src/accept/new-task.ts';
+import { openAccept } from '../../src/accept/open-accept.ts';
+import { createAcceptBatch } from '../../src/batches/accept-batch.ts';
 import { readConfig } from '../../src/config/config.ts';
 import { Popfleet } from '../../src/client/client.ts';
 import { defineTask, openPopfleet, PermanentError, v } from '../../src/index.ts';
+import type { Call } from '../../src/protocol/options.ts';
 import type { Server } from '../../src/server/server.ts';
+import { createBatches } from '../../src/store/batches.ts';
 import { toRegistry } from '../../src/tasks/registry.ts';
 import { createWorker } from '../../src/worker/worker.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Answer, call, post } from '../support/http.ts';
 import { expectBalanced } from '../support/moves.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { openStore } from '../support/store.ts';
 import { silent, startServer } from '../support/server.ts';
 
 /** Members that fail as long as their names stand here. */
@@ -188,6 +194,28 @@ test('one without tasks ends when it is closed; a cancelled or deleted task coun
   });
   expect((await page('&cursor=2')).body['next']).toBeUndefined();
   expect((await call(`${url}/${id}/failed?cursor=x`)).body).toMatchObject({ code: 'invalid-query' });
+});
+
+test('one whose sending broke off has what is missing sent by a repeat', async () => {
+  const request = { key: 'broken-off', name: 'broken off', tasks: members('a', 'b', 'c') };
+  const command = await openStore(redis.url);
+  const accept = openAccept(command, REGISTRY);
+  // Its program dies when the first of its tasks are on their way.
+  const dying = {
+    ...accept,
+    async sendMany(_: number, taskAt: (index: number) => Prepared): Promise<never> {
+      await accept.sendMany(1, taskAt);
+      throw new Error('killed');
+    },
+  };
+  const sender = { key: undefined, queues: undefined, traceparent: undefined };
+  const tasks = request.tasks.map((task) => accept.prepare(task as Call, sender, ALONE));
+  const batch = createAcceptBatch({ accept: dying, store: createBatches(command) });
+  await expect(batch.open(request, tasks, sender)).rejects.toThrow('killed');
+  command.disconnect();
+  const repeated = await post(url, request);
+  expect(repeated).toMatchObject({ status: 200, body: { counts: { members: 3, pending: 0 } } });
+  expect(await ended(view(repeated).id)).toMatchObject({ state: 'succeeded', counts: { succeeded: 3 } });
 });
 
 test('a task whose key has made it before is none of the batch', async () => {

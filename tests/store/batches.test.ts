@@ -14,17 +14,16 @@ const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 25);
 const { client: store, redis } = await startStore(buildScriptsWithClock);
 const SENDER = { key: undefined, queues: undefined, traceparent: undefined };
 
-const step = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant('add'),
-      count: fc.integer({ min: 1, max: 5 }),
-      diesAfter: fc.constantFrom(undefined, undefined, 0, 1, 2, 3),
-      twice: fc.boolean(),
-      late: fc.boolean(),
-    }),
-  },
+const how = {
+  diesAfter: fc.constantFrom(undefined, undefined, 0, 1, 2, 3),
+  twice: fc.boolean(),
+  late: fc.boolean(),
+};
+const adding = {
+  weight: 4,
+  arbitrary: fc.record({ do: fc.constant('add'), count: fc.integer({ min: 1, max: 5 }), ...how }),
+};
+const later = [
   { weight: 1, arbitrary: fc.record({ do: fc.constant('close') }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('late', 'sweep') }) },
   {
@@ -50,7 +49,23 @@ const step = fc.oneof(
       member: fc.nat({ max: 9 }),
     }),
   },
+] as const;
+const step = fc.oneof(adding, ...later) as fc.Arbitrary<BatchStep>;
+/** A batch that comes with its tasks: its request is repeated, sooner and later. */
+const wholeStep = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('whole'), ...how }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('sweep'), ms: fc.integer({ min: 1, max: 40_000 }) }) },
+  ...later,
 ) as fc.Arbitrary<BatchStep>;
+
+async function playWhole(steps: readonly BatchStep[], client: Redis = store): Promise<void> {
+  await client.flushall();
+  const world = new BatchModel(client, await createModelClock(client), '', {});
+  await world.run({ ...WHOLE, diesAfter: 1 });
+  for (const one of steps) await world.run(one);
+  await world.settle();
+  await world.check(true);
+}
 
 async function play(
   steps: readonly BatchStep[],
@@ -85,6 +100,25 @@ test('whatever happens, the record counts what there is, and what follows does o
     fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), (steps) => play(steps)),
     { numRuns: RUNS },
   );
+});
+
+const WHOLE = { do: 'whole', diesAfter: undefined, twice: false, late: false } as const;
+
+test('whatever happens, one that came with its tasks has all of them, or says how many are missing', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(wholeStep, { minLength: 5, maxLength: 40 }), (steps) => playWhole(steps)),
+    { numRuns: RUNS },
+  );
+});
+
+test('what is missing of one that came with its tasks is sent by a repeat within a minute', async () => {
+  const progressAfter = async (ms: number): Promise<unknown> => {
+    await playWhole([{ do: 'sweep', ms }, WHOLE]);
+    const { records } = await createBatches(store).list(['home'], { limit: 1 });
+    return records[0]?.progress;
+  };
+  expect(await progressAfter(50_000)).toMatchObject({ members: 6, succeeded: 6 });
+  expect(await progressAfter(61_000)).toMatchObject({ members: 6, succeeded: 3, cancelled: 3, missing: 3 });
 });
 
 const ADD = { do: 'add', count: 2, diesAfter: undefined, twice: false, late: false } as const;

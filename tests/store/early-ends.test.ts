@@ -3,7 +3,8 @@
 import { expect, test } from 'vitest';
 import { homeOf, keyOf } from '../../src/store/keys.ts';
 import { createOperator } from '../../src/store/operator.ts';
-import { confirmMembers, countEnds, createBatches } from '../../src/store/batches.ts';
+import { countEnds, createBatches } from '../../src/store/batches.ts';
+import { confirmMembers } from '../../src/store/confirm-members.ts';
 import { actOnSteps } from '../../src/store/workflows.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { expectBalanced } from '../support/moves.ts';

@@ -6,18 +6,20 @@ import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import {
   type BatchPlan,
-  confirmMembers,
   countEnds,
   createBatches,
+  type MemberQueues,
   memberId,
   memberLink,
   memberMark,
 } from '../../src/store/batches.ts';
+import { confirmMembers } from '../../src/store/confirm-members.ts';
 import { homeOf } from '../../src/store/keys.ts';
 import { createOperations, operate } from '../../src/store/operations.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createOutbox, writeFollower } from '../../src/store/outbox.ts';
 import { runScript } from '../../src/store/scripts.ts';
+import type { Swept } from '../../src/store/sweeper.ts';
 import { GROUP } from './outcome.ts';
 import { KEY, openScriptedQueue, QUEUE } from './scripted-queue.ts';
 
@@ -124,15 +126,28 @@ export const BATCH_BRANCHES: Readonly<Record<string, (client: Redis) => Promise<
     expect(await drain()).toContain('success succeeded');
 
     await later();
-    const whole = planOf();
-    await batches.open(whole, 'd', { complete: AFTER }, [
+    const whole = planOf({ key: 'whole' });
+    const members = [
       [QUEUE, 2],
       ['other', 1],
-    ]);
+    ] as const;
+    const name = async (): Promise<Swept['unconfirmedMembers']> =>
+      (await sweepAll()).flatMap(({ unconfirmedMembers }) => unconfirmedMembers);
+    const again = (ofQueues: MemberQueues = members): ReturnType<typeof batches.open> =>
+      batches.open(planOf({ key: 'whole' }), 'd', {}, ofQueues);
+    await batches.open(whole, 'd', { complete: AFTER }, members);
     await send(whole.id, [0]);
-    await clock.advance(61_000);
-    const named = (await sweepAll()).flatMap(({ unconfirmedMembers }) => unconfirmedMembers);
+    await clock.advance(59_000);
+    const replayed = { word: 'replayed', id: whole.id, missing: [] };
+    expect(await again([[QUEUE, 3]])).toEqual(replayed);
+    expect(await again()).toEqual({ word: 'resumed', id: whole.id, missing: [0] });
+    await clock.advance(59_000);
+    expect(await name()).toEqual([]);
+    await clock.advance(2_000);
+    const named = await name();
     expect(named).toMatchObject([{ batch: whole.id, from: 0 }]);
+    // They are looked for by now: what is sent would be refused.
+    expect(await again()).toEqual(replayed);
     await confirmMembers(client, QUEUE, named);
     // Those that were never accepted count as cancelled.
     expect(await countsOf(whole.id)).toEqual([3, 2, 0, 0, 0]);

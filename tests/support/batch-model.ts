@@ -4,11 +4,12 @@
 import type { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import type { Prepared } from '../../src/accept/new-task.ts';
-import { createAcceptBatch } from '../../src/batches/accept-batch.ts';
+import { type AcceptBatch, createAcceptBatch } from '../../src/batches/accept-batch.ts';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import { encodeContent } from '../../src/protocol/message.ts';
 import { newTaskId } from '../../src/protocol/task-id.ts';
-import { type Batches, confirmMembers, createBatches } from '../../src/store/batches.ts';
+import { type Batches, createBatches } from '../../src/store/batches.ts';
+import { confirmMembers } from '../../src/store/confirm-members.ts';
 import { createConsumer } from '../../src/store/consumer.ts';
 import { homeOf } from '../../src/store/keys.ts';
 import { createOperator } from '../../src/store/operator.ts';
@@ -27,6 +28,13 @@ import { silentLog } from './store.ts';
 
 const QUEUES = ['home', 'side'] as const;
 export const AFTER = 'after';
+const SENDER = { key: undefined, queues: undefined, traceparent: undefined };
+const WHOLE_MEMBERS = 6;
+const WHOLE = {
+  key: 'whole',
+  queue: 'home',
+  then: { success: { type: 'add' }, complete: { type: 'add' } },
+};
 const ERROR = encodeCbor({ name: 'Error', message: 'm', fingerprint: '0123456789abcdef' });
 
 class Died extends Error {}
@@ -39,7 +47,15 @@ export type BatchStep =
       readonly twice: boolean;
       readonly late: boolean;
     }
-  | { readonly do: 'close' | 'late' | 'sweep' }
+  /** A batch with all of its tasks, or its repeat. */
+  | {
+      readonly do: 'whole';
+      readonly diesAfter: number | undefined;
+      readonly twice: boolean;
+      readonly late: boolean;
+    }
+  | { readonly do: 'sweep'; readonly ms?: number }
+  | { readonly do: 'close' | 'late' }
   | { readonly do: 'work'; readonly queue: number; readonly word: 'succeeded' | 'dead' }
   | { readonly do: 'relay'; readonly what: 'take' | 'go-on'; readonly dies: boolean }
   | { readonly do: 'cancel' | 'remove' | 'retry'; readonly member: number };
@@ -53,7 +69,8 @@ export class BatchModel {
   readonly late: (() => Promise<unknown>)[] = [];
   /** Ids that were sent, with the queue of each, and the last state of those that were removed. */
   readonly members = new Map<string, { readonly queue: string; removed?: string }>();
-  readonly id: string;
+  /** Of the first batch; '' while there is none. */
+  id: string;
   private readonly client: Redis;
   private readonly clock: ModelClock;
   private readonly producer: Producer;
@@ -81,12 +98,14 @@ export class BatchModel {
     switch (one.do) {
       case 'add':
         return this.add(one);
+      case 'whole':
+        return this.sendWhole(one);
       case 'close':
         return this.batches.close('home', this.id);
       case 'late':
         return this.late.shift()?.();
       case 'sweep':
-        return this.sweep();
+        return this.sweep(one.ms);
       case 'work':
         return this.work(QUEUES[one.queue] ?? 'home', one.word);
       case 'relay':
@@ -115,8 +134,20 @@ export class BatchModel {
     return undefined;
   }
 
+  private async add({ count, ...how }: Extract<BatchStep, { do: 'add' }>): Promise<void> {
+    await this.sending(how, (batches) => batches.add('home', this.id, tasksOf(count)));
+  }
+
+  private async sendWhole(how: Extract<BatchStep, { do: 'whole' }>): Promise<void> {
+    await this.sending(how, (batches) => batches.open(WHOLE, tasksOf(WHOLE_MEMBERS), SENDER));
+    this.id ||= (await this.batches.list(['home'], { limit: 1 })).records[0]?.plan.id ?? '';
+  }
+
   /** A program that dies after some of its calls, whose replies are lost, and one of whose calls is under way for long. */
-  private async add({ count, diesAfter, twice, late }: Extract<BatchStep, { do: 'add' }>): Promise<void> {
+  private async sending(
+    { diesAfter, twice, late }: Omit<Extract<BatchStep, { do: 'add' }>, 'do' | 'count'>,
+    act: (batches: AcceptBatch) => Promise<unknown>,
+  ): Promise<void> {
     let calls = 0;
     const alive = (): void => {
       if (diesAfter !== undefined && calls >= diesAfter) throw new Died();
@@ -144,7 +175,7 @@ export class BatchModel {
           return [this.flaws.newIds ? { ...one.task, id: newTaskId() } : one.task];
         });
         if (tasks.length === 0) continue;
-        for (const { id } of tasks) this.members.set(id, { queue });
+        for (const { id } of tasks) this.members.set(id, this.members.get(id) ?? { queue });
         const send = (): Promise<unknown> => this.producer.enqueue(queue, tasks);
         if (late) this.late.push(send);
         alive();
@@ -152,10 +183,9 @@ export class BatchModel {
       }
       return new Map();
     };
-    const accept = { prepare: () => taskOf('home'), sendMany, admitQueue: async () => undefined };
-    const tasks = Array.from({ length: count }, (_, at) => taskOf(QUEUES[at % 2] ?? 'home'));
+    const accept = { prepare: () => taskOf(AFTER), sendMany, admitQueue: async () => undefined };
     try {
-      await createAcceptBatch({ accept, store: batches }).add('home', this.id, tasks);
+      await act(createAcceptBatch({ accept, store: batches }));
     } catch (error) {
       const isRefused = (error as { code?: string }).code === 'invalid-state';
       if (!(error instanceof Died) && !isRefused) throw error;
@@ -213,7 +243,8 @@ export class BatchModel {
     }
   }
 
-  async check(): Promise<void> {
+  /** @param wasWhole it came with its tasks */
+  async check(wasWhole = false): Promise<void> {
     const states: string[] = [];
     for (const [id, { queue, removed }] of this.members) {
       // One that something still follows stays, and may be retried meanwhile.
@@ -221,17 +252,21 @@ export class BatchModel {
       if (state !== undefined) states.push(state);
     }
     const count = (state: string): number => states.filter((one) => one === state).length;
+    // Of one that came with its tasks, those that were never accepted.
+    const missing = wasWhole ? WHOLE_MEMBERS - states.length : 0;
+    const members = states.length + missing;
     const progress = (await this.batches.find(this.id, ['home']))?.progress;
     expect(progress).toMatchObject({
       isClosed: true,
       pending: 0,
-      members: states.length,
-      ended: states.length,
+      members,
+      ended: members,
       succeeded: count('succeeded'),
       dead: count('dead'),
-      cancelled: count('cancelled'),
+      cancelled: count('cancelled') + missing,
     });
-    const isSuccess = count('succeeded') === states.length;
+    expect(progress?.missing ?? 0).toBe(missing);
+    const isSuccess = count('succeeded') === members;
     const followed = await this.client.hget(`pf:{${AFTER}}:count`, 'accepted');
     expect(Number(followed ?? 0), 'what follows').toBe(isSuccess ? 2 : 1);
     for (const queue of QUEUES) {
@@ -240,6 +275,10 @@ export class BatchModel {
     }
   }
 }
+
+/** In turn for each queue. */
+const tasksOf = (count: number): Prepared[] =>
+  Array.from({ length: count }, (_, at) => taskOf(QUEUES[at % 2] ?? 'home'));
 
 export function taskOf(queue: string): Prepared {
   const task = { id: newTaskId(), content: encodeContent('add', {}), lane: 'normal' as const };

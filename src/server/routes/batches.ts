@@ -176,7 +176,7 @@ const OPEN: Operation = {
   tag: 'batches',
   summary: 'Open a batch, or send one with all of its tasks',
   description:
-    'A batch counts tasks of any queues. `then.complete` follows once, when it is closed and all of them have ended; `then.success` once, when all have succeeded, also after dead ones were retried. With `tasks` (at most 10,000) it is closed at once; without them it takes tasks until it is closed, up to 1,000,000. The same `key` finds the batch that was made with it, as long as its record is kept.',
+    'A batch counts tasks of any queues. `then.complete` follows once, when it is closed and all of them have ended; `then.success` once, when all have succeeded, also after dead ones were retried. With `tasks` (at most 10,000) it is closed at once; without them it takes tasks until it is closed, up to 1,000,000. The same `key` finds the batch that was made with it, as long as its record is kept; within a minute it sends what is missing of one that was interrupted while its tasks were sent.',
   ...madeContract(RequestSchema, ONE),
   problems: [...ENQUEUE_PROBLEMS, 'forbidden'],
 };

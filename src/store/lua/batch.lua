@@ -70,7 +70,12 @@ local function confirm(is_lost)
   while args.are_left() do
     local number = args.number()
     if get_bit('ended', number) == 0 and redis.call('HEXISTS', Q.BATCH_ENDS, id .. ' ' .. string.format('%.0f', number)) == 0 then
-      if is_lost and batch.isWhole then count_end(number, 'cancelled') else batch.members = batch.members - 1 end
+      if is_lost and batch.isWhole then
+        count_end(number, 'cancelled')
+        batch.missing = (batch.missing or 0) + 1
+      else
+        batch.members = batch.members - 1
+      end
     end
   end
 end
