@@ -10,7 +10,7 @@ import { type RunEnd, type Runner, StopSource } from '../../src/worker/runners/r
 import type { ThreadPool } from '../../src/worker/runners/thread-pool.ts';
 import { eventually } from '../support/eventually.ts';
 import { silentLog } from '../support/store.ts';
-import { jobOf, startRunners } from '../support/thread-pool.ts';
+import { endOf, jobOf, startPool, startRunners } from '../support/thread-pool.ts';
 
 const settings = {
   tasks: {
@@ -131,6 +131,21 @@ test.each([
     if (left !== undefined) process.kill(left, 'SIGKILL');
   },
 );
+
+test('case 45: one that gives up takes no program along of the next task of its thread', async () => {
+  const bundles = await startPool({ module: settings.tasks.taskModules[0] ?? '', together: 2 });
+  try {
+    const sent = bundles.send({ type: 'gives-up', input: { file } }, { type: 'briefly', input: { file } });
+    await eventually(() => pids().length === 1);
+    sent[0]?.stop.stop('cancelled');
+    // The worker comes to read the end of the first one when the program of the second one runs.
+    for (const until = performance.now() + 10_000; pids().length < 2 && performance.now() < until; );
+    // No signal has ended it.
+    expect(await Promise.all(sent.map(endOf))).toEqual([expect.any(String), null]);
+  } finally {
+    await bundles.pool.stop();
+  }
+});
 
 test('case 45: no zombies pile up in the worker', async () => {
   for (let time = 0; time < 3; time += 1) {

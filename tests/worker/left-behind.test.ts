@@ -111,6 +111,14 @@ describe('case 50: a handler', () => {
     expect(await threads.run('waits', 0)).toBeTypeOf('number');
   });
 
+  test('that has taken away what hears of its errors: it is lost, and the next task begins in another thread', async () => {
+    // Whether the end of the thread is known before its port is closed differs from time to time.
+    for (let time = 0; time < 10; time += 1) {
+      const sent = threads.send({ type: 'fails-unheard' }, { type: 'waits', input: 0 });
+      expect(await Promise.all(sent.map(endOf))).toEqual(['thread-lost', expect.any(Number)]);
+    }
+  });
+
   test('that has left an endless loop behind: the task that gets its thread goes back, and the thread is replaced', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'popfleet-loop-'));
     try {

@@ -160,12 +160,13 @@ export class ThreadChildren {
 
   /**
    * Ends the processes that a run has started and that are still there.
+   * @param isUnderWay it has not ended: what its thread has not told of is its own, too. Else that is of the run behind it
    * @returns resolves when they have ended; `undefined` when there are none
    */
-  end(run: number): Promise<void> | undefined {
+  end(run: number, isUnderWay: boolean): Promise<void> | undefined {
     const marks = [...this.#known.values()].filter((child) => child.run === run).map(({ mark }) => mark);
     // `spawnSync` and its like are not seen by the thread, which stands still meanwhile.
-    const others = this.proc === undefined ? [] : childrenOfThread(this.proc);
+    const others = this.proc === undefined || !isUnderWay ? [] : childrenOfThread(this.proc);
     const unseen = others.filter(({ pid }) => !this.#known.has(pid));
     return marks.length + unseen.length === 0 ? undefined : this.#endAndReap(marks, unseen);
   }

@@ -140,7 +140,7 @@ export class ThreadPool implements Runner, Service {
     if (end.report) this.#deps.link.report(end.report);
     if (batch.isEndingChildrenOf(run)) return;
     // A handler that has finished may leave a process behind; one that was stopped may not.
-    if (run.grace.asked && end.kind !== 'succeeded') void batch.thread?.endChildren(number);
+    if (run.grace.asked && end.kind !== 'succeeded') void batch.thread?.endChildren(number, false);
     this.#settle(run, withStop(end, run.grace.end()), ranMs);
   }
 
@@ -324,7 +324,7 @@ class SentBatch {
   kill(run: PoolRun, index: number): void {
     this.killed = run;
     // Its processes first: only while the thread is there it takes notice of their end, or they would stay as zombies.
-    const ending = this.thread?.endChildren(this.firstRun + index);
+    const ending = this.thread?.endChildren(this.firstRun + index, true);
     this.#isEndingChildren = ending !== undefined;
     if (ending) void ending.then(() => this.thread?.end());
     else this.thread?.end();

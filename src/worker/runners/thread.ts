@@ -91,9 +91,9 @@ export class Thread {
     });
   }
 
-  /** It was ended, or has closed its side, and will be gone soon. */
+  /** It was ended, or has closed its side, and will be gone soon; or it is gone. */
   get isEnding(): boolean {
-    return this.#endedAt !== undefined;
+    return this.#isGone || this.#endedAt !== undefined;
   }
 
   /** Gives it jobs. It must have loaded, and have no others. */
@@ -121,10 +121,11 @@ export class Thread {
 
   /**
    * Ends the processes that a run has started and that are still there.
+   * @param isUnderWay as `ThreadChildren.end` takes it
    * @returns resolves when they have ended; `undefined` when there are none
    */
-  endChildren(run: number): Promise<void> | undefined {
-    return this.#children.end(run);
+  endChildren(run: number, isUnderWay: boolean): Promise<void> | undefined {
+    return this.#children.end(run, isUnderWay);
   }
 
   /** Its jobs have ended. */
@@ -217,7 +218,7 @@ export class Thread {
     const index = this.#runningIndex();
     this.#passLastOutput(this.#batch?.jobs[index]);
     this.#children.proc = undefined;
-    void this.#children.end(index < 0 ? Number.NaN : (this.#batch?.firstRun ?? 0) + index);
+    void this.#children.end(index < 0 ? Number.NaN : (this.#batch?.firstRun ?? 0) + index, false);
     this.#port.close();
     const latencyMs = this.#endedAt === undefined ? 0 : performance.now() - this.#endedAt;
     this.#user?.lost({ cause: causeOf(exit), error: exit, latencyMs, isLeftBehind: this.#isLeftBehind });
