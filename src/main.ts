@@ -21,11 +21,13 @@ const STOP_MARGIN_MS = 9_000;
  * Runs a role until a signal, or a failure, ends it.
  * @param env variables; the command line has put its options into them
  * @param onUp called once the role is up, with the address of a server; a greeting on stderr unless given
+ * @param onBusy called when its worker begins to hold tasks, and when it holds none any more
  * @returns the exit code
  */
 export async function runRole(
   env: Readonly<Record<string, string | undefined>>,
   onUp?: (url: string | undefined) => void,
+  onBusy?: (isBusy: boolean) => void,
 ): Promise<number> {
   let config: Config;
   try {
@@ -43,7 +45,7 @@ export async function runRole(
   let fault: unknown;
   try {
     // A task module may hang while it loads, and a service while it starts: a signal ends both.
-    const starting = start(config, log, ending, up).then((server) => {
+    const starting = start({ config, log, ending, onBusy }, up).then((server) => {
       if (ending.isAsked()) return;
       if (onUp) onUp(server?.url());
       else welcome(config, server);
@@ -62,9 +64,17 @@ export async function runRole(
   return fault === undefined ? ending.exitCode() : reportFault(fault);
 }
 
+interface Given {
+  readonly config: Config;
+  readonly log: Log;
+  readonly ending: Ending;
+  readonly onBusy: ((isBusy: boolean) => void) | undefined;
+}
+
 /** @param up gets the services before they start, stage by stage: those of one stage stop side by side */
-async function start(config: Config, log: Log, ending: Ending, up: Service[][]): Promise<Server | undefined> {
-  const { embedded, metricsListener, worker, server } = await compose(config, log, ending);
+async function start(given: Given, up: Service[][]): Promise<Server | undefined> {
+  const { ending } = given;
+  const { embedded, metricsListener, worker, server } = await compose(given);
   for (const service of [embedded, metricsListener, worker, server]) {
     if (service === undefined || ending.isAsked()) continue;
     if (service === server && worker) up.at(-1)?.push(service);
@@ -81,7 +91,7 @@ interface Composed {
   readonly server: Server | undefined;
 }
 
-async function compose(config: Config, log: Log, ending: Ending): Promise<Composed> {
+async function compose({ config, log, ending, onBusy }: Given): Promise<Composed> {
   const tasks: TaskSettings = {
     taskDurationMs: config.taskDurationMs,
     taskModules: config.taskModules,
@@ -106,7 +116,7 @@ async function compose(config: Config, log: Log, ending: Ending): Promise<Compos
     // Nothing is measured of runs that nobody can ask about.
     worker = createWorker(
       { ...config, tasks },
-      { ...deps, onStuck, onStop, metrics: metricsListener && metrics },
+      { ...deps, onStuck, onStop, onBusy, metrics: metricsListener && metrics },
     );
   }
   let server: Server | undefined;

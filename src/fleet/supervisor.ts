@@ -132,9 +132,12 @@ export class Supervisor {
   #reconcile(): void {
     if (this.#isStopping()) return;
     while (this.#staying.size + this.#awaited < this.#wanted) this.#staying.add(this.#start());
-    // The newest go first: the others have loaded more of what they need.
-    const tooMany = [...this.#staying].slice(this.#wanted);
-    for (const one of tooMany) this.#leave(one);
+    // What a worker holds may take longer than it has to end: those that hold nothing go first. Of these the newest, as the others have
+    // loaded more of what they need.
+    const newestFirst = [...this.#staying].toReversed();
+    const inTurn = newestFirst.toSorted((one, other) => Number(one.isBusy()) - Number(other.isBusy()));
+    const tooMany = Math.max(0, inTurn.length - this.#wanted);
+    for (const one of inTurn.slice(0, tooMany)) this.#leave(one);
   }
 
   /** @returns false when its successor does not start */

@@ -75,6 +75,8 @@ export interface ServingDeps {
   readonly onStuck: () => void;
   /** Called when a person wants the program to end. Without it, the worker only becomes quiet. */
   readonly onStop?: () => void;
+  /** Called when it begins to hold tasks, and when it holds none any more. */
+  readonly onBusy?: ((isBusy: boolean) => void) | undefined;
   /** Those of the process; without them nothing is measured. */
   readonly metrics?: ProcessMetrics | undefined;
   /** For tests: five minutes. */
@@ -132,14 +134,14 @@ export function createServing(
 /** In the order in which they start: each stands on those before it. Nothing connects to Redis before the runners have loaded. */
 function* servicesOf(
   settings: ServingSettings,
-  { connection, registry, log, onStuck, onStop = () => undefined, metrics, stuckMs = STUCK_MS }: ServingDeps,
+  { connection, registry, log, onStuck, onStop = () => undefined, onBusy, metrics, stuckMs }: ServingDeps,
   openRunners: OpenRunners,
   name: string,
   stopping: AbortSignal,
 ): Generator<Service> {
   const { queues, concurrency, blockMs } = settings;
   const prefetch = createPrefetch(concurrency);
-  const slots = createSlots(prefetch.limit);
+  const slots = createSlots(prefetch.limit, onBusy);
   const threadRoom = createThreadRoom(settings, slots, () => fetcher.nudge());
   const announcement = announcementOf(settings, registry);
   const leases: Lease[] = [];
@@ -163,7 +165,7 @@ function* servicesOf(
 
   const taking = { slots, prefetch, threadRoom, log };
   const execute = createExecute({ registry, ...runners, ...asked, ...counted.ends, ...taking });
-  const calls = createCallWatch(stuckMs, log, onStuck);
+  const calls = createCallWatch(stuckMs ?? STUCK_MS, log, onStuck);
   const watch = measured?.watching(calls) ?? calls;
   const laneTurn = createLaneTurn(settings.lowLanesPercent);
   // A script of a cluster's node cannot tell whether a worker that listens to another node hears it.

@@ -41,8 +41,11 @@ export interface Slots {
   whenEmpty(signal: AbortSignal): Promise<void>;
 }
 
-/** @param limit how many tasks may be held at this moment */
-export function createSlots(limit: () => number): Slots {
+/**
+ * @param limit how many tasks may be held at this moment
+ * @param onBusy called when the first task is held, and when none is any more
+ */
+export function createSlots(limit: () => number, onBusy: (isBusy: boolean) => void = () => undefined): Slots {
   /** By queue and id. */
   const tasks = new Map<string, Map<string, HeldTask>>();
   let size = 0;
@@ -85,6 +88,7 @@ export function createSlots(limit: () => number): Slots {
       else size += 1;
       const held = new HeldTask(task);
       ofQueue.set(task.id, held);
+      if (size === 1 && !before) onBusy(true);
       return held;
     },
 
@@ -93,6 +97,7 @@ export function createSlots(limit: () => number): Slots {
       if (ofQueue.get(id)?.task.token !== token) return;
       ofQueue.delete(id);
       size -= 1;
+      if (size === 0) onBusy(false);
       changed();
     },
 

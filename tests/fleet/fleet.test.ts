@@ -1,13 +1,23 @@
-// `popfleet fleet` as an operator runs it: it scales, starts again what was killed, rolls on SIGHUP, and ends all with itself.
+// `popfleet fleet` as an operator runs it: it scales, starts again what was killed, rolls on SIGHUP, and ends all with itself. How it
+// shrinks is seen at its supervisor, which is told to at once.
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { startRoleProcess } from '../../dist/role-process.js';
+import { Supervisor } from '../../src/fleet/supervisor.ts';
 import { openPopfleet } from '../../src/index.ts';
 import { createAdd } from '../../src/tasks/add.ts';
 import type { TaskDefinition } from '../../src/tasks/define.ts';
+import { BARE_ENV } from '../support/bare-env.ts';
 import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, spawnRole } from '../support/fleet.ts';
 import { startRedis } from '../support/redis.ts';
+import { silentLog } from '../support/store.ts';
 
+const LIFE = fileURLToPath(new URL('../fixtures/life.mjs', import.meta.url));
 const redis = await startRedis();
 afterAll(() => redis.stop());
 
@@ -56,6 +66,43 @@ test('it scales by what waits, starts anew what was killed, rolls on SIGHUP, and
   fleet.signal('SIGTERM');
   expect(await fleet.exited).toBe(0);
   expect(pidsOf(fleet).filter(isAlive)).toEqual([]);
+});
+
+test('a fleet that shrinks lets a task run on, also on its newest worker', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'popfleet-fleet-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const { speaking } = (await import(LIFE)) as { readonly speaking: TaskDefinition };
+  const popfleet = await openPopfleet({ redisUrl: redis.url, tasks: [speaking], logLevel: 'silent' });
+  onTestFinished(() => popfleet.close());
+  const workers: ReturnType<typeof startRoleProcess>[] = [];
+  const settings = { TASKS: LIFE, QUEUES: 'shrinking', CONCURRENCY: '1', SHUTDOWN_GRACE_MS: '0' };
+  const env = { ...BARE_ENV, APP_TYPE: 'worker', REDIS_URL: redis.url, LOG_LEVEL: 'silent', ...settings };
+  const supervisor = new Supervisor({
+    start: () => workers[workers.push(startRoleProcess(env)) - 1] as (typeof workers)[0],
+    log: silentLog,
+    onUseless: () => undefined,
+    memoryBytes: Number.POSITIVE_INFINITY,
+  });
+  onTestFinished(() => supervisor.stop());
+
+  const files = ['first', 'second'].map((name) => join(folder, name));
+  const ids: string[] = [];
+  for (const [at, until] of files.entries()) {
+    supervisor.want(at + 1);
+    ids.push((await popfleet.enqueue('speaking', { until, yields: true }, { queue: 'shrinking' })).id);
+    await eventually(() => workers[at]?.isBusy());
+  }
+  const [first, second] = files.map((file) => () => writeFileSync(file, ''));
+  first?.();
+  await eventually(() => workers[0]?.isBusy() === false);
+  supervisor.want(1);
+  expect(await Promise.race(workers.map(({ ended }, at) => ended.then(() => at)))).toBe(0);
+  second?.();
+  const task = await eventually(async () => {
+    const record = await popfleet.get(ids[1] ?? '');
+    return record?.state === 'succeeded' && record;
+  });
+  expect(task).toMatchObject({ attempt: 1, result: workers[1]?.pid });
 });
 
 test('task modules that cannot be loaded end it with 78', async () => {

@@ -12,6 +12,7 @@ interface Puppet extends RoleProcess {
   readonly slot: number;
   stops: number;
   memory: number;
+  busy: boolean;
   comeUp(): void;
   end(code: number | null): void;
 }
@@ -28,11 +29,13 @@ function openSupervisor({ memoryBytes = Number.POSITIVE_INFINITY } = {}) {
       pid: all.length + 1,
       stops: 0,
       memory: 1,
+      busy: false,
       up: new Promise((resolve) => (up = resolve)),
       ended,
       stop: () => void (one.stops += 1),
       kill: () => end(null),
       rssBytes: async () => one.memory,
+      isBusy: () => one.busy,
       comeUp: () => up({ url: undefined }),
       end(code) {
         up({ exitCode: code });
@@ -72,6 +75,17 @@ test('as many as are wanted; of too many the newest ends, in order, and its slot
   supervisor.want(4);
   expect(at(4).slot).toBe(2);
   expect(supervisor.count()).toBe(4);
+});
+
+test('of too many those end first that hold nothing', () => {
+  const { supervisor, all, at } = openSupervisor();
+  supervisor.want(4);
+  at(1).busy = true;
+  at(3).busy = true;
+  supervisor.want(3);
+  expect(all.map(({ stops }) => stops)).toEqual([0, 0, 1, 0]);
+  supervisor.want(1);
+  expect(all.map(({ stops }) => stops)).toEqual([1, 0, 1, 1]);
 });
 
 test('one that ends by itself is started again, once, also when others are wanted meanwhile', async () => {
