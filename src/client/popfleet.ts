@@ -1,6 +1,7 @@
 // The client of the HTTP API, for any program with `fetch`: Node, browsers, Bun, Deno. It stands on nothing else.
 
 import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
+import { type Audit, createAudit } from './audit.ts';
 import { type Batches, createBatches } from './batches.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { createFleet, type Fleet } from './fleet.ts';
@@ -60,6 +61,7 @@ export class Popfleet<Tasks = unknown> {
   readonly workflows: Workflows<Tasks>;
   readonly batches: Batches;
   readonly webhooks: Webhooks;
+  readonly audit: Audit;
   readonly #transport: Transport;
 
   /** @throws TypeError when the address is no http or https address */
@@ -74,6 +76,7 @@ export class Popfleet<Tasks = unknown> {
     this.workflows = createWorkflows(this.#transport);
     this.batches = createBatches(this.#transport);
     this.webhooks = createWebhooks(this.#transport);
+    this.audit = createAudit(this.#transport);
   }
 
   /**

@@ -1,11 +1,29 @@
-// Queues of the API: their numbers, pause and resume.
+// Queues of the API: their numbers, now and over time, pause and resume.
 
+import type { LedgerView, ScaleView, SeriesView } from './fleet-shapes.ts';
 import { listOf } from './pages.ts';
 import type { QueueView } from './shapes.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 interface PauseOptions extends CallOptions {
   readonly reason?: string | undefined;
+}
+
+interface SeriesOptions extends CallOptions {
+  /** All queues of the key together unless given. */
+  readonly queue?: string | undefined;
+  /** How far back; `10m` unless given. */
+  readonly range?: SeriesView['range'] | undefined;
+}
+
+interface ScaleOptions extends CallOptions {
+  /** This queue alone; all queues of the key unless given. */
+  readonly queue?: string | undefined;
+  /** How long a task should wait at most; 10 unless given. */
+  readonly waitSeconds?: number | undefined;
+  /** Fewest and most workers of a queue. */
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
 }
 
 /** @throws ApiError from every method; `not-found` when there is no such queue */
@@ -15,6 +33,12 @@ export interface Queues {
   /** Starts nothing of it any more, until it is resumed. `reason` says why, and is shown wherever the queue is. */
   pause(queue: string, options?: PauseOptions): Promise<QueueView>;
   resume(queue: string, options?: CallOptions): Promise<QueueView>;
+  /** What shows that a queue is whole. */
+  ledger(queue: string, options?: CallOptions): Promise<LedgerView>;
+  /** What happened in the last minutes, hours or day, a number a step. */
+  series(options?: SeriesOptions): Promise<SeriesView>;
+  /** How many workers each queue wants now. */
+  scale(options?: ScaleOptions): Promise<readonly ScaleView[]>;
 }
 
 export function createQueues(transport: Transport): Queues {
@@ -26,5 +50,15 @@ export function createQueues(transport: Transport): Queues {
       transport.json({ method: 'POST', path: `${path(queue)}/pause`, body: { reason }, signal }),
     resume: (queue, { signal } = {}) =>
       transport.json({ method: 'POST', path: `${path(queue)}/resume`, signal }),
+    ledger: (queue, { signal } = {}) => transport.json({ path: `${path(queue)}/ledger`, signal }),
+    series: ({ signal, ...query } = {}) => transport.json({ path: '/v1/series', query, signal }),
+    async scale({ signal, ...query } = {}) {
+      const answer = await transport.json<ScaleView | { readonly items: readonly ScaleView[] }>({
+        path: '/v1/scale',
+        query,
+        signal,
+      });
+      return 'items' in answer ? answer.items : [answer];
+    },
   };
 }

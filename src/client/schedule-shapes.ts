@@ -73,6 +73,15 @@ export interface ScheduleView {
   readonly fault?: string;
 }
 
+/** A schedule that would be taken. */
+export interface CheckedSchedule {
+  /** Missing when it starts a workflow. */
+  readonly type?: string;
+  readonly queue: string;
+  /** Its next ticks. */
+  readonly next: readonly string[];
+}
+
 /** What a schedule has made when it was run by hand: a task, or a workflow, which has no type. */
 export interface ScheduleReceipt {
   readonly id: string;

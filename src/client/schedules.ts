@@ -1,7 +1,7 @@
 // Schedules of the API, which make tasks by the clock.
 
 import { listOf } from './pages.ts';
-import type { ScheduleInput, ScheduleReceipt, ScheduleView } from './schedule-shapes.ts';
+import type { CheckedSchedule, ScheduleInput, ScheduleReceipt, ScheduleView } from './schedule-shapes.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 /** Which of several schedules of one name is meant, by its queue. */
@@ -15,6 +15,8 @@ export interface Schedules {
   get(name: string, options?: ScheduleOptions): Promise<ScheduleView>;
   /** Creates it, or replaces the one of that name. */
   put(name: string, schedule: ScheduleInput, options?: ScheduleOptions): Promise<ScheduleView>;
+  /** Whether a schedule would be taken, and when it would tick; nothing is kept. It rejects with the reason when it would not. */
+  check(schedule: ScheduleInput, options?: CallOptions): Promise<CheckedSchedule>;
   pause(name: string, options?: ScheduleOptions): Promise<ScheduleView>;
   resume(name: string, options?: ScheduleOptions): Promise<ScheduleView>;
   /** Makes a task of it now, or starts its workflow, as a tick would. */
@@ -39,6 +41,8 @@ export function createSchedules(transport: Transport): Schedules {
     get: (name, { queue, signal } = {}) => transport.json({ path: path(name), query: { queue }, signal }),
     put: (name, schedule, { queue, signal } = {}) =>
       transport.json({ method: 'PUT', path: path(name), query: { queue }, body: schedule, signal }),
+    check: (schedule, { signal } = {}) =>
+      transport.json({ method: 'POST', path: '/v1/schedules/check', body: schedule, signal }),
     pause: act('pause'),
     resume: act('resume'),
     run: (name, { queue, signal } = {}) =>

@@ -49,6 +49,13 @@ export interface WebhookAttempt {
 /** With its secret, which is shown this once. */
 type WithSecret = WebhookView & { readonly secret: string };
 
+/** A secret that signs. */
+export interface WebhookSecret {
+  readonly secret: string;
+  /** Of the one before: until when it signs as well. */
+  readonly until?: string;
+}
+
 /** They need a key with the scope `admin`. @throws ApiError from every method */
 export interface Webhooks {
   /** The oldest first. */
@@ -61,6 +68,10 @@ export interface Webhooks {
   remove(id: string, options?: CallOptions): Promise<void>;
   /** Gives it a new secret; for a day both sign. */
   rotate(id: string, options?: CallOptions): Promise<WithSecret>;
+  /** What signs the webhooks that calls and task types ask for, the newest first; for keys that are for all queues. */
+  sharedSecrets(options?: CallOptions): Promise<readonly WebhookSecret[]>;
+  /** A new one for these; for a day both sign. */
+  rotateSharedSecret(options?: CallOptions): Promise<readonly WebhookSecret[]>;
   /** The latest attempts to reach it, the newest first. */
   attempts(id: string, options?: CallOptions): Promise<readonly WebhookAttempt[]>;
   /** Sends a delivery that has ended again. @returns the id of the task that does it */
@@ -79,6 +90,9 @@ export function createWebhooks(transport: Transport): Webhooks {
       transport.json({ method: 'DELETE', path: path(id), removes: true, signal }),
     rotate: (id, { signal } = {}) =>
       transport.json({ method: 'POST', path: path(id, '/rotate'), once: true, signal }),
+    sharedSecrets: ({ signal } = {}) => listOf(transport, { path: `${ALL}/secret`, signal }),
+    rotateSharedSecret: ({ signal } = {}) =>
+      listOf(transport, { method: 'POST', path: `${ALL}/secret/rotate`, once: true, signal }),
     attempts: (id, { signal } = {}) => listOf(transport, { path: path(id, '/deliveries'), signal }),
     resend: (id, delivery, { signal } = {}) =>
       transport.json({

@@ -11,6 +11,17 @@ const sum = { one: 1, two: 2 };
 const endpoint = { url: 'https://example.org/hook' };
 const operation = { action: 'retry', filter: { queue: 'q' } } as const;
 
+/** Operations that the client does not call, and why. */
+const NOT_CALLED: Readonly<Record<string, string>> = {
+  sendTaskByPath: 'enqueue does the same',
+  signIn: 'a page signs in; a client has its key',
+  signOut: 'a page signs out',
+  getHealth: 'for probes of a platform',
+  getMetrics: 'for Prometheus',
+  getDocument: 'the client has its types',
+  getProblem: 'for people, who follow the address of a problem',
+};
+
 /** What each call takes last. */
 interface Options {
   readonly signal?: AbortSignal;
@@ -60,9 +71,13 @@ const CALLS: Readonly<
   ignoreError: [(client, options) => client.deadLetters.ignore('x', options)],
   heedError: [(client, options) => client.deadLetters.heed('x', options)],
   listQueues: [(client, options) => client.queues.list(options)],
+  getLedger: [(client, options) => client.queues.ledger('q', options)],
+  getSeries: [(client, options) => client.queues.series(options)],
+  getScale: [(client, options) => client.queues.scale(options)],
   getQueue: [(client, options) => client.queues.get('q', options)],
   pauseQueue: [(client, options) => client.queues.pause('q', options)],
   resumeQueue: [(client, options) => client.queues.resume('q', options)],
+  checkSchedule: [(client, options) => client.schedules.check({ type: 'add', cron: '@daily' }, options)],
   listSchedules: [(client, options) => client.schedules.list(options)],
   getSchedule: [(client, options) => client.schedules.get('x', options)],
   putSchedule: [(client, options) => client.schedules.put('x', { type: 'add', cron: '@daily' }, options)],
@@ -85,12 +100,17 @@ const CALLS: Readonly<
   rotateWebhookSecret: [(client, options) => client.webhooks.rotate('x', options)],
   listWebhookDeliveries: [(client, options) => client.webhooks.attempts('x', options)],
   resendWebhook: [(client, options) => client.webhooks.resend('x', 'd', options)],
+  getSharedWebhookSecret: [(client, options) => client.webhooks.sharedSecrets(options)],
+  rotateSharedWebhookSecret: [(client, options) => client.webhooks.rotateSharedSecret(options)],
   listWorkers: [(client, options) => client.fleet.workers(options)],
   getWorker: [(client, options) => client.fleet.worker('w', options)],
   quietWorker: [(client, options) => client.fleet.quiet('w', options)],
   resumeWorker: [(client, options) => client.fleet.resume('w', options)],
   stopWorker: [(client, options) => client.fleet.stop('w', options)],
   listTypes: [(client, options) => client.fleet.types(options)],
+  getTypeRuns: [(client, options) => client.fleet.typeRuns(options)],
+  getSystem: [(client, options) => client.fleet.system(options)],
+  listAudit: [(client, options) => client.audit.list(options)],
   getReadiness: [(client, options) => client.fleet.readiness(options)],
   getSession: [(client, options) => client.fleet.caller(options)],
 };
@@ -103,22 +123,33 @@ async function outcomeOf(made: Promise<unknown> | AsyncGenerator): Promise<unkno
 const ALL_CALLS = Object.entries(CALLS).flatMap(([id, calls]) => calls.map((make) => ({ id, make })));
 const notFound = () => Response.json({ code: 'not-found', title: 'x', detail: 'x' }, { status: 404 });
 
-test('each call is the request of its operation', async () => {
+async function readOperations() {
   const { paths } = (await call(`${server.url()}/openapi.json`)).body as {
     readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly operationId: string }>>>>;
   };
   const operations = Object.entries(paths).flatMap(([path, item]) =>
-    Object.entries(item).map(([method, { operationId }]) => ({
-      operationId,
-      method: method.toUpperCase(),
-      pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
-    })),
+    Object.entries(item).map(([method, { operationId }]) => ({ path, method, operationId })),
   );
+  // `/v1/webhooks/secret` before `/v1/webhooks/{id}`.
+  return operations.sort((one, other) => one.path.split('{').length - other.path.split('{').length);
+}
+
+test('the client has a call for each operation, or a reason for none', async () => {
+  const ids = (await readOperations()).map(({ operationId }) => operationId);
+  expect([...Object.keys(CALLS), ...Object.keys(NOT_CALLED)].sort()).toEqual(ids.sort());
+});
+
+test('each call is the request of its operation', async () => {
+  const operations = await readOperations();
   for (const { id, make } of ALL_CALLS) {
     const { client, requests } = watchedClient(server.url(), notFound);
     await outcomeOf(make(client, {})).catch(() => undefined);
     const [{ method, path } = { method: '', path: '' }] = requests;
-    const meant = operations.find((one) => one.method === method && one.pattern.test(path));
+    const meant = operations.find(
+      (one) =>
+        one.method.toUpperCase() === method &&
+        new RegExp(`^${one.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path),
+    );
     expect(meant?.operationId, `${method} ${path}`).toBe(id);
   }
 });
@@ -128,4 +159,43 @@ test('each call takes a signal in its options', async () => {
   const signal = AbortSignal.abort(new Error('enough'));
   for (const { id, make } of ALL_CALLS)
     await expect(outcomeOf(make(client, { signal })), id).rejects.toThrow('enough');
+});
+
+test('what a server answers of the fleet, its queues and schedules comes as it is', async () => {
+  const { client } = watchedClient(server.url());
+  await client.enqueue('add', sum, { queue: 'tour', delayMs: 60_000 });
+  await client.enqueue('add', sum, { queue: 'tour' });
+  const worker = server.worker();
+  await worker.end(await worker.take('tour'), 'succeeded', 3);
+  await client.queues.pause('tour', { reason: 'a test' });
+  expect(await client.queues.ledger('tour')).toMatchObject({ queue: 'tour', imbalance: 0 });
+  const scale = await client.queues.scale({ queue: 'tour', min: 2 });
+  expect(scale).toMatchObject([{ queue: 'tour', suggestedWorkers: 2 }]);
+  expect((await client.queues.scale()).map(({ queue }) => queue)).toContain('tour');
+  expect(await client.queues.series({ queue: 'tour', range: '1h' })).toMatchObject({
+    range: '1h',
+    queues: 1,
+    accepted: expect.any(Array),
+  });
+  expect(await client.fleet.typeRuns({ queue: 'tour' })).toEqual([]);
+  expect(await client.fleet.system()).toMatchObject({
+    server: { pid: process.pid },
+    redis: { role: 'master' },
+  });
+  expect(await client.fleet.caller()).toMatchObject({ scopes: expect.arrayContaining(['admin']) });
+  expect(await client.schedules.check({ type: 'add', input: sum, cron: '@daily' })).toMatchObject({
+    type: 'add',
+    queue: 'default',
+    next: expect.any(Array),
+  });
+  await expect(client.schedules.check({ type: 'add', input: sum, cron: 'x' })).rejects.toMatchObject({
+    code: 'invalid-input',
+  });
+  const [secret] = await client.webhooks.sharedSecrets();
+  const rotated = await client.webhooks.rotateSharedSecret();
+  expect(rotated).toMatchObject([{}, { secret: secret?.secret, until: expect.any(String) }]);
+  const changes = [];
+  for await (const { operation: id, queue } of client.audit.list({ queue: 'tour' }))
+    changes.push([id, queue]);
+  expect(changes).toEqual([['pauseQueue', 'tour']]);
 });

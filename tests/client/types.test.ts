@@ -12,17 +12,22 @@ import type {
   WorkflowRequest,
 } from '../../src/client/client.ts';
 import type { BatchView, NewBatch } from '../../src/client/batches.ts';
+import type * as fleetShapes from '../../src/client/fleet-shapes.ts';
 import type * as scheduleShapes from '../../src/client/schedule-shapes.ts';
 import type * as shapes from '../../src/client/shapes.ts';
 import type * as workflowShapes from '../../src/client/workflow-shapes.ts';
 import type { CallInput } from '../../src/protocol/options.ts';
 import type { ScheduleInput as ServerScheduleInput } from '../../src/protocol/schedule.ts';
 import type { Explanation } from '../../src/server/explain.ts';
+import type { AuditEntryView } from '../../src/server/routes/audit.ts';
 import type { ErrorGroupView } from '../../src/server/routes/errors.ts';
 import type { WorkerTasksView, WorkerView } from '../../src/server/routes/fleet.ts';
-import type { TypeView } from '../../src/server/routes/types.ts';
+import type { ScaleView } from '../../src/server/routes/scale.ts';
+import type { SeriesView } from '../../src/server/routes/series.ts';
+import type { SystemView } from '../../src/server/routes/system.ts';
+import type { TypeRunsView, TypeView } from '../../src/server/routes/types.ts';
 import type { ReadinessView } from '../../src/server/routes/health.ts';
-import type { QueueView } from '../../src/server/routes/queues.ts';
+import type { LedgerView, QueueView } from '../../src/server/routes/queues.ts';
 import type { ScheduleView } from '../../src/views/schedule-view.ts';
 import type { CallerView } from '../../src/server/routes/session.ts';
 import type { OperationRequestSchema, OperationView } from '../../src/views/operation-view.ts';
@@ -159,6 +164,22 @@ test('what the client shows is what the server answers, with all its members', (
   expectTypeOf<Unequal<OperationView, shapes.OperationView>>().toBeNever();
   expectTypeOf<Unequal<WorkflowRow, workflowShapes.WorkflowRow>>().toBeNever();
   expectTypeOf<Unequal<WorkflowView['steps'][0], workflowShapes.WorkflowStep>>().toBeNever();
+});
+
+test('what the client shows of the fleet is what the server answers, with all its members', () => {
+  expectTypeOf<LedgerView>().toExtend<fleetShapes.LedgerView>();
+  expectTypeOf<ScaleView>().toExtend<fleetShapes.ScaleView>();
+  expectTypeOf<SeriesView>().toExtend<fleetShapes.SeriesView>();
+  expectTypeOf<SystemView>().toExtend<fleetShapes.SystemView>();
+  expectTypeOf<TypeRunsView>().toExtend<fleetShapes.TypeRunsView>();
+  expectTypeOf<AuditEntryView>().toExtend<fleetShapes.AuditEntry>();
+  expectTypeOf<Unequal<LedgerView, fleetShapes.LedgerView>>().toBeNever();
+  expectTypeOf<Unequal<ScaleView, fleetShapes.ScaleView>>().toBeNever();
+  expectTypeOf<Unequal<SeriesView, fleetShapes.SeriesView>>().toBeNever();
+  expectTypeOf<Unequal<SystemView, fleetShapes.SystemView>>().toBeNever();
+  expectTypeOf<Unequal<SystemView['redis'], fleetShapes.SystemView['redis']>>().toBeNever();
+  expectTypeOf<Unequal<TypeRunsView, fleetShapes.TypeRunsView>>().toBeNever();
+  expectTypeOf<Unequal<AuditEntryView, fleetShapes.AuditEntry>>().toBeNever();
 });
 
 test('what the client sends is what the server takes, with all its options', () => {

@@ -47,6 +47,9 @@ const EntrySchema = v.object({
   facts: v.pipe(v.record(v.string(), v.unknown()), v.description('what else is known of the change')),
 });
 
+/** A change, as callers see it. */
+export type AuditEntryView = v.InferOutput<typeof EntrySchema>;
+
 const READ: Operation = {
   id: 'listAudit',
   tag: 'service',

@@ -106,6 +106,9 @@ const LedgerSchema = named(
   }),
 );
 
+/** What shows that a queue is whole, as callers see it. */
+export type LedgerView = v.InferOutput<typeof LedgerSchema>;
+
 const PauseSchema = v.strictObject({ reason: v.exactOptional(ReasonSchema) }, 'must be an object');
 
 const ONE = { 200: { description: 'The numbers of the queue.', schema: QueueSchema } } as const;
@@ -216,9 +219,9 @@ export function queueRoutes({
   ];
 }
 
-function toLedgerView(queue: string, reading: LedgerReading): v.InferOutput<typeof LedgerSchema> {
+function toLedgerView(queue: string, reading: LedgerReading): LedgerView {
   const { at, counts, totals, lanes, unclaimed, unclaimedTasks, sweptAt, sweepAt } = reading;
-  return compact<v.InferOutput<typeof LedgerSchema>>({
+  return compact<LedgerView>({
     queue,
     at: toTime(at),
     counts,

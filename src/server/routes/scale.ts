@@ -50,7 +50,8 @@ const ScaleSchema = v.object({
   ),
   slotsPerWorker: v.pipe(v.number(), v.description('of those that serve it, else of the last one that did')),
 });
-type ScaleView = v.InferOutput<typeof ScaleSchema>;
+/** How many workers a queue wants, as callers see it. */
+export type ScaleView = v.InferOutput<typeof ScaleSchema>;
 
 const READ: Operation = {
   id: 'getScale',

@@ -65,6 +65,9 @@ const SeriesSchema = v.object({
   runs: percentiles('handlers ran'),
 });
 
+/** How queues have done, as callers see it. */
+export type SeriesView = v.InferOutput<typeof SeriesSchema>;
+
 const READ: Operation = {
   id: 'getSeries',
   tag: 'queues',
@@ -96,7 +99,7 @@ export function seriesRoutes({
   ];
 }
 
-function toView(range: RangeName, all: readonly Series[]): v.InferOutput<typeof SeriesSchema> {
+function toView(range: RangeName, all: readonly Series[]): SeriesView {
   const { stepMs, until, at, columns } = all.length === 0 ? emptySeries(range, Date.now()) : addSeries(all);
   const round = (values: readonly (number | undefined)[]): (number | null)[] =>
     values.map((value) => (value === undefined ? null : Math.round(value * 100) / 100));

@@ -48,6 +48,9 @@ const SystemSchema = v.object({
   ),
 });
 
+/** Redis, the server and its limits, as callers see them. */
+export type SystemView = v.InferOutput<typeof SystemSchema>;
+
 const READ: Operation = {
   id: 'getSystem',
   tag: 'service',

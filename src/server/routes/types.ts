@@ -57,6 +57,9 @@ const TypeRunsSchema = v.object({
   ),
 });
 
+/** How the runs of a type have gone, as callers see it. */
+export type TypeRunsView = v.InferOutput<typeof TypeRunsSchema>;
+
 const query = { queue: queueEntry('Of this queue; all that the key is for together, unless given.') };
 
 const RUNS: Operation = {
@@ -110,10 +113,7 @@ function withoutForeignQueue(c: Context<AppEnv>, item: { readonly defaults: Task
   return queue === undefined || knows(c.get('caller'), queue) ? item : { ...item, defaults };
 }
 
-function toView(
-  { type, failed, spans, hours }: TypeRuns,
-  latestAt: number,
-): v.InferOutput<typeof TypeRunsSchema> {
+function toView({ type, failed, spans, hours }: TypeRuns, latestAt: number): TypeRunsView {
   const within = (part: number): number | null => {
     const ms = percentileMs(spans, part);
     return ms === undefined ? null : Math.round(ms * 100) / 100;
