@@ -1,6 +1,7 @@
 // Batches: tasks that are counted together.
 
 import { keyed } from './keyed.ts';
+import { pagesOf } from './pages.ts';
 import type { TaskOptions, TaskRow } from './shapes.ts';
 import type { ManyTask } from './task-types.ts';
 import type { CallOptions, Transport } from './transport.ts';
@@ -68,22 +69,18 @@ export interface Batches {
   /** It takes no more tasks. */
   close(id: string, options?: CallOptions): Promise<BatchView>;
   get(id: string, options?: CallOptions): Promise<BatchView>;
-  /** A page of its tasks that are dead or cancelled, in the order in which they were added (those of one call by their queues). */
-  failed(
-    id: string,
-    query?: { readonly limit?: number; readonly cursor?: string | undefined },
-    options?: CallOptions,
-  ): Promise<{ readonly items: readonly TaskRow[]; readonly next?: string }>;
-  /** A page, newest first. `name`: those whose name begins so. A page may be short: `next` says that more follow. */
+  /**
+   * Its tasks that are dead or cancelled, in the order in which they were added (those of one call by their queues), page after page as they
+   * are read.
+   */
+  failed(id: string, options?: CallOptions): AsyncGenerator<TaskRow, void, void>;
+  /** Newest first, page after page as they are read. `name`: those whose name begins so. */
   list(
-    query?: {
+    options?: CallOptions & {
       readonly state?: BatchView['state'] | undefined;
       readonly name?: string | undefined;
-      readonly limit?: number;
-      readonly cursor?: string | undefined;
     },
-    options?: CallOptions,
-  ): Promise<{ readonly items: readonly BatchView[]; readonly next?: string }>;
+  ): AsyncGenerator<BatchView, void, void>;
 }
 
 export function createBatches(transport: Transport): Batches {
@@ -101,9 +98,7 @@ export function createBatches(transport: Transport): Batches {
     close: (id, { signal } = {}) =>
       transport.json({ method: 'POST', path: path(id, '/close'), body: {}, signal }),
     get: (id, { signal } = {}) => transport.json({ method: 'GET', path: path(id), signal }),
-    failed: (id, query = {}, { signal } = {}) =>
-      transport.json({ method: 'GET', path: path(id, '/failed'), query, signal }),
-    list: (query = {}, { signal } = {}) =>
-      transport.json({ method: 'GET', path: '/v1/batches', query, signal }),
+    failed: (id, { signal } = {}) => pagesOf(transport, path(id, '/failed'), {}, signal),
+    list: ({ signal, ...query } = {}) => pagesOf(transport, '/v1/batches', query, signal),
   };
 }

@@ -20,18 +20,13 @@ export async function* pagesOf<Item>(
   query: ApiRequest['query'],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Item, void, void> {
-  yield* itemsOf<Item>((cursor) =>
-    transport.json({ path, query: { ...query, limit: ROWS_A_PAGE, cursor }, signal }),
-  );
-}
-
-/** The same, with what reads a page. @param read `cursor` is undefined for the first page */
-export async function* itemsOf<Item>(
-  read: (cursor: string | undefined) => Promise<Page<Item>>,
-): AsyncGenerator<Item, void, void> {
   let cursor: string | undefined;
   do {
-    const page = await read(cursor);
+    const page: Page<Item> = await transport.json({
+      path,
+      query: { ...query, limit: ROWS_A_PAGE, cursor },
+      signal,
+    });
     yield* page.items;
     cursor = page.next;
   } while (cursor !== undefined);

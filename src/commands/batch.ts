@@ -2,7 +2,6 @@
 
 import type { Command } from 'commander';
 import type { BatchView, NewBatch } from '../client/batches.ts';
-import { itemsOf } from '../client/pages.ts';
 import { wholeNumber } from './arguments.ts';
 import type { Column } from './printer.ts';
 import { readTaskInput } from './task-input.ts';
@@ -84,12 +83,18 @@ function addList(batch: Command, terminal: Terminal): void {
     description: 'List batches, newest first',
     examples: ['popfleet batch list', 'popfleet batch list --state dead --name nightly --limit 20'],
   };
-  addVerb(batch, terminal, texts, async (session, _args, options) => {
-    const { limit = ROWS_SHOWN, ...wanted } = options as Wanted & { readonly limit?: number };
-    await writeRows(session.printer, COLUMNS, batchesOf(session, wanted), {
-      limit,
-      none: 'There are no such batches.',
-    });
+  addVerb(batch, terminal, texts, async ({ client, printer, signal }, _args, options) => {
+    const {
+      limit = ROWS_SHOWN,
+      state,
+      name,
+    } = options as {
+      readonly limit?: number;
+      readonly state?: BatchView['state'];
+      readonly name?: string;
+    };
+    const rows = client.batches.list({ state, name, signal });
+    await writeRows(printer, COLUMNS, rows, { limit, none: 'There are no such batches.' });
   })
     .option('--state <state>', 'open, running, succeeded, dead or cancelled')
     .option('--name <text>', 'whose name begins so')
@@ -104,21 +109,9 @@ function addFailed(batch: Command, terminal: Terminal): void {
   };
   addVerb(batch, terminal, texts, async ({ client, printer, signal }, [id], options) => {
     const { limit = ROWS_SHOWN } = options as { readonly limit?: number };
-    const rows = itemsOf((cursor) => client.batches.failed(id as string, { cursor }, { signal }));
+    const rows = client.batches.failed(id as string, { signal });
     await writeRows(printer, TASK_COLUMNS, rows, { limit, none: 'None of its tasks is dead or cancelled.' });
   }).option('--limit <number>', `how many at most (${ROWS_SHOWN})`, wholeNumber(1, 100_000));
-}
-
-interface Wanted {
-  readonly state?: BatchView['state'];
-  readonly name?: string;
-}
-
-function batchesOf(
-  { client, signal }: Session,
-  { state, name }: Wanted,
-): AsyncGenerator<BatchView, void, void> {
-  return itemsOf((cursor) => client.batches.list({ state, name, cursor }, { signal }));
 }
 
 function addAdd(batch: Command, terminal: Terminal): void {
