@@ -76,7 +76,7 @@ const DIE = ['lib/terms', 'lib/error-groups'];
 const GUARDED = GUARDS.map((name) => `guards/${name}`);
 const WORKER = ['lib/holds', 'open_offers', 'lib/worker'];
 const TAKE = [...MOVES, 'lib/accept', ...WORKER, ...GUARDED, 'lib/take'];
-const REMOVE = ['lib/log', 'lib/unindex', 'lib/remove'];
+const REMOVE = ['lib/log', 'lib/unindex', 'lib/pinned', 'lib/remove'];
 const ACT = [...END, ...REMOVE];
 
 /** Parts inside a function that makes them: most calls find nobody to hand tasks to, nobody who waits, and come from workers that have nothing to offer. */
@@ -105,7 +105,7 @@ const SCRIPTS = {
   settle: [...END, ...DIE, 'lib/start'],
   needs: [...ARGS, 'lib/needs-of'],
   step: [...ACT, 'acts/cancel'],
-  rewait: [...MOVES, 'lib/unindex', 'lib/steps', 'acts/retry'],
+  rewait: [...MOVES, 'lib/unindex', 'lib/steps', 'lib/pinned', 'acts/retry'],
   'workflow-open': [...ROWS, 'lib/followed', 'lib/workflows', 'lib/workflow-record'],
   workflow: [...ROWS, 'lib/event', ...FLOWS],
   'batch-open': [...ROWS, 'lib/followed', 'lib/steps', 'lib/outbox', 'lib/batches', 'lib/batch-ends'],
@@ -151,7 +151,16 @@ const SCRIPTS = {
   tick: [...ACCEPT, ...HAND_OVER, ...FLOWS, 'lib/workflow-record', 'lib/plans'],
   schedule: [...QUEUE, 'lib/plans'],
   cancel: [...ACT, 'acts/cancel'],
-  retry: [...MOVES, 'lib/terms', 'lib/unindex', 'lib/steps', 'lib/outbox', 'lib/retried', 'acts/retry'],
+  retry: [
+    ...MOVES,
+    'lib/terms',
+    'lib/unindex',
+    'lib/steps',
+    'lib/outbox',
+    'lib/pinned',
+    'lib/retried',
+    'acts/retry',
+  ],
   remove: [...ACT, 'acts/delete'],
   operation: [...QUEUE, 'lib/row', 'lib/event', 'lib/operation'],
   operate: [

@@ -4,7 +4,9 @@ import { homeOf } from '../../src/store/keys.ts';
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { decodeTrusted, encodeCbor } from '../../src/protocol/cbor.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
 import { createOperator } from '../../src/store/operator.ts';
+import { createOutbox, writeFollower } from '../../src/store/outbox.ts';
 import { createSweeper } from '../../src/store/sweeper.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { countsOf, expectBalanced, largestSlice, movesOf } from '../support/moves.ts';
@@ -197,6 +199,30 @@ test('a dead task that was replayed keeps nothing of its death, and is not remov
   await finish(await take(1));
   expect(await task(id)).toMatchObject({ state: 'succeeded', claims: 2 });
   await expectBalanced(client, QUEUE);
+});
+
+test('who is still to be told that a task was dead is told why, also when it runs again by then', async () => {
+  const { clock, enqueue, take, finish, task } = await openScriptedQueue(client);
+  const next = { queue: QUEUE, lane: 'normal', content: encodeContent('add', {}) } as const;
+  const [id = ''] = await enqueue(1, { follower: writeFollower(next) });
+  const error = encodeCbor({ name: 'Error', message: 'm' });
+  await finish(await take(1), 'dead', { payload: error });
+  const operator = createOperator(client);
+  const outbox = createOutbox(client);
+  const place = homeOf(QUEUE);
+  expect(await operator.replay(QUEUE, id)).toBe('replayed');
+  await clock.advance(1);
+  expect(await outbox.take(place, 9)).toMatchObject([{ id, state: 'dead', error }]);
+  // Once they are told, the next retry keeps nothing of it.
+  await outbox.note(place, [{ name: `${id}:1`, done: 'all' }]);
+  await finish(await take(1), 'dead', { payload: error });
+  const entries = await outbox.take(place, 9);
+  await outbox.note(
+    place,
+    entries.map(({ name }) => ({ name, done: 'all' })),
+  );
+  expect(await operator.replay(QUEUE, id)).toBe('replayed');
+  expect(await task(id)).toMatchObject({ state: 'ready', error: undefined });
 });
 
 /** The sweep of the same queue with another retention by size. */

@@ -186,12 +186,15 @@ export const WORKFLOW_BRANCHES: Readonly<Record<string, (client: Redis) => Promi
     const [first = '', ...others] = again;
     const needs = `fail ${needOf(keyed.id, 'start-1')} (start) ${needOf(keyed.id, 'start-2')} (start)`;
     await workflows.waitAgain(QUEUE, 2, [{ id: first, needs }]);
+    // The end of one of them is still to be followed.
+    await client.hset(`${KEY}:pins`, others[0] ?? '', 1);
     const renewed = `fail ${needOf(keyed.id, 'start-2')} (start)`;
     await workflows.waitAgain(
       QUEUE,
       2,
       others.map((id) => ({ id, needs: renewed })),
     );
+    await client.hdel(`${KEY}:pins`, others[0] ?? '');
     // It was taken back, and its steps have not heard of that when it is retried again.
     expect(await workflows.waitAgain(QUEUE, 3, [{ id: first, needs }])).toEqual(['later']);
     await begin(keyed, 2);

@@ -13,7 +13,9 @@ end
 -- What stands there of the end of a dead task, or of a cancelled step, and of the runs that led to it.
 function Q.forget_end(id, task)
   Q.unindex(Q.DEAD_TERMS, { id })
-  for _, column in ipairs({ Q.LAST_ERRORS, Q.DEAD_TERMS, Q.EXPIRES, Q.CANCELS, Q.PROGRESS, Q.LOST_LEASES }) do
+  -- Who is still to be told of that end is told of its error: it stays as that of an earlier attempt does.
+  if not Q.is_pinned(id) then redis.call('HDEL', Q.LAST_ERRORS, id) end
+  for _, column in ipairs({ Q.DEAD_TERMS, Q.EXPIRES, Q.CANCELS, Q.PROGRESS, Q.LOST_LEASES }) do
     redis.call('HDEL', column, id)
   end
   redis.call('ZREM', Q.DEAD, id)

@@ -33,12 +33,6 @@ function Q.forget_wait(id, task)
   if anew then redis.call('HSET', Q.WAITS, id, 'none 0 0 ' .. anew) end
 end
 
--- Whether entries of this task are left.
-function Q.is_pinned(id)
-  if Q.has_pins == nil then Q.has_pins = redis.call('EXISTS', Q.PINS) == 1 end
-  return Q.has_pins and redis.call('HEXISTS', Q.PINS, id) == 1
-end
-
 -- When the row of a pinned task is to go after all.
 Q.PINNED_AGAIN_MS = 1000
 
