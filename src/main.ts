@@ -92,11 +92,7 @@ interface Composed {
 }
 
 async function compose({ config, log, ending, onBusy }: Given): Promise<Composed> {
-  const tasks: TaskSettings = {
-    taskDurationMs: config.taskDurationMs,
-    taskModules: config.taskModules,
-    baseDir: process.cwd(),
-  };
+  const tasks = taskSettings(config);
   const registry = await loadRegistry(tasks);
   const { connection, embedded } = await findRedis(config, log);
   const onStuck = (): void => {
@@ -135,6 +131,11 @@ async function compose({ config, log, ending, onBusy }: Given): Promise<Composed
     });
   }
   return { embedded, metricsListener, worker, server };
+}
+
+/** Modules are named as seen from the working directory. */
+export function taskSettings({ taskDurationMs, taskModules }: Config): TaskSettings {
+  return { taskDurationMs, taskModules, baseDir: process.cwd() };
 }
 
 async function composeMetrics({ role, host, metricsPort }: Config, log: Log) {

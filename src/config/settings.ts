@@ -2,7 +2,6 @@
 // test compares with this one.
 
 import * as v from 'valibot';
-import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import {
   allowedReceivers,
   apiKeyFile,
@@ -68,7 +67,12 @@ export const SETTINGS = {
     integer(0, 65_535, 0),
     'port of `HOST` with metrics that need no key, for all roles; 0 = none',
   ],
-  queues: ['QUEUES', v.optional(queueNames, DEFAULT_QUEUE), 'queues a worker serves, separated by commas'],
+  queues: [
+    'QUEUES',
+    v.optional(queueNames),
+    'queues a worker serves, separated by commas',
+    '`default`, and those that definitions of tasks name',
+  ],
   concurrency: [
     'CONCURRENCY',
     v.optional(wholeNumber(1, 1_024)),

@@ -18,7 +18,8 @@ const LONGEST_GAP_MS = 20_000;
  */
 export function createReading(
   client: Redis,
-  { queues, fleetMax, fleetWaitSeconds }: Config,
+  queues: readonly string[],
+  { fleetMax, fleetWaitSeconds }: Config,
 ): () => Promise<number | undefined> {
   const goal = { waitSeconds: fleetWaitSeconds, min: 0, max: fleetMax };
   return async () => {

@@ -5,10 +5,11 @@ import { type Config, readConfig } from '../config/config.ts';
 import { createEnding } from '../ending.ts';
 import { delay } from '../lifecycle.ts';
 import { createLog, type Log, logDestination } from '../log.ts';
-import { findRedis } from '../main.ts';
+import { findRedis, taskSettings } from '../main.ts';
 import { EXIT_CONFIG, reportFault } from '../report-fault.ts';
 import { startRoleProcess } from '../role-process.ts';
 import { FRONT_DOOR_TIMING, openCommandConnection, whenReady } from '../store/connection.ts';
+import { loadRegistry, queuesOf } from '../tasks/registry.ts';
 import { createDesired, createReading } from './desired.ts';
 import { Supervisor } from './supervisor.ts';
 
@@ -38,6 +39,7 @@ export async function runFleet(env: Readonly<Record<string, string | undefined>>
 async function supervise(variables: NodeJS.ProcessEnv, config: Config): Promise<number> {
   const log = createLog(config.logLevel, { role: 'fleet' }, logDestination(config.logFormat));
   const { connection } = await findRedis(config, log);
+  const queues = config.queues ?? queuesOf(await loadRegistry(taskSettings(config)));
   let useless: number | undefined;
   const supervisor = new Supervisor({
     log,
@@ -59,9 +61,9 @@ async function supervise(variables: NodeJS.ProcessEnv, config: Config): Promise<
   const { fleetMin, fleetMax } = config;
   const client = openCommandConnection(connection, 'fleet', FRONT_DOOR_TIMING);
   supervisor.want(fleetMin);
-  log.info({ min: fleetMin, max: fleetMax, queues: config.queues }, 'fleet started');
+  log.info({ min: fleetMin, max: fleetMax, queues }, 'fleet started');
   await whenReady(client, READY_WITHIN_MS);
-  await keep(config, supervisor, createReading(client, config), log, stopped.signal);
+  await keep(config, supervisor, createReading(client, queues, config), log, stopped.signal);
 
   ending.hurry.addEventListener('abort', () => void supervisor.stop());
   const isStopped = supervisor.stop().then(() => true);

@@ -1,6 +1,7 @@
 // The task types of a process: the built-in ones and those of the modules named at start.
 
 import { PopfleetError } from '../protocol/errors.ts';
+import { DEFAULT_QUEUE } from '../protocol/names.ts';
 import { WEBHOOK_TYPE } from '../protocol/webhook.ts';
 import { createAdd } from './add.ts';
 import type { TaskDefinition } from './define.ts';
@@ -37,6 +38,12 @@ export async function loadRegistry({
     found.push(...definitions.map((definition) => ({ definition, source: module })));
   }
   return toRegistry(found);
+}
+
+/** The queues to which the tasks of a registry go when their callers name none: a worker serves them unless it has `QUEUES`. */
+export function queuesOf(registry: Registry): readonly string[] {
+  const named = [...registry.values()].map(({ defaults }) => defaults?.queue ?? DEFAULT_QUEUE);
+  return [...new Set([DEFAULT_QUEUE, ...named])];
 }
 
 interface Found {

@@ -20,6 +20,8 @@ export function toCount(value: number): string {
 /** `0.42`, `3.1`, `120`: enough digits to compare, for a rate a second. */
 export function toRate(value: number): string {
   if (value === 0) return '0';
+  if (value < 0.01) return '< 0.01';
+  if (value < 1) return value.toFixed(2);
   return value < 10 ? value.toFixed(1) : toCount(Math.round(value));
 }
 
@@ -37,9 +39,10 @@ const UNITS: readonly (readonly [ms: number, word: string])[] = [
   [1_000, 's'],
 ];
 
-/** `84 ms`, `1.4 s`, `2 min 5 s`, `3 h`; never below zero. */
+/** `0.5 ms`, `84 ms`, `1.4 s`, `2 min 5 s`, `3 h`; never below zero. */
 export function toDuration(ms: number): string {
   const left = Math.max(0, ms);
+  if (left < 10) return `${Math.round(left * 10) / 10} ms`;
   if (left < 1_000) return `${Math.round(left)} ms`;
   if (left < 10_000) return `${(Math.floor(left / 100) / 10).toString()} s`;
   const at = UNITS.findIndex(([unit]) => left >= unit);

@@ -1,9 +1,7 @@
 // The dashboard: every screen for every eye and hand, for every kind of key, and under a path.
 
-import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Server } from '../../src/server/server.ts';
 import { hasBrowser } from '../support/browser.ts';
@@ -58,10 +56,7 @@ describe.skipIf(!hasBrowser)('every screen', () => {
       body: JSON.stringify({ cron: '0 * * * *', type: 'add', input: INPUT }),
     });
     for (const queue of ['default', 'mail']) {
-      const inputs = Array.from({ length: process.env['POPFLEET_PICTURES'] ? 40 : 10 }, (_, nth) => ({
-        one: nth,
-        two: 2,
-      }));
+      const inputs = Array.from({ length: 10 }, (_, nth) => ({ one: nth, two: 2 }));
       await until((await sendMany('add', inputs, { queue })).at(-1) ?? '', 'succeeded');
     }
     await open(`${server().url()}/ui/`);
@@ -71,19 +66,7 @@ describe.skipIf(!hasBrowser)('every screen', () => {
       faults.push(...(await faultsNow(place)));
     }
     expect(faults).toEqual([]);
-    for (const colorScheme of ['light', 'dark'] as const) await picture(colorScheme);
   });
-
-  /** The pictures of the README, when `POPFLEET_PICTURES` is set. */
-  async function picture(name: 'light' | 'dark'): Promise<void> {
-    if (!process.env['POPFLEET_PICTURES']) return;
-    await page().emulateMedia({ colorScheme: name });
-    await page().setViewportSize({ width: 1_280, height: 720 });
-    await goTo('', /Healthy|need/);
-    await page().getByText('Nothing is lost').waitFor();
-    const path = fileURLToPath(new URL(`../../docs/ui-${name}.png`, import.meta.url));
-    writeFileSync(path, await page().screenshot());
-  }
 
   test('nothing moves for those who want no motion, and a zoom of 200 % hides nothing', async () => {
     const faults: string[] = [];

@@ -40,7 +40,7 @@ async function openFleet(context: TestContext): Promise<Fleet> {
     LEASE_MS: '30000',
   };
   const [server] = await Promise.all([stage.here('server', env), stage.here('worker', env)]);
-  await eventually(async () => (await redis.client.pubsub('CHANNELS', '*:wake')).length === 1);
+  await eventually(async () => (await redis.client.pubsub('CHANNELS', '*{default}:wake')).length === 1);
   return { redis, url: server.url(), journal };
 }
 

@@ -22,7 +22,7 @@ test(`${KILLS} workers killed right after the end of a followed task: followed e
   const redis = await stage.redis();
   const blocking = await openStore(redis.url);
   stage.atEnd(async () => blocking.disconnect());
-  const env = { ...SHORT, TASKS: FOLLOW, REDIS_URL: redis.url };
+  const env = { ...SHORT, TASKS: FOLLOW, REDIS_URL: redis.url, QUEUES: 'default' };
   const url = (await stage.here('server', env)).url();
   let newest = '0-0';
   /** How far the killed worker was: had it begun to relay, or nothing of it? */

@@ -46,7 +46,7 @@ test('a task is followed whichever way it ends while workers run, and its follow
   const redis = await stage.redis();
   const env = { ...TASKS, ...SHORT, REDIS_URL: redis.url, CONCURRENCY: '2' };
   const server = await stage.here('server', env);
-  await stage.here('worker', { ...env, QUEUES: 'default,side' });
+  await stage.here('worker', env);
   const url = server.url();
   const onEnd = { type: 'after', input: { note: 'here' } };
 

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { PopfleetError } from '../../src/protocol/errors.ts';
-import { loadRegistry, type Registry } from '../../src/tasks/registry.ts';
+import { loadRegistry, queuesOf, type Registry } from '../../src/tasks/registry.ts';
 import { contextOf } from '../support/context.ts';
 
 const baseDir = fileURLToPath(new URL('../fixtures', import.meta.url));
@@ -29,6 +29,11 @@ test('the exports of a module join them: named ones, the default, and those in a
     expect.arrayContaining(['greet', 'in-array-1', 'in-array-2', 'the-default']),
   );
   expect(registry.get('greet')?.run({ name: 'Ada' }, contextOf('greet'))).toBe('Hello, Ada!');
+});
+
+test('its queues are the one of tasks that name none, and those that definitions name, each once', async () => {
+  expect(queuesOf(await load())).toEqual(['default']);
+  expect(queuesOf(await load('follow.mjs', 'with-defaults.mjs'))).toEqual(['default', 'side']);
 });
 
 test('an absolute path works as well', async () => {
