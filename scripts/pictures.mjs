@@ -37,7 +37,7 @@ async function sendSecond(second) {
   const mails = Math.round(MAILS.least + MAILS.more * wave + Math.random() * 2);
   const calls = Array.from({ length: mails }, (_, at) => ({
     type: 'mail.send',
-    input: { to: Math.random() < 0.004 ? 'ada@example.invalid' : `customer-${at}@example.org` },
+    input: { to: Math.random() < 0.001 ? 'ada@example.invalid' : `customer-${at}@example.org` },
   }));
   if (second % 2 === 0)
     calls.push({ type: 'report.render', input: { customer: 'acme', pages: 8 + (second % 17) } });

@@ -27,6 +27,8 @@ export interface ChartProps {
   /** What of it is shown. */
   readonly span: Span;
   readonly format: (value: number) => string;
+  /** Distances that the ticks of its axis may have; 1, 2 and 5 of any power of ten unless given. */
+  readonly steps?: readonly number[] | undefined;
   /** Called with a part that was dragged over, and with `undefined` for all of it. */
   readonly onSpan: (span: Span | undefined) => void;
 }
@@ -205,7 +207,13 @@ function draw(
     },
     axes: [
       { ...axis, size: 24, space: 70, values: (_, splits) => splits.map(toAxisTime(splits)) },
-      { ...axis, size: sizeOf, space: 36, values: (_, splits) => splits.map((value) => props.format(value)) },
+      {
+        ...axis,
+        size: sizeOf,
+        space: 36,
+        ...(props.steps && { incrs: [...props.steps] }),
+        values: (_, splits) => splits.map((value) => props.format(value)),
+      },
     ],
     series: [
       {},

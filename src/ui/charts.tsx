@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { serverNow } from './api.ts';
 import type { Series } from './api-types.d.ts';
 import { Chart, type ChartProps, type Line, type Span } from './chart.tsx';
-import { plural, toCompact, toDuration, toRate } from './format.ts';
+import { COUNT_STEPS, DURATION_STEPS, plural, toCompact, toDuration, toRate } from './format.ts';
 import { Loading } from './parts.tsx';
 import { linkTo } from './place.ts';
 import { useResource } from './resource.ts';
@@ -108,6 +108,7 @@ function Drawn({
           {...shared}
           title={drawing.title}
           format={drawing.format}
+          steps={drawing.steps}
           summary={summaryOf(drawing)}
           lines={drawing.lines.map((line) => ({ ...line, values: gapped(line.values) }))}
         />
@@ -116,7 +117,7 @@ function Drawn({
   );
 }
 
-interface Drawing extends Pick<ChartProps, 'title' | 'lines' | 'format'> {
+interface Drawing extends Pick<ChartProps, 'title' | 'lines' | 'format' | 'steps'> {
   /** Behind a number in a sentence. */
   readonly unit: string;
 }
@@ -139,6 +140,7 @@ function chartsOf(series: Series, slots: number): readonly Drawing[] {
       title: 'Backlog',
       unit: '',
       format: toCompact,
+      steps: COUNT_STEPS,
       lines: [
         { name: 'ready', values: ready, isFilled: true },
         { name: 'scheduled', values: scheduled, isDashed: true },
@@ -148,6 +150,7 @@ function chartsOf(series: Series, slots: number): readonly Drawing[] {
       title: 'Mean wait and run time',
       unit: '',
       format: toDuration,
+      steps: DURATION_STEPS,
       lines: [
         { name: 'wait', values: waitMs },
         { name: 'run', values: runMs, isDashed: true },
@@ -159,6 +162,7 @@ function chartsOf(series: Series, slots: number): readonly Drawing[] {
       title: `Running${slots === 0 ? '' : `, of ${plural(slots, 'slot')}`}`,
       unit: '',
       format: toCompact,
+      steps: COUNT_STEPS,
       lines: [{ name: 'running', values: running, isFilled: true }],
     },
   ];
@@ -172,6 +176,7 @@ function percentilesOf(title: string, { p50, p95, p99 }: Series['waits']): reado
       title,
       unit: '',
       format: toDuration,
+      steps: DURATION_STEPS,
       lines: [
         { name: 'p50', values: p50 },
         { name: 'p95', values: p95 },

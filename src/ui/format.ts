@@ -32,6 +32,25 @@ export function toCompact(value: number): string {
   return compact.format(value);
 }
 
+/** Distances between ticks of an axis: 1, 2 and 5 of these powers of ten. */
+function stepsOfTen(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, at) =>
+    [1, 2, 5].map((digit) => digit * 10 ** (from + at)),
+  ).flat();
+}
+
+/** Of whole numbers. */
+export const COUNT_STEPS: readonly number[] = stepsOfTen(0, 13);
+
+/** Of milliseconds, which people read in seconds, minutes, hours and days. */
+export const DURATION_STEPS: readonly number[] = [
+  ...stepsOfTen(-1, 4),
+  ...[10, 15, 30].map((seconds) => seconds * 1_000),
+  ...[1, 2, 5, 10, 30].map((minutes) => minutes * 60_000),
+  ...[1, 2, 6, 12].map((hours) => hours * 3_600_000),
+  ...[1, 2, 5, 10, 30, 100].map((days) => days * 86_400_000),
+];
+
 const UNITS: readonly (readonly [ms: number, word: string])[] = [
   [86_400_000, 'd'],
   [3_600_000, 'h'],

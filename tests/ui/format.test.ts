@@ -1,7 +1,7 @@
 // Words of the dashboard for figures.
 
 import { expect, test } from 'vitest';
-import { toDuration, toRate } from '../../src/ui/format.ts';
+import { DURATION_STEPS, toDuration, toRate } from '../../src/ui/format.ts';
 
 test.each([
   [0, '0 ms'],
@@ -26,4 +26,11 @@ test.each([
   [1_234.5, '1,235'],
 ])('%d tasks a second', (rate, words) => {
   expect(toRate(rate)).toBe(words);
+});
+
+test('ticks of an axis of durations are times that people say, each with words of its own', () => {
+  const words = DURATION_STEPS.map(toDuration);
+  expect(new Set(words).size).toBe(words.length);
+  expect(words).toEqual(expect.arrayContaining(['0.5 ms', '15 s', '2 min', '6 h', '30 d']));
+  expect(words.filter((one) => one.split(' ').length > 2)).toEqual([]);
 });
