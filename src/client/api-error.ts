@@ -69,11 +69,11 @@ export class TaskCancelled extends Error {
   }
 }
 
-/** The time to wait is over; the task, or the workflow, goes on. */
+/** The time to wait is over; the task, the workflow or the batch goes on. */
 export class WaitTimeout extends Error {
   readonly id: string;
 
-  constructor(id: string, what: 'task' | 'workflow' = 'task') {
+  constructor(id: string, what: 'task' | 'workflow' | 'batch' = 'task') {
     super(`The ${what} ${id} has not ended in time; it goes on.`);
     this.name = 'WaitTimeout';
     this.id = id;

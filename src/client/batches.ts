@@ -1,5 +1,6 @@
 // Batches: tasks that are counted together.
 
+import { longPoll, type WaitOptions } from './long-poll.ts';
 import { keyed } from './keyed.ts';
 import { pagesOf } from './pages.ts';
 import type { TaskOptions, TaskRow } from './shapes.ts';
@@ -70,6 +71,12 @@ export interface Batches {
   close(id: string, options?: CallOptions): Promise<BatchView>;
   get(id: string, options?: CallOptions): Promise<BatchView>;
   /**
+   * The batch once it is closed and all of its tasks have ended, whichever way. The server may go away meanwhile for up to a minute. The API has no
+   * long poll for batches: the client asks now and then, and knows of the end by a tenth of the time later, or five seconds.
+   * @throws WaitTimeout
+   */
+  wait(id: string, options?: WaitOptions): Promise<BatchView>;
+  /**
    * Its tasks that are dead or cancelled, in the order in which they were added (those of one call by their queues), page after page as they
    * are read.
    */
@@ -98,6 +105,8 @@ export function createBatches(transport: Transport): Batches {
     close: (id, { signal } = {}) =>
       transport.json({ method: 'POST', path: path(id, '/close'), body: {}, signal }),
     get: (id, { signal } = {}) => transport.json({ method: 'GET', path: path(id), signal }),
+    wait: (id, options) =>
+      longPoll(transport, { what: 'batch', id, path: path(id), answersAtOnce: true }, options),
     failed: (id, { signal } = {}) => pagesOf(transport, path(id, '/failed'), {}, signal),
     list: ({ signal, ...query } = {}) => pagesOf(transport, '/v1/batches', query, signal),
   };

@@ -1,6 +1,6 @@
 // The client of the HTTP API, for any program with `fetch`: Node, browsers, Bun, Deno. It stands on nothing else.
 
-import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from './api-error.ts';
+import { ApiError, TaskCancelled, TaskFailed } from './api-error.ts';
 import { type Audit, createAudit } from './audit.ts';
 import { type Batches, createBatches } from './batches.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
@@ -13,7 +13,7 @@ import {
   type ResumeOptions,
 } from './fleet-events.ts';
 import { type ListOptions, listTasks } from './list-tasks.ts';
-import { longPoll } from './long-poll.ts';
+import { longPoll, type WaitOptions } from './long-poll.ts';
 import { keyed } from './keyed.ts';
 import { createOperations, type Operations } from './operations.ts';
 import { createQueues, type Queues } from './queues.ts';
@@ -25,11 +25,6 @@ import { createWaitpoints, type Waitpoints } from './waitpoints.ts';
 import { createWebhooks, type Webhooks } from './webhooks.ts';
 import { createWorkflows, type Workflows } from './workflows.ts';
 import { type CallOptions, createTransport, type Transport, type TransportSettings } from './transport.ts';
-
-interface WaitOptions extends CallOptions {
-  /** Milliseconds; without end unless given. */
-  readonly timeoutMs?: number | undefined;
-}
 
 interface RetryOptions extends CallOptions {
   /** Another input, from then on. */
@@ -168,12 +163,8 @@ export class Popfleet<Tasks = unknown> {
    * The task once it has ended, whichever way. The server may go away meanwhile for up to a minute.
    * @throws WaitTimeout
    */
-  async wait(id: string, options: WaitOptions = {}): Promise<TaskView> {
-    const path = pathOf(id);
-    return longPoll<TaskView>(this.#transport, path, hasEnded, {
-      ...options,
-      onTimeout: () => new WaitTimeout(id),
-    });
+  async wait(id: string, options?: WaitOptions): Promise<TaskView> {
+    return longPoll(this.#transport, { what: 'task', id, path: pathOf(id) }, options);
   }
 
   /** What happens to a task, from what it is now, or behind an event, to its end, over breaks of the connection. */
@@ -220,11 +211,6 @@ export class Popfleet<Tasks = unknown> {
   list(options: ListOptions = {}): ReturnType<typeof listTasks> {
     return listTasks(this.#transport, options);
   }
-}
-
-/** Whether no worker will run it any more. */
-export function hasEnded({ state }: Pick<TaskView, 'state'>): boolean {
-  return state === 'succeeded' || state === 'dead' || state === 'cancelled';
 }
 
 function pathOf(id: string): string {

@@ -1,7 +1,6 @@
 // Workflows of the API: tasks that need each other, sent as one.
 
-import { WaitTimeout } from './api-error.ts';
-import { longPoll } from './long-poll.ts';
+import { longPoll, type WaitOptions } from './long-poll.ts';
 import { keyed } from './keyed.ts';
 import { pagesOf } from './pages.ts';
 import type { TaskOptions } from './shapes.ts';
@@ -67,19 +66,11 @@ export interface Workflows<Tasks = unknown> {
    * The workflow once it has ended, whichever way. The server may go away meanwhile for up to a minute.
    * @throws WaitTimeout
    */
-  wait(
-    id: string,
-    options?: CallOptions & { readonly timeoutMs?: number | undefined },
-  ): Promise<WorkflowView>;
+  wait(id: string, options?: WaitOptions): Promise<WorkflowView>;
   /** Cancels all steps that have not ended. */
   cancel(id: string, options?: CallOptions): Promise<WorkflowView>;
   /** Runs the steps again that have not succeeded, under their ids. */
   retry(id: string, options?: CallOptions): Promise<WorkflowView>;
-}
-
-/** Whether none of its steps runs any more, unless it is retried. */
-function isOverWorkflow({ state }: Pick<WorkflowRow, 'state'>): boolean {
-  return state === 'succeeded' || state === 'dead' || state === 'cancelled';
 }
 
 export function createWorkflows<Tasks>(transport: Transport): Workflows<Tasks> {
@@ -98,11 +89,7 @@ export function createWorkflows<Tasks>(transport: Transport): Workflows<Tasks> {
       }),
     get: (id, { signal } = {}) => transport.json({ path: path(id), signal }),
     list: ({ signal, ...query } = {}) => pagesOf(transport, '/v1/workflows', query, signal),
-    wait: (id, options = {}) =>
-      longPoll<WorkflowView>(transport, path(id), isOverWorkflow, {
-        ...options,
-        onTimeout: () => new WaitTimeout(id, 'workflow'),
-      }),
+    wait: (id, options) => longPoll(transport, { what: 'workflow', id, path: path(id) }, options),
     cancel: act('cancel', false),
     retry: act('retry', true),
   };

@@ -1,7 +1,7 @@
 // Waits for the end of a task, and shows how far it is. Used by `task wait`, and by `task add --wait`.
 
 import { WaitTimeout } from '../client/api-error.ts';
-import { hasEnded } from '../client/popfleet.ts';
+import { hasEnded } from '../client/long-poll.ts';
 import { pause } from '../client/pause.ts';
 import type { TaskView } from '../client/shapes.ts';
 import { startTimer } from '../client/timer.ts';

@@ -274,8 +274,11 @@ test('the library and the client open, fill and close batches', async () => {
   const { batches } = new Popfleet({ url: server.url() });
   const { id } = await batches.open({ name: 'of the client' });
   expect(await batches.add(id, [{ type: 'member', input: { name: 'one' } }])).toMatchObject({ accepted: 1 });
+  // An open batch has not ended, whatever its tasks have done.
+  await expect(batches.wait(id, { timeoutMs: 50 })).rejects.toThrow(`The batch ${id} has not ended in time`);
+  const waiting = batches.wait(id);
   expect(await batches.close(id)).toMatchObject({ id, name: 'of the client' });
-  expect(await ended(id)).toMatchObject({ state: 'succeeded' });
+  expect(await waiting).toMatchObject({ state: 'succeeded', counts: { members: 1 } });
   const listed = async (options: Parameters<typeof batches.list>[0]): Promise<string[]> => {
     const ids: string[] = [];
     for await (const one of batches.list(options)) ids.push(one.id);

@@ -63,7 +63,10 @@ const CALLS: Readonly<
   openBatch: [(client, options) => client.batches.open({}, options)],
   addToBatch: [(client, options) => client.batches.add('x', [], options)],
   closeBatch: [(client, options) => client.batches.close('x', options)],
-  getBatch: [(client, options) => client.batches.get('x', options)],
+  getBatch: [
+    (client, options) => client.batches.get('x', options),
+    (client, options) => client.batches.wait('x', options),
+  ],
   listFailedOfBatch: [(client, options) => client.batches.failed('x', options)],
   listBatches: [(client, options) => client.batches.list(options)],
   listErrors: [(client, options) => client.deadLetters.list(options)],
