@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import type { Terminal } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
@@ -21,8 +22,12 @@ export async function confirm(
     throw new UsageError(`${question} Nobody can be asked here: give ${instead} to go on.`);
   }
   const lines = createInterface({ input: stdin, output: stderr, terminal: false });
+  // At the end of the input (Ctrl-D) no answer comes any more, and the question stays open for ever.
+  const ended = once(lines, 'close').then(() => undefined);
   try {
-    return /^y(?:es)?$/i.test((await lines.question(`${question} [y/N] `, { signal })).trim());
+    const answer = await Promise.race([lines.question(`${question} [y/N] `, { signal }), ended]);
+    if (answer === undefined) stderr.write('\n');
+    return /^y(?:es)?$/i.test((answer ?? '').trim());
   } finally {
     lines.close();
   }

@@ -1,5 +1,6 @@
 // Which queues a cause of dead tasks is about, where none is named.
 
+import { ApiError } from '../client/api-error.ts';
 import type { ErrorGroupView } from '../client/shapes.ts';
 import { UsageError } from './usage-error.ts';
 import type { Session } from './verb.ts';
@@ -10,13 +11,22 @@ export function deadQueuesOf(groups: readonly ErrorGroupView[]): readonly string
   return (dead.length > 0 ? dead : groups.slice(0, 1)).map(({ queue }) => queue);
 }
 
-/** The one that is named, or else all in which tasks are dead of it. @throws ApiError `not-found` */
+/** The one that is named, or else all in which tasks are dead of it. @throws ApiError `not-found`, also when none has ever died of it there */
 export async function queuesOf(
   { client, signal }: Session,
   fingerprint: string,
   named: string | undefined,
 ): Promise<readonly string[]> {
-  return named === undefined ? deadQueuesOf(await client.deadLetters.get(fingerprint, { signal })) : [named];
+  if (named === undefined) return deadQueuesOf(await client.deadLetters.get(fingerprint, { signal }));
+  // A queue with very many causes does not count all of them.
+  for await (const _ of client.list({ queue: named, state: 'dead', fingerprint, signal })) return [named];
+  const groups = await client.deadLetters.get(fingerprint, { signal });
+  if (groups.some(({ queue }) => queue === named)) return [named];
+  const all = new Intl.ListFormat('en').format(groups.map(({ queue }) => queue));
+  throw new ApiError(`No task of ${named} has died of it, but of ${all}.`, {
+    status: 404,
+    code: 'not-found',
+  });
 }
 
 /** The one that is named, or the only one. @throws ApiError `not-found`; UsageError when there are several */

@@ -1,4 +1,4 @@
-// Which exit code stands for an error.
+// Which exit code stands for an error, and which word where the API has none for it.
 
 import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from '../client/api-error.ts';
 import { EXIT } from './exit-code.ts';
@@ -9,6 +9,14 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof WaitTimeout) return EXIT.waitedTooLong;
   if (error instanceof TaskFailed || error instanceof TaskCancelled) return EXIT.failed;
   return error instanceof ApiError ? exitCodeOfStatus(error.status) : EXIT.failed;
+}
+
+/** The `code` of an error that is none of the API. */
+export function wordOf(error: unknown): string {
+  if (error instanceof UsageError) return 'usage';
+  if (error instanceof WaitTimeout) return 'timed-out';
+  if (error instanceof TaskFailed) return 'task-failed';
+  return error instanceof TaskCancelled ? 'task-cancelled' : 'internal';
 }
 
 function exitCodeOfStatus(status: number): number {

@@ -121,6 +121,20 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     },
   ],
   [
+    'webhook',
+    {
+      description: 'who is told when tasks, workflows and batches have ended',
+      load: async (command, terminal) => (await import('./webhook.ts')).addWebhookVerbs(command, terminal),
+    },
+  ],
+  [
+    'audit',
+    {
+      description: 'what was changed, and by whom',
+      load: async (command, terminal) => (await import('./audit.ts')).addAuditVerbs(command, terminal),
+    },
+  ],
+  [
     'doctor',
     {
       description: 'look at everything that may be wrong, and say what to do',

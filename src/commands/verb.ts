@@ -7,7 +7,7 @@ import { addCommonOptions } from './common-options.ts';
 import { confirm } from './confirm.ts';
 import { type FoundConnection, findConnection } from './connection-settings.ts';
 import { EXIT } from './exit-code.ts';
-import { exitCodeOf } from './exit-code-of.ts';
+import { exitCodeOf, wordOf } from './exit-code-of.ts';
 import { createPrinter, type Printer } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -164,6 +164,7 @@ const LISTED_BY: Readonly<Record<string, string>> = {
   schedules: 'schedule',
   operations: 'op',
   errors: 'dead',
+  webhooks: 'webhook',
 };
 
 /** A message of the API, which names requests, for somebody who types commands. */
@@ -176,7 +177,7 @@ function withCommands(message: string): string {
 
 function toPlain(error: unknown): object {
   if (!(error instanceof ApiError))
-    return { message: error instanceof Error ? error.message : String(error) };
+    return { code: wordOf(error), message: error instanceof Error ? error.message : String(error) };
   const { code, status, message, errors, requestId, retryAfterMs } = error;
   return { code, status, message, errors, requestId, retryAfterMs };
 }

@@ -101,7 +101,7 @@ describe('exit codes', () => {
     ]) {
       expect(await popfleet(line)).toMatchObject({ code: 5, stdout: '' });
     }
-    for (const noun of ['queue', 'schedule', 'op', 'dead']) {
+    for (const noun of ['queue', 'schedule', 'op', 'dead', 'webhook']) {
       const { stderr } = await popfleet(`${noun} show nothing`);
       expect(stderr).toContain(`popfleet ${noun} list lists them`);
     }
@@ -137,9 +137,9 @@ describe('exit codes', () => {
   });
 
   test('124: the time to wait is over', async () => {
-    const { code, stderr } = await popfleet('task add add one=1 two=2 --queue nobody --wait=50ms');
+    const { code, stderr } = await popfleet('task add add one=1 two=2 --queue nobody --wait=50ms --json');
     expect(code).toBe(124);
-    expect(stderr).toContain('it goes on');
+    expect(stderr).toMatch(/^\{"error":\{"code":"timed-out","message":"[^"]*it goes on/m);
   });
 
   test('130: interrupted', async () => {

@@ -36,6 +36,9 @@ describe('what changes many tasks asks first', () => {
     const no = await popfleet(`dead rm ${FINGERPRINT} --queue asked`, { isTerminal: true, stdin: 'n\n' });
     expect(no).toMatchObject({ code: 1, stderr: expect.stringContaining('Nothing was changed') });
     expect((await look(server.url(), id)).state).toBe('dead');
+    // The end of the input is no answer: it is as good as no.
+    const ended = await popfleet(`dead rm ${FINGERPRINT} --queue asked`, { isTerminal: true, stdin: '' });
+    expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining('\nNothing was changed') });
     const yes = await popfleet(`dead rm ${FINGERPRINT} --queue asked`, { isTerminal: true, stdin: 'y\n' });
     expect(yes).toMatchObject({ code: 0, stdout: expect.stringContaining('deleted') });
     expect((await popfleet(`task get ${id}`)).code).toBe(5);
@@ -99,6 +102,21 @@ test('a cause is looked for in all queues; what changes its tasks is for one of 
       stdout: '',
       stderr: expect.stringContaining('popfleet dead list lists them'),
     });
+});
+
+test('a cause that a queue has never known is not there', async () => {
+  await die('known');
+  for (const verb of ['replay', 'rm', 'export']) {
+    expect(await popfleet(`dead ${verb} 0123456789abcdef --queue known`)).toMatchObject({
+      code: 5,
+      stderr: expect.stringContaining('popfleet dead list lists them'),
+    });
+    const elsewhere = await popfleet(`dead ${verb} ${FINGERPRINT} --queue default --json`);
+    expect(elsewhere.code).toBe(5);
+    expect(JSON.parse(elsewhere.stderr)).toMatchObject({
+      error: { code: 'not-found', message: expect.stringMatching(/^No task of default .*known/) },
+    });
+  }
 });
 
 test('causes are listed and shown with their newest task', async () => {

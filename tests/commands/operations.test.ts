@@ -22,6 +22,10 @@ test('a purge wants the name of the queue again, and is an operation that can be
     code: 2,
     stderr: expect.stringContaining('--confirm purged'),
   });
+  // Also an error that is none of the API has a code.
+  expect(JSON.parse((await popfleet('queue purge purged --json')).stderr)).toMatchObject({
+    error: { code: 'usage' },
+  });
   const seen = await popfleet('queue purge purged --dry-run');
   expect(seen.stdout).toMatch(/^1 task of purged would be deleted \(about 1 s\), such as [0-9a-f-]{36}\n$/);
   expect((await popfleet('queue purge purged --confirm purged')).stdout).toBe('1 deleted\n');
@@ -135,4 +139,35 @@ test('why a queue is paused is in its row, and in the status', async () => {
   expect((await popfleet('queue list')).stdout).toMatch(/^shut\tpaused\t.*\tmoving$/m);
   expect((await popfleet('status --json')).stdout).toContain('"shut is paused, 1 ready: moving"');
   expect((await popfleet('queue resume shut')).stdout).toMatch(/^shut\topen\t.*\t\n$/);
+});
+
+test('an endpoint is registered, switched off and on, given another secret, and removed', async () => {
+  const options = '--kind batch --kind task --state dead --queue default';
+  const added = await popfleet(`webhook add https://example.org/hook ${options}`);
+  const [id = '', secret = ''] = added.stdout.trim().split('\t');
+  expect(secret).toMatch(/^whsec_/);
+  const row = (state: string): unknown =>
+    expect.stringContaining(`${id}\thttps://example.org/hook\t${state}\tbatch task\tdead\t\tdefault\t`);
+  const outputOf = async (verb: string): Promise<string> => (await popfleet(`webhook ${verb}`)).stdout;
+  expect(await outputOf('list')).toEqual(row('active'));
+  expect(await outputOf(`disable ${id}`)).toEqual(row('disabled'));
+  expect(await outputOf(`show ${id}`)).toEqual(row('disabled'));
+  expect(await outputOf(`enable ${id}`)).toEqual(row('active'));
+  const rotated = JSON.parse(await outputOf(`rotate ${id} --json`)) as { secret: string };
+  expect(rotated).toMatchObject({ id, secret: expect.stringMatching(/^whsec_/) });
+  expect(rotated.secret).not.toBe(secret);
+  expect((await popfleet(`webhook attempts ${id}`)).stderr).toContain('Nothing was sent');
+  expect(await outputOf(`rm ${id}`)).toBe(`${id} is gone\n`);
+  expect((await popfleet(`webhook rm ${id}`)).code).toBe(5);
+});
+
+test('what was changed is listed', async () => {
+  await send(server.url(), 'add', { one: 1, two: 2 }, { queue: 'audited' });
+  for (const verb of ['pause', 'resume']) await popfleet(`queue ${verb} audited`);
+  const list = async (more: string): Promise<string> => (await popfleet(`audit list ${more}`)).stdout;
+  expect((await list('--queue audited')).match(/\t(?:pause|resume)Queue\t/g)).toHaveLength(2);
+  expect(await list('--queue audited --operation pauseQueue --limit 9')).toMatch(
+    /^[^\t]+\tpauseQueue\t\taudited\t[^\t]+\tqueue=audited\n$/,
+  );
+  expect((await popfleet('audit list --by nobody')).stderr).toContain('Nothing such was changed.');
 });

@@ -151,6 +151,10 @@ async function written(line: string): Promise<string> {
     const { body } = await post(`${all.url()}/v1/batches`, {});
     return line.replace('BATCH', String(body['id']));
   }
+  if (line.includes('WEBHOOK')) {
+    const { body } = await post(`${all.url()}/v1/webhooks`, { url: 'https://example.org/hook' });
+    return line.replace('WEBHOOK', String(body['id']));
+  }
   if (line.includes('FINGERPRINT')) return line.replace('FINGERPRINT', await fingerprintOfDead());
   if (line.includes(' TOKEN')) return line.replace('TOKEN', await tokenOfTask());
   if (line.includes(' WORKER')) return line.replace('WORKER', await handWorker());
