@@ -200,6 +200,14 @@ describe('systemd', () => {
     expect(execFileSync('systemd-analyze', ['verify', ...units], { cwd: root, encoding: 'utf8' })).toBe('');
   });
 
+  test('a unit is started again without end, but not with a configuration that cannot be used', () => {
+    for (const unit of units) {
+      const [, part = ''] = /^\[Unit\]\n(.*?)^\[/ms.exec(read(unit)) ?? [];
+      expect(part, unit).toMatch(/^StartLimitIntervalSec=0$/m);
+      expect(read(unit), unit).toMatch(/^Restart=always\nRestartSec=1\nRestartPreventExitStatus=78$/m);
+    }
+  });
+
   test('a unit waits longer than its role takes to end', () => {
     for (const unit of units) {
       expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(read(unit))?.[1]), unit).toBeGreaterThanOrEqual(30);
