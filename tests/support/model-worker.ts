@@ -259,7 +259,9 @@ export class ModelWorker {
     const mine = await Promise.all(outcomes.map((outcome) => this.isMine(outcome)));
     for (const task of ending) this.runs.ends(task);
     const word = this.tell(step.ahead ?? false);
-    const finished = await this.consumer.finish(outcomes, step.want, {}, this.said(word, outcomes.length));
+    // What was stopped meanwhile, because nobody had answered, has left its place.
+    const freed = outcomes.filter(({ id, token }) => this.runs.held.get(id)?.token === token).length;
+    const finished = await this.consumer.finish(outcomes, step.want, {}, this.said(word, freed));
     this.calledAt = this.clock();
     const heard = outcomes.map((outcome) => !finished.stale.includes(outcome));
     expect(heard, 'only the holder of the latest claim is heard').toEqual(mine);
