@@ -45,16 +45,19 @@ type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
  * @throws ApiError
  */
 export async function callApi<T>(method: Method, path: string, body?: unknown): Promise<T> {
-  const response = await ask(method, path, body);
-  noteClock(response.headers.get('date'));
-  const text = await response.text().catch(() => '');
+  const { response, text } = await ask(method, path, body);
   if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T;
   throw new ApiError(readProblem(response.status, text));
 }
 
-async function ask(method: Method, path: string, body: unknown): Promise<Response> {
+/** An answer that breaks off is none. */
+async function ask(
+  method: Method,
+  path: string,
+  body: unknown,
+): Promise<{ readonly response: Response; readonly text: string }> {
   try {
-    return await fetch(apiUrl(path), {
+    const response = await fetch(apiUrl(path), {
       method,
       cache: 'no-store',
       signal: AbortSignal.timeout(TIMEOUT_MS),
@@ -64,6 +67,8 @@ async function ask(method: Method, path: string, body: unknown): Promise<Respons
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
+    noteClock(response.headers.get('date'));
+    return { response, text: await response.text() };
   } catch {
     throw new ApiError({
       status: 0,

@@ -75,18 +75,22 @@ function useDryRun(call: OperationCall, isReady: boolean): Asked {
   const [seen, see] = useState<Seen>();
   const current = JSON.stringify([call.action, call.filter, call.to]);
   const match = seen?.step === 'asked' && seen.of === current ? seen.match : undefined;
+  /** What was sent last: what is said of what was sent before comes too late. */
+  const latest = useRef<object>(undefined);
   const send = async <T,>(part: object): Promise<T | undefined> => {
+    latest.current = part;
     see({ step: 'asking' });
     try {
       return await callApi<T>('POST', 'operations', { ...call, ...part });
     } catch (error) {
-      see({ step: 'failed', problem: problemOf(error) });
+      if (latest.current === part) see({ step: 'failed', problem: problemOf(error) });
       return undefined;
     }
   };
   const ask = async (): Promise<void> => {
-    const found = await send<Match>({ dryRun: true });
-    if (found) see({ step: 'asked', match: found, of: current });
+    const part = { dryRun: true };
+    const found = await send<Match>(part);
+    if (found && latest.current === part) see({ step: 'asked', match: found, of: current });
   };
   useEffect(() => {
     if (isReady) void ask();

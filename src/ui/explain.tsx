@@ -1,6 +1,5 @@
 // Why a task does not run: the reasons of the server, the first of which is the one to act on, with what can be done here.
 
-import { useEffect } from 'preact/hooks';
 import { callApi } from './api.ts';
 import type { Explanation, Reason, Task } from './api-types.d.ts';
 import { Action, Card, Mark, Time } from './parts.tsx';
@@ -18,8 +17,7 @@ export function Explain({
   readonly count: number;
   readonly reload: () => void;
 }) {
-  const { data, reload: ask } = useResource<Explanation>(`tasks/${encodeURIComponent(task.id)}/explain`);
-  useEffect(ask, [count]);
+  const { data } = useResource<Explanation>(`tasks/${encodeURIComponent(task.id)}/explain`, 1, count);
   const blocking = data?.reasons.filter((reason) => reason.blocking) ?? [];
   // A dead task has its error on the page, and a button above.
   if (blocking.length === 0 || task.state === 'dead') return null;

@@ -3,12 +3,14 @@
 import type { Problem } from './api.ts';
 import type { Schema } from './api-types.d.ts';
 import { JsonField } from './form-parts.tsx';
-import { fieldsOf, SchemaForm, toInput, toValues, type Values } from './schema-form.tsx';
+import { fieldsOf, othersOf, SchemaForm, toInput, toValues, type Values } from './schema-form.tsx';
 
 /** What is typed. */
 export interface Draft {
   readonly isJson: boolean;
   readonly values: Values;
+  /** What the form does not show stays as it is. */
+  readonly others: Readonly<Record<string, unknown>>;
   readonly json: string;
 }
 
@@ -16,14 +18,15 @@ export function draftOf(schema: Schema, input: unknown): Draft {
   return {
     isJson: fieldsOf(schema) === undefined,
     values: toValues(schema, input),
+    others: othersOf(schema, input),
     json: JSON.stringify(input, undefined, 2),
   };
 }
 
 /** What is typed as a value, or what is wrong with the JSON. */
-export function inputOf(schema: Schema, { isJson, values, json }: Draft): unknown {
+export function inputOf(schema: Schema, { isJson, values, others, json }: Draft): unknown {
   try {
-    return isJson ? JSON.parse(json) : toInput(schema, values);
+    return isJson ? JSON.parse(json) : { ...others, ...toInput(schema, values) };
   } catch (error) {
     return error instanceof SyntaxError ? error : new SyntaxError(String(error));
   }
@@ -38,7 +41,7 @@ function turned(schema: Schema, draft: Draft): Draft {
   const input = inputOf(schema, draft);
   if (input instanceof SyntaxError) return draft;
   return draft.isJson
-    ? { ...draft, isJson: false, values: toValues(schema, input) }
+    ? { ...draft, isJson: false, values: toValues(schema, input), others: othersOf(schema, input) }
     : { ...draft, isJson: true, json: JSON.stringify(input, undefined, 2) };
 }
 
@@ -75,13 +78,17 @@ export function InputEditor({
   problem,
 }: DraftProps & { readonly problem: Problem | undefined }) {
   if (!draft.isJson) {
+    const others = Object.keys(draft.others).join(', ');
     return (
-      <SchemaForm
-        schema={schema}
-        values={draft.values}
-        onChange={(values) => setDraft({ ...draft, values })}
-        faultOf={(name) => faultAt(problem, pointerTo(name))}
-      />
+      <>
+        <SchemaForm
+          schema={schema}
+          values={draft.values}
+          onChange={(values) => setDraft({ ...draft, values })}
+          faultOf={(name) => faultAt(problem, pointerTo(name))}
+        />
+        {others === '' ? undefined : <p class="muted small-text">Not shown here, and kept: {others}</p>}
+      </>
     );
   }
   return (

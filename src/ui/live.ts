@@ -10,6 +10,8 @@ const BEAT_MS = 2_000;
 /** Waits between readings that fail. */
 const MOST_OUTAGES = 100;
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000] as const;
+/** A stream that was refused is asked for again after this time. */
+const REOPEN_MS = 2_000;
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 let failures = 0;
@@ -137,7 +139,7 @@ export function sum<Q>(queues: readonly Q[], count: (queue: Q) => number): numbe
 /**
  * Follows a stream of events while the page is visible and not paused.
  * @param path under `/v1/`; `undefined` = none
- * @param onEvent called for every event, with its data
+ * @param onEvent called for every event, with its data; and with `reset` when there is no stream, so that things may have happened
  */
 export function useEvents(
   path: string | undefined,
@@ -147,16 +149,26 @@ export function useEvents(
   useEffect(() => {
     if (path === undefined || isPaused) return undefined;
     let source: EventSource | undefined;
+    let reopening: ReturnType<typeof setTimeout> | undefined;
     const open = (): void => {
       if (document.hidden || source !== undefined) return;
       source = new EventSource(apiUrl(path));
+      source.addEventListener('error', refused);
       for (const kind of ['snapshot', 'state', 'progress', 'operation', 'reset', 'end']) {
         source.addEventListener(kind, (event) => onEvent(kind, JSON.parse(event.data)));
       }
     };
     const close = (): void => {
+      clearTimeout(reopening);
       source?.close();
       source = undefined;
+    };
+    // A browser connects again by itself, but not after an answer that is no stream: of a proxy whose server is away, for one.
+    const refused = (): void => {
+      if (source?.readyState !== EventSource.CLOSED) return;
+      close();
+      reopening = setTimeout(open, REOPEN_MS);
+      onEvent('reset', undefined);
     };
     const turn = (): void => (document.hidden ? close() : open());
     open();

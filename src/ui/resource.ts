@@ -19,19 +19,27 @@ interface State<T> {
   readonly problem: Problem | undefined;
 }
 
+interface Reading {
+  version: unknown;
+  isReading: boolean;
+  /** What is read may be older than that for which it is to be read: it is read once more. */
+  isStale: boolean;
+}
+
 /**
  * @param path under `/v1/`; with another one everything begins anew
  * @param everyBeats at which beats it is read again; 0 = never
+ * @param version with another one it is read again
  */
-export function useResource<T>(path: string, everyBeats = 1): Resource<T> {
+export function useResource<T>(path: string, everyBeats = 1, version?: unknown): Resource<T> {
   const { beat, isPaused } = useShared();
   const [state, setState] = useState<State<T>>({ path, data: undefined, problem: undefined });
-  const latest = useRef<{ path: string; isReading: boolean }>({ path, isReading: false });
+  const latest = useRef<Reading>({ version, isReading: false, isStale: false });
 
   const load = (): void => {
     const reading = latest.current;
     if (reading.isReading) return;
-    reading.isReading = true;
+    Object.assign(reading, { isReading: true, isStale: false });
     void callApi<T>('GET', path)
       .then(
         (data) => ({ path, data, problem: undefined }),
@@ -48,13 +56,23 @@ export function useResource<T>(path: string, everyBeats = 1): Resource<T> {
         setState((before) =>
           next.problem && before.path === path ? { ...before, problem: next.problem } : next,
         );
+        if (reading.isStale) load();
       });
+  };
+  const reload = (): void => {
+    latest.current.isStale = latest.current.isReading;
+    load();
   };
 
   useEffect(() => {
-    latest.current = { path, isReading: false };
+    latest.current = { version, isReading: false, isStale: false };
     load();
   }, [path]);
+  useEffect(() => {
+    if (latest.current.version === version) return;
+    latest.current.version = version;
+    reload();
+  }, [version]);
   useEffect(() => {
     if (everyBeats > 0 && beat % everyBeats === 0 && !isPaused && !document.hidden) load();
   }, [beat]);
@@ -63,6 +81,6 @@ export function useResource<T>(path: string, everyBeats = 1): Resource<T> {
   return {
     data: isCurrent ? state.data : undefined,
     problem: isCurrent ? state.problem : undefined,
-    reload: load,
+    reload,
   };
 }

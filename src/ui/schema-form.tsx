@@ -40,6 +40,14 @@ function toValue(schema: Schema, text: string): unknown {
   }
 }
 
+/** What an object has that the form has no control for; nothing of what the schema refuses. */
+export function othersOf(schema: Schema, input: unknown): Readonly<Record<string, unknown>> {
+  const isObject = typeof input === 'object' && input !== null && !Array.isArray(input);
+  if (!isObject || schema.additionalProperties === false) return {};
+  const shown = new Set((fieldsOf(schema) ?? []).map(([name]) => name));
+  return Object.fromEntries(Object.entries(input).filter(([name]) => !shown.has(name)));
+}
+
 /** The object that the form stands for. @throws SyntaxError for a field with wrong JSON */
 export function toInput(schema: Schema, values: Values): Readonly<Record<string, unknown>> {
   const entries = (fieldsOf(schema) ?? []).flatMap(([name, field]) => {

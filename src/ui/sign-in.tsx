@@ -1,8 +1,18 @@
 // Where a key is asked for. The browser gets a cookie that stands for it; the key itself is kept nowhere.
 
 import { useState } from 'preact/hooks';
-import { callApi, type Problem, problemOf } from './api.ts';
+import { ApiError, callApi, type Problem, problemOf } from './api.ts';
 import { readSession } from './live.ts';
+import { readShared } from './shared.ts';
+
+/** It is for `https` alone where the server has such a `PUBLIC_URL`. */
+const NOT_KEPT: Problem = {
+  status: 0,
+  code: 'not-kept',
+  title: 'This browser does not keep the session',
+  detail:
+    'The key is valid, but this browser does not keep its cookie. Open the dashboard under its PUBLIC_URL.',
+};
 
 export function SignIn() {
   const [problem, setProblem] = useState<Problem>();
@@ -14,6 +24,9 @@ export function SignIn() {
     try {
       await callApi('POST', 'session', { key: input?.value.trim() ?? '' });
       await readSession();
+      // It is tried again and again while the server does not answer.
+      const { session, outage } = readShared();
+      if (session === 'signed-out') throw new ApiError(outage?.problem ?? NOT_KEPT);
     } catch (error) {
       setProblem(problemOf(error));
       setBusy(false);

@@ -283,11 +283,11 @@ function Progress({ task: { progress, state } }: { readonly task: Task }) {
 
 /** Lines have no event of their own: they are read at every beat while it runs, and once more at its end. */
 function Log({ task: { id, state } }: { readonly task: Task }) {
-  const { data, reload } = useResource<{ readonly lines: readonly string[] }>(
+  const { data } = useResource<{ readonly lines: readonly string[] }>(
     `tasks/${encodeURIComponent(id)}/log`,
     state === 'running' ? 1 : 0,
+    state,
   );
-  useEffect(reload, [state]);
   const box = useRef<HTMLPreElement>(null);
   const lines = data?.lines ?? [];
   useEffect(() => {

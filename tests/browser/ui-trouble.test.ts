@@ -1,0 +1,126 @@
+// The dashboard while answers come late, break off, or are refused on the way: what it shows is true, and nothing typed is lost.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Route } from 'playwright-core';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { hasBrowser } from '../support/browser.ts';
+import { useDashboard } from '../support/dashboard.ts';
+import { call } from '../support/http.ts';
+import { makeKey } from '../support/keys.ts';
+
+const INPUT = { one: 1, two: 2 };
+const LATER = { delayMs: 3_600_000 };
+const key = makeKey();
+const { server, page, serve, folder, startWorker, open, send, until } = useDashboard();
+
+beforeAll(async () => {
+  if (hasBrowser) await startWorker();
+});
+
+/** Holds back an answer until it is let go. */
+function hold(): { readonly letGo: () => void; readonly isLetGo: Promise<void> } {
+  let letGo = (): void => undefined;
+  const isLetGo = new Promise<void>((resolve) => (letGo = resolve));
+  return { letGo: () => letGo(), isLetGo };
+}
+
+describe.skipIf(!hasBrowser)('answers', () => {
+  test('events are refused for a while, as by a proxy: the page of a task follows it all the same', async () => {
+    const id = await send('add', INPUT, LATER);
+    await open(`${server().url()}/ui/`, true);
+    await page().route('**/events', (route) => route.fulfill({ status: 502, body: 'bad gateway' }));
+    const refused = page().waitForResponse((response) => response.status() === 502);
+    await open(`${server().url()}/ui/#/tasks/${id}`);
+    await refused;
+    await page().locator('h1 .is-scheduled').waitFor();
+    await page().unroute('**/events');
+    await page().waitForResponse((response) => response.url().endsWith('/events'));
+    await call(`${server().url()}/v1/tasks/${id}/cancel`, { method: 'POST' });
+    await page().locator('h1 .is-cancelled').waitFor();
+  });
+
+  test('one breaks off: what was read stays, and is said to be old', async () => {
+    await send('add', INPUT, LATER);
+    await open(`${server().url()}/ui/#/tasks?queue=default&state=scheduled`);
+    await page().locator('[data-row]').first().waitFor();
+    await page().evaluate(`{
+      const real = fetch;
+      const broken = () => new ReadableStream({ start: (to) => to.error(new TypeError('broken off')) });
+      globalThis.fetch = (url, init) =>
+        String(url).includes('/tasks?') ? Promise.resolve(new Response(broken())) : real(url, init);
+    }`);
+    await page().getByText('These rows may be old: The server does not answer').waitFor();
+    expect(await page().locator('[data-row]').count()).toBeGreaterThan(0);
+  });
+
+  test('one with the log comes after the end of its task: the last lines are there', async () => {
+    const end = join(folder(), 'end');
+    const id = await send('speaking', { until: end, yields: true });
+    await open(`${server().url()}/ui/`, true);
+    await open(`${server().url()}/ui/#/tasks/${id}`);
+    await page().getByLabel('Log', { exact: true }).getByText('the second line').waitFor();
+    const { letGo, isLetGo } = hold();
+    const tellLate = async (route: Route): Promise<void> => {
+      await isLetGo;
+      await route.fulfill({ json: { lines: ['of a while ago'] } });
+    };
+    await page().route('**/log', tellLate, { times: 1 });
+    await page().waitForRequest('**/log');
+    writeFileSync(end, '');
+    await until(id, 'succeeded');
+    await page().locator('h1 .is-succeeded').waitFor();
+    letGo();
+    await page().getByLabel('Log', { exact: true }).getByText('the last line').waitFor();
+  });
+
+  test('one to an earlier choice comes late: it does not count for what is chosen now', async () => {
+    for (const queue of ['one', 'two', 'three']) await send('add', INPUT, { queue, ...LATER });
+    await open(`${server().url()}/ui/#/tasks?queue=one&state=scheduled`, true);
+    const { letGo, isLetGo } = hold();
+    const isOfTwo = (data: string | null): boolean => data?.includes('"to":"two"') ?? false;
+    await page().route('**/v1/operations', async (route: Route) => {
+      const response = await route.fetch();
+      if (isOfTwo(route.request().postData())) await isLetGo;
+      await route.fulfill({ response });
+    });
+    await page().getByRole('button', { name: 'Move all' }).click();
+    const dialog = page().getByRole('dialog', { name: 'Move all' });
+    const late = page().waitForResponse((response) => isOfTwo(response.request().postData()));
+    for (const queue of ['two', 'three']) await dialog.getByLabel('To the queue').selectOption(queue);
+    await dialog.getByText('1 task').waitFor();
+    letGo();
+    await (await late).finished();
+    await dialog.getByRole('button', { name: 'Move all' }).click();
+    await page().locator('h1 .is-succeeded').waitFor();
+    const { body } = await call(`${server().url()}/v1/operations`);
+    expect(body['items']).toMatchObject([{ to: 'three' }]);
+  });
+});
+
+describe.skipIf(!hasBrowser)('what is typed', () => {
+  test('a task that is run again keeps what the form of its type does not show', async () => {
+    const input = { text: 'shown', more: { of: 'it' } };
+    const id = await send('context', input);
+    await open(`${server().url()}/ui/#/types/context?from=${id}`);
+    await page().getByText('Not shown here, and kept: more').waitFor();
+    await page().getByRole('button', { name: 'Send' }).click();
+    const again = await page().locator('#sent a').textContent();
+    expect((await call(`${server().url()}/v1/tasks/${again}`)).body['input']).toEqual(input);
+  });
+
+  test('a browser that does not keep the session: that is said, and the key can be sent again', async () => {
+    const guarded = await serve({ apiKeys: [key.apiKey] });
+    await open(`${guarded.url()}/ui/`, true);
+    await page().route('**/v1/session', async (route) => {
+      const isSent = route.request().method() === 'POST';
+      await (isSent ? route.fulfill({ status: 200, body: '{}' }) : route.continue());
+    });
+    await page().getByLabel('API key').fill(key.text);
+    await page().keyboard.press('Enter');
+    await page().getByText('this browser does not keep its cookie').waitFor();
+    await page().unroute('**/v1/session');
+    await page().keyboard.press('Enter');
+    await page().getByRole('button', { name: 'Sign out' }).waitFor();
+  });
+});
