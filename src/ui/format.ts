@@ -17,10 +17,10 @@ export function toCount(value: number): string {
   return whole.format(value);
 }
 
-/** `0.42`, `3.1`, `120`: enough digits to compare, for a rate a second. */
+/** `0.0033`, `0.42`, `3.1`, `120`: enough digits to compare, for a rate a second. */
 export function toRate(value: number): string {
   if (value === 0) return '0';
-  if (value < 0.01) return '< 0.01';
+  if (value < 0.01) return String(Number(value.toPrecision(2)));
   if (value < 1) return value.toFixed(2);
   return value < 10 ? value.toFixed(1) : toCount(Math.round(value));
 }

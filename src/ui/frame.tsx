@@ -205,7 +205,7 @@ function SignOut() {
 
 /** Says since when the numbers are old, and when they are asked for again. */
 function Banner() {
-  const { outage, fleet } = useShared();
+  const { outage, fleet, isPaused } = useShared();
   const [, redraw] = useState(0);
   useEffect(() => {
     if (outage === undefined) return undefined;
@@ -215,6 +215,9 @@ function Banner() {
   if (outage === undefined) return null;
   const { problem, since, retryAt } = outage;
   const title = problem.code === 'redis-unavailable' ? 'Redis does not answer' : problem.title;
+  const next = isPaused
+    ? 'It is not tried again while the page is paused.'
+    : `Next try in ${toDuration(Math.max(0, retryAt - Date.now()))}.`;
   const age = fleet === undefined ? '' : ` What you see is ${toDuration(Date.now() - fleet.at)} old.`;
   return (
     <div class="banner">
@@ -222,7 +225,7 @@ function Banner() {
         <strong>{title}.</strong> {problem.detail}
       </p>
       <p>
-        {`For ${toDuration(Date.now() - since)}.${age} Next try in ${toDuration(Math.max(0, retryAt - Date.now()))}. `}
+        {`For ${toDuration(Date.now() - since)}.${age} ${next} `}
         <button type="button" class="small" onClick={refresh}>
           Try now
         </button>

@@ -54,6 +54,20 @@ describe.skipIf(!hasBrowser)('answers', () => {
     expect(await page().locator('[data-row]').count()).toBeGreaterThan(0);
   });
 
+  test('none comes while the page is paused: nothing says that it is tried again', async () => {
+    await open(`${server().url()}/ui/`, true);
+    await page().getByText('Nothing is lost').waitFor();
+    await page().route('**/v1/queues', (route) => route.abort());
+    await page().getByText('Next try in').waitFor();
+    await page()
+      .getByRole('button', { name: /pause live data/ })
+      .click();
+    await page().getByText('It is not tried again while the page is paused').waitFor();
+    await page().unroute('**/v1/queues');
+    await page().getByRole('button', { name: 'Try now' }).click();
+    await page().getByText('The server does not answer').waitFor({ state: 'detached' });
+  });
+
   test('one with the log comes after the end of its task: the last lines are there', async () => {
     const end = join(folder(), 'end');
     const id = await send('speaking', { until: end, yields: true });

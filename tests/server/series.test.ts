@@ -150,6 +150,15 @@ test('a day comes from the samples of minutes, and all queues of a key come toge
   expect(own.accepted.at(-10)).toBeCloseTo(1, 1);
 });
 
+test('one task in hours is a rate, too', async () => {
+  const queue = fresh();
+  const samples = Array.from({ length: 300 }, (_, at) => [at * 60, counts(at < 100 ? 1 : 0)] as const);
+  await write(queue, 'series-minutes', Date.now(), samples);
+  const { accepted, stepMs } = await series(`?range=24h&queue=${queue}`);
+  const sum = accepted.slice(0, -1).reduce<number>((total, rate) => total + (rate ?? 0), 0);
+  expect((sum * stepMs) / 1_000).toBeCloseTo(1, 2);
+});
+
 test('without a queue nothing is known; a queue or range that is not there is said to be', async () => {
   await redis().client.flushall();
   const { queues, accepted } = await series('');

@@ -101,8 +101,10 @@ export function seriesRoutes({
 
 function toView(range: RangeName, all: readonly Series[]): SeriesView {
   const { stepMs, until, at, columns } = all.length === 0 ? emptySeries(range, Date.now()) : addSeries(all);
-  const round = (values: readonly (number | undefined)[]): (number | null)[] =>
-    values.map((value) => (value === undefined ? null : Math.round(value * 100) / 100));
+  const round = (values: readonly (number | undefined)[], parts = 100): (number | null)[] =>
+    values.map((value) => (value === undefined ? null : Math.round(value * parts) / parts));
+  // One task in a step of five minutes is to be seen.
+  const rate = (values: readonly (number | undefined)[]): (number | null)[] => round(values, 1e6);
   const mean = (sums: keyof typeof columns, counts: keyof typeof columns): (number | null)[] =>
     round(
       columns[sums].map((sum, index) => {
@@ -129,11 +131,11 @@ function toView(range: RangeName, all: readonly Series[]): SeriesView {
     stepMs,
     until: toTime(until),
     at: toTime(at),
-    accepted: round(accepted),
-    succeeded: round(succeeded),
-    failed: round(failed),
-    dead: round(dead),
-    cancelled: round(cancelled),
+    accepted: rate(accepted),
+    succeeded: rate(succeeded),
+    failed: rate(failed),
+    dead: rate(dead),
+    cancelled: rate(cancelled),
     scheduled: round(scheduled),
     ready: round(ready),
     running: round(running),
