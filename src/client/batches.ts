@@ -105,8 +105,7 @@ export function createBatches(transport: Transport): Batches {
     close: (id, { signal } = {}) =>
       transport.json({ method: 'POST', path: path(id, '/close'), body: {}, signal }),
     get: (id, { signal } = {}) => transport.json({ method: 'GET', path: path(id), signal }),
-    wait: (id, options) =>
-      longPoll(transport, { what: 'batch', id, path: path(id), answersAtOnce: true }, options),
+    wait: (id, options) => longPoll(transport, { what: 'batch', id, path: path(id) }, options),
     failed: (id, { signal } = {}) => pagesOf(transport, path(id, '/failed'), {}, signal),
     list: ({ signal, ...query } = {}) => pagesOf(transport, '/v1/batches', query, signal),
   };

@@ -1,5 +1,6 @@
 // Follows what happens in queues, or to one task, over breaks of the connection.
 
+import type { BatchView } from './batches.ts';
 import { followEvents } from './follow-events.ts';
 import type { OperationNews } from './operations.ts';
 import type { ProgressView, Resumable, TaskEvent, TaskState } from './shapes.ts';
@@ -14,8 +15,10 @@ export interface ResumeOptions extends CallOptions {
 
 export interface FollowOptions extends ResumeOptions {
   /** A hundred at most; all queues of the key unless given. */
-  readonly topics?: readonly `${'queue' | 'task' | 'operation' | 'workflow'}:${string}`[] | undefined;
-  /** Moves to these alone (`removed` is one too), progress only with `running`, and no operations and workflows but those of `topics`. */
+  readonly topics?:
+    | readonly `${'queue' | 'task' | 'operation' | 'workflow' | 'batch'}:${string}`[]
+    | undefined;
+  /** Moves to these alone (`removed` is one too), progress only with `running`, and no operations, workflows and batches but those of `topics`. */
   readonly states?: readonly TaskState[] | undefined;
 }
 
@@ -31,6 +34,13 @@ interface WorkflowNews extends Pick<WorkflowRow, 'queue' | 'state' | 'generation
   readonly at: string;
 }
 
+/** All tasks of a closed batch have ended; as the first one of a topic also how it is at that time. */
+interface BatchNews extends Pick<BatchView, 'queue' | 'state'> {
+  /** Its id. */
+  readonly batch: string;
+  readonly at: string;
+}
+
 /** `reset`: some are missing, of a queue or (`slow`) of any; read the state anew. */
 export type FleetEvent = Resumable &
   (
@@ -38,6 +48,7 @@ export type FleetEvent = Resumable &
     | { readonly name: 'progress'; readonly data: OfTask & { readonly progress: ProgressView } }
     | { readonly name: 'operation'; readonly data: OperationNews }
     | { readonly name: 'workflow'; readonly data: WorkflowNews }
+    | { readonly name: 'batch'; readonly data: BatchNews }
     | { readonly name: 'reset'; readonly data: { readonly reason: string; readonly queue?: string } }
   );
 

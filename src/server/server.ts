@@ -22,6 +22,7 @@ import { createEventLog } from '../store/event-log.ts';
 import { createEventReader } from '../store/event-reader.ts';
 import { createInspector } from '../store/inspector.ts';
 import { createOperations } from '../store/operations.ts';
+import { createBatches } from '../store/batches.ts';
 import { createWorkflows } from '../store/workflows.ts';
 import { createWaiters, type Waiters } from '../store/waiters.ts';
 import { createWebhookEndpoints, type WebhookEndpoints } from '../store/webhook-endpoints.ts';
@@ -118,6 +119,7 @@ export function createServerRole(settings: ServerSettings, deps: ServerDeps): Se
       inspector,
       operations: createOperations(command),
       workflows: createWorkflows(command),
+      batches: createBatches(command),
       log,
       most: settings.maxEventStreams,
       heartbeatMs: settings.eventHeartbeatMs ?? EVENT_HEARTBEAT_MS,

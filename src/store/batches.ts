@@ -71,6 +71,11 @@ export function stateOfBatch(progress: BatchProgress): BatchState {
   return cancelled > 0 ? 'cancelled' : 'succeeded';
 }
 
+export function isOverBatch({ progress }: BatchRecord): boolean {
+  const state = stateOfBatch(progress);
+  return state !== 'open' && state !== 'running';
+}
+
 interface Opened {
   readonly word: 'opened' | 'known' | 'replayed' | 'resumed' | 'conflict';
   readonly id: string;

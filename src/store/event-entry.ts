@@ -39,14 +39,23 @@ interface WorkflowNews {
   readonly generation: number;
 }
 
-export type News = OperationNews | WorkflowNews;
+/** That all tasks of a closed batch have ended, once more after some were retried. */
+interface BatchNews {
+  readonly kind: 'batch';
+  /** Its home queue. */
+  readonly queue: string;
+  readonly id: string;
+  readonly state: string;
+}
+
+export type News = OperationNews | WorkflowNews | BatchNews;
 
 export interface EventEntry {
   readonly position: EventPosition;
   readonly moves: readonly TaskMove[];
   /** Ids of tasks with new progress or log lines. */
   readonly progress: readonly string[];
-  /** Of operations and workflows. */
+  /** Of operations, workflows and batches. */
   readonly news: readonly News[];
   /** By id, of tasks that have ended while somebody waited for them. */
   readonly rows: ReadonlyMap<string, ToldRow>;
@@ -76,6 +85,7 @@ export function readEntry(queue: string, [id, fields]: readonly [string | Buffer
     news: [
       ...textsOf(fields, 'o').flatMap((text) => readNews<OperationNews>('operation', queue, text)),
       ...textsOf(fields, 'w').flatMap((text) => readNews<WorkflowNews>('workflow', queue, text)),
+      ...textsOf(fields, 'b').flatMap((text) => readNews<BatchNews>('batch', queue, text)),
     ],
     rows: new Map(
       valuesOf(fields, 'r')

@@ -1,7 +1,8 @@
-// Those who wait until a task or a workflow is finished: long polls of the server, results of the library. One event reader serves them
+// Those who wait until a task, a workflow or a batch is finished: long polls of the server, results of the library. One event reader serves them
 // all; none holds a connection.
 
 import { isTerminal } from '../protocol/task-state.ts';
+import { type BatchRecord, isOverBatch } from './batches.ts';
 import type { ToldRow } from './event-entry.ts';
 import type { EventHub } from './event-hub.ts';
 import type { EventListener } from './event-reader.ts';
@@ -37,6 +38,12 @@ export interface Waiters {
     look: () => Promise<WorkflowRecord | undefined>,
     ...rest: WaitRest
   ): Promise<WorkflowRecord | undefined>;
+  /** The same for a batch, until all of its tasks have ended. */
+  waitForBatch(
+    batch: TaskPlace,
+    look: () => Promise<BatchRecord | undefined>,
+    ...rest: WaitRest
+  ): Promise<BatchRecord | undefined>;
   /** How many wait now. */
   count(): number;
   /** Answers everyone with what is known. */
@@ -140,6 +147,9 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
     waitForWorkflow: ({ id, queue }, look, ...rest) =>
       waitFor({ id, queue, look, isOver: isOverWorkflow, queueOf: () => queue }, ...rest),
 
+    waitForBatch: ({ id, queue }, look, ...rest) =>
+      waitFor({ id, queue, look, isOver: isOverBatch, queueOf: () => queue }, ...rest),
+
     count: () => count,
 
     stop() {
@@ -182,7 +192,7 @@ function listenerFor(signs: ReturnType<typeof createSigns>): EventListener {
   return {
     onEntries(_queue, entries) {
       for (const { moves, news, rows } of entries) {
-        for (const one of news) if (one.kind === 'workflow') signs.give(one.id);
+        for (const one of news) if (one.kind !== 'operation') signs.give(one.id);
         for (const { id, state } of moves) {
           if (state === 'removed' || isTerminal(state)) signs.give(id, rows.get(id));
         }
@@ -194,7 +204,7 @@ function listenerFor(signs: ReturnType<typeof createSigns>): EventListener {
   };
 }
 
-/** Signs that something may have happened to a task or a workflow. */
+/** Signs that something may have happened to a task, a workflow or a batch. */
 function createSigns() {
   /** Id → everyone who waits for it. */
   const waiting = new Map<string, Set<(row?: ToldRow) => void>>();

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as v from 'valibot';
-import { expect, expectTypeOf, onTestFinished, test, vi } from 'vitest';
+import { expect, expectTypeOf, test } from 'vitest';
 import { ApiError, TaskCancelled, TaskFailed, WaitTimeout } from '../../src/client/api-error.ts';
 import { Popfleet } from '../../src/client/popfleet.ts';
 import type { TaskEvent } from '../../src/client/shapes.ts';
@@ -182,25 +182,6 @@ test('a wait is over when the server wants to be left alone for longer than it m
   );
   await expect(client.wait('x')).rejects.toMatchObject({ retryAfterMs: 120_000 });
   expect(requests).toHaveLength(2);
-});
-
-test('a batch is asked for less often the longer it takes, and once more when the time is over', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-  onTestFinished(() => void vi.useRealTimers());
-  const startedAt = performance.now();
-  const asked: number[] = [];
-  const { client } = watched(() => {
-    asked.push(performance.now() - startedAt);
-    return Response.json({ state: performance.now() - startedAt < 99_999 ? 'running' : 'dead' });
-  });
-  const waiting = client.batches.wait('x', { timeoutMs: 100_000 });
-  await vi.advanceTimersByTimeAsync(100_000);
-  expect(await waiting).toEqual({ state: 'dead' });
-  const pauses = asked.slice(1).map((at, nth) => Math.round(at - (asked[nth] ?? 0)));
-  expect(pauses.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 100));
-  expect(Math.max(...pauses)).toBe(5_000);
-  expect(asked.at(-1)).toBe(100_000);
-  expect(asked.length).toBeLessThan(70);
 });
 
 test('a redirect is refused: as a GET it would look as if something had been sent', async () => {

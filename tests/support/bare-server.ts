@@ -20,6 +20,7 @@ import { createOperations } from '../../src/store/operations.ts';
 import { listTasks, type Page, type PageQuery } from '../../src/store/lister.ts';
 import { createOperator } from '../../src/store/operator.ts';
 import { createWaiters, type Waiters } from '../../src/store/waiters.ts';
+import { createBatches } from '../../src/store/batches.ts';
 import { createWorkflows } from '../../src/store/workflows.ts';
 import { silent, testRegistry } from './server.ts';
 
@@ -49,6 +50,7 @@ export async function startBareServer(
   const inspector = createInspector(command);
   const operations = createOperations(command);
   const workflows = createWorkflows(command);
+  const batches = createBatches(command);
   const hub = createEventHub((listener) => createEventReader(settings, command, listener));
   const waiters = createWaiters(inspector, hub);
   const { most = 1_000, heartbeatMs = 15_000, through = (one: EventLog) => one } = limits;
@@ -59,6 +61,7 @@ export async function startBareServer(
     inspector,
     operations,
     workflows,
+    batches,
     log: settings.log,
     most,
     heartbeatMs,
@@ -83,7 +86,7 @@ export async function startBareServer(
       list,
       bodyLimitBytes: 65_536,
     }),
-    ...eventRoutes({ registry, inspector, events, operations, workflows }),
+    ...eventRoutes({ registry, inspector, events, operations, workflows, batches }),
   ];
   for (const one of routes) addRoute(app, one);
   app.onError((thrown, c) => problemAnswer(c, toPopfleetError(thrown)));

@@ -6,7 +6,15 @@ import { bytesOf, type Frame, framesOf } from './frames.ts';
 import { formatEventId } from './id.ts';
 
 /** Never `error`: browsers name a broken connection so. */
-export type EventName = 'snapshot' | 'state' | 'progress' | 'operation' | 'workflow' | 'reset' | 'end';
+export type EventName =
+  | 'snapshot'
+  | 'state'
+  | 'progress'
+  | 'operation'
+  | 'workflow'
+  | 'batch'
+  | 'reset'
+  | 'end';
 
 /** Events that may wait: a client with more of them is too slow. */
 export const MOST_WAITING = 256;

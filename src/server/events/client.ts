@@ -27,9 +27,9 @@ export interface Subscription {
   readonly queues: ReadonlySet<string>;
   /** Task id → its queue, for tasks of other queues. */
   readonly tasks: ReadonlyMap<string, string>;
-  /** Id → its queue, for the operations and workflows that are named. */
+  /** Id → its queue, for the operations, workflows and batches that are named. */
   readonly named: ReadonlyMap<string, string>;
-  /** Only moves to these states; progress only with `running`, and operations and workflows only when they are named. */
+  /** Only moves to these states; progress only with `running`, and operations, workflows and batches only when they are named. */
   readonly states: ReadonlySet<string> | undefined;
   /** Which of the queues that come into being later it follows; `undefined` = none. */
   readonly later: ((queue: string) => boolean) | undefined;
@@ -48,7 +48,7 @@ export interface ClientDeps {
   readonly eventLog: EventLog;
   /** @throws PopfleetError `redis-unavailable` */
   readonly look: (queue: string, id: string) => Promise<TaskLook>;
-  /** How far an operation or a workflow is; `undefined` when it is forgotten. @throws PopfleetError `redis-unavailable` */
+  /** How far an operation, a workflow or a batch is; `undefined` when it is forgotten. @throws PopfleetError `redis-unavailable` */
   readonly findNews: (queue: string, id: string) => Promise<News | undefined>;
   readonly log: Log;
   /** Called for tasks whose progress has changed and is to be sent to the client. */
@@ -285,7 +285,7 @@ export class EventClient {
     return { length: ended ? undefined : page.entries.length };
   }
 
-  /** Sends how far the operations and workflows of a queue are that are named. */
+  /** Sends how far the operations, workflows and batches of a queue are that are named. */
   async #lookAtNamed(queue: string): Promise<void> {
     for (const [id, home] of this.subscription.named) {
       if (home !== queue) continue;
@@ -335,6 +335,7 @@ function jsonOf(news: News, ms: number): string {
   const at = toTime(ms);
   if (news.kind === 'workflow')
     return JSON.stringify({ queue, workflow: id, state, generation: news.generation, at });
+  if (news.kind === 'batch') return JSON.stringify({ queue, batch: id, state, at });
   const { total, looked, matched, done } = news;
   return JSON.stringify({ queue, operation: id, state, total, looked, matched, done, at });
 }

@@ -1,11 +1,11 @@
-// Which clients follow a queue, a task or an operation or a workflow, so that an entry is handed only to the clients it is about.
+// Which clients follow a queue, a task, an operation, a workflow or a batch, so that an entry is handed only to the clients it is about.
 
 import type { EventEntry, News, TaskMove } from '../../store/event-entry.ts';
 
 export interface EventIndex<Client> {
   addQueue(queue: string, client: Client): void;
   removeQueue(queue: string, client: Client): void;
-  /** @param id of a task, an operation or a workflow */
+  /** @param id of a task, an operation, a workflow or a batch */
   addTask(id: string, client: Client): void;
   removeTask(id: string, client: Client): void;
   /** Clients that follow the queue, wholly or for single tasks. */

@@ -9,6 +9,7 @@ import type { EventLog } from '../../store/event-log.ts';
 import type { Inspector } from '../../store/inspector.ts';
 import type { Operations } from '../../store/operations.ts';
 import type { TaskRecord } from '../../store/record.ts';
+import { type Batches, stateOfBatch } from '../../store/batches.ts';
 import type { Workflows } from '../../store/workflows.ts';
 import { EventClient, type Subscription } from './client.ts';
 import { MOST_QUEUES } from './id.ts';
@@ -23,6 +24,7 @@ export interface EventStreamDeps {
   readonly inspector: Inspector;
   readonly operations: Pick<Operations, 'find'>;
   readonly workflows: Pick<Workflows, 'find'>;
+  readonly batches: Pick<Batches, 'find'>;
   readonly log: Log;
   /** Most streams at the same time. */
   readonly most: number;
@@ -181,14 +183,16 @@ async function join(
 }
 
 async function findNews(
-  { operations, workflows }: Pick<EventStreamDeps, 'operations' | 'workflows'>,
+  { operations, workflows, batches }: Pick<EventStreamDeps, 'operations' | 'workflows' | 'batches'>,
   queue: string,
   id: string,
 ): Promise<News | undefined> {
   const record = await operations.find(id, [queue]);
   if (record) return { ...record, kind: 'operation', queue };
   const workflow = await workflows.find(id, [queue]);
-  return workflow && { ...workflow.progress, kind: 'workflow', queue, id };
+  if (workflow) return { ...workflow.progress, kind: 'workflow', queue, id };
+  const batch = await batches.find(id, [queue]);
+  return batch && { kind: 'batch', queue, id, state: stateOfBatch(batch.progress) };
 }
 
 /** Those that it has to follow. */

@@ -5,9 +5,8 @@ import * as v from 'valibot';
 import type { Sender } from '../../accept/new-task.ts';
 import { BatchSchema } from '../../protocol/batch.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
-import { readTaskId } from '../../protocol/task-id.ts';
 import { noList, validate } from '../../protocol/validate.ts';
-import { BATCH_STATES, type BatchRecord, memberId } from '../../store/batches.ts';
+import { BATCH_STATES, type BatchRecord, isOverBatch, memberId } from '../../store/batches.ts';
 import { BatchViewSchema, toBatchView } from '../../views/batch-view.ts';
 import { named, refTo } from '../../views/component.ts';
 import { TaskRowSchema, toTaskRow } from '../../views/task-view.ts';
@@ -18,9 +17,10 @@ import { nextTurn } from '../batch/next-turn.ts';
 import { refusalOf } from '../batch/refusal.ts';
 import { answerBatch, BatchReportSchema, toReport } from '../batch/report.ts';
 import { readBody } from '../body.ts';
-import { knows, visibleQueues } from '../caller.ts';
+import { visibleQueues } from '../caller.ts';
 import { ENQUEUE_PROBLEMS } from '../call-schema.ts';
 import type { Deps } from '../deps.ts';
+import { findBatch, noBatch } from '../find-batch.ts';
 import { withKeyOfHeader } from '../idempotency-key.ts';
 import { answerMade, madeContract } from '../made.ts';
 import {
@@ -32,6 +32,7 @@ import {
   type Route,
   route,
 } from '../operation.ts';
+import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { durabilityHeader } from '../receipt.ts';
 import { senderOf } from '../sender.ts';
 import { BATCH_BODIES, ITEM_LIMITS, readBatchItems } from './batch.ts';
@@ -43,6 +44,8 @@ const listEntries = {
   cursor: v.optional(v.pipe(v.string(), v.uuid('must be what `next` of a page said'))),
 };
 
+const oneEntries = { wait: waitEntry };
+
 const MOST_MEMBERS = 1_000_000;
 const failedEntries = {
   limit: pageLimit('Tasks'),
@@ -51,22 +54,28 @@ const failedEntries = {
 
 type BatchesDeps = Pick<
   Deps,
-  'accept' | 'acceptBatch' | 'batches' | 'inspector' | 'quota' | 'bodyLimitBytes' | 'batchLimitBytes'
+  | 'accept'
+  | 'acceptBatch'
+  | 'batches'
+  | 'inspector'
+  | 'waiters'
+  | 'quota'
+  | 'bodyLimitBytes'
+  | 'batchLimitBytes'
 >;
 
 /** `POST` and `GET /v1/batches`, `GET /v1/batches/{id}`, `POST …/tasks` and `…/close`. */
 export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
-  const { accept, acceptBatch, batches, inspector } = deps;
+  const { accept, acceptBatch, batches, inspector, waiters } = deps;
 
-  async function find(c: Context<AppEnv>, given = c.req.param('batch') ?? ''): Promise<BatchRecord> {
-    const id = readTaskId(given);
-    const caller = c.get('caller');
-    const found = id && (await batches.find(id, await visibleQueues(inspector, caller)));
-    if (found && knows(caller, found.plan.home)) return found;
-    throw new PopfleetError(
-      'not-found',
-      'There is no such batch. Records of those that have ended are kept for a limited time only.',
-    );
+  async function waitFor(c: Context<AppEnv>, ms: number): Promise<BatchRecord> {
+    const record = await findBatch(deps, c);
+    if (ms <= 0 || isOverBatch(record)) return record;
+    const { id, home: queue } = record.plan;
+    const look = (): Promise<BatchRecord | undefined> => batches.find(id, [queue]);
+    const latest = await waiters.waitForBatch({ id, queue }, look, ms, c.req.raw.signal, c.get('caller').key);
+    if (latest) return latest;
+    throw noBatch();
   }
 
   /** Those tasks of an array, all of them or none. */
@@ -113,12 +122,15 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
       const items = records.map((record) => toBatchView(record, c.get('basePath')));
       return answer(c, 200, next === undefined ? { items } : { items, next });
     }),
-    route('GET', '/v1/batches/:batch', GET_ONE, async (c) =>
-      answer(c, 200, toBatchView(await find(c), c.get('basePath'))),
-    ),
-    failedRoute(deps, find),
+    route('GET', '/v1/batches/:batch', GET_ONE, async (c) => {
+      const { waitSeconds } = preferencesOf(c, readQuery(c, oneEntries).wait);
+      const record = await waitFor(c, waitSeconds * 1_000);
+      const headers = appliedPreferences({ waitSeconds, minimal: false });
+      return answer(c, 200, toBatchView(record, c.get('basePath')), headers);
+    }),
+    failedRoute(deps),
     route('POST', '/v1/batches/:batch/tasks', ADD, async (c) => {
-      const { plan, progress } = await find(c);
+      const { plan, progress } = await findBatch(deps, c);
       if (progress.isClosed) throw closed();
       const sender = senderOf(c, deps.quota);
       const read = await readBatchItems(c, deps, sender);
@@ -129,20 +141,18 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
       return answerBatch(c, toReport(members, sent.verdicts, false), c.get('rateLimit'));
     }),
     route('POST', '/v1/batches/:batch/close', CLOSE, async (c) => {
-      const { plan } = await find(c);
+      const { plan } = await findBatch(deps, c);
       await batches.close(plan.home, plan.id);
-      return answer(c, 200, toBatchView(await find(c), c.get('basePath')));
+      return answer(c, 200, toBatchView(await findBatch(deps, c), c.get('basePath')));
     }),
   ];
 }
 
-function failedRoute(
-  { batches, inspector }: BatchesDeps,
-  find: (c: Context<AppEnv>) => Promise<BatchRecord>,
-): Route {
+function failedRoute(deps: BatchesDeps): Route {
+  const { batches, inspector } = deps;
   return route('GET', '/v1/batches/:batch/failed', FAILED, async (c) => {
     const { limit = ROWS_A_PAGE, cursor = 0 } = readQuery(c, failedEntries);
-    const record = await find(c);
+    const record = await findBatch(deps, c);
     const queues = new Set(await visibleQueues(inspector, c.get('caller')));
     const { numbers, next } = await batches.failed(record, limit, cursor);
     const ids = numbers.map((number) => memberId(record.plan.id, number));
@@ -200,9 +210,12 @@ const GET_ONE: Operation = {
   id: 'getBatch',
   tag: 'batches',
   summary: 'One batch',
+  description: 'With `wait` it is answered once all of its tasks have ended, or the time is over.',
   scope: 'read',
+  query: oneEntries,
+  headers: { Prefer: '`wait=<seconds>` (RFC 7240): as the query parameter.' },
   answers: { 200: ONE },
-  problems: ['not-found'],
+  problems: ['not-found', 'invalid-query', 'overloaded'],
 };
 const FAILED: Operation = {
   id: 'listFailedOfBatch',

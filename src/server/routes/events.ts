@@ -17,6 +17,7 @@ import type { Deps } from '../deps.ts';
 import { knows, visibleQueues } from '../caller.ts';
 import type { Subscription } from '../events/client.ts';
 import { END_ID, MOST_QUEUES, parseEventId } from '../events/id.ts';
+import { findBatch } from '../find-batch.ts';
 import { findTask, noOperation, noTask } from '../find-task.ts';
 import { findWorkflow } from '../find-workflow.ts';
 import { type Operation, readQuery, type Route, route } from '../operation.ts';
@@ -24,7 +25,7 @@ import { type Operation, readQuery, type Route, route } from '../operation.ts';
 type Topics = Pick<Subscription, 'queues' | 'tasks' | 'named'>;
 
 const MOST_TOPICS = 100;
-const NAMED_BY_ID: ReadonlySet<string> = new Set(['task', 'operation', 'workflow']);
+const NAMED_BY_ID: ReadonlySet<string> = new Set(['task', 'operation', 'workflow', 'batch']);
 const STATES: readonly string[] = [...TASK_STATES, 'removed'];
 
 const lastEventId = v.optional(
@@ -36,10 +37,10 @@ const allEntries = {
       v.string(),
       v.check(
         (text) => text.split(',').length <= MOST_TOPICS && text.split(',').every(isTopic),
-        `must be at most ${MOST_TOPICS} of queue:<name>, task:<id>, operation:<id> and workflow:<id>, with commas between`,
+        `must be at most ${MOST_TOPICS} of queue:<name>, task:<id>, operation:<id>, workflow:<id> and batch:<id>, with commas between`,
       ),
       v.description(
-        'Queues, tasks, operations and workflows to follow, such as `queue:mail,task:<id>`; all queues by default.',
+        'Queues, tasks, operations, workflows and batches to follow, such as `queue:mail,task:<id>`; all queues by default.',
       ),
     ),
   ),
@@ -51,7 +52,7 @@ const allEntries = {
         `must be some of ${STATES.join(', ')}, with commas between`,
       ),
       v.description(
-        'Only moves to these states, such as `dead,cancelled`; progress only with `running`, and no operations or workflows but those of `topics`.',
+        'Only moves to these states, such as `dead,cancelled`; progress only with `running`, and no operations, workflows or batches but those of `topics`.',
       ),
     ),
   ),
@@ -63,7 +64,7 @@ const STREAM = {
   'text/event-stream': {
     type: 'string',
     description:
-      'Events `snapshot`, `state`, `progress`, `operation`, `workflow`, `reset` and `end`. The data of each is JSON; docs/protocol.md describes them.',
+      'Events `snapshot`, `state`, `progress`, `operation`, `workflow`, `batch`, `reset` and `end`. The data of each is JSON; docs/protocol.md describes them.',
   },
 };
 const RESUMED = {
@@ -108,7 +109,7 @@ const STREAM_HEADERS = {
 
 /** `GET /v1/events` and `GET /v1/tasks/{id}/events`. */
 export function eventRoutes(
-  deps: Pick<Deps, 'registry' | 'inspector' | 'events' | 'operations' | 'workflows'>,
+  deps: Pick<Deps, 'registry' | 'inspector' | 'events' | 'operations' | 'workflows' | 'batches'>,
 ): readonly Route[] {
   const { inspector, events, registry } = deps;
 
@@ -152,7 +153,8 @@ export function eventRoutes(
     const single = records.filter(({ queue }) => !queues.has(queue));
     const tasks = new Map(single.map(({ id, queue }) => [id, queue]));
     const named = await findOperations(deps, c, idsOf('operation'));
-    for (const [id, home] of await findWorkflows(deps, c, idsOf('workflow'))) named.set(id, home);
+    for (const id of idsOf('workflow')) named.set(id, (await findWorkflow(deps, c, id)).plan.home);
+    for (const id of idsOf('batch')) named.set(id, (await findBatch(deps, c, id)).plan.home);
     return { queues, tasks, named };
   }
 
@@ -210,17 +212,6 @@ async function findOperations(
     if (!record) throw noOperation();
     found.set(id, record.filter.queue);
   }
-  return found;
-}
-
-/** @returns the home queue of each @throws PopfleetError `not-found` */
-async function findWorkflows(
-  deps: Pick<Deps, 'inspector' | 'workflows'>,
-  c: Context<AppEnv>,
-  ids: readonly string[],
-): Promise<ReadonlyMap<string, string>> {
-  const found = new Map<string, string>();
-  for (const id of ids) found.set(id, (await findWorkflow(deps, c, id)).plan.home);
   return found;
 }
 
