@@ -7,10 +7,12 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { delay } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
@@ -50,22 +52,32 @@ export function createDataFolder(dataDir: string, log: Log): DataFolder {
   const ownerFile = join(path, 'owner.pid');
   const watcherFile = join(path, 'watcher.pid');
   // A process id alone says little: programs in two containers may have the same.
-  const claim = `${process.pid}\n${randomUUID()}\n`;
+  const here = pidSpace();
+  const claim = [process.pid, randomUUID(), here, hostname(), ''].join('\n');
   const isOurs = (): boolean => readText(ownerFile) === claim;
 
-  /** An owner that is starting listens a moment later; another program that has the process id by now never does. */
-  async function isRunningHere(owner: number): Promise<boolean> {
-    for (let waited = 0; waited < OWNER_STARTS_WITHIN_MS && isAlive(owner); waited += PROBE_EVERY_MS) {
+  /** That of a release before does not tell where its process id holds. */
+  const isOfHere = ({ space = here }: Owner): boolean => space === here;
+
+  /**
+   * An owner that is starting listens a moment later; another program that has the process id by now never does. Whether one in another
+   * container lives, its socket alone shows: it ends with the container.
+   */
+  async function isRunning(owner: Owner): Promise<boolean> {
+    if (isOfHere(owner) && owner.pid === process.pid) return false;
+    const mayLive = (): boolean => !isOfHere(owner) || isAlive(owner.pid);
+    for (let waited = 0; waited < OWNER_STARTS_WITHIN_MS && mayLive(); waited += PROBE_EVERY_MS) {
       if (await isListening(socket)) return true;
       await delay(PROBE_EVERY_MS);
     }
     return false;
   }
 
-  function taken(owner: number | undefined): PopfleetError {
+  function taken(owner: Owner | undefined): PopfleetError {
+    const place = owner && !isOfHere(owner) ? ` in another container (host name ${owner.host})` : '';
     return new PopfleetError(
       'bad-config',
-      `process ${owner ?? 'unknown'} already runs popfleet with the data in ${path}: stop it, or set DATA_DIR or REDIS_URL`,
+      `process ${owner?.pid ?? 'unknown'}${place} already runs popfleet with the data in ${path}: stop it, or set DATA_DIR or REDIS_URL`,
     );
   }
 
@@ -100,8 +112,8 @@ export function createDataFolder(dataDir: string, log: Log): DataFolder {
 
     async take() {
       inWords(path, () => makePrivate(path));
-      const owner = readPid(ownerFile);
-      if (owner !== undefined && owner !== process.pid && (await isRunningHere(owner))) throw taken(owner);
+      const owner = readOwner(ownerFile);
+      if (owner && (await isRunning(owner))) throw taken(owner);
       await endOrphan();
       inWords(path, () => {
         rmSync(socket, { force: true });
@@ -110,7 +122,7 @@ export function createDataFolder(dataDir: string, log: Log): DataFolder {
       });
       // Two programs may start at the same moment, and two Redis on one append-only file would ruin it: the last writer wins.
       await delay(CLAIM_SETTLES_MS);
-      if (!isOurs()) throw taken(readPid(ownerFile));
+      if (!isOurs()) throw taken(readOwner(ownerFile));
     },
 
     isOurs,
@@ -186,6 +198,29 @@ function readText(file: string): string | undefined {
 /** It stands in the first line. */
 function readPid(file: string): number | undefined {
   return Number(readText(file)?.split('\n', 1)[0]) || undefined;
+}
+
+interface Owner {
+  readonly pid: number;
+  /** `pidSpace` of its program. */
+  readonly space?: string | undefined;
+  readonly host?: string | undefined;
+}
+
+function readOwner(file: string): Owner | undefined {
+  const pid = readPid(file);
+  const [, , space, host] = readText(file)?.split('\n') ?? [];
+  return pid === undefined ? undefined : { pid, space: space || undefined, host };
+}
+
+/** Where a process id means the same process: this start of this machine, and this container. Empty where the system does not say. */
+function pidSpace(): string {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return `${boot} ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return '';
+  }
 }
 
 function isAlive(pid: number): boolean {

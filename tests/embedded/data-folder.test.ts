@@ -12,7 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { createDataFolder } from '../../src/embedded/data-folder.ts';
@@ -67,7 +67,7 @@ it('case 27: what an earlier release has written there is closed to others too',
   await data.take();
   expect(openToOthers(folder)).toEqual([]);
   expect(readFileSync(join(folder, 'owner.pid'), 'utf8')).toMatch(
-    new RegExp(`^${process.pid}\\n[0-9a-f-]{36}\\n$`),
+    new RegExp(`^${process.pid}\\n[0-9a-f-]{36}\\n.*\\n${hostname()}\\n$`),
   );
   data.leave();
   expect(readdirSync(folder)).toEqual(['appendonlydir']);

@@ -11,6 +11,7 @@ import {
   endAfterTest,
   expectAllSucceeded,
   inOwnFolder,
+  killRole,
   QUICK,
   redisPids,
   running,
@@ -18,6 +19,7 @@ import {
   socket,
   start,
   stop,
+  untilWritten,
 } from '../support/embedded.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RoleProcess, spawnRole } from '../support/fleet.ts';
@@ -84,6 +86,27 @@ test('a second start in the same folder ends with one clear sentence, and the fi
   await expectAllSucceeded(third, await send(third, 1));
   await stop(third);
   expect(existsSync(join(cwd, 'other', 'redis.sock'))).toBe(false);
+});
+
+test('a start beside a program in another container ends with one clear sentence; once that is gone it has the data', async () => {
+  const first = await start('all');
+  // As it would stand there: process ids of another container say nothing here.
+  const [, name] = readFileSync(join(cwd, '.popfleet', 'owner.pid'), 'utf8').split('\n');
+  writeFileSync(join(cwd, '.popfleet', 'owner.pid'), `999999999\n${name}\nboot pid:[1]\ncabin\n`);
+  const second = spawnRole('all', QUICK, cwd);
+  endAfterTest(second);
+  expect(await second.exited).toBe(78);
+  expect(second.errors()).toBe(
+    `process 999999999 in another container (host name cabin) already runs popfleet with the data in ${cwd}/.popfleet: stop it, or set DATA_DIR or REDIS_URL\n`,
+  );
+  expect(redisPids()).toHaveLength(1);
+  const ids = await send(first, 3);
+  await expectAllSucceeded(first, ids);
+
+  await untilWritten();
+  await killRole(first);
+  await eventually(() => redisPids().length === 0);
+  await expectAllSucceeded(await start('all'), ids);
 });
 
 test('of several programs started in the same moment one stays', async () => {
