@@ -167,7 +167,8 @@ describe.each(['compose.yaml', 'deploy/compose.sentinel.yaml', 'deploy/compose.c
     };
 
     test('its workers serve the queues that QUEUES names, when it names any', () => {
-      expect(read(path)).toContain('QUEUES: ${QUEUES:-}\n');
+      // Not `${QUEUES:-}`: podman-compose 1.0 leaves that as it stands.
+      expect(compose.services['worker']?.environment).toHaveProperty('QUEUES', null);
     });
 
     test('fits the schema of the Compose Specification', () => {
