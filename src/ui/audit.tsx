@@ -81,6 +81,7 @@ function Entries({ asked }: { readonly asked: Query }) {
   }
   return (
     <Card>
+      {problem ? <p class="stale">These rows may be old: {problem.title}</p> : undefined}
       <Table label="Changes" heads={['When', 'Operation', 'About', 'Queue', 'Key', 'What else', 'Request']}>
         {data.items.map((entry) => (
           <Row key={entry.id} entry={entry} asked={asked} />

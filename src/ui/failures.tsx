@@ -1,5 +1,6 @@
 // Groups of failures as a table: what went wrong, how often, and since when.
 
+import { useRef } from 'preact/hooks';
 import { serverNow } from './api.ts';
 import type { ErrorGroup, Items } from './api-types.d.ts';
 import { toCount } from './format.ts';
@@ -127,7 +128,11 @@ export function LatestFailures() {
   // To the minute, so that the address stays the same for a while.
   const since = Math.floor(serverNow() / 60_000) * 60_000 - HOUR_MS;
   const { data } = useResource<Items<ErrorGroup>>(`errors?limit=${LATEST}&ignored=false&since=${since}`, 2);
-  if (data === undefined || data.items.length === 0) return null;
+  // Each minute it is read under another address: what the one before has answered stays until then.
+  const last = useRef(data);
+  last.current = data ?? last.current;
+  const groups = last.current?.items ?? [];
+  if (groups.length === 0) return null;
   return (
     <Card
       title="Failures of the last hour"
@@ -137,7 +142,7 @@ export function LatestFailures() {
         </a>
       }
     >
-      <Failures groups={data.items} label="Failures of the last hour" />
+      <Failures groups={groups} label="Failures of the last hour" />
     </Card>
   );
 }

@@ -23,7 +23,7 @@ export function SystemScreen() {
 
 function Whole({ fleet }: { readonly fleet: Fleet }) {
   const system = useResource<System>('system', 2);
-  const { data } = system;
+  const { data, problem } = system;
   if (data === undefined) return <Pending of={system} />;
   const findings = findingsOf(data, fleet);
   return (
@@ -37,6 +37,7 @@ function Whole({ fleet }: { readonly fleet: Fleet }) {
           <SaveDiagnostics />
         </div>
       </header>
+      {problem ? <p class="stale">This may be old: {problem.title}</p> : undefined}
       <Concerns title="Findings" of={findings.map((text) => ({ key: text, text }))} />
       <div class="columns is-even">
         <RedisCard redis={data.redis} />

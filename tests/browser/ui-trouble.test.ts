@@ -54,6 +54,19 @@ describe.skipIf(!hasBrowser)('answers', () => {
     expect(await page().locator('[data-row]').count()).toBeGreaterThan(0);
   });
 
+  test.each([
+    ['system', 'system', 'This may be old: '],
+    ['audit', 'audit?*', 'These rows may be old: '],
+  ])('those of the screen %s fail alone: it says that it may be old', async (place, path, words) => {
+    await call(`${server().url()}/v1/queues/default/pause`, { method: 'POST' });
+    await call(`${server().url()}/v1/queues/default/resume`, { method: 'POST' });
+    await open(`${server().url()}/ui/#/${place}`, true);
+    await page().locator('main table').first().waitFor();
+    await page().route(`**/v1/${path}`, (route) => route.fulfill({ status: 502, body: 'bad gateway' }));
+    await page().getByText(words).waitFor();
+    expect(await page().locator('main table').count()).toBeGreaterThan(0);
+  });
+
   test('none comes while the page is paused: nothing says that it is tried again', async () => {
     await open(`${server().url()}/ui/`, true);
     await page().getByText('Nothing is lost').waitFor();

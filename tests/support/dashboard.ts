@@ -20,6 +20,8 @@ import { type RoleHere, startHere } from './start-here.ts';
 
 const A_BATCH = 1_000;
 const MOST_TABS = 100;
+/** Of a click and the like, on a busy machine. */
+const ACTION_WITHIN_MS = 90_000;
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
 const MODULES = ['tasks.mjs', 'life.mjs'];
 /** Receivers of webhooks are on this machine. */
@@ -140,7 +142,10 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
   /** In the browser profile of the file: it has the files of the dashboard, which a page of a new one would load and compile again. */
   async function newPage(): Promise<void> {
     const before = context === undefined ? undefined : page;
-    context ??= await browser.newContext();
+    if (context === undefined) {
+      context = await browser.newContext();
+      context.setDefaultTimeout(ACTION_WITHIN_MS);
+    }
     await context.clearCookies();
     page = await context.newPage();
     await before?.close();
