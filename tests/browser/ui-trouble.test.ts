@@ -104,6 +104,8 @@ describe.skipIf(!hasBrowser)('answers', () => {
   test('one to an earlier choice comes late: it does not count for what is chosen now', async () => {
     for (const queue of ['one', 'two', 'three']) await send('add', INPUT, { queue, ...LATER });
     await open(`${server().url()}/ui/#/tasks?queue=one&state=scheduled`, true);
+    // What is on its way when a route begins may never arrive.
+    await page().locator('[data-row]').first().waitFor();
     const { letGo, isLetGo } = hold();
     const isOfTwo = (data: string | null): boolean => data?.includes('"to":"two"') ?? false;
     await page().route('**/v1/operations', async (route: Route) => {
@@ -139,6 +141,7 @@ describe.skipIf(!hasBrowser)('what is typed', () => {
   test('a browser that does not keep the session: that is said, and the key can be sent again', async () => {
     const guarded = await serve({ apiKeys: [key.apiKey] });
     await open(`${guarded.url()}/ui/`, true);
+    await page().getByLabel('API key').waitFor();
     await page().route('**/v1/session', async (route) => {
       const isSent = route.request().method() === 'POST';
       await (isSent ? route.fulfill({ status: 200, body: '{}' }) : route.continue());

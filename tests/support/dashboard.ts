@@ -67,6 +67,14 @@ export interface Dashboard {
   faultsZoomed(name: string): Promise<string[]>;
 }
 
+/** What it shows, beside the failure of a test. */
+async function showPage(page: Page): Promise<void> {
+  const text = await page
+    .evaluate<string>('`${document.visibilityState}: ${document.body.innerText}`')
+    .catch(String);
+  process.stderr.write(`the page at ${page.url()} shows, ${text}\n`);
+}
+
 /**
  * Calls the hooks of a file. After each test the page must have had nothing to complain about.
  * @param ofFirst settings of the server without keys; it sweeps only when they say so
@@ -88,7 +96,8 @@ export function useDashboard(ofFirst: Partial<ServerSettings> = {}): Dashboard {
     redis = await startRedis();
     await Promise.all([serveFirst(await freePort()), startBrowser().then((started) => (browser = started))]);
   });
-  afterEach(() => {
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail' && context) await showPage(page);
     expect(complaints.splice(0)).toEqual([]);
   });
   afterAll(async () => {
