@@ -4,8 +4,8 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
 import { Popfleet } from 'popfleet/client';
+import { startBrowser } from './bench/browser.mjs';
 import { end, freePort, ROOT, start, untilReady } from './bench/processes.mjs';
 import { startRedis } from './bench/redis.mjs';
 
@@ -49,7 +49,7 @@ async function sendSecond(second) {
 }
 
 async function photograph() {
-  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const browser = await startBrowser();
   for (const colorScheme of ['light', 'dark']) {
     const page = await browser.newPage({ colorScheme, viewport: { width: 1_280, height: 920 } });
     await page.goto(`${url}/ui/`);

@@ -125,10 +125,12 @@ export function createLibraryWorkflows(deps: LibraryWorkflowsDeps): LibraryWorkf
       const isClosed = (): never => {
         throw new PopfleetError('shutting-down', 'The connection to popfleet was closed.');
       };
-      const seen = await waiters.waitForWorkflow(place, look, timeoutMs).catch((error: unknown) => {
-        if (deps.isClosed()) return isClosed();
-        throw error;
-      });
+      const seen = await waiters
+        .waitForRecord({ ...place, look, isOver: isOverWorkflow }, timeoutMs)
+        .catch((error: unknown) => {
+          if (deps.isClosed()) return isClosed();
+          throw error;
+        });
       if (deps.isClosed()) return isClosed();
       if (!seen) throw new PopfleetError('not-found', `There is no workflow ${plan.id} any more.`);
       if (isOverWorkflow(seen)) return view(seen);

@@ -5,12 +5,11 @@
 // The dashboards of the second part are what the page of the first has asked for, asked again as often and at the same times:
 // ten browsers on the machine that is measured would take its cores from the fleet.
 
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
-import { chromium } from 'playwright-core';
+import { startBrowser } from './browser.mjs';
 import { inline } from './fixtures/tasks.mjs';
 import { machine } from './machine.mjs';
 import { end, freePort, HERE, ROOT, start, temporaryFolder, untilReady } from './processes.mjs';
@@ -121,11 +120,7 @@ async function usageOf(page, browser) {
 
 /** The page for so long. @returns its usage, and what it asks for in a cycle, with the times */
 async function measurePage() {
-  const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
-    (path) => existsSync(path),
-  );
-  if (executablePath === undefined) throw new Error('no chromium is installed (apt-get install chromium)');
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  const browser = await startBrowser();
   try {
     const page = await browser.newPage({ viewport: { width: 1_280, height: 900 } });
     await page.goto(`${url}/ui/`);

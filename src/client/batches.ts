@@ -71,8 +71,7 @@ export interface Batches {
   close(id: string, options?: CallOptions): Promise<BatchView>;
   get(id: string, options?: CallOptions): Promise<BatchView>;
   /**
-   * The batch once it is closed and all of its tasks have ended, whichever way. The server may go away meanwhile for up to a minute. The API has no
-   * long poll for batches: the client asks now and then, and knows of the end by a tenth of the time later, or five seconds.
+   * The batch once it is closed and all of its tasks have ended, whichever way. The server may go away meanwhile for up to a minute.
    * @throws WaitTimeout
    */
   wait(id: string, options?: WaitOptions): Promise<BatchView>;

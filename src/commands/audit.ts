@@ -9,7 +9,7 @@ import { addVerb } from './verb.ts';
 import { writeRows } from './write-rows.ts';
 
 const ROWS_SHOWN = 50;
-/** The server keeps no more, about. */
+/** More than the server keeps. */
 const MOST_ROWS = 100_000;
 
 const COLUMNS: readonly Column<AuditEntry>[] = [

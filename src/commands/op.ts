@@ -6,6 +6,7 @@ import { summaryOf, watchOperation } from './operate.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb, type Session } from './verb.ts';
+import { writeItems } from './write-rows.ts';
 
 const COLUMNS: readonly Column<OperationView>[] = [
   { title: 'ID', text: ({ id }) => id },
@@ -28,9 +29,7 @@ export function addOpVerbs(op: Command, terminal: Terminal): void {
   };
   addVerb(op, terminal, list, async ({ client, printer, signal }, _args, options) => {
     const items = await client.operations.list({ queue: options['queue'] as string | undefined, signal });
-    if (printer.json) printer.document({ items });
-    else printer.table(COLUMNS, items);
-    if (!printer.json && items.length === 0) printer.say('There are no operations.', 'dim');
+    writeItems(printer, COLUMNS, items, 'There are no operations.');
   }).option('--queue <name>', 'of this queue alone');
   const show = {
     usage: 'show <id>',

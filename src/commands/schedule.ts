@@ -9,6 +9,7 @@ import { readTaskInput } from './task-input.ts';
 import type { Terminal } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 import { addVerb } from './verb.ts';
+import { writeItems } from './write-rows.ts';
 
 const COLUMNS: readonly Column<ScheduleView>[] = [
   { title: 'NAME', text: ({ name }) => name },
@@ -45,9 +46,7 @@ export function addScheduleVerbs(schedule: Command, terminal: Terminal): void {
   addVerb(schedule, terminal, list, async ({ client, printer, signal }, _args, options) => {
     const { queue } = options as { readonly queue?: string };
     const items = await client.schedules.list({ queue, signal });
-    if (printer.json) printer.document({ items });
-    else printer.table(COLUMNS, items);
-    if (!printer.json && items.length === 0) printer.say('There are no schedules.', 'dim');
+    writeItems(printer, COLUMNS, items, 'There are no schedules.');
   }).option('--queue <name>', 'of this queue alone');
   addSet(schedule, terminal);
   const verbs = [

@@ -7,6 +7,7 @@ import { another } from './arguments.ts';
 import type { Column, Printer } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb } from './verb.ts';
+import { writeItems } from './write-rows.ts';
 
 const listed = (names: readonly string[] = []): string => names.join(' ');
 
@@ -48,9 +49,7 @@ export function addWebhookVerbs(webhook: Command, terminal: Terminal): void {
   };
   addVerb(webhook, terminal, list, async ({ client, printer, signal }) => {
     const items = await client.webhooks.list({ signal });
-    if (printer.json) printer.document({ items });
-    else printer.table(COLUMNS, items);
-    if (!printer.json && items.length === 0) printer.say('There are no endpoints.', 'dim');
+    writeItems(printer, COLUMNS, items, 'There are no endpoints.');
   });
   const show = {
     usage: 'show <id>',
@@ -70,9 +69,7 @@ export function addWebhookVerbs(webhook: Command, terminal: Terminal): void {
   };
   addVerb(webhook, terminal, attempts, async ({ client, printer, signal }, [id]) => {
     const items = await client.webhooks.attempts(id as string, { signal });
-    if (printer.json) printer.document({ items });
-    else printer.table(ATTEMPT_COLUMNS, items);
-    if (!printer.json && items.length === 0) printer.say('Nothing was sent to it of late.', 'dim');
+    writeItems(printer, ATTEMPT_COLUMNS, items, 'Nothing was sent to it of late.');
   });
   const remove = {
     usage: 'rm <id>',

@@ -12,6 +12,16 @@ export async function writeRows<Row>(
     items.push(row);
     if (items.length >= limit) break;
   }
+  writeItems(printer, columns, items, none);
+}
+
+/** Writes a list as a table or a document, and says so when it is empty. */
+export function writeItems<Row>(
+  printer: Printer,
+  columns: readonly Column<Row>[],
+  items: readonly Row[],
+  none: string,
+): void {
   if (printer.json) printer.document({ items });
   else printer.table(columns, items);
   if (!printer.json && items.length === 0) printer.say(none, 'dim');

@@ -195,9 +195,8 @@ function readText(file: string): string | undefined {
   }
 }
 
-/** It stands in the first line. */
 function readPid(file: string): number | undefined {
-  return Number(readText(file)?.split('\n', 1)[0]) || undefined;
+  return readOwner(file)?.pid;
 }
 
 interface Owner {
@@ -208,8 +207,8 @@ interface Owner {
 }
 
 function readOwner(file: string): Owner | undefined {
-  const pid = readPid(file);
-  const [, , space, host] = readText(file)?.split('\n') ?? [];
+  const [first, , space, host] = readText(file)?.split('\n') ?? [];
+  const pid = Number(first) || undefined;
   return pid === undefined ? undefined : { pid, space: space || undefined, host };
 }
 

@@ -69,6 +69,7 @@ const ACCEPT = [
   'lib/extras',
 ];
 const FLOWS = ['lib/steps', 'lib/outbox', 'lib/workflows'];
+const BATCHES = ['lib/event', 'lib/steps', 'lib/outbox', 'lib/batches', 'lib/batch-ends'];
 const ENDED = ['lib/steps', 'lib/outbox', 'lib/ended'];
 const ENDING = ['lib/log-chunks', ...ENDED, 'lib/end'];
 const END = [...MOVES, ...ENDING];
@@ -108,16 +109,8 @@ const SCRIPTS = {
   rewait: [...MOVES, 'lib/unindex', 'lib/steps', 'lib/pinned', 'acts/retry'],
   'workflow-open': [...ROWS, 'lib/followed', 'lib/workflows', 'lib/workflow-record'],
   workflow: [...ROWS, 'lib/event', ...FLOWS],
-  'batch-open': [
-    ...ROWS,
-    'lib/event',
-    'lib/followed',
-    'lib/steps',
-    'lib/outbox',
-    'lib/batches',
-    'lib/batch-ends',
-  ],
-  batch: [...ROWS, 'lib/event', 'lib/steps', 'lib/outbox', 'lib/batches', 'lib/batch-ends'],
+  'batch-open': [...ROWS, 'lib/followed', ...BATCHES],
+  batch: [...ROWS, ...BATCHES],
   void: QUEUE,
   claim: TAKE,
   source: [...ROWS, 'lib/needed', 'lib/followed'],

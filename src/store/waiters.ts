@@ -2,13 +2,11 @@
 // all; none holds a connection.
 
 import { isTerminal } from '../protocol/task-state.ts';
-import { type BatchRecord, isOverBatch } from './batches.ts';
 import type { ToldRow } from './event-entry.ts';
 import type { EventHub } from './event-hub.ts';
 import type { EventListener } from './event-reader.ts';
 import type { Inspector } from './inspector.ts';
 import { readToldRow, type TaskRecord } from './record.ts';
-import { isOverWorkflow, type WorkflowRecord } from './workflows.ts';
 
 export interface Waiters {
   /**
@@ -29,21 +27,13 @@ export interface Waiters {
     ...rest: WaitRest
   ): Promise<TaskRecord | undefined>;
   /**
-   * The same for a workflow.
-   * @param workflow with its home queue
-   * @param look reads it
+   * The same for a workflow or a batch.
+   * @param record with its home queue, what reads it, and what says that it is over
    */
-  waitForWorkflow(
-    workflow: TaskPlace,
-    look: () => Promise<WorkflowRecord | undefined>,
+  waitForRecord<Seen>(
+    record: TaskPlace & Pick<Awaited<Seen>, 'look' | 'isOver'>,
     ...rest: WaitRest
-  ): Promise<WorkflowRecord | undefined>;
-  /** The same for a batch, until all of its tasks have ended. */
-  waitForBatch(
-    batch: TaskPlace,
-    look: () => Promise<BatchRecord | undefined>,
-    ...rest: WaitRest
-  ): Promise<BatchRecord | undefined>;
+  ): Promise<Seen | undefined>;
   /** How many wait now. */
   count(): number;
   /** Answers everyone with what is known. */
@@ -144,11 +134,7 @@ export function createWaiters(inspector: Pick<Inspector, 'task'>, hub: EventHub,
 
     waitFor: (id, look, ...rest) => waitForTask({ id, look }, ...rest),
 
-    waitForWorkflow: ({ id, queue }, look, ...rest) =>
-      waitFor({ id, queue, look, isOver: isOverWorkflow, queueOf: () => queue }, ...rest),
-
-    waitForBatch: ({ id, queue }, look, ...rest) =>
-      waitFor({ id, queue, look, isOver: isOverBatch, queueOf: () => queue }, ...rest),
+    waitForRecord: (record, ...rest) => waitFor({ ...record, queueOf: () => record.queue }, ...rest),
 
     count: () => count,
 

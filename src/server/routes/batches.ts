@@ -1,17 +1,15 @@
 // Batches: tasks that are counted together, and what follows when all of them have ended.
 
-import type { Context } from 'hono';
 import * as v from 'valibot';
 import type { Sender } from '../../accept/new-task.ts';
 import { BatchSchema } from '../../protocol/batch.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { noList, validate } from '../../protocol/validate.ts';
-import { BATCH_STATES, type BatchRecord, isOverBatch, memberId } from '../../store/batches.ts';
+import { BATCH_STATES, isOverBatch, memberId } from '../../store/batches.ts';
 import { BatchViewSchema, toBatchView } from '../../views/batch-view.ts';
 import { named, refTo } from '../../views/component.ts';
 import { TaskRowSchema, toTaskRow } from '../../views/task-view.ts';
 import { answer } from '../answer.ts';
-import type { AppEnv } from '../app-env.ts';
 import { createItemCheck, type GoodItem, isGood, refuseTakenKeys } from '../batch/items.ts';
 import { nextTurn } from '../batch/next-turn.ts';
 import { refusalOf } from '../batch/refusal.ts';
@@ -35,6 +33,7 @@ import {
 import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { durabilityHeader } from '../receipt.ts';
 import { senderOf } from '../sender.ts';
+import { waitForRecord } from '../wait-for-record.ts';
 import { BATCH_BODIES, ITEM_LIMITS, readBatchItems } from './batch.ts';
 
 const listEntries = {
@@ -67,16 +66,6 @@ type BatchesDeps = Pick<
 /** `POST` and `GET /v1/batches`, `GET /v1/batches/{id}`, `POST …/tasks` and `…/close`. */
 export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
   const { accept, acceptBatch, batches, inspector, waiters } = deps;
-
-  async function waitFor(c: Context<AppEnv>, ms: number): Promise<BatchRecord> {
-    const record = await findBatch(deps, c);
-    if (ms <= 0 || isOverBatch(record)) return record;
-    const { id, home: queue } = record.plan;
-    const look = (): Promise<BatchRecord | undefined> => batches.find(id, [queue]);
-    const latest = await waiters.waitForBatch({ id, queue }, look, ms, c.req.raw.signal, c.get('caller').key);
-    if (latest) return latest;
-    throw noBatch();
-  }
 
   /** Those tasks of an array, all of them or none. */
   async function readTasks(tasks: readonly unknown[], sender: Sender): Promise<readonly GoodItem[]> {
@@ -124,7 +113,9 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
     }),
     route('GET', '/v1/batches/:batch', GET_ONE, async (c) => {
       const { waitSeconds } = preferencesOf(c, readQuery(c, oneEntries).wait);
-      const record = await waitFor(c, waitSeconds * 1_000);
+      const wait = { ms: waitSeconds * 1_000, find: batches.find, isOver: isOverBatch };
+      const record = await waitForRecord(c, waiters, await findBatch(deps, c), wait);
+      if (!record) throw noBatch();
       const headers = appliedPreferences({ waitSeconds, minimal: false });
       return answer(c, 200, toBatchView(record, c.get('basePath')), headers);
     }),

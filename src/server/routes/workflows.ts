@@ -25,6 +25,7 @@ import { answerMade, madeContract } from '../made.ts';
 import { type Operation, pageLimit, readQuery, ROWS_A_PAGE, type Route, route } from '../operation.ts';
 import { appliedPreferences, preferencesOf, waitEntry } from '../prefer.ts';
 import { senderOf } from '../sender.ts';
+import { waitForRecord } from '../wait-for-record.ts';
 
 const listEntries = {
   state: v.optional(v.picklist(WORKFLOW_STATES, `must be one of ${WORKFLOW_STATES.join(', ')}`)),
@@ -49,21 +50,7 @@ export function workflowRoutes(
 ): readonly Route[] {
   const { workflows, acceptWorkflow, inspector, waiters } = deps;
 
-  async function find(c: Context<AppEnv>, waitMs = 0): Promise<WorkflowRecord> {
-    const record = await findWorkflow(deps, c);
-    if (waitMs <= 0 || isOverWorkflow(record)) return record;
-    const { id, home: queue } = record.plan;
-    const look = (): Promise<WorkflowRecord | undefined> => workflows.find(id, [queue]);
-    const latest = await waiters.waitForWorkflow(
-      { id, queue },
-      look,
-      waitMs,
-      c.req.raw.signal,
-      c.get('caller').key,
-    );
-    if (latest) return latest;
-    throw noWorkflow();
-  }
+  const find = (c: Context<AppEnv>): Promise<WorkflowRecord> => findWorkflow(deps, c);
 
   const view = async (c: Context<AppEnv>, record: WorkflowRecord, showsResults = true) =>
     toWorkflowView(record, await workflows.tasks(record.plan.steps), c.get('basePath'), showsResults);
@@ -92,7 +79,9 @@ export function workflowRoutes(
     route('GET', '/v1/workflows/:workflow', GET_ONE, async (c) => {
       const { wait, results } = readQuery(c, oneEntries);
       const { waitSeconds } = preferencesOf(c, wait);
-      const record = await find(c, waitSeconds * 1_000);
+      const asked = { ms: waitSeconds * 1_000, find: workflows.find, isOver: isOverWorkflow };
+      const record = await waitForRecord(c, waiters, await find(c), asked);
+      if (!record) throw noWorkflow();
       const body = await view(c, record, results !== 'false');
       return answer(c, 200, body, appliedPreferences({ waitSeconds, minimal: false }));
     }),
