@@ -1,23 +1,7 @@
 // Calls `/v1`. What goes wrong is a Problem, whether the server says so or cannot be reached.
 
-/** A problem document (RFC 9457); of a server that cannot be reached it is made here, with the code `unreachable`. */
-export interface Problem {
-  readonly status: number;
-  readonly code: string;
-  readonly title: string;
-  readonly detail: string;
-  readonly requestId?: string;
-  /** Wrong fields: JSON Pointers as fragments, such as `#/input/one`. */
-  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
-}
-
-export class ApiError extends Error {
-  readonly problem: Problem;
-  constructor(problem: Problem) {
-    super(problem.title);
-    this.problem = problem;
-  }
-}
+import { ApiError, type Problem } from './problem.ts';
+import { share } from './shared.ts';
 
 /** Relative to this file, so that it works under any path that a proxy adds. */
 const BASE = new URL('../v1/', import.meta.url);
@@ -40,6 +24,7 @@ export function apiUrl(path: string): string {
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /**
+ * An answer that asks for a key brings the sign-in, whatever was called.
  * @param path under `/v1/`
  * @returns the body; `undefined` when there is none
  * @throws ApiError
@@ -47,6 +32,7 @@ type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 export async function callApi<T>(method: Method, path: string, body?: unknown): Promise<T> {
   const { response, text } = await ask(method, path, body);
   if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T;
+  if (response.status === 401) share({ isSignedOut: true, outage: undefined });
   throw new ApiError(readProblem(response.status, text));
 }
 
@@ -93,10 +79,4 @@ function readProblem(status: number, text: string): Problem {
 function noteClock(date: string | null): void {
   const offset = date === null ? Number.NaN : Date.parse(date) - Date.now();
   if (Number.isFinite(offset)) clockOffsetMs = Math.abs(offset) < CLOCK_TOLERANCE_MS ? 0 : offset;
-}
-
-/** What a thrown value says, in the form of a problem. */
-export function problemOf(thrown: unknown): Problem {
-  if (thrown instanceof ApiError) return thrown.problem;
-  return { status: 0, code: 'internal', title: 'The dashboard failed', detail: String(thrown) };
 }

@@ -10,7 +10,7 @@ import { linkTo, type Place, usePlace } from './place.ts';
 import { QueueScreen } from './queue.tsx';
 import { QueuesScreen } from './queues.tsx';
 import { useShared } from './shared.ts';
-import { SignIn } from './sign-in.tsx';
+import { SignIn, SignInAgain } from './sign-in.tsx';
 import { WorkersScreen } from './workers.tsx';
 
 const AuditScreen = lazy(async () => (await import('./audit.tsx')).AuditScreen);
@@ -106,7 +106,7 @@ function nowhere(): Screen {
 
 export function App() {
   const place = usePlace();
-  const { session } = useShared();
+  const { session, isSignedOut } = useShared();
   const { title, body } = screenOf(place);
   const path = place.path.join('/');
   const isFirst = useRef(true);
@@ -117,6 +117,11 @@ export function App() {
     if (!isFirst.current) scrollTo(0, 0);
     isFirst.current = false;
   }, [path]);
-  if (session === 'signed-out') return <SignIn />;
-  return <Frame current={place.path[0] ?? ''}>{session === undefined ? <Loading /> : body}</Frame>;
+  if (isSignedOut && session === undefined) return <SignIn />;
+  return (
+    <>
+      <Frame current={place.path[0] ?? ''}>{session === undefined ? <Loading /> : body}</Frame>
+      {isSignedOut ? <SignInAgain /> : undefined}
+    </>
+  );
 }

@@ -2,12 +2,13 @@
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { callApi, type Problem, problemOf } from './api.ts';
+import { callApi } from './api.ts';
 import type { Match, Operation, OperationCall } from './api-types.d.ts';
 import { plural, toCount, toDuration } from './format.ts';
 import { refresh } from './live.ts';
 import { Chip, RequestId } from './parts.tsx';
 import { go, linkTo } from './place.ts';
+import { type Problem, problemOf } from './problem.ts';
 import { ReasonField, withReason } from './reason-field.tsx';
 import { announce } from './shared.ts';
 

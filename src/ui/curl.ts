@@ -6,8 +6,7 @@ import { readShared } from './shared.ts';
 /** @param body of `POST /v1/tasks` */
 export function toCurl(body: object): string {
   const { session } = readShared();
-  const hasKeys = session !== undefined && session !== 'signed-out' && session.key !== undefined;
-  const key = hasKeys ? " \\\n  -H 'authorization: Bearer KEY'" : '';
+  const key = session?.key !== undefined ? " \\\n  -H 'authorization: Bearer KEY'" : '';
   const json = JSON.stringify(body).replaceAll("'", String.raw`'\''`);
   return `curl -i ${apiUrl('tasks')}${key} \\\n  -H 'content-type: application/json' \\\n  -d '${json}'`;
 }

@@ -1,7 +1,8 @@
 // A file for whoever helps: what the fleet, Redis and this server are and count, without an input, a result or a key.
 
 import { useState } from 'preact/hooks';
-import { callApi, problemOf } from './api.ts';
+import { callApi } from './api.ts';
+import { problemOf } from './problem.ts';
 import { saveFile } from './save-file.ts';
 import { announce, announceProblem, readShared } from './shared.ts';
 

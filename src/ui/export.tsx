@@ -1,9 +1,10 @@
 // Saves the dead tasks of a group as a file.
 
 import { useState } from 'preact/hooks';
-import { callApi, problemOf } from './api.ts';
+import { callApi } from './api.ts';
 import type { ErrorGroup, Items, Task, TaskRow } from './api-types.d.ts';
 import { toCount } from './format.ts';
+import { problemOf } from './problem.ts';
 import { saveFile } from './save-file.ts';
 import { announce, announceProblem } from './shared.ts';
 

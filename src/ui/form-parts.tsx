@@ -1,7 +1,7 @@
 // What forms have in common: a line of text with its fault, a field for JSON, and their end.
 
-import type { Problem } from './api.ts';
 import { Fault } from './fault.tsx';
+import type { Problem } from './problem.ts';
 import { ProblemList } from './problem-list.tsx';
 
 export function TextField({

@@ -8,8 +8,9 @@ import { Help, useKeyboard } from './keyboard.tsx';
 import { refresh, setPaused, sum } from './live.ts';
 import { Chip, RequestId } from './parts.tsx';
 import { linkTo } from './place.ts';
+import { problemOf } from './problem.ts';
 import { currentTheme, setTheme, THEMES } from './settings.ts';
-import { type Fleet, may, share, useShared } from './shared.ts';
+import { announceProblem, type Fleet, may, share, useShared } from './shared.ts';
 import { useFind } from './use-find.ts';
 import { ofWorkers } from './with-fleet.tsx';
 
@@ -190,10 +191,16 @@ function ThemeButton() {
 
 function SignOut() {
   const { session } = useShared();
-  if (session === undefined || session === 'signed-out' || session.key === undefined) return null;
+  if (session?.key === undefined) return null;
   const signOut = async (): Promise<void> => {
-    await callApi('DELETE', 'session').catch(() => undefined);
-    share({ session: 'signed-out', fleet: undefined });
+    try {
+      await callApi('DELETE', 'session');
+    } catch (error) {
+      const problem = problemOf(error);
+      if (problem.status !== 401) return announceProblem('You are still signed in', problem);
+    }
+    // Nothing of what it has shown stays in the page.
+    location.reload();
   };
   const role = may('admin') ? 'admin' : session.scopes.join(', ');
   return (

@@ -1,8 +1,8 @@
 // The input of a task while it is typed: as the fields of a form, or as JSON, whichever is shown.
 
-import type { Problem } from './api.ts';
 import type { Schema } from './api-types.d.ts';
 import { JsonField } from './form-parts.tsx';
+import type { Problem } from './problem.ts';
 import { fieldsOf, othersOf, SchemaForm, toInput, toValues, type Values } from './schema-form.tsx';
 
 /** What is typed. */

@@ -2,8 +2,9 @@
 
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { callApi, type Problem, problemOf } from './api.ts';
+import { callApi } from './api.ts';
 import { Loading, ProblemBox } from './parts.tsx';
+import { type Problem, problemOf } from './problem.ts';
 
 type State<P> = { readonly Screen: ComponentType<P> } | { readonly problem: Problem } | undefined;
 

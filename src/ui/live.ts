@@ -2,9 +2,10 @@
 // read again at the same beat, so a page costs the server the same however long it is open.
 
 import { useEffect } from 'preact/hooks';
-import { apiUrl, callApi, type Problem, problemOf } from './api.ts';
+import { apiUrl, callApi } from './api.ts';
 import type { Items, Queue, Session, Worker } from './api-types.d.ts';
-import { type Fleet, type Outage, readShared, share } from './shared.ts';
+import { type Problem, problemOf } from './problem.ts';
+import { type Fleet, type Outage, readShared, share, useShared } from './shared.ts';
 
 const BEAT_MS = 2_000;
 /** Waits between readings that fail. */
@@ -28,7 +29,11 @@ export async function startLive(): Promise<void> {
 /** Asks who is signed in, and reads the numbers. */
 export async function readSession(): Promise<void> {
   try {
-    share({ session: await callApi<Session>('GET', 'session'), outage: undefined });
+    const session = await callApi<Session>('GET', 'session');
+    const { session: before } = readShared();
+    // Another key may not see what the one before has left on the page.
+    if (before && before.key !== session.key) return location.reload();
+    share({ session, isSignedOut: false, outage: undefined });
     failures = 0;
     refresh();
   } catch (error) {
@@ -39,9 +44,10 @@ export async function readSession(): Promise<void> {
 /** Reads now, and again at the next beat. */
 export function refresh(): void {
   clearTimeout(timer);
-  if (isReading) return;
-  if (readShared().session === undefined) void readSession();
-  else if (readShared().session !== 'signed-out') void read();
+  const { session, isSignedOut } = readShared();
+  if (isReading || isSignedOut) return;
+  if (session === undefined) void readSession();
+  else void read();
 }
 
 export function setPaused(isPaused: boolean): void {
@@ -88,10 +94,7 @@ function plan(ms: number, next: () => void): void {
 }
 
 function fail(problem: Problem, retry: () => void): void {
-  if (problem.status === 401) {
-    share({ session: 'signed-out', fleet: undefined, outage: undefined });
-    return;
-  }
+  if (problem.status === 401) return;
   const waitMs = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 1_000;
   failures += 1;
   const since = readShared().outage?.since ?? Date.now();
@@ -137,7 +140,7 @@ export function sum<Q>(queues: readonly Q[], count: (queue: Q) => number): numbe
 }
 
 /**
- * Follows a stream of events while the page is visible and not paused.
+ * Follows a stream of events while the page is visible, not paused and signed in.
  * @param path under `/v1/`; `undefined` = none
  * @param onEvent called for every event, with its data; and with `reset` when there is no stream, so that things may have happened
  */
@@ -146,8 +149,9 @@ export function useEvents(
   isPaused: boolean,
   onEvent: (kind: string, data: unknown) => void,
 ): void {
+  const { isSignedOut } = useShared();
   useEffect(() => {
-    if (path === undefined || isPaused) return undefined;
+    if (path === undefined || isPaused || isSignedOut) return undefined;
     let source: EventSource | undefined;
     let reopening: ReturnType<typeof setTimeout> | undefined;
     const open = (): void => {
@@ -177,5 +181,5 @@ export function useEvents(
       document.removeEventListener('visibilitychange', turn);
       close();
     };
-  }, [path, isPaused]);
+  }, [path, isPaused, isSignedOut]);
 }

@@ -2,10 +2,11 @@
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type Problem, problemOf, serverNow } from './api.ts';
+import { serverNow } from './api.ts';
 import { Copy } from './copy.tsx';
 import { toDuration, toLocal, toRelative } from './format.ts';
 import { refresh } from './live.ts';
+import { type Problem, problemOf } from './problem.ts';
 import { ReasonField } from './reason-field.tsx';
 import type { Resource } from './resource.ts';
 import { announce, announceProblem } from './shared.ts';

@@ -1,7 +1,7 @@
 // What was refused, and where: the pointers of the server.
 
-import type { Problem } from './api.ts';
 import { RequestId } from './parts.tsx';
+import type { Problem } from './problem.ts';
 
 const SHOWN = 10;
 

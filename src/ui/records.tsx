@@ -1,10 +1,10 @@
 // What workflows and batches have in common where they are shown.
 
 import type { ComponentChildren } from 'preact';
-import type { Problem } from './api.ts';
 import { toCount, toShortId } from './format.ts';
 import { Card, Chip, Time } from './parts.tsx';
 import { linkToQueue } from './place.ts';
+import type { Problem } from './problem.ts';
 import { Shares } from './shares.tsx';
 
 interface Named {

@@ -2,8 +2,9 @@
 // reading fails.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { callApi, type Problem, problemOf } from './api.ts';
-import { share, useShared } from './shared.ts';
+import { callApi } from './api.ts';
+import { type Problem, problemOf } from './problem.ts';
+import { useShared } from './shared.ts';
 
 export interface Resource<T> {
   /** The last good answer; `undefined` until the first. */
@@ -32,7 +33,7 @@ interface Reading {
  * @param version with another one it is read again
  */
 export function useResource<T>(path: string, everyBeats = 1, version?: unknown): Resource<T> {
-  const { beat, isPaused } = useShared();
+  const { beat, isPaused, isSignedOut } = useShared();
   const [state, setState] = useState<State<T>>({ path, data: undefined, problem: undefined });
   const latest = useRef<Reading>({ version, isReading: false, isStale: false });
 
@@ -44,9 +45,7 @@ export function useResource<T>(path: string, everyBeats = 1, version?: unknown):
       .then(
         (data) => ({ path, data, problem: undefined }),
         (error: unknown) => {
-          const problem = problemOf(error);
-          if (problem.status === 401) share({ session: 'signed-out', fleet: undefined });
-          return { path, data: undefined, problem };
+          return { path, data: undefined, problem: problemOf(error) };
         },
       )
       .then((next) => {
@@ -76,6 +75,9 @@ export function useResource<T>(path: string, everyBeats = 1, version?: unknown):
   useEffect(() => {
     if (everyBeats > 0 && beat % everyBeats === 0 && !isPaused && !document.hidden) load();
   }, [beat]);
+  useEffect(() => {
+    if (!isSignedOut && state.problem?.status === 401) load();
+  }, [isSignedOut]);
 
   const isCurrent = state.path === path;
   return {

@@ -1,11 +1,12 @@
 // Runs a dead task again with another input, which its type checks: the same task, under its id, with what happened before.
 
 import { useEffect, useState } from 'preact/hooks';
-import { ApiError, callApi, type Problem, problemOf } from './api.ts';
+import { callApi } from './api.ts';
 import type { Items, Task, TaskType } from './api-types.d.ts';
-import { type Draft, draftOf, DraftSwitch, InputEditor, inputOf, malformed } from './input-editor.tsx';
+import { type Draft, DraftSwitch, draftOf, InputEditor, inputOf, malformed } from './input-editor.tsx';
 import { refresh } from './live.ts';
 import { Card, Loading } from './parts.tsx';
+import { ApiError, type Problem, problemOf } from './problem.ts';
 import { ProblemList } from './problem-list.tsx';
 import { useResource } from './resource.ts';
 import { announce } from './shared.ts';

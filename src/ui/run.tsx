@@ -1,22 +1,23 @@
 // Runs a task by hand: a form of the schema or JSON, a check that sends nothing, and the same call for a terminal.
 
 import { useEffect, useState } from 'preact/hooks';
-import { ApiError, callApi, type Problem, problemOf } from './api.ts';
+import { callApi } from './api.ts';
 import type { Items, Schema, Task, TaskType } from './api-types.d.ts';
 import { toCurl } from './curl.ts';
 import { Fault } from './fault.tsx';
 import {
   type Draft,
-  draftOf,
   DraftSwitch,
+  draftOf,
   faultAt,
   InputEditor,
   inputOf,
   malformed,
 } from './input-editor.tsx';
 import { Card, Chip, Code, Empty, Loading, ProblemBox } from './parts.tsx';
-import { ProblemList } from './problem-list.tsx';
 import { linkTo, linkToTask } from './place.ts';
+import { ApiError, type Problem, problemOf } from './problem.ts';
+import { ProblemList } from './problem-list.tsx';
 import { useResource } from './resource.ts';
 import type { Values } from './schema-form.tsx';
 import { announce, may } from './shared.ts';

@@ -1,13 +1,14 @@
 // Makes a schedule, or changes one: what is typed is checked by the server at once, which says when it would tick.
 
 import { useEffect, useState } from 'preact/hooks';
-import { callApi, type Problem, problemOf } from './api.ts';
+import { callApi } from './api.ts';
 import type { Items, Schedule, TaskType } from './api-types.d.ts';
 import { Choice } from './choice.tsx';
 import { FormEnd, JsonField, TextField } from './form-parts.tsx';
 import { toLocal } from './format.ts';
 import { faultAt, malformed } from './input-editor.tsx';
 import { Card, Time } from './parts.tsx';
+import { type Problem, problemOf } from './problem.ts';
 import { ProblemList } from './problem-list.tsx';
 import { useResource } from './resource.ts';
 import { announce } from './shared.ts';

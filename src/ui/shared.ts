@@ -1,8 +1,8 @@
 // What all screens share: who is signed in, the numbers of the fleet, and what was announced.
 
 import { useEffect, useReducer } from 'preact/hooks';
-import type { Problem } from './api.ts';
 import type { LostWorker, Queue, Session, Worker } from './api-types.d.ts';
+import type { Problem } from './problem.ts';
 
 export interface Fleet {
   readonly queues: readonly Queue[];
@@ -28,8 +28,10 @@ export interface Outage {
 }
 
 export interface Shared {
-  /** `undefined` until it is known. */
-  readonly session: Session | 'signed-out' | undefined;
+  /** What the key of this browser allows; `undefined` until it is known. It stays when the session ends. */
+  readonly session: Session | undefined;
+  /** There is no session, or none any more: a key is asked for. */
+  readonly isSignedOut: boolean;
   /** The last good reading, also while newer ones fail. */
   readonly fleet: Fleet | undefined;
   /** Why the numbers cannot be read now, and since when. */
@@ -46,6 +48,7 @@ export interface Shared {
 
 let shared: Shared = {
   session: undefined,
+  isSignedOut: false,
   fleet: undefined,
   outage: undefined,
   outages: [],
@@ -79,9 +82,8 @@ export function useShared(): Shared {
 
 /** Whether the key of this browser allows it. The server decides; the page only hides what would be refused. */
 export function may(scope: 'enqueue' | 'read' | 'admin'): boolean {
-  const { session } = shared;
-  if (session === undefined || session === 'signed-out') return false;
-  return session.scopes.includes(scope) || session.scopes.includes('admin');
+  const { scopes = [] } = shared.session ?? {};
+  return scopes.includes(scope) || scopes.includes('admin');
 }
 
 export function announce(text: string): void {

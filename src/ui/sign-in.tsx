@@ -1,8 +1,9 @@
 // Where a key is asked for. The browser gets a cookie that stands for it; the key itself is kept nowhere.
 
-import { useState } from 'preact/hooks';
-import { ApiError, callApi, type Problem, problemOf } from './api.ts';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { callApi } from './api.ts';
 import { readSession } from './live.ts';
+import { ApiError, type Problem, problemOf } from './problem.ts';
 import { readShared } from './shared.ts';
 
 /** It is for `https` alone where the server has such a `PUBLIC_URL`. */
@@ -14,7 +15,28 @@ const NOT_KEPT: Problem = {
     'The key is valid, but this browser does not keep its cookie. Open the dashboard under its PUBLIC_URL.',
 };
 
+/** In place of the screens. */
 export function SignIn() {
+  return (
+    <main id="main" class="sign-in" tabIndex={-1}>
+      <KeyForm title="popfleet" />
+    </main>
+  );
+}
+
+/** Over the screen, which stays as it is below: the session has ended, and what was typed there has not been sent. */
+export function SignInAgain() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = (): void => dialog.current?.showModal();
+  useEffect(open, []);
+  return (
+    <dialog ref={dialog} class="again" aria-label="Sign in again" onClose={open}>
+      <KeyForm title="Your session has ended" />
+    </dialog>
+  );
+}
+
+function KeyForm({ title }: { readonly title: string }) {
   const [problem, setProblem] = useState<Problem>();
   const [isBusy, setBusy] = useState(false);
   const signIn = async (form: HTMLFormElement): Promise<void> => {
@@ -25,8 +47,8 @@ export function SignIn() {
       await callApi('POST', 'session', { key: input?.value.trim() ?? '' });
       await readSession();
       // It is tried again and again while the server does not answer.
-      const { session, outage } = readShared();
-      if (session === 'signed-out') throw new ApiError(outage?.problem ?? NOT_KEPT);
+      const { isSignedOut, outage } = readShared();
+      if (isSignedOut) throw new ApiError(outage?.problem ?? NOT_KEPT);
     } catch (error) {
       setProblem(problemOf(error));
       setBusy(false);
@@ -36,39 +58,37 @@ export function SignIn() {
   const fault =
     problem?.status === 401 || problem?.status === 422 ? 'This key is not valid.' : problem?.detail;
   return (
-    <main id="main" class="sign-in" tabIndex={-1}>
-      <form
-        class="card"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void signIn(event.currentTarget);
-        }}
-      >
-        <h1>popfleet</h1>
-        <p class="muted">Sign in with an API key of this server.</p>
-        <label for="key">API key</label>
-        <input
-          id="key"
-          type="password"
-          required
-          autocomplete="current-password"
-          placeholder="pf_…"
-          spellcheck={false}
-          aria-invalid={fault === undefined ? undefined : true}
-          aria-describedby={fault === undefined ? undefined : 'key-fault'}
-        />
-        {fault === undefined ? undefined : (
-          <p id="key-fault" class="fault" role="alert">
-            {fault}
-          </p>
-        )}
-        <button type="submit" class="primary" disabled={isBusy}>
-          Sign in
-        </button>
-        <p class="muted small-text">
-          <code>popfleet key --scopes read</code> makes one that may only look.
+    <form
+      class="card"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void signIn(event.currentTarget);
+      }}
+    >
+      <h1>{title}</h1>
+      <p class="muted">Sign in with an API key of this server.</p>
+      <label for="key">API key</label>
+      <input
+        id="key"
+        type="password"
+        required
+        autocomplete="current-password"
+        placeholder="pf_…"
+        spellcheck={false}
+        aria-invalid={fault === undefined ? undefined : true}
+        aria-describedby={fault === undefined ? undefined : 'key-fault'}
+      />
+      {fault === undefined ? undefined : (
+        <p id="key-fault" class="fault" role="alert">
+          {fault}
         </p>
-      </form>
-    </main>
+      )}
+      <button type="submit" class="primary" disabled={isBusy}>
+        Sign in
+      </button>
+      <p class="muted small-text">
+        <code>popfleet key --scopes read</code> makes one that may only look.
+      </p>
+    </form>
   );
 }

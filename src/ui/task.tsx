@@ -1,19 +1,20 @@
 // One task, live: what happened to it, why it does not run, what its handler said, and what can be done about it.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { callApi, type Problem, problemOf } from './api.ts';
+import { callApi } from './api.ts';
 import type { Task } from './api-types.d.ts';
+import { Copy } from './copy.tsx';
 import { toCurl } from './curl.ts';
 import { Explain } from './explain.tsx';
-import { toDuration } from './format.ts';
 import { Family } from './family.tsx';
 import { Follows } from './follows.tsx';
+import { toDuration } from './format.ts';
 import { useEvents } from './live.ts';
-import { Copy } from './copy.tsx';
-import { Action, Card, Chip, Empty, Facts, IdLine, Loading, ProblemBox, Time } from './parts.tsx';
 import { OfWorkflow } from './of-workflow.tsx';
+import { Action, Card, Chip, Empty, Facts, IdLine, Loading, ProblemBox, Time } from './parts.tsx';
 import { Payload } from './payload.tsx';
 import { linkTo, linkToBatch, linkToQueue, linkToWorkflow } from './place.ts';
+import { type Problem, problemOf } from './problem.ts';
 import { readProgress } from './progress.ts';
 import { useResource } from './resource.ts';
 import { RetryEdited } from './retry-edited.tsx';

@@ -1,10 +1,11 @@
 // Registers an endpoint of webhooks, or changes one.
 
 import { useEffect, useState } from 'preact/hooks';
-import { callApi, type Problem, problemOf } from './api.ts';
+import { callApi } from './api.ts';
 import type { WebhookEndpoint } from './api-types.d.ts';
 import { FormEnd, TextField } from './form-parts.tsx';
 import { Card } from './parts.tsx';
+import { type Problem, problemOf } from './problem.ts';
 import { announce } from './shared.ts';
 
 const ENDS = ['succeeded', 'dead', 'cancelled'] as const;

@@ -1,12 +1,13 @@
 // One worker, live: what each of its slots runs, and for how long.
 
 import { useRef } from 'preact/hooks';
-import { callApi, type Problem } from './api.ts';
+import { callApi } from './api.ts';
 import type { TaskRow, Worker } from './api-types.d.ts';
 import { plural, toCount, toShortId } from './format.ts';
 import { Meter } from './meter.tsx';
 import { Action, Card, Chip, Empty, Facts, IdLine, Pending, Ticking, Time } from './parts.tsx';
 import { linkTo, linkToQueue, linkToTask } from './place.ts';
+import type { Problem } from './problem.ts';
 import { readProgress } from './progress.ts';
 import { useResource } from './resource.ts';
 import { seatTasks } from './seats.ts';

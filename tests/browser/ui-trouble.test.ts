@@ -12,7 +12,9 @@ import { makeKey } from '../support/keys.ts';
 const INPUT = { one: 1, two: 2 };
 const LATER = { delayMs: 3_600_000 };
 const key = makeKey();
-const { server, page, serve, folder, startWorker, open, send, until } = useDashboard();
+const sender = makeKey(['enqueue']);
+const dashboard = useDashboard();
+const { server, page, context, serve, folder, startWorker, open, goTo, send, until, violations } = dashboard;
 
 beforeAll(async () => {
   if (hasBrowser) await startWorker();
@@ -152,5 +154,49 @@ describe.skipIf(!hasBrowser)('what is typed', () => {
     await page().unroute('**/v1/session');
     await page().keyboard.press('Enter');
     await page().getByRole('button', { name: 'Sign out' }).waitFor();
+  });
+
+  describe('a session that ends', () => {
+    const typed = () => page().getByLabel('Input as JSON');
+    const signIn = async (text: string): Promise<void> => {
+      await page().getByLabel('API key').fill(text);
+      await page().keyboard.press('Enter');
+    };
+
+    async function typeAndLoseSession(input: unknown): Promise<void> {
+      const guarded = await serve({ apiKeys: [key.apiKey, sender.apiKey] });
+      await open(`${guarded.url()}/ui/`, true);
+      await signIn(key.text);
+      await page().getByRole('button', { name: 'Sign out' }).waitFor();
+      await goTo('types/add', 'Run add');
+      await typed().fill(JSON.stringify(input));
+      await context().clearCookies();
+      await page().getByRole('heading', { name: 'Your session has ended' }).waitFor();
+    }
+
+    test('asks for the key, and what was typed is still there to be sent', async () => {
+      await typeAndLoseSession(INPUT);
+      expect(await violations()).toEqual([]);
+      // Nothing but a key leads back.
+      await page().keyboard.press('Escape');
+      await page().keyboard.press('Escape');
+      await signIn('pf_nothing');
+      await page().getByText('This key is not valid.').waitFor();
+      await signIn(key.text);
+      await page().getByLabel('API key').waitFor({ state: 'detached' });
+      expect(await typed().inputValue()).toBe(JSON.stringify(INPUT));
+      await page().getByRole('button', { name: 'Send' }).click();
+      await page().locator('#sent a').waitFor();
+    });
+
+    test('shows nothing of it to another key', async () => {
+      await typeAndLoseSession({ one: 'secret' });
+      await signIn(sender.text);
+      await page()
+        .getByTitle(/enqueue$/)
+        .waitFor();
+      await page().getByRole('heading', { level: 1, name: 'Run add' }).waitFor();
+      expect(await typed().inputValue()).not.toContain('secret');
+    });
   });
 });
