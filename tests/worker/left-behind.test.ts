@@ -9,6 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import { endOf, startPool, type TestPool } from '../support/thread-pool.ts';
 
 const MODULE = fileURLToPath(new URL('../fixtures/left-behind.mjs', import.meta.url));
+const ALONE = fileURLToPath(new URL('../fixtures/fails-alone.mjs', import.meta.url));
 const LEFT_BEHIND = 'a task has left code behind that failed later: its thread is replaced';
 
 /** How a task ends that goes back and loses nothing: it had begun, or it had not. */
@@ -90,6 +91,20 @@ describe('case 14: an error that a task has left behind', () => {
       expect(threads.log).toEqual([]);
     },
   );
+});
+
+test('a module that fails by itself in each thread: threads start ever more slowly', async () => {
+  const alone = await startPool({ module: ALONE });
+  try {
+    const delays = (): number[] =>
+      alone.log.flatMap(({ retryInMs }) => (retryInMs === undefined ? [] : [Number(retryInMs)]));
+    await eventually(() => delays().length >= 5);
+    // Two threads, each of which fails 20 ms after it has loaded: with 100 ms at first, and half of each at random.
+    expect(delays()[4]).toBeGreaterThan(100);
+    expect(alone.log).toContainEqual(expect.objectContaining({ reason: 'nobody listens' }));
+  } finally {
+    await alone.pool.stop();
+  }
 });
 
 describe('case 50: a handler', () => {

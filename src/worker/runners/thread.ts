@@ -38,7 +38,7 @@ export interface ThreadLost {
 
 export interface ThreadEvents {
   loaded(thread: Thread): void;
-  /** @param reason why it has not loaded; `undefined` when it had */
+  /** @param reason why it has not loaded, or has failed before it was sent a job; `undefined` when it was sent one */
   gone(thread: Thread, reason: string | undefined): void;
   leftBehind(fault: LeftBehind): void;
   output(output: Output): void;
@@ -65,7 +65,9 @@ export class Thread {
   #user: ThreadUser | undefined;
   #batch: JobBatch | undefined;
   #hasLoaded = false;
-  #notLoaded: string | undefined;
+  #hasServed = false;
+  /** Why it has not loaded, or what its modules have left behind. */
+  #fault: string | undefined;
   #isLeftBehind = false;
   #endedAt: number | undefined;
   #isGone = false;
@@ -98,6 +100,7 @@ export class Thread {
 
   /** Gives it jobs. It must have loaded, and have no others. */
   send(batch: JobBatch, user: ThreadUser): void {
+    this.#hasServed = true;
     this.#user = user;
     this.#batch = batch;
     const message: ToThread = { kind: 'run', ...batch };
@@ -151,10 +154,11 @@ export class Thread {
         this.#events.loaded(this);
         break;
       case 'not-loaded':
-        this.#notLoaded = message.reason;
+        this.#fault = message.reason;
         break;
       case 'left-behind':
         this.#isLeftBehind = true;
+        this.#fault = message.error.message;
         this.end();
         this.#events.leftBehind(message);
         break;
@@ -223,7 +227,7 @@ export class Thread {
     const latencyMs = this.#endedAt === undefined ? 0 : performance.now() - this.#endedAt;
     this.#user?.lost({ cause: causeOf(exit), error: exit, latencyMs, isLeftBehind: this.#isLeftBehind });
     this.#user = undefined;
-    this.#events.gone(this, this.#hasLoaded ? undefined : (this.#notLoaded ?? messageOf(exit)));
+    this.#events.gone(this, this.#hasServed ? undefined : (this.#fault ?? messageOf(exit)));
   }
 }
 

@@ -10,9 +10,11 @@ import type { LeftBehind } from './thread-messages.ts';
 
 /** A thread whose module hangs while it loads is not waited for longer than this, at the start and at the end. */
 const LOADED_WITHIN_MS = 10_000;
-/** Between two tries to start a thread whose modules cannot be loaded (any more). */
+/** Between two tries to start a thread whose modules cannot be loaded (any more), or fail by themselves. */
 const RETRY_FIRST_MS = 100;
 const RETRY_CAP_MS = 10_000;
+/** Failures that are further apart are not in a row. */
+const IN_A_ROW_MS = 3 * RETRY_CAP_MS;
 
 export class Threads implements Service {
   readonly #count: number;
@@ -29,6 +31,7 @@ export class Threads implements Service {
   readonly #changes = createChanges();
   readonly #retries = new Set<NodeJS.Timeout>();
   #failuresInARow = 0;
+  #failedAt = 0;
   #loadFault: string | undefined;
   #isStarted = false;
   #isStopped = false;
@@ -98,7 +101,6 @@ export class Threads implements Service {
   }
 
   #loaded(thread: Thread): void {
-    this.#failuresInARow = 0;
     this.#loading.delete(thread);
     this.#offer(thread);
     this.#changes.changed();
@@ -106,20 +108,25 @@ export class Threads implements Service {
 
   #gone(thread: Thread, reason: string | undefined): void {
     this.#present.delete(thread);
-    this.#loading.delete(thread);
+    const wasLoading = this.#loading.delete(thread);
     const index = this.#idle.indexOf(thread);
     if (index >= 0) this.#idle.splice(index, 1);
-    if (reason !== undefined) this.#loadFault = reason;
+    if (wasLoading) this.#loadFault = reason;
     this.#changes.changed();
     if (this.#isStopped) return;
     if (reason === undefined) this.#startOne();
-    else if (this.#isStarted) this.#startLater(reason);
+    else if (this.#isStarted || !wasLoading) this.#startLater(reason);
   }
 
   #startLater(reason: string): void {
-    this.#failuresInARow += 1;
+    const now = performance.now();
+    this.#failuresInARow = now - this.#failedAt < IN_A_ROW_MS ? this.#failuresInARow + 1 : 1;
+    this.#failedAt = now;
     const inMs = retryDelayMs(this.#failuresInARow, RETRY_FIRST_MS, RETRY_CAP_MS);
-    this.#log.error({ reason, retryInMs: inMs }, 'a thread cannot load the task modules');
+    this.#log.error(
+      { reason, retryInMs: inMs },
+      'a thread cannot load the task modules, or they fail by themselves: another one starts later',
+    );
     const timer = setTimeout(() => {
       this.#retries.delete(timer);
       this.#startOne();

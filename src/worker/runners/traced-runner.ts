@@ -1,7 +1,7 @@
 // A runner with a span for each run.
 
-import { whenThere } from '../../lifecycle.ts';
 import { hasOptions, optionsOfContent } from '../../protocol/message.ts';
+import { toTaskError } from '../../protocol/task-error.ts';
 import { IS_TRACING, startRun } from '../../tracing.ts';
 import type { Job, RunEnd, Runner } from './runner.ts';
 
@@ -11,11 +11,22 @@ export function traced(runner: Runner): Runner {
   return {
     run(job, stop) {
       const span = startRun(job, traceparentOf(job));
-      return whenThere(runner.run(span ? { ...job, traceparent: span.traceparent } : job, stop), (end) => {
-        span?.set({ 'popfleet.run.end': end.kind });
-        span?.end(faultOf(end));
+      if (!span) return runner.run(job, stop);
+      const ended = (end: RunEnd): RunEnd => {
+        span.set({ 'popfleet.run.end': end.kind });
+        span.end(faultOf(end));
         return end;
-      });
+      };
+      const broke = (thrown: unknown): never => {
+        span.end(toTaskError(thrown));
+        throw thrown;
+      };
+      try {
+        const run = runner.run({ ...job, traceparent: span.traceparent }, stop);
+        return run instanceof Promise ? run.then(ended, broke) : ended(run);
+      } catch (error) {
+        return broke(error);
+      }
     },
   };
 }
