@@ -6,6 +6,7 @@ import { Card, Empty, Loading, ProblemBox, Table, Time } from './parts.tsx';
 import { go, linkTo, linkToQueue, linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
 import { may, useShared } from './shared.ts';
+import { Stale } from './stale.tsx';
 import { NoAdmin } from './with-fleet.tsx';
 
 type Query = Readonly<Record<'queue' | 'operation' | 'by' | 'cursor', string>>;
@@ -81,7 +82,7 @@ function Entries({ asked }: { readonly asked: Query }) {
   }
   return (
     <Card>
-      {problem ? <p class="stale">These rows may be old: {problem.title}</p> : undefined}
+      <Stale what="These rows" problem={problem} />
       <Table label="Changes" heads={['When', 'Operation', 'About', 'Queue', 'Key', 'What else', 'Request']}>
         {data.items.map((entry) => (
           <Row key={entry.id} entry={entry} asked={asked} />

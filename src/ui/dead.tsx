@@ -11,6 +11,7 @@ import { Card, Empty, Pending } from './parts.tsx';
 import { go, linkTo } from './place.ts';
 import { useResource } from './resource.ts';
 import { may, useShared } from './shared.ts';
+import { Stale } from './stale.tsx';
 import { NoRead } from './with-fleet.tsx';
 
 const SINCE = new Map([
@@ -124,7 +125,7 @@ function Groups({ query }: { readonly query: URLSearchParams }) {
   const next = data.next;
   return (
     <Card>
-      {problem ? <p class="stale">These numbers may be old: {problem.title}</p> : undefined}
+      <Stale what="These numbers" problem={problem} />
       <Failures groups={data.items} label="Failures" />
       {next === undefined ? undefined : (
         <nav class="pages" aria-label="Pages">

@@ -7,6 +7,7 @@ import { plural, toCount, toShortId, toTimeOfDay } from './format.ts';
 import { Card, Facts, Loading, RequestId, Table, Time } from './parts.tsx';
 import { linkTo, linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
+import { Stale } from './stale.tsx';
 
 /** Read at each third beat: every six seconds. */
 const BEATS = 3;
@@ -42,7 +43,7 @@ function Opened({ queue }: { readonly queue: string }) {
   }
   return (
     <div class="ledger">
-      {problem ? <p class="stale">These numbers may be old: {problem.title}</p> : undefined}
+      <Stale what="These numbers" problem={problem} />
       <Lanes ledger={data} />
       <Unclaimed ledger={data} />
       <Facts

@@ -10,6 +10,7 @@ import { Action, Card, Chip, Empty, Facts, Pending, Table, Time } from './parts.
 import { linkTo, linkToQueue } from './place.ts';
 import { useResource } from './resource.ts';
 import { may, useShared } from './shared.ts';
+import { Stale } from './stale.tsx';
 
 /** State → the state of a task that has its colour. */
 const TONES = new Map([
@@ -47,7 +48,7 @@ function List() {
         <p class="muted">{open === 0 ? 'None is under way.' : `${open} under way.`}</p>
       </header>
       <Card>
-        {problem ? <p class="stale">These numbers may be old: {problem.title}</p> : undefined}
+        <Stale what="These numbers" problem={problem} />
         {data.items.length === 0 ? (
           <Empty title="Nothing was done to many tasks yet">
             <p>

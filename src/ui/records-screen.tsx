@@ -8,6 +8,7 @@ import { Card, Code, Empty, Pending, Table } from './parts.tsx';
 import { go, linkTo } from './place.ts';
 import { useResource } from './resource.ts';
 import { may } from './shared.ts';
+import { Stale } from './stale.tsx';
 import { NoRead } from './with-fleet.tsx';
 
 /** A kind of records. */
@@ -106,7 +107,7 @@ function Rows<T extends { readonly id: string }>({
   const { items, next } = data;
   return (
     <Card>
-      {problem ? <p class="stale">These rows may be old: {problem.title}</p> : undefined}
+      <Stale what="These rows" problem={problem} />
       {items.length === 0 ? (
         <Nothing
           of={of}

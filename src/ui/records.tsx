@@ -6,6 +6,7 @@ import { Card, Chip, Time } from './parts.tsx';
 import { linkToQueue } from './place.ts';
 import type { Problem } from './problem.ts';
 import { Shares } from './shares.tsx';
+import { Stale } from './stale.tsx';
 
 interface Named {
   readonly id: string;
@@ -118,7 +119,7 @@ export function StaleRecord({ problem }: { readonly problem: Problem | undefined
   return problem.status === 404 ? (
     <p class="stale">Its record was removed. What you see is the last that was read.</p>
   ) : (
-    <p class="stale">This may be old: {problem.title}</p>
+    <Stale what="This" problem={problem} />
   );
 }
 

@@ -10,6 +10,7 @@ import { Card, Chip, Concerns, Facts, Pending, Table, Time } from './parts.tsx';
 import { linkToQueue } from './place.ts';
 import { useResource } from './resource.ts';
 import { type Fleet, may } from './shared.ts';
+import { Stale } from './stale.tsx';
 import { NoRead, WithFleet } from './with-fleet.tsx';
 
 const SLOW_MS = 20;
@@ -37,7 +38,7 @@ function Whole({ fleet }: { readonly fleet: Fleet }) {
           <SaveDiagnostics />
         </div>
       </header>
-      {problem ? <p class="stale">This may be old: {problem.title}</p> : undefined}
+      <Stale what="This" problem={problem} />
       <Concerns title="Findings" of={findings.map((text) => ({ key: text, text }))} />
       <div class="columns is-even">
         <RedisCard redis={data.redis} />

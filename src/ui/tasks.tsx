@@ -11,6 +11,7 @@ import { linkToTask } from './place.ts';
 import { useResource } from './resource.ts';
 import { conditionsOf, type Filter, linkToTasks, readFilter } from './search.ts';
 import { may, useShared } from './shared.ts';
+import { Stale } from './stale.tsx';
 import { Tags } from './tags.tsx';
 import { TaskBulk } from './task-bulk.tsx';
 import { TaskFilters } from './task-filters.tsx';
@@ -96,7 +97,7 @@ function Rows({
   };
   return (
     <Card>
-      {problem ? <p class="stale">These rows may be old: {problem.title}</p> : undefined}
+      <Stale what="These rows" problem={problem} />
       <div class="rows-head">
         {may('admin') ? (
           <Selection

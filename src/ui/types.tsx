@@ -8,6 +8,7 @@ import { linkTo } from './place.ts';
 import { useResource } from './resource.ts';
 import { may, useShared } from './shared.ts';
 import { lastDay, Sparkline } from './sparkline.tsx';
+import { Stale } from './stale.tsx';
 
 export function TypesScreen() {
   if (!may('read'))
@@ -44,7 +45,7 @@ function Types() {
         </p>
       </header>
       <Card>
-        {runs.problem ? <p class="stale">The numbers may be old: {runs.problem.title}</p> : undefined}
+        <Stale what="The numbers" problem={runs.problem} />
         <Table label="Task types" heads={HEADS}>
           {names.map((type) => (
             <TypeRow

@@ -12,6 +12,7 @@ import { readProgress } from './progress.ts';
 import { useResource } from './resource.ts';
 import { seatTasks } from './seats.ts';
 import { may, useShared } from './shared.ts';
+import { Stale } from './stale.tsx';
 import { NoRead } from './with-fleet.tsx';
 import { isServer, nameOf, Orders, stateOf } from './workers.tsx';
 
@@ -55,16 +56,22 @@ function LiveWorker({ worker }: { readonly worker: string }) {
         {canOrder ? <Orders worker={worker} name={nameOf(first)} state={state} after={reload} /> : undefined}
         <IdLine of={worker} />
       </header>
-      <Stale worker={worker} problem={problem} />
+      <StaleWorker worker={worker} problem={problem} />
       <Slots of={data} reload={reload} />
       <About items={data.items} />
     </>
   );
 }
 
-function Stale({ worker, problem }: { readonly worker: string; readonly problem: Problem | undefined }) {
+function StaleWorker({
+  worker,
+  problem,
+}: {
+  readonly worker: string;
+  readonly problem: Problem | undefined;
+}) {
   if (problem === undefined) return null;
-  if (problem.status !== 404) return <p class="stale">This may be old: {problem.title}</p>;
+  if (problem.status !== 404) return <Stale what="This" problem={problem} />;
   return (
     <p class="stale">
       This worker is gone. <HowItWent worker={worker} /> What you see is the last that was read.
