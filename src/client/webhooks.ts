@@ -34,7 +34,7 @@ export interface WebhookView extends WebhookEndpoint {
 export interface WebhookAttempt {
   /** Id of the task that delivers. */
   readonly delivery: string;
-  /** Id of the task that it is about, or else of the workflow, or of the batch. */
+  /** Id of the task that it is about, or else of the workflow, or of the batch; none of a test. */
   readonly task?: string;
   readonly workflow?: string;
   readonly batch?: string;
@@ -74,6 +74,8 @@ export interface Webhooks {
   rotateSharedSecret(options?: CallOptions): Promise<readonly WebhookSecret[]>;
   /** The latest attempts to reach it, the newest first. */
   attempts(id: string, options?: CallOptions): Promise<readonly WebhookAttempt[]>;
+  /** Sends it a message that is about nothing, in one attempt. @returns the id of the task that does it: `wait` says what came of it */
+  test(id: string, options?: CallOptions): Promise<{ readonly id: string }>;
   /** Sends a delivery that has ended again. @returns the id of the task that does it */
   resend(id: string, delivery: string, options?: CallOptions): Promise<{ readonly id: string }>;
 }
@@ -94,6 +96,8 @@ export function createWebhooks(transport: Transport): Webhooks {
     rotateSharedSecret: ({ signal } = {}) =>
       listOf(transport, { method: 'POST', path: `${ALL}/secret/rotate`, once: true, signal }),
     attempts: (id, { signal } = {}) => listOf(transport, { path: path(id, '/deliveries'), signal }),
+    test: (id, { signal } = {}) =>
+      transport.json({ method: 'POST', path: path(id, '/test'), once: true, signal }),
     resend: (id, delivery, { signal } = {}) =>
       transport.json({
         method: 'POST',

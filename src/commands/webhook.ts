@@ -4,9 +4,12 @@ import type { Command } from 'commander';
 import type { WebhookAttempt, WebhookRequest, WebhookView } from '../client/webhooks.ts';
 import { compact } from '../protocol/compact.ts';
 import { another } from './arguments.ts';
+import { EXIT } from './exit-code.ts';
 import type { Column, Printer } from './printer.ts';
+import { writeEnd } from './task-output.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb } from './verb.ts';
+import { waitForTask } from './wait-for-task.ts';
 import { writeItems } from './write-rows.ts';
 
 const listed = (names: readonly string[] = []): string => names.join(' ');
@@ -71,6 +74,7 @@ export function addWebhookVerbs(webhook: Command, terminal: Terminal): void {
     const items = await client.webhooks.attempts(id as string, { signal });
     writeItems(printer, ATTEMPT_COLUMNS, items, 'Nothing was sent to it of late.');
   });
+  addSending(webhook, terminal);
   const remove = {
     usage: 'rm <id>',
     description: 'Remove an endpoint: it is told of nothing any more',
@@ -135,6 +139,34 @@ function addSwitches(webhook: Command, terminal: Terminal): void {
       print(printer, await client.webhooks.put(id, endpoint, { signal }));
     });
   }
+}
+
+/** One attempt takes 15 seconds at most, and others may be before it. */
+const TESTED_WITHIN_MS = 60_000;
+
+function addSending(webhook: Command, terminal: Terminal): void {
+  const test = {
+    usage: 'test <id>',
+    description: 'Send an endpoint a message that is about nothing, and say whether it took it',
+    examples: ['popfleet webhook test WEBHOOK'],
+  };
+  addVerb(webhook, terminal, test, async (session, [id]) => {
+    const { client, printer, signal } = session;
+    const { id: delivery } = await client.webhooks.test(id as string, { signal });
+    const ended = await waitForTask(session, delivery, TESTED_WITHIN_MS);
+    return writeEnd(printer, ended) ? EXIT.ok : EXIT.failed;
+  });
+  const resend = {
+    usage: 'resend <id> <delivery>',
+    description: 'Send a message again that has arrived, or was given up',
+    examples: ['popfleet webhook resend WEBHOOK DELIVERY'],
+  };
+  addVerb(webhook, terminal, resend, async ({ client, printer, signal }, [id, delivery]) => {
+    const sent = await client.webhooks.resend(id as string, delivery as string, { signal });
+    if (printer.json) printer.document(sent);
+    else printer.record([sent.id]);
+    printer.say(`It is on its way: popfleet task wait ${sent.id}`, 'dim');
+  });
 }
 
 function print(printer: Printer, view: WebhookView): void {

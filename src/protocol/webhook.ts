@@ -75,7 +75,7 @@ export interface WebhookTarget {
 export interface Delivery {
   readonly endpoint?: string | undefined;
   readonly url?: string | undefined;
-  /** The task, the workflow or the batch that has ended. */
+  /** The task, the workflow or the batch that has ended; none of a test. */
   readonly task?: string | undefined;
   readonly workflow?: string | undefined;
   readonly batch?: string | undefined;
@@ -99,8 +99,8 @@ export function readTarget(input: unknown): WebhookTarget | undefined {
 /** As `readTarget`. */
 export function readDelivery(input: unknown): Delivery | undefined {
   const delivery = (input ?? {}) as Partial<Delivery>;
-  const { task, workflow, batch, queue, event, body } = delivery;
+  const { queue, event, body } = delivery;
   if (!readTarget(input)) return undefined;
-  const isWhole = [task ?? workflow ?? batch, queue, event, body].every((text) => typeof text === 'string');
+  const isWhole = [queue, event, body].every((text) => typeof text === 'string');
   return isWhole ? (delivery as Delivery) : undefined;
 }

@@ -156,7 +156,7 @@ export interface Secrets {
 export interface DeliveryAttempt {
   /** Id of the task that delivers. */
   readonly delivery: string;
-  /** What has ended: one of the three. */
+  /** What has ended: one of the three; none of a test. */
   readonly task?: string;
   readonly workflow?: string;
   readonly batch?: string;

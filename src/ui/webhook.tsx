@@ -133,6 +133,14 @@ function Buttons({
           after={reload}
         />
       )}
+      {disabled === undefined ? (
+        <Action
+          label="Send a test"
+          done="A test is on its way"
+          run={() => callApi('POST', `${path}/test`)}
+          after={reload}
+        />
+      ) : undefined}
       <Action
         label="Rotate secret"
         done="It has a new secret"
@@ -178,7 +186,10 @@ function Deliveries({ path, endpoint }: { readonly path: string; readonly endpoi
     >
       {data.items.length === 0 ? (
         <Empty title="Nothing was sent yet">
-          <p>It is told of tasks that were accepted after it was registered.</p>
+          <p>
+            It is told of tasks that were accepted after it was registered. A test says whether it can be
+            reached.
+          </p>
         </Empty>
       ) : (
         <Table label="Deliveries" heads={['Answer', 'Event', 'Task', 'When', '#Took', '-Resend']}>
@@ -212,8 +223,9 @@ function Deliveries({ path, endpoint }: { readonly path: string; readonly endpoi
 }
 
 /** What has ended. */
-function Subject({ of: { task, workflow, batch = '' } }: { readonly of: DeliveryAttempt }) {
+function Subject({ of: { task, workflow, batch } }: { readonly of: DeliveryAttempt }) {
   const id = task ?? workflow ?? batch;
+  if (id === undefined) return <span class="muted">a test</span>;
   const ofRecord = workflow === undefined ? 'batches' : 'workflows';
   return (
     <a class="mono" href={task === undefined ? linkTo([ofRecord, id]) : linkToTask(id)} title={id}>

@@ -15,6 +15,7 @@ import {
 } from '../protocol/webhook.ts';
 import type { Follower, OutboxEntry } from '../store/outbox.ts';
 import type { TaskRecord } from '../store/record.ts';
+import type { Endpoint } from '../store/webhook-endpoints.ts';
 import { taskPath, toTaskView } from '../views/task-view.ts';
 
 /** Attempts of a delivery: at once, and after each of the delays in deliver.ts. */
@@ -84,6 +85,21 @@ export function recordDeliveryContent(
 /** What a webhook is about. @param input of the follower */
 export function kindOf(input: unknown): WebhookKind {
   return readTarget(input)?.kind ?? 'task';
+}
+
+/**
+ * The content of a delivery that is about nothing. It has one attempt: whether the receiver takes it shows at once.
+ * @param queues whoever may see the first of them may see it, or else the queue of deliveries
+ */
+export function testContent({ id, queues }: Pick<Endpoint, 'id' | 'queues'>): Buffer {
+  const event = 'webhook.test';
+  const delivery: Delivery = {
+    endpoint: id,
+    queue: queues?.[0] ?? WEBHOOK_QUEUE,
+    event,
+    body: toJsonText({ type: event, timestamp: toTime(Date.now()), data: { endpoint: id } }),
+  };
+  return encodeContent(WEBHOOK_TYPE, delivery, { maxAttempts: 1 });
 }
 
 const NO_TYPES = new Map<string, never>();

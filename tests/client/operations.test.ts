@@ -102,6 +102,7 @@ const CALLS: Readonly<
   deleteWebhook: [(client, options) => client.webhooks.remove('x', options)],
   rotateWebhookSecret: [(client, options) => client.webhooks.rotate('x', options)],
   listWebhookDeliveries: [(client, options) => client.webhooks.attempts('x', options)],
+  testWebhook: [(client, options) => client.webhooks.test('x', options)],
   resendWebhook: [(client, options) => client.webhooks.resend('x', 'd', options)],
   getSharedWebhookSecret: [(client, options) => client.webhooks.sharedSecrets(options)],
   rotateSharedWebhookSecret: [(client, options) => client.webhooks.rotateSharedSecret(options)],

@@ -161,6 +161,31 @@ test('an endpoint is registered, switched off and on, given another secret, and 
   expect((await popfleet(`webhook rm ${id}`)).code).toBe(5);
 });
 
+test('an endpoint is tested: what came of the call is waited for, and a delivery is sent again', async () => {
+  const added = await popfleet('webhook add https://example.org/hook');
+  const [id = ''] = added.stdout.split('\t');
+  const take = (): Promise<string> =>
+    eventually(() =>
+      server
+        .worker()
+        .take('webhooks')
+        .catch(() => undefined),
+    );
+
+  const tested = popfleet(`webhook test ${id}`);
+  const delivery = await take();
+  await server.worker().end(delivery, 'succeeded', { status: 204, durationMs: 3 });
+  expect(await tested).toMatchObject({ code: 0, stdout: '{"status":204,"durationMs":3}\n' });
+
+  const { stdout } = await popfleet(`webhook resend ${id} ${delivery}`);
+  expect(`${await take()}\n`).toBe(stdout);
+
+  const refused = popfleet(`webhook test ${id}`);
+  await server.worker().end(await take(), 'dead', { name: 'FailedDelivery', message: 'it answered 500' });
+  expect(await refused).toMatchObject({ code: 1, stderr: expect.stringContaining('it answered 500') });
+  await popfleet(`webhook rm ${id}`);
+});
+
 test('what was changed is listed', async () => {
   await send(server.url(), 'add', { one: 1, two: 2 }, { queue: 'audited' });
   for (const verb of ['pause', 'resume']) await popfleet(`queue ${verb} audited`);

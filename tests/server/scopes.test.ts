@@ -124,6 +124,7 @@ const ROUTES: readonly Row[] = [
   ['DELETE', '/v1/webhooks/WEBHOOK', 'admin'],
   ['POST', '/v1/webhooks/WEBHOOK/rotate', 'admin'],
   ['GET', '/v1/webhooks/WEBHOOK/deliveries', 'admin'],
+  ['POST', '/v1/webhooks/WEBHOOK/test', 'admin'],
   ['POST', '/v1/webhooks/WEBHOOK/deliveries/DELIVERY/resend', 'admin'],
   ['GET', '/v1/webhooks/secret', 'admin'],
   ['POST', '/v1/webhooks/secret/rotate', 'admin'],

@@ -220,6 +220,19 @@ test('a registered endpoint: its types, its queues, its secret, its log', async 
   const delivery = message.headers['webhook-id'];
   expect(items).toMatchObject([{ delivery, task: id, event: 'task.cancelled', status: 204 }]);
 
+  const test = await ask('POST', `/v1/webhooks/${endpoint}/test`);
+  expect(test.status).toBe(202);
+  const tested = await ask('GET', `/v1/tasks/${String(test.body['id'])}?wait=60`);
+  expect(tested.body).toMatchObject({ state: 'succeeded', result: { status: 204 } });
+  const sample = receiver.received.find(({ body }) => body.includes('webhook.test'));
+  expect(new Webhook(String(own)).verify(sample?.body ?? '', sample?.headers ?? {})).toMatchObject({
+    type: 'webhook.test',
+    data: { endpoint },
+  });
+  expect((await ask('GET', `/v1/webhooks/${endpoint}/deliveries`)).body['items']).toContainEqual(
+    expect.objectContaining({ delivery: test.body['id'], event: 'webhook.test', status: 204 }),
+  );
+
   const path = `/v1/webhooks/${endpoint}/deliveries/${delivery}/resend`;
   const resent = await eventually(async () => {
     const answer = await ask('POST', path);
@@ -240,6 +253,10 @@ test('a registered endpoint: its types, its queues, its secret, its log', async 
     return body['disabled'] ? body : undefined;
   });
   expect(gone).toMatchObject({ disabled: { reason: expect.stringContaining('410') } });
+  expect(await ask('POST', `/v1/webhooks/${endpoint}/test`)).toMatchObject({
+    status: 409,
+    body: { code: 'invalid-state', detail: expect.stringContaining('enable it first') },
+  });
   const { url, types, queues } = view;
   const changed = await ask('PUT', `/v1/webhooks/${endpoint}`, { url, types, queues, disabled: false });
   expect(changed.body).not.toHaveProperty('disabled');

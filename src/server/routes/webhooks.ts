@@ -20,7 +20,7 @@ import {
   NewEndpointSchema,
   toEndpointView,
 } from '../../views/endpoint-view.ts';
-import { contentSentAgain } from '../../webhooks/delivery.ts';
+import { contentSentAgain, testContent } from '../../webhooks/delivery.ts';
 import { rotated } from '../../webhooks/rotation.ts';
 import { createSecret } from '../../webhooks/signature.ts';
 import { answer, respond } from '../answer.ts';
@@ -153,7 +153,24 @@ function secretRoutes({ endpoints }: WebhookDeps): readonly Route[] {
 
 function deliveryRoutes(deps: WebhookDeps): readonly Route[] {
   const { endpoints, accept, inspector } = deps;
+
+  async function deliver(c: Context<AppEnv>, content: Buffer): Promise<Response> {
+    const task = { id: newTaskId(), content, lane: DEFAULT_LANE };
+    await accept.send({ queue: WEBHOOK_QUEUE, state: 'ready', task });
+    return answer(c, 202, { id: task.id }, { Location: `${c.get('basePath')}/v1/tasks/${task.id}` });
+  }
+
   return [
+    route('POST', '/v1/webhooks/:id/test', TEST, async (c) => {
+      const endpoint = await find(c, deps);
+      if (endpoint.disabled) {
+        throw new PopfleetError(
+          'invalid-state',
+          `The endpoint is disabled (${endpoint.disabled.reason}): enable it first.`,
+        );
+      }
+      return deliver(c, testContent(endpoint));
+    }),
     route('GET', '/v1/webhooks/:id/deliveries', LIST_DELIVERIES, async (c) => {
       const attempts = await endpoints.attempts((await find(c, deps)).id);
       return answer(c, 200, { items: attempts.map((one) => Object.assign({}, one, { at: toTime(one.at) })) });
@@ -172,9 +189,7 @@ function deliveryRoutes(deps: WebhookDeps): readonly Route[] {
       if (!isTerminal(record.state)) {
         throw new PopfleetError('invalid-state', `The delivery is ${record.state}: it is still being sent.`);
       }
-      const task = { id: newTaskId(), content, lane: DEFAULT_LANE };
-      await accept.send({ queue: WEBHOOK_QUEUE, state: 'ready', task });
-      return answer(c, 202, { id: task.id }, { Location: `${c.get('basePath')}/v1/tasks/${task.id}` });
+      return deliver(c, content);
     }),
   ];
 }
@@ -204,6 +219,15 @@ function demandQueues(caller: Caller, queues: readonly string[] | undefined): vo
 const ON_ENDPOINTS = { tag: 'webhooks', scope: 'admin' } as const;
 const BODY = { 'application/json': RequestSchema, 'application/cbor': RequestSchema };
 const BODY_PROBLEMS = ['malformed-body', 'too-large', 'unsupported-media-type', 'invalid-input'] as const;
+const ON_ITS_WAY = {
+  202: {
+    description: 'A new delivery is on its way.',
+    schema: named(
+      'WebhookDelivery',
+      v.object({ id: v.pipe(v.string(), v.description('id of the task that delivers')) }),
+    ),
+  },
+} as const;
 const ONE = { 200: { description: 'The endpoint.', schema: EndpointSchema } } as const;
 
 const LIST: Operation = {
@@ -283,11 +307,15 @@ const RESEND: Operation = {
   id: 'resendWebhook',
   summary: 'Send a message again that has arrived, or was given up',
   description: 'Under the same `webhook-id`, so that a receiver knows one that it has.',
-  answers: {
-    202: {
-      description: 'A new delivery is on its way.',
-      schema: named('WebhookResent', v.object({ id: v.string() })),
-    },
-  },
+  answers: ON_ITS_WAY,
+  problems: ['not-found', 'invalid-state', 'redis-full'],
+};
+const TEST: Operation = {
+  ...ON_ENDPOINTS,
+  id: 'testWebhook',
+  summary: 'Send an endpoint a message that is about nothing',
+  description:
+    'It has the type `webhook.test`, is signed as others are, and has one attempt. `GET /v1/tasks/{id}?wait=15` with the id of the answer says what came of it.',
+  answers: ON_ITS_WAY,
   problems: ['not-found', 'invalid-state', 'redis-full'],
 };
