@@ -1,4 +1,4 @@
-"""Sends tasks to a popfleet server and takes their results: `python3 send.py`, while `npm start` runs."""
+"""Sends tasks to a popfleet server and takes their results: `python3 send.py`, while `TASK_DURATION_MS=10 npm start` runs."""
 
 import os
 
@@ -10,8 +10,8 @@ popfleet = Popfleet(os.environ.get('POPFLEET_URL', 'http://127.0.0.1:3000'), key
 print('1 + 2 =', popfleet.run('add', {'one': 1, 'two': 2}, wait=120))
 
 # With an idempotency key the same call finds its task again.
-first = popfleet.enqueue('add', {'one': 3, 'two': 4}, key='order-4711')
-again = popfleet.enqueue('add', {'one': 3, 'two': 4}, key='order-4711')
+first = popfleet.enqueue('add', {'one': 3, 'two': 4}, key='order-4')
+again = popfleet.enqueue('add', {'one': 3, 'two': 4}, key='order-4')
 print('the same task:', first['id'] == again['id'])
 
 # What happens to it, as it happens.
