@@ -76,7 +76,9 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
     const begunAt = steadyNow();
     const taskAt = (index: number): Prepared => {
       if (isInTime(begunAt)) return members[index] as Prepared;
-      throw new PopfleetError('redis-unavailable', 'Sending these tasks took too long.');
+      throw new PopfleetError('redis-unavailable', 'Sending these tasks took too long.', {
+        retryAfterSeconds: 1,
+      });
     };
     const found = await accept.sendMany(members.length, taskAt, advice);
     const none = [...found].flatMap(([index, { word }]) => (word === 'accepted' ? [] : [from + index]));

@@ -55,7 +55,7 @@ export interface ScaleView {
 
 /** A number a step, the oldest first; the last is of the few seconds before `at`. `null`: not known. */
 type Column = readonly (number | null)[];
-/** Milliseconds within which half, 95 % and 99 % of all lasted, as workers with METRICS_PORT say. */
+/** Milliseconds within which half, 95 % and 99 % of all lasted. */
 type Percentiles = Readonly<Record<'p50' | 'p95' | 'p99', Column>>;
 
 /** How queues have done. */

@@ -135,9 +135,13 @@ export const SETTINGS = {
   bodyLimitBytes: [
     'BODY_LIMIT_BYTES',
     integer(64, 256 * MB, MB),
-    'largest request body, and task of a batch',
+    'largest body of all other requests, and largest task of a batch',
   ],
-  batchLimitBytes: ['BATCH_LIMIT_BYTES', integer(64, 256 * MB, 16 * MB), 'largest body of a batch'],
+  batchLimitBytes: [
+    'BATCH_LIMIT_BYTES',
+    integer(64, 256 * MB, 16 * MB),
+    'largest body of a batch or a workflow',
+  ],
   enqueueQuota: ['ENQUEUE_QUOTA', v.optional(quota), '`<tasks>/<seconds>` that a caller may send'],
   queueLimit: ['QUEUE_LIMIT', integer(0, 1e12, 0), 'tasks that may wait in one queue; 0 = without limit'],
   queueLimitBytes: [

@@ -14,6 +14,7 @@ export interface Reference {
 }
 
 const MARK = '$from';
+const INDEX = /^(?:0|[1-9]\d*)$/;
 
 function isReference(value: object): value is { readonly $from: unknown; readonly path?: unknown } {
   return Object.hasOwn(value, MARK);
@@ -63,8 +64,7 @@ function follow(
 ): unknown {
   let value = resultOf(String(step));
   for (const key of keysOf(String(path))) {
-    const isThere = typeof value === 'object' && value !== null && Object.hasOwn(value, key);
-    if (!isThere) {
+    if (!hasMember(value, key)) {
       throw new ReferenceFault(
         `the input is not valid at ${pointerBelow('', at)}: the result of the step "${String(step)}" has no ${String(path)}`,
       );
@@ -72,6 +72,14 @@ function follow(
     value = (value as Readonly<Record<string, unknown>>)[key];
   }
   return value;
+}
+
+/** Whether a pointer leads on: elements of a list have numbers, written as RFC 6901 says, and nothing is below bytes. */
+function hasMember(value: unknown, key: string): boolean {
+  if (Array.isArray(value)) return INDEX.test(key) && Number(key) < value.length;
+  return (
+    typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && Object.hasOwn(value, key)
+  );
 }
 
 /** Keys of a JSON Pointer (RFC 6901). */

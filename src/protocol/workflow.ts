@@ -10,7 +10,8 @@ import { invalidInput, pointerBelow } from './validate.ts';
 /** A name of a step. */
 const STEP_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/;
 const MOST_STEPS = 1_000;
-const POINTER = /^(?:\/.*)?$/;
+/** RFC 6901: `~` stands before 0 or 1. */
+const POINTER = /^(?:\/(?:[^~]|~[01])*)?$/;
 /** Faults that one answer names. */
 const FAULTS_NAMED = 20;
 

@@ -16,6 +16,8 @@ export interface QueueNames {
 const LET_THROUGH_MS = 10_000;
 /** What was seen is looked at anew after this long: Redis may have been emptied or replaced by an older copy. */
 const FRESH_MS = 2_500;
+/** Queues do not go away by themselves: a caller need not hurry. */
+const RETRY_AFTER_SECONDS = 60;
 
 /** Makes queues known, so that their tasks are found. @throws Error of ioredis */
 export async function registerQueues(client: Redis, queues: readonly string[]): Promise<void> {
@@ -57,7 +59,9 @@ export function createQueueNames(
       letThrough.set(queue, now());
       return;
     }
-    throw new PopfleetError('queue-full', 'No more queues may be made (MAX_QUEUES). Use one that is there.');
+    throw new PopfleetError('queue-full', 'No more queues may be made (MAX_QUEUES). Use one that is there.', {
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    });
   }
 
   return {

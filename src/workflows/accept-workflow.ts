@@ -170,6 +170,7 @@ async function commitOrWithdraw(
     throw new PopfleetError(
       'redis-unavailable',
       'Writing the steps of the workflow took too long, so it was taken back: send it again.',
+      { retryAfterSeconds: 1 },
     );
   }
 }

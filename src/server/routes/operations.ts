@@ -94,6 +94,7 @@ export function operationRoutes(
       throw new PopfleetError(
         'overloaded',
         `${MOST_OPEN} operations of this queue wait already. Cancel some, or come back once they are done.`,
+        { retryAfterSeconds: 5 },
       );
     }
     deps.operateSoon(homeOf(filter.queue));

@@ -36,9 +36,7 @@ const PERCENTILE_NAMES = Object.keys(PERCENTILES) as readonly Percentile[];
 function percentiles(text: string) {
   return v.object(
     toRecord(PERCENTILE_NAMES, (name) =>
-      column(
-        `milliseconds within which ${PERCENTILES[name] * 100} % of ${text}, as workers with METRICS_PORT say; \`null\`: none does`,
-      ),
+      column(`milliseconds within which ${PERCENTILES[name] * 100} % of ${text}; \`null\`: not known`),
     ),
   );
 }
@@ -61,7 +59,9 @@ const SeriesSchema = v.object({
     'how long tasks were ready in a step, by those that were started in it: what each waited on the mean, but more while few start and many wait, as in a paused queue; `null`: none was started',
   ),
   runMs: column('mean time of the runs that ended in a step; `null`: none did'),
-  waits: percentiles('first claims had waited, since they were accepted or due'),
+  waits: percentiles(
+    'first claims had waited since they were accepted or due, as workers with METRICS_PORT say',
+  ),
   runs: percentiles('handlers ran'),
 });
 

@@ -135,7 +135,8 @@ export function taskRoutes(
     route('GET', '/v1/tasks/:id', GET_ONE, async (c) => {
       const { waitSeconds } = preferencesOf(c, readQuery(c, { wait: waitEntry }).wait);
       const record = await find(c, waitSeconds * 1_000);
-      const isFinal = record.state === 'succeeded' || record.state === 'cancelled';
+      // All others may run again: a dead one alone, a cancelled step with its workflow.
+      const isFinal = record.state === 'succeeded';
       return answer(c, 200, await view(c, record), {
         'Cache-Control': isFinal ? `private, max-age=${FINISHED_FRESH_SECONDS}` : 'no-store',
         ...appliedPreferences({ waitSeconds, minimal: false }),
