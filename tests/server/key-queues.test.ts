@@ -220,5 +220,6 @@ describe('case 31: a key with queues', () => {
     const full = await ask(both, 'POST', '/add?queue=video', INPUT);
     expect([full.status, full.body['code']]).toEqual([503, 'queue-full']);
     expect(full.body['detail']).toBe('No more queues may be made (MAX_QUEUES). Use one that is there.');
+    expect(full.body['retryAfterSeconds']).toBe(60);
   });
 });

@@ -216,6 +216,9 @@ test('a cancel ends what has not ended; held steps cannot be deleted', async () 
   const flow = await ended(id);
   open();
   expect([flow.state, statesOf(flow)]).toEqual(['cancelled', { slow: 'cancelled', next: 'cancelled' }]);
+  // It may run again, so no browser may keep this answer.
+  const step = await fetch(`${server.url()}/v1/tasks/${next?.task}`);
+  expect(step.headers.get('cache-control')).toBe('no-store');
   await expectQuiet();
   // Once it has ended they can.
   expect((await call(`${server.url()}/v1/tasks/${slow?.task}`, { method: 'DELETE' })).status).toBe(204);
@@ -248,6 +251,14 @@ test.each([
     '#/tasks/a/input/value/$from',
     'must be one of the needs of this step',
     { a: stepOf('a', { input: { name: 'a', value: { $from: 'b' } } }), b: stepOf('b') },
+  ],
+  [
+    '#/tasks/b/input/value/path',
+    'must be a JSON Pointer',
+    {
+      a: stepOf('a'),
+      b: stepOf('b', { needs: ['a'], input: { name: 'b', value: { $from: 'a', path: '/~2' } } }),
+    },
   ],
   ['#/tasks', 'must have a step at least', {}],
   [
