@@ -12,6 +12,7 @@ const ALONE = [
   'tests/topologies/cluster.test.ts',
   'tests/topologies/sentinel.test.ts',
   'tests/worker/handler-env.test.ts',
+  'tests/worker/traced-runner.test.ts',
 ];
 
 const root = new URL('..', import.meta.url).pathname;

@@ -20,6 +20,7 @@ import { socketPath } from '../../src/embedded/socket.ts';
 import { type RoleProcess, startRole, stopRole } from '../support/fleet.ts';
 import { call, post } from '../support/http.ts';
 import { finished, send } from '../support/life.ts';
+import { openReceiver, type Receiver } from '../support/receiver.ts';
 
 const DOCUMENT = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');
 const TASKS = ['tasks.mjs', 'needs-file.mjs']
@@ -42,6 +43,7 @@ const isList = (line: string): boolean => /(?:queue|task|type|worker|schedule) l
 
 let folder: string;
 let all: RoleProcess;
+let receiver: Receiver;
 let env: Record<string, string>;
 
 beforeAll(async () => {
@@ -51,11 +53,13 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'tasks.ndjson'), `${lines.join('\n')}\n`);
   writeFileSync(join(folder, 'workflow.json'), JSON.stringify(workflowOf(0)));
   writeFileSync(join(folder, 'tasks.cborseq'), encodeCbor({ type: 'add', input: { one: 1, two: 2 } }));
-  all = await startRole('all', { TASKS }, folder);
+  receiver = await openReceiver();
+  all = await startRole('all', { TASKS, WEBHOOK_ALLOW: '127.0.0.1' }, folder);
   env = { ...installCommand(folder), POPFLEET_URL: all.url() };
 });
 afterAll(async () => {
   await stopRole(all);
+  await receiver?.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -146,14 +150,23 @@ async function workflowFor(line: string): Promise<string> {
   return id;
 }
 
+/** A delivery that has arrived. */
+async function deliveryOf(webhook: string): Promise<string> {
+  const { body } = await post(`${all.url()}/v1/webhooks/${webhook}/test`, {});
+  await call(`${all.url()}/v1/tasks/${String(body['id'])}?wait=30`);
+  return String(body['id']);
+}
+
 async function written(line: string): Promise<string> {
   if (line.includes('BATCH')) {
     const { body } = await post(`${all.url()}/v1/batches`, {});
     return line.replace('BATCH', String(body['id']));
   }
   if (line.includes('WEBHOOK')) {
-    const { body } = await post(`${all.url()}/v1/webhooks`, { url: 'https://example.org/hook' });
-    return line.replace('WEBHOOK', String(body['id']));
+    const { body } = await post(`${all.url()}/v1/webhooks`, { url: receiver.url });
+    const id = String(body['id']);
+    const delivery = line.includes('DELIVERY') ? await deliveryOf(id) : '';
+    return line.replace('WEBHOOK', id).replace('DELIVERY', delivery);
   }
   if (line.includes('FINGERPRINT')) return line.replace('FINGERPRINT', await fingerprintOfDead());
   if (line.includes(' TOKEN')) return line.replace('TOKEN', await tokenOfTask());
