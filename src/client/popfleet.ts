@@ -149,7 +149,11 @@ export class Popfleet<Tasks = unknown> {
     { waitMs, ...options }: RunOptions = {},
   ): Promise<unknown> {
     const { id } = await this.#send(task, input, options);
-    const ended = await this.wait(id, { timeoutMs: waitMs, signal: options.signal });
+    const ended = await longPoll<TaskView>(
+      this.#transport,
+      { what: 'task', id, path: pathOf(id), wasThere: true },
+      { timeoutMs: waitMs, signal: options.signal },
+    );
     if (ended.state === 'dead') throw new TaskFailed(ended);
     if (ended.state === 'cancelled') throw new TaskCancelled(ended);
     return ended.result;

@@ -39,6 +39,8 @@ export interface ApiRequest extends CallOptions {
   readonly removes?: boolean;
   /** Instead of that of the settings, in milliseconds. */
   readonly timeoutMs?: number;
+  /** Called with each try that fails, whether it is repeated or not. @param openMs how long it had lasted */
+  readonly onFailure?: (error: unknown, openMs: number) => void;
 }
 
 /** @throws ApiError from each method; what the signal was aborted with, once it is */
@@ -114,9 +116,11 @@ export function createTransport(settings: TransportSettings): Transport {
   ): Promise<Read> {
     let mayBeGone = false;
     for (let tries = 0; ; tries += 1) {
+      const triedAt = performance.now();
       try {
         return await attempt(request, headers, read);
       } catch (error) {
+        request.onFailure?.(error, performance.now() - triedAt);
         if (mayBeGone && error instanceof ApiError && error.code === 'not-found') return undefined as Read;
         const mayRepeat = isPassing(error) && (request.once !== true || error.status === 429);
         if (!mayRepeat || tries >= retries || (error.retryAfterMs ?? 0) > LONGEST_RETRY_AFTER_MS) throw error;
