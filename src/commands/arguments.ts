@@ -78,11 +78,3 @@ export function httpUrl(text: string): URL {
   }
   return url;
 }
-
-export function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new InvalidArgumentError('It must be JSON, such as {"one":1,"two":2}.');
-  }
-}

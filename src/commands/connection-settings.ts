@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { decodeText } from './decode-text.ts';
 import type { Terminal } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -86,9 +87,9 @@ interface ConfigFile {
 
 /** Empty when there is no such file. */
 function readConfigFile(file: string): ConfigFile {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(file, 'utf8');
+    bytes = readFileSync(file);
   } catch (error) {
     if (
       (error as NodeJS.ErrnoException).code === 'ENOENT' ||
@@ -97,7 +98,7 @@ function readConfigFile(file: string): ConfigFile {
       return {};
     throw unreadable(file, error);
   }
-  const value = parse(text);
+  const value = parse(decodeText(bytes, file));
   const isRight = (name: string): boolean => ['url', 'key', 'keyFile'].includes(name);
   if (
     typeof value !== 'object' ||

@@ -5,6 +5,7 @@ import type { BatchOptions } from '../client/send-batches.ts';
 import type { ManyTask } from '../client/task-types.ts';
 import { decodeTrusted, encodeCbor } from '../protocol/cbor.ts';
 import { CborEndsEarly, CborFault, scanCbor } from '../protocol/cbor-scan.ts';
+import { decodeText } from './decode-text.ts';
 import { readJson } from './read-json.ts';
 import type { UsageError } from './usage-error.ts';
 
@@ -42,37 +43,42 @@ export const TASK_FILES = {
 export type TaskFileFormat = keyof typeof TASK_FILES;
 export const FORMATS = Object.keys(TASK_FILES) as readonly TaskFileFormat[];
 
+/** No part of another character in UTF-8. */
+const LINE_FEED = 0x0a;
+
 async function* readLines(
   stream: AsyncIterable<Buffer | string>,
   onBytes: (bytes: number) => void,
 ): AsyncGenerator<TaskEntry, void, void> {
-  const decoder = new TextDecoder();
-  let rest = '';
+  let rest: Buffer = Buffer.alloc(0);
   let place = 0;
-  const entriesOf = (lines: readonly string[]): TaskEntry[] =>
-    lines.flatMap((line) => {
+  for await (const chunk of endedBy(stream)) {
+    if (chunk) onBytes(chunk.length);
+    // The last line may have no end of its own.
+    const bytes = Buffer.concat([rest, chunk ?? Buffer.of(LINE_FEED)]);
+    let start = 0;
+    for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, start)) {
       place += 1;
-      return line.trim() === '' ? [] : [{ place, digest: digestOf(line), task: readLine(line) }];
-    });
-  for await (const chunk of stream) {
-    onBytes(Buffer.byteLength(chunk));
-    rest += typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true });
-    const lines = rest.split('\n');
-    rest = lines.pop() ?? '';
-    yield* entriesOf(lines);
+      const entry = readLine(bytes.subarray(start, end));
+      if (entry) yield { place, ...entry };
+      start = end + 1;
+    }
+    rest = bytes.subarray(start);
   }
-  yield* entriesOf([rest + decoder.decode()]);
 }
 
-/** @returns what is wrong with a line that is no task */
-function readLine(line: string): ManyTask | string {
+/** `undefined` for an empty line. */
+function readLine(bytes: Uint8Array): Omit<TaskEntry, 'place'> | undefined {
   try {
+    const line = decodeText(bytes, 'not accepted');
+    if (line.trim() === '') return undefined;
     const task = readJson(line, 'not accepted');
-    if (isTask(task)) return task;
+    const digest = digestOf(line);
+    if (isTask(task)) return { digest, task };
   } catch (error) {
-    return (error as UsageError).message;
+    return { digest: '', task: (error as UsageError).message };
   }
-  return 'must be a JSON object, such as {"type":"add","input":{"one":1,"two":2}}';
+  return { digest: '', task: 'must be a JSON object, such as {"type":"add","input":{"one":1,"two":2}}' };
 }
 
 /** Where an item that is no plain CBOR ends is not known: nothing behind it is read. */

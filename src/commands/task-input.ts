@@ -1,7 +1,8 @@
 // The input of a task on the command line: fields such as `one=1`, or a whole document with --input.
 
 import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
+import { decodeText } from './decode-text.ts';
 import { readJson } from './read-json.ts';
 import type { Input } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
@@ -31,20 +32,26 @@ function readFields(fields: readonly string[]): Readonly<Record<string, unknown>
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(field) ?? [];
     if (name === '') throw new UsageError(`"${field}" must be name=value, such as one=1.`);
     if (entries.has(name)) throw new UsageError(`The field "${name}" was given twice.`);
-    entries.set(name, readJson(value, field) ?? value);
+    const read = readJson(value, field);
+    entries.set(name, read === undefined ? value : read);
   }
   // Defines properties, whatever their names are.
   return Object.fromEntries(entries);
 }
 
 async function readSource(document: string, stdin: Input): Promise<string> {
-  if (document === '-') return text(stdin);
+  if (document === '-') return decodeText(await buffer(stdin), 'stdin');
   if (!document.startsWith('@')) return document;
+  const file = document.slice(1);
+  return decodeText(await readBytes(file), file);
+}
+
+async function readBytes(file: string): Promise<Buffer> {
   try {
-    return await readFile(document.slice(1), 'utf8');
+    return await readFile(file);
   } catch (error) {
     throw new UsageError(
-      `${document.slice(1)} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)}).`,
+      `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)}).`,
     );
   }
 }

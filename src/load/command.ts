@@ -1,9 +1,10 @@
 // The `load` subcommand: its options, their checks, and Ctrl-C.
 
-import type { Command } from 'commander';
-import { httpUrl, json, matching, wholeNumber } from '../commands/arguments.ts';
+import { type Command, InvalidArgumentError } from 'commander';
+import { httpUrl, matching, wholeNumber } from '../commands/arguments.ts';
 import { findConnection } from '../commands/connection-settings.ts';
 import { EXIT } from '../commands/exit-code.ts';
+import { readJson } from '../commands/read-json.ts';
 import { UsageError } from '../commands/usage-error.ts';
 import { QUEUE_NAME, TASK_TYPE } from '../protocol/names.ts';
 import { LOAD_DEFAULTS } from './options.ts';
@@ -76,6 +77,17 @@ export function addLoadCommand(command: Command, env: Environment): void {
     .showHelpAfterError(false)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage))
     .action((options: ParsedOptions) => runCommand(options, command, env));
+}
+
+function json(text: string): unknown {
+  let value: unknown;
+  try {
+    value = readJson(text, 'It must be plain JSON');
+  } catch (error) {
+    throw new InvalidArgumentError((error as UsageError).message);
+  }
+  if (value !== undefined) return value;
+  throw new InvalidArgumentError('It must be JSON, such as {"one":1,"two":2}.');
 }
 
 /** Server and key are found as for every other command. */

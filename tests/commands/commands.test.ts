@@ -49,6 +49,8 @@ describe('exit codes', () => {
     ['task add add one', /"one" must be name=value/],
     ['task add add one=1 one=2', /"one" was given twice/],
     ['task add add one=9007199254740993 two=1', /beyond ±\(2\^53 − 1\): send it as text/],
+    ['task add add one=1e400 two=1', /one=1e400: # is Infinity/],
+    ['task add add --input {"one":[1e400]}', /--input: #\/one\/0 is Infinity/],
     ['task add add --delay soon', /It must be a duration/],
     ['task add add --delay 1s --at 2030-01-01T00:00:00Z', /either --delay or --at/],
     ['task add add --input {one', /--input must be JSON/],
@@ -179,6 +181,11 @@ test('values of fields are JSON where they are', async () => {
   const { stdout } = await popfleet('task add context text=12a --queue fields');
   const shown = await popfleet(`task get ${stdout.trim()} --json`);
   expect(JSON.parse(shown.stdout)).toMatchObject({ input: { text: '12a' }, queue: 'fields' });
+  const empty = await popfleet('task add the-default none=null null="null" --queue fields --json');
+  const { id } = JSON.parse(empty.stdout) as { readonly id: string };
+  expect(JSON.parse((await popfleet(`task get ${id} --json`)).stdout)).toMatchObject({
+    input: { none: null, null: 'null' },
+  });
   const piped = await popfleet('task add add --input - --queue fields', { stdin: '{"one":5,"two":6}' });
   const other = await popfleet(`task get ${piped.stdout.trim()} --json`);
   expect(JSON.parse(other.stdout)).toMatchObject({ input: { one: 5, two: 6 } });
@@ -205,6 +212,34 @@ test('a file of tasks goes on where it broke off, and names the lines that are n
   expect(broken).toMatchObject({ code: 6, stdout: '2 accepted, 0 were there already, 2 rejected\n' });
   expect(broken.stderr).toContain('line 2: must be a JSON object');
   expect(broken.stderr).toMatch(/^line 3: .*#\/input\/one is an integer beyond/m);
+});
+
+test('what is not UTF-8, or no number holds, is refused: nothing is sent in its place', async () => {
+  const file = join(folder, 'latin1.json');
+  const task = (text: string): string => `{"type":"context","input":{"text":"${text}"},"queue":"latin1"}`;
+  writeFileSync(file, task('Käse'), 'latin1');
+  const notUtf8 = { code: 2, stderr: expect.stringContaining('it is not UTF-8') };
+  expect(await popfleet(`task add context --input @${file}`)).toMatchObject(notUtf8);
+  const stdin = Buffer.from('"Käse"', 'latin1');
+  expect(await popfleet('task add context --input -', { stdin })).toMatchObject(notUtf8);
+  const lines = [
+    Buffer.from(task('Käse 🧀\ufffd')),
+    Buffer.from(task('Käse'), 'latin1'),
+    Buffer.from('{"type":"add","input":{"one":1e400,"two":1}}'),
+    Buffer.from(task('Brot')),
+  ];
+  writeFileSync(file, Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')])));
+  const { stdout, stderr } = await popfleet(`task import ${file}`);
+  expect(stdout).toBe('2 accepted, 0 were there already, 2 rejected\n');
+  expect(stderr).toMatch(/^line 2: .*not UTF-8/m);
+  expect(stderr).toMatch(/^line 3: .*#\/input\/one is Infinity/m);
+  const rows = JSON.parse((await popfleet('task list --queue latin1 --json')).stdout) as {
+    readonly items: readonly { readonly id: string }[];
+  };
+  const shown = await Promise.all(rows.items.map(({ id }) => popfleet(`task get ${id} --json`)));
+  expect(shown.map((one) => (JSON.parse(one.stdout) as { input: unknown }).input)).toEqual(
+    expect.arrayContaining([{ text: 'Käse 🧀\ufffd' }, { text: 'Brot' }]),
+  );
 });
 
 test('a file of CBOR items carries bytes, and nothing is read behind an item that is not plain', async () => {

@@ -79,6 +79,7 @@ test.each([
   ['--in-flight', 'many'],
   ['--drain-timeout', '1.5'],
   ['--input', '{one:1}'],
+  ['--input', '{"one":1e400}'],
   ['--url', 'localhost:3000'],
   ['--url', 'ftp://example.org'],
   ['--queue', 'Not A Queue'],

@@ -53,7 +53,7 @@ function start(program: string, args: string[], cwd: string, env: Record<string,
 
 export interface InProcess {
   readonly env?: Record<string, string>;
-  readonly stdin?: string;
+  readonly stdin?: string | Buffer;
   /** Whether stdin and both outputs are a terminal. */
   readonly isTerminal?: boolean;
   /** Interrupts it. */
