@@ -9,7 +9,7 @@ export interface Fault {
 }
 
 interface ApiErrorParts {
-  /** 0 when there was no answer. */
+  /** 0 when nothing was sent, or there was no answer. */
   readonly status: number;
   readonly code: string;
   readonly title?: string;
@@ -20,11 +20,11 @@ interface ApiErrorParts {
 }
 
 /**
- * The server refused a request, or gave no answer. `code` is that of the problem document (docs/protocol.md), or one of
- * `unreachable` (no connection, or it broke), `no-answer` (not in time), `not-popfleet` (the answer is none of popfleet). What it has not is no member: it is printed with all.
+ * The server refused a request, or gave no answer. `code` is that of the problem document (docs/protocol.md), which `invalid-input` is also for what
+ * JSON cannot carry (`status` 0: it was not sent), or one of `unreachable` (no connection, or it broke), `no-answer` (not in time), `not-popfleet` (the answer is none of popfleet). What it has not is no member: it is printed with all.
  */
 export class ApiError extends Error {
-  /** HTTP status; 0 when there was no answer. */
+  /** HTTP status; 0 when nothing was sent, or there was no answer. */
   readonly status: number;
   readonly code: string;
   /** What the code means, the same for each of its errors. */
@@ -85,6 +85,7 @@ export function isPassing(error: unknown): error is ApiError {
   return (
     error instanceof ApiError &&
     [0, 429, 502, 503, 504].includes(error.status) &&
-    error.code !== 'not-popfleet'
+    error.code !== 'not-popfleet' &&
+    error.code !== 'invalid-input'
   );
 }

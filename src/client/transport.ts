@@ -3,6 +3,7 @@
 import { ApiError, type Fault, isPassing } from './api-error.ts';
 import { pause } from './pause.ts';
 import { startTimer } from './timer.ts';
+import { toJson } from './to-json.ts';
 
 export interface TransportSettings {
   /** Root of the HTTP API, such as `https://tasks.example.org`; a path is kept. */
@@ -43,6 +44,14 @@ export interface ApiRequest extends CallOptions {
   readonly onFailure?: (error: unknown, openMs: number) => void;
 }
 
+/** What is sent; no try of it differs from another. */
+interface Payload {
+  readonly type: string;
+  readonly body: string | Blob;
+}
+
+type Ready = ApiRequest & { readonly payload: Payload | undefined };
+
 /** @throws ApiError from each method; what the signal was aborted with, once it is */
 export interface Transport {
   /** Resolves with the body of the answer, read as JSON; `undefined` when it has none. */
@@ -68,15 +77,11 @@ export function createTransport(settings: TransportSettings): Transport {
   const send = settings.fetch ?? ((input: string, init: RequestInit) => globalThis.fetch(input, init));
   const root = rootOf(settings.url);
 
-  function open(
-    request: ApiRequest,
-    headers: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<Response> {
+  function open(request: Ready, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const all: Record<string, string> = { accept: 'application/json', ...headers };
     if (key !== undefined) all['authorization'] = `Bearer ${key}`;
-    const body = request.raw?.body ?? (request.body === undefined ? undefined : JSON.stringify(request.body));
-    if (body !== undefined) all['content-type'] = request.raw?.type ?? 'application/json';
+    const { type, body } = request.payload ?? {};
+    if (type !== undefined) all['content-type'] = type;
     return send(`${root}${request.path}${queryOf(request.query)}`, {
       method: request.method ?? 'GET',
       headers: all,
@@ -89,7 +94,7 @@ export function createTransport(settings: TransportSettings): Transport {
 
   /** One try. @param read what is needed of the answer before the time is over */
   async function attempt<Read>(
-    request: ApiRequest,
+    request: Ready,
     headers: Record<string, string>,
     read: Reader<Read>,
   ): Promise<Read> {
@@ -114,11 +119,12 @@ export function createTransport(settings: TransportSettings): Transport {
     headers: Record<string, string>,
     read: Reader<Read>,
   ): Promise<Read> {
+    const ready = { ...request, payload: payloadOf(request) };
     let mayBeGone = false;
     for (let tries = 0; ; tries += 1) {
       const triedAt = performance.now();
       try {
-        return await attempt(request, headers, read);
+        return await attempt(ready, headers, read);
       } catch (error) {
         request.onFailure?.(error, performance.now() - triedAt);
         if (mayBeGone && error instanceof ApiError && error.code === 'not-found') return undefined as Read;
@@ -149,6 +155,12 @@ function rootOf(url: string | URL): string {
     throw new TypeError('url must be an http or https address, such as http://127.0.0.1:3000');
   }
   return root.href.replace(/\/+$/, '');
+}
+
+/** @throws ApiError `invalid-input`: it is a fault of the caller, which no repeat mends */
+function payloadOf({ raw, body }: ApiRequest): Payload | undefined {
+  if (raw !== undefined || body === undefined) return raw;
+  return { type: 'application/json', body: toJson(body) };
 }
 
 function queryOf(query: ApiRequest['query'] = {}): string {

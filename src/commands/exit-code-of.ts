@@ -8,7 +8,9 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT.usage;
   if (error instanceof WaitTimeout) return EXIT.waitedTooLong;
   if (error instanceof TaskFailed || error instanceof TaskCancelled) return EXIT.failed;
-  return error instanceof ApiError ? exitCodeOfStatus(error.status) : EXIT.failed;
+  if (!(error instanceof ApiError)) return EXIT.failed;
+  // Also one that was not sent, so that it has no status.
+  return error.code === 'invalid-input' ? EXIT.rejected : exitCodeOfStatus(error.status);
 }
 
 /** The `code` of an error that is none of the API. */

@@ -184,7 +184,7 @@ function toPlain(error: unknown): object {
 
 /** What to do about an error, where its message does not say that. */
 export function hintFor({ status, code, retryAfterMs }: ApiError): string | undefined {
-  if (status === 0)
+  if (status === 0 && code !== 'invalid-input')
     return 'Is a server running? `popfleet all` starts one; --url or POPFLEET_URL name another one.';
   if (code === 'not-popfleet') return 'Is it the root of the API? --url and POPFLEET_URL name it.';
   if (status === 401)

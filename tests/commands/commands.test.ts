@@ -118,6 +118,12 @@ describe('exit codes', () => {
     expect(JSON.parse(inJson.stderr)).toMatchObject({ error: { code: 'invalid-input', status: 422 } });
   });
 
+  test('6: what was not even sent, because it cannot be', async () => {
+    const { code, stderr } = await popfleet('task get ');
+    expect(code).toBe(6);
+    expect(stderr).not.toContain('Is a server running');
+  });
+
   test('a task that asks for a durability is told of what was reached', async () => {
     const { code, stderr } = await popfleet('task add add one=1 two=2 --queue nobody --durability memory');
     expect([code, stderr]).toEqual([0, expect.stringContaining('durability reached: memory')]);
