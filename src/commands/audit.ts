@@ -6,11 +6,7 @@ import { wholeNumber } from './arguments.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb } from './verb.ts';
-import { writeRows } from './write-rows.ts';
-
-const ROWS_SHOWN = 50;
-/** More than the server keeps. */
-const MOST_ROWS = 100_000;
+import { MOST_ROWS, ROWS_SHOWN, writeRows } from './write-rows.ts';
 
 const COLUMNS: readonly Column<AuditEntry>[] = [
   { title: 'AT', text: ({ at }) => at },

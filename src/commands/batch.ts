@@ -8,9 +8,7 @@ import { readTaskInput } from './task-input.ts';
 import type { Terminal } from './terminal.ts';
 import { TASK_COLUMNS } from './task-output.ts';
 import { addVerb, type Session } from './verb.ts';
-import { writeRows } from './write-rows.ts';
-
-const ROWS_SHOWN = 50;
+import { MOST_ROWS, ROWS_SHOWN, writeRows } from './write-rows.ts';
 
 const count =
   (name: 'members' | 'ended' | 'dead') =>
@@ -98,7 +96,7 @@ function addList(batch: Command, terminal: Terminal): void {
   })
     .option('--state <state>', 'open, running, succeeded, dead or cancelled')
     .option('--name <text>', 'whose name begins so')
-    .option('--limit <number>', `how many at most (${ROWS_SHOWN})`, wholeNumber(1, 100_000));
+    .option('--limit <number>', `how many at most (${ROWS_SHOWN})`, wholeNumber(1, MOST_ROWS));
 }
 
 function addFailed(batch: Command, terminal: Terminal): void {
@@ -111,7 +109,7 @@ function addFailed(batch: Command, terminal: Terminal): void {
     const { limit = ROWS_SHOWN } = options as { readonly limit?: number };
     const rows = client.batches.failed(id as string, { signal });
     await writeRows(printer, TASK_COLUMNS, rows, { limit, none: 'None of its tasks is dead or cancelled.' });
-  }).option('--limit <number>', `how many at most (${ROWS_SHOWN})`, wholeNumber(1, 100_000));
+  }).option('--limit <number>', `how many at most (${ROWS_SHOWN})`, wholeNumber(1, MOST_ROWS));
 }
 
 function addAdd(batch: Command, terminal: Terminal): void {

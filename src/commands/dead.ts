@@ -9,6 +9,7 @@ import { operate } from './operate.ts';
 import type { Column } from './printer.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb, type Session } from './verb.ts';
+import { firstOf, MOST_ROWS, ROWS_SHOWN, sayMore } from './write-rows.ts';
 
 const COLUMNS: readonly Column<ErrorGroupView>[] = [
   { title: 'FINGERPRINT', text: ({ fingerprint }) => fingerprint },
@@ -25,8 +26,6 @@ const IGNORED_COLUMNS: readonly Column<ErrorGroupView>[] = [
   { title: 'IGNORED UNTIL', text: untilOf },
   ...COLUMNS.slice(-1),
 ];
-const ROWS = 50;
-const MOST_ROWS = 100_000;
 /** The server takes no larger number. */
 const MOST_DEATHS = 1_000_000_000;
 /** The server watches no more at the same time. */
@@ -60,7 +59,7 @@ function addList(dead: Command, terminal: Terminal): void {
       all,
       ignored: wantsIgnored = false,
       new: isNew,
-      limit = ROWS,
+      limit = ROWS_SHOWN,
     } = options as {
       readonly queue?: string;
       readonly type?: string;
@@ -70,17 +69,19 @@ function addList(dead: Command, terminal: Terminal): void {
       readonly new?: boolean;
       readonly limit?: number;
     };
-    const items = [];
     let passed = 0;
-    for await (const group of client.deadLetters.list({ queue, type, since, new: isNew, signal })) {
-      if (group.dead === 0 && all !== true) continue;
-      // A server of a release before knows no such query.
-      if ((group.ignored !== undefined) === wantsIgnored) items.push(group);
-      else passed += 1;
-      if (items.length >= limit) break;
-    }
+    const shown = async function* (): AsyncGenerator<ErrorGroupView, void, void> {
+      for await (const group of client.deadLetters.list({ queue, type, since, new: isNew, signal })) {
+        if (group.dead === 0 && all !== true) continue;
+        // A server of a release before knows no such query.
+        if ((group.ignored !== undefined) === wantsIgnored) yield group;
+        else passed += 1;
+      }
+    };
+    const { items, hasMore } = await firstOf(shown(), limit);
     if (printer.json) printer.document({ items });
     else printer.table(wantsIgnored ? IGNORED_COLUMNS : COLUMNS, items);
+    if (hasMore) sayMore(printer, limit);
     if (printer.json) return;
     if (items.length === 0) printer.say(wantsIgnored ? 'Nothing is ignored.' : 'Nothing is dead.', 'green');
     if (passed > 0 && !wantsIgnored)
@@ -92,7 +93,7 @@ function addList(dead: Command, terminal: Terminal): void {
     .option('--ignored', 'those that are ignored, and no others')
     .option('--new', 'first seen since the workers of now started')
     .option('--all', 'also those of which no task is dead any more')
-    .option('--limit <count>', `at most so many (${ROWS})`, wholeNumber(1, MOST_ROWS));
+    .option('--limit <count>', `at most so many (${ROWS_SHOWN})`, wholeNumber(1, MOST_ROWS));
 }
 
 function addShow(dead: Command, terminal: Terminal): void {

@@ -4,13 +4,11 @@ import type { Command } from 'commander';
 import type { ListOptions } from '../client/list-tasks.ts';
 import { TASK_STATES } from '../protocol/task-state.ts';
 import { moment, wholeNumber } from './arguments.ts';
-import { writeRows } from './write-rows.ts';
+import { MOST_ROWS, ROWS_SHOWN, writeRows } from './write-rows.ts';
 import { TASK_COLUMNS } from './task-output.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerb } from './verb.ts';
 
-const ROWS = 50;
-const MOST_ROWS = 100_000;
 /** As the API has them, too. */
 const CONDITIONS = ['queue', 'state', 'type', 'tag', 'field', 'error', 'fingerprint'] as const;
 
@@ -26,7 +24,7 @@ export function addTaskList(task: Command, terminal: Terminal): void {
     ],
   };
   addVerb(task, terminal, texts, async ({ client, printer, signal }, _args, options) => {
-    const limit = (options['limit'] as number | undefined) ?? ROWS;
+    const limit = (options['limit'] as number | undefined) ?? ROWS_SHOWN;
     const rows = client.list({ ...conditionsOf(options), signal });
     await writeRows(printer, TASK_COLUMNS, rows, { limit, none: 'There are no such tasks.' });
   })
@@ -39,7 +37,7 @@ export function addTaskList(task: Command, terminal: Terminal): void {
     .option('--fingerprint <fingerprint>', 'only dead ones of this cause')
     .option('--since <time>', 'accepted then or later: 1h, 2d, or a date', moment)
     .option('--until <time>', 'accepted before: 1h, 2d, or a date', moment)
-    .option('--limit <count>', `at most so many (${ROWS})`, wholeNumber(1, MOST_ROWS));
+    .option('--limit <count>', `at most so many (${ROWS_SHOWN})`, wholeNumber(1, MOST_ROWS));
 }
 
 function conditionsOf(options: Readonly<Record<string, unknown>>): ListOptions {

@@ -6,7 +6,7 @@ import type { WorkflowRequest } from '../client/workflows.ts';
 import { duration, wholeNumber } from './arguments.ts';
 import { EXIT } from './exit-code.ts';
 import type { Column, Printer } from './printer.ts';
-import { writeRows } from './write-rows.ts';
+import { MOST_ROWS, ROWS_SHOWN, writeRows } from './write-rows.ts';
 import { styleOfState } from './task-output.ts';
 import { readTaskInput } from './task-input.ts';
 import type { Terminal } from './terminal.ts';
@@ -33,8 +33,6 @@ const STEP_COLUMNS: readonly Column<WorkflowStep>[] = [
   { title: 'TASK', text: ({ task }) => task },
   { title: 'ERROR', text: ({ error }) => error && `${error.name}: ${error.message}` },
 ];
-
-const ROWS_SHOWN = 50;
 
 export function addWorkflowVerbs(workflow: Command, terminal: Terminal): void {
   addStart(workflow, terminal);
@@ -127,7 +125,7 @@ function addList(workflow: Command, terminal: Terminal): void {
   })
     .option('--state <state>', 'accepting, running, succeeded, dead or cancelled')
     .option('--name <text>', 'whose name begins so')
-    .option('--limit <number>', `how many at most (${ROWS_SHOWN})`, wholeNumber(1, 100_000));
+    .option('--limit <number>', `how many at most (${ROWS_SHOWN})`, wholeNumber(1, MOST_ROWS));
 }
 
 /** @throws WaitTimeout */

@@ -125,6 +125,35 @@ test('lists are narrowed by what the API narrows them by', async () => {
   expect(stdout).not.toContain('of-one');
 });
 
+test('a list that goes on says so on stderr, also in a pipe and for programs', async () => {
+  const queue = 'long';
+  const workflow = { tasks: { a: { type: 'add', input: { one: 1, two: 2 }, queue: 'later', delayMs: 3_600_000 } } };
+  for (const name of ['RangeError', 'TypeError']) {
+    await send(server.url(), 'add', { one: 1, two: 2 }, { queue });
+    await server.worker().end(await server.worker().take(queue), 'dead', { name, message: 'no' });
+    await popfleet('batch open --name long');
+    await popfleet('workflow start - --name long', { stdin: JSON.stringify(workflow) });
+    await popfleet(`queue ${name === 'TypeError' ? 'pause' : 'resume'} ${queue}`);
+  }
+  for (const list of [
+    'task list --queue long --state dead',
+    'dead list --queue long',
+    'batch list --name long',
+    'workflow list --name long',
+    'audit list --queue long',
+  ]) {
+    for (const how of ['', ' --json']) {
+      const cut = await popfleet(`${list} --limit 1${how}`);
+      expect(cut, list).toMatchObject({ code: 0, stderr: 'There are more: --limit 10 shows up to 10.\n' });
+      const whole = await popfleet(`${list} --limit 2${how}`);
+      expect(whole, list).toMatchObject({ code: 0, stderr: '' });
+      const rows = ({ stdout }: Ended): number =>
+        how === '' ? stdout.trimEnd().split('\n').length : (JSON.parse(stdout) as { items: [] }).items.length;
+      expect([rows(cut), rows(whole)], list).toEqual([1, 2]);
+    }
+  }
+});
+
 test('a schedule that is set again goes on, unless it is to be paused', async () => {
   const set = (end: string): Promise<Ended> =>
     popfleet(`schedule set again add one=1 two=2 --every 1h --queue again${end}`);
