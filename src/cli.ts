@@ -10,7 +10,8 @@ if (process.argv.length > 2) {
     import('./commands/terminal.ts'),
   ]);
   const terminal = createTerminal(process, process.env, (code) => process.exit(code));
-  await createProgram(terminal).parseAsync(withoutHelpCommand(process.argv));
+  const argv = withoutHelpCommand(process.argv);
+  await createProgram(terminal, argv.slice(2)).parseAsync(argv);
 } else {
   // As a service starts it: variables say all, so there is no command line to read.
   const { runRole } = await import('./main.ts');

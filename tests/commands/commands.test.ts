@@ -62,6 +62,19 @@ describe('exit codes', () => {
     expect(stderr).toMatch(message);
   });
 
+  test.each([
+    ['task get --json', "missing required argument 'id'"],
+    ['--json task list --stat dead', "unknown option '--stat'\n(Did you mean --state?)"],
+    ['--json taks list', "unknown command 'taks'\n(Did you mean task?)"],
+    ['task add add --delay soon --json', expect.stringContaining('It must be a duration')],
+    ['task --json', 'A command is missing: see --help'],
+    ['key --json', "unknown option '--json'"],
+  ])('2, for programs: %s', async (line, message) => {
+    const { code, stdout, stderr } = await popfleet(line);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(JSON.parse(stderr)).toEqual({ error: { code: 'usage', message } });
+  });
+
   test('3: nobody listens', async () => {
     const env = { POPFLEET_URL: `http://127.0.0.1:${await freePort()}` };
     const { code, stderr } = await popfleet('queue list', { env });

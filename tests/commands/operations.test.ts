@@ -133,8 +133,8 @@ test('a list that goes on says so on stderr, also in a pipe and for programs', a
     await server.worker().end(await server.worker().take(queue), 'dead', { name, message: 'no' });
     await popfleet('batch open --name long');
     await popfleet('workflow start - --name long', { stdin: JSON.stringify(workflow) });
-    await popfleet(`queue ${name === 'TypeError' ? 'pause' : 'resume'} ${queue}`);
   }
+  for (const verb of ['pause', 'resume']) await popfleet(`queue ${verb} ${queue}`);
   for (const list of [
     'task list --queue long --state dead',
     'dead list --queue long',

@@ -80,7 +80,7 @@ export async function runCommand(args: readonly string[], options: InProcess = {
       interrupt: () => interrupt,
       exit: resolve,
     };
-    createProgram(terminal)
+    createProgram(terminal, args)
       .parseAsync([...args], { from: 'user' })
       .catch(reject);
   });
