@@ -33,7 +33,7 @@ export function createProgram(terminal: Terminal, words: readonly string[]): Com
     })
     .showHelpAfterError('See: popfleet --help')
     .helpCommand(false)
-    .hook('preSubcommand', (_program, command) => loadNoun(command, terminal, program.args[1]));
+    .hook('preSubcommand', (_program, command) => loadNoun(command, terminal, program.args.slice(1)));
   addCommonOptions(program, { hidden: true });
   addNouns(program);
   return program;

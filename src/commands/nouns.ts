@@ -1,6 +1,6 @@
 // All commands, by their first word. The module of each is loaded when it is called: none needs those of another.
 
-import type { Command } from 'commander';
+import { Command } from 'commander';
 import { addCommonOptions } from './common-options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -8,15 +8,20 @@ interface Noun {
   readonly description: string;
   /** Another word for it. */
   readonly alias?: string;
-  /** Adds its verbs, or what it does itself. */
-  load(command: Command, terminal: Terminal, next: string): Promise<void>;
+  /** Adds its verbs, or what it does itself. @param words what stands behind it */
+  load(command: Command, terminal: Terminal, words: readonly string[]): Promise<void>;
 }
 
 const addRole = async (command: Command, terminal: Terminal): Promise<void> =>
   (await import('../role-command.ts')).addRoleCommand(command, terminal);
 
-/** What stands behind `worker` when that is no role, as in `worker list`; the help shows both. */
-const NOT_A_ROLE = /^(?:[^-]|-h$|--help$)/;
+/** Whether a verb stands behind the name of a role, as in `worker --json list`; the help shows role and verbs. */
+function isVerbNext([word = '-', ...rest]: readonly string[]): boolean {
+  const [name, value] = word.split('=', 2);
+  const option = addCommonOptions(new Command()).options.find(({ long }) => long === name);
+  if (option === undefined) return /^(?:[^-]|-h$|--help$)/.test(word);
+  return isVerbNext(rest.slice(option.required && value === undefined ? 1 : 0));
+}
 
 const NOUNS: readonly (readonly [string, Noun])[] = [
   ['server', { description: 'run a role: take tasks over HTTP', load: addRole }],
@@ -25,9 +30,9 @@ const NOUNS: readonly (readonly [string, Noun])[] = [
     {
       description:
         'run a role: run tasks; `worker list` shows those that are alive, and `quiet` and `stop` end one',
-      async load(command, terminal, next) {
+      async load(command, terminal, words) {
         await addRole(command, terminal);
-        if (NOT_A_ROLE.test(next)) (await import('./worker.ts')).addWorkerVerbs(command, terminal);
+        if (isVerbNext(words)) (await import('./worker.ts')).addWorkerVerbs(command, terminal);
       },
     },
   ],
@@ -210,21 +215,25 @@ export function addNouns(program: Command): void {
 
 /**
  * Adds to a command of the program what its noun has; the second time nothing.
- * @param next the word behind it
+ * @param words what stands behind it
  */
-export async function loadNoun(command: Command, terminal: Terminal, next = ''): Promise<void> {
+export async function loadNoun(
+  command: Command,
+  terminal: Terminal,
+  words: readonly string[] = [],
+): Promise<void> {
   const noun = NOUNS.find(([name]) => name === command.name())?.[1];
   if (!noun || LOADED.has(command)) return;
   LOADED.add(command);
-  await noun.load(command, terminal, next);
-  // Options may also stand between noun and verb, but not among those of a role.
-  if (command.commands.length > 0 && command.name() !== 'worker') addCommonOptions(command, { hidden: true });
+  await noun.load(command, terminal, words);
+  // Options may also stand between noun and verb; a role, which has no verbs then, has its own.
+  if (command.commands.length > 0) addCommonOptions(command, { hidden: true });
 }
 
 const LOADED = new WeakSet<Command>();
 
 async function loadAll(command: Command, terminal: Terminal): Promise<Command> {
   const program = command.parent ?? command;
-  for (const one of program.commands) await loadNoun(one, terminal, '--help');
+  for (const one of program.commands) await loadNoun(one, terminal, ['--help']);
   return program;
 }

@@ -277,6 +277,23 @@ test('a shell completes nouns, verbs and options', async () => {
   expect(complete('popfleet', 'worker')).toEqual(expect.arrayContaining(['list', '--queues']));
 });
 
+test('options may stand anywhere, also behind a noun that is a role as well', async () => {
+  const url = server.url();
+  for (const line of [
+    '--json worker list',
+    'worker --json list',
+    `worker --url ${url} --json list`,
+    `worker --json --url=${url} list`,
+    'worker list --json',
+  ]) {
+    const { code, stdout } = await popfleet(line, { env: { POPFLEET_URL: line.includes(url) ? '' : url } });
+    expect(code, line).toBe(0);
+    expect(JSON.parse(stdout), line).toHaveProperty('items');
+  }
+  // The role has no such option, and `list` may be the name of a queue.
+  expect((await popfleet('worker --json --queues list')).stderr).toContain("unknown option '--json'");
+});
+
 test('bench is another word for load', async () => {
   const own = mkdtempSync(join(folder, 'bench-'));
   const { ended } = startInPipe('popfleet bench --tasks 0', own, installCommand(own));
