@@ -6,6 +6,7 @@ export type { FleetEvent, FollowOptions } from './fleet-events.ts';
 export type {
   AuditEntry,
   LedgerView,
+  LostWorkerView,
   ScaleView,
   SeriesView,
   SystemView,

@@ -105,6 +105,19 @@ export interface TypeRunsView {
   readonly hours: { readonly latestAt: string; readonly counts: readonly number[] };
 }
 
+/** A worker that was not heard of any more, in one of its queues. */
+export interface LostWorkerView {
+  readonly worker: string;
+  readonly queue: string;
+  /** When its lease ran out. */
+  readonly leaseUntil: string;
+  /** Tasks that it held then: they have gone back to their queue. */
+  readonly held: number;
+  readonly host?: string;
+  readonly pid?: number;
+  readonly version?: string;
+}
+
 /** Redis, the server that answers, and its limits. */
 export interface SystemView {
   readonly server: {

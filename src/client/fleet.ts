@@ -1,6 +1,6 @@
 // What the API tells of the fleet itself: workers, task types, the server and the caller's key.
 
-import type { SystemView, TypeRunsView } from './fleet-shapes.ts';
+import type { LostWorkerView, SystemView, TypeRunsView } from './fleet-shapes.ts';
 import { listOf } from './pages.ts';
 import type { CallerView, ReadinessView, TypeView, WorkerTasksView, WorkerView } from './shapes.ts';
 import type { CallOptions, Transport } from './transport.ts';
@@ -14,7 +14,9 @@ interface TypeRunsOptions extends CallOptions {
 export interface Fleet {
   /** Live workers, one item a worker and queue. */
   workers(options?: CallOptions): Promise<readonly WorkerView[]>;
-  /** One of them, and the tasks that it runs. */
+  /** Workers that were lost in the last five minutes and have not come back, one item a worker and queue. */
+  lost(options?: CallOptions): Promise<readonly LostWorkerView[]>;
+  /** One live worker, and the tasks that it runs. */
   worker(worker: string, options?: CallOptions): Promise<WorkerTasksView>;
   /** A worker finishes what it holds, and claims nothing more. */
   quiet(worker: string, options?: CallOptions): Promise<readonly WorkerView[]>;
@@ -48,6 +50,10 @@ export function createFleet(transport: Transport): Fleet {
     worker: (worker, { signal } = {}) =>
       transport.json({ path: `/v1/workers/${encodeURIComponent(worker)}`, signal }),
     workers: ({ signal } = {}) => listOf(transport, { path: '/v1/workers', signal }),
+    async lost({ signal } = {}) {
+      const path = '/v1/workers';
+      return (await transport.json<{ readonly lost: readonly LostWorkerView[] }>({ path, signal })).lost;
+    },
     types: ({ signal } = {}) => listOf(transport, { path: '/v1/types', signal }),
     typeRuns: ({ queue, signal } = {}) =>
       listOf(transport, { path: '/v1/types/runs', query: { queue }, signal }),

@@ -53,16 +53,22 @@ const ORDERS = [
 export function addWorkerVerbs(worker: Command, terminal: Terminal): void {
   const texts = {
     usage: 'list',
-    description: 'List live workers, a line for each queue they serve',
+    description: 'List live workers, a line for each queue they serve, and say which were lost of late',
     examples: ['popfleet worker list'],
   };
   addVerb(worker, terminal, texts, async ({ client, printer, signal }) => {
-    const items = await client.fleet.workers({ signal });
-    if (printer.json) printer.document({ items });
-    else printer.table(COLUMNS, items);
-    if (!printer.json && items.length === 0) {
-      printer.say('No worker is alive. Start one: popfleet worker', 'yellow');
+    const [items, lost] = await Promise.all([
+      client.fleet.workers({ signal }),
+      client.fleet.lost({ signal }),
+    ]);
+    if (printer.json) return printer.document({ items, lost });
+    printer.table(COLUMNS, items);
+    if (items.length === 0) printer.say('No worker is alive. Start one: popfleet worker', 'yellow');
+    for (const { worker: name, queue, leaseUntil, held } of lost) {
+      const back = `${held} ${held === 1 ? 'task has' : 'tasks have'} gone back`;
+      printer.say(`Lost: ${name}, of the queue ${queue}, at ${leaseUntil}; ${back}.`, 'yellow');
     }
+    return undefined;
   });
   addShow(worker, terminal);
   for (const { name, description, said } of ORDERS) {

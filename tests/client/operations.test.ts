@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import type { Popfleet } from '../../src/client/popfleet.ts';
+import { homeOf, keyOf } from '../../src/store/keys.ts';
 import { call } from '../support/http.ts';
 import { watchedClient } from '../support/watched-client.ts';
 import { withServer } from '../support/with-server.ts';
@@ -106,7 +107,10 @@ const CALLS: Readonly<
   resendWebhook: [(client, options) => client.webhooks.resend('x', 'd', options)],
   getSharedWebhookSecret: [(client, options) => client.webhooks.sharedSecrets(options)],
   rotateSharedWebhookSecret: [(client, options) => client.webhooks.rotateSharedSecret(options)],
-  listWorkers: [(client, options) => client.fleet.workers(options)],
+  listWorkers: [
+    (client, options) => client.fleet.workers(options),
+    (client, options) => client.fleet.lost(options),
+  ],
   getWorker: [(client, options) => client.fleet.worker('w', options)],
   quietWorker: [(client, options) => client.fleet.quiet('w', options)],
   resumeWorker: [(client, options) => client.fleet.resume('w', options)],
@@ -173,6 +177,11 @@ test('what a server answers of the fleet, its queues and schedules comes as it i
   await worker.end(await worker.take('tour'), 'succeeded', 3);
   await client.queues.pause('tour', { reason: 'a test' });
   expect(await client.queues.ledger('tour')).toMatchObject({ queue: 'tour', imbalance: 0 });
+  const lostAt = Date.now();
+  await server.redis().client.hset(keyOf(homeOf('tour'), 'lost'), 'gone', `${lostAt} 2 `);
+  expect(await client.fleet.lost()).toEqual([
+    { worker: 'gone', queue: 'tour', leaseUntil: new Date(lostAt).toISOString(), held: 2 },
+  ]);
   const scale = await client.queues.scale({ queue: 'tour', min: 2 });
   expect(scale).toMatchObject([{ queue: 'tour', suggestedWorkers: 2 }]);
   expect((await client.queues.scale()).map(({ queue }) => queue)).toContain('tour');

@@ -21,7 +21,7 @@ import type { ScheduleInput as ServerScheduleInput } from '../../src/protocol/sc
 import type { Explanation } from '../../src/server/explain.ts';
 import type { AuditEntryView } from '../../src/server/routes/audit.ts';
 import type { ErrorGroupView } from '../../src/server/routes/errors.ts';
-import type { WorkerTasksView, WorkerView } from '../../src/server/routes/fleet.ts';
+import type { LostWorkerView, WorkerTasksView, WorkerView } from '../../src/server/routes/fleet.ts';
 import type { ScaleView } from '../../src/server/routes/scale.ts';
 import type { SeriesView } from '../../src/server/routes/series.ts';
 import type { SystemView } from '../../src/server/routes/system.ts';
@@ -168,12 +168,14 @@ test('what the client shows is what the server answers, with all its members', (
 
 test('what the client shows of the fleet is what the server answers, with all its members', () => {
   expectTypeOf<LedgerView>().toExtend<fleetShapes.LedgerView>();
+  expectTypeOf<LostWorkerView>().toExtend<fleetShapes.LostWorkerView>();
   expectTypeOf<ScaleView>().toExtend<fleetShapes.ScaleView>();
   expectTypeOf<SeriesView>().toExtend<fleetShapes.SeriesView>();
   expectTypeOf<SystemView>().toExtend<fleetShapes.SystemView>();
   expectTypeOf<TypeRunsView>().toExtend<fleetShapes.TypeRunsView>();
   expectTypeOf<AuditEntryView>().toExtend<fleetShapes.AuditEntry>();
   expectTypeOf<Unequal<LedgerView, fleetShapes.LedgerView>>().toBeNever();
+  expectTypeOf<Unequal<LostWorkerView, fleetShapes.LostWorkerView>>().toBeNever();
   expectTypeOf<Unequal<ScaleView, fleetShapes.ScaleView>>().toBeNever();
   expectTypeOf<Unequal<SeriesView, fleetShapes.SeriesView>>().toBeNever();
   expectTypeOf<Unequal<SystemView, fleetShapes.SystemView>>().toBeNever();

@@ -4,6 +4,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
+import { homeOf, keyOf } from '../../src/store/keys.ts';
 import { eventually } from '../support/eventually.ts';
 import { post } from '../support/http.ts';
 import { type Ended, type InProcess, runCommand } from '../support/command-line.ts';
@@ -168,6 +169,20 @@ test('why a queue is paused is in its row, and in the status', async () => {
   expect((await popfleet('queue list')).stdout).toMatch(/^shut\tpaused\t.*\tmoving$/m);
   expect((await popfleet('status --json')).stdout).toContain('"shut is paused, 1 ready: moving"');
   expect((await popfleet('queue resume shut')).stdout).toMatch(/^shut\topen\t.*\t\n$/);
+});
+
+test('workers that were lost of late are told beside those that live', async () => {
+  await send(server.url(), 'add', { one: 1, two: 2 }, { queue: 'left' });
+  const lostAt = Date.now();
+  await server.redis().client.hset(keyOf(homeOf('left'), 'lost'), 'gone', `${lostAt} 1 `);
+  const at = new Date(lostAt).toISOString();
+  const listed = await popfleet('worker list');
+  expect(listed.stderr).toContain(`Lost: gone, of the queue left, at ${at}; 1 task has gone back.`);
+  expect(listed.stdout).not.toContain('gone');
+  expect(JSON.parse((await popfleet('worker list --json')).stdout)).toMatchObject({
+    items: expect.any(Array),
+    lost: [{ worker: 'gone', queue: 'left', held: 1 }],
+  });
 });
 
 test('an endpoint is registered, switched off and on, given another secret, and removed', async () => {

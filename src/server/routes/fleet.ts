@@ -47,7 +47,8 @@ const LostWorkerSchema = v.object({
   pid: v.exactOptional(v.number()),
   version: v.exactOptional(v.string()),
 });
-type LostWorkerView = v.InferOutput<typeof LostWorkerSchema>;
+/** A worker that was lost, as callers see it. */
+export type LostWorkerView = v.InferOutput<typeof LostWorkerSchema>;
 
 /** Tasks of a worker that are told: more than it has slots, as a rule. */
 const MOST_TASKS = 200;
