@@ -69,14 +69,22 @@ test('what JSON carries goes as it writes it', async () => {
     {
       key: 'k',
       type: 'add',
-      input: { at: at.toISOString(), url: 'http://a/', twice: { deep: [true, null, 0, ''] }, again: { deep: [true, null, 0, ''] }, point: { x: 1 } },
+      input: {
+        at: at.toISOString(),
+        url: 'http://a/',
+        twice: { deep: [true, null, 0, ''] },
+        again: { deep: [true, null, 0, ''] },
+        point: { x: 1 },
+      },
     },
   ]);
 });
 
 test('of many tasks, one that JSON cannot carry has its problem at its place, and the others go', async () => {
   const { client, requests } = watched();
-  const inputs = Array.from({ length: 12 }, (_, at): unknown => (at % 5 === 0 ? { at: 1n } : { one: at, two: 1 }));
+  const inputs = Array.from({ length: 12 }, (_, at): unknown =>
+    at % 5 === 0 ? { at: 1n } : { one: at, two: 1 },
+  );
   inputs[11] = { one: Number.NaN };
   inputs[4] = { one: 'x' };
   const tasks = inputs.map((input) => ({ type: 'add', input, queue: 'carried' }));

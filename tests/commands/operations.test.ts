@@ -128,7 +128,9 @@ test('lists are narrowed by what the API narrows them by', async () => {
 
 test('a list that goes on says so on stderr, also in a pipe and for programs', async () => {
   const queue = 'long';
-  const workflow = { tasks: { a: { type: 'add', input: { one: 1, two: 2 }, queue: 'later', delayMs: 3_600_000 } } };
+  const workflow = {
+    tasks: { a: { type: 'add', input: { one: 1, two: 2 }, queue: 'later', delayMs: 3_600_000 } },
+  };
   for (const name of ['RangeError', 'TypeError']) {
     await send(server.url(), 'add', { one: 1, two: 2 }, { queue });
     await server.worker().end(await server.worker().take(queue), 'dead', { name, message: 'no' });
