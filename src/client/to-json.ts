@@ -42,7 +42,8 @@ function check(given: unknown, path: string[], above: object[]): boolean {
     case 'object':
       if (value !== null) checkParts(value, path, above);
       return true;
-    default:
+    case 'string':
+    case 'boolean':
       return true;
   }
 }

@@ -86,7 +86,7 @@ test('of many tasks, one that JSON cannot carry has its problem at its place, an
     at % 5 === 0 ? { at: 1n } : { one: at, two: 1 },
   );
   inputs[11] = { one: Number.NaN };
-  inputs[4] = { one: 'x' };
+  inputs[4] = { one: 'x', two: 1 };
   const tasks = inputs.map((input) => ({ type: 'add', input, queue: 'carried' }));
   const items = [];
   for await (const item of client.enqueueMany(tasks, { size: 6 })) items.push(item);
