@@ -159,8 +159,8 @@ describe.skipIf(!hasBrowser)('what is typed', () => {
   describe('a session that ends', () => {
     const typed = () => page().locator('#field-one');
     const text = '4711';
-    const signIn = async (text: string): Promise<void> => {
-      await page().getByLabel('API key').fill(text);
+    const signIn = async (apiKey: string): Promise<void> => {
+      await page().getByLabel('API key').fill(apiKey);
       await page().keyboard.press('Enter');
     };
 

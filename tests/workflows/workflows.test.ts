@@ -217,8 +217,8 @@ test('a cancel ends what has not ended; held steps cannot be deleted', async () 
   open();
   expect([flow.state, statesOf(flow)]).toEqual(['cancelled', { slow: 'cancelled', next: 'cancelled' }]);
   // It may run again, so no browser may keep this answer.
-  const step = await fetch(`${server.url()}/v1/tasks/${next?.task}`);
-  expect(step.headers.get('cache-control')).toBe('no-store');
+  const shown = await fetch(`${server.url()}/v1/tasks/${next?.task}`);
+  expect(shown.headers.get('cache-control')).toBe('no-store');
   await expectQuiet();
   // Once it has ended they can.
   expect((await call(`${server.url()}/v1/tasks/${slow?.task}`, { method: 'DELETE' })).status).toBe(204);

@@ -90,13 +90,7 @@ export function operationRoutes(
       throw confirmNeeded(confirm);
     const id = idOfConfirmed(confirm, request);
     const word = await operations.open(id, request, what.by);
-    if (word === 'full') {
-      throw new PopfleetError(
-        'overloaded',
-        `${MOST_OPEN} operations of this queue wait already. Cancel some, or come back once they are done.`,
-        { retryAfterSeconds: 5 },
-      );
-    }
+    if (word === 'full') throw tooManyOpen();
     deps.operateSoon(homeOf(filter.queue));
     noteForAudit(c, factsOf(request));
     const record = await operations.find(id, [filter.queue]);
@@ -165,6 +159,14 @@ function demandStates({ action, filter: { state } }: Pick<OperationCall, 'action
     return;
   const hint = action === 'delete' ? ': cancel them first' : `: this is for ${states.join(', ')}`;
   throw invalidInput([{ pointer: '#/filter/state', detail: `cannot be ${state} with ${action}${hint}` }]);
+}
+
+function tooManyOpen(): PopfleetError {
+  return new PopfleetError(
+    'overloaded',
+    `${MOST_OPEN} operations of this queue wait already. Cancel some, or come back once they are done.`,
+    { retryAfterSeconds: 5 },
+  );
 }
 
 function confirmNeeded(given: string | undefined): PopfleetError {
