@@ -16,6 +16,15 @@ export function noteForAudit(c: Context<AppEnv>, facts: Readonly<Record<string, 
   c.set('auditFacts', { ...c.get('auditFacts'), ...facts });
 }
 
+/**
+ * Says what a change of something with steps was about: whoever may not see the queue of a step does not see the entry.
+ * @param queue that has the record
+ */
+export function noteQueues(c: Context<AppEnv>, queue: string, ofSteps: readonly string[] = []): void {
+  const queues = [...new Set(ofSteps)].filter((one) => one !== queue);
+  noteForAudit(c, queues.length === 0 ? { queue } : { queue, queues });
+}
+
 /** Says that nothing was changed, although the answer is no error: there is no entry. */
 export function noteNoChange(c: Context<AppEnv>): void {
   c.set('hasChangedNothing', true);

@@ -28,20 +28,33 @@ export interface FoundSchedule {
   /** The name in the bytes that Redis has. */
   readonly name: Buffer;
   readonly definition: Buffer;
+  /** What the definition says; a text with the reason when it cannot be read. */
+  readonly schedule: Schedule | string;
   /** The tick it had when it was paused. */
   readonly parked: number | undefined;
   /** Whether a tick is planned. */
   readonly isPlanned: boolean;
 }
 
-/** Whether a queue is one of those that are meant; a name is looked for in these alone. */
-export type Among = (queue: string) => boolean;
+/** Which schedules are meant. */
+export interface Among {
+  /** Whether a name is looked for in a queue. */
+  readonly queue: (queue: string) => boolean;
+  /** Whether the caller may see a queue; all unless given. */
+  readonly sees?: (queue: string) => boolean;
+}
+
+/** Whoever may not see a step of its workflow does not see the schedule. */
+export function isSeen(schedule: Schedule | string | undefined, { sees }: Among): boolean {
+  const steps = typeof schedule === 'object' ? schedule.steps : undefined;
+  return !sees || !steps || steps.every(([, queue]) => sees(queue));
+}
 
 export interface ScheduleReader {
-  list(): Promise<readonly StoredSchedule[]>;
+  list(among: Among): Promise<readonly StoredSchedule[]>;
   /** @throws PopfleetError `ambiguous-name` when several queues have one of that name */
   find(name: string, among: Among): Promise<StoredSchedule | undefined>;
-  /** Where schedules of a name are: more than one when several callers chose it, or when a move between queues broke off. */
+  /** The schedules of a name: more than one when several callers chose it, or when a move between queues broke off. */
   findAll(name: string, among: Among): Promise<readonly FoundSchedule[]>;
 }
 
@@ -68,10 +81,16 @@ export function createScheduleReader(client: Redis): ScheduleReader {
     );
   }
 
-  async function list(): Promise<readonly StoredSchedule[]> {
-    const queues = await client.smembers(QUEUES_KEY);
-    const found = await Promise.all(queues.map(listQueue));
-    return found.flat().sort((one, other) => (one.name < other.name ? -1 : 1));
+  async function queuesAmong({ queue }: Among): Promise<readonly string[]> {
+    return (await client.smembers(QUEUES_KEY)).filter((name) => queue(name));
+  }
+
+  async function list(among: Among): Promise<readonly StoredSchedule[]> {
+    const found = await Promise.all((await queuesAmong(among)).map(listQueue));
+    return found
+      .flat()
+      .filter(({ schedule }) => isSeen(schedule, among))
+      .sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
   async function nameIn(queue: string, name: string): Promise<Buffer> {
@@ -82,7 +101,7 @@ export function createScheduleReader(client: Redis): ScheduleReader {
   }
 
   async function findAll(name: string, among: Among): Promise<FoundSchedule[]> {
-    const queues = (await client.smembers(QUEUES_KEY)).filter(among).sort();
+    const queues = (await queuesAmong(among)).toSorted();
     const found = await Promise.all(
       queues.map(async (queue) => {
         const bytes = await nameIn(queue, name);
@@ -93,7 +112,10 @@ export function createScheduleReader(client: Redis): ScheduleReader {
           client.zscore(keyOf(home, 'ticks'), bytes),
         ]);
         if (!definition) return undefined;
-        return { queue, name: bytes, definition, parked: timeOf(parked), isPlanned: planned !== null };
+        const schedule = readSchedule(definition);
+        if (!isSeen(schedule, among)) return undefined;
+        const isPlanned = planned !== null;
+        return { queue, name: bytes, definition, schedule, parked: timeOf(parked), isPlanned };
       }),
     );
     return found.filter((one) => one !== undefined);

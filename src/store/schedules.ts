@@ -2,6 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import { encodeCbor } from '../protocol/cbor.ts';
+import { PopfleetError } from '../protocol/errors.ts';
 import { requestDigest } from '../protocol/request-digest.ts';
 import { DEFAULT_LANE } from '../protocol/lane.ts';
 import {
@@ -9,7 +10,6 @@ import {
   haveSameTiming,
   MISSED_AFTER_MS,
   nextTick,
-  readSchedule,
   type Schedule,
   type SkippedTicks,
 } from '../protocol/schedule.ts';
@@ -20,6 +20,7 @@ import {
   type Among,
   createScheduleReader,
   type FoundSchedule,
+  isSeen,
   onlyOne,
   type StoredSchedule,
 } from './schedule-reader.ts';
@@ -32,19 +33,36 @@ interface PutSchedule {
   readonly skipped: SkippedTicks | undefined;
 }
 
+interface ChangedSchedule extends PutSchedule {
+  readonly queue: string;
+}
+
 /** @throws PopfleetError `redis-unavailable` from every method when Redis does not answer */
 export interface Schedules {
   /**
    * Writes a schedule. What stands in Redis already is kept as far as it can be: all of it when nothing is changed, the
    * last run and skipped ticks always, the planned tick unless the new definition ticks at other times, and also then when
    * it is due already. Unless the queue has one of that name, the one that another queue has moves.
-   * @param among queues from which it may move; all unless given
-   * @throws PopfleetError `ambiguous-name` when several might move
+   * @param among those that may move; all unless given
+   * @throws PopfleetError `ambiguous-name` when several might move; `forbidden` when the queue has one of that name that the
+   *   caller may not see
    */
   put(queue: string, name: string, schedule: Schedule, among?: Among): Promise<PutSchedule>;
-  /** @throws PopfleetError `ambiguous-name` when several of these queues have one of that name */
+  /**
+   * Changes a schedule where it is. What is kept of it is what `put` keeps.
+   * @param edit makes the new one of what is there, or of the reason why that cannot be read; called again when that was changed
+   *   meanwhile
+   * @returns `undefined` when there is none
+   * @throws PopfleetError `ambiguous-name` as `find`; what `edit` throws
+   */
+  change(
+    name: string,
+    among: Among,
+    edit: (old: Schedule | string) => Schedule,
+  ): Promise<ChangedSchedule | undefined>;
+  /** @throws PopfleetError `ambiguous-name` when there are several of that name */
   find(name: string, among?: Among): Promise<StoredSchedule | undefined>;
-  list(): Promise<readonly StoredSchedule[]>;
+  list(among?: Among): Promise<readonly StoredSchedule[]>;
   /**
    * @returns whether there was one
    * @throws PopfleetError `ambiguous-name` as `find`
@@ -52,7 +70,7 @@ export interface Schedules {
   delete(name: string, among?: Among): Promise<boolean>;
 }
 
-const EVERYWHERE: Among = () => true;
+const EVERYWHERE: Among = { queue: () => true };
 
 /** A schedule was changed by other callers this often while one call tried to change it. */
 const MOST_TRIES = 20;
@@ -75,22 +93,18 @@ interface Plan {
 export function createSchedules(client: Redis): Schedules {
   const { find, list, findAll } = createScheduleReader(client);
 
-  /** `undefined` when the schedule was changed meanwhile. */
-  async function tryPut(
+  /** @param other the one that moves here. @returns `undefined` when the schedule was changed meanwhile */
+  async function replace(
     queue: string,
     name: string,
     schedule: Schedule,
-    among: Among,
+    here: FoundSchedule | undefined,
+    other?: FoundSchedule,
   ): Promise<PutSchedule | undefined> {
-    const found = await findAll(name, (one) => one === queue || among(one));
     const [seconds] = await client.time();
     const now = Number(seconds) * 1_000;
-    const here = found.find((one) => one.queue === queue);
-    const other = here && hasArrived(here) ? undefined : onlyOne(found.filter((one) => one.queue !== queue));
-    await registerQueues(client, [queue]);
     const before = here ?? other;
-    const old = before && readSchedule(before.definition);
-    const known = typeof old === 'string' ? undefined : old;
+    const known = typeof before?.schedule === 'string' ? undefined : before?.schedule;
     const plan = planAfter(known, schedule, before?.parked, now);
     const isSame = here !== undefined && known !== undefined && canonical(known) === canonical(schedule);
     const bytes = isSame ? here.definition : encodeCbor(schedule);
@@ -115,25 +129,64 @@ export function createSchedules(client: Redis): Schedules {
     return isMoved ? { isNew: false, skipped: plan.skipped } : undefined;
   }
 
+  async function tryPut(
+    queue: string,
+    name: string,
+    schedule: Schedule,
+    among: Among,
+  ): Promise<PutSchedule | undefined> {
+    const found = await findAll(name, { queue: (one) => one === queue || among.queue(one) });
+    const here = found.find((one) => one.queue === queue);
+    if (here && !isSeen(here.schedule, among)) throw unseen(queue);
+    const others = found.filter((one) => one.queue !== queue && isSeen(one.schedule, among));
+    const other = here && hasArrived(here) ? undefined : onlyOne(others);
+    await registerQueues(client, [queue]);
+    return replace(queue, name, schedule, here, other);
+  }
+
   return withStoreErrors<Schedules>({
-    async put(queue, name, schedule, among = EVERYWHERE) {
-      for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-        const put = await tryPut(queue, name, schedule, among);
-        if (put) return put;
-      }
-      throw new Error(`the schedule ${name} is changed all the time`);
+    put: (queue, name, schedule, among = EVERYWHERE) =>
+      untilWritten(name, () => tryPut(queue, name, schedule, among)),
+    async change(name, among, edit) {
+      const changed = await untilWritten(name, async () => {
+        const found = onlyOne(await findAll(name, among));
+        if (!found) return 'none';
+        const { queue } = found;
+        const put = await replace(queue, name, edit(found.schedule), found);
+        return put && { ...put, queue };
+      });
+      return changed === 'none' ? undefined : changed;
     },
     find: (name, among = EVERYWHERE) => find(name, among),
-    list,
+    list: (among = EVERYWHERE) => list(among),
     async delete(name, among = EVERYWHERE) {
       const found = onlyOne(await findAll(name, among));
       let current = found;
       while (current && !(await drop(client, current))) {
-        [current] = await findAll(name, (queue) => queue === found?.queue);
+        [current] = await findAll(name, { ...among, queue: (queue) => queue === found?.queue });
       }
       return found !== undefined;
     },
   });
+}
+
+async function untilWritten<Written>(
+  name: string,
+  attempt: () => Promise<Written | undefined>,
+): Promise<Written> {
+  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    const written = await attempt();
+    if (written !== undefined) return written;
+  }
+  throw new Error(`the schedule ${name} is changed all the time`);
+}
+
+/** It says no more of that schedule than that its name is taken. */
+function unseen(queue: string): PopfleetError {
+  return new PopfleetError(
+    'forbidden',
+    `The queue ${queue} has a schedule of this name that this key may not change: give yours another name.`,
+  );
 }
 
 /** @param before the definition that it replaces. @returns false when the schedule was changed meanwhile */
@@ -173,8 +226,8 @@ async function drop(client: Redis, { queue, name, definition }: FoundSchedule): 
 }
 
 /** A move writes the schedule without a tick first. One that broke off then is completed by the same `put`. */
-function hasArrived({ definition, isPlanned, parked }: FoundSchedule): boolean {
-  return isPlanned || parked !== undefined || typeof readSchedule(definition) === 'string';
+function hasArrived({ schedule, isPlanned, parked }: FoundSchedule): boolean {
+  return isPlanned || parked !== undefined || typeof schedule === 'string';
 }
 
 /** The rule that docs/protocol.md states: what is kept of a schedule that is written again. */

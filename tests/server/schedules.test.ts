@@ -158,3 +158,21 @@ test('a schedule is run at once, also while it is paused, and its ticks stay as 
   expect((await ask('GET', '/v1/schedules/now')).body).toEqual(before);
   expect((await ask('POST', '/v1/schedules/none/run')).status).toBe(404);
 });
+
+test('of a pause and a PUT or DELETE at the same moment, none undoes the other', async () => {
+  for (let one = 1; one <= 15; one += 1) {
+    const body = { ...SCHEDULE, input: { one, two: 2 } };
+    await Promise.all([
+      ask('PUT', '/v1/schedules/raced', body),
+      ask('POST', '/v1/schedules/raced/pause'),
+      ask('POST', '/v1/schedules/raced/resume'),
+    ]);
+    expect((await ask('GET', '/v1/schedules/raced')).body['input']).toEqual(body.input);
+    const [deleted, paused] = await Promise.all([
+      ask('DELETE', '/v1/schedules/raced'),
+      ask('POST', '/v1/schedules/raced/pause'),
+    ]);
+    expect([deleted.status, [200, 404]]).toEqual([204, expect.arrayContaining([paused.status])]);
+    expect(await ask('GET', '/v1/schedules/raced')).toMatchObject({ status: 404 });
+  }
+});

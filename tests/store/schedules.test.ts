@@ -1,7 +1,7 @@
 // What is kept of a schedule that is written again, paused or moved.
 
 import { homeOf } from '../../src/store/keys.ts';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { encodeCbor } from '../../src/protocol/cbor.ts';
 import type { Schedule } from '../../src/protocol/schedule.ts';
 import { createSchedules } from '../../src/store/schedules.ts';
@@ -22,8 +22,19 @@ const schedules = createSchedules(client);
 beforeEach(async () => {
   await client.flushall();
 });
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 const daily = (more: object = {}): Schedule => schedule({ cron: '0 0 * * *', queue: QUEUE, ...more });
+
+/** Has something else happen once, between what a change reads and what it writes. */
+function whileChanging(meanwhile: () => Promise<unknown>): void {
+  vi.spyOn(client, 'time').mockImplementationOnce(async () => {
+    await meanwhile();
+    return client.time();
+  });
+}
 
 /** Everything that is stored of schedules, in bytes. */
 async function stored(queue = QUEUE): Promise<unknown> {
@@ -177,6 +188,30 @@ describe('a pause', () => {
     expect(await plannedAt()).toBeUndefined();
     await schedules.put(QUEUE, NAME, daily({ paused: false }));
     expect(await stored()).toEqual(before);
+  });
+
+  test('changes what is there when it is written, and brings nothing back that was deleted', async () => {
+    await schedules.put(QUEUE, NAME, daily());
+    const seen: unknown[] = [];
+    const here = { queue: (queue: string): boolean => queue === QUEUE };
+    const change = (meanwhile: () => Promise<unknown>): ReturnType<typeof schedules.change> => {
+      whileChanging(meanwhile);
+      return schedules.change(NAME, here, (old) => {
+        seen.push(old);
+        if (typeof old === 'string') throw new Error(old);
+        return { ...old, paused: true };
+      });
+    };
+    const other = { one: 7, two: 7 };
+    const changed = await change(() => schedules.put(QUEUE, NAME, daily({ input: other, misfire: 'once' })));
+    expect([changed, seen]).toMatchObject([{ queue: QUEUE, isNew: false }, [{}, { input: other }]]);
+    expect((await schedules.find(NAME))?.schedule).toMatchObject({
+      input: other,
+      misfire: 'once',
+      paused: true,
+    });
+    expect(await change(() => schedules.delete(NAME))).toBeUndefined();
+    expect(await stored()).toEqual([{}, {}, {}, {}, []]);
   });
 
   test('case 49: of an earlier release, which kept no tick, ends with the next one', async () => {

@@ -25,6 +25,7 @@ const TIMES = { heartbeatMs: 200, leaseMs: 2_000 };
 const HOUR_MS = 3_600_000;
 const all = createKey(['enqueue', 'read', 'admin'], ['counts', 'home', 'side']);
 const one = createKey(['enqueue', 'read', 'admin'], ['home']);
+const two = createKey(['enqueue', 'read', 'admin'], ['home', 'side']);
 
 const WORKFLOW = {
   name: 'nightly',
@@ -47,7 +48,7 @@ let worker: ReturnType<typeof createWorker>;
 
 beforeAll(async () => {
   redis = await startRedis();
-  const apiKeys = readApiKeys(`${all.entry} ${one.entry}`).keys;
+  const apiKeys = readApiKeys(`${all.entry} ${one.entry} ${two.entry}`).keys;
   server = await startServer(redis.url, 65_536, { ...TIMES, apiKeys }, { registry: REGISTRY });
   const connection = silent(redis.url);
   worker = createWorker(
@@ -190,4 +191,61 @@ test('a key puts no workflow whose steps, or whose record, would go to another q
   const away = await ask('PUT', '/v1/schedules/mine', { ...body, queue: 'side' }, one);
   expect(away.status).toBe(403);
   await ask('DELETE', '/v1/schedules/mine', undefined, one);
+});
+
+test('a key that may not see a step does not see the schedule, and can neither stop nor replace it', async () => {
+  const body = { everyMs: HOUR_MS, workflow: WORKFLOW, queue: 'home' };
+  const own = { everyMs: HOUR_MS, type: 'count', input: { from: 1 }, queue: 'home' };
+  expect((await ask('PUT', '/v1/schedules/hidden', body)).status).toBe(201);
+  expect((await ask('PUT', '/v1/schedules/own', own, one)).status).toBe(201);
+  for (const [method, path] of [
+    ['GET', ''],
+    ['DELETE', ''],
+    ['POST', '/pause'],
+    ['POST', '/resume'],
+    ['POST', '/run'],
+  ] as const) {
+    for (const query of ['', '?queue=home']) {
+      const answer = await ask(method, `/v1/schedules/hidden${path}${query}`, undefined, one);
+      expect([method, path, answer.status]).toEqual([method, path, 404]);
+    }
+  }
+  const namesFor = async (key: typeof one): Promise<unknown> => {
+    const { body: list } = await ask('GET', '/v1/schedules', undefined, key);
+    return (list['items'] as { readonly name: string }[]).map(({ name }) => name);
+  };
+  expect([await namesFor(one), await namesFor(all)]).toEqual([['own'], ['hidden', 'own']]);
+  const replaced = await ask('PUT', '/v1/schedules/hidden', own, one);
+  expect(replaced).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+  expect(JSON.stringify(replaced.body)).not.toMatch(/counts|side/);
+  const kept = await ask('GET', '/v1/schedules/hidden');
+  expect(kept.body).toMatchObject({ paused: false, workflow: WORKFLOW });
+  expect(kept.body).not.toHaveProperty('last');
+  // What was done to it, and to workflows with such steps, is in the audit of those who may see it.
+  const run = await ask('POST', '/v1/schedules/hidden/run');
+  await ended(String(run.body['id']));
+  const about = async (key: typeof one, operation: string): Promise<readonly unknown[]> => {
+    const { body: page } = await ask('GET', `/v1/audit?operation=${operation}`, undefined, key);
+    return (page['items'] as { readonly target: unknown }[]).map(({ target }) => target);
+  };
+  expect(await about(one, 'putSchedule')).not.toContainEqual({ name: 'hidden' });
+  expect(await about(one, 'putSchedule')).toContainEqual({ name: 'own' });
+  expect(await about(all, 'putSchedule')).toContainEqual({ name: 'hidden' });
+  expect(await about(one, 'runSchedule')).toEqual([]);
+  expect(await about(all, 'runSchedule')).toContainEqual({ name: 'hidden' });
+  for (const name of ['hidden', 'own']) await ask('DELETE', `/v1/schedules/${name}`);
+});
+
+test('a name of a schedule that is not seen is free in other queues, and not among those of its name', async () => {
+  const body = { everyMs: HOUR_MS, workflow: WORKFLOW, queue: 'home' };
+  const own = { everyMs: HOUR_MS, type: 'count', input: { from: 1 }, queue: 'side' };
+  await ask('PUT', '/v1/schedules/twice', body);
+  expect(await ask('PUT', '/v1/schedules/twice', own, two)).toMatchObject({
+    status: 201,
+    body: { queue: 'side', type: 'count' },
+  });
+  expect(await ask('GET', '/v1/schedules/twice', undefined, two)).toMatchObject({ body: { queue: 'side' } });
+  expect((await ask('GET', '/v1/schedules/twice')).body).toMatchObject({ code: 'ambiguous-name' });
+  expect((await ask('GET', '/v1/schedules/twice?queue=home')).body).toMatchObject({ workflow: WORKFLOW });
+  for (const queue of ['home', 'side']) await ask('DELETE', `/v1/schedules/twice?queue=${queue}`);
 });

@@ -93,8 +93,8 @@ export function auditRoutes({ audit }: Pick<Deps, 'audit'>): readonly Route[] {
 
 /** The queues that a change was about. */
 function queuesOf({ queue, facts: { queues } }: AuditEntry): readonly string[] {
-  if (queue !== undefined) return [queue];
-  return Array.isArray(queues) ? queues.map(String) : [];
+  const others = Array.isArray(queues) ? queues.map(String) : [];
+  return queue === undefined ? others : [queue, ...others];
 }
 
 function toView({ id, at, by, operation, requestId, target, queue, facts }: StoredAuditEntry): object {

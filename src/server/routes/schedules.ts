@@ -5,7 +5,13 @@ import * as v from 'valibot';
 import { compact } from '../../protocol/compact.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { toTime } from '../../protocol/time-text.ts';
-import { nextTicks, SCHEDULE_NAME, type Schedule, ScheduleSchema } from '../../protocol/schedule.ts';
+import {
+  nextTicks,
+  SCHEDULE_NAME,
+  type Schedule,
+  ScheduleSchema,
+  type SkippedTicks,
+} from '../../protocol/schedule.ts';
 import { validate } from '../../protocol/validate.ts';
 import type { Among, StoredSchedule } from '../../store/schedule-reader.ts';
 import {
@@ -18,7 +24,7 @@ import { workflowPath } from '../../views/workflow-view.ts';
 import { prepareWorkflowSchedule } from '../../workflows/prepare-steps.ts';
 import { answer, respond } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { noteForAudit } from '../audited.ts';
+import { noteForAudit, noteQueues } from '../audited.ts';
 import type { Deps } from '../deps.ts';
 import { readBody } from '../body.ts';
 import { SCHEDULE_BODIES } from '../call-schema.ts';
@@ -41,38 +47,35 @@ export function scheduleRoutes(
   async function find(c: Context<AppEnv>, among = amongOf(c)): Promise<StoredSchedule> {
     const found = await schedules.find(c.req.param('name') ?? '', among);
     if (found) return found;
-    throw new PopfleetError('not-found', 'There is no such schedule. GET /v1/schedules lists them.');
+    throw noSchedule();
   }
 
-  async function put(queue: string, name: string, schedule: Schedule, among: Among): Promise<boolean> {
-    const { isNew, skipped } = await schedules.put(queue, name, schedule, among);
-    if (skipped) {
-      const { count: ticks, from, until } = skipped;
-      deps.log.warn(
-        { queue, schedule: name, ticks, from: toTime(from), until: toTime(until) },
-        'ticks that were missed during a pause were skipped',
-      );
-    }
-    return isNew;
+  function warnOfSkipped(queue: string, name: string, skipped: SkippedTicks | undefined): void {
+    if (!skipped) return;
+    const { count: ticks, from, until } = skipped;
+    deps.log.warn(
+      { queue, schedule: name, ticks, from: toTime(from), until: toTime(until) },
+      'ticks that were missed during a pause were skipped',
+    );
   }
 
   async function setPaused(c: Context<AppEnv>, paused: boolean): Promise<Response> {
-    const { name, queue, schedule } = readable(await find(c));
-    const there = (one: string): boolean => one === queue;
-    await put(queue, name, { ...schedule, paused }, there);
-    noteForAudit(c, { queue });
-    return answer(c, 200, toScheduleView(await find(c, there)));
+    const name = c.req.param('name') ?? '';
+    const changed = await schedules.change(name, amongOf(c), (old) => ({ ...readable(old), paused }));
+    if (!changed) throw noSchedule();
+    const { queue, skipped } = changed;
+    warnOfSkipped(queue, name, skipped);
+    const found = await find(c, amongOf(c, queue));
+    noteSchedule(c, found);
+    return answer(c, 200, toScheduleView(found));
   }
 
   return [
     route('POST', '/v1/schedules/check', CHECK, (c) => check(c, deps)),
     route('GET', '/v1/schedules', LIST, async (c) => {
-      const among = amongOf(c);
-      const all = await schedules.list();
+      const all = await schedules.list(amongOf(c));
       const now = Date.now();
-      return answer(c, 200, {
-        items: all.filter(({ queue }) => among(queue)).map((one) => toScheduleView(one, now)),
-      });
+      return answer(c, 200, { items: all.map((one) => toScheduleView(one, now)) });
     }),
     route('GET', '/v1/schedules/:name', GET_ONE, async (c) => answer(c, 200, toScheduleView(await find(c)))),
     route('PUT', '/v1/schedules/:name', PUT, async (c) => {
@@ -86,14 +89,16 @@ export function scheduleRoutes(
       const among = amongOf(c);
       const schedule = await readSchedule(c, deps);
       const { queue: target } = schedule;
-      const created = await put(target, name, schedule, among);
-      noteForAudit(c, { queue: target, isNew: created });
-      return answer(c, created ? 201 : 200, toScheduleView(await find(c, (one) => one === target)));
+      const { isNew, skipped } = await schedules.put(target, name, schedule, among);
+      warnOfSkipped(target, name, skipped);
+      noteSchedule(c, { queue: target, schedule });
+      noteForAudit(c, { isNew });
+      return answer(c, isNew ? 201 : 200, toScheduleView(await find(c, amongOf(c, target))));
     }),
     route('DELETE', '/v1/schedules/:name', REMOVE, async (c) => {
-      const { name, queue } = await find(c);
-      await schedules.delete(name, (one) => one === queue);
-      noteForAudit(c, { queue });
+      const found = await find(c);
+      await schedules.delete(found.name, amongOf(c, found.queue));
+      noteSchedule(c, found);
       return respond(c, 204, null, {});
     }),
     ...(['pause', 'resume'] as const).map((verb) =>
@@ -109,11 +114,13 @@ async function run(
   found: StoredSchedule,
   { accept, acceptWorkflow, quota }: Pick<Deps, 'accept' | 'acceptWorkflow' | 'quota'>,
 ): Promise<Response> {
-  const { queue, schedule } = readable(found);
+  const { queue } = found;
+  const schedule = readable(found.schedule ?? found.fault ?? '');
+  noteSchedule(c, found);
   const sender = senderOf(c, quota);
   if (schedule.workflow) {
     const { id } = await acceptWorkflow.accept(schedule.workflow, sender, queue);
-    noteForAudit(c, { queue, workflow: id });
+    noteForAudit(c, { workflow: id });
     const links = { self: workflowPath(id, c.get('basePath')) };
     return answer(c, 202, { id, queue, links }, { Location: links.self });
   }
@@ -129,7 +136,7 @@ async function run(
   const prepared = accept.prepare({ ...call, queue }, sender);
   await accept.admit(prepared, sender);
   const accepted = toAccepted(call.type, prepared, await accept.send(prepared), c.get('basePath'));
-  noteForAudit(c, { queue, task: accepted.id });
+  noteForAudit(c, { task: accepted.id });
   return answer(c, 202, accepted, { Location: accepted.links.self });
 }
 
@@ -152,19 +159,27 @@ async function check(c: Context<AppEnv>, deps: Pick<Deps, 'accept' | 'bodyLimitB
   return answer(c, 200, compact({ type: schedule.type, queue: schedule.queue, next: next.map(toTime) }));
 }
 
-/** @throws PopfleetError `invalid-input` when it cannot be read */
-function readable({ schedule, ...found }: StoredSchedule): StoredSchedule & { readonly schedule: Schedule } {
-  if (schedule) return { ...found, schedule };
+function noSchedule(): PopfleetError {
+  return new PopfleetError('not-found', 'There is no such schedule. GET /v1/schedules lists them.');
+}
+
+/** @param found a text with the reason when it cannot be read. @throws PopfleetError `invalid-input` then */
+function readable(found: Schedule | string): Schedule {
+  if (typeof found === 'object') return found;
   throw new PopfleetError(
     'invalid-input',
-    `The schedule cannot be read: ${found.fault}. Put it again, or delete it.`,
+    `The schedule cannot be read: ${found}. Put it again, or delete it.`,
   );
 }
 
-/** Queues in which this request looks up names: those of its key, or the one in its query. */
-function amongOf(c: Context<AppEnv>): Among {
-  const { queue } = readQuery(c, queueQuery);
-  return (one) => knows(c.get('caller'), one) && (queue === undefined || one === queue);
+function noteSchedule(c: Context<AppEnv>, { queue, schedule }: Pick<StoredSchedule, 'queue' | 'schedule'>): void {
+  noteQueues(c, queue, schedule?.steps?.map(([, ofStep]) => ofStep));
+}
+
+/** Those that this request may see, in the queue of its query if that names one. @param queue instead of that */
+function amongOf(c: Context<AppEnv>, queue = readQuery(c, queueQuery).queue): Among {
+  const sees = (one: string): boolean => knows(c.get('caller'), one);
+  return { queue: (one) => sees(one) && (queue === undefined || one === queue), sees };
 }
 
 const ONE = { 200: { description: 'The schedule.', schema: ScheduleViewSchema } } as const;

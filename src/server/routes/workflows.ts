@@ -15,7 +15,7 @@ import {
 } from '../../views/workflow-view.ts';
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
-import { noteForAudit } from '../audited.ts';
+import { noteQueues } from '../audited.ts';
 import { readBody } from '../body.ts';
 import { knows, visibleQueues } from '../caller.ts';
 import type { Deps } from '../deps.ts';
@@ -90,16 +90,24 @@ export function workflowRoutes(
       const { state } = await workflows.cancel(plan.home, plan.id);
       if (state === 'succeeded' || state === 'dead')
         throw new PopfleetError('invalid-state', `The workflow is ${state} and cannot be cancelled.`);
-      noteForAudit(c, { queue: plan.home });
+      noteWorkflow(c, plan);
       return answer(c, 202, await view(c, await find(c)));
     }),
     route('POST', '/v1/workflows/:workflow/retry', RETRY, async (c) => {
       const record = await find(c);
       await acceptWorkflow.retry(record);
-      noteForAudit(c, { queue: record.plan.home });
+      noteWorkflow(c, record.plan);
       return answer(c, 202, await view(c, await find(c)));
     }),
   ];
+}
+
+function noteWorkflow(c: Context<AppEnv>, { home, steps }: WorkflowRecord['plan']): void {
+  noteQueues(
+    c,
+    home,
+    steps.map(({ queue }) => queue),
+  );
 }
 
 const ONE = { description: 'The workflow as it is now.', schema: WorkflowViewSchema } as const;
