@@ -1,9 +1,11 @@
 // A batch for the program that has opened it through the library.
 
+import { keyReused, ofTask } from './accept/idempotency.ts';
 import type { Prepared, Sender } from './accept/new-task.ts';
 import type { AcceptBatch } from './batches/accept-batch.ts';
-import { type BatchCallInput, BatchSchema } from './protocol/batch.ts';
+import { type BatchCall, type BatchCallInput, BatchSchema } from './protocol/batch.ts';
 import { PopfleetError } from './protocol/errors.ts';
+import { LIMITS_OF_MANY } from './protocol/many-tasks.ts';
 import type { CallInput } from './protocol/options.ts';
 import { invalidInput, noList, validate } from './protocol/validate.ts';
 import { readPlain } from './protocol/plain-value.ts';
@@ -39,8 +41,12 @@ export interface BatchHandleDeps {
   readonly acceptBatch: AcceptBatch;
   readonly batches: Batches;
   readonly sender: Sender;
-  /** @throws PopfleetError with the position of each wrong task */
-  prepare(tasks: readonly BatchTask[]): readonly Prepared[];
+  /**
+   * Checks tasks, and looks up their keys.
+   * @param at JSON Pointer of the tasks within the call, without `#`
+   * @throws PopfleetError with the position of each wrong task; `idempotency-key-reused` when its key belongs to another request
+   */
+  prepare(tasks: readonly BatchTask[], at?: string): Promise<readonly Prepared[]>;
 }
 
 /** @throws PopfleetError `invalid-input`, `unknown-type`, `idempotency-key-reused`, `redis-unavailable`, `redis-full` */
@@ -48,10 +54,8 @@ export async function openBatch(
   given: NewBatch,
   { acceptBatch, batches, sender, prepare }: BatchHandleDeps,
 ): Promise<BatchHandle> {
-  const plain = readPlain(given);
-  if ('fault' in plain) throw invalidInput([plain.fault]);
-  const call = validate(noList(BatchSchema), plain.value);
-  const tasks = given.tasks && prepare(given.tasks);
+  const call = readBatch(given);
+  const tasks = given.tasks && (await prepare(given.tasks, '/tasks'));
   const { id, home, isReplayed } = await acceptBatch.open(call, tasks, sender);
 
   async function get(): Promise<BatchView> {
@@ -64,8 +68,12 @@ export async function openBatch(
     id,
     replayed: isReplayed,
     async add(more) {
-      const sent = await acceptBatch.add(home, id, prepare(more));
-      return sent.tasks.map(({ task }, at) => sent.verdicts.get(at)?.id ?? task.id);
+      const sent = await acceptBatch.add(home, id, await prepare(more));
+      return sent.tasks.map(({ task }, at) => {
+        const verdict = sent.verdicts.get(at);
+        if (verdict?.word === 'conflict') throw keyReused(ofTask(verdict.id), `#/${at}/key`);
+        return verdict?.id ?? task.id;
+      });
     },
     async close() {
       await batches.close(home, id);
@@ -73,4 +81,14 @@ export async function openBatch(
     },
     get,
   };
+}
+
+/** Each of its tasks is checked by itself. @throws PopfleetError `invalid-input` */
+function readBatch(given: NewBatch): BatchCall {
+  const plain = readPlain(given, LIMITS_OF_MANY);
+  if ('fault' in plain) throw invalidInput([plain.fault]);
+  const call = validate(noList(BatchSchema), plain.value);
+  const beside = readPlain({ ...call, tasks: undefined });
+  if ('fault' in beside) throw invalidInput([beside.fault]);
+  return call;
 }

@@ -6,7 +6,7 @@ import { PopfleetError } from './protocol/errors.ts';
 import type { CallInput } from './protocol/options.ts';
 import { readPlain } from './protocol/plain-value.ts';
 import { readTaskId } from './protocol/task-id.ts';
-import { invalidInput, validate } from './protocol/validate.ts';
+import { invalidInput, pointerBelow, validate } from './protocol/validate.ts';
 import { WorkflowSchema } from './protocol/workflow.ts';
 import type { Inspector } from './store/inspector.ts';
 import type { Waiters } from './store/waiters.ts';
@@ -161,14 +161,15 @@ function toCall(given: unknown): unknown {
   const { tasks, ...rest } = given;
   if (!isObject(tasks)) throw invalidInput([{ pointer: '#/tasks', detail: 'must be an object' }]);
   const steps = Object.entries(tasks).map(([name, step]) => {
-    if (!isObject(step)) throw invalidInput([{ pointer: `#/tasks/${name}`, detail: 'must be an object' }]);
+    const at = pointerBelow('/tasks', [name]);
+    if (!isObject(step)) throw invalidInput([{ pointer: at, detail: 'must be an object' }]);
     const { task, ...options } = step;
     const type = isTaskDefinition(task) ? task.type : task;
     if (typeof type !== 'string')
-      throw invalidInput([{ pointer: `#/tasks/${name}/task`, detail: 'must be a definition, or its type' }]);
+      throw invalidInput([{ pointer: `${at}/task`, detail: 'must be a definition, or its type' }]);
     const plain = readPlain(options);
     if ('fault' in plain)
-      throw invalidInput([{ ...plain.fault, pointer: `#/tasks/${name}${plain.fault.pointer.slice(1)}` }]);
+      throw invalidInput([{ ...plain.fault, pointer: `${at}${plain.fault.pointer.slice(1)}` }]);
     return [name, { ...(plain.value as object), type }];
   });
   // Defines properties, whatever their names are.

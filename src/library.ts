@@ -278,8 +278,12 @@ function actOnFound<Answer>(
 
 function batchOpener(accept: Accept, batches: Batches, registry: Registry): Popfleet['batch'] {
   const acceptBatch = createAcceptBatch({ accept, store: batches });
-  const prepare = (many: readonly ManyTask[]): Prepared[] =>
-    checkMany(registry, many).map((one) => prepareTask(one, SENDER));
+  const prepare = async (many: readonly ManyTask[], at = ''): Promise<readonly Prepared[]> => {
+    const tasks = checkMany(registry, many, at).map((one) => prepareTask(one, SENDER));
+    const [taken] = (await accept.lookUpKeys(tasks)).taken;
+    if (taken) throw keyReused(taken[1], `#${at}/${taken[0]}/key`);
+    return tasks;
+  };
   return (batch = {}) => openBatch(batch, { acceptBatch, batches, sender: SENDER, prepare });
 }
 
@@ -296,11 +300,14 @@ function readSettings(given: unknown): v.InferOutput<typeof SettingsSchema> {
   throw new PopfleetError('bad-config', `openPopfleet: ${faults.join('; ')}`);
 }
 
-/** @throws PopfleetError `unknown-type`, `invalid-input` with the position of the wrong task */
-function checkMany(registry: Registry, many: unknown): CheckedCall[] {
-  if (!Array.isArray(many)) throw invalidInput([{ pointer: '#', detail: 'must be an array of tasks' }]);
-  return Array.from(many as readonly ManyTask[], (task, at) => {
-    const position = positionOf(at);
+/**
+ * @param at JSON Pointer of the tasks within the call, without `#`
+ * @throws PopfleetError `unknown-type`, `invalid-input` with the position of the wrong task
+ */
+function checkMany(registry: Registry, many: unknown, at = ''): CheckedCall[] {
+  if (!Array.isArray(many)) throw invalidInput([{ pointer: `#${at}`, detail: 'must be an array of tasks' }]);
+  return Array.from(many as readonly ManyTask[], (task, index) => {
+    const position = positionOf(index, at);
     const { type, input, ...options } = demandObject(task, position.call);
     const call = readCall(type, input, hasFields(options) ? options : undefined, position);
     return checkCall(registry, call, position);

@@ -45,9 +45,9 @@ export interface Position {
 
 export const ALONE: Position = { call: '', input: '/input', queue: '`queue`' };
 
-/** The position of one call of many. */
-export function positionOf(index: number): Position {
-  return { call: `/${index}`, input: `/${index}/input`, queue: '`queue`' };
+/** The position of one call of many. @param at JSON Pointer of these, without `#` */
+export function positionOf(index: number, at = ''): Position {
+  return { call: `${at}/${index}`, input: `${at}/${index}/input`, queue: '`queue`' };
 }
 
 /** A task that can be sent. */

@@ -1,7 +1,7 @@
 // Accepts batches and their members: a record, then numbers, then the members under the ids of these, then the word that they are there.
 
 import type { Accept } from '../accept/accept.ts';
-import { recordKeyReused } from '../accept/idempotency.ts';
+import { keyReused, ofTask, recordKeyReused } from '../accept/idempotency.ts';
 import { type Position, type Prepared, type Sender } from '../accept/new-task.ts';
 import { ownedKey } from '../accept/owned-key.ts';
 import type { BatchCall } from '../protocol/batch.ts';
@@ -43,7 +43,8 @@ export interface AcceptBatch {
    * Accepts a batch that was validated, with all of its members when the call has any. When its key finds one whose sending has broken
    * off, the members that are missing are sent, as long as nobody looks for them yet.
    * @param tasks those members, which were admitted
-   * @throws PopfleetError `invalid-input`, `unknown-type`, `forbidden`, `idempotency-key-reused`, `redis-unavailable`, `redis-full`
+   * @throws PopfleetError `invalid-input`, `unknown-type`, `forbidden`, `redis-unavailable`, `redis-full`; `idempotency-key-reused`,
+   *   also when another request takes the key of one of the tasks at this moment: the batch has the others then
    */
   open(call: BatchCall, tasks: readonly Prepared[] | undefined, sender: Sender): Promise<AcceptedBatch>;
   /**
@@ -118,12 +119,15 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
       const isReplayed = opened.word === 'replayed' || opened.word === 'resumed';
       for (const from of opened.missing) {
         const part = order.slice(from, from + CONFIRMED_A_CALL).map((at) => tasks?.[at] as Prepared);
-        await send(home, opened.id, from, part, orderOf(part), SEND_WHOLE_AGAIN);
+        const { verdicts } = await send(home, opened.id, from, part, orderOf(part), SEND_WHOLE_AGAIN);
+        demandNoConflict(verdicts, order.slice(from));
       }
       if (isReplayed || !tasks || tasks.length === 0) {
         return { id: opened.id, home, isReplayed, tasks: [], verdicts: new Map() };
       }
-      return { id, home, isReplayed, ...(await send(home, id, 0, tasks, order, SEND_WHOLE_AGAIN)) };
+      const sent = await send(home, id, 0, tasks, order, SEND_WHOLE_AGAIN);
+      demandNoConflict(sent.verdicts);
+      return { id, home, isReplayed, ...sent };
     },
 
     async add(home, id, tasks) {
@@ -145,6 +149,16 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
       }
     },
   };
+}
+
+/**
+ * A task whose key belongs to another request is none of the batch, which its sender has to learn.
+ * @param positions of the tasks in the request; as they were sent unless given
+ */
+function demandNoConflict(verdicts: SentMembers['verdicts'], positions?: readonly number[]): void {
+  for (const [at, { word, id }] of verdicts) {
+    if (word === 'conflict') throw keyReused(ofTask(id), `#/tasks/${positions?.[at] ?? at}/key`);
+  }
 }
 
 /** Those that are sent later are looked for already, and refused; the marks that refuse them last for ten minutes. */

@@ -4,11 +4,14 @@ import type { IncomingMessage } from 'node:http';
 import type { Context } from 'hono';
 import { BIG_INTEGER_FAULT, findBigInteger } from '../protocol/big-integers.ts';
 import { decodeCbor } from '../protocol/cbor.ts';
-import { CborFault } from '../protocol/cbor-scan.ts';
+import { CborFault, DEFAULT_SCAN_LIMITS, type ScanLimits } from '../protocol/cbor-scan.ts';
 import { type FieldFault, PopfleetError } from '../protocol/errors.ts';
 import { JsonFault, scanJson, skipJsonSpace, withoutByteOrderMark } from '../protocol/json-scan.ts';
+import { LIMITS_OF_MANY } from '../protocol/many-tasks.ts';
 import { faultText, readPlain } from '../protocol/plain-value.ts';
+import { pointerBelow } from '../protocol/validate.ts';
 import type { AppEnv } from './app-env.ts';
+import { nextTurn } from './batch/next-turn.ts';
 import { bodyPieces, readAtOnce } from './body-pieces.ts';
 import { createGrowingBytes } from './growing-bytes.ts';
 import { listElements } from './header-list.ts';
@@ -16,15 +19,51 @@ import { listElements } from './header-list.ts';
 /** Bytes up to which a body is read at once; larger ones, and those of unknown length, are joined while they come in. */
 const SMALL_BODY_BYTES = 65_536;
 
+/** Tasks that are checked in one turn of the event loop. */
+const TASKS_A_TURN = 250;
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Reads and parses the body.
  * @throws PopfleetError `unsupported-media-type`, `too-large` or `malformed-body`
  */
-export async function readBody(c: Context<AppEnv>, limitBytes: number): Promise<unknown> {
-  const parse = parserOf(c);
+export async function readBody(
+  c: Context<AppEnv>,
+  limitBytes: number,
+  limits: ScanLimits = DEFAULT_SCAN_LIMITS,
+): Promise<unknown> {
+  const parse = parserOf(c, limits);
   return parse(await readBytes(c, limitBytes));
+}
+
+/**
+ * The body of an operation that takes `tasks`, an array or an object of them: each may have as many values as a body by itself,
+ * and so may what is beside them.
+ * @throws as `readBody`
+ */
+export async function readBodyOfMany(c: Context<AppEnv>, limitBytes: number): Promise<unknown> {
+  const body = await readBody(c, limitBytes, LIMITS_OF_MANY);
+  // Of anything else the schema says what is wrong.
+  if (!hasParts(body)) return body;
+  const { tasks = {}, ...rest } = body as { readonly tasks?: unknown };
+  demandPart(rest, '');
+  if (!hasParts(tasks)) return body;
+  for (const [index, [name, task]] of Object.entries(tasks).entries()) {
+    demandPart(task, pointerBelow('/tasks', [name]).slice(1));
+    if (index % TASKS_A_TURN === TASKS_A_TURN - 1) await nextTurn();
+  }
+  return body;
+}
+
+function hasParts(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !(value instanceof Uint8Array);
+}
+
+/** @param at JSON Pointer of the part, without `#` */
+function demandPart(part: unknown, at: string): void {
+  const plain = readPlain(part);
+  if ('fault' in plain) throw notPlain(plain.fault, 'The body', at);
 }
 
 /** The body of an operation that needs none: an empty object stands for it. @throws as `readBody` */
@@ -50,10 +89,10 @@ export function mediaTypeOf(c: Context<AppEnv>): string {
   return (c.req.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
-function parserOf(c: Context<AppEnv>): (bytes: Uint8Array) => unknown {
+function parserOf(c: Context<AppEnv>, limits: ScanLimits): (bytes: Uint8Array) => unknown {
   const type = mediaTypeOf(c);
-  if (type === 'application/json') return (bytes) => parseJson(bytes, 'The body');
-  if (type === 'application/cbor') return parseCbor;
+  if (type === 'application/json') return (bytes) => parseJson(bytes, 'The body', limits);
+  if (type === 'application/cbor') return (bytes) => parseCbor(bytes, limits);
   throw new PopfleetError(
     'unsupported-media-type',
     `Send Content-Type: application/json or application/cbor${type ? `, not ${type}` : ''}.`,
@@ -105,10 +144,10 @@ function tooLarge(limitBytes: number): PopfleetError {
  * @param what names the text in the message
  * @throws PopfleetError `malformed-body`
  */
-export function parseJson(bytes: Uint8Array, what: string): unknown {
+export function parseJson(bytes: Uint8Array, what: string, limits?: ScanLimits): unknown {
   const text = withoutByteOrderMark(bytes);
-  scanJsonValue(text, skipJsonSpace(text, 0), what);
-  return parseScannedJson(text, what);
+  scanJsonValue(text, skipJsonSpace(text, 0), what, '', limits);
+  return parseScannedJson(text, what, '', limits);
 }
 
 /**
@@ -116,9 +155,15 @@ export function parseJson(bytes: Uint8Array, what: string): unknown {
  * @param at JSON Pointer of the value within the body
  * @throws PopfleetError `malformed-body` when it is too deep or too large
  */
-export function scanJsonValue(bytes: Uint8Array, start: number, what: string, at = ''): number {
+export function scanJsonValue(
+  bytes: Uint8Array,
+  start: number,
+  what: string,
+  at = '',
+  limits?: ScanLimits,
+): number {
   try {
-    return scanJson(bytes, start);
+    return scanJson(bytes, start, limits);
   } catch (error) {
     if (!(error instanceof JsonFault)) throw error;
     throw notPlain({ pointer: '#', detail: error.message }, what, at);
@@ -126,9 +171,9 @@ export function scanJsonValue(bytes: Uint8Array, start: number, what: string, at
 }
 
 /** Parses bytes that `scanJsonValue` has walked. @throws PopfleetError `malformed-body` */
-export function parseScannedJson(bytes: Uint8Array, what: string, at = ''): unknown {
+export function parseScannedJson(bytes: Uint8Array, what: string, at = '', limits?: ScanLimits): unknown {
   const value = parseText(bytes, what);
-  demandPlain(value, bytes, what, at);
+  demandPlain(value, bytes, what, at, limits);
   return value;
 }
 
@@ -145,8 +190,8 @@ function parseText(bytes: Uint8Array, what: string): unknown {
  * @param bytes the text of the value alone
  * @throws PopfleetError `malformed-body` that names the part that is not plain, or that is an integer which was changed
  */
-function demandPlain(value: unknown, bytes: Uint8Array, what: string, at: string): void {
-  const plain = readPlain(value);
+function demandPlain(value: unknown, bytes: Uint8Array, what: string, at: string, limits?: ScanLimits): void {
+  const plain = readPlain(value, limits);
   if ('fault' in plain) throw notPlain(plain.fault, what, at);
   if (!plain.hasLarge) return;
   const pointer = findBigInteger(utf8.decode(bytes));
@@ -167,9 +212,9 @@ function syntaxFault({ message }: SyntaxError): string {
   return place ? `it cannot be read ${place}` : 'it has a character that does not belong there';
 }
 
-function parseCbor(bytes: Uint8Array): unknown {
+function parseCbor(bytes: Uint8Array, limits: ScanLimits): unknown {
   try {
-    return decodeCbor(bytes);
+    return decodeCbor(bytes, limits);
   } catch (error) {
     if (!(error instanceof CborFault)) throw error;
     throw new PopfleetError('malformed-body', `The body is no plain CBOR: ${error.message}.`);

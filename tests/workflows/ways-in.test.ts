@@ -12,7 +12,7 @@ import type { Server } from '../../src/server/server.ts';
 import { createWorkflows } from '../../src/store/workflows.ts';
 import { createAdd } from '../../src/tasks/add.ts';
 import { type Ended, runCommand } from '../support/command-line.ts';
-import { call } from '../support/http.ts';
+import { call, post } from '../support/http.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startServer } from '../support/server.ts';
 import { openStore } from '../support/store.ts';
@@ -84,12 +84,33 @@ test('what the library does not take is named with its place', async () => {
     faultOf('#/tasks/a/input/two'),
   );
   await expect(start({ a: { input: sum } })).rejects.toMatchObject(faultOf('#/tasks/a/task'));
+  await expect(start({ 'a/b~': { input: sum } })).rejects.toMatchObject(faultOf('#/tasks/a~1b~0/task'));
+  await expect(start({ 'ä/b': sum.one })).rejects.toMatchObject(faultOf('#/tasks/%C3%A4~1b'));
+  await expect(start({ 'a/b': { task: add, input: new Map() } })).rejects.toMatchObject(
+    faultOf('#/tasks/a~1b/input'),
+  );
   await expect(start({ a: { task: add, input: { one: 1, two: new Map() } } })).rejects.toMatchObject(
     faultOf('#/tasks/a/input/two'),
   );
   await expect(start({ a: { task: add, input: sum, needs: ['b'] } })).rejects.toMatchObject(
     faultOf('#/tasks/a/needs/0'),
   );
+});
+
+test('each step may have as many values as a task by itself, over HTTP as in the library', async () => {
+  const input = { ...sum, more: Array<number>(60_000).fill(0) };
+  const send = async (tasks: object): Promise<unknown> => {
+    const { status, body } = await post(`${server.url()}/v1/workflows`, { tasks });
+    return [status, (body['errors'] as { readonly pointer: string }[])[0]?.pointer];
+  };
+  // That it has been read is seen by what is said of its type then.
+  const step = { type: 'none', input };
+  expect(await send({ a: step, b: step })).toEqual([404, '#/tasks/a/type']);
+  const larger = { ...step, input: { ...input, again: input.more } };
+  expect(await send({ a: step, b: larger })).toEqual([400, '#/tasks/b']);
+  const { type: task } = step;
+  const sent = library.workflows.start({ tasks: { a: { task, input }, b: { task, input } } });
+  await expect(sent).rejects.toMatchObject({ code: 'unknown-type' });
 });
 
 test('a wait of the library that ends before the workflow says so', async () => {

@@ -14,7 +14,7 @@ import { createItemCheck, type GoodItem, isGood, refuseTakenKeys } from '../batc
 import { nextTurn } from '../batch/next-turn.ts';
 import { refusalOf } from '../batch/refusal.ts';
 import { answerBatch, BatchReportSchema, toReport } from '../batch/report.ts';
-import { readBody } from '../body.ts';
+import { readBodyOfMany } from '../body.ts';
 import { visibleQueues } from '../caller.ts';
 import { ENQUEUE_PROBLEMS } from '../call-schema.ts';
 import type { Deps } from '../deps.ts';
@@ -94,7 +94,7 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
 
   return [
     route('POST', '/v1/batches', OPEN, async (c) => {
-      const given = validate(noList(BatchSchema), await readBody(c, deps.batchLimitBytes));
+      const given = validate(noList(BatchSchema), await readBodyOfMany(c, deps.batchLimitBytes));
       const call = withKeyOfHeader(c, given);
       const sender = senderOf(c, deps.quota);
       const tasks = call.tasks && (await readTasks(call.tasks, sender));

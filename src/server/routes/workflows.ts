@@ -16,7 +16,7 @@ import {
 import { answer } from '../answer.ts';
 import type { AppEnv } from '../app-env.ts';
 import { noteQueues } from '../audited.ts';
-import { readBody } from '../body.ts';
+import { readBodyOfMany } from '../body.ts';
 import { knows, visibleQueues } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { findWorkflow, noWorkflow } from '../find-workflow.ts';
@@ -57,7 +57,7 @@ export function workflowRoutes(
 
   return [
     route('POST', '/v1/workflows', POST, async (c) => {
-      const given = validate(noList(WorkflowSchema), await readBody(c, deps.batchLimitBytes));
+      const given = validate(noList(WorkflowSchema), await readBodyOfMany(c, deps.batchLimitBytes));
       const call = withKeyOfHeader(c, given);
       const { id, home, isReplayed } = await acceptWorkflow.accept(call, senderOf(c, deps.quota));
       const record = await workflows.find(id, [home]);
