@@ -117,11 +117,13 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
       const opened = await store.open(plan, requestDigest(call), then, members);
       if (opened.word === 'conflict') throw recordKeyReused('batch', opened.id);
       const isReplayed = opened.word === 'replayed' || opened.word === 'resumed';
+      const resent = new Map<number, Verdict>();
       for (const from of opened.missing) {
         const part = order.slice(from, from + CONFIRMED_A_CALL).map((at) => tasks?.[at] as Prepared);
         const { verdicts } = await send(home, opened.id, from, part, orderOf(part), SEND_WHOLE_AGAIN);
-        demandNoConflict(verdicts, order.slice(from));
+        for (const [at, verdict] of verdicts) resent.set(order[from + at] ?? -1, verdict);
       }
+      demandNoConflict(resent);
       if (isReplayed || !tasks || tasks.length === 0) {
         return { id: opened.id, home, isReplayed, tasks: [], verdicts: new Map() };
       }
@@ -151,13 +153,10 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
   };
 }
 
-/**
- * A task whose key belongs to another request is none of the batch, which its sender has to learn.
- * @param positions of the tasks in the request; as they were sent unless given
- */
-function demandNoConflict(verdicts: SentMembers['verdicts'], positions?: readonly number[]): void {
+/** A task whose key belongs to another request is none of the batch, which its sender has to learn. */
+function demandNoConflict(verdicts: SentMembers['verdicts']): void {
   for (const [at, { word, id }] of verdicts) {
-    if (word === 'conflict') throw keyReused(ofTask(id), `#/tasks/${positions?.[at] ?? at}/key`);
+    if (word === 'conflict') throw keyReused(ofTask(id), `#/tasks/${at}/key`);
   }
 }
 
