@@ -91,22 +91,10 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
     };
   }
 
-  function prepareThen(name: 'success' | 'complete', call: BatchCall, sender: Sender): Prepared | undefined {
-    const one = call.then?.[name];
-    if (!one) return undefined;
-    const at = `/then/${name}`;
-    const position: Position = { call: at, input: `${at}/input`, queue: '`queue`' };
-    return accept.prepare(
-      compact<Call>({ ...one, input: one.input === undefined ? {} : one.input }),
-      sender,
-      position,
-    );
-  }
-
   return {
     async open(call, tasks, sender) {
-      const success = prepareThen('success', call, sender);
-      const complete = prepareThen('complete', call, sender);
+      const success = prepareThen(accept, 'success', call, sender);
+      const complete = prepareThen(accept, 'complete', call, sender);
       const id = newTaskId();
       const plan = planOf(id, call, sender, { success, complete });
       const { home } = plan;
@@ -151,6 +139,24 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
       }
     },
   };
+}
+
+/** The task that follows, if there is one. */
+function prepareThen(
+  accept: Pick<Accept, 'prepare'>,
+  name: 'success' | 'complete',
+  call: BatchCall,
+  sender: Sender,
+): Prepared | undefined {
+  const one = call.then?.[name];
+  if (!one) return undefined;
+  const at = `/then/${name}`;
+  const position: Position = { call: at, input: `${at}/input`, queue: '`queue`' };
+  return accept.prepare(
+    compact<Call>({ ...one, input: one.input === undefined ? {} : one.input }),
+    sender,
+    position,
+  );
 }
 
 /** A task whose key belongs to another request is none of the batch, which its sender has to learn. */

@@ -3,7 +3,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALONE, type Prepared } from '../../src/accept/new-task.ts';
 import { openAccept } from '../../src/accept/open-accept.ts';
-import { openBatch } from '../../src/batch-handle.ts';
 import { createAcceptBatch } from '../../src/batches/accept-batch.ts';
 import { readConfig } from '../../src/config/config.ts';
 import { Popfleet } from '../../src/client/client.ts';
@@ -227,118 +226,6 @@ test('a task whose key has made it before is none of the batch', async () => {
   expect(added.body).toMatchObject({ replayed: 1, items: [{ id: made.body['id'], replayed: true }, {}] });
   await post(`${url}/${id}/close`, {});
   expect(await ended(id)).toMatchObject({ counts: { members: 1, succeeded: 1 } });
-});
-
-/** Tasks the second of which wants a key that a task by itself has. */
-async function withTakenKey(key: string) {
-  const task = (name: string) => ({ type: 'member', input: { name } });
-  const { body } = await post(`${server.url()}/v1/tasks`, { ...task('theirs'), key });
-  return { owner: String(body['id']), tasks: [task('a'), { ...task('b'), key }, task('c')] };
-}
-
-test('the library refuses keys that belong to other requests before anything is sent', async () => {
-  const library = await openPopfleet({ redisUrl: redis.url, tasks: [member, after] });
-  try {
-    const { owner, tasks } = await withTakenKey('taken');
-    const refusal = (pointer: string, whose: string) => ({
-      code: 'idempotency-key-reused',
-      message: expect.stringContaining(whose) as string,
-      faults: [{ pointer }],
-    });
-    const taken = refusal('#/tasks/1/key', `(task ${owner})`);
-    await expect(library.batch({ key: 'with-taken', tasks })).rejects.toMatchObject(taken);
-    const batch = await library.batch({ key: 'with-taken' });
-    expect(batch.replayed).toBe(false);
-    await expect(batch.add(tasks)).rejects.toMatchObject(refusal('#/1/key', `(task ${owner})`));
-    const twice = ['x', 'y'].map((name) => ({ type: 'member', input: { name }, key: 'twice' }));
-    await expect(batch.add(twice)).rejects.toMatchObject(refusal('#/1/key', '(item 0)'));
-    expect(await batch.close()).toMatchObject({ counts: { members: 0, pending: 0 } });
-    await expect(library.batch({ tasks: [{ type: 'member', input: {} }] })).rejects.toMatchObject({
-      faults: [{ pointer: '#/tasks/0/input/name' }],
-    });
-  } finally {
-    library.close();
-  }
-});
-
-test('a key that another request takes in just the moment in which the batch is sent is told, and the others are members', async () => {
-  const command = await openStore(redis.url);
-  const accept = openAccept(command, REGISTRY);
-  const sender = { key: undefined, queues: undefined, traceparent: undefined };
-  let takes = async (): Promise<unknown> => undefined;
-  const racing = {
-    ...accept,
-    async sendMany(...args: Parameters<typeof accept.sendMany>): ReturnType<typeof accept.sendMany> {
-      await takes();
-      return accept.sendMany(...args);
-    },
-  };
-  const store = createBatches(command);
-  const acceptBatch = createAcceptBatch({ accept: racing, store });
-  const prepare = async (tasks: readonly object[]): Promise<Prepared[]> =>
-    tasks.map((task) => accept.prepare(task as Call, sender, ALONE));
-  const tasksFor = (key: string): object[] => {
-    let owner = '';
-    takes = async () => {
-      if (owner === '') ({ owner } = await withTakenKey(key));
-    };
-    // They are sent by their queues: this one is the second then.
-    return members('a', 'b', 'c').map((task, at) => (at === 2 ? Object.assign(task, { key }) : task));
-  };
-  const reused = (pointer: string) => ({ code: 'idempotency-key-reused', faults: [{ pointer }] });
-  try {
-    const whole = { name: 'raced', tasks: tasksFor('raced-whole') };
-    await expect(acceptBatch.open(whole, await prepare(whole.tasks), sender)).rejects.toMatchObject(
-      reused('#/tasks/2/key'),
-    );
-    const listed = await call(`${url}?name=raced`);
-    const [{ id } = { id: '' }] = listed.body['items'] as View[];
-    expect(await ended(id)).toMatchObject({ state: 'succeeded', counts: { members: 2, pending: 0 } });
-
-    const batch = await openBatch({}, { acceptBatch, batches: store, sender, prepare });
-    const tasks = tasksFor('raced-add') as Parameters<typeof batch.add>[0];
-    await expect(batch.add(tasks)).rejects.toMatchObject(reused('#/2/key'));
-    expect(await batch.close()).toMatchObject({ counts: { members: 2, pending: 0 } });
-  } finally {
-    command.disconnect();
-  }
-});
-
-test('a batch may have as many tasks as it says, however many values these have together', async () => {
-  const task = { type: 'member', input: { name: 'm', more: [1, 2] }, queue: 'side', delayMs: 1 };
-  const tasks = [...Array<object>(9_999).fill(task), { ...task, input: {} }];
-  const library = await openPopfleet({ redisUrl: redis.url, tasks: [member, after] });
-  try {
-    const given = { tasks: tasks as (typeof task)[] };
-    await expect(library.batch(given)).rejects.toMatchObject({
-      faults: [{ pointer: '#/tasks/9999/input/name' }],
-    });
-    const large = { success: { type: 'after', input: Array<number>(100_001).fill(0) } };
-    await expect(library.batch(Object.fromEntries([['then', large]]))).rejects.toMatchObject({
-      code: 'invalid-input',
-      message: expect.stringContaining('has more than 100000 values') as string,
-    });
-  } finally {
-    library.close();
-  }
-  expect(await post(url, { tasks })).toMatchObject({
-    status: 422,
-    body: { errors: [{ pointer: '#/tasks/9999/input/name' }] },
-  });
-  // Each task by itself, what is beside them, and all together, have limits.
-  const values = (count: number): object => ({ type: 'member', input: Array<number>(count).fill(0) });
-  const malformed = async (body: object): Promise<unknown> => {
-    const { status, body: problem } = await post(url, body);
-    return [status, problem['code'], problem['errors']];
-  };
-  const tooMany = (pointer: string, count: number): unknown => [
-    400,
-    'malformed-body',
-    [{ pointer, detail: `has more than ${count} values` }],
-  ];
-  expect(await malformed({ tasks: [values(9), values(100_001)] })).toEqual(tooMany('#/tasks/1', 100_000));
-  expect(await malformed({ then: { success: values(100_001) } })).toEqual(tooMany('#', 100_000));
-  expect(await malformed({ tasks: Array<object>(11).fill(values(95_000)) })).toEqual(tooMany('#', 1_000_000));
 });
 
 test('bad requests are refused, and nothing is written', async () => {

@@ -172,8 +172,15 @@ function readable(found: Schedule | string): Schedule {
   );
 }
 
-function noteSchedule(c: Context<AppEnv>, { queue, schedule }: Pick<StoredSchedule, 'queue' | 'schedule'>): void {
-  noteQueues(c, queue, schedule?.steps?.map(([, ofStep]) => ofStep));
+function noteSchedule(
+  c: Context<AppEnv>,
+  { queue, schedule }: Pick<StoredSchedule, 'queue' | 'schedule'>,
+): void {
+  noteQueues(
+    c,
+    queue,
+    schedule?.steps?.map(([, ofStep]) => ofStep),
+  );
 }
 
 /** Those that this request may see, in the queue of its query if that names one. @param queue instead of that */
