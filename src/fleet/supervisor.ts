@@ -15,12 +15,16 @@ export interface SupervisorDeps {
   readonly memoryBytes: number;
   /** Milliseconds before the first of several starts that fail in a row, at most. */
   readonly restartFirstMs?: number;
+  /** Milliseconds within which a successor has to be up. */
+  readonly upWithinMs?: number;
 }
 
 const RESTART_FIRST_MS = 1_000;
 const RESTART_CAP_MS = 30_000;
 /** What has been up for so long has not failed at its start. */
 const STEADY_MS = 30_000;
+/** A successor whose task modules have not loaded by then hangs, and is given up. */
+const UP_WITHIN_MS = 300_000;
 
 export class Supervisor {
   readonly #deps: SupervisorDeps;
@@ -30,6 +34,8 @@ export class Supervisor {
   readonly #alive = new Map<RoleProcess, number>();
   /** Those of them that shall stay. */
   readonly #staying = new Set<RoleProcess>();
+  /** Those that have come up. */
+  readonly #up = new Set<RoleProcess>();
   #wanted = 0;
   /** Places of processes that have ended by themselves, and are started again in a moment. */
   #awaited = 0;
@@ -66,9 +72,10 @@ export class Supervisor {
   /** Replaces those that have too much memory, one after the other. */
   checkMemory(): Promise<void> {
     return this.#oneAtATime(async () => {
-      const before = [...this.#staying];
+      // One that is not up has no say yet, and may never have.
+      const before = [...this.#staying].filter((one) => this.#up.has(one));
       for (const one of before) {
-        const rssBytes = await rssOf(one);
+        const rssBytes = (await one.rssBytes()) ?? 0;
         if (rssBytes <= this.#deps.memoryBytes) continue;
         this.#deps.log.warn({ pid: one.pid, rssBytes }, 'a worker has too much memory and is replaced');
         await this.#replace(one);
@@ -101,6 +108,7 @@ export class Supervisor {
     void one.up.then((up) => ('url' in up ? this.#noteUp(one) : undefined));
     void one.ended.then((code) => {
       this.#alive.delete(one);
+      this.#up.delete(one);
       if (this.#staying.delete(one) && !this.#isStopping()) void this.#restart(one, code);
     });
     return one;
@@ -108,6 +116,7 @@ export class Supervisor {
 
   async #noteUp(one: RoleProcess): Promise<void> {
     this.#hasBeenUp = true;
+    this.#up.add(one);
     await delay(STEADY_MS, this.#stopping.signal);
     if (this.#alive.has(one)) this.#failures = 0;
   }
@@ -144,7 +153,9 @@ export class Supervisor {
   async #replace(one: RoleProcess): Promise<boolean> {
     if (!this.#staying.has(one) || this.#isStopping()) return true;
     const next = this.#start();
+    const limit = setTimeout(() => next.kill(), this.#deps.upWithinMs ?? UP_WITHIN_MS);
     const up = await next.up;
+    clearTimeout(limit);
     if ('exitCode' in up) return false;
     if (this.#isStopping()) return true;
     if (this.#staying.has(one)) this.#leave(one);
@@ -153,10 +164,4 @@ export class Supervisor {
     await one.ended;
     return true;
   }
-}
-
-/** One that is not up has no say yet. */
-async function rssOf(one: RoleProcess): Promise<number> {
-  const up = await one.up;
-  return 'url' in up ? ((await one.rssBytes()) ?? 0) : 0;
 }

@@ -3,7 +3,8 @@
 import type { Redis } from 'ioredis';
 import { countOf, memberId, memberMark } from './batches.ts';
 import { createInspector } from './inspector.ts';
-import { homeOf, placeOf } from './keys.ts';
+import { homeOf, type Place, placeOf, placesOf } from './keys.ts';
+import { readRows } from './read-tasks.ts';
 import { runScript } from './scripts.ts';
 import type { UnconfirmedMembers } from './sweeper.ts';
 
@@ -18,25 +19,40 @@ export async function confirmMembers(
   home: string,
   reservations: readonly UnconfirmedMembers[],
 ): Promise<number> {
-  const inspector = createInspector(client);
   let appended = 0;
   for (const { batch, from, queues } of reservations) {
-    const none: number[] = [];
+    /** Numbers of members that are not in their queues, by their ids. */
+    const missing = new Map<string, number>();
     let number = from;
     for (const [queue, count] of queues) {
-      const numbers = Array.from({ length: count }, (_, at) => number + at);
-      const ids = numbers.map((one) => memberId(batch, one));
+      const ids = Array.from({ length: count }, (_, at) => memberId(batch, number + at));
       const args = [memberMark(home, batch), ...ids];
       const found = (await runScript(client, 'void', placeOf(queue, ids[0] ?? ''), args)) as number[];
-      for (const [at, one] of numbers.entries()) {
-        // It may have gone to another queue meanwhile.
-        if (found[at] !== 1 && !(await inspector.task(ids[at] ?? ''))) none.push(one);
-      }
+      for (const [at, id] of ids.entries()) if (found[at] !== 1) missing.set(id, number + at);
       number += count;
     }
-    const args = ['give-up', batch, from, countOf(queues), ...none];
+    for (const id of await elsewhere(client, [...missing.keys()])) missing.delete(id);
+    const args = ['give-up', batch, from, countOf(queues), ...missing.values()];
     const reply = (await runScript(client, 'batch', homeOf(home), args)) as [Buffer, number];
     appended += reply[1];
   }
   return appended;
+}
+
+/** Those of `ids`, at most some thousands, that have gone to other queues meanwhile. */
+async function elsewhere(client: Redis, ids: readonly string[]): Promise<readonly string[]> {
+  if (ids.length === 0) return [];
+  const places = (await createInspector(client).queues()).flatMap(placesOf);
+  return (await Promise.all(places.map((place) => idsIn(client, place, ids)))).flat();
+}
+
+/** Those of `ids` that are there: one call, as long as their contents are small. */
+async function idsIn(client: Redis, place: Place, ids: readonly string[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (let at = 0; at < ids.length; ) {
+    const { lookedAt, records } = await readRows(client, place, ids.slice(at), undefined);
+    found.push(...records.map(({ id }) => id));
+    at += lookedAt;
+  }
+  return found;
 }

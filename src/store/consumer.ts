@@ -228,16 +228,15 @@ export function createConsumer(client: Redis, place: Place, worker: string, leas
     },
 
     async report(reports) {
-      let args: ScriptArgument[] = [];
+      const calls: ScriptArgument[][] = [];
       for (const { id, token, progress, lines } of reports) {
         const own = [id, token, progress ? encodeCbor(compact(progress)) : '', lines.length, ...lines];
-        if (args.length > 0 && args.length + own.length > REPORT_ARGUMENTS) {
-          await runScript(client, 'report', place, args);
-          args = [];
-        }
-        args.push(...own);
+        const last = calls.at(-1);
+        if (last && last.length + own.length <= REPORT_ARGUMENTS) last.push(...own);
+        else calls.push(own);
       }
-      if (args.length > 0) await runScript(client, 'report', place, args);
+      // All of them before what is sent next, which may end these tasks.
+      await Promise.all(calls.map((args) => runScript(client, 'report', place, args)));
     },
 
     async checkpoint({ id, token }, value) {

@@ -44,6 +44,11 @@ export type Resolve = (
 const PORTS = new Set(['', '80', '443', '8443']);
 /** All that is given out of IPv6. */
 const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3');
+/**
+ * Public by their number, and inside all the same: the host of a virtual machine in Azure
+ * (https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16).
+ */
+const HOSTS_OF_CLOUDS = new Set(['168.63.129.16']);
 
 const resolveAll: Resolve = (host) => lookup(host, { all: true, verbatim: true });
 
@@ -119,7 +124,11 @@ function hostOf({ hostname }: URL): string {
 export function isPublic(address: string): boolean {
   if (!ipaddr.isValid(address)) return false;
   const parsed = ipaddr.parse(address);
-  if (parsed instanceof ipaddr.IPv4) return parsed.range() === 'unicast';
-  if (parsed.isIPv4MappedAddress()) return parsed.toIPv4Address().range() === 'unicast';
+  if (parsed instanceof ipaddr.IPv4) return isPublicIPv4(parsed);
+  if (parsed.isIPv4MappedAddress()) return isPublicIPv4(parsed.toIPv4Address());
   return parsed.match(GLOBAL_IPV6) && parsed.range() === 'unicast';
+}
+
+function isPublicIPv4(address: ipaddrModule.IPv4): boolean {
+  return address.range() === 'unicast' && !HOSTS_OF_CLOUDS.has(address.toString());
 }

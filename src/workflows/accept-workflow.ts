@@ -68,6 +68,9 @@ export function createAcceptWorkflow({ accept, store }: AcceptWorkflowDeps): Acc
 
     async retry({ plan, ends }) {
       const { home, id } = plan;
+      // A retry that is refused changes nothing: what is known beforehand is asked before the record begins anew.
+      const toRun = plan.steps.filter((step) => ends.get(step.id)?.state !== 'succeeded');
+      if ((await store.tasks(toRun)).length < toRun.length) throw stepsGone();
       const { state, generation, again } = await store.retry(home, id);
       if (state !== 'accepting' || again.length === 0) {
         throw new PopfleetError(

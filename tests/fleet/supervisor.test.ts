@@ -17,7 +17,7 @@ interface Puppet extends RoleProcess {
   end(code: number | null): void;
 }
 
-function openSupervisor({ memoryBytes = Number.POSITIVE_INFINITY } = {}) {
+function openSupervisor({ memoryBytes = Number.POSITIVE_INFINITY, upWithinMs = 600_000 } = {}) {
   const all: Puppet[] = [];
   const useless: (number | null)[] = [];
   const start = (slot: number): Puppet => {
@@ -33,7 +33,7 @@ function openSupervisor({ memoryBytes = Number.POSITIVE_INFINITY } = {}) {
       up: new Promise((resolve) => (up = resolve)),
       ended,
       stop: () => void (one.stops += 1),
-      kill: () => end(null),
+      kill: () => one.end(null),
       rssBytes: async () => one.memory,
       isBusy: () => one.busy,
       comeUp: () => up({ url: undefined }),
@@ -48,6 +48,7 @@ function openSupervisor({ memoryBytes = Number.POSITIVE_INFINITY } = {}) {
   const supervisor = new Supervisor({
     start,
     memoryBytes,
+    upWithinMs,
     restartFirstMs: 2,
     log: silentLog,
     onUseless: (code) => useless.push(code),
@@ -146,6 +147,7 @@ test('one with too much memory is replaced', async () => {
   const { supervisor, all, at, started } = openSupervisor({ memoryBytes: 100 });
   supervisor.want(2);
   for (const one of all) one.comeUp();
+  await Promise.all(all.map(({ up }) => up));
   at(1).memory = 101;
   const checked = supervisor.checkMemory();
   await started(3);
@@ -167,4 +169,23 @@ test('more at once, fewer when it has been so for a minute, and never beyond the
   expect(desired(0, 200_000)).toBe(2);
   for (let at = 205_000; at <= 255_000; at += 5_000) expect(desired(0, at)).toBe(2);
   expect(desired(0, 261_000)).toBe(1);
+});
+
+test('one that hangs while it starts holds up neither the look at memory nor, for ever, a rolling restart', async () => {
+  const { supervisor, at, all, started } = openSupervisor({ memoryBytes: 100, upWithinMs: 50 });
+  supervisor.want(2);
+  at(0).comeUp();
+  await at(0).up;
+  at(0).memory = 101;
+  const checked = supervisor.checkMemory();
+  await started(3);
+  at(2).comeUp();
+  await eventually(() => at(0).stops === 1);
+  at(0).end(0);
+  await checked;
+  expect(at(1).stops).toBe(0);
+  // The successor of the rolling restart hangs as well, and is given up.
+  await supervisor.roll();
+  await at(3).ended;
+  expect(all.map(({ stops }) => stops)).toEqual([1, 0, 0, 0]);
 });

@@ -236,6 +236,15 @@ test('a dead step cancels its siblings when that is asked for', async () => {
   broken.clear();
   expect([flow.state, statesOf(flow)]).toEqual(['dead', { slow: 'cancelled', b: 'dead' }]);
   await expectQuiet();
+  // A retry that is refused changes nothing, and tells nobody of another end.
+  const [, dead] = flow.steps;
+  expect((await call(`${server.url()}/v1/tasks/${dead?.task}`, { method: 'DELETE' })).status).toBe(204);
+  const retried = await post(`${url}/${id}/retry`, {});
+  expect([retried.status, String(retried.body['detail'])]).toEqual([
+    409,
+    expect.stringContaining('no longer kept'),
+  ]);
+  expect(await look(id)).toMatchObject({ state: 'dead', generation: 1 });
 });
 
 test.each([
