@@ -92,14 +92,20 @@ export function addRoute(
   around: (handle: Handler) => Handler = (inner) => inner,
 ): void {
   const scope = operation?.scope ?? 'public';
+  const label = operation ? path : folderOf(path);
   const checked: Handler = (c) => {
-    c.set('route', path);
+    c.set('route', label);
     if (scope !== 'public' && scope !== 'any' && !allows(c.get('caller'), scope)) {
       throw new PopfleetError('forbidden', `This needs a key with the scope "${scope}".`);
     }
     return handle(c);
   };
   app.on(method, path, around(checked));
+}
+
+/** What metrics call the files of one folder: each name of its own would be series that are kept for ever. */
+function folderOf(path: string): string {
+  return path.replace(/^(\/[^/]+)\/.+/, '$1/:file');
 }
 
 /** @returns whether a call needs no key; a path without a route is not public */

@@ -1,6 +1,8 @@
 // GET /metrics of a server, and the same on a port of its own.
 
+import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { docsPaths } from '../../src/docs-pages.ts';
 import { createProcessMetrics } from '../../src/metrics/process-metrics.ts';
 import { createMetricsListener } from '../../src/server/metrics-listener.ts';
 import { createKey, readApiKeys } from '../../src/server/auth/api-keys.ts';
@@ -95,6 +97,20 @@ test('requests are told apart by the pattern of their route, not by their path',
   expect(count({ method: 'GET', route: '/v1/tasks/:id', status: '404' })).toBe(2);
   expect(count({ method: 'GET', route: 'none', status: '404' })).toBe(1);
   expect(text).not.toContain('/nothing');
+});
+
+test('the files of the dashboard and the documents are one route each', async () => {
+  const files = readdirSync('dist/ui').filter((name) => /\.(?:js|css)$/.test(name));
+  const documents = docsPaths().filter((path) => path.startsWith('docs/'));
+  expect(Math.min(files.length, documents.length)).toBeGreaterThan(5);
+  for (const path of [...files.map((name) => `ui/${name}`), ...documents, 'docs/start.js']) {
+    const response = await fetch(`${one.url()}/${path}`);
+    expect([path, response.status]).toEqual([path, 200]);
+    await response.arrayBuffer();
+  }
+  const text = await scrape();
+  const routes = Array.from(text.matchAll(/route="(\/(?:ui|docs)[^"]*)"/g), ([, route]) => route);
+  expect([...new Set(routes)].toSorted()).toEqual(['/docs/:file', '/ui/:file']);
 });
 
 test('what is written keeps the rules of Prometheus', async () => {
