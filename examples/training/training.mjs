@@ -85,13 +85,11 @@ export const train = defineTask({
   async run({ epochs, points: count, rate, seed }, context) {
     const random = randomOf(seed);
     const points = makeMoons(count, random);
-    const {
-      epoch: from,
-      model,
-      curve,
-    } = context.lastCheckpoint ?? { epoch: 0, model: newModel(random), curve: [] };
+    const kept = context.lastCheckpoint ?? { epoch: 0, model: newModel(random), curve: [] };
+    const { epoch: from, model, curve } = kept;
+    // Killed behind its last epoch, it has nothing left to do but to say what that has brought.
+    let { latest } = kept;
     context.log(from === 0 ? `begins with ${count} points` : `goes on behind epoch ${from}`);
-    let latest = { loss: curve.at(-1) ?? 0, accuracy: 0 };
     for (let epoch = from + 1; epoch <= epochs; epoch += 1) {
       latest = runEpoch(model, points, rate);
       const words = `loss ${latest.loss.toFixed(4)}, ${(latest.accuracy * 100).toFixed(1)} % right`;
@@ -99,7 +97,7 @@ export const train = defineTask({
         curve.push(latest.loss);
         context.log(`epoch ${epoch}: ${words}  ${drawn(curve)}`);
       }
-      await context.checkpoint({ epoch, model, curve });
+      await context.checkpoint({ epoch, model, curve, latest });
       context.progress((epoch / epochs) * 100, `${drawn(curve)} ${words}`);
     }
     return { ...latest, epochs, wentOnBehind: from, curve };

@@ -2,6 +2,8 @@
 
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TaskDefinition } from '../../src/tasks/define.ts';
+import { runTask } from '../../src/testing/testing.ts';
 import { eventually } from '../support/eventually.ts';
 import { endAll, type RoleProcess, startRole } from '../support/fleet.ts';
 import { finished, linesOf, look, send } from '../support/life.ts';
@@ -71,4 +73,13 @@ test('killed in the middle, it goes on from its checkpoint, and learns', async (
   expect([epochs, curve.length]).toEqual([EPOCHS, 20]);
   expect(accuracy).toBeGreaterThan(0.95);
   expect(curve.at(-1)).toBeLessThan((curve[0] ?? 0) / 2);
+});
+
+test('a run that goes on behind the last epoch has its accuracy', async () => {
+  const { train } = (await import(TASKS)) as { train: TaskDefinition };
+  const input = { epochs: 3, points: 20 };
+  const first = await runTask(train, input);
+  const again = await runTask(train, input, { lastCheckpoint: first.checkpoints.at(-1) });
+  expect(again.result).toEqual({ ...(first.result as Result), wentOnBehind: 3 });
+  expect((again.result as Result).accuracy).toBeGreaterThan(0);
 });
