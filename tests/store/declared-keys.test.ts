@@ -59,7 +59,6 @@ const UNREACHED: readonly (readonly [scripts: string, call: string, why: string]
   ['cancel step', 'Q.LOG_LINES, unpack', 'likewise'],
   ['cancel step', "'HDEL', column", 'likewise'],
   ['cancel step', 'Q.NEED', 'likewise'],
-  ['workflow batch batch-open tick', 'Q.ENDS', 'it numbers the ends of none'],
   ['batch-open', 'Q.LAST_ERRORS', 'one that ends at once has succeeded'],
   ['step', 'Q.SOURCE', 'likewise'],
   ['moved', 'Q.NEEDS, id', 'no task with needs goes to another queue'],

@@ -148,7 +148,7 @@ const CONTROLS: readonly (readonly [string, readonly Step[], typeof buildScripts
   [
     'the number of ends',
     [FOLLOWED, ...runsOnce('dead'), { do: 'replay', task: 0 }, ...runsOnce('succeeded')],
-    buildFlawed("redis.call('HINCRBY', Q.ENDS, id, 1)", '1'),
+    buildFlawed('Q.count_up(Q.ENDS, id, Q.NOW_TEXT)', '1'),
     {},
   ],
   [

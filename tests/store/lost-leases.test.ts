@@ -8,6 +8,7 @@ import { decodeTrusted } from '../../src/protocol/cbor.ts';
 import type { ClaimedTask } from '../../src/store/consumer.ts';
 import { createConsumer } from '../../src/store/consumer.ts';
 import { createOperator } from '../../src/store/operator.ts';
+import { OUTCOMES } from '../../src/store/scripts.ts';
 import { buildScriptsWithClock } from '../support/model-clock.ts';
 import { toOutcome } from '../support/outcome.ts';
 import { KEY, openScriptedQueue, QUEUE, type ScriptedQueue } from '../support/scripted-queue.ts';
@@ -187,4 +188,39 @@ test('people are told of a lost worker for five minutes, with what it held when 
   await loseLease(queue, 'another');
   const [again] = await readLostWorkers(client, QUEUE);
   expect(again?.leaseUntil).toBeGreaterThan(lost[0]?.leaseUntil ?? 0);
+});
+
+describe('an outcome of a task that was given back meanwhile', () => {
+  const payload = Buffer.from(JSON.stringify({ sources: [], timeoutMs: 5 }));
+
+  // A crash is one, whoever says so.
+  test.each(OUTCOMES.filter((word) => word !== 'crashed'))('%s: it came too late', async (word) => {
+    const queue = await openQueue();
+    const [id = ''] = await queue.enqueue(1);
+    const task = await claimOne('frozen');
+    await sweepFor(queue, LEASE_MS + 1);
+    const frozen = createConsumer(client, homeOf(QUEUE), 'frozen', LEASE_MS);
+    const outcome = toOutcome(task as ClaimedTask, word, 5, payload);
+    expect((await frozen.finish([outcome], 0)).stale).toEqual([outcome]);
+    expect(await queue.task(id)).toMatchObject({ state: 'ready', crashes: 1 });
+    expect(await client.hget(`${KEY}:count`, 'stale')).toBe('1');
+  });
+
+  test.each(OUTCOMES)('%s: said again it is a repeat', async (word) => {
+    const queue = await openQueue();
+    const [id = ''] = await queue.enqueue(1);
+    const outcome = toOutcome((await claimOne('doubtful')) as ClaimedTask, word, 5, payload);
+    const doubtful = createConsumer(client, homeOf(QUEUE), 'doubtful', LEASE_MS);
+    for (let times = 0; times < 2; times += 1) {
+      expect((await doubtful.finish([outcome], 0)).stale).toEqual([]);
+    }
+    // Asked to be cancelled, it ends whatever its worker says.
+    await createOperator(client).remove(QUEUE, id);
+    await queue.enqueue(1);
+    const asked = toOutcome((await claimOne('doubtful')) as ClaimedTask, word, 5, payload);
+    await createOperator(client).cancel(QUEUE, asked.id);
+    for (let times = 0; times < 2; times += 1) {
+      expect((await doubtful.finish([asked], 0)).stale).toEqual([]);
+    }
+  });
 });

@@ -71,6 +71,9 @@ export const NEEDS_BRANCHES: Readonly<Record<string, (client: Redis) => Promise<
       { id: twice, ...met, need: needOf(source, 3) },
     );
     expect((await createInspector(client).explain(QUEUE, twice)).unmet).toEqual(['n1']);
+    const spoilt = await wait('run', {}, 2);
+    await client.hset(`${KEY}:unmet`, spoilt, 'x');
+    await settle({ id: spoilt, ...met }, { id: spoilt, ...met, need: needOf(source, 2) });
     for (const act of ['cancel', 'remove'] as const) {
       const id = await wait('run');
       await operator[act](QUEUE, id);
@@ -78,7 +81,7 @@ export const NEEDS_BRANCHES: Readonly<Record<string, (client: Redis) => Promise<
     }
     await settle({ id: twice, need: needOf(source, 2), outcome: 'withdrawn' });
     expect(answers.join(' ')).toBe(
-      'ready scheduled dead dead cancelled cancelled ready ready waiting known stale noted stale cancelled',
+      'ready scheduled dead dead cancelled cancelled ready ready waiting known stale waiting ready noted stale cancelled',
     );
     // Too late to be started, with more kinds of failures than are counted; and what operations do to such tasks.
     const taken: { id: string; claim: number }[] = [];

@@ -53,6 +53,20 @@ export const WAITS_BRANCHES: Readonly<Record<string, (client: Redis) => Promise<
     expect(await client.zcard(`${KEY}:marks`)).toBe(1);
   },
 
+  'a task that waits, and whose content is gone': async (client) => {
+    const { enqueue, take, finish, source, sweepAll } = await openScriptedQueue(client);
+    await enqueue(1);
+    const [task] = await take(1);
+    if (!task) throw new Error('there is nothing to take');
+    expect(await source(task, '.a')).toBe('open');
+    await finish([task], 'suspended', { payload: Buffer.from(JSON.stringify({ sources: ['.a'] })) });
+    await client.hdel(`${KEY}:contents`, task.id);
+    const done = { id: task.id, source: '.a', word: 'succeeded', digest: 'd' } as const;
+    expect(await completeSources(client, homeOf(QUEUE), [done])).toEqual(['noted']);
+    await sweepAll();
+    expect(await client.hget(`${KEY}:headers`, task.id)).toMatch(/^cancelled /);
+  },
+
   'tasks that wait without a slot, and what comes of it': async (client) => {
     const { clock, enqueue, take, finish, source, sweepAll } = await openScriptedQueue(client, {
       retentionMs: 1_000_000,

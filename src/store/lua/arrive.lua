@@ -7,14 +7,14 @@
 local answers = {}
 
 local function arrive(id, state, task, content, values)
-  local due, expires, followers, terms = values[1], values[2], values[3], values[4]
+  local due, expires, followers, terms = Q.read_time(values[1]), Q.read_time(values[2]), values[3], values[4]
   for at, value in ipairs(values) do
     if value ~= '' then Q.put(Q.CARRIED[at], id, value) end
   end
   -- As give_back_unbegun knows it: a task with an error, which is the sixth value, has been started.
-  if expires ~= '' and task.failures + task.crashes == 0 and values[6] == '' then
+  if expires and task.failures + task.crashes == 0 and values[6] == '' then
     redis.call('ZADD', Q.UNSTARTED, expires, id)
-    Q.wake_at(tonumber(expires))
+    Q.wake_at(expires)
   end
   if followers ~= '' then
     task.is_followed = true
@@ -25,8 +25,8 @@ local function arrive(id, state, task, content, values)
   Q.accept({ id }, { id, content }, state)
   Q.put_header(id, task)
   if state == 'scheduled' then
-    redis.call('ZADD', Q.LATER, due, id)
-    Q.wake_at(tonumber(due))
+    redis.call('ZADD', Q.LATER, due or Q.NOW, id)
+    Q.wake_at(due or Q.NOW)
   else
     Q.push('LPUSH', task.lane, id, task.claims)
   end

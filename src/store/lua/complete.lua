@@ -34,6 +34,12 @@ local function complete(id, source, word, digest, payload)
     Q.put_wait(id, wait)
     return 'waiting'
   end
+  if not Q.contents[id] then
+    -- It cannot run again: a sweep ends it.
+    Q.put_wait(id, wait)
+    redis.call('ZADD', Q.WAIT_ENDS, Q.NOW_TEXT, id)
+    return 'noted'
+  end
   redis.call('ZREM', Q.WAIT_ENDS, id)
   Q.resume(id, task, wait, 'met')
   return 'ready'

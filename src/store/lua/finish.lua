@@ -20,7 +20,20 @@ local results = args.list(2 * args.number())
 local late, stale = {}, {}
 -- Tasks that the worker holds no more.
 local left = {}
-local function add_late(position, id, token) late[#late + 1] = { position = position, id = id, token = token } end
+local function add_late(position, id, token, word)
+  late[#late + 1] = { position = position, id = id, token = token, word = word or 'succeeded' }
+end
+
+-- Words of outcomes that are the state in which their task ends.
+local ENDS = { succeeded = true, dead = true, cancelled = true }
+
+-- Whether an outcome of a run was recorded before: its task is as that outcome has left it, and not as a sweep has, which has given it back.
+local function is_recorded(word, task, run)
+  if not task or not run or task.worker ~= worker or task.claims ~= run.claims then return false end
+  if ENDS[word] then return task.state == word end
+  if word == 'failed' and not task.finished and task.failures <= run.failures then return false end
+  return task.crashes == run.crashes + (word == 'crashed' and 1 or 0)
+end
 
 -- Either the call is a repeat, because its first reply was lost, or the outcome comes too late.
 local function settle_late()
@@ -28,9 +41,7 @@ local function settle_late()
   for at, one in ipairs(late) do ids[at] = one.id end
   Q.load_tasks(ids)
   for _, one in ipairs(late) do
-    local task, run = Q.read_task(one.id), Q.read_header(one.token)
-    local is_repeat = task and task.worker == worker and run and task.claims == run.claims
-    if not is_repeat then stale[#stale + 1] = one.position end
+    if not is_recorded(one.word, Q.read_task(one.id), Q.read_header(one.token)) then stale[#stale + 1] = one.position end
   end
   Q.deltas.stale = #stale
 end

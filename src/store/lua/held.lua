@@ -13,6 +13,6 @@ end
 Q.load(Q.CONTENTS, Q.contents, mine)
 local held = {}
 for at, id in ipairs(mine) do
-  held[3 * at - 2], held[3 * at - 1], held[3 * at] = id, Q.headers[id], Q.contents[id]
+  held[3 * at - 2], held[3 * at - 1], held[3 * at] = id, Q.headers[id], Q.contents[id] or ''
 end
 return { string.format('%.0f', Q.end_hands(worker)), held }

@@ -6,7 +6,8 @@
 local id, is_anew, content, terms = args.text(), args.text() == '1', args.text(), args.text()
 Q.load_tasks({ id })
 local task = Q.read_task(id)
-if not task then return 'unknown' end
+-- Without its content there is no such task.
+if not task or not Q.contents[id] then return 'unknown' end
 if task.state == 'dead' and Q.step_of(id) then return 'held' end
 if content and task.state == 'dead' then
   Q.contents[id] = content

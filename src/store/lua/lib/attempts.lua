@@ -39,10 +39,10 @@ end
 -- Gives back a task whose handler has not begun. Its claim number has grown, else it is as it was before the claim: one that was
 -- never begun still has to be started in time. (Any earlier run has left a failure, a crash, an error, or no time.)
 function Q.give_back_unbegun(id, task)
-  local expires = task.failures + task.crashes == 0 and redis.call('HGET', Q.EXPIRES, id)
+  local expires = task.failures + task.crashes == 0 and Q.read_time(redis.call('HGET', Q.EXPIRES, id))
   if expires and redis.call('HEXISTS', Q.LAST_ERRORS, id) == 0 then
     redis.call('ZADD', Q.UNSTARTED, expires, id)
-    Q.wake_at(tonumber(expires))
+    Q.wake_at(expires)
     -- This call may claim it again.
     if Q.guard_expiry then Q.guard_expiry() end
   end
@@ -65,7 +65,7 @@ local function settle(id, task, is_cancelled, verdict, keep_ms)
 end
 
 -- The process of its own that ran the task has ended, or it took down the worker that ran it in a thread.
--- `task` is what `read_task` answered, its content was loaded; `is_cancelled` whether it was asked to be; `payload` is CBOR of what
+-- `task` is what `read_task` answered, its content was loaded; `is_cancelled` what `load_lost` says of it; `payload` is CBOR of what
 -- is known; `keep_ms` as in `end_task`. Returns as above.
 function Q.after_crash(id, task, is_cancelled, payload, keep_ms)
   Q.remember_error(id, task, payload)
@@ -73,11 +73,13 @@ function Q.after_crash(id, task, is_cancelled, payload, keep_ms)
   return settle(id, task, is_cancelled, task.crashes >= Q.POISON_CRASHES and Q.POISON_ERROR, keep_ms)
 end
 
--- Looks at tasks that may have to come back from their worker. Returns which of them were asked to be cancelled.
+-- Looks at tasks that may have to come back from their worker. Returns which of them are cancelled then: they were asked to be, or another
+-- program has taken their content away, without which they cannot run again.
 function Q.load_lost(ids)
   local cancels = {}
   Q.load_tasks(ids)
   Q.load(Q.CANCELS, cancels, ids)
+  for _, id in ipairs(ids) do cancels[id] = cancels[id] or not Q.contents[id] end
   return cancels
 end
 
@@ -94,6 +96,6 @@ function Q.after_lost_lease(id, task, is_cancelled, has_begun)
   end
   if task.crashes == 0 then return Q.after_crash(id, task, is_cancelled, Q.LOST_ERROR) end
   Q.remember_error(id, task, Q.LOST_ERROR)
-  local lost = redis.call('HINCRBY', Q.LOST_LEASES, id, 1)
+  local lost = Q.count_up(Q.LOST_LEASES, id, 1)
   return settle(id, task, is_cancelled, lost >= Q.LOST_LEASES_ALLOWED and Q.LEASES_LOST_ERROR)
 end

@@ -16,6 +16,13 @@ function Q.end_task(id, task, to, column, payload, keep_ms, group)
   Q.ended({ id }, from, to, task.bytes)
 end
 
+-- A task whose content another program has taken away cannot run again: one that would is cancelled. Returns whether it was.
+function Q.end_without_content(id, task)
+  if Q.contents[id] then return false end
+  Q.end_task(id, task, 'cancelled', Q.LAST_ERRORS, '')
+  return true
+end
+
 -- What the task was accepted with: how long it is kept once it has ended, in ms; nil = as long as the fleet keeps tasks.
 function Q.result_ttl(id)
   if Q.has_result_ttls == nil then Q.has_result_ttls = redis.call('EXISTS', Q.RESULT_TTLS) == 1 end
@@ -24,7 +31,7 @@ end
 
 -- Bytes of Redis' memory that a task takes once it has ended, about. bytesKept in record.ts counts the plain ones.
 function Q.bytes_kept(id, to, payload, keep_ms)
-  local bytes = Q.ROW_BYTES + #Q.contents[id]
+  local bytes = Q.ROW_BYTES + #(Q.contents[id] or '')
   if payload ~= '' then bytes = bytes + Q.VALUE_BYTES + #payload end
   local progress = redis.call('HSTRLEN', Q.PROGRESS, id)
   if progress > 0 then bytes = bytes + Q.VALUE_BYTES + progress end
@@ -37,7 +44,7 @@ function Q.bytes_kept(id, to, payload, keep_ms)
   if errors > 0 then bytes = bytes + Q.VALUE_BYTES + errors end
   if Q.control[6] then bytes = bytes + redis.call('HSTRLEN', Q.FOLLOWERS, id) end
   local needed = Q.control[8] and redis.call('HGET', Q.UNMET, id)
-  if needed then bytes = bytes + Q.VALUE_BYTES + redis.call('HSTRLEN', Q.NEEDS, id) + string.match(needed, '%d+$') end
+  if needed then bytes = bytes + Q.VALUE_BYTES + redis.call('HSTRLEN', Q.NEEDS, id) + (string.match(needed, '%d+$') or 0) end
   if Q.control[8] then bytes = bytes + Q.bytes_of_sources(id) end
   local terms = Q.control[7] and redis.call('HGET', Q.TERMS, id)
   if terms then bytes = bytes + Q.bytes_of_terms(terms) end

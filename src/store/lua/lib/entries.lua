@@ -15,7 +15,7 @@ function Q.drop_entries(names)
   local pins = redis.call('HMGET', Q.PINS, unpack(ids))
   for at, id in ipairs(ids) do
     -- Nearly every task has one entry. Of one that has more, several may be dropped here.
-    if pins[at] == '1' or redis.call('HINCRBY', Q.PINS, id, -1) <= 0 then unpinned[#unpinned + 1] = id end
+    if pins[at] == '1' or not string.find(pins[at] or '', '^%d+$') or redis.call('HINCRBY', Q.PINS, id, -1) <= 0 then unpinned[#unpinned + 1] = id end
   end
   if #unpinned > 0 then redis.call('HDEL', Q.PINS, unpack(unpinned)) end
   return dropped

@@ -59,9 +59,9 @@ function Q.note_death(id, task, payload, group)
     name, message = string.match(payload, '^\162dname.(%a+)gmessagex.(.*)$')
     if not name then return payload, nil end
     -- A content begins with an array head and the type.
-    local content = Q.contents[id]
+    local content = Q.contents[id] or ''
     local head, length = string.byte(content, 2, 3)
-    local type = head == 0x78 and string.sub(content, 4, 3 + length) or string.sub(content, 3, 2 + head - 0x60)
+    local type = head == 0x78 and string.sub(content, 4, 3 + (length or 0)) or string.sub(content, 3, 2 + (head or 0x60) - 0x60)
     fingerprint = string.sub(redis.sha1hex(type .. '\n' .. name), 1, 16)
     about = cjson.encode({ type = type, name = name, message = message })
     payload = '\163' .. string.sub(payload, 2) .. '\107fingerprint\112' .. fingerprint

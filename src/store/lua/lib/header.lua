@@ -18,7 +18,9 @@ function Q.read_header(text)
   -- Another program has spoilt it: nothing is done with its task but to show it, and to remove it.
   if not state then return nil end
   return {
-    state = state, claims = tonumber(claims), failures = tonumber(failures), crashes = tonumber(crashes), lane = lane,
+    state = state, claims = tonumber(claims), failures = tonumber(failures), crashes = tonumber(crashes),
+    -- One that another program has written, or a later release, is none here.
+    lane = Q.LANES_FROM[lane] and lane or Q.DEFAULT_LANE,
     accepted = accepted, started = started, worker = worker, finished = tonumber(finished), bytes = tonumber(bytes) or 0,
     is_followed = followed == 'f',
   }

@@ -21,12 +21,12 @@ function Q.append_to_outbox(ends)
   local words, dues = {}, {}
   for at, one in ipairs(ends) do
     local id = one.id
-    local number = one.number or redis.call('HINCRBY', Q.ENDS, id, 1)
+    local number = one.number or Q.count_up(Q.ENDS, id, Q.NOW_TEXT)
     local entry = id .. ':' .. number
     local till = one.till or Q.count_followers(one.followers)
     words[2 * at - 1], words[2 * at] = entry, table.concat({ one.state, Q.NOW_TEXT, one.done or 0, till, 0 }, ' ')
     dues[2 * at - 1], dues[2 * at] = Q.NOW_TEXT, entry
-    redis.call('HINCRBY', Q.PINS, id, 1)
+    Q.count_up(Q.PINS, id, 1)
   end
   Q.call_sliced('HSET', Q.OUTBOX, words)
   Q.call_sliced('ZADD', Q.OUTBOX_DUE, dues)

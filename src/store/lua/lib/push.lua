@@ -11,10 +11,11 @@ function Q.id_of(message)
   return string.sub(message, 4, 39)
 end
 
--- What stands on a list for a task that has a row: `[id, 1, type]`. A content begins with an array head and the type.
+-- What stands on a list for a task that has a row: `[id, 1, type]`. A content begins with an array head and the type; one that another
+-- program has spoilt may be shorter.
 function Q.reference_of(id, content)
-  local head = string.byte(content, 2)
-  local stop = head == 0x78 and 3 + string.byte(content, 3) or 2 + head - 0x60
+  local head, length = string.byte(content, 2, 3)
+  local stop = head == 0x78 and 3 + (length or 0) or 2 + (head or 0x60) - 0x60
   return '\131x$' .. id .. '\1' .. string.sub(content, 2, stop)
 end
 

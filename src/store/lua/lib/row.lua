@@ -39,6 +39,17 @@ function Q.read_task(id)
   return Q.read_header(header)
 end
 
+-- A time in ms that stands in a column; nil when there is none, or another program has spoilt it.
+function Q.read_time(text) return tonumber(string.match(text or '', '^[%d.]+$')) end
+
+-- Adds one to a number of a task. One that another program has spoilt is `anew` from then on.
+function Q.count_up(column, id, anew)
+  local number = redis.pcall('HINCRBY', column, id, 1)
+  if type(number) == 'number' then return number end
+  Q.put(column, id, anew)
+  return anew
+end
+
 -- What `commit` writes to each column: id, value, id, value …; and ids whose rows go.
 Q.written, Q.removed = {}, {}
 

@@ -2,7 +2,7 @@
 Q.duties[#Q.duties + 1] = function(sweep)
   local lanes, due = {}, {}
   sweep.each_due(Q.LATER, function(id, task)
-    if not task or task.state ~= 'scheduled' then return end
+    if not task or task.state ~= 'scheduled' or Q.end_without_content(id, task) then return end
     Q.move_task(id, task, 'ready')
     local group = lanes[task.lane] or { ids = {}, rows = {} }
     local last = #group.rows

@@ -20,7 +20,7 @@ local function check_ledger(sweep, lane, suspects)
     local task = Q.read_task(one.id)
     if task and task.state == 'ready' and task.claims == one.claims then
       local seen_at = tonumber(redis.call('HGET', Q.SUSPECTS, one.entry)) or Q.NOW
-      if Q.NOW - seen_at >= sweep.grace_ms then
+      if Q.NOW - seen_at >= sweep.grace_ms and not Q.end_without_content(one.id, task) then
         lost[#lost + 1] = one
       else
         waiting[#waiting + 1] = one.entry
