@@ -57,13 +57,19 @@ export function findBy(
 ): { readonly link: string } | { readonly fault: string } {
   const typed = text.trim();
   if (UUID.test(typed)) return { link: linkTo(['tasks', typed.toLowerCase()]) };
-  const found: Partial<Record<keyof Filter, string>> = { ...filter };
+  const found: Partial<Record<keyof Filter, string>> = {};
   for (const token of typed.match(TOKEN) ?? []) {
     const condition = readCondition(token.replaceAll('"', ''));
     if (condition === undefined) return { fault: `“${token}” is no condition. ${GRAMMAR}` };
-    found[condition[0]] = condition[1];
+    const [name, value] = condition;
+    const before = found[name];
+    if (before !== undefined && before !== value) {
+      const kind = name === 'field' ? 'declared field' : name;
+      return { fault: `“${token}” is a second ${kind}, beside “${before}”: one of each is possible.` };
+    }
+    found[name] = value;
   }
-  return { link: linkToTasks(found) };
+  return { link: linkToTasks({ ...filter, ...found }) };
 }
 
 function readCondition(token: string): readonly [keyof Filter, string] | undefined {
