@@ -20,10 +20,11 @@ function partsOf(
     .filter(({ name, count }) => count > 0 || !others.has(name));
 }
 
-/** Tasks that were accepted, and are in no state and not removed: always 0. */
+/** Tasks that were accepted, and are in no state and not removed, or the reverse: always 0. Each queue counts for itself. */
 export function missingOf(queues: readonly Pick<Queue, 'counts'>[]): number {
-  const accepted = sum(queues, ({ counts }) => counts['accepted'] ?? 0);
-  return accepted - partsOf(queues).reduce((total, { count }) => total + count, 0);
+  return sum(queues, (queue) =>
+    Math.abs((queue.counts['accepted'] ?? 0) - sum(partsOf([queue]), ({ count }) => count)),
+  );
 }
 
 /** @param missing what `missingOf` says */
@@ -31,7 +32,7 @@ export function Balance({ missing }: { readonly missing: number }) {
   return missing === 0 ? (
     <Chip state="succeeded">balanced</Chip>
   ) : (
-    <Chip state="dead">{plural(Math.abs(missing), 'task')} off</Chip>
+    <Chip state="dead">{plural(missing, 'task')} off</Chip>
   );
 }
 

@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { apiUrl } from './api.ts';
 import type { Queue } from './api-types.d.ts';
 import { Charts } from './charts.tsx';
-import { Conservation } from './conservation.tsx';
+import { Conservation, missingOf } from './conservation.tsx';
 import { plural, toCount, toDuration, toRate } from './format.ts';
 import { linkToState } from './frame.tsx';
 import { LatestFailures } from './failures.tsx';
@@ -142,8 +142,16 @@ function concernsOf(queue: Queue): readonly Concern[] {
   const { counts, workers, paused, pausedReason, malformed, outbox } = queue;
   const waits = (counts['ready'] ?? 0) + (counts['scheduled'] ?? 0) + (counts['waiting'] ?? 0);
   const dead = warnedOf(queue);
+  const missing = missingOf([queue]);
   const name = <a href={linkToQueue(queue.queue)}>{queue.queue}</a>;
   const found: (readonly [boolean, string, ComponentChildren])[] = [
+    [
+      missing !== 0,
+      'missing',
+      <>
+        {name} does not add up: {plural(missing, 'task')} off.
+      </>,
+    ],
     [
       paused,
       'paused',
