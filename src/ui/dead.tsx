@@ -1,10 +1,8 @@
 // Dead letters by what they died of.
 
-import { useState } from 'preact/hooks';
-import { serverNow } from './api.ts';
-import type { ErrorGroup, Items, TaskType } from './api-types.d.ts';
+import type { Items, TaskType } from './api-types.d.ts';
 import { Choice } from './choice.tsx';
-import { Failures } from './failures.tsx';
+import { Failures, useFailures } from './failures.tsx';
 import { plural } from './format.ts';
 import { sum } from './live.ts';
 import { Card, Empty, Pending } from './parts.tsx';
@@ -93,16 +91,14 @@ function Filters({ query, names }: { readonly query: URLSearchParams; readonly n
 }
 
 function Groups({ query }: { readonly query: URLSearchParams }) {
-  const hours = Number(query.get('hours') ?? '');
-  const [since] = useState(() => String(serverNow() - hours * 3_600_000));
-  const search = new URLSearchParams();
-  for (const name of ['queue', 'type', 'new', 'cursor']) {
-    const value = query.get(name) ?? '';
-    if (value !== '') search.set(name, value);
-  }
-  if (hours > 0) search.set('since', since);
-  search.set('ignored', String(query.get('ignored') === 'true'));
-  const groups = useResource<Items<ErrorGroup>>(`errors?${search.toString()}`, 2);
+  const filter = ['queue', 'type', 'new', 'cursor'].map((name) => [name, query.get(name) ?? ''] as const);
+  const groups = useFailures(
+    {
+      ...Object.fromEntries(filter.filter(([, value]) => value !== '')),
+      ignored: String(query.get('ignored') === 'true'),
+    },
+    Number(query.get('hours') ?? ''),
+  );
   const { data, problem } = groups;
   if (data === undefined) return <Pending of={groups} />;
   if (data.items.length === 0) {

@@ -6,7 +6,7 @@ import type { ErrorGroup, Items } from './api-types.d.ts';
 import { toCount } from './format.ts';
 import { Card, Table, Time } from './parts.tsx';
 import { linkTo, linkToQueue } from './place.ts';
-import { useResource } from './resource.ts';
+import { type Resource, useResource } from './resource.ts';
 import { lastDay, Sparkline } from './sparkline.tsx';
 
 const LATEST = 5;
@@ -123,15 +123,28 @@ export function DeadCount({
   );
 }
 
+/**
+ * Groups that match.
+ * @param hours those alone that were seen in that many; 0 = at any time
+ */
+export function useFailures(
+  filter: Readonly<Record<string, string>>,
+  hours: number,
+): Resource<Items<ErrorGroup>> {
+  const search = new URLSearchParams(filter);
+  // To the minute, so that the address stays the same for a while.
+  const since = Math.floor(serverNow() / 60_000) * 60_000 - hours * HOUR_MS;
+  if (hours > 0) search.set('since', String(since));
+  const groups = useResource<Items<ErrorGroup>>(`errors?${search.toString()}`, 2);
+  // Each minute it is read under another address: what the one before has answered stays until then.
+  const last = useRef(groups.data);
+  last.current = groups.data ?? last.current;
+  return { ...groups, data: last.current };
+}
+
 /** Nothing, when there were none. */
 export function LatestFailures() {
-  // To the minute, so that the address stays the same for a while.
-  const since = Math.floor(serverNow() / 60_000) * 60_000 - HOUR_MS;
-  const { data } = useResource<Items<ErrorGroup>>(`errors?limit=${LATEST}&ignored=false&since=${since}`, 2);
-  // Each minute it is read under another address: what the one before has answered stays until then.
-  const last = useRef(data);
-  last.current = data ?? last.current;
-  const groups = last.current?.items ?? [];
+  const groups = useFailures({ limit: String(LATEST), ignored: 'false' }, 1).data?.items ?? [];
   if (groups.length === 0) return null;
   return (
     <Card
