@@ -88,10 +88,13 @@ function faultOf(json: string): string | undefined {
 /** Why it was refused, the button that sends it, and the way back. */
 export function FormEnd({
   problem,
+  isBusy,
   submit,
   close,
 }: {
   readonly problem: Problem | undefined;
+  /** While it is sent. */
+  readonly isBusy: boolean;
   readonly submit: string;
   readonly close: () => void;
 }) {
@@ -101,7 +104,7 @@ export function FormEnd({
         <ProblemList problem={problem} />
       </div>
       <div class="actions">
-        <button type="submit" class="primary">
+        <button type="submit" class="primary" aria-disabled={isBusy}>
           {submit}
         </button>
         <button type="button" onClick={close}>

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { serverNow } from './api.ts';
+import { useBusy } from './busy.ts';
 import { Copy } from './copy.tsx';
 import { toDuration, toLocal, toRelative } from './format.ts';
 import { refresh } from './live.ts';
@@ -225,12 +226,11 @@ export interface ActionProps {
 
 /** A button that changes something. A failure is shown with its reason, and nothing on the page is lost. */
 export function Action({ label, about, done, run, confirm, reasonUse, tone, id, after }: ActionProps) {
-  const [isBusy, setBusy] = useState(false);
+  const [isBusy, begin] = useBusy();
   const [reason, setReason] = useState('');
   const dialog = useRef<HTMLDialogElement>(null);
   const act = async (): Promise<void> => {
     dialog.current?.close();
-    setBusy(true);
     try {
       await run(reason);
       announce(done);
@@ -239,13 +239,11 @@ export function Action({ label, about, done, run, confirm, reasonUse, tone, id, 
     } catch (error) {
       announceProblem(`${label}: not done`, problemOf(error));
     }
-    setBusy(false);
     refresh();
   };
   const ask = (): void => {
-    // A button that is disabled for a moment would lose the focus for good.
     if (isBusy) return;
-    if (confirm === undefined) void act();
+    if (confirm === undefined) void begin(act);
     else dialog.current?.showModal();
   };
   return (
@@ -271,7 +269,7 @@ export function Action({ label, about, done, run, confirm, reasonUse, tone, id, 
             <button type="button" onClick={() => dialog.current?.close()}>
               Back
             </button>
-            <button type="button" class={tone ?? 'primary'} onClick={() => void act()}>
+            <button type="button" class={tone ?? 'primary'} onClick={() => void begin(act)}>
               {label}
             </button>
           </div>

@@ -3,6 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { callApi } from './api.ts';
 import type { Items, Task, TaskType } from './api-types.d.ts';
+import { useBusy } from './busy.ts';
 import { type Draft, DraftSwitch, draftOf, InputEditor, inputOf, malformed } from './input-editor.tsx';
 import { refresh } from './live.ts';
 import { Card, Loading } from './parts.tsx';
@@ -40,7 +41,7 @@ function Editor({
 }) {
   const [draft, setDraft] = useState<Draft>(() => draftOf(schema, task.input));
   const [problem, setProblem] = useState<Problem>();
-  const [isBusy, setBusy] = useState(false);
+  const [isBusy, begin] = useBusy();
   useEffect(() => {
     document.querySelector<HTMLElement>('.editor textarea, .editor input')?.focus();
   }, []);
@@ -49,7 +50,6 @@ function Editor({
   }, [problem]);
   const send = async (): Promise<void> => {
     setProblem(undefined);
-    setBusy(true);
     try {
       const input = inputOf(schema, draft);
       if (input instanceof SyntaxError) throw new ApiError(malformed(input));
@@ -60,7 +60,6 @@ function Editor({
       refresh();
     } catch (error) {
       setProblem(problemOf(error));
-      setBusy(false);
     }
   };
   return (
@@ -72,7 +71,7 @@ function Editor({
         class="editor"
         onSubmit={(event) => {
           event.preventDefault();
-          void send();
+          void begin(send);
         }}
       >
         <InputEditor schema={schema} draft={draft} setDraft={setDraft} problem={problem} />
@@ -81,7 +80,7 @@ function Editor({
         </div>
         <p class="muted">The same task runs again under its id. Its earlier attempts stay with it.</p>
         <div class="actions">
-          <button type="submit" class="primary" disabled={isBusy}>
+          <button type="submit" class="primary" aria-disabled={isBusy}>
             Retry with this input
           </button>
           <button type="button" onClick={close}>

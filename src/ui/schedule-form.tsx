@@ -3,6 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { callApi } from './api.ts';
 import type { Items, Schedule, TaskType } from './api-types.d.ts';
+import { useBusy } from './busy.ts';
 import { Choice } from './choice.tsx';
 import { FormEnd, JsonField, TextField } from './form-parts.tsx';
 import { toLocal } from './format.ts';
@@ -126,6 +127,7 @@ export function ScheduleForm({
   const { data } = useResource<Items<TaskType>>('types', 0);
   const [typed, setTyped] = useState<Typed>(() => typedOf(schedule));
   const [problem, setProblem] = useState<Problem>();
+  const [isBusy, begin] = useBusy();
   const types = data?.items.map(({ type }) => type) ?? [];
   const [first = ''] = types;
   const whole = { ...typed, type: typed.type === '' ? first : typed.type };
@@ -145,7 +147,10 @@ export function ScheduleForm({
     try {
       if (body instanceof SyntaxError) return;
       const query = schedule ? `?queue=${encodeURIComponent(schedule.queue)}` : '';
-      await callApi('PUT', `schedules/${encodeURIComponent(typed.name.trim())}${query}`, body);
+      const path = `schedules/${encodeURIComponent(typed.name.trim())}${query}`;
+      // What the form does not show may have changed since it was opened: somebody has paused it, for one.
+      const latest = schedule && (await callApi<Schedule>('GET', path));
+      await callApi('PUT', path, bodyOf(latest, whole));
       announce(schedule ? `${typed.name} is changed` : `${typed.name} is made`);
       onDone();
     } catch (error) {
@@ -157,12 +162,12 @@ export function ScheduleForm({
       class="columns"
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        void begin(save);
       }}
     >
       <Card title={schedule ? `Change ${schedule.name}` : 'New schedule'}>
         <Fields typed={whole} types={types} isNew={schedule === undefined} fault={fault} set={set} />
-        <FormEnd problem={problem} submit={schedule ? 'Save' : 'Make it'} close={close} />
+        <FormEnd problem={problem} isBusy={isBusy} submit={schedule ? 'Save' : 'Make it'} close={close} />
       </Card>
       <Card title="Next runs">
         <div aria-live="polite" id="next-runs">

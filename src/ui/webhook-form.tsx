@@ -3,6 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { callApi } from './api.ts';
 import type { WebhookEndpoint } from './api-types.d.ts';
+import { useBusy } from './busy.ts';
 import { FormEnd, TextField } from './form-parts.tsx';
 import { Card } from './parts.tsx';
 import { type Problem, problemOf } from './problem.ts';
@@ -34,6 +35,7 @@ export function WebhookForm({
   const [types, setTypes] = useState(endpoint?.types?.join(' ') ?? '');
   const [queues, setQueues] = useState(endpoint?.queues?.join(' ') ?? '');
   const [problem, setProblem] = useState<Problem>();
+  const [isBusy, begin] = useBusy();
   useEffect(() => document.querySelector<HTMLElement>('#webhook-url')?.focus(), []);
   const faultOf = (name: string): string | undefined =>
     problem?.errors?.find(({ pointer }) => pointer === `#/${name}` || pointer.startsWith(`#/${name}/`))
@@ -57,7 +59,7 @@ export function WebhookForm({
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          void save();
+          void begin(save);
         }}
       >
         <TextField
@@ -92,7 +94,7 @@ export function WebhookForm({
           setText={setQueues}
           fault={faultOf('queues')}
         />
-        <FormEnd problem={problem} submit={endpoint ? 'Save' : 'Register'} close={close} />
+        <FormEnd problem={problem} isBusy={isBusy} submit={endpoint ? 'Save' : 'Register'} close={close} />
       </form>
     </Card>
   );
