@@ -1,8 +1,9 @@
 // Runs a task by hand: a form of the schema or JSON, a check that sends nothing, and the same call for a terminal.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { callApi } from './api.ts';
 import type { Items, Schema, Task, TaskType } from './api-types.d.ts';
+import { useBusy } from './busy.ts';
 import { toCurl } from './curl.ts';
 import { Fault } from './fault.tsx';
 import {
@@ -14,35 +15,29 @@ import {
   inputOf,
   malformed,
 } from './input-editor.tsx';
-import { Card, Chip, Code, Empty, Loading, ProblemBox } from './parts.tsx';
+import { Card, Chip, Code, Empty, Pending } from './parts.tsx';
 import { linkTo, linkToTask } from './place.ts';
 import { ApiError, type Problem, problemOf } from './problem.ts';
 import { ProblemList } from './problem-list.tsx';
 import { useResource } from './resource.ts';
 import type { Values } from './schema-form.tsx';
-import { announce, may } from './shared.ts';
+import { announce, may, readShared } from './shared.ts';
 
-/** @param from id of a task whose input the form begins with */
+/** @param from id of a task whose input and options the form begins with */
 export function RunScreen({ type, from }: { readonly type: string; readonly from: string | undefined }) {
   if (!may('enqueue') && !may('read')) return <Empty isScreen title="Your key may not send tasks" />;
   // A key that may not see the types writes JSON.
-  return may('read') ? <KnownType type={type} from={from} /> : <RunForm type={type} schema={{}} start={{}} />;
+  return may('read') ? (
+    <KnownType type={type} from={from} />
+  ) : (
+    <RunForm type={type} schema={{}} original={undefined} />
+  );
 }
 
 function KnownType({ type, from }: { readonly type: string; readonly from: string | undefined }) {
-  const { data, problem, reload } = useResource<Items<TaskType>>('types', 0);
-  const [start, setStart] = useState<{ readonly input: unknown } | undefined>(
-    from === undefined ? { input: {} } : undefined,
-  );
-  useEffect(() => {
-    if (from === undefined) return;
-    void callApi<Task>('GET', `tasks/${encodeURIComponent(from)}`).then(
-      ({ input }) => setStart({ input }),
-      () => setStart({ input: {} }),
-    );
-  }, [from]);
-  if (data === undefined) return problem ? <ProblemBox problem={problem} retry={reload} /> : <Loading />;
-  const known = data.items.find((one) => one.type === type);
+  const types = useResource<Items<TaskType>>('types', 0);
+  if (types.data === undefined) return <Pending of={types} />;
+  const known = types.data.items.find((one) => one.type === type);
   if (!known) {
     return (
       <Empty isScreen title={`This server does not know the type “${type}”`}>
@@ -50,7 +45,30 @@ function KnownType({ type, from }: { readonly type: string; readonly from: strin
       </Empty>
     );
   }
-  return start === undefined ? <Loading /> : <RunForm type={type} schema={known.input} start={start.input} />;
+  return from === undefined ? (
+    <RunForm type={type} schema={known.input} original={undefined} />
+  ) : (
+    <RunAgain key={from} type={type} schema={known.input} from={from} />
+  );
+}
+
+/** What was seen of it when somebody asked for that also counts once it is removed. */
+function RunAgain({ type, schema, from }: FormProps & { readonly from: string }) {
+  const { again } = readShared();
+  return again?.id === from ? (
+    <RunForm type={type} schema={schema} original={again} />
+  ) : (
+    <ReadOriginal type={type} schema={schema} from={from} />
+  );
+}
+
+function ReadOriginal({ type, schema, from }: FormProps & { readonly from: string }) {
+  const original = useResource<Task>(`tasks/${encodeURIComponent(from)}`, 0);
+  return original.data === undefined ? (
+    <Pending of={original} />
+  ) : (
+    <RunForm type={type} schema={schema} original={original.data} />
+  );
 }
 
 const OPTIONS = [
@@ -64,33 +82,64 @@ const OPTIONS = [
 
 type Ending = { readonly kind: 'valid' } | { readonly kind: 'sent'; readonly id: string } | undefined;
 
-function RunForm({
-  type,
-  schema,
-  start,
-}: {
+interface FormProps {
   readonly type: string;
   readonly schema: Schema;
-  readonly start: unknown;
-}) {
-  const [draft, setDraft] = useState<Draft>(() => draftOf(schema, start));
-  const [options, setOptions] = useState<Values>(new Map());
+}
+
+/** What the form has of the options of a task. */
+function optionsOf({ queue, priority, options = {} }: Task): Values {
+  const given = new Map<string, unknown>(Object.entries({ ...options, queue, priority }));
+  return new Map(
+    OPTIONS.flatMap(([name]) => {
+      const value = given.get(name);
+      return typeof value === 'string' || typeof value === 'number' ? [[name, String(value)] as const] : [];
+    }),
+  );
+}
+
+/** What sends a task, or only asks whether it would be accepted; one at a time. @param body or what is wrong with the JSON */
+function useSend(body: object | SyntaxError): {
+  readonly isBusy: boolean;
+  readonly problem: Problem | undefined;
+  readonly ending: Ending;
+  readonly send: (path: 'tasks' | 'tasks/check') => void;
+} {
+  const [isBusy, begin] = useBusy();
   const [problem, setProblem] = useState<Problem>();
   const [ending, setEnding] = useState<Ending>();
-  const body = bodyOf(type, schema, draft, options);
-
+  const last = useRef({ draft: '', key: '' });
+  // One that is sent again because no answer came finds its task. `randomUUID` is missing in pages that came over http.
+  const keyOf = (draft: string): string => {
+    if (last.current.draft !== draft) {
+      last.current = { draft, key: crypto.getRandomValues(new Uint32Array(4)).join('-') };
+    }
+    return last.current.key;
+  };
   const send = async (path: 'tasks' | 'tasks/check'): Promise<void> => {
     setProblem(undefined);
     setEnding(undefined);
     try {
       if (body instanceof SyntaxError) throw new ApiError(malformed(body));
-      const { id } = await callApi<{ readonly id: string }>('POST', path, body);
-      setEnding(path === 'tasks' ? { kind: 'sent', id } : { kind: 'valid' });
-      announce(path === 'tasks' ? 'Task sent' : 'It would be accepted');
+      const isSent = path === 'tasks';
+      const whole = isSent ? { key: keyOf(JSON.stringify(body)), ...body } : body;
+      const { id } = await callApi<{ readonly id: string }>('POST', path, whole);
+      if (isSent) last.current = { draft: '', key: '' };
+      setEnding(isSent ? { kind: 'sent', id } : { kind: 'valid' });
+      announce(isSent ? 'Task sent' : 'It would be accepted');
     } catch (error) {
       setProblem(problemOf(error));
     }
   };
+  return { isBusy, problem, ending, send: (path) => void begin(() => send(path)) };
+}
+
+/** @param original the task that is run again */
+function RunForm({ type, schema, original }: FormProps & { readonly original: Task | undefined }) {
+  const [draft, setDraft] = useState<Draft>(() => draftOf(schema, original ? original.input : {}));
+  const [options, setOptions] = useState<Values>(() => (original ? optionsOf(original) : new Map()));
+  const body = bodyOf(type, schema, draft, options);
+  const { isBusy, problem, ending, send } = useSend(body);
   // The first field that is wrong gets the focus, once its message stands beside it.
   useEffect(() => {
     if (problem) document.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
@@ -103,7 +152,7 @@ function RunForm({
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        void send('tasks');
+        send('tasks');
       }}
     >
       <header class="screen-head">
@@ -113,14 +162,19 @@ function RunForm({
       <div class="columns">
         <Card title="Input">
           <InputEditor schema={schema} draft={draft} setDraft={setDraft} problem={problem} />
-          <Options options={options} setOptions={setOptions} problem={problem} />
+          <Options
+            isOpen={original !== undefined}
+            options={options}
+            setOptions={setOptions}
+            problem={problem}
+          />
           <Outcome problem={problem} ending={ending} />
           {may('enqueue') ? (
             <div class="actions">
-              <button type="submit" class="primary">
+              <button type="submit" class="primary" aria-disabled={isBusy}>
                 Send
               </button>
-              <button type="button" onClick={() => void send('tasks/check')}>
+              <button type="button" aria-disabled={isBusy} onClick={() => send('tasks/check')}>
                 Check only
               </button>
             </div>
@@ -152,16 +206,19 @@ function bodyOf(type: string, schema: Schema, draft: Draft, options: Values): ob
 }
 
 function Options({
+  isOpen,
   options,
   setOptions,
   problem,
 }: {
+  /** At first. */
+  readonly isOpen: boolean;
   readonly options: Values;
   readonly setOptions: (options: Values) => void;
   readonly problem: Problem | undefined;
 }) {
   return (
-    <details class="options">
+    <details class="options" open={isOpen}>
       <summary>Options</summary>
       <div class="fields">
         {OPTIONS.map(([name, , hint]) => {

@@ -1,7 +1,7 @@
 // What all screens share: who is signed in, the numbers of the fleet, and what was announced.
 
 import { useEffect, useReducer } from 'preact/hooks';
-import type { LostWorker, Queue, Session, Worker } from './api-types.d.ts';
+import type { LostWorker, Queue, Session, Task, Worker } from './api-types.d.ts';
 import type { Problem } from './problem.ts';
 
 export interface Fleet {
@@ -44,6 +44,8 @@ export interface Shared {
   /** Grows when it is time to read again. */
   readonly beat: number;
   readonly notice: Notice | undefined;
+  /** The task that somebody has asked to run again last. */
+  readonly again: Task | undefined;
 }
 
 let shared: Shared = {
@@ -55,6 +57,7 @@ let shared: Shared = {
   isPaused: false,
   beat: 0,
   notice: undefined,
+  again: undefined,
 };
 const listeners = new Set<() => void>();
 

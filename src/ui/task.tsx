@@ -16,16 +16,18 @@ import { Payload } from './payload.tsx';
 import { linkTo, linkToBatch, linkToQueue, linkToWorkflow } from './place.ts';
 import { type Problem, problemOf } from './problem.ts';
 import { readProgress } from './progress.ts';
-import { useResource } from './resource.ts';
 import { RetryEdited } from './retry-edited.tsx';
 import { linkToTasks } from './search.ts';
-import { may, useShared } from './shared.ts';
+import { may, share, useShared } from './shared.ts';
 import { Tags } from './tags.tsx';
 import { Attempts, ErrorCard } from './task-error.tsx';
+import { Log } from './task-log.tsx';
 import { SpanBar, Timeline } from './timeline.tsx';
 import { NoRead } from './with-fleet.tsx';
 import { WorkerLink } from './worker-link.tsx';
 
+/** Beats between two readings of a task that has ended: it changes only when it is retried, edited or deleted. */
+const BEATS_OVER = 5;
 const FINISHED = new Set(['succeeded', 'dead', 'cancelled', 'removed']);
 
 export function TaskScreen({ id }: { readonly id: string }) {
@@ -42,7 +44,7 @@ interface Seen {
 
 /** The task as the events tell it: each move and each progress is followed by one reading. */
 function useTask(id: string): Seen & { readonly reload: () => void } {
-  const { isPaused, outage } = useShared();
+  const { beat, isPaused, outage } = useShared();
   const [seen, setSeen] = useState<Seen>({ task: undefined, problem: undefined, count: 0 });
   const state = useRef({ isReading: false, isStale: false });
   const reload = (): void => {
@@ -64,6 +66,18 @@ function useTask(id: string): Seen & { readonly reload: () => void } {
   useEffect(reload, [id, outage === undefined]);
   const isOver = seen.task !== undefined && FINISHED.has(seen.task.state);
   const isGone = seen.problem?.status === 404;
+  const isReread = isOver && !isGone && !isPaused;
+  useEffect(() => {
+    if (isReread && beat % BEATS_OVER === 0 && !document.hidden) reload();
+  }, [beat]);
+  useEffect(() => {
+    if (!isReread) return undefined;
+    const turn = (): void => {
+      if (!document.hidden) reload();
+    };
+    document.addEventListener('visibilitychange', turn);
+    return () => document.removeEventListener('visibilitychange', turn);
+  }, [id, isReread]);
   const path = isOver || isGone ? undefined : `tasks/${encodeURIComponent(id)}/events`;
   useEvents(path, isPaused, (kind, data) => {
     // It has the task as it was when the stream began, and is the answer to a reading that nobody has to make.
@@ -91,7 +105,7 @@ function LiveTask({ id }: { readonly id: string }) {
         <h1>
           {task.type} <Chip state={task.state} />
         </h1>
-        <Buttons task={task} reload={reload} edit={edit} />
+        <Buttons task={task} isGone={isGone} reload={reload} edit={edit} />
         <IdLine of={id} />
       </header>
       {isGone ? (
@@ -143,10 +157,13 @@ function Unknown({ id }: { readonly id: string }) {
 
 function Buttons({
   task,
+  isGone,
   reload,
   edit,
 }: {
   readonly task: Task;
+  /** It was removed: all that can be done is to run another one like it. */
+  readonly isGone: boolean;
   readonly reload: () => void;
   /** `undefined`: it cannot be retried with another input now. */
   readonly edit: (() => void) | undefined;
@@ -157,12 +174,12 @@ function Buttons({
   return (
     <div class="actions">
       {may('enqueue') ? (
-        <a class="button" href={linkTo(['types', type], { from: id })}>
+        <a class="button" href={linkTo(['types', type], { from: id })} onClick={() => share({ again: task })}>
           Run again…
         </a>
       ) : undefined}
       <Copy text={() => toCurl({ type, input, queue })} label="Copy as curl" />
-      {!may('admin') ? undefined : (
+      {isGone || !may('admin') ? undefined : (
         <>
           {state === 'dead' && workflow !== undefined ? (
             <a class="button" href={linkToWorkflow(workflow.id)}>
@@ -278,28 +295,6 @@ function Progress({ task: { progress, state } }: { readonly task: Task }) {
         class={state === 'running' ? 'is-running' : undefined}
       />
       {note === undefined ? undefined : <p>{note}</p>}
-    </Card>
-  );
-}
-
-/** Lines have no event of their own: they are read at every beat while it runs, and once more at its end. */
-function Log({ task: { id, state } }: { readonly task: Task }) {
-  const { data } = useResource<{ readonly lines: readonly string[] }>(
-    `tasks/${encodeURIComponent(id)}/log`,
-    state === 'running' ? 1 : 0,
-    state,
-  );
-  const box = useRef<HTMLPreElement>(null);
-  const lines = data?.lines ?? [];
-  useEffect(() => {
-    if (box.current) box.current.scrollTop = box.current.scrollHeight;
-  }, [lines.length]);
-  if (lines.length === 0) return null;
-  return (
-    <Card title="Log" aside={<Copy text={lines.join('\n')} />}>
-      <pre ref={box} class="log" tabIndex={0} aria-label="Log">
-        {lines.join('\n')}
-      </pre>
     </Card>
   );
 }
