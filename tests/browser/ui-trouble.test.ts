@@ -6,6 +6,7 @@ import type { Route } from 'playwright-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hasBrowser } from '../support/browser.ts';
 import { useDashboard } from '../support/dashboard.ts';
+import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import { makeKey } from '../support/keys.ts';
 
@@ -14,7 +15,8 @@ const LATER = { delayMs: 3_600_000 };
 const key = makeKey();
 const sender = makeKey(['enqueue']);
 const dashboard = useDashboard();
-const { server, page, context, serve, folder, startWorker, open, goTo, send, until, violations } = dashboard;
+const { server, page, context, serve, folder, startWorker, open, goTo, beat, send, until, violations } =
+  dashboard;
 
 beforeAll(async () => {
   if (hasBrowser) await startWorker();
@@ -83,12 +85,35 @@ describe.skipIf(!hasBrowser)('answers', () => {
     await page().getByText('The server does not answer').waitFor({ state: 'detached' });
   });
 
-  test('one with the log comes after the end of its task: the last lines are there', async () => {
+  test('log: lines that come leave alone who reads above; one comes after the end of its task, and the last lines are there', async () => {
     const end = join(folder(), 'end');
     const id = await send('speaking', { until: end, yields: true });
     await open(`${server().url()}/ui/`, true);
     await open(`${server().url()}/ui/#/tasks/${id}`);
-    await page().getByLabel('Log', { exact: true }).getByText('the second line').waitFor();
+    const log = page().getByLabel('Log', { exact: true });
+    await log.getByText('the second line').waitFor();
+    let lines = 0;
+    await page().route('**/log', (route) => {
+      lines += 100;
+      return route.fulfill({ json: { lines: Array.from({ length: lines }, (_, nth) => `line ${nth}.`) } });
+    });
+    const more = async (): Promise<void> => {
+      const next = `line ${lines + 99}.`;
+      await beat();
+      await eventually(async () => (await log.textContent())?.includes(next));
+    };
+    const toEnd = (): Promise<number> =>
+      log.evaluate((box) => box.scrollHeight - box.clientHeight - box.scrollTop);
+    await more();
+    await eventually(async () => (await toEnd()) < 2);
+    await log.evaluate((box) => box.scrollTo(0, 50));
+    await more();
+    await more();
+    expect(await log.evaluate((box) => box.scrollTop)).toBe(50);
+    await log.evaluate((box) => box.scrollTo(0, box.scrollHeight));
+    await more();
+    await eventually(async () => (await toEnd()) < 2);
+    await page().unroute('**/log');
     const { letGo, isLetGo } = hold();
     const tellLate = async (route: Route): Promise<void> => {
       await isLetGo;
@@ -100,7 +125,7 @@ describe.skipIf(!hasBrowser)('answers', () => {
     await until(id, 'succeeded');
     await page().locator('h1 .is-succeeded').waitFor();
     letGo();
-    await page().getByLabel('Log', { exact: true }).getByText('the last line').waitFor();
+    await log.getByText('the last line').waitFor();
   });
 
   test('one to an earlier choice comes late: it does not count for what is chosen now', async () => {
@@ -129,15 +154,93 @@ describe.skipIf(!hasBrowser)('answers', () => {
   });
 });
 
+describe.skipIf(!hasBrowser)('what changes by itself', () => {
+  test('a dead task that is retried, then deleted elsewhere: its page says so, and still runs another like it', async () => {
+    const id = await send('fail', { how: 'type-error' }, { maxAttempts: 1 });
+    await until(id, 'dead');
+    await open(`${server().url()}/ui/#/tasks/${id}`);
+    await page().locator('h1 .is-dead').waitFor();
+    const attempts = page().locator('.attempts > li');
+    await expect.poll(() => attempts.count()).toBe(1);
+    await call(`${server().url()}/v1/tasks/${id}/retry`, { method: 'POST' });
+    await eventually(
+      async () => ((await call(`${server().url()}/v1/tasks/${id}`)).body['errors'] as unknown[]).length === 2,
+    );
+    // At once when it is shown again, else at one of the next beats.
+    const askedWhenShown = (): Promise<string[]> =>
+      page().evaluate(`{
+        const [real, asked] = [fetch, []];
+        globalThis.fetch = (url, init) => (asked.push(String(url)), real(url, init));
+        document.dispatchEvent(new Event('visibilitychange'));
+        globalThis.fetch = real;
+        asked;
+      }`);
+    await eventually(async () => (await askedWhenShown()).includes(`${server().url()}/v1/tasks/${id}`));
+    await attempts.nth(1).waitFor();
+    await call(`${server().url()}/v1/tasks/${id}`, { method: 'DELETE' });
+    await page().getByText('This task was removed').waitFor();
+    const acts = page().locator('.screen-head .actions').locator('a, button');
+    expect(await acts.allTextContents()).toEqual(['Run again…', 'Copy as curl']);
+    await acts.first().click();
+    await expect.poll(() => page().locator('#field-how').inputValue()).toBe('type-error');
+  });
+
+  test('dead letters of the last hour are those of the hour before now, however long the page is open', async () => {
+    await until(await send('fail', { how: 'text' }, { maxAttempts: 1 }), 'dead');
+    await open(`${server().url()}/ui/#/dead?hours=1`, true);
+    const rows = page().locator('.failure');
+    await rows.first().waitFor();
+    const later = Date.now() + 7_200_000;
+    const { letGo, isLetGo } = hold();
+    await page().route('**/v1/**', async (route) => {
+      if (route.request().url().includes('/errors?')) await isLetGo;
+      const response = await route.fetch();
+      const headers = { ...response.headers(), date: new Date(later).toUTCString() };
+      await route.fulfill({ response, headers });
+    });
+    const sinceOf = (url: string): number => Number(new URL(url).searchParams.get('since'));
+    await page().waitForRequest((request) => sinceOf(request.url()) > later - 3_700_000);
+    // What was read stays until there is an answer.
+    expect(await rows.count()).toBeGreaterThan(0);
+    letGo();
+    await page().getByText('No failure matches these filters').waitFor();
+    await page().unrouteAll({ behavior: 'wait' });
+  });
+});
+
 describe.skipIf(!hasBrowser)('what is typed', () => {
-  test('a task that is run again keeps what the form of its type does not show', async () => {
+  test('a task that is run again keeps its options, and what the form of its type does not show; it is made once', async () => {
     const input = { text: 'shown', more: { of: 'it' } };
-    const id = await send('context', input);
+    const options = { timeoutMs: 7_000, maxAttempts: 4 };
+    const id = await send('context', input, { queue: 'mail', priority: 'high', ...options });
     await open(`${server().url()}/ui/#/types/context?from=${id}`);
     await page().getByText('Not shown here, and kept: more').waitFor();
+    const { letGo, isLetGo } = hold();
+    const loseAnswer = async (route: Route): Promise<void> => {
+      await route.fetch();
+      await isLetGo;
+      await route.abort();
+    };
+    await page().route('**/v1/tasks', loseAnswer, { times: 1 });
+    const sent = page().waitForRequest('**/v1/tasks');
+    await page().getByRole('button', { name: 'Send' }).click();
+    await sent;
+    for (let times = 0; times < 2; times += 1) await page().keyboard.press('Enter');
+    letGo();
+    await page().locator('#outcome').getByText('The server does not answer').waitFor();
     await page().getByRole('button', { name: 'Send' }).click();
     const again = await page().locator('#sent a').textContent();
-    expect((await call(`${server().url()}/v1/tasks/${again}`)).body['input']).toEqual(input);
+    const made = await call(`${server().url()}/v1/tasks/${again}`);
+    expect(made.body).toMatchObject({ input, queue: 'mail', priority: 'high', options });
+    const { body } = await call(`${server().url()}/v1/tasks?queue=mail&type=context`);
+    const ids = (body['items'] as { readonly id: string }[]).map((one) => one.id);
+    expect(new Set(ids)).toEqual(new Set([id, again]));
+    // The same once more, when that is meant.
+    await page().getByRole('button', { name: 'Send' }).click();
+    await expect.poll(() => page().locator('#sent a').textContent()).not.toBe(again);
+    // One that cannot be read is no empty form.
+    await page().evaluate(`location.hash = '#/types/context?from=${'0'.repeat(36)}'`);
+    await page().locator('.problem[role=alert]').waitFor();
   });
 
   test('a browser that does not keep the session: that is said, and the key can be sent again', async () => {

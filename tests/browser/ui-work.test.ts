@@ -61,6 +61,9 @@ describe.skipIf(!hasBrowser)('many tasks', () => {
     await find.fill('state:gone');
     await find.press('Enter');
     await page().getByText('“state:gone” is no condition.').waitFor();
+    await find.fill('tag:eu greet tag:night');
+    await find.press('Enter');
+    await page().getByText('“tag:night” is a second tag, beside “eu”: one of each is possible.').waitFor();
     await find.fill(id);
     await find.press('Enter');
     await heading(/^add/);
@@ -102,6 +105,21 @@ describe.skipIf(!hasBrowser)('many tasks', () => {
     for (const id of ids) if ((await stateOf(id)) === 'cancelled') cancelled.push(id);
     expect(new Set(cancelled)).toEqual(new Set(chosen));
   });
+
+  test('two queues that do not add up are two things to act on: too many here make not up for too few there', async () => {
+    const { client } = redis();
+    await client.hset('pf:{fewer}:count', { accepted: 3, succeeded: 2 });
+    await client.hset('pf:{more}:count', { accepted: 3, succeeded: 4 });
+    await client.sadd('pf:queues', 'fewer', 'more');
+    await open(`${server().url()}/ui/`);
+    for (const queue of ['fewer', 'more']) {
+      await page()
+        .locator('.concerns li', { hasText: `${queue} does not add up: 1 task off.` })
+        .waitFor();
+    }
+    await page().getByText('2 tasks off').waitFor();
+    await client.srem('pf:queues', 'fewer', 'more');
+  });
 });
 
 describe.skipIf(!hasBrowser)('with a worker', () => {
@@ -142,11 +160,15 @@ describe.skipIf(!hasBrowser)('with a worker', () => {
       await page().locator('#webhook-url-fault').waitFor();
       await page().getByLabel('URL').fill(receiver.url);
       await page().getByLabel('cancelled').uncheck();
-      await button('Register').click();
+      // Twice, as by a double click.
+      await page().evaluate(
+        "for (const form of Array(2).fill(document.querySelector('#webhook-url').form)) form.requestSubmit()",
+      );
       await page()
         .locator('.code pre')
         .getByText(/^whsec_/)
         .waitFor();
+      expect(await redis().client.hlen('pf:webhooks')).toBe(1);
       expect(await faultsNow('a new endpoint')).toEqual([]);
       await button('I have it').click();
       // Servers learn of it within two seconds.
