@@ -77,11 +77,10 @@ export function createAcceptBatch({ accept, store }: AcceptBatchDeps): AcceptBat
     const begunAt = steadyNow();
     const taskAt = (index: number): Prepared => {
       if (isInTime(begunAt)) return members[index] as Prepared;
-      throw new PopfleetError('redis-unavailable', 'Sending these tasks took too long.', {
-        retryAfterSeconds: 1,
-      });
+      throw sentTooLate();
     };
     const found = await accept.sendMany(members.length, taskAt, advice);
+    if ([...found.values()].some(({ word }) => word === 'voided')) throw sentTooLate();
     const none = [...found].flatMap(([index, { word }]) => (word === 'accepted' ? [] : [from + index]));
     if (isInTime(begunAt)) await store.confirm(home, id, from, queuesOf(members), none);
     const byTask = new Map(order.map((at, index) => [at, index]));
@@ -169,6 +168,12 @@ function demandNoConflict(verdicts: SentMembers['verdicts']): void {
 /** Those that are sent later are looked for already, and refused; the marks that refuse them last for ten minutes. */
 function isInTime(begunAt: number): boolean {
   return steadyNow() - begunAt <= CONFIRM_WITHIN_MS;
+}
+
+function sentTooLate(): PopfleetError {
+  return new PopfleetError('redis-unavailable', 'Sending these tasks took too long.', {
+    retryAfterSeconds: 1,
+  });
 }
 
 function planOf(

@@ -16,10 +16,10 @@ import { isOutage, toStoreError } from './store-error.ts';
 
 /**
  * `accepted`: simply so, with a level; `replayed`: the key belongs to the task `id`, made by the same request; `conflict`: by another
- * one.
+ * one; `voided`: a member of a batch was looked for in vain before it came, and is not accepted any more.
  */
 export interface Verdict {
-  readonly word: 'accepted' | 'replayed' | 'conflict';
+  readonly word: 'accepted' | 'replayed' | 'conflict' | 'voided';
   /** The task that the caller has now. */
   readonly id: string;
   /** Where Redis has the task, when a level was waited for. */
@@ -157,7 +157,7 @@ function readVerdicts(reply: unknown, order: readonly number[]): ReadonlyMap<num
   const verdicts = new Map<number, Verdict>();
   for (let at = 0; at < flat.length; at += 3) {
     const word = String(flat[at + 1]);
-    if (word === 'replayed' || word === 'conflict') {
+    if (word === 'replayed' || word === 'conflict' || word === 'voided') {
       verdicts.set(order[Number(flat[at]) - 1] ?? -1, { word, id: String(flat[at + 2]) });
     }
   }

@@ -1,8 +1,11 @@
 // Runs the sweep of a queue: due tasks, lost workers, unclaimed pops, expiry, retention.
 
 import type { Redis } from 'ioredis';
+import * as v from 'valibot';
 import type { Place } from './keys.ts';
 import { runScript } from './scripts.ts';
+
+const QueuesSchema = v.array(v.tuple([v.string(), v.pipe(v.number(), v.integer(), v.minValue(0))]));
 
 export interface SweepSettings {
   readonly leaseMs: number;
@@ -152,14 +155,23 @@ function readSteps(flat: readonly (Buffer | number)[]): UnconfirmedStep[] {
   return steps;
 }
 
-/** Flat: batch and first number, queues as JSON. */
+/** Flat: batch and first number, queues as JSON; none of what another program has spoilt: nobody is looked for then. */
 function readMembers(flat: readonly Buffer[]): UnconfirmedMembers[] {
   const members: UnconfirmedMembers[] = [];
   for (let at = 0; at + 1 < flat.length; at += 2) {
     const [batch = '', from] = String(flat[at]).split(' ');
-    members.push({ batch, from: Number(from), queues: JSON.parse(String(flat[at + 1])) });
+    members.push({ batch, from: Number(from), queues: readQueues(String(flat[at + 1])) });
   }
   return members;
+}
+
+function readQueues(json: string): UnconfirmedMembers['queues'] {
+  try {
+    const read = v.safeParse(QueuesSchema, JSON.parse(json));
+    return read.success ? read.output : [];
+  } catch {
+    return [];
+  }
 }
 
 /** Flat: name, planned time, definition. */

@@ -2,6 +2,8 @@
 
 import type { Service } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import { refusalOf } from '../store/protocol-number.ts';
+import { isOutage } from '../store/store-error.ts';
 import type { Swept } from '../store/sweeper.ts';
 
 export interface SweepTimer extends Service {
@@ -18,6 +20,8 @@ export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, 
   let firesAt = Number.POSITIVE_INFINITY;
   let running: Promise<void> | undefined;
   let stopped = false;
+  /** The last fault, which is logged once. */
+  let logged: string | undefined;
 
   function within(ms: number): void {
     const at = performance.now() + ms;
@@ -33,9 +37,13 @@ export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, 
       .then(
         (swept) => {
           report(swept);
+          logged = undefined;
           within(Math.min(swept.nextMs, periodMs));
         },
-        () => within(periodMs), // Redis is away: its connection logs that, once.
+        (error: unknown) => {
+          reportFault(error);
+          within(periodMs);
+        },
       )
       .finally(() => {
         running = undefined;
@@ -45,6 +53,14 @@ export function createSweepTimer(sweep: () => Promise<Swept>, periodMs: number, 
   function report({ counts }: Swept): void {
     if (counts.returned + counts.poisoned + counts.repaired > 0) log.warn(counts, 'swept');
     else if (counts.due + counts.expired + counts.removed > 0) log.debug(counts, 'swept');
+  }
+
+  function reportFault(error: unknown): void {
+    const message = String(error);
+    // That Redis is away, its connection says, and that a release keeps the queue, the worker.
+    if (!isOutage(error) && refusalOf(error) === undefined && logged !== message)
+      log.error({ err: error }, 'a queue cannot be swept, trying again');
+    logged = message;
   }
 
   return {

@@ -4,10 +4,17 @@ import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { createAcceptBatch } from '../../src/batches/accept-batch.ts';
-import { createBatches } from '../../src/store/batches.ts';
+import { encodeContent } from '../../src/protocol/message.ts';
+import { createBatches, memberId, memberLink, memberMark } from '../../src/store/batches.ts';
+import { confirmMembers } from '../../src/store/confirm-members.ts';
+import { homeOf } from '../../src/store/keys.ts';
+import { createProducer } from '../../src/store/producer.ts';
+import { runScript } from '../../src/store/scripts.ts';
+import { createSweeper } from '../../src/store/sweeper.ts';
 import { AFTER, type BatchFlaws, BatchModel, type BatchStep, taskOf } from '../support/batch-model.ts';
 import { buildFlawed } from '../support/flawed-scripts.ts';
 import { buildScriptsWithClock, createModelClock } from '../support/model-clock.ts';
+import { recordOf } from '../support/records.ts';
 import { startStore, withStore } from '../support/store.ts';
 
 const RUNS = Number(process.env['POPFLEET_MODEL_RUNS'] ?? 25);
@@ -175,3 +182,69 @@ test('the worlds die without ids that derive from numbers', async () => {
   await play(steps);
   await expect(play(steps, store, { newIds: true })).rejects.toThrow();
 });
+
+test('a member that was looked for in vain takes no key, and its sender learns of it', async () => {
+  await store.flushall();
+  const clock = await createModelClock(store);
+  const queue = 'keyed';
+  const batch = clock.newTaskId();
+  const [id, mark] = [memberId(batch, 0), memberMark(queue, batch)];
+  await runScript(store, 'void', homeOf(queue), [mark, id]);
+  const producer = createProducer(store);
+  const key = { key: 'order-1', digest: 'd'.repeat(32), windowMs: 86_400_000 };
+  const task = { content: encodeContent('add', {}), lane: 'normal' } as const;
+  const member = { ...task, id, extras: { key, mark, follower: memberLink(queue, batch, 0) } };
+  const found = await producer.enqueue(queue, [member]);
+  expect([...found]).toEqual([[0, { word: 'voided', id }]]);
+  // Whoever comes next with the key has a task.
+  const other = clock.newTaskId();
+  expect([...(await producer.enqueue(queue, [{ ...task, id: other, extras: { key } }]))]).toEqual([]);
+  expect(await recordOf(store, queue, other)).toMatchObject({ state: 'ready' });
+
+  const batches = { ...createBatches(store), reserve: async () => ({ word: 'reserved', from: 0 }) as const };
+  const accept = {
+    prepare: () => {
+      throw new Error('nothing follows');
+    },
+    admitQueue: async () => undefined,
+    sendMany: async () => found,
+  };
+  const { add } = createAcceptBatch({ accept, store: batches });
+  const prepared = { queue, task: { ...task, id }, isScheduled: false } as unknown as Parameters<
+    typeof add
+  >[2][0];
+  await expect(add(queue, batch, [prepared])).rejects.toMatchObject({ code: 'redis-unavailable' });
+});
+
+test.each(['not json', '5', '[["a"]]', '[["a",-1]]'])(
+  'numbers that are spoilt as %s hide no others from a sweep',
+  async (spoilt) => {
+    await store.flushall();
+    const clock = await createModelClock(store);
+    const home = 'spoilt';
+    const batches = createBatches(store);
+    const [first, second] = [clock.newTaskId(), clock.newTaskId()];
+    for (const id of [first, second]) {
+      await batches.open({ id, home }, 'd', {});
+      await batches.reserve(home, id, [[home, 2]]);
+    }
+    const reserved = `pf:{${home}}:batch-reserved`;
+    await store.hset(reserved, `${first} 0`, spoilt);
+    await clock.advance(120_000);
+    const settings = {
+      leaseMs: 10_000,
+      slice: 10,
+      popGraceMs: 500,
+      retentionMs: 1e9,
+      retentionBytes: 0,
+      periodMs: 50,
+    };
+    const { unconfirmedMembers } = await createSweeper(store, settings)(homeOf(home));
+    expect(unconfirmedMembers).toEqual([
+      { batch: first, from: 0, queues: [] },
+      { batch: second, from: 0, queues: [[home, 2]] },
+    ]);
+    await confirmMembers(store, home, unconfirmedMembers);
+    expect(await store.hlen(reserved)).toBe(0);
+  },
+);

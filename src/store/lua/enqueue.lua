@@ -3,10 +3,11 @@
 -- the reply of the call before has said that a worker may be idle, or nothing is known.
 -- ARGV: how many are plain (the default lane and no extras); the id of each; id and content of each;
 --       then for each other task: id, content, lane, JSON of its extras (lib/extras.lua)
--- Reply: for each task that was not simply accepted: its position (from 1), 'known', 'replayed' or 'conflict', an id.
+-- Reply: for each task that was not simply accepted: its position (from 1), 'known', 'replayed', 'conflict' or 'voided', an id.
 --   known     this call is a repeat of one whose reply was lost
 --   replayed  its idempotency key belongs to that task, made by the same request: nothing new was accepted
 --   conflict  its idempotency key belongs to that task, made by another request: nothing new was accepted
+--   voided    it has a key that is free, and somebody has looked for it in vain (void.lua), or its row is gone: it is not accepted any more
 --        Then 0, 'idle' and '' when a worker may be idle, from enqueue; 'busy' when none is, from hand.
 --        Then 0, 'first' and '' when these are the first tasks of the queue: Redis has not known it, or has lost its data.
 

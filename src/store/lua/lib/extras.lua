@@ -5,21 +5,21 @@
 -- Tasks that `accept_gathered` accepts, by lane those that are ready at once: ids, and id and content of each.
 Q.gathered, Q.scheduled = {}, { ids = {}, rows = {} }
 
--- Looks an idempotency key up, and takes it when it is free.
--- Returns 'free', 'known' (this very task has it: a repeat), 'replayed' or 'conflict', and the id that owns the key.
-function Q.take_key(id, key)
+-- Who has an idempotency key. Returns nil when it is free; or 'known' (this very task: a repeat), 'replayed' or 'conflict', and the id of its owner.
+local function look_up(id, key)
   local owner = redis.call('HGET', Q.IDEMPOTENCY, key.key)
-  if not owner then
-    redis.call('HSET', Q.IDEMPOTENCY, key.key, id .. key.digest)
-    -- By the clock of sweep/idempotency.lua.
-    local ends = Q.NOW + key.windowMs
-    redis.call('ZADD', Q.IDEMPOTENCY_ENDS, ends - Q.stood_still(), key.key)
-    Q.wake_at(ends)
-    return 'free', id
-  end
+  if not owner then return nil end
   local owner_id = string.sub(owner, 1, 36)
   if owner_id == id then return 'known', id end
   return string.sub(owner, 37) == key.digest and 'replayed' or 'conflict', owner_id
+end
+
+local function take_key(id, key)
+  redis.call('HSET', Q.IDEMPOTENCY, key.key, id .. key.digest)
+  -- By the clock of sweep/idempotency.lua.
+  local ends = Q.NOW + key.windowMs
+  redis.call('ZADD', Q.IDEMPOTENCY_ENDS, ends - Q.stood_still(), key.key)
+  Q.wake_at(ends)
 end
 
 -- Ids of those tasks that a relay has accepted before.
@@ -60,14 +60,17 @@ function Q.keep_extras(id, extras)
 end
 
 -- Gathers a task whose content was looked for (`load`), to be accepted.
--- Returns 'accepted', 'known', 'replayed' or 'conflict', and the id.
+-- Returns 'accepted', 'known', 'replayed', 'conflict' or 'voided', and the id.
 function Q.gather(id, content, lane, extras)
   if extras.key then
-    local verdict, owner = Q.take_key(id, extras.key)
+    local verdict, owner = look_up(id, extras.key)
     -- One that has its key was accepted when it took that, also when its row is gone by now.
-    if verdict ~= 'free' then return verdict, owner end
+    if verdict then return verdict, owner end
     -- One whose key belongs to another task was never accepted.
     if extras.mark then Q.mark({ { id = id, extras = extras } }) end
+    -- It is not accepted any more: a key that led to it would lead nowhere.
+    if Q.marked[id] and not Q.contents[id] then return 'voided', id end
+    take_key(id, extras.key)
   end
   if Q.contents[id] or Q.marked[id] then return 'known', id end
   Q.contents[id] = content
