@@ -10,10 +10,10 @@ first time, so a repeat never makes a second one. An object is for one thread at
 """
 
 import base64
-import binascii
 import hmac
 import http.client
 import json
+import math
 import random
 import re
 import time
@@ -67,6 +67,9 @@ class TaskFailed(Exception):
         super().__init__('The task %s failed: %s' % (task['id'], task.get('error', {}).get('message', 'it is dead')))
         self.task = task
 
+    def __reduce__(self):
+        return type(self), (self.task,)
+
 
 class TaskCancelled(Exception):
     """The task that was waited for was cancelled."""
@@ -75,6 +78,9 @@ class TaskCancelled(Exception):
         super().__init__('The task %s was cancelled.' % task['id'])
         self.task = task
 
+    def __reduce__(self):
+        return type(self), (self.task,)
+
 
 class WaitTimeout(Exception):
     """The time to wait is over; the task goes on."""
@@ -82,6 +88,9 @@ class WaitTimeout(Exception):
     def __init__(self, task_id):
         super().__init__('The task %s has not ended in time; it goes on.' % task_id)
         self.id = task_id
+
+    def __reduce__(self):
+        return type(self), (self.id,)
 
 
 class WebhookError(Exception):
@@ -136,26 +145,27 @@ class Popfleet:
 
         Raises WaitTimeout. The server may go away meanwhile for up to a minute.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        seen_at = None
+        return self._wait(task_id, timeout, _Patience(self._retries))
+
+    def _wait(self, task_id, timeout, patience):
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         while True:
-            left = _LONG_POLL_SECONDS if deadline is None else max(0, deadline - time.monotonic())
-            seconds = min(_LONG_POLL_SECONDS, -int(-left // 1))
+            left = min(_LONG_POLL_SECONDS, max(0, deadline - time.monotonic()))
             try:
-                path = '%s?wait=%d' % (_path(task_id), seconds)
-                task = self._json('GET', path, timeout=seconds + _LONG_POLL_MARGIN)
-                seen_at = time.monotonic()
+                path = '%s?wait=%d' % (_path(task_id), math.ceil(left))
+                task = self._once('GET', path, timeout=left + _LONG_POLL_MARGIN)
+                patience.answered()
                 if task['state'] in _ENDED:
                     return task
             except ApiError as error:
-                if not _may_come_back(error, seen_at):
-                    raise
-            if deadline is not None and time.monotonic() >= deadline:
+                time.sleep(patience.pause_after(error, deadline))
+            if time.monotonic() >= deadline:
                 raise WaitTimeout(task_id)
 
     def run(self, type, input=_NO_INPUT, wait=None, **options):
         """Sends a task and returns its result. `wait` is the longest time in seconds. Raises TaskFailed, TaskCancelled, WaitTimeout."""
-        task = self.wait(self.enqueue(type, input, **options)['id'], wait)
+        task_id = self.enqueue(type, input, **options)['id']
+        task = self._wait(task_id, wait, _Patience(self._retries, was_there=True))
         if task['state'] == 'dead':
             raise TaskFailed(task)
         if task['state'] == 'cancelled':
@@ -171,40 +181,35 @@ class Popfleet:
         `progress`. It goes on over breaks of the connection where it was; `reset` means that some are missing.
         """
         last_id = None
-        seen_at = None
+        patience = _Patience(self._retries)
         while True:
             headers = {} if last_id is None else {'Last-Event-ID': last_id}
             try:
                 with self._open('GET', _path(task_id) + '/events', headers=headers, timeout=_SILENCE_SECONDS) as stream:
-                    seen_at = time.monotonic()
+                    patience.answered()
                     if stream.status == 204:
                         return
                     for last_id, name, data in _read_events(stream, last_id):
-                        seen_at = time.monotonic()
                         if name is not None:
                             yield name, json.loads(data)
                         if name == 'end':
                             return
-                # It broke just now: what keeps a stream alive is no event.
-                seen_at = time.monotonic()
             except ApiError as error:
-                if not _may_come_back(error, seen_at):
-                    raise
+                time.sleep(patience.pause_after(error))
+                continue
             except (OSError, http.client.HTTPException):
-                seen_at = time.monotonic()  # The connection broke, or was silent for too long.
+                pass  # The connection broke, or was silent for too long.
             time.sleep(random.uniform(1, 3))
 
-    def _json(self, method, path, body=None, accepts=(), timeout=None, content_type='application/json'):
-        for tries in range(self._retries + 1):
+    def _json(self, method, path, body=None, accepts=(), content_type='application/json'):
+        patience = _Patience(self._retries)
+        while True:
             try:
-                return self._once(method, path, body, accepts, timeout, content_type)
+                return self._once(method, path, body, accepts, content_type=content_type)
             except ApiError as error:
-                if not error.passes() or tries == self._retries or (error.retry_after or 0) > _LONGEST_RETRY_AFTER:
-                    raise
-                # Jitter, so that callers that were refused together do not come back together.
-                time.sleep((error.retry_after or 0) + random.uniform(0, min(10, 0.25 * 2**tries)))
+                time.sleep(patience.pause_after(error))
 
-    def _once(self, method, path, body, accepts, timeout, content_type):
+    def _once(self, method, path, body=None, accepts=(), timeout=None, content_type='application/json'):
         try:
             with self._open(method, path, body, accepts, timeout, content_type) as answer:
                 content = answer.read()
@@ -254,7 +259,7 @@ def verify_webhook(secret, headers, body, tolerance=300, now=None):
         raise WebhookError('The message was signed more than %d seconds ago, or ahead.' % tolerance)
     try:
         key = base64.b64decode(secret[6:] if secret.startswith('whsec_') else secret, validate=True)
-    except binascii.Error:
+    except ValueError:  # That of base64, or a letter beyond ASCII.
         raise WebhookError('The secret must be whsec_ and base64.') from None
     mac = hmac.new(key, ('%s.%s.' % (message_id, sent_at)).encode() + body, 'sha256').digest()
     expected = b'v1,' + base64.b64encode(mac)
@@ -262,6 +267,38 @@ def verify_webhook(secret, headers, body, tolerance=300, now=None):
     if not any(hmac.compare_digest(one.encode(), expected) for one in signatures.split(' ')):
         raise WebhookError('No signature is that of this secret over this body.')
     return json.loads(body)
+
+
+class _Patience:
+    """How often a server is asked again that does not answer; one that was there before, for how long."""
+
+    def __init__(self, retries, was_there=False):
+        self._retries = retries
+        self._begin(was_there)
+
+    def _begin(self, was_there):
+        self._was_there = was_there
+        self._tries = 0
+        self._away_since = None
+
+    def answered(self):
+        self._begin(was_there=True)
+
+    def pause_after(self, error, deadline=math.inf):
+        """Seconds until the next try, up to the deadline at most. Raises the error when there is to be none."""
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+        # Jitter, so that callers that were refused together do not come back together.
+        pause = (error.retry_after or 0) + random.uniform(0, min(10, 0.25 * 2**self._tries))
+        if self._was_there:
+            is_enough = now - self._away_since >= _PATIENCE_SECONDS
+        else:
+            is_enough = self._tries >= self._retries or now + pause >= deadline
+        if is_enough or not error.passes() or (error.retry_after or 0) > _LONGEST_RETRY_AFTER:
+            raise error
+        self._tries += 1
+        return max(0, min(pause, deadline - now))
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -288,10 +325,6 @@ def _batches(tasks, size):
             batch = []
     if batch:
         yield batch
-
-
-def _may_come_back(error, seen_at):
-    return error.passes() and seen_at is not None and time.monotonic() - seen_at < _PATIENCE_SECONDS
 
 
 def _problem(error):
