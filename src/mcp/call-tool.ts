@@ -34,7 +34,7 @@ export async function callTool(
   if (fault !== undefined) return toolError(fault);
   try {
     const answer = await transport.json(requestOf(tool, args, signal));
-    return { content: [{ type: 'text', text: boundedText(answer) }] };
+    return { content: [{ type: 'text', text: boundedText(answer, tool, Number(args['skip'] ?? 0)) }] };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return toolError(wordsFor(error, hintFor));
@@ -64,11 +64,14 @@ function faultOf({ listed: { name, inputSchema } }: ApiTool, args: Arguments): s
   const odd = known.filter(
     (one) => one !== 'body' && !['string', 'number', 'boolean', 'undefined'].includes(typeof args[one]),
   );
-  if (unknown.length + missing.length + odd.length === 0) return undefined;
+  const { skip = 0 } = args;
+  const isSkip = Number.isInteger(Number(skip)) && Number(skip) >= 0;
+  if (unknown.length + missing.length + odd.length === 0 && isSkip) return undefined;
   return [
     ...unknown.map((one) => `${name} knows no argument "${one.slice(0, 64)}".`),
     ...missing.map((one) => `${name} needs the argument "${one}".`),
     ...odd.map((one) => `The argument "${one}" must be a text, a number, or true or false.`),
+    ...(isSkip ? [] : ['The argument "skip" must be a whole number.']),
     `It takes ${known.length === 0 ? 'none' : known.join(', ')}.`,
   ].join('\n');
 }
@@ -90,24 +93,37 @@ function requestOf({ operation }: ApiTool, args: Arguments, signal: AbortSignal)
   };
 }
 
-/** JSON; of a list that is too long its first items, of anything else its beginning, and how to get the rest. */
-function boundedText(answer: unknown): string {
+/** JSON; of a list that is too long the first items behind those to skip, of anything else its beginning, and how to get the rest. */
+function boundedText(answer: unknown, { listed }: ApiTool, skip: number): string {
   if (answer === undefined) return 'Done.';
-  const text = JSON.stringify(answer);
+  const { items } = (answer ?? {}) as { readonly items?: unknown };
+  if (!Array.isArray(items)) return cut(JSON.stringify(answer));
+  const wanted = items.slice(skip) as readonly unknown[];
+  const text = JSON.stringify({ ...answer, items: wanted });
   if (text.length <= RESULT_CHARS) return text;
-  const { items } = answer as { readonly items?: unknown };
-  if (!Array.isArray(items)) {
-    return `${text.slice(0, RESULT_CHARS)}\n… cut here: the answer has ${text.length} characters.`;
-  }
+  // Where the next page begins is left out: it would pass over those that are left off here.
+  const { next: _, ...rest } = answer as { readonly next?: unknown };
   const kept: unknown[] = [];
-  let chars = 0;
-  for (const item of items as readonly unknown[]) {
+  let chars = JSON.stringify({ ...rest, items: [] }).length;
+  for (const item of wanted) {
     chars += JSON.stringify(item).length + 1;
     if (chars > RESULT_CHARS) break;
     kept.push(item);
   }
-  // Where the next page begins is left out: it would pass over those that are left off here.
-  const leftOff = items.length - kept.length;
-  const advice = `The answer was too long, so ${leftOff} of ${items.length} items are left off: ask for fewer (limit), or for one alone.`;
-  return `${JSON.stringify({ items: kept })}\n${advice}`;
+  const end = skip + kept.length;
+  const leftOff = `The answer was too long, so ${items.length - end} of ${items.length} items are left off`;
+  const shown = JSON.stringify({ ...rest, items: kept });
+  const { properties } = listed.inputSchema as unknown as { readonly properties: object };
+  // An item that is too long by itself is cut: behind it the next one begins.
+  if ('skip' in properties) {
+    const goOn = `${leftOff}: call it again with skip ${Math.max(end, skip + 1)}.`;
+    return `${kept.length === 0 ? cut(text) : shown}\n${goOn}`;
+  }
+  const advice = 'limit' in properties ? ': ask for fewer (limit), or for one alone.' : '.';
+  return `${shown}\n${leftOff}${advice}`;
+}
+
+function cut(text: string): string {
+  if (text.length <= RESULT_CHARS) return text;
+  return `${text.slice(0, RESULT_CHARS)}\n… cut here: the answer has ${text.length} characters.`;
 }

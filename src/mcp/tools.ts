@@ -115,10 +115,11 @@ function isDryRun(body: unknown): boolean {
 
 /** Parameters of path and query by their names, and the body as `body`: its members may have the names of parameters. */
 function inputOf(
-  { parameters, requestBody }: ApiOperation,
+  operation: ApiOperation,
   document: ApiDocument,
   isDryRunAlone: boolean,
 ): JsonSchema & { readonly type: 'object' } {
+  const { parameters, requestBody } = operation;
   const named = parameters.filter((parameter) => parameter.in !== 'header');
   const properties: Record<string, JsonSchema> = Object.fromEntries(
     named.map(({ name, description, schema }) => [
@@ -128,9 +129,28 @@ function inputOf(
   );
   const required = named.filter((parameter) => parameter.required).map(({ name }) => name);
   const body = requestBody?.content['application/json']?.schema;
+  if (isWholeList(operation, document)) properties['skip'] = SKIP;
   if (body) properties['body'] = withDryRun(resolveSchema(body, document), isDryRunAlone);
   if (requestBody?.required) required.push('body');
   return { type: 'object', properties, required, additionalProperties: false };
+}
+
+const SKIP: JsonSchema = {
+  type: 'integer',
+  minimum: 0,
+  description: 'Leaves out so many of the first items: an answer that is too long says where it goes on.',
+};
+
+/** Whether it answers all items at once: what has pages has a limit. */
+function isWholeList({ method, parameters, responses }: ApiOperation, document: ApiDocument): boolean {
+  const schema = responses['200']?.content?.['application/json']?.schema;
+  if (method !== 'GET' || schema === undefined || parameters.some(({ name }) => name === 'limit'))
+    return false;
+  const forms = [schema, ...((schema['anyOf'] ?? []) as readonly JsonSchema[])];
+  return forms.some((form) => {
+    const { properties } = resolveSchema(form, document) as { readonly properties?: object };
+    return properties !== undefined && 'items' in properties;
+  });
 }
 
 function withDryRun(body: JsonSchema, isDryRunAlone: boolean): JsonSchema {

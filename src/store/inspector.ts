@@ -208,7 +208,8 @@ export function createInspector(client: Redis): Inspector {
         const before = found.get(worker.worker);
         found.set(worker.worker, before ? { ...worker, holds: before.holds + worker.holds } : worker);
       }
-      return [...found.values()];
+      // By their leases they would change places with every heartbeat.
+      return [...found.values()].sort((one, other) => (one.worker < other.worker ? -1 : 1));
     },
   });
 }
