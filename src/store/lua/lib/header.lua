@@ -19,8 +19,8 @@ function Q.read_header(text)
   if not state then return nil end
   return {
     state = state, claims = tonumber(claims), failures = tonumber(failures), crashes = tonumber(crashes),
-    -- One that another program has written, or a later release, is none here.
-    lane = Q.LANES_FROM[lane] and lane or Q.DEFAULT_LANE,
+    -- One that another program has written, or a later release, is none here. (A table of them would be made anew in each call.)
+    lane = (lane == 'high' or lane == 'low') and lane or Q.DEFAULT_LANE,
     accepted = accepted, started = started, worker = worker, finished = tonumber(finished), bytes = tonumber(bytes) or 0,
     is_followed = followed == 'f',
   }
