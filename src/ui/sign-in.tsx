@@ -19,7 +19,7 @@ const NOT_KEPT: Problem = {
 export function SignIn() {
   return (
     <main id="main" class="sign-in" tabIndex={-1}>
-      <KeyForm title="popfleet" />
+      <KeyForm title="popfleet" hint="Sign in with an API key of this server." />
     </main>
   );
 }
@@ -31,12 +31,15 @@ export function SignInAgain() {
   useEffect(open, []);
   return (
     <dialog ref={dialog} class="again" aria-label="Sign in again" onClose={open}>
-      <KeyForm title="Your session has ended" />
+      <KeyForm
+        title="Your session has ended"
+        hint="Sign in with the same key: the page is still there, and what you have typed."
+      />
     </dialog>
   );
 }
 
-function KeyForm({ title }: { readonly title: string }) {
+function KeyForm({ title, hint }: { readonly title: string; readonly hint: string }) {
   const [problem, setProblem] = useState<Problem>();
   const [isBusy, setBusy] = useState(false);
   const signIn = async (form: HTMLFormElement): Promise<void> => {
@@ -66,7 +69,7 @@ function KeyForm({ title }: { readonly title: string }) {
       }}
     >
       <h1>{title}</h1>
-      <p class="muted">Sign in with an API key of this server.</p>
+      <p class="muted">{hint}</p>
       <label for="key">API key</label>
       <input
         id="key"
