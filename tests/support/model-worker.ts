@@ -308,9 +308,15 @@ export class ModelWorker {
     this.unsure = this.unsure.filter(({ id }) => !beat.cancel.includes(id));
   }
 
-  private async isMine({ id, token }: Outcome): Promise<boolean> {
+  /** Whether the task is of this run, or is as this outcome has left it: a sweep that has given it back has left other numbers. */
+  private async isMine({ id, token, word }: Outcome): Promise<boolean> {
     const record = await recordOf(this.client, this.queue, id);
-    return record?.claims === readHeader(token).claims && record.worker === this.name;
+    const run = readHeader(token);
+    if (record?.claims !== run.claims || record.worker !== this.name) return false;
+    if (record.state === 'running') return true;
+    if (['succeeded', 'dead', 'cancelled'].includes(word)) return record.state === word;
+    const isTold = word !== 'failed' || record.failures > run.failures || record.finishedAt !== undefined;
+    return isTold && record.crashes === run.crashes + (word === 'crashed' ? 1 : 0);
   }
 
   private async lookAgain(): Promise<void> {
