@@ -27,6 +27,7 @@ const DUTIES = [
   'due',
   'hands',
   'lost-workers',
+  'spent',
   'lost-pops',
   'unstarted',
   'kept',

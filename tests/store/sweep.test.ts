@@ -240,3 +240,38 @@ function sweepsWith(connection: Redis, retentionBytes: number): () => Promise<vo
     while ((await sweep(homeOf(QUEUE))).nextMs === 0);
   };
 }
+
+test('what is not ready any more leaves the lists of a queue that nobody pops, in slices; the rest stays', async () => {
+  const { clock, enqueue, sweepAll, take, task } = await openScriptedQueue(client);
+  const operator = createOperator(client);
+  const sizes = (): Promise<number[]> =>
+    Promise.all(['ready:normal', 'ledger:normal', 'ready:high'].map((name) => client.llen(`${KEY}:${name}`)));
+  const gone = await enqueue(25, { ttlMs: 100 });
+  const removed = await enqueue(3);
+  const cancelled = await enqueue(3, {}, 'high');
+  for (const id of removed) expect(await operator.remove(QUEUE, id)).toBe('removed');
+  for (const id of cancelled) await operator.cancel(QUEUE, id);
+  await clock.advance(100);
+  await sweepAll();
+  await sweepAll();
+  expect(await sizes()).toEqual([0, 0, 0]);
+
+  // One is popped and on its way to its worker; one waits, and what stands behind it stays with it.
+  const [popped = '', , waits = '', behind = ''] = await enqueue(4);
+  const message = await client.rpopBuffer(`${KEY}:ready:normal`);
+  for (const id of (await client.lrange(`${KEY}:ledger:normal`, 2, 2)).concat(behind))
+    await operator.cancel(QUEUE, id);
+  await sweepAll();
+  expect(await sizes()).toEqual([2, 3, 0]);
+  await client.rpush(`${KEY}:ready:normal`, message ?? '');
+  // A message of another program is not looked at.
+  await client.rpush(`${KEY}:ready:high`, 'x');
+  expect(await operator.replay(QUEUE, gone[0] ?? '')).toBe('replayed');
+  await sweepAll();
+  expect(await sizes()).toEqual([4, 4, 1]);
+  expect((await take(9)).map(({ id }) => id).toSorted()).toEqual([popped, waits, gone[0]].toSorted());
+  await sweepAll();
+  expect(await sizes()).toEqual([0, 0, 0]);
+  expect(await task(behind)).toMatchObject({ state: 'cancelled' });
+  await expectBalanced(client, QUEUE);
+});
