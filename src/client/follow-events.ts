@@ -13,7 +13,8 @@ export const PATIENCE_MS = 60_000;
 
 /**
  * Events as they happen, until the server says that nothing more will come. The caller ends it sooner by leaving its loop.
- * @throws ApiError when the server cannot be reached at first, or is away for longer than a minute
+ * @throws ApiError when the server cannot be reached at first, although it has not answered within the last minute either, or is away for
+ * longer than that
  */
 export async function* followEvents(
   transport: Transport,
@@ -21,7 +22,7 @@ export async function* followEvents(
   lastEventId?: string,
 ): AsyncGenerator<ServerEvent, void, void> {
   let lastId = lastEventId;
-  let seenAt: number | undefined;
+  let seenAt = transport.answeredAt();
   for (;;) {
     const leave = new AbortController();
     const onAbort = (): void => leave.abort(request.signal?.reason);
@@ -42,7 +43,7 @@ export async function* followEvents(
       seenAt = performance.now();
     } catch (error) {
       request.signal?.throwIfAborted();
-      const isAway = isPassing(error) && seenAt !== undefined && performance.now() - seenAt < PATIENCE_MS;
+      const isAway = isPassing(error) && performance.now() - seenAt < PATIENCE_MS;
       if (!isAway) throw error;
     } finally {
       leave.abort();

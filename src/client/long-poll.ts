@@ -15,8 +15,6 @@ interface Awaited {
   readonly what: 'task' | 'workflow' | 'batch';
   readonly id: string;
   readonly path: string;
-  /** Whether the server has answered before, to another request. */
-  readonly wasThere?: boolean;
 }
 
 /** A long poll stays below the 60 s after which load balancers usually give up. */
@@ -33,11 +31,11 @@ export function hasEnded({ state }: { readonly state: string }): boolean {
 /** What stands under a path once it has ended. The server may go away meanwhile for up to a minute. @throws ApiError, WaitTimeout */
 export async function longPoll<Seen extends { readonly state: string }>(
   transport: Transport,
-  { what, id, path, wasThere = false }: Awaited,
+  { what, id, path }: Awaited,
   { timeoutMs = Number.POSITIVE_INFINITY, signal }: WaitOptions = {},
 ): Promise<Seen> {
   const deadline = performance.now() + timeoutMs;
-  let isKnown = wasThere;
+  let isKnown = performance.now() - transport.answeredAt() < PATIENCE_MS;
   /** When the first try failed since the last answer. */
   let awaySince: number | undefined;
   const onFailure = (error: unknown, openMs: number): void => {

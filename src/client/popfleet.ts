@@ -151,7 +151,7 @@ export class Popfleet<Tasks = unknown> {
     const { id } = await this.#send(task, input, options);
     const ended = await longPoll<TaskView>(
       this.#transport,
-      { what: 'task', id, path: pathOf(id), wasThere: true },
+      { what: 'task', id, path: pathOf(id) },
       { timeoutMs: waitMs, signal: options.signal },
     );
     if (ended.state === 'dead') throw new TaskFailed(ended);

@@ -61,6 +61,8 @@ export interface Transport {
     request: ApiRequest,
     headers: Readonly<Record<string, string>>,
   ): Promise<ReadableStream<Uint8Array> | undefined>;
+  /** When the server has answered a request last, by `performance.now()`: one that is there may be away for a while. `-Infinity`: never. */
+  answeredAt(): number;
 }
 
 const RETRIES = 3;
@@ -76,6 +78,7 @@ export function createTransport(settings: TransportSettings): Transport {
   // Called as a function of its own: browsers refuse it as a method of another object.
   const send = settings.fetch ?? ((input: string, init: RequestInit) => globalThis.fetch(input, init));
   const root = rootOf(settings.url);
+  let answeredAt = Number.NEGATIVE_INFINITY;
 
   function open(request: Ready, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const all: Record<string, string> = { accept: 'application/json', ...headers };
@@ -103,7 +106,11 @@ export function createTransport(settings: TransportSettings): Transport {
       const response = await open(request, headers, limit.signal);
       if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400))
         throw redirected(response, root);
-      if (response.ok || request.accepts?.includes(response.status)) return await read(response, limit);
+      if (response.ok || request.accepts?.includes(response.status)) {
+        const body = await read(response, limit);
+        answeredAt = performance.now();
+        return body;
+      }
       throw problemOf(response, await response.text());
     } catch (error) {
       request.signal?.throwIfAborted();
@@ -146,6 +153,7 @@ export function createTransport(settings: TransportSettings): Transport {
         if (stream) limit.leaveToCaller();
         return Promise.resolve(stream ?? undefined);
       }),
+    answeredAt: () => answeredAt,
   };
 }
 

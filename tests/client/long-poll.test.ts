@@ -20,13 +20,15 @@ interface Absence {
 }
 
 const ENDS_AT_MS = 200_000;
+const END = 'event: end\ndata: {"state":"succeeded"}\n\n';
+const EVENTS = { 'content-type': 'text/event-stream' };
 const failed = (code: string): TypeError =>
   new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) });
 const lasts = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A client of a server that is away once, and has a task that succeeds after 200 s; what is sent to it always arrives. */
 function clientOf({ from, to, code = 'ECONNREFUSED', afterMs = 0 }: Absence): Popfleet {
-  const send: typeof fetch = async (_url, init) => {
+  const send: typeof fetch = async (url, init) => {
     if (init?.method === 'POST') return Response.json({ id: 'x', state: 'ready' });
     const now = performance.now();
     if (now >= from && now < to) {
@@ -35,6 +37,7 @@ function clientOf({ from, to, code = 'ECONNREFUSED', afterMs = 0 }: Absence): Po
     }
     const answersAt = Math.max(now, Math.min(now + 50_000, ENDS_AT_MS));
     const isCut = now < from && answersAt > from;
+    if (String(url).endsWith('/events')) return new Response(END, { headers: EVENTS });
     await lasts((isCut ? from : answersAt) - now);
     if (isCut) throw failed('ECONNRESET');
     return Response.json({ state: answersAt >= ENDS_AT_MS ? 'succeeded' : 'running', result: 3 });
@@ -62,6 +65,36 @@ test.each([
 test('a run survives a server that is away from its first poll on: it has taken the task', async () => {
   const { outcome } = await outcomeOf(clientOf({ from: 0, to: 50_000 }).run('add', {}));
   expect(outcome).toBe(3);
+});
+
+/** The last event of a task. */
+async function lastOf(client: Popfleet): Promise<unknown> {
+  let last: unknown;
+  for await (const { data } of client.events('x')) last = data;
+  return last;
+}
+
+test.each([
+  ['a wait', (client: Popfleet) => client.wait('x')],
+  ['a stream of events', lastOf],
+])('%s begins although the server is away, when it has just had an answer', async (_, follow) => {
+  const client = clientOf({ from: 0, to: 50_000 });
+  await client.enqueue('add', {});
+  const { outcome, afterMs } = await outcomeOf(follow(client));
+  expect(outcome).toMatchObject({ state: 'succeeded' });
+  expect(afterMs).toBeGreaterThanOrEqual(50_000);
+});
+
+test('a stream of events ends soon where nobody listens, also when the latest answer is long ago', async () => {
+  const client = clientOf({ from: 0, to: 1_000_000 });
+  const never = await outcomeOf(lastOf(client));
+  expect(never.outcome).toMatchObject({ code: 'unreachable' });
+  await client.enqueue('add', {});
+  await vi.advanceTimersByTimeAsync(61_000);
+  const beganAt = performance.now();
+  const { outcome, afterMs } = await outcomeOf(lastOf(client));
+  expect(outcome).toMatchObject({ code: 'unreachable' });
+  expect([never.afterMs < 2_000, afterMs - beganAt < 2_000]).toEqual([true, true]);
 });
 
 test('a wait ends when its server is away for longer than a minute', async () => {
