@@ -15,6 +15,7 @@ const INPUT = { one: 1, two: 2 };
 const SCHEDULE = { everyMs: 3_600_000, type: 'add', input: INPUT };
 const both = makeKey(['enqueue', 'read', 'admin'], ['mail', 'video']);
 const mail = makeKey(['enqueue', 'read', 'admin'], ['mail']);
+const video = makeKey(['read'], ['video']);
 const admin = makeKey();
 
 let redis: TestRedis;
@@ -35,7 +36,7 @@ beforeAll(async () => {
     registry: toRegistry(all.map((definition) => ({ definition, source: 'the test' }))),
     log: silent(redis.url).log,
   };
-  const apiKeys = [both, mail, admin].map(({ apiKey }) => apiKey);
+  const apiKeys = [both, mail, video, admin].map(({ apiKey }) => apiKey);
   server = createServerRole({ ...SERVER_SETTINGS, bodyLimitBytes: 65_536, maxQueues: 4, apiKeys }, parts);
   await server.start();
   await eventually(async () => (await fetch(`${server.url()}/readyz`)).ok);
@@ -70,6 +71,32 @@ describe('case 31: a key with queues', () => {
     expect(long.body['detail']).toMatch(/with `queue`: mail, video\.$/);
     expect((await ask(both, 'POST', '/add?queue=No', INPUT)).body['code']).toBe('invalid-query');
     expect((await ask(admin, 'POST', '/add?queue=secret', INPUT)).body['queue']).toBe('secret');
+  });
+
+  it('sees a batch of its queue, and of what belongs to it nothing that is in another', async () => {
+    const then = { type: 'add', input: INPUT };
+    const { body } = await ask(admin, 'POST', '/v1/batches', {
+      queue: 'mail',
+      then: { success: { ...then, queue: 'mail' }, complete: { ...then, type: 'bill', queue: 'secret' } },
+      tasks: ['mail', 'secret'].map((queue) => Object.assign({ queue, delayMs: 3_600_000 }, then)),
+    });
+    expect(body).toMatchObject({ complete: { type: 'bill', queue: 'secret' } });
+    const path = `/v1/batches/${String(body['id'])}`;
+    for (const queue of ['mail', 'secret']) {
+      const { body: page } = await ask(admin, 'GET', `/v1/tasks?queue=${queue}&state=scheduled`);
+      const [{ id }] = page['items'] as [{ id: string }];
+      expect((await ask(admin, 'POST', `/v1/tasks/${id}/cancel`)).status).toBe(200);
+    }
+    await eventually(async () => (await ask(admin, 'GET', path)).body['state'] === 'cancelled');
+    const own = await ask(mail, 'GET', path);
+    const listed = (await ask(mail, 'GET', '/v1/batches')).body['items'] as unknown[];
+    const closed = await ask(mail, 'POST', `${path}/close`);
+    const failed = await ask(mail, 'GET', `${path}/failed`);
+    expect(own.body).toMatchObject({ counts: { members: 2, cancelled: 2 }, success: { queue: 'mail' } });
+    expect(listed).toEqual([own.body]);
+    expect(failed.body['items']).toMatchObject([{ queue: 'mail' }]);
+    expect(JSON.stringify([own, listed, closed, failed])).not.toMatch(/secret|bill/);
+    for (const one of [path, `${path}/failed`]) expect((await ask(video, 'GET', one)).status).toBe(404);
   });
 
   it('sees every type, and of a definition not the queue that is not its own', async () => {

@@ -1,21 +1,29 @@
 // Batches: tasks that are counted together, and what follows when all of them have ended.
 
+import type { Context } from 'hono';
 import * as v from 'valibot';
 import type { Sender } from '../../accept/new-task.ts';
 import { BatchSchema } from '../../protocol/batch.ts';
 import { PopfleetError } from '../../protocol/errors.ts';
 import { noList, validate } from '../../protocol/validate.ts';
-import { BATCH_STATES, isOverBatch, memberId } from '../../store/batches.ts';
-import { BatchViewSchema, toBatchView } from '../../views/batch-view.ts';
+import {
+  BATCH_STATES,
+  type BatchPlan,
+  type BatchRecord,
+  isOverBatch,
+  memberId,
+} from '../../store/batches.ts';
+import { type BatchView, BatchViewSchema, toBatchView } from '../../views/batch-view.ts';
 import { named, refTo } from '../../views/component.ts';
 import { TaskRowSchema, toTaskRow } from '../../views/task-view.ts';
 import { answer } from '../answer.ts';
+import type { AppEnv } from '../app-env.ts';
 import { createItemCheck, type GoodItem, isGood, refuseTakenKeys } from '../batch/items.ts';
 import { nextTurn } from '../batch/next-turn.ts';
 import { refusalOf } from '../batch/refusal.ts';
 import { answerBatch, BatchReportSchema, toReport } from '../batch/report.ts';
 import { readBodyOfMany } from '../body.ts';
-import { visibleQueues } from '../caller.ts';
+import { knows, visibleQueues } from '../caller.ts';
 import { ENQUEUE_PROBLEMS } from '../call-schema.ts';
 import type { Deps } from '../deps.ts';
 import { findBatch, noBatch } from '../find-batch.ts';
@@ -101,14 +109,14 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
       const { id, home, isReplayed, ...sent } = await acceptBatch.open(call, tasks, sender);
       const record = await batches.find(id, [home]);
       if (!record) throw new PopfleetError('internal', 'The batch is gone already. Is Redis being emptied?');
-      const body = toBatchView(record, c.get('basePath'));
+      const body = viewFor(c, record);
       return answerMade(c, body, isReplayed, durabilityHeader(sent.tasks, sent.verdicts));
     }),
     route('GET', '/v1/batches', LIST, async (c) => {
       const { limit = ROWS_A_PAGE, cursor, state, name } = readQuery(c, listEntries);
       const queues = await visibleQueues(inspector, c.get('caller'));
       const { records, next } = await batches.list(queues, { limit, before: cursor, state, name });
-      const items = records.map((record) => toBatchView(record, c.get('basePath')));
+      const items = records.map((record) => viewFor(c, record));
       return answer(c, 200, next === undefined ? { items } : { items, next });
     }),
     route('GET', '/v1/batches/:batch', GET_ONE, async (c) => {
@@ -117,7 +125,7 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
       const record = await waitForRecord(c, waiters, await findBatch(deps, c), wait);
       if (!record) throw noBatch();
       const headers = appliedPreferences({ waitSeconds, minimal: false });
-      return answer(c, 200, toBatchView(record, c.get('basePath')), headers);
+      return answer(c, 200, viewFor(c, record), headers);
     }),
     failedRoute(deps),
     route('POST', '/v1/batches/:batch/tasks', ADD, async (c) => {
@@ -134,9 +142,17 @@ export function batchesRoutes(deps: BatchesDeps): readonly Route[] {
     route('POST', '/v1/batches/:batch/close', CLOSE, async (c) => {
       const { plan } = await findBatch(deps, c);
       await batches.close(plan.home, plan.id);
-      return answer(c, 200, toBatchView(await findBatch(deps, c), c.get('basePath')));
+      return answer(c, 200, viewFor(c, await findBatch(deps, c)));
     }),
   ];
+}
+
+/** Whoever sees its home queue sees it; what follows only those who see the queue of that. */
+function viewFor(c: Context<AppEnv>, { plan, progress }: BatchRecord): BatchView {
+  const seen = (then: BatchPlan['success']) =>
+    then && knows(c.get('caller'), then.queue) ? then : undefined;
+  const own = { ...plan, success: seen(plan.success), complete: seen(plan.complete) };
+  return toBatchView({ plan: own, progress }, c.get('basePath'));
 }
 
 function failedRoute(deps: BatchesDeps): Route {
