@@ -37,7 +37,7 @@ function clientOf({ from, to, code = 'ECONNREFUSED', afterMs = 0 }: Absence): Po
     }
     const answersAt = Math.max(now, Math.min(now + 50_000, ENDS_AT_MS));
     const isCut = now < from && answersAt > from;
-    if (String(url).endsWith('/events')) return new Response(END, { headers: EVENTS });
+    if (typeof url === 'string' && url.endsWith('/events')) return new Response(END, { headers: EVENTS });
     await lasts((isCut ? from : answersAt) - now);
     if (isCut) throw failed('ECONNRESET');
     return Response.json({ state: answersAt >= ENDS_AT_MS ? 'succeeded' : 'running', result: 3 });

@@ -109,7 +109,7 @@ test('the files of the dashboard and the documents are one route each', async ()
     await response.arrayBuffer();
   }
   const text = await scrape();
-  const routes = Array.from(text.matchAll(/route="(\/(?:ui|docs)[^"]*)"/g), ([, route]) => route);
+  const routes = Array.from(text.matchAll(/route="(\/(?:ui|docs)[^"]*)"/g), ([, route = '']) => route);
   expect([...new Set(routes)].toSorted()).toEqual(['/docs/:file', '/ui/:file']);
 });
 
