@@ -107,6 +107,7 @@ class Popfleet:
         self._key = key
         self._retries = retries
         self._timeout = timeout
+        self._answered_at = -math.inf
         self._opener = urllib.request.build_opener(_NoRedirects)
 
     def enqueue(self, type, input=_NO_INPUT, **options):
@@ -145,9 +146,7 @@ class Popfleet:
 
         Raises WaitTimeout. The server may go away meanwhile for up to a minute.
         """
-        return self._wait(task_id, timeout, _Patience(self._retries))
-
-    def _wait(self, task_id, timeout, patience):
+        patience = self._patience()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         while True:
             left = min(_LONG_POLL_SECONDS, max(0, deadline - time.monotonic()))
@@ -164,8 +163,7 @@ class Popfleet:
 
     def run(self, type, input=_NO_INPUT, wait=None, **options):
         """Sends a task and returns its result. `wait` is the longest time in seconds. Raises TaskFailed, TaskCancelled, WaitTimeout."""
-        task_id = self.enqueue(type, input, **options)['id']
-        task = self._wait(task_id, wait, _Patience(self._retries, was_there=True))
+        task = self.wait(self.enqueue(type, input, **options)['id'], wait)
         if task['state'] == 'dead':
             raise TaskFailed(task)
         if task['state'] == 'cancelled':
@@ -181,7 +179,7 @@ class Popfleet:
         `progress`. It goes on over breaks of the connection where it was; `reset` means that some are missing.
         """
         last_id = None
-        patience = _Patience(self._retries)
+        patience = self._patience()
         while True:
             headers = {} if last_id is None else {'Last-Event-ID': last_id}
             try:
@@ -200,6 +198,10 @@ class Popfleet:
             except (OSError, http.client.HTTPException):
                 pass  # The connection broke, or was silent for too long.
             time.sleep(random.uniform(1, 3))
+
+    def _patience(self):
+        """A server that has just answered another request is there, although it may be away for a while."""
+        return _Patience(self._retries, was_there=time.monotonic() - self._answered_at < _PATIENCE_SECONDS)
 
     def _json(self, method, path, body=None, accepts=(), content_type='application/json'):
         patience = _Patience(self._retries)
@@ -231,7 +233,9 @@ class Popfleet:
             body = (body if isinstance(body, str) else json.dumps(body)).encode()
         request = urllib.request.Request(self._root + path, data=body, headers=everything, method=method)
         try:
-            return self._opener.open(request, timeout=self._timeout if timeout is None else timeout)
+            answer = self._opener.open(request, timeout=self._timeout if timeout is None else timeout)
+            self._answered_at = time.monotonic()
+            return answer
         except urllib.error.HTTPError as error:
             if error.code in accepts:
                 return error
