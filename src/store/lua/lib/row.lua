@@ -46,6 +46,7 @@ function Q.read_time(text) return tonumber(string.match(text or '', '^[%d.]+$'))
 function Q.count_up(column, id, anew)
   local number = redis.pcall('HINCRBY', column, id, 1)
   if type(number) == 'number' then return number end
+  if not string.find(number.err, 'not an integer', 1, true) then error(number) end
   Q.put(column, id, anew)
   return anew
 end
