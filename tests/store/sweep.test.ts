@@ -269,7 +269,7 @@ test('what is not ready any more leaves the lists of a queue that nobody pops, i
   expect(await operator.replay(QUEUE, gone[0] ?? '')).toBe('replayed');
   await sweepAll();
   expect(await sizes()).toEqual([4, 4, 1]);
-  expect((await take(9)).map(({ id }) => id).toSorted()).toEqual([popped, waits, gone[0]].toSorted());
+  expect(new Set((await take(9)).map(({ id }) => id))).toEqual(new Set([popped, waits, gone[0]]));
   await sweepAll();
   expect(await sizes()).toEqual([0, 0, 0]);
   expect(await task(behind)).toMatchObject({ state: 'cancelled' });
