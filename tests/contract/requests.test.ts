@@ -322,7 +322,11 @@ test('input that fits is taken, whichever form it has', async () => {
   expect(taking).toHaveLength(2);
   for (const operation of taking) {
     const sent = fc.sample(requestTo(operation, true), 40);
-    const statuses = await Promise.all(sent.map(send));
+    const statuses: number[] = [];
+    // Some at once: all of them would begin anew for each other again and again, as they put one name.
+    for (let at = 0; at < sent.length; at += 8) {
+      statuses.push(...(await Promise.all(sent.slice(at, at + 8).map(send))));
+    }
     // A check of two fields together (runAt and delayMs) has no form in the document.
     expect(statuses.filter((status) => status < 300).length, operation.operationId).toBeGreaterThan(0);
     // The one name of all schedules may come to stand in several queues, by `?queue=` and by two requests at once.
