@@ -240,6 +240,12 @@ async function written(): Promise<ReadonlySet<string>> {
   return new Set((await redis.client.eval(WRITTEN, 0)) as string[]);
 }
 
+/** As `written`, once what follows the ends of tasks and batches is there: it comes a little later than the answer. */
+async function settled(): Promise<ReadonlySet<string>> {
+  await expect.poll(() => redis.client.keys('pf:*:outbox')).toEqual([]);
+  return written();
+}
+
 async function send({ operationId, path, headers, body }: Sending): Promise<number> {
   const operation = operations.find((one) => one.operationId === operationId);
   if (!operation) throw new Error(`no operation ${operationId}`);
@@ -291,7 +297,7 @@ test(`${RUNS} requests to all operations`, { timeout: 180_000 + RUNS * 60 }, asy
         await redis.client.flushall();
         unchanged = undefined;
       }
-      const before = unchanged ?? (await written());
+      const before = unchanged ?? (await settled());
       unchanged = undefined;
       const status = await send(sending);
       if (status >= 400) {
