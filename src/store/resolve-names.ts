@@ -42,9 +42,6 @@ const MENTION = /\bQ\.([A-Za-z_]+)/g;
 /** How it names a number or a word that never changes: in a line of its own. */
 const CONSTANT = /^Q\.([A-Z_]+) = ([\d.]+|'\w*')$/gm;
 
-/** How it adds to `Q`. */
-const MADE = /^(?:function )?Q\.\w+(?:\(| =)/gm;
-
 /** Tables that TypeScript owns and scripts read, as Lua. */
 const TABLES: Named = [
   ['LANES', luaList(LANES)],
@@ -102,7 +99,9 @@ export function resolveNames(header: string, text: string): ScriptSource {
   }
   const resolved = body.replaceAll(MENTION, (mention, name: string) => inPlace.get(name) ?? mention);
   // Lua makes a table as large as its constructor is long: one that grew with its functions would be copied again and again.
-  const room = Array.from(body.matchAll(MADE), () => ['_', '0'] as const);
+  const made = new Set(Array.from(resolved.matchAll(MENTION), ([, name = '']) => name));
+  for (const [name] of entries) made.delete(name);
+  const room = Array.from(made, () => ['_', '0'] as const);
   return { lua: `${header}local Q = ${luaTable([...entries, ...room])}\n${resolved}`, keys };
 }
 
