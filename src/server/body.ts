@@ -47,10 +47,10 @@ export async function readBodyOfMany(c: Context<AppEnv>, limitBytes: number): Pr
   // Of anything else the schema says what is wrong.
   if (!hasParts(body)) return body;
   const { tasks = {}, ...rest } = body as { readonly tasks?: unknown };
-  demandPart(rest, '');
+  plainOf(rest, 'The body', '');
   if (!hasParts(tasks)) return body;
   for (const [index, [name, task]] of Object.entries(tasks).entries()) {
-    demandPart(task, pointerBelow('/tasks', [name]).slice(1));
+    plainOf(task, 'The body', pointerBelow('/tasks', [name]).slice(1));
     if (index % TASKS_A_TURN === TASKS_A_TURN - 1) await nextTurn();
   }
   return body;
@@ -58,12 +58,6 @@ export async function readBodyOfMany(c: Context<AppEnv>, limitBytes: number): Pr
 
 function hasParts(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !(value instanceof Uint8Array);
-}
-
-/** @param at JSON Pointer of the part, without `#` */
-function demandPart(part: unknown, at: string): void {
-  const plain = readPlain(part);
-  if ('fault' in plain) throw notPlain(plain.fault, 'The body', at);
 }
 
 /** The body of an operation that needs none: an empty object stands for it. @throws as `readBody` */
@@ -186,14 +180,24 @@ function parseText(bytes: Uint8Array, what: string): unknown {
   }
 }
 
+/** @param at JSON Pointer of the value within the body, without `#`. @throws PopfleetError `malformed-body` */
+function plainOf(
+  value: unknown,
+  what: string,
+  at: string,
+  limits?: ScanLimits,
+): { readonly hasLarge: boolean } {
+  const plain = readPlain(value, limits);
+  if ('fault' in plain) throw notPlain(plain.fault, what, at);
+  return plain;
+}
+
 /**
  * @param bytes the text of the value alone
  * @throws PopfleetError `malformed-body` that names the part that is not plain, or that is an integer which was changed
  */
 function demandPlain(value: unknown, bytes: Uint8Array, what: string, at: string, limits?: ScanLimits): void {
-  const plain = readPlain(value, limits);
-  if ('fault' in plain) throw notPlain(plain.fault, what, at);
-  if (!plain.hasLarge) return;
+  if (!plainOf(value, what, at, limits).hasLarge) return;
   const pointer = findBigInteger(utf8.decode(bytes));
   if (pointer !== undefined) throw notPlain({ pointer, detail: BIG_INTEGER_FAULT }, what, at);
 }

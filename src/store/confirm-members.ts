@@ -2,8 +2,7 @@
 
 import type { Redis } from 'ioredis';
 import { countOf, memberId, memberMark } from './batches.ts';
-import { createInspector } from './inspector.ts';
-import { homeOf, type Place, placeOf, placesOf } from './keys.ts';
+import { homeOf, type Place, placeOf, placesOf, QUEUES_KEY } from './keys.ts';
 import { readRows } from './read-tasks.ts';
 import { runScript } from './scripts.ts';
 import type { UnconfirmedMembers } from './sweeper.ts';
@@ -42,7 +41,7 @@ export async function confirmMembers(
 /** Those of `ids`, at most some thousands, that have gone to other queues meanwhile. */
 async function elsewhere(client: Redis, ids: readonly string[]): Promise<readonly string[]> {
   if (ids.length === 0) return [];
-  const places = (await createInspector(client).queues()).flatMap(placesOf);
+  const places = (await client.smembers(QUEUES_KEY)).flatMap(placesOf);
   return (await Promise.all(places.map((place) => idsIn(client, place, ids)))).flat();
 }
 

@@ -1,7 +1,7 @@
 // A file for whoever helps: what the fleet, Redis and this server are and count, without an input, a result or a key.
 
-import { useState } from 'preact/hooks';
 import { callApi } from './api.ts';
+import { useBusy } from './busy.ts';
 import { problemOf } from './problem.ts';
 import { saveFile } from './save-file.ts';
 import { announce, announceProblem, readShared } from './shared.ts';
@@ -11,19 +11,17 @@ const MOST_FAILURES = 50;
 
 /** @param queue whose ledger goes along; all queues unless told */
 export function SaveDiagnostics({ queue }: { readonly queue?: string }) {
-  const [isBusy, setBusy] = useState(false);
+  const [isBusy, begin] = useBusy();
   const save = async (): Promise<void> => {
-    setBusy(true);
     try {
       saveFile('diagnostics', JSON.stringify(await collect(queue), withoutMessages, 2));
       announce('The diagnostics are saved as a file');
     } catch (error) {
       announceProblem('The diagnostics could not be read', problemOf(error));
     }
-    setBusy(false);
   };
   return (
-    <button type="button" disabled={isBusy} onClick={() => void save()}>
+    <button type="button" disabled={isBusy} onClick={() => void begin(save)}>
       Save diagnostics
     </button>
   );

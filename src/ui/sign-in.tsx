@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { callApi } from './api.ts';
+import { useBusy } from './busy.ts';
 import { readSession } from './live.ts';
 import { ApiError, type Problem, problemOf } from './problem.ts';
 import { readShared } from './shared.ts';
@@ -41,10 +42,9 @@ export function SignInAgain() {
 
 function KeyForm({ title, hint }: { readonly title: string; readonly hint: string }) {
   const [problem, setProblem] = useState<Problem>();
-  const [isBusy, setBusy] = useState(false);
+  const [isBusy, begin] = useBusy();
   const signIn = async (form: HTMLFormElement): Promise<void> => {
     const input = form.querySelector('input');
-    setBusy(true);
     setProblem(undefined);
     try {
       await callApi('POST', 'session', { key: input?.value.trim() ?? '' });
@@ -54,7 +54,6 @@ function KeyForm({ title, hint }: { readonly title: string; readonly hint: strin
       if (isSignedOut) throw new ApiError(outage?.problem ?? NOT_KEPT);
     } catch (error) {
       setProblem(problemOf(error));
-      setBusy(false);
       input?.focus();
     }
   };
@@ -65,7 +64,8 @@ function KeyForm({ title, hint }: { readonly title: string; readonly hint: strin
       class="card"
       onSubmit={(event) => {
         event.preventDefault();
-        void signIn(event.currentTarget);
+        const form = event.currentTarget;
+        void begin(() => signIn(form));
       }}
     >
       <h1>{title}</h1>
